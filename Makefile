@@ -1,0 +1,72 @@
+# Needs make and Python 3.11 or newer; everything else comes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench sim flash emulate format docs clean
+
+help:
+	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
+	@echo "               [BOARDS=5 READINGS=100 SEED=1 DATA=my.csv PROFILE=esp32c3 KEEP=1
+	@echo "                AIR=off FAR=1 DIR=folder]"
+	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
+	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
+	@echo "make test      all tests  [ARGS='-k flash']"
+	@echo "make check     ruff and mypy"
+	@echo "make sim       simulated meshes with random faults  [SEED=7 WORLDS=20]"
+	@echo "make bench     figures, one JSON object each  [ONLY=link]"
+	@echo "make format    let ruff format the sources"
+	@echo "make docs      write docs/cli.md and docs/errors.md anew"
+	@echo "make clean     remove .venv and caches"
+
+# A half-made environment has no stamp and is made anew.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Hedgerow needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) >&2 || { \
+	  echo "This Python cannot make environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "installing Hedgerow and its tools into $(VENV)" >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev]' >&2
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/hedgerow demo $(if $(BOARDS),--boards $(BOARDS)) $(if $(READINGS),--readings $(READINGS)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data '$(DATA)') $(if $(PROFILE),--profile $(PROFILE)) \
+	  $(if $(filter-out 0,$(KEEP)),--keep) \
+	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(FAR)),--far) $(if $(DIR),--directory '$(DIR)')
+
+emulate: $(STAMP)
+	@$(BIN)/hedgerow emulate $(if $(BOARDS),--boards $(BOARDS)) $(if $(PROFILE),--profile $(PROFILE)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data '$(DATA)') $(if $(DIR),--directory '$(DIR)')
+
+flash: $(STAMP)
+	@test -n "$(PORT)" || { echo "make flash needs PORT=, such as PORT=/dev/ttyUSB0" >&2; exit 2; }
+	@$(BIN)/hedgerow flash --port '$(PORT)' $(if $(BOARD),--board $(BOARD)) $(if $(NAME),--name '$(NAME)') \
+	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(IMAGE),--micropython '$(IMAGE)')
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(STAMP)
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+sim: $(STAMP)
+	@$(BIN)/python tests/sim.py $(if $(SEED),--seed $(SEED)) $(if $(WORLDS),--worlds $(WORLDS))
+
+bench: $(STAMP)
+	@$(BIN)/python -m bench $(if $(ONLY),--only '$(ONLY)')
+
+docs: $(STAMP)
+	@$(BIN)/python -m hedgerow_cli.reference docs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist

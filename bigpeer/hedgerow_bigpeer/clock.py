@@ -1,0 +1,31 @@
+"""The Big Peer's two clocks: milliseconds since its start, and UTC milliseconds since 2000."""
+
+import datetime
+import time
+
+_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+_EPOCH_NS = int(_EPOCH.timestamp()) * 1_000_000_000
+_MILLISECOND = datetime.timedelta(milliseconds=1)
+_LATEST_MS = (datetime.datetime.max.replace(tzinfo=datetime.UTC) - _EPOCH) // _MILLISECOND
+
+
+class Clock:
+    """`error_ms` bounds the error of the machine's clock; the operator vouches for it."""
+
+    def __init__(self, error_ms: int) -> None:
+        self.error_ms = error_ms
+        self._start = time.monotonic_ns()
+
+    def uptime(self) -> int:
+        """Return milliseconds since the start."""
+        return (time.monotonic_ns() - self._start) // 1_000_000
+
+    def utc(self) -> int:
+        """Return milliseconds since 2000."""
+        return max(0, (time.time_ns() - _EPOCH_NS) // 1_000_000)
+
+
+def rfc3339(utc_ms: int) -> str:
+    """Write a time in ms since 2000 as RFC 3339 in UTC with milliseconds."""
+    moment = _EPOCH + min(max(utc_ms, 0), _LATEST_MS) * _MILLISECOND
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -1,0 +1,47 @@
+"""The Big Peer's settings; every one stands in the documentation, and a test says so."""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_PEER_NAME
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def host_name() -> str:
+    """Return this host's name, cut to what a hello may carry."""
+    return socket.gethostname()[:MAX_PEER_NAME]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BigPeerConfig:
+    """Everything that can be set. Raises HedgerowError("SETTING_INVALID") for what makes no sense."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    mesh: str = "demo"
+    name: str = field(default_factory=host_name)
+    clock_error_ms: int = 50
+    full_sync: bool = True
+
+    def __post_init__(self) -> None:
+        if self.host not in LOOPBACK:
+            raise HedgerowError(
+                "SETTING_INVALID", f"host: {self.host} is not loopback; there is no security yet"
+            )
+        if not 0 <= self.port <= 0xFFFF:
+            raise HedgerowError("SETTING_INVALID", f"port: {self.port} is no port")
+        if not self.mesh or len(self.name) > MAX_PEER_NAME:
+            raise HedgerowError(
+                "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"
+            )
+        if not 1 <= self.clock_error_ms <= 3_600_000:
+            raise HedgerowError("SETTING_INVALID", "clock_error_ms: not within 1 and 3600000")
+
+    @property
+    def store_path(self) -> Path:
+        """The database file."""
+        return self.data / "bigpeer.db"

@@ -1,0 +1,6 @@
+"""DQL: text in, statements as the reference evaluator takes them out (SPEC 10.1)."""
+
+from .parser import Statement, parse
+from .text_form import by_text_form, dot_of
+
+__all__ = ["Statement", "by_text_form", "dot_of", "parse"]

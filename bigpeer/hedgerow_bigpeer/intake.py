@@ -1,0 +1,182 @@
+"""What one session brings, author by author: good content into submissions, bad content isolated.
+
+A gateway relays many authors. Content that one of them got wrong (a seal that fails its check, a gap, an
+operation against the rules, our own name) must not hold up the others: the author is refused for the rest
+of the session, and what came before the bad entry stands.
+"""
+
+from collections.abc import Callable, Iterable
+
+from hedgerow.codec.schema import Schema
+from hedgerow.codec.segment import decode_segment, segment_schemas
+from hedgerow.codec.varint import read_uint
+from hedgerow.custody.skip import Skip
+from hedgerow.errors import HedgerowError
+from hedgerow.trust.seal import Seal
+
+from . import limits
+from .service import Service
+from .store.port import Entry, NameEntry, Operation, SchemaEntry, SealEntry, SkipEntry, Submission
+
+# Codes that are no author's doing.
+_FORM = ("SEGMENT_", "VARINT_")
+_STORE = ("STORE_FAILED",)
+
+
+class Intake:
+    """Collects what a session's events bring, and commits it.
+
+    A method that raises HedgerowError has found a fault of the session itself. `source` says in the log
+    whose session it is.
+    """
+
+    def __init__(self, service: Service, source: Callable[[], str]) -> None:
+        self._service = service
+        self._source = source
+        self._own = service.store.identity.author
+        self._refused: set[bytes] = set()
+        self._news: list[tuple[bytes, HedgerowError]] = []
+        self._stalled: set[bytes] = set()
+        self._withheld: dict[bytes, str] = {}
+        self._pending: dict[bytes, Schema] = {}
+        self._names: list[Entry] = []
+        self._runs: dict[bytes, list[Entry]] = {}
+        self.entries = 0
+
+    def add_name(self, author: bytes, name: str) -> None:
+        """Take what an author calls itself."""
+        if self._is_known(author) or not self._is_full():
+            self._names.append(NameEntry(author, name))
+
+    def add_schema(self, encoded: bytes) -> None:
+        """Take a schema. One that cannot be learnt is withheld: who uses it will be refused."""
+        schema = Schema.decode(encoded)
+        known = self._pending.get(schema.name) or self._service.schemas.get(schema.name)
+        if known is not None and known.hash != schema.hash:
+            self._withheld[schema.name] = "SCHEMA_CONFLICT"
+        elif known is None and len(self._service.schemas) + len(self._pending) >= limits.SCHEMAS:
+            self._withheld[schema.name] = "SCHEMAS_FULL"
+        else:
+            self._pending[schema.name] = schema
+        if len(self._withheld) > limits.SCHEMAS:
+            raise HedgerowError("SCHEMAS_FULL", f"{limits.SCHEMAS} withheld")
+
+    def add_segment(self, data: bytes) -> bytes | None:
+        """Take operations; return their author, None if that one is refused.
+
+        SCHEMA_UNKNOWN makes the author wait: commit() names it, and what comes meanwhile is passed over.
+        """
+        author = bytes(data[1:9])
+        if author in self._refused:
+            return None
+        if author in self._stalled and read_uint(data, 9)[0] > self._service.frontier(author).held + 1:
+            return author
+        try:
+            author, first, bodies = decode_segment(data, self._schemas())
+            self._check_schemas(segment_schemas(bodies) if self._withheld else ())
+        except HedgerowError as error:
+            if error.code.startswith(_FORM):
+                raise
+            self._misread(author, error)
+            return author
+        self._stalled.discard(author)
+        if self._admit(author, first + len(bodies) - 1):
+            run = self._runs.setdefault(author, [])
+            run += [SchemaEntry(self._pending[name].encoded) for name in self._fresh(bodies)]
+            run += [Operation(author, number, body) for number, body in enumerate(bodies, first)]
+            self.entries += len(bodies)
+        return author
+
+    def add_seal(self, author: bytes, body: bytes) -> None:
+        """Take a seal, in its place between an author's operations."""
+        self._add(SealEntry(author, body), Seal.decode(body).last)
+
+    def add_skip(self, author: bytes, body: bytes) -> None:
+        """Take a skip."""
+        self._add(SkipEntry(author, body), Skip.decode(body).last)
+
+    def check_own(self, author: bytes, held: int) -> None:
+        """Refuse our own author where others hold more of it than we do: our storage was set back."""
+        if author == self._own and author not in self._refused and held > self._service.frontier(author).held:
+            self.refuse(author, HedgerowError("SYNC_OWN_AUTHOR", f"{held} held elsewhere"))
+
+    def refuse(self, author: bytes, error: HedgerowError) -> None:
+        """Take nothing more of an author in this session."""
+        if len(self._refused) >= limits.SESSION_REFUSED:
+            raise HedgerowError("AUTHORS_FULL", f"{limits.SESSION_REFUSED} authors refused")
+        self._refused.add(author)
+        self._stalled.discard(author)
+        self._news.append((author, error))
+
+    async def commit(self) -> list[bytes]:
+        """Make all that was taken durable; return the authors that newly wait for a schema."""
+        schemas = [Submission([SchemaEntry(schema.encoded)]) for schema in self._pending.values()]
+        names = [Submission(self._names)] if self._names else []
+        runs = {author: run for author, run in self._runs.items() if run}
+        waiting = [author for author in self._runs if author in self._stalled]
+        submissions = [*schemas, *names, *(Submission(run, whole=False) for run in runs.values())]
+        learnt = list(self._pending)
+        self._pending, self._names, self._runs, self.entries = {}, [], {}, 0
+        errors = await self._service.offer(submissions) if submissions else []
+        for error in errors:
+            if error is not None and error.code in _STORE:
+                raise error
+        for name, error in zip(learnt, errors, strict=False):
+            if error is not None:
+                self._withheld[name] = error.code
+        for author, error in zip(runs, errors[len(submissions) - len(runs) :], strict=True):
+            if error is not None and author not in self._refused:
+                self.refuse(author, error)
+        for author, error in self._news:
+            self._service.refusals.note(self._service.frontier(author), error, self._source())
+        self._news.clear()
+        return waiting
+
+    def _schemas(self) -> dict[bytes, Schema]:
+        if not self._pending and not self._withheld:
+            return self._service.schemas
+        known = {**self._service.schemas, **self._pending}
+        return {name: schema for name, schema in known.items() if name not in self._withheld}
+
+    def _check_schemas(self, names: Iterable[bytes]) -> None:
+        for name in names:
+            if name in self._withheld:
+                raise HedgerowError(self._withheld[name], f"schema {name.hex()}")
+
+    def _misread(self, author: bytes, error: HedgerowError) -> None:
+        """Let an author wait for a schema, once; refuse it for anything else."""
+        if error.code == "SCHEMA_UNKNOWN":
+            withheld = [code for name, code in self._withheld.items() if repr(name) == error.detail]
+            if withheld:
+                error = HedgerowError(withheld[0], f"schema {error.detail}")
+            elif author not in self._stalled:
+                self._stalled.add(author)
+                self._runs.setdefault(author, [])
+                return
+        self.refuse(author, error)
+
+    def _fresh(self, bodies: list[bytes]) -> list[bytes]:
+        """Return the schemas that came with this batch and that these operations use."""
+        return [name for name in segment_schemas(bodies) if name in self._pending] if self._pending else []
+
+    def _add(self, entry: SealEntry | SkipEntry, last: int) -> None:
+        if entry.author not in self._refused | self._stalled and self._admit(entry.author, last):
+            self._runs.setdefault(entry.author, []).append(entry)
+            self.entries += 1
+
+    def _admit(self, author: bytes, last: int) -> bool:
+        """Say whether content of an author that reaches up to `last` may be taken."""
+        if author == self._own:
+            # What we hold ourselves is passed over.
+            self.check_own(author, last)
+            return False
+        if not self._is_known(author) and self._is_full():
+            self.refuse(author, HedgerowError("AUTHORS_FULL", str(limits.AUTHORS)))
+            return False
+        return True
+
+    def _is_known(self, author: bytes) -> bool:
+        return author in self._service.frontiers or author in self._runs
+
+    def _is_full(self) -> bool:
+        return len(self._service.frontiers) + len(self._runs) >= limits.AUTHORS

@@ -1,0 +1,97 @@
+"""Running the Big Peer as a process."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from hedgerow.errors import HedgerowError
+
+from . import limits
+from .app import create_app, peer_of
+from .config import BigPeerConfig
+
+log = logging.getLogger(__name__)
+
+
+def run_bigpeer(config: BigPeerConfig, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; everything acknowledged is durable and sealed on return.
+
+    `on_ready(url)` is called once requests are answered; port 0 in the settings means any free one.
+    Raises HedgerowError HTTP_BIND, STORE_VERSION or STORE_FAILED.
+    """
+    listener = _bind(config)
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    app = create_app(config)
+    server = _Server(app, url, on_ready)
+    # uvicorn ends a start that failed by leaving the program.
+    with listener, contextlib.suppress(SystemExit):
+        asyncio.run(server.serve(sockets=[listener]))
+    failure: HedgerowError | None = getattr(app.state, "failure", None)
+    if failure is not None:
+        raise failure
+    if not server.started:
+        raise HedgerowError("STORE_FAILED", "the start failed; the log says why")
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready, and ends with the return of serve(), not with the signal that stopped it."""
+
+    def __init__(self, app: FastAPI, url: str, on_ready: Callable[[str], None] | None) -> None:
+        super().__init__(_uvicorn_config(app))
+        self._app = app
+        self._url = url
+        self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as the wish to stop."""
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            log.warning("no security yet: %s answers everybody on this machine, and nobody else", self._url)
+            if self._on_ready is not None:
+                self._on_ready(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await peer_of(self._app).sync.stop(limits.GOODBYE_SECONDS)
+        await super().shutdown(sockets)
+
+
+def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=limits.SOCKET_MESSAGE_BYTES,
+        ws_max_queue=limits.INBOX_MESSAGES,
+        ws_per_message_deflate=False,
+        limit_concurrency=limits.CONNECTIONS * 2,
+        timeout_graceful_shutdown=limits.SHUTDOWN_SECONDS,
+    )
+
+
+def _bind(config: BigPeerConfig) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((config.host, config.port), family=family)
+    except OSError as error:
+        raise HedgerowError("HTTP_BIND", f"{config.host}:{config.port}: {error}") from error

@@ -1,0 +1,208 @@
+"""The Big Peer behind its endpoints: the store, what of it is kept in memory, and group commits."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hedgerow.clock.timemap import TimeMap
+from hedgerow.codec.schema import KEEP, STREAM, Schema
+from hedgerow.custody.receipt import Receipt
+from hedgerow.errors import HedgerowError
+
+from . import limits
+from .clock import Clock
+from .config import BigPeerConfig
+from .refusals import Refusals
+from .store.port import Entry, Frontier, Ingested, Store, Submission
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[Iterable[bytes]], None]
+
+
+@dataclass
+class Counters:
+    """What happened since the start, for /metrics."""
+
+    operations: int = 0
+    documents: int = 0
+    commits: int = 0
+    refusals: int = 0
+    sessions: int = 0
+    session_errors: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    statements: dict[str, int] = field(default_factory=dict)
+    statement_errors: int = 0
+
+
+class Service:
+    """What every endpoint shares. `start` before use, `stop` at the end."""
+
+    def __init__(self, config: BigPeerConfig, store: Store) -> None:
+        self.config = config
+        self.store = store
+        self.clock = Clock(config.clock_error_ms)
+        self.counters = Counters()
+        self.connections = 0
+        self.healthy = True
+        self.transaction = 0
+        self.frontiers: dict[bytes, Frontier] = {}
+        self.schemas: dict[bytes, Schema] = {}
+        self.kinds: dict[str, int] = {}
+        self._times: dict[bytes, TimeMap] = {}
+        self._listeners: set[Listener] = set()
+        self.refusals = Refusals()
+        self._waiting: list[tuple[Submission, asyncio.Future[HedgerowError | None]]] = []
+        self._wake = asyncio.Event()
+        self._committed = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read what is kept in memory, and begin to commit."""
+        for frontier in await self.store.frontiers():
+            self.frontiers[frontier.author] = frontier
+        for encoded in await self.store.schemas():
+            self._add_schema(Schema.decode(encoded))
+        for record in await self.store.clocks():
+            self._time_map(record.author).add(*record[1:])
+        for written in await self.store.boundaries():
+            self._time_map(written.author).note(written.number, written.stamp)
+        async with self.store.snapshot() as snapshot:
+            self.transaction = snapshot.transaction
+        self._task = asyncio.create_task(self._commit_forever())
+
+    async def stop(self) -> None:
+        """Commit what waits, and close the store."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        await self.store.close()
+
+    # ---- in
+
+    async def submit(self, entries: Sequence[Entry]) -> None:
+        """Take entries, wholly or not at all; they are durable on return. Raises the store's refusal."""
+        (error,) = await self.offer([Submission(entries)])
+        if error is not None:
+            raise error
+
+    async def offer(self, submissions: Iterable[Submission]) -> list[HedgerowError | None]:
+        """Take submissions in their order, and return the refusal of each; what was taken is durable then.
+
+        STORE_FAILED says that it was not the submission's fault.
+        """
+        if self._stopping:
+            raise HedgerowError("STORE_FAILED", "the Big Peer is stopping")
+        loop = asyncio.get_running_loop()
+        waiting = [(submission, loop.create_future()) for submission in submissions]
+        self._waiting += waiting
+        self._wake.set()
+        return [await done for _, done in waiting]
+
+    async def _commit_forever(self) -> None:
+        """Commit whatever came in while the transaction before was under way, as one transaction."""
+        while not self._stopping or self._waiting:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._commit(self._take_batch())
+
+    def _take_batch(self) -> list[tuple[Submission, asyncio.Future[HedgerowError | None]]]:
+        count = size = 0
+        for submission, _ in self._waiting:
+            size += len(submission.entries)
+            count += 1
+            if size >= limits.BATCH_ENTRIES:
+                break
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    async def _commit(self, batch: list[tuple[Submission, asyncio.Future[HedgerowError | None]]]) -> None:
+        errors: Sequence[HedgerowError | None]
+        try:
+            ingested = await self.store.ingest([submission for submission, _ in batch], self.clock.utc())
+        except Exception as error:
+            log.exception("ingest failed")
+            self.healthy = False
+            errors = [HedgerowError("STORE_FAILED", str(error))] * len(batch)
+        else:
+            self.healthy = True
+            self._note(ingested)
+            errors = ingested.errors
+        for (_, done), refusal in zip(batch, errors, strict=True):
+            self.counters.refusals += refusal is not None
+            if not done.done():
+                done.set_result(refusal)
+
+    def _note(self, ingested: Ingested) -> None:
+        """Bring what is kept in memory up to a transaction, and tell the listeners."""
+        self.counters.commits += 1
+        self.counters.operations += ingested.operations
+        self.counters.documents += ingested.documents
+        for encoded in ingested.schemas:
+            self._add_schema(Schema.decode(encoded))
+        for record in ingested.clocks:
+            self._time_map(record.author).add(*record[1:])
+        for written in ingested.written:
+            self._time_map(written.author).note(written.number, written.stamp)
+        for frontier in ingested.frontiers:
+            self.frontiers[frontier.author] = frontier
+            self.refusals.moved(frontier)
+        self.transaction = ingested.transaction
+        self._committed.set()
+        self._committed = asyncio.Event()
+        moved = [frontier.author for frontier in ingested.frontiers]
+        for listener in list(self._listeners):
+            listener(moved)
+
+    def _add_schema(self, schema: Schema) -> None:
+        self.schemas[schema.name] = schema
+        if schema.kind == STREAM or schema.collection not in self.kinds:
+            self.kinds[schema.collection] = schema.kind
+
+    def _time_map(self, author: bytes) -> TimeMap:
+        return self._times.setdefault(author, TimeMap())
+
+    # ---- out
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener(authors whose frontier moved)` after each commit."""
+        self._listeners.add(listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Call it no more."""
+        self._listeners.discard(listener)
+
+    def frontier(self, author: bytes) -> Frontier:
+        """Return how far an author is held; all zero for an unknown one."""
+        return self.frontiers.get(author) or Frontier(author, "", 0, 0, 0, 0)
+
+    def receipt(self, author: bytes) -> Receipt | None:
+        """Return this keeper's receipt for an author: what is held and sealed, None for nothing."""
+        number = self.frontier(author).receipted
+        identity = self.store.identity
+        return Receipt(identity.keeper, identity.incarnation, author, number) if number else None
+
+    def is_stream(self, collection: str) -> bool:
+        """Say whether a collection holds readings."""
+        return self.kinds.get(collection, KEEP) == STREAM
+
+    def time_of(self, author: bytes, number: int, stamp: bytes) -> tuple[int, int] | None:
+        """Return (UTC ms since 2000, error in ms) of an operation, None while nothing bounds it."""
+        times = self._times.get(author)
+        moment: tuple[int, int] | None = times.resolve(number, stamp) if times else None
+        return moment
+
+    async def reached(self, transaction: int, seconds: float) -> None:
+        """Wait until a transaction has happened here. Raises TRANSACTION_NOT_REACHED."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.transaction < transaction:
+                    await self._committed.wait()
+        except TimeoutError:
+            detail = f"{transaction}, the newest is {self.transaction}"
+            raise HedgerowError("TRANSACTION_NOT_REACHED", detail) from None

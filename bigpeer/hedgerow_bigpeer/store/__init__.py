@@ -1,0 +1,1 @@
+"""What the Big Peer keeps: the Store port, and SQLite behind it."""

@@ -1,0 +1,282 @@
+"""The Store on SQLite: one file, one writer, one worker thread."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hedgerow.codec.schema import Schema
+from hedgerow.errors import HedgerowError
+from hedgerow.log import new_author
+
+from .migrate import migrate
+from .place import Place
+from .port import (
+    ClockRecord,
+    DocumentRow,
+    Frontier,
+    Identity,
+    Ingested,
+    OutboxRow,
+    Snapshot,
+    Submission,
+    Written,
+)
+from .sqlite_ingest import DOCUMENT_QUERY, FRONTIER_QUERY, SHARD, Ingest
+
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+
+class SqliteStore:
+    """See `port.Store`. Open with `await SqliteStore.open(path)`.
+
+    Commits are durable against the death of the process at any instant. With `full_sync` they also survive
+    a loss of power of the machine; without it the last moments before one may be lost, never the file.
+    """
+
+    def __init__(self, path: Path, app: str, *, full_sync: bool) -> None:
+        self._path = path
+        self._app = app
+        self._key = (app, SHARD)
+        self._full_sync = full_sync
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._readers: list[sqlite3.Connection] = []
+        self._schemas: dict[bytes, Schema] = {}
+
+    @classmethod
+    async def open(cls, path: Path, app: str = "default", *, full_sync: bool = True) -> "SqliteStore":
+        """Open or create the file; its parent directory is created. Raises STORE_VERSION,
+        STORE_FAILED, DATABASE_IN_USE.
+        """
+        store = cls(path, app, full_sync=full_sync)
+        try:
+            await store._run(store._open)
+        except BaseException:
+            store._thread.shutdown()
+            raise
+        return store
+
+    @property
+    def identity(self) -> Identity:
+        return self._identity
+
+    async def ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
+        return await self._run(self._ingest, submissions, at)
+
+    async def frontiers(self) -> Sequence[Frontier]:
+        return [Frontier(*row) for row in await self._rows(self._db, f"{FRONTIER_QUERY} ORDER BY a.author")]
+
+    async def schemas(self) -> Sequence[bytes]:
+        rows = await self._rows(
+            self._db, "SELECT encoded FROM schemas WHERE app = ? AND shard = ? ORDER BY name"
+        )
+        return [encoded for (encoded,) in rows]
+
+    async def clocks(self) -> Sequence[ClockRecord]:
+        rows = await self._rows(
+            self._db,
+            "SELECT author, number, epoch, uptime, base, source, utc, error FROM clocks"
+            " WHERE app = ? AND shard = ? ORDER BY author, number",
+        )
+        return [ClockRecord(*row) for row in rows]
+
+    async def boundaries(self) -> Sequence[Written]:
+        rows = await self._rows(
+            self._db,
+            "SELECT o.author, o.number, o.stamp FROM authors a"
+            " JOIN operations o USING (app, shard, author)"
+            " WHERE a.app = ? AND a.shard = ? AND (o.number = a.held OR EXISTS"
+            " (SELECT 1 FROM clocks c WHERE c.app = o.app AND c.shard = o.shard"
+            " AND c.author = o.author AND c.number = o.number + 1))",
+        )
+        return [Written(*row) for row in rows]
+
+    async def tail(self, author: bytes) -> tuple[Sequence[tuple[int, bytes]], bytes]:
+        marks = await self._rows(
+            self._db,
+            "SELECT o.number, o.h16 FROM operations o JOIN authors a USING (app, shard, author)"
+            " WHERE a.app = ? AND a.shard = ? AND a.author = ? AND o.number > a.sealed ORDER BY o.number",
+            author,
+        )
+        seals = await self._rows(
+            self._db,
+            "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? ORDER BY last DESC LIMIT 1",
+            author,
+        )
+        return marks, seals[0][0] if seals else b""
+
+    async def outbox(self, after: int, limit: int) -> Sequence[OutboxRow]:
+        rows = await self._rows(
+            self._db,
+            "SELECT seq, xid, collection, id, op, before, after, author, number, stamp, at FROM outbox"
+            " WHERE app = ? AND shard = ? AND seq > ? ORDER BY seq LIMIT ?",
+            after,
+            limit,
+        )
+        return [OutboxRow(*row) for row in rows]
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        work = self._start(self._begin)
+        try:
+            connection, transaction = await self._result(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(self._abandon)
+            raise
+        try:
+            yield _SqliteSnapshot(partial(self._rows, connection), transaction)
+        finally:
+            await self._run(self._give_back, connection)
+
+    async def close(self) -> None:
+        await self._run(self._close)
+        self._thread.shutdown()
+
+    # ---- in the worker thread
+
+    async def _run(self, function: Callable[..., Result], *args: Any) -> Result:
+        return await self._result(self._start(function, *args))
+
+    def _start(self, function: Callable[..., Result], *args: Any) -> asyncio.Future[Result]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    async def _result(self, work: asyncio.Future[Result]) -> Result:
+        # Shielded: a caller that goes away leaves no transaction half done.
+        try:
+            return await asyncio.shield(work)
+        except sqlite3.Error as error:
+            raise HedgerowError("STORE_FAILED", str(error)) from error
+
+    def _abandon(self, work: asyncio.Future[tuple[sqlite3.Connection, int]]) -> None:
+        """Take back the view of a caller that went away while it was opened."""
+        if not work.cancelled() and work.exception() is None:
+            self._start(self._give_back, work.result()[0])
+
+    async def _rows(self, connection: sqlite3.Connection, query: str, *args: Any) -> list[Any]:
+        return await self._run(lambda: connection.execute(query, (*self._key, *args)).fetchall())
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._full_sync else 'NORMAL'}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._place = Place(self._path)
+        try:
+            self._open_database()
+        except BaseException:
+            self._place.close()
+            raise
+
+    def _open_database(self) -> None:
+        self._db = self._connect()
+        try:
+            migrate(self._db)
+            self._identity = self._introduce()
+            query = "SELECT encoded FROM schemas WHERE app = ? AND shard = ?"
+            for (encoded,) in self._db.execute(query, self._key):
+                schema = Schema.decode(encoded)
+                self._schemas[schema.name] = schema
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _introduce(self) -> Identity:
+        """Read who this store is, and count the boot; a new, copied or restored store is a new author."""
+        self._db.execute("BEGIN IMMEDIATE")
+        fresh = {"token": bytes(16), "incarnation": b"0", "boot": b"0", "xid": b"0"}
+        for name, value in fresh.items():
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?)", (self._app, name, value))
+        meta = dict(self._db.execute("SELECT name, value FROM meta WHERE app = ?", (self._app,)))
+        transaction = int(meta["xid"])
+        meta["boot"] = str(int(meta["boot"]) + 1).encode()
+        if "author" not in meta or not self._place.is_home(meta["token"], transaction):
+            if "author" in meta:
+                log.warning("%s is a copy or a backup: it goes on as a new author", self._path)
+            author = new_author()
+            meta.setdefault("keeper", meta.get("author", author))
+            meta |= {"author": author, "epoch": os.urandom(16), "token": os.urandom(16)}
+            meta["incarnation"] = str(int(meta["incarnation"]) + 1).encode()
+            self._place.settle(meta["token"], transaction)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", [(self._app, *item) for item in meta.items()]
+        )
+        self._db.execute("COMMIT")
+        return Identity(
+            meta["keeper"], meta["author"], int(meta["incarnation"]), meta["epoch"], int(meta["boot"])
+        )
+
+    def _ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            ingest = Ingest(self._db, self._app, self._identity, self._schemas, at)
+            ingested = ingest.run(submissions)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._place.remember(ingested.transaction)
+        self._schemas = ingest.effects.schemas
+        return ingested
+
+    def _begin(self) -> tuple[sqlite3.Connection, int]:
+        """Open a view; return its connection and its newest transaction."""
+        connection = self._readers.pop() if self._readers else self._connect()
+        try:
+            connection.execute("BEGIN")
+            query = "SELECT value FROM meta WHERE app = ? AND name = 'xid'"
+            return connection, int(connection.execute(query, (self._app,)).fetchone()[0])
+        except BaseException:
+            connection.close()
+            raise
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        connection.rollback()
+        self._readers.append(connection)
+
+    def _close(self) -> None:
+        for connection in (*self._readers, self._db):
+            connection.close()
+        self._place.close()
+
+
+class _SqliteSnapshot:
+    """See `port.Snapshot`: a read transaction on a connection of its own; `read` runs a query on it."""
+
+    def __init__(self, read: Callable[..., Awaitable[list[Any]]], transaction: int) -> None:
+        self._read = read
+        self.transaction = transaction
+
+    async def documents(self, collection: str, after: bytes | None, limit: int) -> Sequence[DocumentRow]:
+        return await self._documents(
+            "collection = ? AND id > ? AND value IS NOT NULL ORDER BY id LIMIT ?",
+            collection,
+            after or b"",
+            limit,
+        )
+
+    async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
+        rows = await self._documents("collection = ? AND id = ?", collection, document_id)
+        return rows[0] if rows else None
+
+    async def newest(self, collection: str, limit: int) -> Sequence[DocumentRow]:
+        return await self._documents(
+            "collection = ? AND value IS NOT NULL ORDER BY xid DESC LIMIT ?", collection, limit
+        )
+
+    async def _documents(self, condition: str, *args: Any) -> list[DocumentRow]:
+        return [DocumentRow(*row) for row in await self._read(f"{DOCUMENT_QUERY} AND {condition}", *args)]

@@ -1,0 +1,323 @@
+"""One ingest transaction on SQLite."""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields
+
+from hedgerow.codec.schema import Schema
+from hedgerow.custody.skip import Skip
+from hedgerow.errors import HedgerowError
+from hedgerow.operation import CLOCK, decode_body, h16
+from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, seal_hash
+
+from .merge import Change, Merge
+from .port import (
+    ClockRecord,
+    DocumentRow,
+    Entry,
+    Frontier,
+    Identity,
+    Ingested,
+    NameEntry,
+    Operation,
+    SchemaEntry,
+    SealEntry,
+    SkipEntry,
+    Submission,
+    Written,
+)
+
+log = logging.getLogger(__name__)
+
+SHARD = 0
+DOCUMENT_QUERY = (
+    "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
+    " WHERE app = ? AND shard = ?"
+)
+FRONTIER_QUERY = (
+    "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
+    " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
+    " WHERE a.app = ? AND a.shard = ?"
+)
+
+
+@dataclass
+class Effects:
+    """What a transaction has done so far: what `Ingested` will say, and the schemas known now."""
+
+    schemas: dict[bytes, Schema]
+    changed: bool = False
+    moved: dict[bytes, Frontier] = field(default_factory=dict)
+    new_schemas: list[bytes] = field(default_factory=list)
+    clocks: list[ClockRecord] = field(default_factory=list)
+    ended: list[Written] = field(default_factory=list)
+    last: dict[bytes, Written] = field(default_factory=dict)
+    operations: int = 0
+    documents: int = 0
+
+    def copy(self) -> "Effects":
+        """Return a copy that later effects do not reach."""
+        kept = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return Effects(**{name: copy(value) for name, value in kept.items()})
+
+
+class Ingest:
+    """A transaction that is under way; `schemas` are those known before it.
+
+    The caller begins and commits. Each submission stands in a savepoint of its own.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        app: str,
+        identity: Identity,
+        schemas: dict[bytes, Schema],
+        at: int,
+    ) -> None:
+        self._db = connection
+        self._app = app
+        self._key = (app, SHARD)
+        self._identity = identity
+        self._at = at
+        (value,) = connection.execute(
+            "SELECT value FROM meta WHERE app = ? AND name = 'xid'", (app,)
+        ).fetchone()
+        self._xid = int(value) + 1
+        self.effects = Effects(dict(schemas))
+
+    def run(self, submissions: Sequence[Submission]) -> Ingested:
+        """Take the submissions."""
+        errors = [self._submit(submission) for submission in submissions]
+        effects = self.effects
+        if effects.changed:
+            self._db.execute(
+                "UPDATE meta SET value = ? WHERE app = ? AND name = 'xid'",
+                (str(self._xid).encode(), self._app),
+            )
+        return Ingested(
+            self._xid if effects.changed else self._xid - 1,
+            errors,
+            list(effects.moved.values()),
+            effects.new_schemas,
+            effects.clocks,
+            [*effects.ended, *effects.last.values()],
+            effects.operations,
+            effects.documents,
+        )
+
+    def _submit(self, submission: Submission) -> HedgerowError | None:
+        error, good = self._savepoint(submission.entries)
+        if error is not None and good and not submission.whole:
+            self._savepoint(submission.entries[:good])
+        return error
+
+    def _savepoint(self, entries: Sequence[Entry]) -> tuple[HedgerowError | None, int]:
+        """Take entries wholly or not at all; return the refusal, and how many went well before it."""
+        before = self.effects.copy()
+        self._db.execute("SAVEPOINT submission")
+        work = _Work(self)
+        try:
+            work.take(entries)
+            error = None
+        except sqlite3.Error:
+            raise
+        except HedgerowError as refusal:
+            error = refusal
+        # Entries come from anybody: what they make fail here must stay theirs.
+        except Exception as failure:
+            log.exception("an entry could not be taken")
+            error = HedgerowError("OPERATION_INVALID", repr(failure)[:200])
+        if error is not None:
+            self._db.execute("ROLLBACK TO submission")
+            self.effects = before
+        self._db.execute("RELEASE submission")
+        return error, work.taken
+
+    # ---- what a submission calls
+
+    def load_author(self, author: bytes) -> Frontier:
+        """Return the frontier of an author, all zero for a new one."""
+        row = self._db.execute(f"{FRONTIER_QUERY} AND a.author = ?", (*self._key, author)).fetchone()
+        return Frontier(*row) if row else Frontier(author, "", 0, 0, 0, 0)
+
+    def save_author(self, frontier: Frontier) -> None:
+        """Write a frontier, and with it the receipt that it allows."""
+        receipted = min(frontier.held, frontier.sealed)
+        frontier = frontier._replace(receipted=max(receipted, frontier.receipted), last_seen=self._at)
+        self._db.execute(
+            "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET name = excluded.name, held = excluded.held, sealed = excluded.sealed,"
+            " last_seen = excluded.last_seen",
+            (*self._key, *frontier[:4], frontier.last_seen),
+        )
+        if receipted:
+            self._db.execute(
+                "INSERT INTO receipts (app, shard, author, incarnation, number, at) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, number = excluded.number,"
+                " at = excluded.at WHERE excluded.number > number",
+                (*self._key, frontier.author, self._identity.incarnation, receipted, self._at),
+            )
+        self.effects.moved[frontier.author] = frontier
+
+    def add_schema(self, encoded: bytes) -> None:
+        """Learn a schema."""
+        schema = Schema.decode(encoded)
+        known = self.effects.schemas.get(schema.name)
+        if known is None:
+            self._db.execute(
+                "INSERT INTO schemas VALUES (?, ?, ?, ?)", (*self._key, schema.name, schema.encoded)
+            )
+            self.effects.schemas[schema.name] = schema
+            self.effects.new_schemas.append(schema.encoded)
+        elif known.hash != schema.hash:
+            raise HedgerowError("SCHEMA_CONFLICT", schema.name.hex())
+
+    def add_operation(self, entry: Operation, stamp: bytes, mark: bytes) -> None:
+        """Keep an operation."""
+        self._db.execute(
+            "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*self._key, entry.author, entry.number, stamp, entry.body, mark),
+        )
+        self.effects.last[entry.author] = Written(entry.author, entry.number, stamp)
+        self.effects.operations += 1
+        self.effects.changed = True
+
+    def add_clock(self, record: ClockRecord) -> None:
+        """Keep a clock record, before its operation; of several in one operation the first counts."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO clocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*self._key, *record)
+        )
+        self.effects.clocks.append(record)
+        if record.author in self.effects.last:
+            self.effects.ended.append(self.effects.last[record.author])
+
+    def add_seal(self, author: bytes, seal: Seal, body: bytes) -> None:
+        """Keep a seal that is its author's word for the operations held."""
+        marks = self._db.execute(
+            "SELECT h16 FROM operations WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
+            " ORDER BY number",
+            (*self._key, author, seal.first, seal.last),
+        ).fetchall()
+        before = self._db.execute(
+            "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
+            (*self._key, author, seal.first - 1),
+        ).fetchone()
+        previous = seal_hash(before[0]) if before else NO_SEAL
+        if not check_seal(author, body, [mark for (mark,) in marks]) or seal.previous != previous:
+            raise HedgerowError("SEAL_INVALID", f"{author.hex()} {seal.first}-{seal.last}")
+        self._db.execute(
+            "INSERT INTO seals VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, seal.last, seal.first, body)
+        )
+        self.effects.changed = True
+
+    def add_skip(self, author: bytes, skip: Skip, body: bytes) -> None:
+        """Keep a skip."""
+        self._db.execute(
+            "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, skip.last, skip.first, body)
+        )
+        self.effects.changed = True
+
+    def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
+        """Return a document's row."""
+        row = self._db.execute(
+            f"{DOCUMENT_QUERY} AND collection = ? AND id = ?",
+            (*self._key, collection, key),
+        ).fetchone()
+        return DocumentRow(*row) if row else None
+
+    def save_document(self, change: Change) -> None:
+        """Write a merged document, and its outbox row if what is visible changed."""
+        row = change.row
+        self._db.execute(
+            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*self._key, *row, self._xid),
+        )
+        if row.value == change.before:
+            return
+        kind = "c" if change.before is None else "d" if row.value is None else "u"
+        self._db.execute(
+            "INSERT INTO outbox"
+            " (app, shard, epoch, xid, collection, id, op, before, after, author, number, stamp, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *self._key, self._identity.epoch, self._xid, row.collection, row.id, kind,
+                change.before, row.value, change.author, change.number, change.stamp, self._at,
+            ),
+        )  # fmt: skip
+        self.effects.documents += 1
+
+
+class _Work:
+    """Entries under way: the authors and documents that it touches, written at its end."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        self._authors: dict[bytes, Frontier] = {}
+        self._merge = Merge(ingest.load_document)
+        self.taken = 0
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry, Operation):
+                self._operation(entry)
+            elif isinstance(entry, SealEntry):
+                self._seal(entry)
+            elif isinstance(entry, SkipEntry):
+                self._skip(entry)
+            elif isinstance(entry, SchemaEntry):
+                self._ingest.add_schema(entry.encoded)
+            else:
+                self._name(entry)
+            self.taken += 1
+        for change in self._merge.changes():
+            self._ingest.save_document(change)
+        for frontier in self._authors.values():
+            self._ingest.save_author(frontier)
+
+    def _author(self, author: bytes) -> Frontier:
+        if author not in self._authors:
+            self._authors[author] = self._ingest.load_author(author)
+        return self._authors[author]
+
+    def _operation(self, entry: Operation) -> None:
+        frontier = self._author(entry.author)
+        if entry.number <= frontier.held:
+            return
+        if entry.number != frontier.held + 1:
+            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} {entry.number} on {frontier.held}")
+        schemas = self._ingest.effects.schemas
+        mark = h16(entry.author, entry.number, entry.body, schemas)
+        stamp, changes = decode_body(entry.body)
+        for change in changes:
+            if change[0] == CLOCK:
+                self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))
+        self._ingest.add_operation(entry, stamp, mark)
+        self._merge.apply(entry.author, entry.number, stamp, changes, schemas)
+        self._authors[entry.author] = frontier._replace(held=entry.number)
+
+    def _seal(self, entry: SealEntry) -> None:
+        frontier = self._author(entry.author)
+        seal = Seal.decode(entry.body)
+        if seal.last <= frontier.sealed:
+            return
+        if seal.last > frontier.held or seal.first != frontier.sealed + 1:
+            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} seal {seal.first}-{seal.last}")
+        self._ingest.add_seal(entry.author, seal, entry.body)
+        self._authors[entry.author] = frontier._replace(sealed=seal.last)
+
+    def _skip(self, entry: SkipEntry) -> None:
+        frontier = self._author(entry.author)
+        skip = Skip.decode(entry.body)
+        if skip.last <= frontier.held:
+            return
+        if skip.first > frontier.held + 1:
+            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} skip {skip.first}-{skip.last}")
+        self._ingest.add_skip(entry.author, skip, entry.body)
+        self._authors[entry.author] = frontier._replace(held=skip.last)
+
+    def _name(self, entry: NameEntry) -> None:
+        self._authors[entry.author] = self._author(entry.author)._replace(name=entry.name)

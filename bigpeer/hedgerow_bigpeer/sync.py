@@ -1,0 +1,280 @@
+"""The sync endpoint: one session per WebSocket, a binary message is one session record (SPEC 7).
+
+The Big Peer is a keeper: it takes operations and seals, answers with receipts and time, and sends no
+operations of its own yet.
+"""
+
+import asyncio
+import contextlib
+import heapq
+import logging
+from collections.abc import Iterable
+from hashlib import sha256
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hedgerow.custody.digest import digest
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS
+from hedgerow.sync import frames, hello
+from hedgerow.sync.session import Session
+
+from . import limits
+from .intake import Intake
+from .service import Service
+
+log = logging.getLogger(__name__)
+
+_BUSY = 1013
+_UNSUPPORTED = 1003
+_Vector = tuple[bytes, int, int, int]
+
+
+def mesh_tag(name: str) -> bytes:
+    """Return the three bytes by which a mesh is known on the air and in hellos."""
+    return sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
+
+
+class SyncEndpoint:
+    """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._mesh = mesh_tag(service.config.mesh)
+        self._open: set[Connection] = set()
+        self._ended = asyncio.Event()
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Run one connection to its end; what goes wrong ends it alone."""
+        await socket.accept()
+        if len(self._open) >= limits.CONNECTIONS:
+            await socket.close(_BUSY, "SYNC_BUSY")
+            return
+        connection = Connection(self._service, self._mesh, socket)
+        self._open.add(connection)
+        self._service.connections = len(self._open)
+        try:
+            with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+                await connection.run()
+        finally:
+            self._open.discard(connection)
+            self._ended.set()
+            self._service.connections = len(self._open)
+
+    async def stop(self, seconds: float) -> None:
+        """Say goodbye on every connection, and wait for their ends so long."""
+        for connection in list(self._open):
+            connection.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._open:
+                    self._ended.clear()
+                    await self._ended.wait()
+
+
+class Connection:
+    """One session over one WebSocket."""
+
+    def __init__(self, service: Service, mesh: bytes, socket: WebSocket) -> None:
+        self._service = service
+        self._mesh = mesh
+        self._socket = socket
+        known = service.frontiers.values()
+        newest = heapq.nlargest(MAX_AUTHORS, known, key=lambda frontier: frontier.last_seen)
+        self._partial = len(known) > MAX_AUTHORS
+        self._told = {frontier.author for frontier in newest}
+        self._session = Session(self._hello(), service.clock.uptime())
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue(limits.INBOX_MESSAGES)
+        self._gone = False
+        self._wake = asyncio.Event()
+        self._intake = Intake(service, self.__str__)
+        self._theirs: dict[bytes, int] = {}
+        self._due: set[bytes] = set()
+
+    def __str__(self) -> str:
+        remote = self._session.remote
+        return f"session with {remote.author.hex()} ({remote.name})" if remote else "session"
+
+    def stop(self) -> None:
+        """End the session in order."""
+        self._session.close()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Exchange until either side ends it."""
+        self._service.counters.sessions += 1
+        self._service.add_listener(self._moved)
+        reader = asyncio.create_task(self._read())
+        try:
+            while not self._session.closed:
+                await self._send()
+                if self._session.closed:
+                    break
+                await self._wait()
+                await self._take()
+                if self._gone and self._inbox.empty():
+                    raise WebSocketDisconnect
+        finally:
+            self._service.remove_listener(self._moved)
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+            self._count_end()
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close()
+
+    # ---- in
+
+    async def _read(self) -> None:
+        """Move messages from the socket to the inbox; a full inbox holds the other side back."""
+        try:
+            while True:
+                message = await self._socket.receive()
+                if message["type"] != "websocket.receive":
+                    break
+                await self._inbox.put(message.get("bytes") or b"")
+                self._wake.set()
+        finally:
+            self._gone = True
+            self._wake.set()
+
+    async def _wait(self) -> None:
+        now = self._service.clock.uptime()
+        seconds = max(0, self._session.next_wakeup(now) - now) / 1000
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _take(self) -> None:
+        """Act on the messages that have come: good content of all of them, as a rule in one commit."""
+        fault: HedgerowError | None = None
+        try:
+            for _ in range(self._inbox.qsize()):
+                for kind, value in self._receive(self._inbox.get_nowait()):
+                    self._event(kind, value)
+                    if self._intake.entries >= limits.TAKE_ENTRIES:
+                        await self._commit()
+                    elif kind == frames.SEGMENT:
+                        # A segment is milliseconds of work: the loop has a turn between two.
+                        await asyncio.sleep(0)
+        except HedgerowError as error:
+            fault = error
+        except Exception:
+            log.exception("%s: a record could not be taken", self)
+            fault = HedgerowError("SYNC_MESSAGE", "a fault of the Big Peer; its log says more")
+        try:
+            # What came before a fault stands.
+            await self._commit()
+        except HedgerowError as error:
+            fault = fault or error
+        if fault is not None:
+            self._session.fail(fault)
+        else:
+            self._session.grant()
+
+    async def _commit(self) -> None:
+        for author in await self._intake.commit():
+            self._session.queue_want_schema([])
+            self._session.queue_have([self._entry(author)])
+
+    def _receive(self, message: bytes) -> list[tuple[int, object]]:
+        self._service.counters.bytes_in += len(message)
+        if len(message) < 2 or len(message) != 2 + int.from_bytes(message[:2], "big"):
+            self._session.fail(HedgerowError("SYNC_MESSAGE", f"{len(message)} bytes"))
+            return []
+        events: list[tuple[int, object]] = self._session.receive(message, self._service.clock.uptime())
+        return events
+
+    def _event(self, kind: int, value: object) -> None:
+        """Hand an event to the intake, or answer it."""
+        intake = self._intake
+        if kind == frames.SEGMENT and isinstance(value, bytes):
+            author = intake.add_segment(value)
+            if author is not None:
+                self._carry(author, self._theirs.get(author, 0))
+        elif kind == frames.SCHEMA and isinstance(value, bytes):
+            intake.add_schema(value)
+        elif kind == frames.SEAL and isinstance(value, tuple):
+            intake.add_seal(*value)
+        elif kind == frames.SKIP and isinstance(value, tuple):
+            intake.add_skip(*value)
+        elif kind == frames.HELLO and isinstance(value, hello.Hello):
+            intake.add_name(value.author, value.name)
+            self._note_vector(value.vector)
+        elif kind == frames.HAVE and isinstance(value, list):
+            self._note_vector(value)
+            self._tell([entry[0] for entry in value])
+        elif kind == frames.TIME_ASK:
+            clock = self._service.clock
+            self._session.queue_time((clock.utc(), clock.error_ms), clock.uptime())
+        elif kind == frames.DRAINED:
+            self._session.queue_drained([0, *digest(self._mesh, [])])
+
+    def _note_vector(self, vector: Iterable[_Vector]) -> None:
+        """Remember whom the other side carries, and what it knows to be receipted."""
+        for author, held, _, receipted in vector:
+            self._intake.check_own(author, held)
+            self._carry(author, receipted)
+            self._due.add(author)
+
+    def _carry(self, author: bytes, receipted: int) -> None:
+        if len(self._theirs) >= limits.SESSION_AUTHORS and author not in self._theirs:
+            raise HedgerowError("AUTHORS_FULL", str(limits.SESSION_AUTHORS))
+        self._theirs[author] = receipted
+
+    def _tell(self, authors: list[bytes]) -> None:
+        """Say what we hold of authors for whom our hello had no room."""
+        news = [author for author in authors if author not in self._told]
+        if self._partial and news:
+            self._told.update(news)
+            self._session.queue_have([self._entry(author) for author in news])
+
+    # ---- out
+
+    def _moved(self, authors: Iterable[bytes]) -> None:
+        self._due.update(authors)
+        self._wake.set()
+
+    async def _send(self) -> None:
+        session = self._session
+        if session.remote is not None:
+            for author in self._due & self._theirs.keys():
+                receipt = self._service.receipt(author)
+                if receipt is not None and receipt.number > self._theirs[author]:
+                    self._theirs[author] = receipt.number
+                    session.queue_receipt(receipt)
+            self._due.clear()
+        while record := session.outgoing(MAX_RECORD, self._service.clock.uptime()):
+            self._service.counters.bytes_out += len(record)
+            async with asyncio.timeout(limits.SEND_SECONDS):
+                await self._socket.send_bytes(record)
+
+    def _hello(self) -> hello.Hello:
+        service = self._service
+        identity = service.store.identity
+        return hello.Hello(
+            self._mesh,
+            identity.keeper,
+            incarnation=identity.incarnation,
+            role=hello.KEEPER,
+            distance=0,
+            flags=hello.HAS_TIME | (hello.PARTIAL if self._partial else 0),
+            max_record=MAX_RECORD,
+            credit=limits.CREDIT_BYTES,
+            vector=tuple([self._entry(author) for author in sorted(self._told)]),
+            schemas=tuple(service.schemas)[:MAX_SCHEMAS],
+            name=service.config.name,
+        )
+
+    def _entry(self, author: bytes) -> _Vector:
+        frontier = self._service.frontier(author)
+        return author, frontier.held, frontier.sealed, frontier.receipted
+
+    def _count_end(self) -> None:
+        error = self._session.error
+        if error is not None:
+            self._service.counters.session_errors += 1
+            log.warning("%s ended: %s", self, error)
+        else:
+            log.info("%s ended", self)

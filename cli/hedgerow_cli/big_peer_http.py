@@ -1,0 +1,57 @@
+"""A Big Peer's HTTP interface as the commands use it, with the standard library alone."""
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from decimal import Decimal
+from typing import Any
+
+from hedgerow.errors import HedgerowError
+from hedgerow_cli.limits import ANSWER_BYTES
+from hedgerow_cli.output import to_json
+
+
+def execute(url: str, statement: str, arguments: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+    """`POST /api/v4/store/execute`; numbers with a point come back as decimal.Decimal.
+
+    Raises `BIG_PEER_UNREACHABLE`, `BIG_PEER_ANSWER` for what is no answer, and the code of a refusal.
+    """
+    body = to_json({"statement": statement, "args": arguments}).encode()
+    answer = request(f"{url.rstrip('/')}/api/v4/store/execute", timeout, body)
+    if not isinstance(answer, dict):
+        raise HedgerowError("BIG_PEER_ANSWER", f"{url}: not a JSON object")
+    return answer
+
+
+def request(url: str, timeout: float, body: bytes | None = None) -> Any:
+    """GET, or with a JSON `body` POST, and the JSON that comes back. Raises as `execute` does."""
+    if not url.startswith(("http://", "https://")):
+        raise HedgerowError("BIG_PEER_UNREACHABLE", f"{url} is no http:// address")
+    try:
+        asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - see above
+        with urllib.request.urlopen(asked, timeout=timeout) as response:  # noqa: S310 - see above
+            return _decode(url, response.read(ANSWER_BYTES + 1))
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refusal(url, error.code, error.read(ANSWER_BYTES + 1)) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise HedgerowError("BIG_PEER_UNREACHABLE", f"{url}: {getattr(error, 'reason', error)}") from None
+
+
+def _decode(url: str, data: bytes) -> Any:
+    if len(data) > ANSWER_BYTES:
+        raise HedgerowError("BIG_PEER_ANSWER", f"{url}: over {ANSWER_BYTES} bytes; use LIMIT")
+    try:
+        return json.loads(data, parse_float=Decimal)
+    except ValueError:
+        raise HedgerowError("BIG_PEER_ANSWER", f"{url}: not JSON") from None
+
+
+def _refusal(url: str, status: int, data: bytes) -> HedgerowError:
+    """The error of an answer's envelope, {"error": {"code", "description"}}, or else the status."""
+    answer = _decode(url, data) if data[:1] == b"{" else {}
+    error = answer.get("error")
+    if isinstance(error, dict) and isinstance(error.get("code"), str):
+        return HedgerowError(error["code"], str(error.get("description", "")))
+    return HedgerowError("BIG_PEER_ANSWER", f"{url}: HTTP status {status}")

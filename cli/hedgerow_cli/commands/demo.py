@@ -1,0 +1,67 @@
+"""`hedgerow demo`: the whole path on this machine; what `make demo` runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hedgerow.errors import HedgerowError
+from hedgerow_cli import limits
+from hedgerow_cli.extras import extra
+from hedgerow_cli.output import FAILED
+
+
+def demo(
+    boards: Annotated[int, typer.Option(help="Emulated boards.", min=1, max=limits.DEMO_BOARDS)] = 5,
+    readings: Annotated[int, typer.Option(help="Readings per board.", min=1, max=limits.DEMO_READINGS)] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 1,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file whose last column the sensors replay; by default a year of temperatures."
+        ),
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3.")] = "esp32",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Stay up at the end, until Ctrl-C, to look around.")
+    ] = False,
+    air: Annotated[
+        str, typer.Option(help="'off' switches the radio off: nothing arrives, and it says so.")
+    ] = "on",
+    far: Annotated[
+        bool,
+        typer.Option(
+            "--far",
+            help="The last board reaches only the first, which relays for it (as an ESP32-C3: the heap of "
+            "the smallest board has no room for that).",
+        ),
+    ] = False,
+    directory: Annotated[
+        Path | None, typer.Option(help="Leave logs, databases and flash images here; new or empty.")
+    ] = None,
+) -> None:
+    """Emulated ESP32 boards, a gateway and a Big Peer; recorded readings travel the whole path.
+
+    On the way one board loses power inside a flash write, and the uplink is down for some seconds. The
+    last line is one JSON object; the exit status is 0 only if nothing is missing, doubled or wrong.
+    """
+    with extra("all"):
+        from hedgerow_cli.demo.run import DemoOptions, run_demo
+
+    if air not in ("on", "off"):
+        raise HedgerowError("ARGUMENTS_INVALID", f"--air is 'on' or 'off', not {air!r}")
+    if far and boards < 2:
+        raise HedgerowError("ARGUMENTS_INVALID", "--far takes two boards or more")
+    options = DemoOptions(
+        boards=boards,
+        readings=readings,
+        seed=seed,
+        data=data,
+        profile=profile,
+        keep=keep,
+        air=air == "on",
+        far=far,
+        directory=directory,
+    )
+    if not run_demo(options):
+        raise typer.Exit(FAILED)

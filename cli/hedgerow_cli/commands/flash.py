@@ -1,0 +1,60 @@
+"""`hedgerow flash`: put the firmware on a board."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from hedgerow_cli.extras import extra
+from hedgerow_cli.output import JSON_OPTION, errors, print_json, say
+
+
+def flash(
+    port: Annotated[str, typer.Option(help="Serial port: /dev/ttyUSB0, COM3, or one of `hedgerow emulate`.")],
+    board: Annotated[str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3.")] = "esp32",
+    name: Annotated[str, typer.Option(help="Name that the board signs its readings with.")] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration of the board, a JSON file; see docs/settings.md.")
+    ] = None,
+    micropython: Annotated[
+        Path | None,
+        typer.Option(
+            help="MicroPython image (.bin, from micropython.org/download) to write first, with esptool."
+        ),
+    ] = None,
+    discard_log: Annotated[
+        bool, typer.Option("--discard-log", help="Change the partition table even if readings would be lost.")
+    ] = False,
+    start: Annotated[
+        bool, typer.Option(help="Start the firmware at the end, or leave the board at its REPL.")
+    ] = True,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Put the firmware on a board that runs MicroPython, or bring it up to date.
+
+    Only files that differ are sent. The partition table is written when it differs: it gives the log a
+    partition of its own and keeps the file system, with its files. Keys and log are never erased; while
+    the log holds readings that no Big Peer has, a table that would move it is refused.
+    """
+    with extra("flash"):
+        from hedgerow_cli.flashing.flash import Options, flash_board
+
+    options = Options(
+        board=board, name=name, config=config, micropython=micropython, discard_log=discard_log, start=start
+    )
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, console=errors, disable=as_json or not errors.is_terminal) as progress:
+        task = progress.add_task("connecting", total=1)
+
+        def show(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=max(1, total))
+            if not errors.is_terminal and done == total:
+                say(escape(what))
+
+        report = flash_board(port, options, show)
+    if as_json:
+        print_json(report.as_dict())
+    sent = f"{report.sent} of {report.files} files sent, {report.bytes_sent} bytes"
+    say(f"{escape(port)}: {sent}; {report.outcome}")

@@ -1,0 +1,145 @@
+"""`hedgerow gateway`: a Pi or laptop between the boards and a Big Peer."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hedgerow_cli import logs
+from hedgerow_cli.extras import extra
+from hedgerow_cli.output import JSON_OPTION
+
+app = typer.Typer(no_args_is_help=True, help="A gateway: collects from boards over Bluetooth, and uplinks.")
+_TUNING = "Tuning"
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `run` a sub-command of its own."""
+
+
+@app.command()
+def run(
+    data: Annotated[Path, typer.Option(help="Folder of the log; made if need be.")] = Path("gateway-data"),
+    uplink: Annotated[
+        str,
+        typer.Option(
+            help="The Big Peer's sync address, ws://HOST:PORT/api/hedgerow/v1/sync; none: collect only."
+        ),
+    ] = "",
+    mesh: Annotated[
+        str, typer.Option(help="Name of the mesh; boards of another one are left alone.")
+    ] = "demo",
+    name: Annotated[str, typer.Option(help="Name to show; this host's by default.")] = "",
+    http: Annotated[
+        str,
+        typer.Option(
+            help="HOST:PORT of /status, /metrics and /healthz; port 0 takes a free one, 'off' none."
+        ),
+    ] = "127.0.0.1:8090",
+    time: Annotated[
+        str,
+        typer.Option(
+            help="Give boards the time: 'kernel' only while the kernel says that its clock is synchronised, "
+            "'trust' always (for containers, where the kernel cannot be asked)."
+        ),
+    ] = "kernel",
+    air: Annotated[
+        str,
+        typer.Option(
+            help="Socket of an emulated air, as `hedgerow emulate` prints it, instead of Bluetooth."
+        ),
+    ] = "",
+    air_address: Annotated[str, typer.Option(help="This gateway's address in the emulated air.")] = (
+        "e0:00:00:00:00:01"
+    ),
+    adapter: Annotated[
+        str, typer.Option(help="Bluetooth adapter, such as hci1; the system's first by default.")
+    ] = "",
+    radio: Annotated[bool, typer.Option(help="Use Bluetooth at all.")] = True,
+    max_connections: Annotated[
+        int, typer.Option(help="Boards connected at a time.", rich_help_panel=_TUNING)
+    ] = 3,
+    pause_scan: Annotated[
+        bool,
+        typer.Option(
+            help="Stop scanning while connecting, for adapters that cannot do both.", rich_help_panel=_TUNING
+        ),
+    ] = False,
+    log_bytes: Annotated[
+        int, typer.Option(help="Greatest size of the log, in bytes.", rich_help_panel=_TUNING)
+    ] = 4 << 30,
+    hold_off_ms: Annotated[
+        int,
+        typer.Option(
+            help="How long a board is left alone after a visit; doubled by each failure.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = 2000,
+    linger_ms: Annotated[
+        int,
+        typer.Option(
+            help="How long a connection that has nothing left to do stays.", rich_help_panel=_TUNING
+        ),
+    ] = 300,
+    silence_s: Annotated[
+        float,
+        typer.Option(help="Restart the scanner after so long without a beacon.", rich_help_panel=_TUNING),
+    ] = 90.0,
+    connect_s: Annotated[
+        float, typer.Option(help="Time limit of a connect.", rich_help_panel=_TUNING)
+    ] = 20.0,
+    call_s: Annotated[
+        float, typer.Option(help="Time limit of any other call of the adapter.", rich_help_panel=_TUNING)
+    ] = 10.0,
+    session_s: Annotated[
+        float, typer.Option(help="Longest session with one board.", rich_help_panel=_TUNING)
+    ] = 600.0,
+    uplink_first_pause_s: Annotated[
+        float, typer.Option(help="First pause before the uplink is tried again.", rich_help_panel=_TUNING)
+    ] = 0.5,
+    uplink_max_pause_s: Annotated[
+        float, typer.Option(help="Longest such pause; they double.", rich_help_panel=_TUNING)
+    ] = 60.0,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log details.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Run a gateway until Ctrl-C.
+
+    It needs no uplink to collect: what boards recorded stays in its log until a Big Peer has it.
+    """
+    with extra("gateway"):
+        from hedgerow_gateway import GatewayConfig, run_gateway
+        from hedgerow_gateway.config import host_name
+
+    scanner = client = None
+    if air:
+        with extra("emulator"):
+            from hedgerow_boards.air.backend import backends
+        scanner, client = backends(air, air_address)
+    logs.set_up(as_json=as_json, verbose=verbose)
+    config = GatewayConfig(
+        data=data,
+        uplink=uplink or None,
+        mesh=mesh,
+        name=name or host_name(),
+        http=None if http == "off" else http,
+        time=time,
+        radio=radio,
+        adapter=adapter or None,
+        max_connections=max_connections,
+        pause_scan=pause_scan,
+        silence_s=silence_s,
+        connect_s=connect_s,
+        call_s=call_s,
+        session_s=session_s,
+        hold_off_ms=hold_off_ms,
+        linger_ms=linger_ms,
+        log_bytes=log_bytes,
+        uplink_first_pause_s=uplink_first_pause_s,
+        uplink_max_pause_s=uplink_max_pause_s,
+        scanner_backend=scanner,
+        client_backend=client,
+    )
+    asyncio.run(run_gateway(config))

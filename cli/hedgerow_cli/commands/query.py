@@ -1,0 +1,67 @@
+"""`hedgerow query`: ask a Big Peer from the command line."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hedgerow.errors import HedgerowError
+from hedgerow_cli.big_peer_http import execute
+from hedgerow_cli.output import JSON_OPTION, console, print_json, say, to_json
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def query(
+    statement: Annotated[
+        str, typer.Argument(help="A DQL statement, such as 'SELECT * FROM readings LIMIT 10'.")
+    ],
+    url: Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")] = DEFAULT_URL,
+    args: Annotated[
+        str, typer.Option(help="Values of the statement's :parameters, as a JSON object: '{\"n\": 3}'.")
+    ] = "{}",
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 30.0,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Run one DQL statement at a Big Peer and show its answer.
+
+    With --json the whole answer is printed as the Big Peer gave it; decimals keep their digits.
+    """
+    answer = execute(url, statement, _arguments(args), timeout)
+    if as_json:
+        print_json(answer)
+        return
+    items = answer.get("items") or []
+    if items:
+        console.print(_table(items), soft_wrap=False)
+    say(f"{len(items)} rows" if items or not answer.get("mutatedDocumentIds") else "")
+    for document_id in answer.get("mutatedDocumentIds") or []:
+        say(f"changed {escape(to_json(document_id))}")
+    for warning in answer.get("warnings") or []:
+        say(f"[yellow]warning:[/] {escape(to_json(warning))}")
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        arguments = json.loads(text)
+    except ValueError as error:
+        raise HedgerowError("ARGUMENTS_INVALID", f"--args is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise HedgerowError("ARGUMENTS_INVALID", "--args is not a JSON object")
+    return arguments
+
+
+def _table(items: list[dict[str, Any]]) -> Table:
+    columns: list[str] = []
+    for item in items:
+        columns += [name for name in item if name not in columns]
+    table = Table(*map(escape, columns))
+    for item in items:
+        table.add_row(*(escape(_cell(item[name])) if name in item else "" for name in columns))
+    return table
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else to_json(value)

@@ -1,0 +1,1 @@
+"""The demo: the whole path on one machine, watched from outside and audited at the end."""

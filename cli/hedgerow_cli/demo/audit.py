@@ -1,0 +1,101 @@
+"""The Big Peer's answer compared with the boards' acknowledgements and the emulator's truth."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from hedgerow_boards.sensor import Sample
+from hedgerow_cli.demo.ledger import BoardLedger
+
+#: Where a board has met the time in a boot, what it recorded then is at most this far off.
+TIME_ERROR_MS = 1000
+
+
+@dataclass
+class Findings:
+    """Counts of readings. `recorded` are those acknowledged, and those that a power cut let survive."""
+
+    recorded: int = 0
+    at_big_peer: int = 0
+    missing: int = 0
+    duplicates: int = 0
+    wrong: int = 0
+    time_wrong: int = 0
+    receipted: int = 0
+
+    @property
+    def clean(self) -> bool:
+        return not (self.missing or self.duplicates or self.wrong or self.time_wrong)
+
+    def add(self, other: "Findings") -> None:
+        for name in vars(self):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def audit_board(ledger: BoardLedger, field: str, documents: Sequence[dict[str, Any]]) -> Findings:
+    """Compare what the Big Peer has of one board with what the board said and what its sensor measured."""
+    samples = ledger.board.samples
+    by_number: dict[int, dict[str, Any]] = {}
+    found = Findings()
+    for document in documents:
+        if document["n"] in by_number:
+            found.duplicates += 1
+        by_number[document["n"]] = document
+    last = max([*by_number, *ledger.acknowledged], default=0)
+    found.at_big_peer = len(by_number)
+    found.missing = sum(n not in by_number for n in range(1, last + 1))
+    found.recorded = len(by_number.keys() | ledger.acknowledged.keys())
+    truth = _truth(ledger, samples)
+    for n, document in by_number.items():
+        candidates = truth[n] if n in truth else _between(n, truth, samples)
+        sample = next((each for each in candidates if _same(document.get(field), each.text)), None)
+        if sample is None:
+            found.wrong += 1
+        elif not _time_is_right(ledger, document, sample):
+            found.time_wrong += 1
+        found.receipted += _operation(document) <= ledger.receipted_op
+    return found
+
+
+def _truth(ledger: BoardLedger, samples: Sequence[Sample]) -> dict[int, list[Sample]]:
+    """The sample behind each acknowledgement: the newest one when the board spoke."""
+    times = [sample.host_time for sample in samples]
+    found: dict[int, list[Sample]] = {}
+    for n, reading in ledger.acknowledged.items():
+        at = bisect_right(times, reading.host_time)
+        found[n] = [samples[at - 1]] if at else []
+    return found
+
+
+def _between(n: int, truth: dict[int, list[Sample]], samples: Sequence[Sample]) -> list[Sample]:
+    """Samples that a reading without acknowledgement may have: those between its neighbours'."""
+    earlier = [each[0].host_time for number, each in truth.items() if number < n and each]
+    later = [each[0].host_time for number, each in truth.items() if number > n and each]
+    low, high = max(earlier, default=0.0), min(later, default=float("inf"))
+    return [sample for sample in samples if low < sample.host_time < high]
+
+
+def _same(value: object, text: str) -> bool:
+    """Whether a document's number has the digits that the series has; a float never does."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return False
+    return Decimal(value).as_tuple() == Decimal(text).as_tuple()
+
+
+def _time_is_right(ledger: BoardLedger, document: dict[str, Any], sample: Sample) -> bool:
+    text, error_ms = document.get("_time"), document.get("_time_error_ms")
+    if not isinstance(text, str) or not isinstance(error_ms, int):
+        return False
+    off_ms = abs(datetime.fromisoformat(text).timestamp() - sample.host_time) * 1000
+    boot = ledger.boot_at(sample.host_time)
+    if boot is not None and boot.met_time is not None and error_ms > TIME_ERROR_MS:
+        return False
+    return off_ms <= error_ms
+
+
+def _operation(document: dict[str, Any]) -> int:
+    """The operation's number, from the document's dot [author, number]."""
+    return int(document["_id"][1])

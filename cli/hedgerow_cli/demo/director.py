@@ -1,0 +1,100 @@
+"""What goes wrong on purpose: one power cut inside a flash write, one outage of the uplink."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from hedgerow.errors import HedgerowError
+from hedgerow_boards.flash import PROGRAM_MODELS
+from hedgerow_cli.demo.ledger import BoardLedger
+from hedgerow_cli.demo.options import OUTAGE_SECONDS, POWER_OFF_SECONDS, DemoOptions
+from hedgerow_cli.demo.proxy import Proxy
+
+_LOG = "hedgerow"
+_CUT_SECONDS = 20.0
+_OUTAGE_AT = 0.3  # of all readings
+
+
+class Director:
+    """Runs both mishaps in threads of its own while the demo reads the ledgers.
+
+    The power cut comes after its board's first contact, which is when it learns the time; with the air
+    switched off there is none. `note(board index)` is for the table.
+    """
+
+    def __init__(
+        self, options: DemoOptions, ledgers: Sequence[BoardLedger], proxy: Proxy, say: Callable[[str], None]
+    ) -> None:
+        self._options = options
+        self._ledgers = ledgers
+        self._proxy = proxy
+        self._say = say
+        self._rng = random.Random(options.seed)
+        self._ended = threading.Event()
+        self.notes: dict[int, str] = {}
+        self.failure: HedgerowError | None = None
+        parts = (self._power, self._uplink) if options.air else (self._uplink,)
+        self._threads = [threading.Thread(target=self._guarded, args=(part,), daemon=True) for part in parts]
+
+    def __enter__(self) -> "Director":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def done(self) -> bool:
+        """Whether everything has happened that was to happen."""
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _guarded(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except HedgerowError as error:
+            self.failure = error
+
+    def _until(self, condition: Callable[[], bool]) -> bool:
+        """Wait for it; False when the demo has ended first."""
+        while not condition():
+            if self._ended.wait(0.02):
+                return False
+        return True
+
+    def _power(self) -> None:
+        chosen = self._rng.randrange(len(self._ledgers))
+        model = self._rng.choice(PROGRAM_MODELS)
+        after = self._rng.randrange(20, 300)
+        ledger = self._ledgers[chosen]
+        board = ledger.board
+        if not self._until(lambda: ledger.met_time):
+            return
+        board.cut_power(after_bytes=after, model=model, partition=_LOG)
+        deadline = time.monotonic() + _CUT_SECONDS
+        if not self._until(lambda: board.power_cuts > 0 or time.monotonic() > deadline):
+            return
+        board.wait_power_cut(0)
+        self.notes[chosen] = "no power"
+        self._say(f"{board.name} lost power inside a flash write ({model})")
+        self._ended.wait(POWER_OFF_SECONDS)
+        board.power_on()
+        self.notes[chosen] = "power is back"
+        self._say(f"{board.name} has power again, and believes that it is 2000-01-01")
+
+    def _uplink(self) -> None:
+        wanted = self._options.boards * self._options.readings * _OUTAGE_AT
+
+        def time_has_come() -> bool:
+            return self._proxy.connected and sum(len(each.acknowledged) for each in self._ledgers) >= wanted
+
+        if not self._until(time_has_come):
+            return
+        self._proxy.cut()
+        self._say(f"the uplink is down for {OUTAGE_SECONDS:g} s")
+        self._ended.wait(OUTAGE_SECONDS)
+        self._proxy.restore()
+        self._say("the uplink is back")

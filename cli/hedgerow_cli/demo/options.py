@@ -1,0 +1,30 @@
+"""What the demo can be asked for, and the times that it keeps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+INTERVAL_MS = 250
+OUTAGE_SECONDS = 4.0
+POWER_OFF_SECONDS = 1.0
+MESH = "demo"
+RELAY_PROFILE = "esp32c3"
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """See `hedgerow demo --help`; `readings` is per board."""
+
+    boards: int = 5
+    readings: int = 100
+    seed: int = 1
+    data: Path | None = None
+    profile: str = "esp32"
+    keep: bool = False
+    air: bool = True
+    far: bool = False
+    directory: Path | None = None
+
+    @property
+    def limit_seconds(self) -> float:
+        """When the demo gives up, counted from the start of recording."""
+        return self.readings * INTERVAL_MS / 1000 * 1.3 + 45

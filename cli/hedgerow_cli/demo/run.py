@@ -1,0 +1,232 @@
+"""The demo from start to verdict."""
+
+import contextlib
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+
+from hedgerow_cli.big_peer_http import execute
+from hedgerow_cli.demo.audit import Findings, audit_board
+from hedgerow_cli.demo.director import Director
+from hedgerow_cli.demo.frames import FrameTally
+from hedgerow_cli.demo.ledger import BoardLedger
+from hedgerow_cli.demo.options import INTERVAL_MS, MESH, DemoOptions
+from hedgerow_cli.demo.scene import Scene, prepare_directory, staged
+from hedgerow_cli.demo.table import Row, Screen
+from hedgerow_cli.emulation import wait_for_end
+from hedgerow_cli.flashing.flash import Options, build_firmware, flash_board
+from hedgerow_cli.output import console, print_json
+
+__all__ = ["DemoOptions", "run_demo"]
+
+_STEP_SECONDS = 0.25
+_SILENT_SECONDS = 5.0
+_STATUS_PATH = "/api/hedgerow/v1/status"
+
+
+class Run:
+    """One demo on a scene that stands."""
+
+    def __init__(self, options: DemoOptions, scene: Scene, screen: Screen) -> None:
+        self.options = options
+        self.scene = scene
+        self.screen = screen
+        self.ledgers = [BoardLedger(board) for board in scene.boards]
+        self.tally = FrameTally(scene.directory / "air.jsonl")
+        self.notes = [""] * len(self.ledgers)
+        self._at_gateway: dict[str, int] = {}
+        self._at_big_peer: dict[str, int] = {}
+        self._started = time.monotonic()
+
+    def flash(self) -> None:
+        """Put the firmware on all boards at once, and start them."""
+        firmware = build_firmware(self.scene.directory / "firmware")
+
+        def flash_one(index: int) -> None:
+            def show(what: str, done: int, total: int) -> None:
+                self.notes[index] = f"{what} {100 * done // total} %"
+
+            board = self.scene.boards[index]
+            settings = {
+                "name": board.name,
+                "field": self.scene.field,
+                "interval_ms": INTERVAL_MS,
+                "readings": self.options.readings,
+                "mesh": MESH,
+            }
+            flash_board(
+                board.port, Options(board=board.profile.name, config=settings, start=False), show, firmware
+            )
+            # The reset comes when mpremote has let go of the port, so that the ledger misses no line.
+            board.reset()
+            self.notes[index] = ""
+
+        with ThreadPoolExecutor(len(self.ledgers)) as pool:
+            waiting = [pool.submit(flash_one, index) for index in range(len(self.ledgers))]
+            while not all(each.done() for each in waiting):
+                self._step({})
+            for each in waiting:
+                each.result()
+        self._started = time.monotonic()
+        self.screen.event(f"{len(firmware)} files of firmware are on each of {len(self.ledgers)} boards")
+
+    def watch(self, director: Director) -> None:
+        """Until everything has arrived and is receipted, or time is up."""
+        finished_at = None
+        while time.monotonic() - self._started < self.options.limit_seconds:
+            self._step(director.notes)
+            if director.failure is not None:
+                raise director.failure
+            if self._recorded() and director.done:
+                finished_at = finished_at or time.monotonic()
+                if self._arrived() or (
+                    not self.options.air and time.monotonic() - finished_at > _SILENT_SECONDS
+                ):
+                    return
+        self.screen.event(f"time is up after {self.options.limit_seconds:.0f} s")
+
+    def audit(self) -> Findings:
+        """Ask the Big Peer for everything, board by board, and compare."""
+        found = Findings()
+        for ledger in self.ledgers:
+            ledger.read()
+            statement = "SELECT * FROM readings WHERE board = :board ORDER BY n"
+            answer = execute(self.scene.url, statement, {"board": ledger.board.name})
+            found.add(audit_board(ledger, self.scene.field, answer["items"]))
+        self.tally.read()
+        return found
+
+    def errors(self) -> list[str]:
+        """What boards complained of."""
+        return [f"{ledger.board.name}: {line}" for ledger in self.ledgers for line in ledger.errors]
+
+    def show(self) -> None:
+        """The last table."""
+        self.screen.show(self._rows({}), self.tally.connection_total, final=True)
+
+    def _step(self, notes: dict[int, str]) -> None:
+        self.scene.check()
+        for ledger in self.ledgers:
+            ledger.read()
+        self.tally.read()
+        self._at_gateway = self.scene.held(f"{self.scene.gateway_url}/status") or self._at_gateway
+        self._at_big_peer = self.scene.held(f"{self.scene.url}{_STATUS_PATH}") or self._at_big_peer
+        self.screen.show(self._rows(notes), self.tally.connection_total)
+        time.sleep(_STEP_SECONDS)
+
+    def _rows(self, notes: dict[int, str]) -> list[Row]:
+        now = time.time()
+        rows = []
+        for index, ledger in enumerate(self.ledgers):
+            address = ledger.board.address
+            last = self.tally.last_beacon.get(address)
+            rows.append(
+                Row(
+                    name=ledger.board.name,
+                    recorded=len(ledger.acknowledged),
+                    at_gateway=ledger.up_to(self._at_gateway.get(ledger.author, 0)),
+                    at_big_peer=ledger.up_to(self._at_big_peer.get(ledger.author, 0)),
+                    receipted=ledger.up_to(ledger.receipted_op),
+                    beacons=self.tally.beacons[address],
+                    connections=self.tally.connections[address],
+                    seen=None if last is None else max(0.0, now - last),
+                    note=notes.get(index, self.notes[index]),
+                )
+            )
+        return rows
+
+    def _recorded(self) -> bool:
+        return all(max(each.acknowledged, default=0) >= self.options.readings for each in self.ledgers)
+
+    def _arrived(self) -> bool:
+        for ledger in self.ledgers:
+            last = max(reading.op for reading in ledger.acknowledged.values())
+            if self._at_big_peer.get(ledger.author, 0) < last or ledger.receipted_op < last:
+                return False
+        return True
+
+
+def run_demo(options: DemoOptions) -> bool:
+    """Run the demo; returns whether nothing was missing, doubled or wrong. Its last line is JSON."""
+    started = time.monotonic()
+    with _terminated_as_interrupted(), contextlib.ExitStack() as stack:
+        directory = options.directory or Path(tempfile.mkdtemp(prefix="hedgerow-demo-"))
+        prepare_directory(directory)
+        keep_files = options.directory is not None
+        try:
+            console.print("starting a Big Peer, a gateway and the boards")
+            scene = stack.enter_context(staged(options, directory))
+            with Screen(console, options.readings) as screen:
+                run = Run(options, scene, screen)
+                run.flash()
+                with Director(options, run.ledgers, scene.proxy, screen.event) as director:
+                    run.watch(director)
+                found = run.audit()
+                run.show()
+            _verdict(options, run, found)
+            if options.air and not found.clean:
+                keep_files = True
+                console.print(f"logs, databases and flash images stay in {directory}")
+            print_json(_result(options, run, found, time.monotonic() - started))
+            if options.keep:
+                wait_for_end()
+            return found.clean
+        finally:
+            stack.close()
+            if not keep_files:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _verdict(options: DemoOptions, run: Run, found: Findings) -> None:
+    for line in run.errors()[:20]:
+        console.print(line, markup=False)
+    if not options.air:
+        console.print(
+            "The air is switched off: nothing arrived." if not found.at_big_peer else "The air leaks."
+        )
+    elif found.clean:
+        console.print("Every acknowledged reading is at the Big Peer, once, with its value and its time.")
+    else:
+        console.print("The Big Peer does not have what the boards recorded.")
+    if options.keep:
+        url = run.scene.url
+        console.print(f"Everything stays up until Ctrl-C. Status page: {url}/")
+        body = '{"statement": "SELECT * FROM readings ORDER BY _time LIMIT 10", "args": {}}'
+        console.print(
+            f"curl -s {url}/api/v4/store/execute -H 'Content-Type: application/json' -d '{body}'",
+            markup=False,
+        )
+        for board in run.scene.boards:
+            console.print(f"mpremote connect {board.port}   # {board.name}", markup=False)
+
+
+def _result(options: DemoOptions, run: Run, found: Findings, seconds: float) -> dict[str, object]:
+    return {
+        "boards": options.boards,
+        **vars(found),
+        "connections": run.tally.connection_total,
+        "beacons": run.tally.beacon_total,
+        "power_cuts": sum(board.power_cuts for board in run.scene.boards),
+        "uplink_outages": run.scene.proxy.outages,
+        "seconds": round(seconds, 1),
+        "url": run.scene.url,
+    }
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, with everything that it started."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,161 @@
+"""Everything that the demo starts, and ends with it: air, boards, gateway, proxy, Big Peer."""
+
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hedgerow.errors import HedgerowError
+from hedgerow_boards.air.backend import DEFAULT_ADDRESS
+from hedgerow_boards.board import Board
+from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.demo.options import MESH, RELAY_PROFILE, DemoOptions
+from hedgerow_cli.demo.proxy import Proxy
+from hedgerow_cli.emulation import Bench, emulated, load_series
+from hedgerow_cli.lifeline import Child
+
+_START_SECONDS = 30.0
+_HTTP_SECONDS = 10.0
+_LOG_TAIL = 3
+
+
+@dataclass
+class Scene:
+    """What runs. `url` and `gateway_url` are the HTTP addresses; `field` names the quantity measured."""
+
+    directory: Path
+    bench: Bench
+    field: str
+    big_peer: Child
+    gateway: Child
+    proxy: Proxy
+    url: str
+    gateway_url: str
+
+    @property
+    def boards(self) -> list[Board]:
+        return self.bench.boards
+
+    def check(self) -> None:
+        """Raises `DEMO_PART_ENDED` if a process is gone."""
+        for name, child in (("Big Peer", self.big_peer), ("gateway", self.gateway)):
+            if not child.running:
+                last = child.log.read_text(errors="replace").splitlines()[-_LOG_TAIL:]
+                raise HedgerowError("DEMO_PART_ENDED", f"{name}: {' / '.join(last)}")
+
+    def held(self, url: str) -> dict[str, int]:
+        """What a gateway or Big Peer holds: author in hex -> operations; empty while it does not answer."""
+        try:
+            status: dict[str, Any] = request(url, _HTTP_SECONDS)
+        except HedgerowError:
+            self.check()
+            return {}
+        return {row["author"]: row["held"] for row in status["authors"]}
+
+    def restart_gateway(self) -> None:
+        """Start the gateway again on its log, as systemd does after a crash."""
+        command = self.gateway.process.args
+        assert isinstance(command, list)
+        self.gateway = Child(command, self.gateway.log)
+
+
+@contextlib.contextmanager
+def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
+    """Start everything; boards are on, and as bought. All has ended when the block is left."""
+    field = load_series(options.data).name
+    with contextlib.ExitStack() as stack:
+        port = _free_port()
+        url = f"http://127.0.0.1:{port}"
+        big_peer = _start(stack, directory / "bigpeer.log", _big_peer_command(directory, port))
+        proxy = stack.enter_context(Proxy(port))
+        bench = stack.enter_context(
+            emulated(
+                _profiles(options),
+                data=options.data,
+                directory=directory,
+                seed=options.seed,
+                air_enabled=options.air,
+                air_log=directory / "air.jsonl",
+            )
+        )
+        if options.far:
+            _move_away(bench)
+        page = f"127.0.0.1:{_free_port()}"
+        _await_answer(big_peer, f"{url}/healthz")
+        command = _gateway_command(directory, proxy.port, bench.air_path, page)
+        gateway = _start(stack, directory / "gateway.log", command)
+        scene = Scene(directory, bench, field, big_peer, gateway, proxy, url, f"http://{page}")
+        stack.callback(lambda: scene.gateway.stop())
+        _await_answer(gateway, f"{scene.gateway_url}/healthz")
+        yield scene
+
+
+def _profiles(options: DemoOptions) -> list[str]:
+    """The first board relays for a far one, which takes a heap for two sessions at a time."""
+    first = RELAY_PROFILE if options.far and options.profile == "esp32" else options.profile
+    return [first, *[options.profile] * (options.boards - 1)]
+
+
+def _start(stack: contextlib.ExitStack, log: Path, command: list[str]) -> Child:
+    child = Child(command, log)
+    stack.callback(child.stop)
+    return child
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hedgerow_cli", *arguments]
+
+
+def _big_peer_command(directory: Path, port: int) -> list[str]:
+    data = str(directory / "bigpeer")
+    return _command(
+        "bigpeer", "run", "--data", data, "--port", str(port), "--mesh", MESH, "--name", "big-peer", "--json"
+    )
+
+
+def _gateway_command(directory: Path, uplink: int, air: str, page: str) -> list[str]:
+    # The demo measures against this host's clock, so the gateway is told to trust it.
+    return _command(
+        "gateway", "run", "--data", str(directory / "gateway"), "--air", air, "--http", page, "--mesh", MESH,
+        "--uplink", f"ws://127.0.0.1:{uplink}/api/hedgerow/v1/sync", "--name", "gateway", "--time", "trust",
+        "--uplink-max-pause-s", "1", "--json",
+    )  # fmt: skip
+
+
+def _move_away(bench: Bench) -> None:
+    """Put the last board out of everybody's reach but the first board's."""
+    assert bench.air is not None
+    near, far = bench.boards[0].address, bench.boards[-1].address
+    for address in [DEFAULT_ADDRESS, *(board.address for board in bench.boards)]:
+        if address not in (near, far):
+            bench.air.block(far, address)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _await_answer(child: Child, url: str) -> None:
+    """Until an HTTP server answers. Raises `DEMO_PART_ENDED`."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            request(url, _HTTP_SECONDS)
+            return
+        except HedgerowError as error:
+            if not child.running or time.monotonic() > deadline:
+                last = child.log.read_text(errors="replace").splitlines()[-_LOG_TAIL:]
+                raise HedgerowError("DEMO_PART_ENDED", f"{error}; its log ends: {' / '.join(last)}") from None
+        time.sleep(0.05)
+
+
+def prepare_directory(path: Path) -> None:
+    """Make the demo's directory; `DEMO_DIRECTORY` if it holds anything."""
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise HedgerowError("DEMO_DIRECTORY", str(path))

@@ -1,0 +1,91 @@
+"""The demo's live table, and the same as plain lines where there is no terminal."""
+
+import time
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+_PLAIN_SECONDS = 3.0
+
+
+@dataclass
+class Row:
+    """One board at one moment; `seen` is the age of its last beacon in seconds, None for never."""
+
+    name: str
+    recorded: int
+    at_gateway: int
+    at_big_peer: int
+    receipted: int
+    beacons: int
+    connections: int
+    seen: float | None
+    note: str
+
+
+class Screen:
+    """Shows rows as they change; use as a `with` block."""
+
+    def __init__(self, console: Console, wanted: int) -> None:
+        self._console = console
+        self._wanted = wanted
+        self._shown_at = 0.0
+        self._shown = ""
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+
+    def __enter__(self) -> "Screen":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def event(self, text: str) -> None:
+        """Say something that happened; it stays above the table."""
+        self._console.print(escape(text))
+
+    def show(self, rows: list[Row], connections: int, *, final: bool = False) -> None:
+        """Show this moment; on no terminal at most every few seconds, and only if something changed.
+
+        `connections` are all of the air's; one between two boards stands in the rows of both.
+        """
+        if self._console.is_terminal:
+            self._live.update(self._table(rows), refresh=True)
+            return
+        line = self._line(rows, connections)
+        if final or (line != self._shown and time.monotonic() - self._shown_at > _PLAIN_SECONDS):
+            self._shown, self._shown_at = line, time.monotonic()
+            self._console.print(line)
+
+    def _line(self, rows: list[Row], connections: int) -> str:
+        names = ("recorded", "at_gateway", "at_big_peer", "receipted", "beacons")
+        sums = {name: sum(getattr(row, name) for row in rows) for name in names}
+        return (
+            f"recorded {sums['recorded']} of {self._wanted * len(rows)}, gateway {sums['at_gateway']}, "
+            f"Big Peer {sums['at_big_peer']}, receipted {sums['receipted']}, "
+            f"beacons {sums['beacons']}, connections {connections}"
+        )
+
+    def _table(self, rows: list[Row]) -> Table:
+        table = Table(title="board -> gateway -> Big Peer, and receipts back", title_justify="left")
+        table.add_column("board")
+        for name in ("recorded", "gateway", "Big Peer", "receipted", "beacons", "connections", "last seen"):
+            table.add_column(name, justify="right")
+        table.add_column("", min_width=16)
+        for row in rows:
+            seen = "never" if row.seen is None else f"{row.seen:.1f} s ago"
+            counts = (
+                row.recorded,
+                row.at_gateway,
+                row.at_big_peer,
+                row.receipted,
+                row.beacons,
+                row.connections,
+            )
+            table.add_row(escape(row.name), *map(str, counts), seen, escape(row.note))
+        return table

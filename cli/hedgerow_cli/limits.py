@@ -1,0 +1,13 @@
+"""Limits of the command line; each names what it bounds and its unit."""
+
+ANSWER_BYTES = 64 * 1024 * 1024  # of an HTTP answer
+SIDE_CHANNEL_BYTES = 16 * 1024 * 1024  # one flash image through an emulated board's side channel
+SIDE_CHANNEL_LINE_BYTES = 1024
+SIDE_CHANNEL_SECONDS = 30.0
+FIRST_WORD_SECONDS = 15.0  # until a board has answered at all; mpremote itself gives up after 10
+MPREMOTE_SECONDS = 180.0  # one run of mpremote
+ESPTOOL_SECONDS = 600.0  # one run of esptool
+IMAGE_BYTES = 16 * 1024 * 1024  # a MicroPython image
+SAVED_FILES = 2000  # files of a board that are kept over a change of its partition table
+DEMO_BOARDS = 32
+DEMO_READINGS = 100_000

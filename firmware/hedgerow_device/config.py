@@ -1,0 +1,76 @@
+"""The board's configuration: /hedgerow.json, checked (every field has a default but the name)."""
+
+import json
+
+from hedgerow import limits
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
+
+PATH = "/hedgerow.json"
+
+_MAX_FILE = const(2048)
+_ROLES = ("leaf", "relay")
+# name: (type, default, lowest, highest); for texts the bounds are those of the length
+_FIELDS = {
+    "name": (str, None, 1, limits.MAX_PEER_NAME),
+    "collection": (str, "readings", 1, limits.MAX_NAME),
+    "field": (str, "value", 1, limits.MAX_NAME),
+    "interval_ms": (int, 1000, 20, 86400000),
+    "readings": (int, 0, 0, limits.MAX_NUMBER),
+    "mesh": (str, "demo", 1, 64),
+    "role": (str, "relay", 1, 8),
+    "watchdog_ms": (int, 30000, 0, 600000),
+}
+_SENSOR = {
+    "address": (int, 0x48, 8, 0x77),
+    "bus": (int, 0, 0, 1),
+    "sda": (int, -1, -1, 63),
+    "scl": (int, -1, -1, 63),
+}
+
+
+def load(path: str = PATH) -> dict:
+    """Return the configuration; CONFIG_MISSING, or CONFIG_INVALID with what is wrong."""
+    try:
+        with open(path) as file:
+            text = file.read(_MAX_FILE + 1)
+    except OSError:
+        raise HedgerowError("CONFIG_MISSING", path)
+    if len(text) > _MAX_FILE:
+        raise HedgerowError("CONFIG_INVALID", "longer than %d characters" % _MAX_FILE)
+    try:
+        values = json.loads(text)
+    except ValueError:
+        raise HedgerowError("CONFIG_INVALID", "not JSON")
+    return check(values)
+
+
+def check(values: object) -> dict:
+    """Return the values with defaults filled in; CONFIG_INVALID for what breaks a rule."""
+    if not isinstance(values, dict):
+        raise HedgerowError("CONFIG_INVALID", "not an object")
+    sensor = values.get("sensor", {})
+    if not isinstance(sensor, dict):
+        raise HedgerowError("CONFIG_INVALID", "sensor")
+    known = _check(_FIELDS, values, "sensor")
+    if known["role"] not in _ROLES:
+        raise HedgerowError("CONFIG_INVALID", "role: leaf or relay")
+    if known["field"] in ("board", "n"):
+        raise HedgerowError("CONFIG_INVALID", "field: board and n have their meaning")
+    known["sensor"] = _check(_SENSOR, sensor, "")
+    return known
+
+
+def _check(fields: dict, values: dict, besides: str) -> dict:
+    for name in values:
+        if name not in fields and name != besides:
+            raise HedgerowError("CONFIG_INVALID", "%s: not known" % name)
+    known = {}
+    for name in fields:
+        kind, default, low, high = fields[name]
+        value = values.get(name, default)
+        wrong = not isinstance(value, kind) or value is True or value is False
+        if wrong or not low <= (len(value) if kind is str else value) <= high:
+            raise HedgerowError("CONFIG_INVALID", name)
+        known[name] = value
+    return known

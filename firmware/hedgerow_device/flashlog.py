@@ -1,0 +1,306 @@
+"""The Log port on a raw ring of NOR flash (SPEC 9).
+
+Every append and every put is one program of one frame and durable when it returns. Nothing is programmed
+while mounting. RAM: a window of 512 bytes, per author two short arrays, per durable value its place.
+"""
+
+from hedgerow import limits
+from hedgerow.custody.receipt import Receipt
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
+from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, check_entry, new_author
+
+from . import flashframes as frames
+from .flashindex import AuthorIndex, bound
+from .flashring import HEADER, RECLAIMS, Ring
+
+SPARE = const(4)
+
+# Free sectors left by values, by others' seals, and by what makes room in the end: receipts, own seals.
+_VALUE_SPARE = const(3)
+_SEAL_SPARE = const(2)
+_LAST_SPARE = const(1)
+
+_MAX_INDEX = const(1024)
+_MAX_KEY = const(32)
+_READ_LIMIT = const(0x3FFFFFFF)
+
+
+class FlashLog:
+    """A log on a block device (see Ring); formats it if it holds none.
+
+    `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
+    seals, receipts and boots, `read_limit` the most bytes that one read returns, `damaged` counts sectors in
+    which committed frames could not be read. What is no part of the Log port is for mounting and reclaiming:
+    `indexes` by author in the `order` of their coming, where the current `values` stand, and the `places` of
+    authors in the sector that is written; `blocked` is (sector, author, number) of what kept it last.
+    """
+
+    def __init__(self, device: object):
+        self.spare = SPARE
+        self.read_limit = _READ_LIMIT
+        self.damaged = 0
+        self.ring = ring = Ring(device)
+        self.indexes: dict = {}
+        self.order: list = []
+        self.values: dict = {}
+        self._receipts: dict = {}
+        self.places: dict = {}
+        self._introduced = 0
+        self.blocked: tuple | None = None
+        if ring.find() is None:
+            ring.format(new_author())
+        else:
+            self._mount()
+        self.author = ring.author
+        self.incarnation = ring.incarnation
+
+    # ---- mount
+
+    def _mount(self) -> None:
+        ring = self.ring
+        self._find_tail()
+        seq = ring.tail
+        end = 0
+        while seq <= ring.seq:
+            header = ring.header(seq)
+            if header is None or (end and header.previous_end > end):
+                self.damaged += 1
+            end = 0
+            if header:
+                reader = frames.Reader(ring, seq, HEADER)
+                self.begin_sector()
+                while reader.next():
+                    self._note(reader)
+                end = reader.end
+                bound(self.indexes, _MAX_INDEX)
+            seq += 1
+        ring.end = end
+        ring.closed = not end or not ring.erased(ring.seq, end)
+
+    def _find_tail(self) -> None:
+        """Learn from the newest sector where the ring begins.
+
+        That sector is void, and will be used again, if it did not finish reclaiming: its copies have their
+        originals yet. So it is if its first frame was torn. Otherwise every cut there would cost a sector.
+        """
+        ring = self.ring
+        reader = frames.Reader(ring, ring.seq, HEADER)
+        reclaiming = ring.header(ring.seq).flags & RECLAIMS
+        while reader.next():
+            if reader.type == frames.RECLAIMED:
+                reclaiming = 0
+                ring.tail = reader.last
+        if reclaiming or (reader.end == HEADER and not ring.erased(ring.seq, HEADER)):
+            ring.step_back()
+
+    def _note(self, reader: object) -> None:
+        """Take a frame into the index."""
+        kind = reader.type
+        if kind == frames.STATE:
+            data = reader.body()
+            name = data[1 : 1 + data[0]]
+            self._remember(name, data[1 + data[0] :], reader.seq, reader.start)
+        elif kind == frames.AUTHOR:
+            held = reader.held[reader.place]
+            author = reader.authors[reader.place]
+            if author in self.indexes and self.indexes[author].held < held:
+                self.damaged += 1
+            index = self._place(author, reader.seq, held)
+            index.held = max(index.held, held)
+            index.sealed = max(index.sealed, reader.sealed[reader.place])
+        elif kind == ENTRY_SEAL:
+            index = self.indexes[reader.authors[reader.place]]
+            index.sealed = max(index.sealed, reader.last)
+        elif kind != frames.RECLAIMED:
+            index = self.indexes[reader.authors[reader.place]]
+            index.held = max(index.held, reader.last)
+
+    def begin_sector(self) -> None:
+        """Forget the places of authors: each sector gives its own."""
+        self.places = {}
+        self._introduced = 0
+
+    def _place(self, author: bytes, seq: int, held: int) -> AuthorIndex:
+        """Note that a sector gives the author its next place, with `held` operations before it."""
+        index = self.indexes.get(author)
+        if index is None:
+            index = self.indexes[author] = AuthorIndex()
+            self.order.append(author)
+        index.introduced(seq, held)
+        self.places[author] = self._introduced
+        self._introduced += 1
+        return index
+
+    def introduce(self, author: bytes, held: int) -> AuthorIndex:
+        """Give the author a place in the sector that is written."""
+        ring = self.ring
+        index = self.indexes.get(author)
+        ring.program(frames.author_frame(ring.seq, author, held, index.sealed if index else 0))
+        index = self._place(author, ring.seq, held)
+        bound(self.indexes, _MAX_INDEX)
+        return index
+
+    def _remember(self, name: bytes, value: bytes, seq: int, at: int) -> None:
+        self.values[name] = seq * self.ring.size + at
+        if name[0] == STATE_RECEIPT:
+            self._receipts[name] = _receipted_number(value)
+
+    # ---- entries
+
+    def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
+        """Add an entry; it is durable on return.
+
+        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL.
+        """
+        author = bytes(author)
+        index = self.indexes.get(author)
+        held = index.held if index else 0
+        check_entry(kind, first, last, held)
+        if index is None and len(self.indexes) >= limits.MAX_AUTHORS:
+            raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
+        spare = self.spare
+        if kind == ENTRY_SEAL:
+            spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
+        self._room(len(body) + frames.MAX_OVERHEAD, author, spare)
+        ring = self.ring
+        if author not in self.places:
+            index = self.introduce(author, held)
+        ring.program(frames.entry_frame(ring.seq, held, self.places[author], kind, first, last, body))
+        if kind == ENTRY_SEAL:
+            index.sealed = max(index.sealed, last)
+        else:
+            index.held = last
+
+    def commit(self) -> None:
+        """Nothing is left to do: what was appended and put is durable."""
+
+    def authors(self) -> list:
+        """Return the authors with entries, in the order in which they came."""
+        return [author for author in self.order if self.indexes[author].held]
+
+    def held(self, author: bytes) -> int:
+        """Return the number up to which every operation is held or skipped, 0 for none."""
+        index = self.indexes.get(author)
+        return index.held if index else 0
+
+    def sealed(self, author: bytes) -> int:
+        """Return the greatest number that a seal covers, 0 for none."""
+        index = self.indexes.get(author)
+        return index.sealed if index else 0
+
+    def read(self, author: bytes, held: int, sealed: int, max_bytes: int) -> list:
+        """Return [(kind, first, last, body)] in log order: what a holder of (held, sealed) lacks.
+
+        At least one entry if there is any, then no more than fit `max_bytes` of bodies. What was receipted
+        may be gone: the first entry then lies higher.
+        """
+        found: list = []
+        index = self.indexes.get(author)
+        if index is None:
+            return found
+        ring = self.ring
+        max_bytes = min(max_bytes, self.read_limit)
+        seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
+        while seq <= ring.seq and (held < index.held or sealed < index.sealed):
+            reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
+            while reader and reader.next():
+                kind = reader.type
+                if kind > ENTRY_SKIP or reader.authors[reader.place] != author:
+                    continue
+                if reader.last <= (sealed if kind == ENTRY_SEAL else held):
+                    continue
+                max_bytes -= reader.size
+                if found and max_bytes < 0:
+                    return found
+                found.append((kind, reader.first, reader.last, reader.body()))
+                if kind == ENTRY_SEAL:
+                    sealed = reader.last
+                else:
+                    held = reader.last
+            seq += 1
+        return found
+
+    # ---- durable values
+
+    def put(self, kind: int, key: bytes, value: bytes) -> None:
+        """Set a small durable value; LOG_FULL or STATE_TOO_LARGE before anything is programmed."""
+        name = bytes((kind,)) + bytes(key)
+        value = bytes(value)
+        if self.get(kind, key) == value:
+            return
+        size = len(name) + len(value) + frames.MAX_OVERHEAD
+        if len(key) > _MAX_KEY or size > self.ring.size // 2:
+            raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
+        pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
+        spare = _LAST_SPARE if kind == STATE_RECEIPT else _VALUE_SPARE
+        if not self._room(size, None, spare, pending):
+            self.write_value(name, value)
+
+    def get(self, kind: int, key: bytes) -> bytes | None:
+        """Return a value, or None."""
+        place = self.values.get(bytes((kind,)) + bytes(key))
+        return None if place is None else self._value(place)
+
+    def items(self, kind: int) -> list:
+        """Return [(key, value)] of a kind, ordered by key."""
+        names = sorted([name for name in self.values if name[0] == kind])
+        return [(name[1:], self._value(self.values[name])) for name in names]
+
+    def _value(self, place: int) -> bytes:
+        ring = self.ring
+        seq, at = divmod(place, ring.size)
+        reader = frames.Reader(ring, seq, at)
+        if not reader.next():
+            raise HedgerowError("LOG_DAMAGED", "a value in sector %d" % seq)
+        data = reader.body()
+        return data[1 + data[0] :]
+
+    def write_value(self, name: bytes, value: bytes) -> None:
+        """Program a value where there is room for it."""
+        ring = self.ring
+        at = ring.program(frames.state_frame(ring.seq, name, value))
+        self._remember(name, value, ring.seq, at)
+
+    # ---- space
+
+    def receipted(self, author: bytes) -> int:
+        """Return the greatest number that a stored receipt names."""
+        return max([self._receipts[name] for name in self._receipts if name[1:9] == author] or [0])
+
+    def prepare(self) -> bool:
+        """Erase a sector ahead, while there is time; say whether there was one to erase."""
+        return self.ring.prepare()
+
+    def _room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
+        """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
+
+        Says whether `pending`, a value (name, value, receipted number), was written on the way.
+        """
+        ring = self.ring
+        need = size + (frames.MAX_AUTHOR_FRAME if author and author not in self.places else 0)
+        limit = ring.size - frames.MAX_RECLAIMED_FRAME
+        # A sector that was opened from the reserve is not for what must leave it alone.
+        if not ring.closed and ring.end + need <= limit and ring.free() >= spare:
+            return False
+        if HEADER + size + frames.MAX_AUTHOR_FRAME > limit:
+            raise HedgerowError("OPERATION_TOO_LARGE", str(size))
+        free = ring.free() - 1
+        if free <= self.spare:
+            from . import flashreclaim
+
+            return flashreclaim.advance(self, need, spare, pending)
+        ring.open(0)
+        self.begin_sector()
+        return False
+
+    def close(self) -> None:
+        """Leave the flash as it is."""
+
+
+def _receipted_number(value: bytes) -> int:
+    """Return what a stored receipt frees, 0 if it is none that can be read."""
+    try:
+        return Receipt.decode(value).number
+    except HedgerowError:
+        return 0

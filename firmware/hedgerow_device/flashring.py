@@ -1,0 +1,203 @@
+"""The ring of NOR sectors under the log: headers, opening, erasing, reads through one window (SPEC 9.2).
+
+A sector is found by its sequence number: sequence modulo the count of sectors. Sectors `tail` to `seq` are
+in use, `seq` is the one that is written; what lies outside may be erased at any time.
+"""
+
+import struct
+from binascii import crc32
+
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
+
+HEADER = const(32)
+RECLAIMS = const(1)
+WINDOW = const(512)
+
+_FORMAT = ">2sBBIIIHH8sI"
+_MAGIC = b"Hg"
+_VERSION = const(1)
+_FIRST = const(1)
+_COUNT = const(4)
+_SIZE = const(5)
+_ERASE = const(6)
+_MIN_SECTORS = const(8)
+_MIN_SIZE = const(512)
+_MAX_SIZE = const(4096)
+
+
+class Header:
+    """What a sector says of itself: `seq`, `flags`, the `tail` and the `previous_end` when it was opened,
+    how often it was `erases`-d, and whose log it is (`author` 8 bytes, `incarnation`)."""
+
+    def __init__(self, fields: tuple):
+        self.flags, self.seq, self.tail, self.erases = fields[:4]
+        self.previous_end, self.incarnation, self.author = fields[4:]
+
+    def encode(self) -> bytes:
+        """Return the 32 bytes."""
+        data = struct.pack(
+            _FORMAT, _MAGIC, _VERSION, self.flags, self.seq, self.tail, self.erases, self.previous_end,
+            self.incarnation, self.author, 0,
+        )[:-4]  # fmt: skip
+        return data + struct.pack(">I", crc32(data))
+
+    @staticmethod
+    def decode(data: bytes) -> "Header | None":
+        """Read 32 bytes; None if they are no header, LOG_VERSION if they are one of another version."""
+        fields = struct.unpack(_FORMAT, data)
+        if fields[0] != _MAGIC or crc32(memoryview(data)[:-4]) != fields[-1]:
+            return None
+        if fields[1] != _VERSION:
+            raise HedgerowError("LOG_VERSION", str(fields[1]))
+        return Header(fields[2:-1])
+
+
+class Ring:
+    """The sectors of a block device that has MicroPython's extended interface.
+
+    `device` has readblocks(block, buffer, offset), writeblocks(block, buffer, offset), which only clears
+    bits, and ioctl(4 count, 5 size, 6 erase). `end` is the offset behind the last frame of the sector
+    that is written; `closed` says that nothing more may be programmed there.
+    """
+
+    def __init__(self, device: object):
+        self.device = device
+        self.count = device.ioctl(_COUNT, 0)
+        self.size = device.ioctl(_SIZE, 0)
+        if self.count < _MIN_SECTORS or not _MIN_SIZE <= self.size <= _MAX_SIZE:
+            raise HedgerowError("LOG_DEVICE", "%d sectors of %d bytes" % (self.count, self.size))
+        self.seq = self.tail = self.end = self.erases = self.incarnation = 0
+        self.author = b""
+        self.closed = True
+        self.window = memoryview(bytearray(WINDOW))
+        self._window_seq = 0
+        self._window_at = 0
+        self._window_end = 0
+        self._ready = 0
+
+    # ---- headers
+
+    def header(self, seq: int) -> Header | None:
+        """Return the header of a sector, None if the sector is not there."""
+        found = self._header_in(seq % self.count)
+        return found if found and found.seq == seq else None
+
+    def _header_in(self, slot: int) -> Header | None:
+        data = bytearray(HEADER)
+        self.device.readblocks(slot, data, 0)
+        return Header.decode(data)
+
+    def find(self) -> Header | None:
+        """Find the newest sector and go there; return its header, None if the device holds no log."""
+        newest = None
+        for slot in range(self.count):
+            header = self._header_in(slot)
+            if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
+                newest = header
+        if newest:
+            self.seq = newest.seq
+            self.tail = max(newest.tail, newest.seq - self.count + 1)
+            self.erases = newest.erases
+            self.author = newest.author
+            self.incarnation = newest.incarnation
+        return newest
+
+    def format(self, author: bytes) -> None:
+        """Begin a new log."""
+        self.author = author
+        self.incarnation = 1
+        self.tail = _FIRST
+        self.seq = _FIRST - 1
+        self.open(0)
+
+    def free(self) -> int:
+        """Return how many sectors can be opened before the ring is full."""
+        return self.count - 1 - self.seq + self.tail
+
+    # ---- erase and program
+
+    def prepare(self) -> bool:
+        """Erase the next sector ahead of its use; say whether there was something to do."""
+        seq = self.seq + 1
+        if self._ready == seq or self.free() < 1:
+            return False
+        old = self._header_in(seq % self.count)
+        self._next_erases = old.erases + 1 if old else max(1, self.erases)
+        self.device.ioctl(_ERASE, seq % self.count)
+        self._ready = seq
+        return True
+
+    def open(self, flags: int) -> None:
+        """Begin the next sector: erase it, then program its header in one go."""
+        self.prepare()
+        self._ready = 0
+        self.seq += 1
+        self.erases = self._next_erases
+        fields = (flags, self.seq, self.tail, self.erases, self.end, self.incarnation, self.author)
+        self.closed = True
+        self._forget()
+        self.device.writeblocks(self.seq % self.count, Header(fields).encode(), 0)
+        self.end = HEADER
+        self.closed = False
+
+    def program(self, frame: bytes) -> int:
+        """Program a frame behind the last one in one go; return its offset."""
+        at = self.end
+        # Whatever happens on the way, these cells are spoken for.
+        self.closed = True
+        self._forget()
+        self.device.writeblocks(self.seq % self.count, frame, at)
+        self.end = at + len(frame)
+        self.closed = False
+        return at
+
+    def step_back(self) -> None:
+        """Give up the newest sector, which holds nothing of its own: it will be erased and used again."""
+        self.seq -= 1
+        before = self.header(self.seq)
+        self.erases = before.erases if before else self.erases
+        self._forget()
+
+    # ---- reads
+
+    def fetch(self, seq: int, at: int, count: int) -> int:
+        """Bring `count` bytes (at most the window's size) into the window; return where they are in it."""
+        if seq != self._window_seq or at < self._window_at or at + count > self._window_end:
+            take = min(WINDOW, self.size - at)
+            self._window_seq = 0
+            self.device.readblocks(seq % self.count, self.window[:take], at)
+            self._window_seq = seq
+            self._window_at = at
+            self._window_end = at + take
+        return at - self._window_at
+
+    def _forget(self) -> None:
+        self._window_seq = 0
+
+    def read(self, seq: int, at: int, count: int) -> bytes:
+        """Return `count` bytes of a sector."""
+        data = bytearray(count)
+        self.device.readblocks(seq % self.count, data, at)
+        return bytes(data)
+
+    def crc(self, seq: int, at: int, count: int, value: int) -> int:
+        """Return the CRC-32 of `count` bytes of a sector, begun with `value`."""
+        while count:
+            take = min(count, WINDOW)
+            start = self.fetch(seq, at, take)
+            value = crc32(self.window[start : start + take], value)
+            at += take
+            count -= take
+        return value
+
+    def erased(self, seq: int, at: int) -> bool:
+        """Say whether every byte of a sector from `at` on is erased."""
+        while at < self.size:
+            take = min(WINDOW, self.size - at)
+            start = self.fetch(seq, at, take)
+            for value in self.window[start : start + take]:
+                if value != 0xFF:
+                    return False
+            at += take
+        return True

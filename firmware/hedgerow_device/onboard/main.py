@@ -1,0 +1,3 @@
+from hedgerow_device.app import main
+
+main()

@@ -1,0 +1,90 @@
+"""The gateway's settings; every one stands in the documentation, and a test says so."""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bleak.backends.client import BaseBleakClient
+from bleak.backends.scanner import BaseBleakScanner
+
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_PEER_NAME
+
+from . import clock, limits
+from .adapter import PowerCycle
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def host_name() -> str:
+    """Return this host's name, cut to what a hello may carry."""
+    return socket.gethostname()[:MAX_PEER_NAME]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayConfig:
+    """Everything that can be set. Raises HedgerowError("SETTING_INVALID") for what makes no sense."""
+
+    data: Path
+    uplink: str | None = None
+    mesh: str = "demo"
+    name: str = field(default_factory=host_name)
+    http: str | None = "127.0.0.1:8090"
+    time: str = clock.KERNEL
+    radio: bool = True
+    adapter: str | None = None
+    max_connections: int = 3
+    hold_off_ms: int = limits.HOLD_OFF_MS
+    pause_scan: bool = False
+    silence_s: float = limits.SILENCE_S
+    connect_s: float = limits.CONNECT_S
+    call_s: float = limits.CALL_S
+    session_s: float = limits.SESSION_S
+    stall_s: float = limits.STALL_S
+    linger_ms: int = limits.LINGER_MS
+    log_bytes: int = limits.LOG_BYTES_DEFAULT
+    uplink_first_pause_s: float = limits.BACKOFF_FIRST_S
+    uplink_max_pause_s: float = limits.BACKOFF_MAX_S
+    scanner_backend: type[BaseBleakScanner] | None = None
+    client_backend: type[BaseBleakClient] | None = None
+    power_cycle: PowerCycle | None = None
+
+    def __post_init__(self) -> None:
+        if self.uplink is not None and not self.uplink.startswith(("ws://", "wss://")):
+            raise HedgerowError("SETTING_INVALID", f"uplink: {self.uplink} is no ws:// or wss:// address")
+        if self.time not in (clock.KERNEL, clock.TRUST):
+            raise HedgerowError("SETTING_INVALID", f"time: {self.time} is neither kernel nor trust")
+        if not self.mesh or len(self.name) > MAX_PEER_NAME:
+            raise HedgerowError(
+                "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"
+            )
+        for setting, low, high in _RANGES:
+            if not low <= getattr(self, setting) <= high:
+                raise HedgerowError("SETTING_INVALID", f"{setting}: not within {low:g} and {high:g}")
+        if self.http is not None:
+            self.http_address()
+
+    def http_address(self) -> tuple[str, int]:
+        """Return host and port of the status server; port 0 means any free one."""
+        host, _, port = (self.http or "").rpartition(":")
+        host = host.strip("[]")
+        if not host or not port.isdecimal() or int(port) > 0xFFFF:
+            raise HedgerowError("SETTING_INVALID", f"http: {self.http} is not HOST:PORT")
+        if host not in LOOPBACK:
+            raise HedgerowError("SETTING_INVALID", f"http: {host} is not loopback; there is no security yet")
+        return host, int(port)
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("max_connections", 1, limits.CONNECTIONS_MAX),
+    ("silence_s", 0.05, limits.SILENCE_MAX_S),
+    ("connect_s", 0.05, 120),
+    ("call_s", 0.05, 120),
+    ("session_s", 0.05, 86_400),
+    ("stall_s", 0.05, 600),
+    ("hold_off_ms", 0, 3_600_000),
+    ("linger_ms", 0, 60_000),
+    ("log_bytes", limits.LOG_BYTES_MIN, 1 << 43),
+    ("uplink_first_pause_s", 0.01, 3600),
+    ("uplink_max_pause_s", 0.01, 3600),
+)

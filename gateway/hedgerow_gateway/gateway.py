@@ -1,0 +1,287 @@
+"""The gateway: its parts put together, run, stopped, and reported on."""
+
+import asyncio
+import logging
+import random
+import signal
+import sys
+from contextlib import AsyncExitStack
+from hashlib import sha256
+
+from hedgerow.codec.schema import STREAM
+from hedgerow.errors import HedgerowError
+from hedgerow.operation import SOURCE_GATEWAY
+from hedgerow.peer import Peer
+from hedgerow.sync.hello import GATEWAY
+
+from . import bluez, limits, status
+from .adapter import Radio, RadioSettings
+from .bounded import wait_event
+from .central import Central
+from .clock import Clock, rfc3339
+from .config import GatewayConfig
+from .link_ble import BleLink
+from .notify import Notifier
+from .reclaim import Reclaimer
+from .report import AuthorReport, Report, UplinkReport
+from .roster import Roster
+from .sqlite_log import SqliteLog
+from .uplink import Uplink
+
+logger = logging.getLogger(__name__)
+
+DATABASE = "gateway.db"
+READINGS = "readings"
+
+
+def mesh_tag(mesh: str) -> bytes:
+    """Return the three bytes that name a mesh on the air (SPEC 6.1)."""
+    return sha256(b"hedgerow mesh " + mesh.encode()).digest()[:3]
+
+
+class Gateway:
+    """One gateway on one event loop: `run` until `stop` is called or the log fails.
+
+    Everything that it knows lies in the log; it may be killed at any instant.
+    """
+
+    def __init__(self, config: GatewayConfig) -> None:
+        """Open the log in `config.data`, which is made if need be. Raises HedgerowError."""
+        self.config = config
+        self.clock = Clock(config.time)
+        self.url: str | None = None
+        self._stopping = asyncio.Event()
+        self._failure: HedgerowError | None = None
+        self._rng = random.Random()
+        config.data.mkdir(parents=True, exist_ok=True)
+        self.log = SqliteLog(config.data / DATABASE, max_bytes=config.log_bytes, on_failure=self._fail)
+        try:
+            self._compose()
+        except BaseException:
+            self.log.close()
+            raise
+
+    def _compose(self) -> None:
+        config, now = self.config, self.clock.now
+        mesh = mesh_tag(config.mesh)
+        self.peer = Peer(
+            self.log, now(), name=config.name, role=GATEWAY, mesh=mesh, kinds={READINGS: STREAM},
+            credit=limits.CREDIT_BYTES,
+        )  # fmt: skip
+        self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
+        self.roster = Roster()
+        self.radio = Radio(_radio_settings(config), self._heard, self._rng)
+        link = BleLink(
+            self.peer,
+            self.radio,
+            now,
+            linger_ms=config.linger_ms,
+            session_s=config.session_s,
+            stall_s=config.stall_s,
+        )
+        self.central = Central(
+            self.peer,
+            link,
+            self.roster,
+            now,
+            mesh=mesh,
+            max_connections=config.max_connections,
+            hold_off_ms=config.hold_off_ms,
+        )
+        self.uplink: Uplink | None = None
+        if config.uplink is not None:
+            self.uplink = Uplink(
+                self.peer,
+                config.uplink,
+                now,
+                self._rng,
+                first_pause_s=config.uplink_first_pause_s,
+                max_pause_s=config.uplink_max_pause_s,
+                on_outgrown=self._outgrown,
+            )
+
+    def _heard(self, address: str, data: bytes, rssi: int) -> None:
+        self.central.heard(address, data, rssi)
+
+    def _fail(self, error: HedgerowError) -> None:
+        self._failure = self._failure or error
+        self._stopping.set()
+
+    def _outgrown(self, error: HedgerowError) -> None:
+        """The Big Peer holds more of us than we do: this store was put back from a backup."""
+        self.log.disown()
+        self._fail(error)
+
+    def stop(self) -> None:
+        """Make `run` return; call it from the event loop."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until stopped; raises HedgerowError if the log failed, HTTP_BIND if no page can be served."""
+        notifier = Notifier()
+        try:
+            async with AsyncExitStack() as stack:
+                if self.config.http is not None:
+                    host, port = self.config.http_address()
+                    self.url = await stack.enter_async_context(
+                        status.serving(status.make_app(self.report), host, port)
+                    )
+                tasks = self._start()
+                stack.push_async_callback(_cancel, tasks)
+                logger.info(
+                    "gateway %s, mesh %s, pages %s", self.peer.author.hex(), self.config.mesh, self.url
+                )
+                notifier.send("READY=1")
+                await self._attend(tasks, notifier)
+                notifier.send("STOPPING=1")
+        finally:
+            self.log.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self) -> "list[asyncio.Task[None]]":
+        parts = [self._keep_time(), self.reclaimer.run()]
+        if self.config.radio:
+            parts += [self.radio.run(), self.central.run()]
+        if self.uplink is not None:
+            parts.append(self.uplink.run())
+        return [asyncio.create_task(part) for part in parts]
+
+    async def _attend(self, tasks: "list[asyncio.Task[None]]", notifier: Notifier) -> None:
+        """Wait for the end, patting systemd's watchdog; the death of a part is the death of all."""
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            self._stopping.set()
+
+        for task in tasks:
+            task.add_done_callback(ended)
+        pat_s = notifier.watchdog_s / 2 or None
+        while not await wait_event(self._stopping, pat_s):
+            notifier.send("WATCHDOG=1")
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _keep_time(self) -> None:
+        """Tell the peer the time for as long as somebody vouches for it."""
+        while True:
+            reading = self.clock.read()
+            if reading is not None:
+                self.peer.set_time(reading.utc_ms, reading.error_ms, SOURCE_GATEWAY, reading.now)
+            await asyncio.sleep(limits.TIME_EVERY_S)
+
+    def report(self) -> Report:
+        """Return everything that /status and /metrics show."""
+        reading = self.clock.read()
+        radio, visits = self.radio.counters, self.central.counters
+        return {
+            "author": self.peer.author.hex(),
+            "name": self.config.name,
+            "mesh": self.config.mesh,
+            "security": "no security yet",
+            "uptime_ms": self.clock.now(),
+            "time": {
+                "mode": self.clock.mode,
+                "trusted": reading is not None,
+                "error_ms": reading.error_ms if reading else None,
+            },
+            "log": {
+                "commits": self.log.commits,
+                "bytes": self.log.path.stat().st_size,
+                "reclaimed": self.reclaimer.removed,
+                "incarnation": self.log.incarnation,
+            },
+            "radio": {
+                "scanning": self.radio.scanning,
+                "adverts": radio.adverts,
+                "scanner_starts": radio.scanner_starts,
+                "scanner_failures": radio.scanner_failures,
+                "silences": radio.silences,
+                "power_cycles": radio.power_cycles,
+                "connect_failures": radio.connect_failures,
+                "disconnect_failures": radio.disconnect_failures,
+                "last_error": radio.last_error,
+            },
+            "beacons": visits.beacons,
+            "connections": visits.connections,
+            "connections_failed": visits.failed,
+            "connected": self.central.visiting,
+            "errors": dict(visits.errors),
+            "link_bytes": {"in": visits.bytes_in, "out": visits.bytes_out},
+            "uplink": self._uplink_report(),
+            "authors": self._authors(),
+        }
+
+    def _uplink_report(self) -> UplinkReport | None:
+        if self.uplink is None:
+            return None
+        counters = self.uplink.counters
+        return {
+            "url": self.uplink.url,
+            "connected": self.uplink.connected,
+            "attempts": counters.attempts,
+            "sessions": counters.sessions,
+            "outages": counters.outages,
+            "failures": counters.failures,
+            "bytes": {"in": counters.bytes_in, "out": counters.bytes_out},
+            "last_error": counters.last_error,
+        }
+
+    def _authors(self) -> list[AuthorReport]:
+        now = self.clock.now()
+        utc = self.peer.utc(now)
+        authors: list[AuthorReport] = []
+        for author, state in self.peer.status(now).items():
+            known = self.roster.of(author)
+            seen = None if utc is None or known.seen is None else rfc3339(utc[0] - now + known.seen)
+            own = author == self.peer.author
+            authors.append(
+                {
+                    "author": author.hex(),
+                    "name": self.config.name if own else known.name,
+                    "held": state["held"],
+                    "sealed": state["sealed"],
+                    "receipted": state["receipted"],
+                    "last_seen": seen,
+                }
+            )
+        return authors
+
+
+def _radio_settings(config: GatewayConfig) -> RadioSettings:
+    power_cycle = config.power_cycle
+    if power_cycle is None and config.scanner_backend is None and sys.platform.startswith("linux"):
+
+        async def power_cycle() -> None:
+            await bluez.power_cycle(config.adapter or "hci0")
+
+    return RadioSettings(
+        scanner_backend=config.scanner_backend,
+        client_backend=config.client_backend,
+        adapter=config.adapter,
+        pause_scan=config.pause_scan,
+        power_cycle=power_cycle,
+        call_s=config.call_s,
+        connect_s=config.connect_s,
+        silence_s=config.silence_s,
+    )
+
+
+async def _cancel(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=limits.STOP_S)
+
+
+async def run_gateway(config: GatewayConfig) -> None:
+    """Run a gateway until SIGINT or SIGTERM; raises HedgerowError for what stops it otherwise."""
+    gateway = Gateway(config)
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, gateway.stop)
+    try:
+        await gateway.run()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,59 @@
+"""Every limit of the gateway in one place: sizes in bytes, times as their names say."""
+
+# SQLite log
+LOG_BYTES_DEFAULT = 4 << 30
+LOG_BYTES_MIN = 1 << 20
+PAGE_BYTES = 4096
+WAL_KEPT_BYTES = 8 << 20
+OPEN_WAIT_S = 5.0
+RECLAIM_HIGH_PERCENT = 90
+RECLAIM_LOW_PERCENT = 80
+RECLAIM_BATCH = 1000
+RECLAIM_EVERY_S = 10.0
+LOG_AUTHORS = 65_536
+
+# Radio
+DEVICES = 512  # addresses remembered from adverts, least recently heard out first
+SEEN_DEVICES = 4096  # addresses bleak may gather before its scanner is started anew
+CONNECTIONS_MAX = 16
+CONNECT_S = 20.0
+CALL_S = 10.0
+CANCEL_GRACE_S = 1.0
+SILENCE_S = 90.0  # no advert at all for so long means a deaf scanner (Home Assistant uses the same)
+SILENCE_MAX_S = 1800.0
+SILENCE_STAGES = 8
+SCANNER_RETRY_S = 5.0
+SCANNER_RETRY_MAX_S = 300.0
+SCANNER_FAILURES = 3  # so many failed starts in a row, and the adapter is switched off and on
+POWER_CYCLE_S = 30.0
+
+# Links
+INBOX_BYTES = 64 << 10
+CREDIT_BYTES = (
+    16 << 10
+)  # counted bytes a board or the Big Peer may send before the log has them; under INBOX_BYTES
+CHUNK_MIN = 20  # ATT_MTU 23 less 3 bytes of header (Bluetooth Core 5.4, Vol 3 Part F 3.4.5.3)
+CHUNK_MAX = 512  # longest attribute value (same, 3.2.9)
+LOOK_S = 0.5
+SESSION_S = 600.0
+STALL_S = 10.0
+LINGER_MS = 300
+HOLD_OFF_MS = 2000
+
+# Uplink
+MESSAGE_BYTES = 4096  # a session record is 1,200 bytes; more than this is refused by the socket itself
+UPLINK_OPEN_S = 10.0
+UPLINK_CLOSE_S = 2.0
+UPLINK_SEND_S = 60.0
+UPLINK_PING_S = 20.0
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MAX_S = 60.0
+STEADY_S = 10.0  # a session that lived so long counts as a success and resets the backoff
+
+# Time
+TIME_EVERY_S = 30.0
+STATED_ERROR_MS = 50
+
+# Process
+STOP_S = 10.0
+NAMES = 1024  # author names remembered for the status page

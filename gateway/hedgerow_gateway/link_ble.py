@@ -1,0 +1,109 @@
+"""One session with a board over GATT: records as a byte stream, in chunks that fit the MTU (SPEC 7.2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bleak import BleakClient
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.exc import BleakError
+
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_RECORD
+from hedgerow.peer import Peer
+from hedgerow.sync import gatt
+from hedgerow.sync.exchange import Exchange
+from hedgerow.sync.hello import Hello
+
+from . import limits
+from .adapter import Radio
+from .bounded import bounded
+from .line import Line
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one session brought: who answered, its last summary, and the receipts that it knows now."""
+
+    remote: Hello
+    summary: list[int | bytes] | None
+    told: list[tuple[bytes, int]]
+    bytes_in: int
+    bytes_out: int
+
+
+class BleLink:
+    """Sessions of `peer` with boards that `radio` hears."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        radio: Radio,
+        now: Callable[[], int],
+        *,
+        linger_ms: int = limits.LINGER_MS,
+        session_s: float = limits.SESSION_S,
+        stall_s: float = limits.STALL_S,
+    ) -> None:
+        self._peer = peer
+        self._radio = radio
+        self._now = now
+        self._linger_ms = linger_ms
+        self._session_s = session_s
+        self._stall_ms = int(stall_s * 1000)
+
+    async def visit(self, address: str, about: list[bytes]) -> Visit:
+        """Connect, exchange until both sides have nothing more, disconnect; `about` is Exchange's.
+
+        Raises HedgerowError: RADIO_*, LINK_*, and the codes of sessions. Whatever had been committed
+        before the error stays; the next visit goes on from there.
+        """
+        exchange: Exchange | None = None
+        line: Line | None = None
+
+        def lost() -> None:
+            if line is not None:
+                line.cut(HedgerowError("LINK_LOST", f"{address} disconnected"))
+
+        client = await self._radio.connect(address, lost)
+        try:
+            exchange = Exchange(self._peer, self._now(), linger_ms=self._linger_ms, central=True, about=about)
+            line = Line(self._peer, exchange, self._now, MAX_RECORD, self._stall_ms)
+            if not client.is_connected:
+                lost()
+            with line.listening():
+                await bounded(
+                    self._talk(client, line), self._session_s, "LINK_TOO_LONG", f"session with {address}"
+                )
+        finally:
+            await self._radio.release(client)
+        remote = exchange.remote
+        if remote is None:
+            raise HedgerowError("LINK_LOST", f"{address} said nothing")
+        return Visit(remote, exchange.summary, exchange.told(), line.bytes_in, line.bytes_out)
+
+    async def _talk(self, client: BleakClient, line: Line) -> None:
+        rx, tx = _characteristics(client)
+
+        def notified(_: BleakGATTCharacteristic, data: bytearray) -> None:
+            line.push(bytes(data))
+
+        async def send(record: bytes) -> None:
+            chunk = min(max(rx.max_write_without_response_size, limits.CHUNK_MIN), limits.CHUNK_MAX)
+            for at in range(0, len(record), chunk):
+                part = record[at : at + chunk]
+                await self._radio.call(client.write_gatt_char(rx, part, response=False), "write")
+
+        await self._radio.call(client.start_notify(tx, notified), "subscribe")
+        await line.run(send)
+
+
+def _characteristics(client: BleakClient) -> tuple[BleakGATTCharacteristic, BleakGATTCharacteristic]:
+    try:
+        service = client.services.get_service(gatt.SERVICE)
+    except BleakError as error:
+        raise HedgerowError("LINK_LOST", f"{client.address}: {error}") from error
+    rx = service.get_characteristic(gatt.RX) if service else None
+    tx = service.get_characteristic(gatt.TX) if service else None
+    if rx is None or tx is None:
+        raise HedgerowError("LINK_SERVICE", f"{client.address} has no Hedgerow service")
+    return rx, tx

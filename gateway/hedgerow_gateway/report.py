@@ -1,0 +1,83 @@
+"""The shape of the gateway's report, which /status shows as JSON and /metrics in Prometheus' text."""
+
+from typing import TypedDict
+
+
+class AuthorReport(TypedDict):
+    """One author: hex author, its name, frontiers, and when it was last seen (RFC 3339 UTC, or null)."""
+
+    author: str
+    name: str
+    held: int
+    sealed: int
+    receipted: int
+    last_seen: str | None
+
+
+class BytesReport(TypedDict("_Ways", {"in": int, "out": int})):
+    """Bytes by direction."""
+
+
+class UplinkReport(TypedDict):
+    """The uplink; null in the report of a gateway without one."""
+
+    url: str
+    connected: bool
+    attempts: int
+    sessions: int
+    outages: int
+    failures: int
+    bytes: BytesReport
+    last_error: str
+
+
+class RadioReport(TypedDict):
+    """The Bluetooth adapter."""
+
+    scanning: bool
+    adverts: int
+    scanner_starts: int
+    scanner_failures: int
+    silences: int
+    power_cycles: int
+    connect_failures: int
+    disconnect_failures: int
+    last_error: str
+
+
+class TimeReport(TypedDict):
+    """The gateway's clock: who vouches for it, whether it may be given to boards now, and its bound."""
+
+    mode: str
+    trusted: bool
+    error_ms: int | None
+
+
+class LogReport(TypedDict):
+    """The log's database; `reclaimed` counts entries removed to make room."""
+
+    commits: int
+    bytes: int
+    reclaimed: int
+    incarnation: int
+
+
+class Report(TypedDict):
+    """Everything at one moment."""
+
+    author: str
+    name: str
+    mesh: str
+    security: str
+    uptime_ms: int
+    time: TimeReport
+    log: LogReport
+    radio: RadioReport
+    beacons: int
+    connections: int
+    connections_failed: int
+    connected: int
+    errors: dict[str, int]
+    link_bytes: BytesReport
+    uplink: UplinkReport | None
+    authors: list[AuthorReport]

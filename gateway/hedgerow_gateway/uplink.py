@@ -1,0 +1,152 @@
+"""The uplink: one WebSocket to a Big Peer, made again for ever with growing pauses.
+
+A binary message is one session record. The session stays open and pushes what the peer commits; what
+was recorded during an outage is read from the log when the other side has said how far it holds it, so
+an outage of any length costs no memory. A slow uplink holds the log's reader back (the socket's write
+buffer, then the session's credit), and a slow log holds the server back (the socket's read buffer).
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_RECORD
+from hedgerow.peer import Peer
+from hedgerow.sync.exchange import Exchange
+
+from . import limits
+from .bounded import Backoff, bounded
+from .line import Line
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class UplinkCounters:
+    """What the uplink did since the start. An outage is the end of a greeted session, goodbye or not."""
+
+    attempts: int = 0
+    sessions: int = 0
+    outages: int = 0
+    failures: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    last_error: str = ""
+
+
+class Uplink:
+    """Keeps `peer` in session with the Big Peer at `url` (ws:// or wss://) while `run` runs.
+
+    `on_outgrown` is called when the Big Peer holds operations under our own name that we do not.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        url: str,
+        now: Callable[[], int],
+        rng: random.Random,
+        *,
+        first_pause_s: float = limits.BACKOFF_FIRST_S,
+        max_pause_s: float = limits.BACKOFF_MAX_S,
+        on_outgrown: Callable[[HedgerowError], None] | None = None,
+    ) -> None:
+        self.url = url
+        self.counters = UplinkCounters()
+        self._peer = peer
+        self._now = now
+        self._on_outgrown = on_outgrown
+        self._backoff = Backoff(first_pause_s, max_pause_s, rng)
+        self._line: Line | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a session is up that the other side has greeted."""
+        return self._line is not None and self._line.exchange.remote is not None
+
+    async def run(self) -> None:
+        """Connect, exchange, and connect again, until cancelled."""
+        while True:
+            began = self._now()
+            try:
+                await self._attempt()
+            except (HedgerowError, OSError, WebSocketException) as error:
+                self._failed(error)
+            if self._now() - began >= limits.STEADY_S * 1000:
+                self._backoff.reset()
+            await asyncio.sleep(self._backoff.pause())
+
+    def _failed(self, error: Exception) -> None:
+        self.counters.failures += 1
+        coded = error if isinstance(error, HedgerowError) else HedgerowError("UPLINK_LOST", str(error))
+        # An outage of days says the same thing every minute; the log is told when that changes.
+        level = logging.DEBUG if str(coded) == self.counters.last_error else logging.WARNING
+        logger.log(level, "uplink %s: %s", self.url, coded)
+        self.counters.last_error = str(coded)
+
+    async def _attempt(self) -> None:
+        """One connection and its session, to the end of either."""
+        self.counters.attempts += 1
+        socket = await connect(
+            self.url,
+            open_timeout=limits.UPLINK_OPEN_S,
+            close_timeout=limits.UPLINK_CLOSE_S,
+            ping_interval=limits.UPLINK_PING_S,
+            ping_timeout=limits.UPLINK_PING_S,
+            max_size=limits.MESSAGE_BYTES,
+            compression=None,
+        )
+        async with socket:
+            exchange = Exchange(self._peer, self._now(), linger_ms=None, central=True)
+            line = self._line = Line(self._peer, exchange, self._now, MAX_RECORD)
+            try:
+                await self._exchange(socket, line)
+                self.counters.outages += 1
+            except asyncio.CancelledError:
+                raise
+            except BaseException:
+                self.counters.outages += self.connected
+                self._check_outgrown(exchange)
+                raise
+            finally:
+                self.counters.sessions += self.connected
+                self.counters.bytes_in += line.bytes_in
+                self.counters.bytes_out += line.bytes_out
+                self._line = None
+
+    def _check_outgrown(self, exchange: Exchange) -> None:
+        own = self._peer.author
+        mine = self._peer.status(self._now())[own]["held"]
+        for author, held, *_ in exchange.remote.vector if exchange.remote else ():
+            if author == own and held > mine and self._on_outgrown is not None:
+                self._on_outgrown(HedgerowError("SYNC_OWN_AUTHOR", f"{held} held at {self.url}"))
+
+    async def _exchange(self, socket: ClientConnection, line: Line) -> None:
+        async def send(record: bytes) -> None:
+            await bounded(socket.send(record), limits.UPLINK_SEND_S, "UPLINK_LOST", "send")
+
+        reader = asyncio.create_task(self._read(socket, line))
+        try:
+            with line.listening():
+                await line.run(send)
+        finally:
+            reader.cancel()
+            await asyncio.wait({reader})
+
+    @staticmethod
+    async def _read(socket: ClientConnection, line: Line) -> None:
+        try:
+            async for message in socket:
+                if isinstance(message, str):
+                    line.cut(HedgerowError("UPLINK_MESSAGE", "a text message"))
+                    return
+                await line.feed(message)
+            line.cut(HedgerowError("UPLINK_LOST", "closed by the other side"))
+        except ConnectionClosed as error:
+            line.cut(HedgerowError("UPLINK_LOST", str(error)))

@@ -1,0 +1,1 @@
+"""Hedgerow's portable core: the same files on MicroPython and CPython, no sockets, files or clock reads."""

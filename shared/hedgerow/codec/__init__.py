@@ -1,0 +1,1 @@
+"""Bytes: CBOR, decimals, variable-length integers, schemas and segments."""

@@ -1,0 +1,45 @@
+"""Skips: statements that stand in the place of operations (SPEC 5.5)."""
+
+from .. import limits
+from ..codec import cbor
+from ..codec.schema import is_integer
+from ..errors import HedgerowError
+
+SUPERSEDED = 0
+LOST = 1
+RECEIPTED = 2
+
+
+class Skip:
+    """Numbers `first` to `last` are not here, and why.
+
+    SUPERSEDED: `detail` is the greatest dominating dot [author, number]. LOST: [reason, stamp]. RECEIPTED:
+    None; the keeper has them. It is a note of this log alone and never sent.
+    """
+
+    def __init__(self, first: int, last: int, kind: int, detail: object = None):
+        self.first = first
+        self.last = last
+        self.kind = kind
+        self.detail = detail
+
+    def encode(self) -> bytes:
+        """Return CBOR [version, first, last, kind, detail]."""
+        return cbor.encode([1, self.first, self.last, self.kind, self.detail])
+
+    @staticmethod
+    def decode(data: bytes) -> "Skip":
+        """Read a skip; SKIP_INVALID, or a CBOR code."""
+        parts = cbor.decode(data)
+        if not isinstance(parts, list) or len(parts) != 5 or parts[0] != 1:
+            raise HedgerowError("SKIP_INVALID", "shape")
+        _, first, last, kind, detail = parts
+        if not is_integer(first) or not is_integer(last) or not 0 < first <= last <= limits.MAX_NUMBER:
+            raise HedgerowError("SKIP_INVALID", "range")
+        if kind == RECEIPTED:
+            good = detail is None
+        else:
+            good = kind in (SUPERSEDED, LOST) and isinstance(detail, list) and len(detail) == 2
+        if not good:
+            raise HedgerowError("SKIP_INVALID", "kind or detail")
+        return Skip(first, last, kind, detail)

@@ -1,0 +1,15 @@
+from typing import Any, Final
+
+SUPERSEDED: Final = 0
+LOST: Final = 1
+RECEIPTED: Final = 2
+
+class Skip:
+    first: int
+    last: int
+    kind: int
+    detail: Any
+    def __init__(self, first: int, last: int, kind: int, detail: object = None) -> None: ...
+    def encode(self) -> bytes: ...
+    @staticmethod
+    def decode(data: bytes) -> Skip: ...

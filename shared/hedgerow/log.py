@@ -1,0 +1,46 @@
+"""The Log port: the kinds of entries and states, and the rules that every implementation keeps.
+
+`MemoryLog` says what the methods of a log do; every implementation passes `check_log` of
+tests/core/log_contract.py. A log is used by one thread.
+"""
+
+import os
+from hashlib import sha256
+
+from . import limits
+from .errors import HedgerowError
+
+ENTRY_OP = 0
+ENTRY_SEAL = 1
+ENTRY_SKIP = 2
+
+STATE_RECEIPT = 1
+STATE_SCHEMA = 2
+STATE_PEER = 3
+STATE_CONFIG = 4
+
+
+def new_author(public_key: bytes = b"") -> bytes:
+    """Return the 8 bytes that name the author of a log formatted just now (SPEC 5.1)."""
+    return sha256(public_key + os.urandom(16)).digest()[:8]
+
+
+def check_entry(kind: int, first: int, last: int, held: int) -> None:
+    """Refuse an entry that would leave a hole or cover what is not held (SPEC 5.2)."""
+    if kind == ENTRY_OP:
+        good = first == last == held + 1
+    elif kind == ENTRY_SKIP:
+        good = held + 1 == first <= last <= limits.MAX_NUMBER
+    else:
+        good = kind == ENTRY_SEAL and 0 < first <= last <= held
+    if not good:
+        raise HedgerowError("LOG_OUT_OF_ORDER", "%d: %d-%d on %d" % (kind, first, last, held))
+
+
+def __getattr__(name: str) -> object:
+    # A board has no use for the log in memory: it is loaded only when somebody asks for it.
+    if name in ("MemoryLog", "MemoryStore"):
+        from . import memory
+
+        return getattr(memory, name)
+    raise AttributeError(name)

@@ -1,0 +1,15 @@
+from typing import Final
+
+from .memory import MemoryLog as MemoryLog
+from .memory import MemoryStore as MemoryStore
+
+ENTRY_OP: Final = 0
+ENTRY_SEAL: Final = 1
+ENTRY_SKIP: Final = 2
+STATE_RECEIPT: Final = 1
+STATE_SCHEMA: Final = 2
+STATE_PEER: Final = 3
+STATE_CONFIG: Final = 4
+
+def new_author(public_key: bytes = b"") -> bytes: ...
+def check_entry(kind: int, first: int, last: int, held: int) -> None: ...

@@ -1,0 +1,402 @@
+"""A peer: one log, the author who writes it, its clock, its receipts, and what it tells the others."""
+
+from . import limits
+from .clock import hlc
+from .codec.schema import KEEP, Schema, schema_for
+from .custody.digest import BUCKETS, digest
+from .custody.receipt import Receipt
+from .custody.skip import RECEIPTED, Skip
+from .errors import HedgerowError
+from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_PEER, STATE_RECEIPT, STATE_SCHEMA
+from .operation import CLOCK, INSERT, SOURCE_BOOT, decode_body, encode_body, h16
+from .sync import beacon, hello
+from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
+
+UNKNOWN_DISTANCE = 255
+# What a gateway says while it knows no way to a keeper: farther than any relay that knows one, nearer
+# than a peer that knows nothing.
+ALONE_DISTANCE = 100
+MAX_HOPS = 15
+
+_EPOCH = b"epoch"
+
+
+class Peer:
+    """A peer on an open log; `now` is milliseconds since this process or board started.
+
+    `kinds` maps collections to STREAM or KEEP (the default). A `keeper` makes receipts and checks seals.
+    `distance` is what it assumes while it knows no way to a keeper. `on_receipt(author, number)` is called
+    when a receipted frontier moves up.
+    """
+
+    def __init__(
+        self,
+        log: object,
+        now: int,
+        *,
+        name: str = "",
+        role: int = hello.RELAY,
+        mesh: bytes = bytes(3),
+        kinds: dict | None = None,
+        keeper: bool = False,
+        distance: int = UNKNOWN_DISTANCE,
+        credit: int = 4096,
+        on_receipt: object = None,
+    ):
+        self.log = log
+        self.author = log.author
+        self.name = name
+        self.role = hello.KEEPER if keeper else role
+        self.mesh = mesh
+        self.kinds = kinds or {}
+        self.keeper = keeper
+        self.on_receipt = on_receipt
+        self._credit = credit
+        self._listeners: list = []
+        self._fallback = min(distance, ALONE_DISTANCE) if self.role == hello.GATEWAY else distance
+        self._near = (UNKNOWN_DISTANCE, now)
+        self._time: tuple | None = None
+        self._summary: list | None = None
+        self._sealed_at = now
+        self.schemas: dict = {}
+        for _, encoded in log.items(STATE_SCHEMA):
+            schema = Schema.decode(encoded)
+            self.schemas[schema.name] = schema
+        self._incarnations: dict = {}
+        self._best: dict = {}
+        self._load_receipts()
+        self._resume()
+        self._boot(now)
+
+    # ---- start
+
+    def _load_receipts(self) -> None:
+        for keeper, value in self.log.items(STATE_PEER):
+            self._incarnations[keeper] = int.from_bytes(value, "big")
+        self._best = {}
+        for _, value in self.log.items(STATE_RECEIPT):
+            receipt = Receipt.decode(value)
+            if receipt.incarnation >= self._incarnations.get(receipt.keeper, 0):
+                if receipt.number > self._best.get(receipt.author, (0,))[0]:
+                    self._best[receipt.author] = (receipt.number, receipt.keeper)
+
+    def _resume(self) -> None:
+        """Read the own last seal and what follows it: the H16s of the next seal, and the last stamp."""
+        log = self.log
+        author = self.author
+        held = log.held(author)
+        sealed = log.sealed(author)
+        self._h16s: list = []
+        self._previous = NO_SEAL
+        last = hlc.ZERO
+        if held:
+            for kind, first, _, body in log.read(author, held - 1, held, 1):
+                if kind == ENTRY_OP and first == held:
+                    last = decode_body(body)[0]
+        if sealed:
+            for kind, _, end, body in log.read(author, held, sealed - 1, 1):
+                if kind == ENTRY_SEAL and end == sealed:
+                    self._previous = seal_hash(body)
+        number = sealed
+        entries: list = [None]
+        while entries and number < held:
+            entries = log.read(author, number, held, 2048)
+            for kind, first, end, body in entries:
+                if kind == ENTRY_OP:
+                    self._h16s.append(h16(author, first, body, self.schemas))
+                number = end
+        self.clock = hlc.Clock(hlc.stamp_ms(last) + 1 if held else 0, last)
+
+    def _boot(self, now: int) -> None:
+        epoch = int.from_bytes(self.log.get(STATE_CONFIG, _EPOCH) or b"\0", "big") + 1
+        self.epoch = epoch
+        self.log.put(STATE_CONFIG, _EPOCH, epoch.to_bytes(4, "big"))
+        self._write([[CLOCK, epoch, now, self.clock.base_ms, SOURCE_BOOT, None, 0]], now)
+
+    # ---- own operations
+
+    def insert(self, collection: str, document: dict, now: int) -> int:
+        """Write a document whose id is its dot; return its number. It is durable on return."""
+        schema = schema_for(collection, self.kinds.get(collection, KEEP), document)
+        return self._write([[INSERT, schema.name, None, schema.pack(document)]], now, schema)
+
+    def _write(self, changes: list, now: int, schema: Schema | None = None) -> int:
+        body = encode_body(self.clock.tick(now), changes)
+        if schema:
+            self._add_schema(schema)
+        author = self.author
+        number = self.log.held(author) + 1
+        mark = h16(author, number, body, self.schemas)
+        self.log.append(ENTRY_OP, author, number, number, body)
+        self._h16s.append(mark)
+        if len(self._h16s) >= limits.SEAL_EVERY:
+            self._append_seal(now)
+        self.commit()
+        return number
+
+    def _append_seal(self, now: int) -> None:
+        last = self.log.held(self.author)
+        first = last - len(self._h16s) + 1
+        body = make_seal(self.author, first, last, self._h16s, self._previous)
+        self.log.append(ENTRY_SEAL, self.author, first, last, body)
+        self._previous = seal_hash(body)
+        self._h16s = []
+        self._sealed_at = now
+
+    def seal(self, now: int) -> bool:
+        """Seal the own operations that no seal covers yet; say whether there were any."""
+        if not self._h16s:
+            return False
+        self._append_seal(now)
+        self.commit()
+        return True
+
+    def seal_due(self) -> int | None:
+        """Return the moment from which an unsealed tail deserves a seal of its own, None without a tail."""
+        return self._sealed_at + limits.SEAL_DELAY_MS if self._h16s else None
+
+    def commit(self) -> None:
+        """Make all that was taken in durable, and tell the listeners."""
+        self.log.commit()
+        self._summary = None
+        for listener in self._listeners:
+            listener()
+
+    def add_listener(self, listener: object) -> None:
+        """Call `listener()` after each commit."""
+        self._listeners.append(listener)
+
+    def remove_listener(self, listener: object) -> None:
+        """Call it no more."""
+        self._listeners.remove(listener)
+
+    # ---- what others send; durable after commit()
+
+    def ingest(self, author: bytes, first: int, bodies: list) -> int:
+        """Take operations `first`, `first` + 1, ... of another author; return how many were news.
+
+        Numbers that are held are passed over. SYNC_GAP if they do not join what is held or receipted,
+        SYNC_OWN_AUTHOR for operations under our own name that we do not hold.
+        """
+        held = self.log.held(author)
+        fresh = bodies[max(0, held + 1 - first) :]
+        if not fresh:
+            return 0
+        if author == self.author:
+            raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
+        for body in fresh:
+            for change in decode_body(body)[1]:
+                if change[0] != CLOCK and change[1] not in self.schemas:
+                    raise HedgerowError("SCHEMA_UNKNOWN", repr(change[1]))
+        first = max(first, held + 1)
+        self._bridge(author, held, first)
+        for number, body in enumerate(fresh, first):
+            self.log.append(ENTRY_OP, author, number, number, body)
+        return len(fresh)
+
+    def _bridge(self, author: bytes, held: int, first: int) -> None:
+        """Let a receipt stand for operations that lie between what is held and `first`."""
+        if first > held + 1:
+            if self.keeper or first > self.receipted(author) + 1:
+                raise HedgerowError("SYNC_GAP", "%d on %d" % (first, held))
+            note = Skip(held + 1, first - 1, RECEIPTED)
+            self.log.append(ENTRY_SKIP, author, note.first, note.last, note.encode())
+
+    def ingest_skip(self, author: bytes, body: bytes) -> None:
+        """Take a skip of another author."""
+        skip = Skip.decode(body)
+        held = self.log.held(author)
+        if skip.last <= held:
+            return
+        if author == self.author:
+            raise HedgerowError("SYNC_OWN_AUTHOR", str(skip.first))
+        first = max(skip.first, held + 1)
+        self._bridge(author, held, first)
+        self.log.append(ENTRY_SKIP, author, first, skip.last, body)
+
+    def ingest_seal(self, author: bytes, body: bytes) -> None:
+        """Take a seal; a keeper checks it against the operations that it holds (SEAL_INVALID)."""
+        seal = Seal.decode(body)
+        sealed = self.log.sealed(author)
+        if seal.last <= sealed:
+            return
+        base = sealed if self.keeper else max(sealed, self.receipted(author))
+        if seal.last > self.log.held(author) or seal.first > base + 1:
+            raise HedgerowError("SYNC_GAP", "seal %d-%d" % (seal.first, seal.last))
+        if self.keeper:
+            from .trust.verify import verify_seal
+
+            verify_seal(self.log, self.schemas, author, body)
+        self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
+
+    def ingest_schema(self, encoded: bytes) -> None:
+        """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit."""
+        self._add_schema(Schema.decode(encoded))
+
+    def _add_schema(self, schema: Schema) -> None:
+        known = self.schemas.get(schema.name)
+        if known is None:
+            if len(self.schemas) >= limits.MAX_SCHEMAS:
+                raise HedgerowError("SCHEMAS_FULL", str(limits.MAX_SCHEMAS))
+            self.log.put(STATE_SCHEMA, schema.name, schema.encoded)
+            self.schemas[schema.name] = schema
+        elif known.hash != schema.hash:
+            raise HedgerowError("SCHEMA_CONFLICT", repr(schema.name))
+
+    def ingest_receipt(self, receipt: Receipt) -> bool:
+        """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored."""
+        known = self.note_keeper(receipt.keeper, receipt.incarnation)
+        before = self.receipted(receipt.author)
+        if receipt.incarnation < known or receipt.number <= before:
+            return False
+        self.log.put(STATE_RECEIPT, receipt.author + receipt.keeper, receipt.encode())
+        self._best[receipt.author] = (receipt.number, receipt.keeper)
+        self._summary = None
+        if self.on_receipt:
+            self.on_receipt(receipt.author, receipt.number)
+        return True
+
+    def note_keeper(self, keeper: bytes, incarnation: int) -> int:
+        """Learn a keeper's incarnation, forget its words of lower ones; return the highest known."""
+        known = self._incarnations.get(keeper, 0)
+        if incarnation <= known:
+            return known
+        self._incarnations[keeper] = incarnation
+        self.log.put(STATE_PEER, keeper, incarnation.to_bytes(4, "big"))
+        if known:
+            self._load_receipts()
+            self._summary = None
+        return incarnation
+
+    # ---- receipts
+
+    def receipted(self, author: bytes) -> int:
+        """Return the number up to which a keeper holds an author."""
+        if self.keeper:
+            return min(self.log.held(author), self.log.sealed(author))
+        return self._best.get(author, (0,))[0]
+
+    def receipt(self, author: bytes) -> Receipt | None:
+        """Return the receipt behind receipted(), if there is one."""
+        if self.keeper:
+            number = self.receipted(author)
+            return Receipt(self.author, self.log.incarnation, author, number) if number else None
+        if author not in self._best:
+            return None
+        return Receipt.decode(self.log.get(STATE_RECEIPT, author + self._best[author][1]))
+
+    def receipts_newer_than(self, vector: list) -> list:
+        """Return the receipts that the holder of [(author, ..., receipted)] lacks."""
+        return [self.receipt(entry[0]) for entry in vector if self.receipted(entry[0]) > entry[-1]]
+
+    # ---- time
+
+    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
+        """Learn the time (ms since 2000, give or take `error_ms`); say whether it was taken.
+
+        It is taken, and recorded as an operation, if there was none, or if the error shrinks by half and by
+        100 ms at least, so that a clock set every minute does not fill the log.
+        """
+        known = self.utc(now)
+        if known and (error_ms * 2 > known[1] or error_ms + 100 > known[1]):
+            return False
+        self.clock.jump(max(self.clock.base_ms, utc_ms - now))
+        self._time = (utc_ms, error_ms, now)
+        self._write([[CLOCK, self.epoch, now, self.clock.base_ms, source, utc_ms, error_ms]], now)
+        return True
+
+    def utc(self, now: int) -> tuple | None:
+        """Return (ms since 2000, error in ms), or None before this boot has met time."""
+        if self._time is None:
+            return None
+        utc_ms, error_ms, at = self._time
+        return utc_ms + now - at, error_ms + (now - at) * limits.DRIFT_PPM // 1000000
+
+    def wants_time(self, now: int) -> bool:
+        """Say whether this peer has no time, or none within a second."""
+        known = self.utc(now)
+        return known is None or known[1] > limits.GOOD_TIME_MS
+
+    # ---- what it tells
+
+    def distance(self, now: int) -> int:
+        """Return the hops to a keeper, 0 for a keeper."""
+        if self.keeper:
+            return 0
+        return min(self._fallback, self._near[0])
+
+    def note_distance(self, remote: int, now: int) -> None:
+        """Learn that a peer in reach is `remote` hops from a keeper."""
+        if remote >= (ALONE_DISTANCE + MAX_HOPS if remote >= ALONE_DISTANCE else MAX_HOPS):
+            return
+        near, expires = self._near
+        # A way through us would come back longer: what is old yields only to who is not farther than we are.
+        if remote + 1 <= near or (now >= expires and remote <= near):
+            self._near = (remote + 1, now + limits.DISTANCE_EXPIRY_MS)
+
+    def vector(self) -> list:
+        """Return [(author, held, sealed, receipted)], open authors first."""
+        entries = [
+            (author, self.log.held(author), self.log.sealed(author), self.receipted(author))
+            for author in self.log.authors()
+        ]
+        done = [entry for entry in entries if entry[1] <= entry[3]]
+        return [entry for entry in entries if entry[1] > entry[3]] + done
+
+    def hello(self, now: int, about: list | None = None) -> hello.Hello:
+        """Return the hello of a session that starts now; its vector lists `about` alone, if given."""
+        entries = self.vector()
+        known = len(entries)
+        if about is not None:
+            entries = [entry for entry in entries if entry[0] in about]
+        entries = entries[: limits.MAX_AUTHORS]
+        partial = hello.PARTIAL if len(entries) < known else 0
+        return hello.Hello(
+            self.mesh,
+            self.author,
+            incarnation=self.log.incarnation,
+            role=self.role,
+            distance=self.distance(now),
+            flags=self._time_flags(now) | partial,
+            credit=self._credit,
+            vector=entries,
+            schemas=list(self.schemas),
+            name=self.name,
+        )
+
+    def _time_flags(self, now: int) -> int:
+        return (hello.HAS_TIME if self.utc(now) else 0) | (hello.WANTS_TIME if self.wants_time(now) else 0)
+
+    def summary(self) -> list:
+        """Return [count of open operations, digest of each bucket] over the authors with open operations.
+
+        A keeper has none: what it holds is where it belongs.
+        """
+        if self._summary is None:
+            entries = [] if self.keeper else [(e[0], e[1], e[3]) for e in self.vector() if e[1] > e[3]]
+            count = sum([held - receipted for _, held, receipted in entries])
+            self._summary = [count] + digest(self.mesh, entries)
+        return self._summary
+
+    def state_beacon(self, counter: int, now: int) -> beacon.State:
+        """Return the state to advertise; its bucket rotates with the counter."""
+        summary = self.summary()
+        bucket = counter % BUCKETS
+        return beacon.State(
+            self.mesh,
+            counter & 0xFFFF,
+            bucket,
+            summary[1 + bucket],
+            min(summary[0], 0xFFFF),
+            self.distance(now),
+            self._time_flags(now) | beacon.CONNECTABLE,
+            self.role,
+            self.author[:3],
+        )
+
+    def status(self, now: int) -> dict:
+        """Return {author: {"held", "sealed", "open", "receipted"}}."""
+        return {
+            author: {"held": held, "sealed": sealed, "open": max(0, held - receipted), "receipted": receipted}
+            for author, held, sealed, receipted in self.vector()
+        }

@@ -1,0 +1,16 @@
+from typing import Any
+
+MAX_ROWS: int
+
+class Select:
+    collection: str
+    finished: bool
+    def __init__(
+        self, statement: tuple[Any, ...], arguments: dict[str, Any] | None = None, max_rows: int = ...
+    ) -> None: ...
+    def add(self, document: dict[str, Any]) -> None: ...
+    def rows(self) -> list[dict[str, Any]]: ...
+
+def insert_documents(
+    statement: tuple[Any, ...], arguments: dict[str, Any] | None = None
+) -> list[dict[str, Any]]: ...

@@ -1,0 +1,39 @@
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ..errors import HedgerowError
+from ..peer import Peer
+from .hello import Hello
+from .session import Session
+
+READ_BYTES: Final = 2048
+
+class Exchange:
+    peer: Peer
+    session: Session
+    summary: list[Any] | None
+    operations_in: int
+    operations_out: int
+    def __init__(
+        self,
+        peer: Peer,
+        now: int,
+        *,
+        linger_ms: int | None = 0,
+        central: bool = False,
+        about: Sequence[bytes] | None = None,
+    ) -> None: ...
+    @property
+    def remote(self) -> Hello | None: ...
+    @property
+    def error(self) -> HedgerowError | None: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    def told(self) -> list[tuple[bytes, int]]: ...
+    def receive(self, data: bytes, now: int) -> None: ...
+    def outgoing(self, limit: int, now: int) -> bytes: ...
+    def next_wakeup(self, now: int) -> int: ...

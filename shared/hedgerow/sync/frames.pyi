@@ -1,0 +1,32 @@
+from typing import Final
+
+HELLO: Final = 1
+SCHEMA: Final = 2
+SEGMENT: Final = 3
+SEAL: Final = 4
+SKIP: Final = 5
+HAVE: Final = 6
+RECEIPT: Final = 7
+TIME_ASK: Final = 8
+TIME: Final = 9
+CREDIT: Final = 10
+DRAINED: Final = 11
+BYE: Final = 12
+WANT_SCHEMA: Final = 13
+ERROR: Final = 14
+LAST_TYPE: Final = 14
+CONTINUED: Final = 0x80
+VERSION_KIND: Final = 0x10
+RECORD_HEAD: Final = 5
+RECORD_TAG: Final = 8
+RECORD_OVERHEAD: int
+
+def tag(data: bytes | bytearray) -> bytes: ...
+def seal_record(sequence: int, payload: bytes | bytearray) -> bytes: ...
+def open_record(record: bytes | bytearray, sequence: int) -> bytes: ...
+def check_tag(record: bytes | bytearray) -> None: ...
+def check_sequence(found: int, expected: int) -> None: ...
+def counted(kind: int) -> bool: ...
+def frame_size(size: int) -> int: ...
+def write_frame(out: bytearray, kind: int, body: bytes) -> None: ...
+def read_frames(payload: bytes | bytearray) -> list[tuple[int, bytes]]: ...

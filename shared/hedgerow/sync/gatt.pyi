@@ -1,0 +1,3 @@
+SERVICE: str
+RX: str
+TX: str

@@ -1,0 +1,72 @@
+"""Seals: an author's word for a run of its operations (SPEC 5.8).
+
+Kind 0 stands for no security yet: the 64 bytes of the signature are SHA-256 of the signed bytes and 32
+zeros. It catches mixed-up operations and nobody who means harm.
+"""
+
+from hashlib import sha256
+
+from .. import limits
+from ..codec import cbor
+from ..codec.schema import is_integer
+from ..errors import HedgerowError
+
+SEAL_HASH = 0
+NO_CREDENTIAL = bytes(8)
+NO_SEAL = bytes(16)
+
+
+class Seal:
+    """The parts of a seal: `first`, `last`, `credential` (8), `previous` (16), `kind`, `signature` (64)."""
+
+    def __init__(
+        self, first: int, last: int, credential: bytes, previous: bytes, kind: int, signature: bytes
+    ):
+        self.first = first
+        self.last = last
+        self.credential = credential
+        self.previous = previous
+        self.kind = kind
+        self.signature = signature
+
+    @staticmethod
+    def decode(body: bytes) -> "Seal":
+        """Read a seal; SEAL_INVALID, or a CBOR code."""
+        parts = cbor.decode(body)
+        if not isinstance(parts, list) or len(parts) != 7 or parts[0] != 1:
+            raise HedgerowError("SEAL_INVALID", "shape")
+        _, first, last, credential, previous, kind, signature = parts
+        for part, size in ((credential, 8), (previous, 16), (signature, 64)):
+            if not isinstance(part, bytes) or len(part) != size:
+                raise HedgerowError("SEAL_INVALID", "sizes")
+        if not is_integer(first) or not is_integer(last) or not 0 < first <= last <= limits.MAX_NUMBER:
+            raise HedgerowError("SEAL_INVALID", "range")
+        if last - first >= limits.MAX_SEAL_OPERATIONS or kind != SEAL_HASH:
+            raise HedgerowError("SEAL_INVALID", "kind or length")
+        return Seal(first, last, credential, previous, kind, signature)
+
+
+def _signature(author: bytes, credential: bytes, first: int, last: int, h16s: list, previous: bytes) -> bytes:
+    root = sha256(b"".join(h16s)).digest()
+    signed = cbor.encode([1, author, credential, first, last, root, previous])
+    return sha256(signed).digest() + bytes(32)
+
+
+def make_seal(author: bytes, first: int, last: int, h16s: list, previous: bytes) -> bytes:
+    """Seal the operations `first` to `last`; `h16s` are their H16, `previous` the hash of the seal before."""
+    signature = _signature(author, NO_CREDENTIAL, first, last, h16s, previous)
+    return cbor.encode([1, first, last, NO_CREDENTIAL, previous, SEAL_HASH, signature])
+
+
+def check_seal(author: bytes, body: bytes, h16s: list) -> bool:
+    """Say whether a seal is its author's word for the operations with these H16, in order."""
+    seal = Seal.decode(body)
+    if len(h16s) != seal.last - seal.first + 1:
+        return False
+    args = (author, seal.credential, seal.first, seal.last, h16s, seal.previous)
+    return _signature(*args) == seal.signature
+
+
+def seal_hash(body: bytes) -> bytes:
+    """Return the 16 bytes by which the next seal names this one."""
+    return sha256(body).digest()[:16]

@@ -1,0 +1,33 @@
+"""What a keeper does before a seal counts: it checks it against the operations of its log (SPEC 5.8)."""
+
+from .. import limits
+from ..errors import HedgerowError
+from ..log import ENTRY_OP, ENTRY_SEAL
+from ..operation import h16
+from .seal import NO_SEAL, Seal, check_seal, seal_hash
+
+_READ_BYTES = 8192
+
+
+def verify_seal(log: object, schemas: dict, author: bytes, body: bytes) -> None:
+    """Refuse (SEAL_INVALID) a seal that is not for the operations held or not in its place."""
+    seal = Seal.decode(body)
+    marks: list = []
+    number = seal.first - 1
+    entries: list = [None]
+    while entries and number < seal.last:
+        entries = log.read(author, number, limits.MAX_NUMBER, _READ_BYTES)
+        for kind, first, last, operation in entries:
+            if kind == ENTRY_OP and first <= seal.last:
+                marks.append(h16(author, first, operation, schemas))
+            number = last
+    if not check_seal(author, body, marks) or seal.previous != _hash_of_seal_before(log, author, seal.first):
+        raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
+
+
+def _hash_of_seal_before(log: object, author: bytes, first: int) -> bytes:
+    if first > 1:
+        for kind, _, last, body in log.read(author, limits.MAX_NUMBER, first - 2, 1):
+            if kind == ENTRY_SEAL and last == first - 1:
+                return seal_hash(body)
+    return NO_SEAL

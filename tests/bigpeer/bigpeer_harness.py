@@ -1,0 +1,171 @@
+"""A Big Peer in this process for tests, asked over ASGI; and one in a process of its own, on a real port."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from hedgerow_bigpeer import BigPeerConfig, create_app
+from hedgerow_bigpeer.app import BigPeer, peer_of
+
+Result = TypeVar("Result")
+
+EXECUTE = "/api/v4/store/execute"
+STATUS = "/api/hedgerow/v1/status"
+
+
+class Local:
+    """An application with its lifespan, and a client of it; every call runs in one event loop."""
+
+    def __init__(self, directory: Path) -> None:
+        self._runner = asyncio.Runner()
+        config = BigPeerConfig(data=directory, full_sync=False, name="test")
+        self._app = create_app(config)
+        self._lifespan = self._app.router.lifespan_context(self._app)
+        self.run(self._lifespan.__aenter__())
+        self.peer: BigPeer = peer_of(self._app)
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self._app), base_url="http://127.0.0.1:8080"
+        )
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine where the application lives."""
+        return self._runner.run(work)
+
+    async def get(self, path: str) -> httpx.Response:
+        """Send a GET from within the loop."""
+        return await self._client.get(path)
+
+    async def ask(self, statement: str) -> httpx.Response:
+        """Run a statement from within the loop."""
+        return await self._client.post(EXECUTE, json={"statement": statement})
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send one request."""
+        return self.run(self._client.request(method, path, **options))
+
+    def execute(self, statement: str, args: object = None, **headers: str) -> httpx.Response:
+        """Run a statement in JSON."""
+        body = json.dumps({"statement": statement, "args": args or {}})
+        all_headers = {"content-type": "application/json", **headers}
+        return self.request("POST", EXECUTE, content=body, headers=all_headers)
+
+    def items(self, statement: str, args: object = None) -> list[dict[str, Any]]:
+        """Run a SELECT; numbers with a point come back as text, so that every digit can be seen."""
+        response = self.execute(statement, args)
+        assert response.status_code == 200, response.text
+        items: list[dict[str, Any]] = json.loads(response.text, parse_float=str)["items"]
+        return items
+
+    def close(self) -> None:
+        """Stop as a server does."""
+        self.run(self._client.aclose())
+        self.run(self._lifespan.__aexit__(None, None, None))
+        self._runner.close()
+
+
+@contextlib.contextmanager
+def local(directory: Path) -> Iterator[Local]:
+    """Serve in this process within the block."""
+    served = Local(directory)
+    try:
+        yield served
+    finally:
+        served.close()
+
+
+_PROGRAM = """
+import logging, sys
+from pathlib import Path
+from hedgerow_bigpeer import BigPeerConfig, run_bigpeer
+logging.basicConfig(level=logging.INFO)
+config = BigPeerConfig(data=Path(sys.argv[1]), port=0, full_sync=False)
+run_bigpeer(config, lambda url: print("ready", url, flush=True))
+print("stopped", flush=True)
+"""
+
+
+class Remote:
+    """A Big Peer process on a free port."""
+
+    def __init__(self, directory: Path) -> None:
+        self._errors = (directory.parent / f"{directory.name}.log").open("ab")
+        self.log = Path(self._errors.name)
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", _PROGRAM, str(directory)],
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self.url = ""
+        found = re.fullmatch(r"ready (http://\S+)\n", self._line(20))
+        assert found, self.log.read_text()
+        self.url = found[1]
+        self.sync_url = self.url.replace("http", "ws") + "/api/hedgerow/v1/sync"
+
+    def _line(self, seconds: float) -> str:
+        """Return the next line that the process prints, "" if none comes in time."""
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            return self.process.stdout.readline().decode() if selector.select(seconds) else ""
+
+    def execute(self, statement: str) -> Any:
+        """Run a statement; return the answer, decimals as text."""
+        response = httpx.post(self.url + EXECUTE, json={"statement": statement}, timeout=10)
+        return json.loads(response.text, parse_float=str)
+
+    def status(self) -> Any:
+        """Return the JSON status."""
+        return httpx.get(self.url + STATUS, timeout=10).json()
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self.process.kill()
+        self._ended()
+
+    def stop(self) -> int:
+        """End it in order; return its exit status, once it said that it stopped."""
+        self.process.send_signal(signal.SIGTERM)
+        line = self._line(20)
+        status = self._ended()
+        assert line == "stopped\n", self.log.read_text()
+        return status
+
+    def _ended(self) -> int:
+        status = self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._errors.close()
+        return status
+
+
+@contextlib.contextmanager
+def remote(directory: Path) -> Iterator[Remote]:
+    """Serve in another process within the block; it is killed at the end if it still runs."""
+    served = Remote(directory)
+    try:
+        yield served
+    finally:
+        if served.process.poll() is None:
+            served.kill()
+
+
+def eventually(condition: Any, seconds: float = 20) -> Any:
+    """Return the first true value of a condition, or fail when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "did not happen in time"
+        os.sched_yield()
+        time.sleep(0.01)
+    return value

@@ -1,0 +1,64 @@
+"""`hedgerow emulate`: ports that real mpremote talks to, and nothing left behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_kit import children, first_json, gone, hedgerow, interrupt, running
+
+from hedgerow_cli.flashing.side_channel import socket_of
+
+
+def mpremote(port: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", "mpremote", "connect", port, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_boards_answer_mpremote_and_end_with_ctrl_c(tmp_path: Path) -> None:
+    with running("emulate", "--boards", "3", "--json", log=tmp_path / "log") as process:
+        shown = first_json(process)
+        ports = [board["port"] for board in shown["boards"]]
+        assert len(set(ports)) == 3
+        assert Path(shown["air"]).is_socket()
+        for port in ports:
+            assert mpremote(port, "eval", "6 * 7") == "42\n"
+            assert "boot.py" in mpremote(port, "ls")
+        vms = children(process.pid)
+        assert len(vms) >= 3
+        assert interrupt(process) == 0
+    assert gone(vms)
+    assert not Path(shown["air"]).exists()
+    assert not any(socket_of(port).exists() for port in ports)
+
+
+def test_a_killed_emulator_leaves_no_board(tmp_path: Path) -> None:
+    with running("emulate", "--boards", "2", "--json", log=tmp_path / "log") as process:
+        first_json(process)
+        vms = children(process.pid)
+        process.kill()
+        process.wait()
+    assert vms
+    if sys.platform == "linux":
+        assert gone(vms)
+
+
+def test_a_directory_keeps_the_boards_files(tmp_path: Path) -> None:
+    arguments = ["emulate", "--json", "--directory", str(tmp_path / "boards")]
+    write = "with open('kept.txt', 'w') as file:\n    file.write('here')"
+    for action in (["exec", write], ["cat", ":kept.txt"]):
+        with running(*arguments, log=tmp_path / "log") as process:
+            printed = mpremote(first_json(process)["boards"][0]["port"], *action)
+            assert interrupt(process) == 0
+    assert printed == "here"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--profile", "pico"], "PROFILE_UNKNOWN"),
+        (["--data", "/no/such/file.csv"], "SERIES_INVALID"),
+    ],
+)
+def test_what_cannot_be_emulated_is_refused(arguments: list[str], code: str) -> None:
+    assert hedgerow("emulate", *arguments, status=1).stderr.startswith(f"{code}: ")

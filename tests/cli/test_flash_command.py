@@ -1,0 +1,244 @@
+"""`hedgerow flash` on emulated boards, through real mpremote."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_kit import hedgerow
+
+from hedgerow.errors import HedgerowError
+from hedgerow_boards.board import Board
+from hedgerow_boards.partition_table import Partition, pack
+from hedgerow_boards.profiles import PROFILES, STOCK_TABLE
+from hedgerow_boards.sensor import SensorSeries
+from hedgerow_cli.flashing.flash import Options, Report, build_firmware, flash_board
+from hedgerow_cli.flashing.image import image_pieces
+from hedgerow_cli.flashing.probe import open_readings
+from hedgerow_cli.flashing.side_channel import SideChannel
+from hedgerow_cli.flashing.transfer import File
+
+PROFILE = PROFILES["esp32"]
+LOADER = b"\xe9boot loader"
+PROGRAM = b"\xe9program"
+
+
+def image(loader: bytes = LOADER, program: bytes = PROGRAM) -> bytes:
+    """What a MicroPython image for the ESP32 looks like from outside."""
+    return loader.ljust(0x7000, b"\xff") + b"\x55" * 0x1000 + b"\xff" * 0x7000 + program
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
+    return build_firmware(tmp_path_factory.mktemp("firmware"))
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Iterator[Board]:
+    """A board as bought, with a sensor, whose flash can be written from outside."""
+    series = SensorSeries("celsius", ["20.5", "20.75"])
+    with Board("stock", tmp_path / "stock", stock=True, sensor=series) as board, SideChannel(board):
+        board.power_on()
+        yield board
+
+
+def flash(board: Board, firmware: list[File], **options: object) -> Report:
+    steps: list[str] = []
+    report = flash_board(
+        board.port,
+        Options(**options),
+        lambda what, done, total: steps.append(what),
+        firmware,  # type: ignore[arg-type]
+    )
+    assert steps[-1] == "done"
+    return report
+
+
+def write(board: Board, path: str, mode: str, text: str) -> None:
+    board.mpremote("exec", f"with open({path!r}, {mode!r}) as file:\n    file.write({text!r})")
+
+
+def settings(readings: int) -> dict[str, object]:
+    return {"name": "b1", "field": "celsius", "interval_ms": 50, "readings": readings}
+
+
+def test_a_board_as_bought_records_after_flashing(stock: Board, firmware: list[File]) -> None:
+    stock.mpremote("exec", "import os; os.mkdir('/my')")
+    write(stock, "/my/notes.txt", "w", "mine")
+    report = flash(stock, firmware, config=settings(3), start=False)
+    assert report.table_written
+    assert report.sent == report.files == len(firmware) + 1
+    assert stock.partitions == PROFILE.table
+    assert stock.mpremote("cat", ":/my/notes.txt").stdout == "mine"
+    stock.reset()
+    stock.wait_for("ack 3 ", 15)
+    assert [line.text.split("value=")[1] for line in stock.console if line.text.startswith("ack ")] == [
+        "20.5",
+        "20.75",
+        "20.5",
+    ]
+
+
+def test_flashing_again_sends_nothing_and_keeps_log_and_identity(stock: Board, firmware: list[File]) -> None:
+    flash(stock, firmware, config=settings(2), start=False)
+    stock.reset()
+    boot = stock.wait_for("boot ", 15).text
+    stock.wait_for("ack 2 ", 15)
+    since = stock.console_count
+    again = flash(stock, firmware)
+    assert (again.sent, again.bytes_sent, again.table_written) == (0, 0, False)
+    stock.reset()
+    assert stock.wait_for("boot ", 15, since).text.split()[2] == boot.split()[2]
+
+
+def test_only_what_differs_is_sent_and_what_is_gone_is_removed(
+    stock: Board, firmware: list[File], tmp_path: Path
+) -> None:
+    flash(stock, firmware, config=settings(1), start=False)
+    write(stock, "/lib/hedgerow/old.mpy", "w", "old")
+    write(stock, "/main.py", "a", "# edited")
+    report = flash(stock, firmware, name="renamed", start=False)
+    assert report.sent == 2
+    assert "old.mpy" not in stock.mpremote("ls", "/lib/hedgerow").stdout
+    kept = json.loads(stock.mpremote("cat", ":/hedgerow.json").stdout)
+    assert kept == {**settings(1), "name": "renamed"}
+
+
+def test_a_log_with_readings_is_not_moved(stock: Board, firmware: list[File]) -> None:
+    flash(stock, firmware, config=settings(2), start=False)
+    stock.reset()
+    stock.wait_for("ack 2 ", 15)
+    moved = (
+        *STOCK_TABLE,
+        Partition("vfs", 1, 0x81, 0x200000, 0x80000),
+        Partition("hedgerow", 1, 0x40, 0x280000, 0x100000),
+    )
+    stock.power_off()
+    stock.write_flash(0x8000, pack(moved, PROFILE.flash_bytes))
+    stock.power_on()
+    with pytest.raises(HedgerowError) as caught:
+        flash(stock, firmware)
+    assert caught.value.code == "LOG_UNRECEIPTED"
+    assert "2 readings" in caught.value.detail
+    assert stock.partitions == moved
+    assert open_readings(stock.port) == 2
+    assert flash(stock, firmware, discard_log=True).table_written
+    assert stock.partitions == PROFILE.table
+
+
+def test_a_blank_log_may_move(stock: Board, firmware: list[File]) -> None:
+    moved = (
+        *STOCK_TABLE,
+        Partition("vfs", 1, 0x81, 0x200000, 0x40000),
+        Partition("hedgerow", 1, 0x40, 0x240000, 0x10000),
+    )
+    stock.power_off()
+    stock.write_flash(0x8000, pack(moved, PROFILE.flash_bytes))
+    stock.write_flash(0x200000, b"\xff" * 0x200000)
+    stock.power_on()
+    assert flash(stock, firmware).table_written
+
+
+def test_a_table_with_other_programs_is_refused(stock: Board, firmware: list[File]) -> None:
+    foreign = (
+        *STOCK_TABLE[:2],
+        Partition("ota_0", 0, 0x10, 0x10000, 0x180000),
+        Partition("vfs", 1, 0x81, 0x200000, 0x80000),
+    )
+    stock.power_off()
+    stock.write_flash(0x8000, pack(foreign, PROFILE.flash_bytes))
+    stock.write_flash(0x200000, b"\xff" * 0x2000)
+    stock.power_on()
+    with pytest.raises(HedgerowError, match="ota_0 at 0x10000") as caught:
+        flash(stock, firmware)
+    assert caught.value.code == "TABLE_FOREIGN"
+    assert stock.partitions == foreign
+
+
+def test_micropython_is_written_around_the_keys(stock: Board, firmware: list[File], tmp_path: Path) -> None:
+    path = tmp_path / "micropython.bin"
+    path.write_bytes(image())
+    stock.power_off()
+    stock.write_flash(0x9000, b"keys")
+    stock.power_on()
+    report = flash(stock, firmware, micropython=path, start=False)
+    assert report.micropython_written
+    assert stock.read_flash(0x1000, len(LOADER)) == LOADER
+    assert stock.read_flash(0x10000, len(PROGRAM)) == PROGRAM
+    assert stock.read_flash(0x9000, 4) == b"keys"
+    assert stock.partitions == PROFILE.table
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"\x7fELF" * 100,
+        image(loader=b"x"),
+        image(program=b"x"),
+        image(program=PROGRAM + bytes(0x1F0000)),
+    ],
+    ids=["empty", "not an image", "no boot loader", "no program", "too long"],
+)
+def test_a_file_that_is_no_image_is_refused(broken: bytes) -> None:
+    with pytest.raises(HedgerowError) as caught:
+        image_pieces(broken, PROFILE)
+    assert caught.value.code == "IMAGE_INVALID"
+
+
+def test_an_image_for_another_chip_is_refused() -> None:
+    with pytest.raises(HedgerowError, match="no boot loader at 0x0 or no program"):
+        image_pieces(image(), PROFILES["esp32c3"])
+
+
+def test_a_board_without_micropython_is_named(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    try:
+        port = os.ttyname(slave)
+        done = hedgerow("flash", "--port", port, status=1)
+    finally:
+        os.close(master)
+        os.close(slave)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"MICROPYTHON_MISSING: {port}: ")
+    assert "micropython.org/download" in line
+    assert "--micropython IMAGE" in line
+
+
+def test_esptools_failure_is_passed_on(tmp_path: Path) -> None:
+    path = tmp_path / "micropython.bin"
+    path.write_bytes(image())
+    done = hedgerow("flash", "--port", str(tmp_path / "no-port"), "--micropython", str(path), status=1)
+    assert done.stderr.startswith("ESPTOOL_FAILED: ")
+    assert "no-port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--port", "/dev/no-such-port"], "PORT_UNUSABLE"),
+        (["--port", "/dev/no-such-port", "--board", "pico"], "PROFILE_UNKNOWN"),
+    ],
+)
+def test_what_cannot_be_flashed_is_refused(arguments: list[str], code: str) -> None:
+    assert hedgerow("flash", *arguments, status=1).stderr.startswith(f"{code}: ")
+
+
+def test_a_configuration_that_is_no_json_is_refused(
+    stock: Board, firmware: list[File], tmp_path: Path
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{")
+    with pytest.raises(HedgerowError) as caught:
+        flash(stock, firmware, config=path)
+    assert caught.value.code == "CONFIG_INVALID"
+    assert stock.partitions == STOCK_TABLE
+
+
+def test_the_command_reports_as_json(stock: Board) -> None:
+    report = json.loads(hedgerow("flash", "--port", stock.port, "--name", "x", "--json").stdout)
+    assert report["sent"] == report["files"] > 20
+    assert report["table_written"] is True
+    assert report["started"] is True
+    stock.wait_for("boot ", 15)

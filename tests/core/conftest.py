@@ -1,0 +1,14 @@
+"""Make the helper modules of the core's tests importable in whatever order files are collected."""
+
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+sys.path[:0] = [str(Path(__file__).parent / "portable"), str(Path(__file__).parent)]
+
+# The same examples in every run, judged by what they show and never by how long a busy machine takes.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")

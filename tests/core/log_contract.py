@@ -1,0 +1,222 @@
+"""The contract of the Log port: `check_log(new)` runs on every implementation, on both VMs.
+
+`new()` formats fresh storage and returns a function that opens a log on it. Opening again without close()
+stands for a power cut between two calls: what was committed is there, what was not may be there or not.
+"""
+
+from hedgerow.errors import HedgerowError
+from hedgerow.log import (
+    ENTRY_OP,
+    ENTRY_SEAL,
+    ENTRY_SKIP,
+    STATE_CONFIG,
+    STATE_PEER,
+    STATE_RECEIPT,
+    STATE_SCHEMA,
+)
+
+A = b"author-a"
+B = b"author-b"
+C = b"author-c"
+
+
+def _refused(log: object, kind: int, first: int, last: int) -> None:
+    try:
+        log.append(kind, A, first, last, b"x")
+    except HedgerowError as error:
+        assert error.code == "LOG_OUT_OF_ORDER", error
+    else:
+        raise AssertionError("append of %d, %d-%d was taken" % (kind, first, last))
+
+
+def _body(number: int) -> bytes:
+    return b"operation %d" % number
+
+
+def _fill(log: object, author: bytes, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        log.append(ENTRY_OP, author, number, number, _body(number))
+
+
+def check_names(new: object) -> None:
+    """A log names an author of its own, the same after opening again, another in other storage."""
+    open_log = new()
+    log = open_log()
+    author = log.author
+    assert isinstance(author, bytes) and len(author) == 8
+    assert log.incarnation >= 1
+    assert log.authors() == [] and log.held(author) == 0 and log.sealed(author) == 0
+    log.close()
+    log = open_log()
+    assert log.author == author
+    log.close()
+    other = new()()
+    assert other.author != author
+    other.close()
+
+
+def check_prefix(new: object) -> None:
+    """Operations extend what is held by one; nothing else is taken, and a refusal changes nothing."""
+    log = new()()
+    _refused(log, ENTRY_OP, 2, 2)
+    _refused(log, ENTRY_OP, 0, 0)
+    _fill(log, A, 1, 3)
+    for first, last in ((3, 3), (5, 5), (4, 5), (1, 1)):
+        _refused(log, ENTRY_OP, first, last)
+    assert log.held(A) == 3
+    assert log.read(A, 0, 0, 4096) == [(ENTRY_OP, n, n, _body(n)) for n in (1, 2, 3)]
+    log.commit()
+    log.close()
+
+
+def check_seals(new: object) -> None:
+    """A seal covers held operations and stands behind them in log order."""
+    log = new()()
+    _fill(log, A, 1, 4)
+    for first, last in ((1, 5), (0, 2), (3, 2)):
+        _refused(log, ENTRY_SEAL, first, last)
+    assert log.sealed(A) == 0
+    log.append(ENTRY_SEAL, A, 1, 4, b"seal one")
+    _fill(log, A, 5, 6)
+    log.append(ENTRY_SEAL, A, 5, 6, b"seal two")
+    log.commit()
+    assert (log.held(A), log.sealed(A)) == (6, 6)
+    kinds = [(entry[0], entry[1], entry[2]) for entry in log.read(A, 0, 0, 4096)]
+    operations = [(ENTRY_OP, n, n) for n in range(1, 7)]
+    assert kinds == operations[:4] + [(ENTRY_SEAL, 1, 4)] + operations[4:] + [(ENTRY_SEAL, 5, 6)]
+    assert log.read(A, 6, 4, 4096) == [(ENTRY_SEAL, 5, 6, b"seal two")]
+    assert log.read(A, 6, 3, 4096)[0] == (ENTRY_SEAL, 1, 4, b"seal one")
+    assert log.read(A, 6, 6, 4096) == []
+    log.close()
+
+
+def check_skips(new: object) -> None:
+    """A skip stands in the place of numbers and is read as long as it reaches above what is asked for."""
+    log = new()()
+    _fill(log, A, 1, 1)
+    _refused(log, ENTRY_SKIP, 3, 4)
+    _refused(log, ENTRY_SKIP, 1, 4)
+    _refused(log, ENTRY_SKIP, 2, 1)
+    log.append(ENTRY_SKIP, A, 2, 9, b"skip")
+    assert log.held(A) == 9
+    _fill(log, A, 10, 10)
+    log.commit()
+    for held in (1, 5, 8):
+        assert log.read(A, held, 0, 4096)[0] == (ENTRY_SKIP, 2, 9, b"skip")
+    assert log.read(A, 9, 0, 4096) == [(ENTRY_OP, 10, 10, _body(10))]
+    log.close()
+
+
+def check_reading(new: object) -> None:
+    """A read is bounded by bytes, gives at least one entry, and can go on where it ended."""
+    log = new()()
+    _fill(log, A, 1, 40)
+    log.commit()
+    assert len(log.read(A, 0, 0, 1)) == 1
+    some = log.read(A, 0, 0, 100)
+    assert sum([len(entry[3]) for entry in some]) <= 100 and len(some) > 1
+    held = 0
+    seen: list = []
+    while held < 40:
+        for entry in log.read(A, held, 0, 64):
+            seen.append(entry[1])
+            held = entry[2]
+    assert seen == list(range(1, 41))
+    assert log.read(B, 0, 0, 100) == []
+    log.close()
+
+
+def check_authors(new: object) -> None:
+    """Authors are kept apart."""
+    log = new()()
+    for number in range(1, 6):
+        for author in (A, B, C):
+            if author != C or number < 3:
+                log.append(ENTRY_OP, author, number, number, author + _body(number))
+    log.append(ENTRY_SEAL, B, 1, 4, b"seal of b")
+    log.commit()
+    assert sorted(log.authors()) == [A, B, C]
+    assert [log.held(author) for author in (A, B, C)] == [5, 5, 2]
+    assert [log.sealed(author) for author in (A, B, C)] == [0, 4, 0]
+    for author in (A, B, C):
+        for kind, first, _, body in log.read(author, 0, 9, 4096):
+            assert kind == ENTRY_OP and body == author + _body(first)
+    log.close()
+
+
+def check_state(new: object) -> None:
+    """Small values are kept by kind and key, the last one counts, and they outlive opening again."""
+    open_log = new()
+    log = open_log()
+    assert log.get(STATE_CONFIG, b"epoch") is None and log.items(STATE_SCHEMA) == []
+    log.put(STATE_CONFIG, b"epoch", b"\0\0\0\1")
+    log.put(STATE_RECEIPT, A + B, b"old")
+    log.put(STATE_RECEIPT, A + B, b"new")
+    log.put(STATE_RECEIPT, A + C, bytes(40))
+    log.put(STATE_PEER, b"k", b"")
+    log.put(STATE_SCHEMA, b"\0\xff\n\r", bytes(range(256)))
+    log.commit()
+    for _ in range(2):
+        assert log.get(STATE_CONFIG, b"epoch") == b"\0\0\0\1"
+        assert log.items(STATE_RECEIPT) == [(A + B, b"new"), (A + C, bytes(40))]
+        assert log.get(STATE_PEER, b"k") == b"" and log.get(STATE_PEER, b"epoch") is None
+        assert log.items(STATE_SCHEMA) == [(b"\0\xff\n\r", bytes(range(256)))]
+        log.close()
+        log = open_log()
+    log.close()
+
+
+def check_durability(new: object) -> None:
+    """What was committed is there after a power cut; what was not leaves at most a longer prefix."""
+    open_log = new()
+    log = open_log()
+    _fill(log, A, 1, 5)
+    log.append(ENTRY_SEAL, A, 1, 5, b"seal")
+    log.put(STATE_CONFIG, b"x", b"1")
+    log.commit()
+    _fill(log, A, 6, 7)
+    log.put(STATE_CONFIG, b"x", b"2")
+    log = open_log()
+    held = log.held(A)
+    assert 5 <= held <= 7 and log.sealed(A) == 5
+    assert log.get(STATE_CONFIG, b"x") in (b"1", b"2")
+    operations = [entry for entry in log.read(A, 0, 9, 4096) if entry[0] == ENTRY_OP]
+    assert operations == [(ENTRY_OP, n, n, _body(n)) for n in range(1, held + 1)]
+    _fill(log, A, held + 1, held + 2)
+    log.commit()
+    log = open_log()
+    assert log.held(A) == held + 2
+    log.close()
+
+
+def check_large(new: object) -> None:
+    """An operation of the greatest size is kept whole, among small ones."""
+    open_log = new()
+    log = open_log()
+    big = bytes([n & 0xFF for n in range(3500)])
+    log.append(ENTRY_OP, A, 1, 1, b"s")
+    log.append(ENTRY_OP, A, 2, 2, big)
+    log.append(ENTRY_OP, A, 3, 3, b"t")
+    log.commit()
+    log = open_log()
+    assert log.read(A, 0, 0, 10000) == [(ENTRY_OP, 1, 1, b"s"), (ENTRY_OP, 2, 2, big), (ENTRY_OP, 3, 3, b"t")]
+    log.close()
+
+
+CHECKS = (
+    check_names,
+    check_prefix,
+    check_seals,
+    check_skips,
+    check_reading,
+    check_authors,
+    check_state,
+    check_durability,
+    check_large,
+)
+
+
+def check_log(new: object) -> None:
+    """Run every check on an implementation."""
+    for check in CHECKS:
+        check(new)

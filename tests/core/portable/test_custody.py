@@ -1,0 +1,139 @@
+"""Vectors, holes, receipts, skips and digests (SPEC 5)."""
+
+from kit import Random, raises
+
+from hedgerow.codec import cbor
+from hedgerow.custody import holes, vectors
+from hedgerow.custody.digest import digest
+from hedgerow.custody.receipt import Receipt
+from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
+from hedgerow.limits import MAX_HOLES, MAX_NUMBER
+
+A = b"author-a"
+B = b"author-b"
+
+
+def test_vectors_round_trip() -> None:
+    random = Random(3)
+    for count in (0, 1, 5, 64):
+        entries = []
+        for _ in range(count):
+            held = random.below(MAX_NUMBER + 1)
+            entries.append((random.bytes(8), held, random.between(0, held), random.below(MAX_NUMBER + 1)))
+        assert vectors.unpack(vectors.pack(entries)) == entries
+
+
+def test_vector_bytes() -> None:
+    # SPEC 5.3: author, held, held - sealed, receipted
+    assert vectors.pack([(A, 300, 299, 128)]) == A + b"\xac\x02\x01\x80\x01"
+
+
+def test_vectors_refused() -> None:
+    raises("VECTOR_INVALID", vectors.unpack, A + b"\x01\x02\x00")
+    raises("VECTOR_INVALID", vectors.unpack, A + b"\xff\xff\xff\xff\x1f\x00\x00")
+    raises("VECTOR_INVALID", vectors.unpack, vectors.pack([(A, 1, 1, 1)] * 65))
+    for cut in (1, 8, 9, 10):
+        raises("VARINT_TRUNCATED", vectors.unpack, vectors.pack([(A, 1, 1, 1)])[:cut])
+
+
+def test_seen_vector_against_a_set() -> None:
+    random = Random(5)
+    for _ in range(20):
+        seen = holes.SeenVector()
+        numbers: set = set()
+        top = 0
+        for _ in range(60):
+            number = random.between(1, 40)
+            if random.chance(75):
+                seen.advance(A, number)
+                numbers.add(number)
+                top = max(top, number)
+            else:
+                last = number + random.below(5)
+                seen.lose(A, number, last)
+                numbers -= set(range(number, last + 1))
+            assert seen.seen(A) == top
+            missing = [n for n in range(1, top + 1) if n not in numbers]
+            listed: list = []
+            for first, last in seen.holes(A):
+                assert not listed or first > listed[-1] + 1, "holes touch"
+                listed += range(first, last + 1)
+            assert listed == missing
+            for n in range(1, 46):
+                assert seen.covers(A, n) == (n in numbers)
+    assert seen.seen(B) == 0 and not seen.covers(B, 1)
+
+
+def test_holes_are_bounded() -> None:
+    seen = holes.SeenVector()
+    for number in range(2, 2 * MAX_HOLES + 1, 2):
+        seen.advance(A, number)
+    assert len(seen.holes(A)) == MAX_HOLES
+    raises("HOLES_FULL", seen.advance, A, 2 * MAX_HOLES + 2)
+    assert seen.seen(A) == 2 * MAX_HOLES and len(seen.holes(A)) == MAX_HOLES
+
+
+def test_receipts() -> None:
+    receipt = Receipt(b"keeper-1", 3, A, 1000)
+    data = receipt.encode()
+    again = Receipt.decode(data)
+    assert (again.keeper, again.incarnation, again.author, again.number) == (b"keeper-1", 3, A, 1000)
+    assert (again.proof_kind, again.proof) == (0, bytes(8))
+    assert again.encode() == data and len(data) == 34
+    for at, wrong in (
+        (0, 2),
+        (1, b"short"),
+        (2, 0),
+        (3, None),
+        (4, 0),
+        (4, MAX_NUMBER + 1),
+        (4, True),
+        (5, 1),
+        (6, b"01234567"),
+    ):
+        parts = cbor.decode(data)
+        parts[at] = wrong
+        raises("RECEIPT_INVALID", Receipt.decode, cbor.encode(parts))
+    raises("RECEIPT_INVALID", Receipt.decode, cbor.encode([1]))
+    raises("CBOR_TRUNCATED", Receipt.decode, data[:-1])
+
+
+def test_skips() -> None:
+    for kind, detail in ((SUPERSEDED, [B, 7]), (LOST, [1, b"012345"]), (RECEIPTED, None)):
+        skip = Skip(4, 9, kind, detail)
+        again = Skip.decode(skip.encode())
+        assert (again.first, again.last, again.kind, again.detail) == (4, 9, kind, detail)
+    for parts in (
+        [1, 4, 9, LOST],
+        [2, 4, 9, RECEIPTED, None],
+        [1, 0, 9, RECEIPTED, None],
+        [1, 4, 3, RECEIPTED, None],
+        [1, 4, MAX_NUMBER + 1, RECEIPTED, None],
+        [1, 4, 9, 3, None],
+        [1, 4, 9, LOST, None],
+        [1, 4, 9, RECEIPTED, [1, 2]],
+        [1, True, 9, RECEIPTED, None],
+    ):
+        raises("SKIP_INVALID", Skip.decode, cbor.encode(parts))
+
+
+def test_digests() -> None:
+    random = Random(9)
+    entries = [(random.bytes(8), random.below(1000), random.below(100)) for _ in range(30)]
+    sums = digest(b"key", entries)
+    assert len(sums) == 4 and {len(part) for part in sums} == {6}
+    assert digest(b"key", random.shuffle(list(entries))) == sums
+    assert digest(b"other", entries) != sums
+    assert digest(b"key", []) == [bytes(6)] * 4
+    author, held, receipted = entries[0]
+    for changed in ((author, held + 1, receipted), (author, held, receipted + 1)):
+        others = digest(b"key", [changed] + entries[1:])
+        assert [at for at in range(4) if others[at] != sums[at]] == [author[0] & 3]
+    # The sum of SPEC 5.7, worked by hand for one entry: SHA-256("k" | "author-a" | 2 | 1)
+    assert digest(b"k", [(A, 2, 1)], 1) == [_by_hand(b"k" + A + b"\0\0\0\2" + b"\0\0\0\1")]
+
+
+def _by_hand(data: bytes) -> bytes:
+    from hashlib import sha256
+
+    return sha256(data).digest()[:6]

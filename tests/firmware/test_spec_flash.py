@@ -1,0 +1,28 @@
+"""The byte examples of the flash log's specification are what the code writes."""
+
+from pathlib import Path
+
+import pytest
+
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
+from hedgerow_device import flashframes as frames
+from hedgerow_device.flashring import Header
+
+ROOT = Path(__file__).parents[2]
+AUTHOR = b"author-a"
+EXAMPLES = {
+    "header": Header((0, 1, 1, 1, 0, 1, AUTHOR)).encode(),
+    "author": frames.author_frame(1, AUTHOR, 0, 0),
+    "operation": frames.entry_frame(1, 0, 0, ENTRY_OP, 1, 1, b"operation 1"),
+    "seal": frames.entry_frame(1, 1, 0, ENTRY_SEAL, 1, 1, b"seal"),
+    "skip": frames.entry_frame(1, 1, 0, ENTRY_SKIP, 2, 9, b"skip"),
+    "value": frames.state_frame(1, bytes((STATE_CONFIG,)) + b"epoch", b"\0\0\0\1"),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name: str) -> None:
+    pages = [path for path in ROOT.rglob("*.md") if "9 Flash log" in path.read_text(encoding="utf-8")]
+    assert pages
+    for page in pages:
+        assert f"`{EXAMPLES[name].hex()}`" in page.read_text(encoding="utf-8"), page

@@ -1,0 +1,62 @@
+"""Settings that make no sense are refused by name; metrics are all described and all shown."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_kit import config, run
+
+import hedgerow_gateway
+from hedgerow.errors import CODES, HedgerowError
+from hedgerow_gateway import Gateway, metrics
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("uplink", "http://example.org"),
+        ("time", "maybe"),
+        ("mesh", ""),
+        ("name", "n" * 33),
+        ("max_connections", 0),
+        ("silence_s", 1e9),
+        ("log_bytes", 5),
+        ("linger_ms", -1),
+        ("http", "8080"),
+        ("http", "127.0.0.1:99999"),
+        ("http", "0.0.0.0:8090"),
+    ],
+)
+def test_nonsense_is_refused_by_name(tmp_path: Path, setting: str, value: Any) -> None:
+    with pytest.raises(HedgerowError, match=f"SETTING_INVALID: .*{setting}"):
+        config(tmp_path, **{setting: value})
+
+
+def test_every_metric_is_described_and_shown(tmp_path: Path) -> None:
+    async def main() -> str:
+        gateway = Gateway(config(tmp_path, uplink="ws://127.0.0.1:1/"))
+        gateway.central.counters.errors["LINK_LOST"] += 1
+        gateway.stop()
+        await asyncio.create_task(gateway.run())
+        return metrics.render(gateway.report())
+
+    text = run(main())
+    shown = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")}
+    assert shown == set(metrics.METRICS)
+    assert 'errors_total{code="LINK_LOST"} 1\n' in text
+
+
+def test_exported_names_are_sorted_and_there() -> None:
+    assert hedgerow_gateway.__all__ == sorted(hedgerow_gateway.__all__)
+    for name in hedgerow_gateway.__all__:
+        assert getattr(hedgerow_gateway, name)
+
+
+def test_every_code_raised_is_explained() -> None:
+    package = Path(hedgerow_gateway.__file__).parent
+    source = "\n".join(path.read_text() for path in package.glob("*.py"))
+    own = [code for code, (number, _) in CODES.items() if 500 <= number < 600]
+    assert own
+    for code in own:
+        assert f'"{code}"' in source, f"{code} is never used"

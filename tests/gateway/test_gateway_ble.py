@@ -1,0 +1,195 @@
+"""Sessions with boards over GATT: what is new gets here once, and no board and no bleak stops the rest."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_ble import Board, Ether
+from gateway_kit import config, run, until
+
+from hedgerow.sync import gatt
+from hedgerow_gateway import Gateway
+
+
+@asynccontextmanager
+async def running(path: Path, ether: Ether, **settings: Any) -> AsyncIterator[Gateway]:
+    quick: dict[str, Any] = {
+        "radio": True,
+        "call_s": 0.2,
+        "connect_s": 0.2,
+        "linger_ms": 20,
+        "hold_off_ms": 50,
+    }
+    gateway = Gateway(config(path, **{**quick, **settings}, **ether.backends))
+    task = asyncio.create_task(gateway.run())
+    try:
+        yield gateway
+    finally:
+        gateway.stop()
+        await task
+
+
+def numbers(gateway: Gateway, board: Board) -> list[int]:
+    return [entry[1] for entry in gateway.log.read(board.log.author, 0, 1 << 31, 1 << 30)]
+
+
+def whole(gateway: Gateway, board: Board) -> bool:
+    return numbers(gateway, board) == list(range(1, board.log.held(board.log.author) + 1))
+
+
+def test_boards_are_visited_when_they_have_something_new(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        boards = [Board(ether, f"C0:00:00:00:00:0{n}", f"b{n}") for n in range(1, 6)]
+        for board in boards:
+            for n in range(100):
+                board.record(n)
+        async with running(tmp_path, ether) as gateway:
+            await until(lambda: all(whole(gateway, board) for board in boards), "all readings are here")
+            assert all(board.peer.utc(0) for board in boards), "each board learnt the time"
+            visits = sum(board.visits for board in boards)
+            boards[0].record(100)
+            await until(lambda: whole(gateway, boards[0]), "the new reading is here")
+            names = {author["name"] for author in gateway.report()["authors"]}
+            assert names >= {"gw", "b1", "b2", "b3", "b4", "b5"}
+            assert sum(board.visits for board in boards) <= visits + len(boards)
+        assert ether.most_connecting == 1, "connects are serialised"
+        assert ether.most_connected <= 3
+        assert ether.connected == ether.scanning == 0, "nothing is left on"
+
+    run(main())
+
+
+def test_a_link_that_breaks_goes_on_where_it_was(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        board = Board(ether, "C0:00:00:00:00:01", "b1")
+        for n in range(300):
+            board.record(n)
+        board.cut_after = 12
+        async with running(tmp_path, ether) as gateway:
+            await until(lambda: gateway.central.counters.errors["LINK_LOST"] >= 1, "a broken link is counted")
+            held = len(numbers(gateway, board))
+            assert whole(gateway, board) is False
+            board.cut_after = None
+            await until(lambda: whole(gateway, board), "the rest came with a later visit")
+            assert held <= len(numbers(gateway, board))
+
+    run(main())
+
+
+@pytest.mark.parametrize("answer", [b"\xff" * 90, b"\x00\x20" + b"junk" * 8, b"GET / HTTP/1.0\r\n\r\n"])
+def test_garbage_from_a_board_is_a_coded_error_and_the_others_go_on(tmp_path: Path, answer: bytes) -> None:
+    async def main() -> None:
+        ether = Ether()
+        bad = Board(ether, "C0:00:00:00:00:01", "bad")
+        good = Board(ether, "C0:00:00:00:00:02", "good")
+        bad.record(1)
+        good.record(1)
+        bad.answer = answer
+        async with running(tmp_path, ether) as gateway:
+            await until(lambda: whole(gateway, good), "the good board's reading is here")
+            await until(lambda: gateway.central.counters.failed >= 1, "the bad board's visit failed")
+            assert not numbers(gateway, bad)
+            assert "GATEWAY_INTERNAL" not in gateway.central.counters.errors
+            bad.answer = None
+            await until(lambda: whole(gateway, bad), "the bad board is forgiven")
+
+    run(main())
+
+
+@pytest.mark.parametrize("call", ["connect", "start_notify", "write", "disconnect"])
+@pytest.mark.parametrize("stubborn", [False, True], ids=["cancellable", "stubborn"])
+def test_a_call_that_hangs_is_cut(tmp_path: Path, call: str, stubborn: bool) -> None:
+    async def main() -> None:
+        ether = Ether()
+        board = Board(ether, "C0:00:00:00:00:01", "b1")
+        board.record(1)
+        ether.hang = {call}
+        ether.stubborn = stubborn
+        async with running(tmp_path, ether) as gateway:
+            visits, radio = gateway.central.counters, gateway.radio.counters
+            if call == "disconnect":
+                await until(lambda: radio.disconnect_failures >= 1, "the disconnect was cut")
+            else:
+                await until(lambda: visits.errors["RADIO_TIMEOUT"] >= 1, "the call was cut")
+                assert not numbers(gateway, board)
+            ether.hang = set()
+            ether.stubborn = False
+            await until(lambda: whole(gateway, board), "the reading came after all")
+
+    run(main())
+
+
+@pytest.mark.parametrize("call", ["connect", "start_notify", "write", "disconnect"])
+def test_a_call_that_fails_is_tried_again(tmp_path: Path, call: str) -> None:
+    async def main() -> None:
+        ether = Ether()
+        board = Board(ether, "C0:00:00:00:00:01", "b1")
+        board.record(1)
+        ether.fail = {call}
+        async with running(tmp_path, ether) as gateway:
+            visits, radio = gateway.central.counters, gateway.radio.counters
+            await until(lambda: visits.failed + radio.disconnect_failures >= 1, "a failure is counted")
+            ether.fail = set()
+            await until(lambda: whole(gateway, board), "the reading came after all")
+
+    run(main())
+
+
+def test_a_device_without_the_service_is_left(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        board = Board(ether, "C0:00:00:00:00:01", "b1")
+        board.record(1)
+        board.service = gatt.SERVICE.replace("6d1e", "0000")
+        async with running(tmp_path, ether) as gateway:
+            await until(lambda: gateway.central.counters.errors["LINK_SERVICE"] >= 1, "no service")
+            await until(lambda: ether.connected == 0, "disconnected")
+
+    run(main())
+
+
+def test_a_visit_that_takes_too_long_is_cut(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        board = Board(ether, "C0:00:00:00:00:01", "b1")
+        board.record(1)
+        async with running(tmp_path, ether, session_s=0.1, linger_ms=60_000) as gateway:
+            await until(lambda: gateway.central.counters.errors["LINK_TOO_LONG"] >= 1, "cut")
+            assert whole(gateway, board), "what was committed stays"
+
+    run(main())
+
+
+def test_a_board_that_falls_silent_gives_up_its_place(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        board = Board(ether, "C0:00:00:00:00:01", "b1")
+        board.record(1)
+        board.mute = True
+        async with running(tmp_path, ether, stall_s=0.1) as gateway:
+            await until(lambda: gateway.central.counters.errors["LINK_STALLED"] >= 1, "cut")
+            board.mute = False
+            await until(lambda: whole(gateway, board), "the next visit brings it")
+
+    run(main())
+
+
+def test_beacons_of_others_and_bad_ones_bring_no_visit(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        board = Board(ether, "C0:00:00:00:00:01", "b1")
+        board.record(1)
+        board.peer.mesh = b"\x01\x02\x03"
+        async with running(tmp_path, ether) as gateway:
+            visits = gateway.central.counters
+            await until(lambda: visits.foreign >= 3, "beacons of another mesh")
+            gateway.central.heard(board.address, b"\x10\x00", -50)
+            assert visits.errors["BEACON_INVALID"] == 1
+            assert visits.beacons == board.visits == 0
+
+    run(main())

@@ -1,0 +1,78 @@
+"""The demo, as a newcomer runs it, and what must happen when the radio or a signal ends it."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from system_kit import clean, demo
+
+pytestmark = pytest.mark.slow
+
+
+def test_everything_arrives_in_spite_of_a_power_cut_and_an_outage() -> None:
+    result = demo("--boards", "3", "--readings", "40", "--seed", "5")
+    assert clean(result), result
+    assert result["recorded"] == 120
+    assert (result["power_cuts"], result["uplink_outages"]) == (1, 1)
+    assert result["connections"] > 3
+    assert result["beacons"] > 3
+
+
+def test_another_series_and_more_boards(tmp_path: Path) -> None:
+    data = tmp_path / "my.csv"
+    rows = [f"2024-01-01,{i},{(-1) ** i * i / 8:.3f}" for i in range(60)]
+    data.write_text("\n".join(["# made up", "day,i,level_m", *rows]) + "\n")
+    result = demo("--boards", "4", "--readings", "30", "--seed", "6", "--data", str(data))
+    assert clean(result), result
+    assert result["recorded"] == 120
+
+
+def test_a_far_board_is_relayed_for() -> None:
+    result = demo("--boards", "3", "--readings", "40", "--far", "--seed", "7")
+    assert clean(result), result
+    assert result["recorded"] == 120
+
+
+def test_without_the_air_nothing_arrives() -> None:
+    result = demo("--boards", "2", "--readings", "10", "--air", "off", status=1)
+    assert result["at_big_peer"] == result["connections"] == result["receipted"] == 0
+    assert result["missing"] == result["recorded"] == 20
+    assert "nothing arrived" in result["said"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_everything_that_it_started_ends_with_it(number: signal.Signals, tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("processes are counted in /proc")
+    directory = tmp_path / "demo"
+    command = [sys.executable, "-m", "hedgerow_cli", "demo", "--boards", "2", "--directory", str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _until(lambda: len(_processes_of(directory)) >= 5, "demo, Big Peer, gateway and two boards run")
+        process.send_signal(number)
+        process.wait(30)
+    _until(lambda: not _processes_of(directory), "nothing is left")
+    assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL)
+
+
+def _processes_of(directory: Path) -> list[str]:
+    """Command lines that name the demo's directory: it is on that of each of its processes."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(directory) in line:
+            found.append(line)
+    return found
+
+
+def _until(condition: object, what: str, seconds: float = 40.0) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.1)
