@@ -67,7 +67,7 @@ def emulated(
         for i, profile in enumerate(profiles):
             board = Board(
                 f"board{i + 1}",
-                (directory or temporary) / f"board{i + 1}",
+                (directory or temporary).absolute() / f"board{i + 1}",
                 profile=profile,
                 address=f"c0:00:00:00:00:{i + 1:02x}",
                 air=bench.air_path,

@@ -43,8 +43,9 @@ def test_a_killed_emulator_leaves_no_board(tmp_path: Path) -> None:
         assert gone(vms)
 
 
-def test_a_directory_keeps_the_boards_files(tmp_path: Path) -> None:
-    arguments = ["emulate", "--json", "--directory", str(tmp_path / "boards")]
+def test_a_directory_keeps_the_boards_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["emulate", "--json", "--directory", "boards"]
     write = "with open('kept.txt', 'w') as file:\n    file.write('here')"
     for action in (["exec", write], ["cat", ":kept.txt"]):
         with running(*arguments, log=tmp_path / "log") as process:

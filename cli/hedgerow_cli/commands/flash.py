@@ -21,7 +21,8 @@ def flash(
     micropython: Annotated[
         Path | None,
         typer.Option(
-            help="MicroPython image (.bin, from micropython.org/download) to write first, with esptool."
+            help="MicroPython image (.bin, from micropython.org/download) to write first, with esptool. "
+            "Where that changes the partition table, files of a former MicroPython are lost."
         ),
     ] = None,
     discard_log: Annotated[

@@ -36,7 +36,8 @@ def query(
     items = answer.get("items") or []
     if items:
         console.print(_table(items), soft_wrap=False)
-    say(f"{len(items)} rows" if items or not answer.get("mutatedDocumentIds") else "")
+    if items or not answer.get("mutatedDocumentIds"):
+        say("1 row" if len(items) == 1 else f"{len(items)} rows")
     for document_id in answer.get("mutatedDocumentIds") or []:
         say(f"changed {escape(to_json(document_id))}")
     for warning in answer.get("warnings") or []:
@@ -57,7 +58,9 @@ def _table(items: list[dict[str, Any]]) -> Table:
     columns: list[str] = []
     for item in items:
         columns += [name for name in item if name not in columns]
-    table = Table(*map(escape, columns))
+    table = Table()
+    for name in columns:
+        table.add_column(escape(name), overflow="fold")
     for item in items:
         table.add_row(*(escape(_cell(item[name])) if name in item else "" for name in columns))
     return table

@@ -1,0 +1,40 @@
+"""`make` passes its variables on as options."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["demo"], "hedgerow demo"),
+        (
+            ["demo", "BOARDS=12", "READINGS=500", "SEED=7", "DATA=my.csv", "KEEP=1", "AIR=off", "FAR=1"],
+            "hedgerow demo --boards 12 --readings 500 --seed 7 --data 'my.csv' --keep --air off --far",
+        ),
+        (["demo", "KEEP=0", "FAR=0"], "hedgerow demo"),
+        (["emulate", "BOARDS=3"], "hedgerow emulate --boards 3"),
+        (
+            ["flash", "PORT=/dev/ttyUSB0", "BOARD=esp32c3", "NAME=b"],
+            "hedgerow flash --port '/dev/ttyUSB0' --board esp32c3 --name 'b'",
+        ),
+        (["bench", "ONLY=link"], "python -m bench --only 'link'"),
+        (["sim", "SEED=7"], "python tests/sim.py --seed 7"),
+    ],
+    ids=" ".join,
+)
+def test_variables_become_options(words: list[str], command: str) -> None:
+    make = shutil.which("make")
+    assert make
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [make, "-n", *words], capture_output=True, text=True, cwd=ROOT, env=environment, check=True
+    )
+    shown = " ".join(done.stdout.replace("\\\n", " ").split())
+    assert shown.endswith(f".venv/bin/{command}"), shown
