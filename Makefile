@@ -10,7 +10,7 @@ STAMP := $(VENV)/installed
 
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
-	@echo "               [BOARDS=5 READINGS=100 SEED=1 DATA=my.csv PROFILE=esp32c3 KEEP=1
+	@echo "               [BOARDS=5 READINGS=100 SEED=1 DATA=my.csv PROFILE=esp32c3 KEEP=1"
 	@echo "                AIR=off FAR=1 DIR=folder]"
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_NAME
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
@@ -34,9 +35,12 @@ def load_series(data: Path | None) -> SensorSeries:
         with resources.as_file(resources.files("hedgerow_boards").joinpath(_DATA)) as path:
             return SensorSeries.from_csv(path)
     try:
-        return SensorSeries.from_csv(data)
+        series = SensorSeries.from_csv(data)
     except (OSError, UnicodeDecodeError) as error:
         raise HedgerowError("SERIES_INVALID", str(error)) from None
+    if series.name in ("board", "n") or series.name.startswith("_") or not 0 < len(series.name) <= MAX_NAME:
+        raise HedgerowError("SERIES_INVALID", f"{data}: a reading cannot have a field {series.name!r}")
+    return series
 
 
 @contextlib.contextmanager

@@ -33,6 +33,9 @@ def set_up(*, as_json: bool, verbose: bool) -> None:
     if as_json:
         handler = logging.StreamHandler()
         handler.setFormatter(JsonFormatter())
+    elif not errors.is_terminal:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     else:
         handler = RichHandler(console=errors, show_path=False, log_time_format="[%H:%M:%S]")
         handler.setFormatter(logging.Formatter("%(message)s"))

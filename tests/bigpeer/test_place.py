@@ -1,4 +1,4 @@
-"""A copied or restored store goes on as a new author under the next incarnation (DESIGN 5)."""
+"""A copied or restored store goes on as a new author under the next incarnation (SPEC 5.6)."""
 
 import asyncio
 import shutil

@@ -1,6 +1,7 @@
 """Several sessions bring the same authors at once, in any interleaving; and records that unpack to a lot."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from log_writer import Writer
 from starlette.types import Message
 from starlette.websockets import WebSocket
 from sync_link import Link
+from websockets.exceptions import ConnectionClosed
 
 from hedgerow.codec.segment import encode_segment
 from hedgerow.limits import MAX_SEGMENT_OPERATIONS
@@ -85,12 +87,14 @@ def test_a_storm_of_connections_leaves_nothing_behind(tmp_path: Path) -> None:
     with remote(tmp_path / "data") as running:
         for _ in range(40):
             link = Link(writer.peer, running.sync_url, writer.now)
-            for _ in range(chance.randrange(5)):
-                record = link.exchange.outgoing(400, link.now())
-                if not record or chance.random() < 0.3:
-                    link.step()
-                else:
-                    link.socket.send(record)
+            # A record that was made and not sent leaves a gap: the Big Peer hangs up when it sees it.
+            with contextlib.suppress(ConnectionClosed):
+                for _ in range(chance.randrange(5)):
+                    record = link.exchange.outgoing(400, link.now())
+                    if not record or chance.random() < 0.3:
+                        link.step()
+                    else:
+                        link.socket.send(record)
             link.close()
         link = Link(writer.peer, running.sync_url, writer.now)
         link.until(301)

@@ -1,4 +1,4 @@
-"""The byte budgets of DESIGN for links, by the counters that the benchmark prints."""
+"""The byte budgets for links, by the counters that the benchmark prints."""
 
 import sys
 from pathlib import Path

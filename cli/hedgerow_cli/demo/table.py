@@ -73,12 +73,12 @@ class Screen:
 
     def _table(self, rows: list[Row]) -> Table:
         table = Table(title="board -> gateway -> Big Peer, and receipts back", title_justify="left")
-        table.add_column("board")
-        for name in ("recorded", "gateway", "Big Peer", "receipted", "beacons", "connections", "last seen"):
+        table.add_column("board", no_wrap=True)
+        for name in ("recorded", "gateway", "Big Peer", "receipt", "beacons", "conn.", "seen"):
             table.add_column(name, justify="right")
-        table.add_column("", min_width=16)
+        table.add_column("", no_wrap=True)
         for row in rows:
-            seen = "never" if row.seen is None else f"{row.seen:.1f} s ago"
+            seen = "never" if row.seen is None else f"{row.seen:.1f} s"
             counts = (
                 row.recorded,
                 row.at_gateway,

@@ -14,6 +14,7 @@ from hedgerow_cli.flashing import image, probe, tables, transfer
 from hedgerow_cli.flashing.mpremote import greet, mpremote
 from hedgerow_cli.flashing.programmer import programmer
 from hedgerow_cli.flashing.transfer import File, Show
+from hedgerow_device.config import check
 
 CONFIG_PATH = "/hedgerow.json"
 
@@ -123,11 +124,15 @@ def _check_chip(port: str, state: probe.BoardState, profile: Profile) -> None:
 
 
 def _config_file(options: Options, state: probe.BoardState, folder: Path) -> File:
-    """The configuration: as asked for, else as the board has it, else a name from the chip's identity."""
+    """The configuration: as asked for, else as the board has it, else a name from the chip's identity.
+
+    Raises `CONFIG_INVALID` for what the board would refuse.
+    """
     settings = _settings(options, state)
     if options.name:
         settings["name"] = options.name
     settings.setdefault("name", f"{options.board}-{state.identity[-6:] or 'board'}")
+    check(settings)
     local = folder / "hedgerow.json"
     local.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return File.of(local, CONFIG_PATH)

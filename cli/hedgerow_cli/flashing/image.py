@@ -38,9 +38,14 @@ def write_micropython(path: Path, profile: Profile, tool: Programmer, *, discard
 
     Raises `LOG_UNRECEIPTED` where the flash has a log in another place, which nobody can read now.
     """
-    if path.stat().st_size > IMAGE_BYTES:
+    try:
+        with path.open("rb") as file:
+            data = file.read(IMAGE_BYTES + 1)
+    except OSError as error:
+        raise HedgerowError("IMAGE_INVALID", str(error)) from None
+    if len(data) > IMAGE_BYTES:
         raise HedgerowError("IMAGE_INVALID", f"{path}: over {IMAGE_BYTES} bytes")
-    wanted = image_pieces(path.read_bytes(), profile)
+    wanted = image_pieces(data, profile)
     table: Sequence[Partition] = tables.table_in_flash(tool)
     if tables.moves_log(table, profile) and not discard_log:
         raise HedgerowError(

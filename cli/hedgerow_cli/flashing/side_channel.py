@@ -63,6 +63,10 @@ class _Handler(socketserver.StreamRequestHandler):
         data = [(offset, self.rfile.read(length)) for offset, length in pieces]
         if sum(len(piece) for _, piece in data) != total:
             raise HedgerowError("SIDE_CHANNEL", "the data end early")
+        size = board.profile.flash_bytes
+        beyond = [offset + len(piece) for offset, piece in data if offset + len(piece) > size]
+        if beyond:
+            raise HedgerowError("FLASH_RANGE", f"the flash ends at 0x{size:x}, not at 0x{max(beyond):x}")
         board.power_off()
         try:
             for offset, piece in data:

@@ -98,6 +98,9 @@ def change(
             fresh = probe.board_state(port, paths)
             transfer.send(port, kept, fresh, lambda what, done, total: None)
     except HedgerowError as error:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+            raise
         raise HedgerowError(error.code, f"{error.detail}; the board's own files are in {folder}") from None
     shutil.rmtree(folder)
 
