@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hedgerow.errors import HedgerowError
-from hedgerow.peer import UNKNOWN_DISTANCE, Peer
+from hedgerow.peer import Peer
 from hedgerow.sync import beacon
 from hedgerow.sync.neighbours import Neighbours
 
@@ -21,15 +21,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class CentralCounters:
-    """Beacons and visits since the start; `errors` counts failed visits and bad beacons by code."""
+    """Beacons and visits since the start.
+
+    `errors` counts failed visits, bad beacons, and authors refused in visits, by code.
+    """
 
     beacons: int = 0
     foreign: int = 0
     stale: int = 0
     connections: int = 0
     failed: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
 
@@ -39,10 +40,6 @@ class _Beacon:
 
     data: bytes
     spent: bool = False
-
-
-# What a board says while it is being visited: nothing, for a connection ends its advertising.
-_BUSY = beacon.State(bytes(3), 0, 0, bytes(6), 0, UNKNOWN_DISTANCE, 0, 0, bytes(3))
 
 
 class Central:
@@ -109,11 +106,10 @@ class Central:
             while True:
                 self._awake.clear()
                 while len(self._visiting) < self._max_connections:
-                    address = self._neighbours.candidate(self._peer, self._now())
+                    address = self._neighbours.candidate(self._peer, self._now(), self._visiting)
                     if not isinstance(address, str):
                         break
                     self._visiting.add(address)
-                    self._neighbours.heard(address, _BUSY, 0, self._now())
                     visits.create_task(self._visit(address))
                 # Hold-offs and backoffs run out without a beacon to tell.
                 await wait_event(self._awake, limits.LOOK_S)
@@ -129,8 +125,7 @@ class Central:
             logger.exception("visit to %s", address)
             self._failed(address, "GATEWAY_INTERNAL", repr(error))
         else:
-            self.counters.bytes_in += visit.bytes_in
-            self.counters.bytes_out += visit.bytes_out
+            self.counters.errors.update(visit.refused)
             self._roster.met(visit.remote.author, visit.remote.name, self._now())
             self._neighbours.synced(address, visit.summary, self._now(), visit.told)
             if address in self._beacons:

@@ -98,15 +98,17 @@ class Clock:
 
     def read(self) -> Reading | None:
         """Return UTC with its error bound, or None while it cannot be vouched for."""
+        before = self.now()
+        utc_ms = self._wall_ns() // 1_000_000 - UNIX_2000_MS
+        now = self.now()
         kernel = self._kernel()
         if self.mode == KERNEL and (kernel is None or not kernel.synchronised):
             return None
         bound = kernel.error_ms if kernel is not None and kernel.synchronised else 0
-        now = self.now()
-        utc_ms = self._wall_ns() // 1_000_000 - UNIX_2000_MS
         if utc_ms < 0:
             return None
-        return Reading(utc_ms, max(bound, limits.STATED_ERROR_MS), now)
+        # The process may have slept between the two looks.
+        return Reading(utc_ms, max(bound, limits.STATED_ERROR_MS) + now - before, now)
 
 
 def rfc3339(utc_ms: int) -> str:

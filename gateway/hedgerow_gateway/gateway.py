@@ -34,6 +34,22 @@ DATABASE = "gateway.db"
 READINGS = "readings"
 
 
+def tell_time(peer: Peer, clock: Clock) -> None:
+    """Tell a peer the time that `clock` vouches for, and take back what nobody vouches for any longer.
+
+    Between two looks the time runs on by uptime, which no step of the host's clock moves. A reading that
+    contradicts it corrects it.
+    """
+    reading = clock.read()
+    if reading is None:
+        peer.withdraw_time(SOURCE_GATEWAY)
+        return
+    known = peer.utc(reading.now)
+    if known is not None and abs(known[0] - reading.utc_ms) > known[1] + reading.error_ms:
+        peer.withdraw_time(SOURCE_GATEWAY)
+    peer.set_time(reading.utc_ms, reading.error_ms, SOURCE_GATEWAY, reading.now)
+
+
 def mesh_tag(mesh: str) -> bytes:
     """Return the three bytes that name a mesh on the air (SPEC 6.1)."""
     return sha256(b"hedgerow mesh " + mesh.encode()).digest()[:3]
@@ -71,7 +87,7 @@ class Gateway:
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.radio = Radio(_radio_settings(config), self._heard, self._rng)
-        link = BleLink(
+        self.link = BleLink(
             self.peer,
             self.radio,
             now,
@@ -81,7 +97,7 @@ class Gateway:
         )
         self.central = Central(
             self.peer,
-            link,
+            self.link,
             self.roster,
             now,
             mesh=mesh,
@@ -163,11 +179,8 @@ class Gateway:
                 task.result()
 
     async def _keep_time(self) -> None:
-        """Tell the peer the time for as long as somebody vouches for it."""
         while True:
-            reading = self.clock.read()
-            if reading is not None:
-                self.peer.set_time(reading.utc_ms, reading.error_ms, SOURCE_GATEWAY, reading.now)
+            tell_time(self.peer, self.clock)
             await asyncio.sleep(limits.TIME_EVERY_S)
 
     def report(self) -> Report:
@@ -207,7 +220,7 @@ class Gateway:
             "connections_failed": visits.failed,
             "connected": self.central.visiting,
             "errors": dict(visits.errors),
-            "link_bytes": {"in": visits.bytes_in, "out": visits.bytes_out},
+            "link_bytes": {"in": self.link.bytes_in, "out": self.link.bytes_out},
             "uplink": self._uplink_report(),
             "authors": self._authors(),
         }

@@ -22,17 +22,17 @@ from .line import Line
 
 @dataclass(frozen=True)
 class Visit:
-    """What one session brought: who answered, its last summary, and the receipts that it knows now."""
+    """What one session brought: who answered, its last summary, the receipts that it knows now, and the codes
+    of refused authors."""
 
     remote: Hello
     summary: list[int | bytes] | None
     told: list[tuple[bytes, int]]
-    bytes_in: int
-    bytes_out: int
+    refused: list[str]
 
 
 class BleLink:
-    """Sessions of `peer` with boards that `radio` hears."""
+    """Sessions of `peer` with boards that `radio` hears; counts the bytes of those that have ended."""
 
     def __init__(
         self,
@@ -44,6 +44,8 @@ class BleLink:
         session_s: float = limits.SESSION_S,
         stall_s: float = limits.STALL_S,
     ) -> None:
+        self.bytes_in = 0
+        self.bytes_out = 0
         self._peer = peer
         self._radio = radio
         self._now = now
@@ -75,11 +77,14 @@ class BleLink:
                     self._talk(client, line), self._session_s, "LINK_TOO_LONG", f"session with {address}"
                 )
         finally:
+            if line is not None:
+                self.bytes_in += line.bytes_in
+                self.bytes_out += line.bytes_out
             await self._radio.release(client)
         remote = exchange.remote
         if remote is None:
             raise HedgerowError("LINK_LOST", f"{address} said nothing")
-        return Visit(remote, exchange.summary, exchange.told(), line.bytes_in, line.bytes_out)
+        return Visit(remote, exchange.summary, exchange.told(), list(exchange.refused.values()))
 
     async def _talk(self, client: BleakClient, line: Line) -> None:
         rx, tx = _characteristics(client)

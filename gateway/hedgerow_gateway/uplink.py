@@ -73,13 +73,10 @@ class Uplink:
     async def run(self) -> None:
         """Connect, exchange, and connect again, until cancelled."""
         while True:
-            began = self._now()
             try:
                 await self._attempt()
             except (HedgerowError, OSError, WebSocketException) as error:
                 self._failed(error)
-            if self._now() - began >= limits.STEADY_S * 1000:
-                self._backoff.reset()
             await asyncio.sleep(self._backoff.pause())
 
     def _failed(self, error: Exception) -> None:
@@ -103,6 +100,7 @@ class Uplink:
             compression=None,
         )
         async with socket:
+            began = self._now()
             exchange = Exchange(self._peer, self._now(), linger_ms=None, central=True)
             line = self._line = Line(self._peer, exchange, self._now, MAX_RECORD)
             try:
@@ -116,16 +114,20 @@ class Uplink:
                 raise
             finally:
                 self.counters.sessions += self.connected
+                # A server that accepts and says nothing is no success, however long that takes.
+                if self.connected and self._now() - began >= limits.STEADY_S * 1000:
+                    self._backoff.reset()
                 self.counters.bytes_in += line.bytes_in
                 self.counters.bytes_out += line.bytes_out
                 self._line = None
 
     def _check_outgrown(self, exchange: Exchange) -> None:
-        own = self._peer.author
-        mine = self._peer.status(self._now())[own]["held"]
-        for author, held, *_ in exchange.remote.vector if exchange.remote else ():
-            if author == own and held > mine and self._on_outgrown is not None:
-                self._on_outgrown(HedgerowError("SYNC_OWN_AUTHOR", f"{held} held at {self.url}"))
+        error = exchange.error
+        if error is None or error.code != "SYNC_OWN_AUTHOR" or self._on_outgrown is None:
+            return
+        # Only who ends a session itself is `ending`: it is our name, not the other side's.
+        if exchange.session.ending:
+            self._on_outgrown(HedgerowError(error.code, f"{error.detail}, at {self.url}"))
 
     async def _exchange(self, socket: ClientConnection, line: Line) -> None:
         async def send(record: bytes) -> None:

@@ -244,7 +244,12 @@ class Peer:
             raise HedgerowError("SCHEMA_CONFLICT", repr(schema.name))
 
     def ingest_receipt(self, receipt: Receipt) -> bool:
-        """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored."""
+        """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored.
+
+        SYNC_OWN_AUTHOR for one over operations under our own name that we do not hold.
+        """
+        if receipt.author == self.author and receipt.number > self.log.held(self.author):
+            raise HedgerowError("SYNC_OWN_AUTHOR", "%d receipted" % receipt.number)
         known = self.note_keeper(receipt.keeper, receipt.incarnation)
         before = self.receipted(receipt.author)
         if receipt.incarnation < known or receipt.number <= before:
@@ -300,16 +305,29 @@ class Peer:
         known = self.utc(now)
         if known and (error_ms * 2 > known[1] or error_ms + 100 > known[1]):
             return False
-        self.clock.jump(max(self.clock.base_ms, utc_ms - now))
-        self._time = (utc_ms, error_ms, now)
-        self._write([[CLOCK, self.epoch, now, self.clock.base_ms, source, utc_ms, error_ms]], now)
+        clock = self.clock
+        before = clock.base_ms, clock.last, self.log.held(self.author)
+        clock.jump(max(clock.base_ms, utc_ms - now))
+        try:
+            self._write([[CLOCK, self.epoch, now, clock.base_ms, source, utc_ms, error_ms]], now)
+        except HedgerowError:
+            if self.log.held(self.author) == before[2]:
+                # A jump that is not recorded would falsify the uptimes of what is written later.
+                clock.base_ms, clock.last = before[:2]
+            raise
+        self._time = (utc_ms, error_ms, now, source)
         return True
+
+    def withdraw_time(self, source: int) -> None:
+        """Give the time no more, if it came from a source that does not vouch for it any longer."""
+        if self._time and self._time[3] == source:
+            self._time = None
 
     def utc(self, now: int) -> tuple | None:
         """Return (ms since 2000, error in ms), or None before this boot has met time."""
         if self._time is None:
             return None
-        utc_ms, error_ms, at = self._time
+        utc_ms, error_ms, at, _ = self._time
         return utc_ms + now - at, error_ms + (now - at) * limits.DRIFT_PPM // 1000000
 
     def wants_time(self, now: int) -> bool:

@@ -127,7 +127,7 @@ def check_seals() -> None:
     leaf._h16s[2] = bytes(16)
     pipe = converse(leaf, top, 5000)
     assert top.receipted(leaf.author) == 0
-    assert pipe.ends[1].error is not None and pipe.ends[1].error.code == "SEAL_INVALID"
+    assert pipe.ends[1].refused == {leaf.author: "SEAL_INVALID"}
 
 
 def no_gap_check(patch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from fake_ble import Board, Ether
-from gateway_kit import config, run, until
+from gateway_kit import KINDS, MESH, BigPeer, config, listening, reading, run, until
 
+from hedgerow.errors import HedgerowError
+from hedgerow.memory import MemoryLog
+from hedgerow.peer import Peer
 from hedgerow.sync import gatt
 from hedgerow_gateway import Gateway
 
@@ -49,7 +52,7 @@ def test_boards_are_visited_when_they_have_something_new(tmp_path: Path) -> None
                 board.record(n)
         async with running(tmp_path, ether) as gateway:
             await until(lambda: all(whole(gateway, board) for board in boards), "all readings are here")
-            assert all(board.peer.utc(0) for board in boards), "each board learnt the time"
+            await until(lambda: all(board.peer.utc(0) for board in boards), "each board learnt the time")
             visits = sum(board.visits for board in boards)
             boards[0].record(100)
             await until(lambda: whole(gateway, boards[0]), "the new reading is here")
@@ -72,6 +75,7 @@ def test_a_link_that_breaks_goes_on_where_it_was(tmp_path: Path) -> None:
         board.cut_after = 12
         async with running(tmp_path, ether) as gateway:
             await until(lambda: gateway.central.counters.errors["LINK_LOST"] >= 1, "a broken link is counted")
+            assert gateway.report()["link_bytes"]["in"] > 500, "with the bytes that it carried"
             held = len(numbers(gateway, board))
             assert whole(gateway, board) is False
             board.cut_after = None
@@ -191,5 +195,90 @@ def test_beacons_of_others_and_bad_ones_bring_no_visit(tmp_path: Path) -> None:
             gateway.central.heard(board.address, b"\x10\x00", -50)
             assert visits.errors["BEACON_INVALID"] == 1
             assert visits.beacons == board.visits == 0
+
+    run(main())
+
+
+def test_a_board_that_is_being_visited_is_not_visited_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        slow = Board(ether, "C0:00:00:00:00:01", "slow")
+        slow.record(1)
+        slow.mute = True
+        async with running(tmp_path, ether, stall_s=0.5) as gateway:
+            await until(lambda: gateway.central.visiting, "a visit is under way")
+            counters = gateway.central.counters
+            await until(lambda: counters.stale >= 10, "and goes on")
+            assert ether.most_connected == counters.connections == gateway.central.visiting == 1
+
+    run(main())
+
+
+def test_a_board_flashed_anew_at_its_old_address_is_another_author(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        old = Board(ether, "C0:00:00:00:00:01", "b1")
+        for n in range(40):
+            old.record(n)
+        async with running(tmp_path, ether) as gateway:
+            await until(lambda: whole(gateway, old), "the first log is here")
+            new = Board(ether, old.address, "b1")
+            for n in range(20):
+                new.record(n)
+            await until(lambda: whole(gateway, new), "so is the second one")
+            assert whole(gateway, old) and gateway.central.counters.failed == 0
+
+    run(main())
+
+
+def test_two_gateways_share_a_board(tmp_path: Path) -> None:
+    async def main() -> None:
+        ethers = [Ether(), Ether()]
+        board = Board(ethers[0], "C0:00:00:00:00:01", "b1")
+        ethers[1].boards[board.address] = board
+        big = BigPeer()
+        async with (
+            listening(big) as url,
+            running(tmp_path / "a", ethers[0], uplink=url),
+            running(tmp_path / "b", ethers[1], uplink=url),
+        ):
+            author = board.log.author
+            for n in range(5):
+                for m in range(20):
+                    board.record(20 * n + m)
+                held = board.log.held(author)
+                await until(lambda held=held: big.log.held(author) >= held, "at the Big Peer")
+            await until(lambda: board.peer.receipted(author) >= held, "receipted on the board")
+            assert big.numbers(author) == list(range(1, big.log.held(author) + 1))
+            assert big.errors == []
+
+    run(main())
+
+
+def test_a_bad_author_on_a_relay_is_counted_and_the_others_go_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        ether = Ether()
+        relay = Board(ether, "C0:00:00:00:00:01", "relay")
+        bad, good = (MemoryLog() for _ in range(2))
+        peers = [Peer(log, 0, mesh=MESH, kinds=KINDS) for log in (bad, good)]
+        for log, peer in zip((bad, good), peers, strict=True):
+            peer.insert("readings", reading(1), 1)
+            bodies = [entry[3] for entry in log.read(log.author, 0, 0, 1 << 20)]
+            for schema in peer.schemas.values():
+                relay.peer.ingest_schema(schema.encoded)
+            relay.peer.ingest(log.author, 1, bodies)
+        relay.peer.commit()
+        async with running(tmp_path, ether) as gateway:
+            take = gateway.peer.ingest
+
+            def ingest(author: bytes, first: int, bodies: list[bytes]) -> int:
+                if author == bad.author:
+                    raise HedgerowError("SYNC_GAP", "as of a sender that lost its flash")
+                return take(author, first, bodies)
+
+            gateway.peer.ingest = ingest  # type: ignore[method-assign]
+            await until(lambda: gateway.log.held(good.author) == 2, "the good author is here")
+            await until(lambda: gateway.central.counters.errors["SYNC_GAP"] == 1, "the bad one is counted")
+            assert gateway.log.held(bad.author) == gateway.central.counters.failed == 0
 
     run(main())

@@ -57,6 +57,13 @@ def identity(path: Path) -> tuple[bytes, int]:
         log.close()
 
 
+SUFFIXES = (".place", ".seen")
+
+
+def beside(database: Path, suffix: str) -> Path:
+    return database.with_name(database.name + suffix)
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "field.db"
@@ -72,12 +79,10 @@ def test_it_goes_on_as_the_same_author(database: Path) -> None:
     assert before[1] == 1
 
 
-def test_a_file_that_was_moved_goes_on(database: Path) -> None:
+def test_a_directory_that_was_moved_goes_on(database: Path) -> None:
     before = identity(database)
-    moved = database.with_name("moved.db")
-    database.rename(moved)
-    database.with_name("field.db.place").rename(database.with_name("moved.db.place"))
-    assert identity(moved) == before
+    moved = database.parent.rename(database.parent.with_name("moved"))
+    assert identity(moved / database.name) == before
 
 
 @pytest.mark.parametrize("with_place", [False, True])
@@ -85,8 +90,8 @@ def test_a_copy_is_a_new_author_and_keeps_what_it_holds(database: Path, with_pla
     author, incarnation = identity(database)
     copy = database.with_name("copy.db")
     shutil.copy2(database, copy)
-    if with_place:
-        shutil.copy2(database.with_name("field.db.place"), database.with_name("copy.db.place"))
+    for suffix in SUFFIXES if with_place else ():
+        shutil.copy2(database.with_name("field.db" + suffix), database.with_name("copy.db" + suffix))
     log = SqliteLog(copy)
     assert log.author != author
     assert log.incarnation == incarnation + 1
@@ -108,6 +113,30 @@ def test_a_backup_put_back_over_the_file_is_a_new_author(database: Path) -> None
         file.write(backup)
         file.truncate(len(backup))
     assert identity(database) != (author, 1)
+
+
+def test_a_backup_put_back_with_all_its_files_is_a_new_author(database: Path) -> None:
+    author, _ = identity(database)
+    backups = {name: name.read_bytes() for name in (database, *(beside(database, end) for end in SUFFIXES))}
+    log = SqliteLog(database)
+    fill(log, 1)
+    log.close()
+    for name, backup in backups.items():
+        # In place, so that every inode stays what it was.
+        with name.open("r+b") as file:
+            file.truncate(0)
+            file.write(backup)
+    renewed = identity(database)
+    assert renewed[0] != author and renewed[1] == 2
+    assert identity(database) == renewed, "once"
+
+
+def test_a_place_of_the_first_form_leads_to_a_new_author_once(database: Path) -> None:
+    author, _ = identity(database)
+    beside(database, ".seen").unlink()
+    beside(database, ".place").write_bytes(b"HGP1" + bytes(40))
+    renewed = identity(database)
+    assert renewed[0] != author and identity(database) == renewed
 
 
 def test_a_file_on_another_machine_is_a_new_author(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

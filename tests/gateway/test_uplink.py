@@ -152,17 +152,23 @@ def test_garbage_from_the_server_is_a_coded_error_and_a_reconnect(
     run(main())
 
 
-def test_a_database_put_back_from_a_backup_becomes_a_new_author_even_if_the_place_file_is_put_back_too(
-    tmp_path: Path,
+@pytest.mark.parametrize("strangers", [0, 70])
+def test_a_database_put_back_with_what_was_seen_of_it_becomes_a_new_author_at_the_big_peers_word(
+    tmp_path: Path, strangers: int
 ) -> None:
     async def main() -> None:
         big = BigPeer()
+        # So many that the hello has no room for the gateway itself.
+        body = big.log.read(big.log.author, 0, 0, 1)[0][3]
+        for number in range(strangers):
+            big.peer.ingest(b"author%02d" % number, 1, [body])
+        big.peer.commit()
         async with listening(big) as url:
             async with running(tmp_path / "a", url) as gateway:
                 record(gateway, 1, 10)
                 await until(lambda: whole(big, gateway), "first part")
                 old = gateway.peer.author
-            names = ("gateway.db", "gateway.db.place")
+            names = ("gateway.db", "gateway.db.seen")
             kept = {name: (tmp_path / "a" / name).read_bytes() for name in names}
             async with running(tmp_path / "a", url) as gateway:
                 record(gateway, 11, 20)
@@ -220,3 +226,54 @@ def test_backoff_grows_with_jitter_to_its_limit() -> None:
     assert len(set(pauses[10:])) == 30, "no two gateways wait in step"
     backoff.reset()
     assert backoff.pause() <= 1.0
+
+
+def test_a_server_that_accepts_and_says_nothing_is_left_alone_for_longer_and_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hedgerow_gateway.limits.STEADY_S", 0.05)
+    monkeypatch.setattr("hedgerow.sync.exchange.limits.HELLO_TIMEOUT_MS", 100)
+
+    async def main() -> None:
+        big = BigPeer()
+
+        async def silent(socket: ServerConnection) -> None:
+            await socket.wait_closed()
+
+        async def dribble(socket: ServerConnection) -> None:
+            while True:
+                await socket.send(b"\x00")
+                await asyncio.sleep(0.02)
+
+        async with listening(big) as url, running(tmp_path, url) as gateway:
+            uplink = gateway.uplink
+            assert uplink is not None
+            for number, misbehave in enumerate((silent, dribble), 1):
+                big.misbehave = misbehave
+                met = big.sessions
+                await until(lambda met=met: big.sessions >= met + 3, "tried again")
+                assert uplink._backoff.failures >= 3 * number - 1
+                assert not uplink.connected and uplink.counters.outages == uplink.counters.sessions == 0
+            big.misbehave = None
+            record(gateway, 1, 3)
+            await until(lambda: whole(big, gateway), "and then all is well")
+
+    run(main())
+
+
+def test_an_uplink_that_flaps_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        big = BigPeer()
+        async with listening(big) as url, running(tmp_path, url, uplink_max_pause_s=0.02) as gateway:
+            for n in range(1, 9):
+                big.cut_after = big.messages + 1 + n % 3
+                record(gateway, 20 * n - 19, 20 * n)
+                sessions = big.sessions
+                await until(lambda sessions=sessions: big.sessions > sessions, "cut off")
+            big.cut_after = None
+            await until(lambda: whole(big, gateway) and receipted(gateway), "all of it, once")
+            uplink = gateway.uplink
+            assert uplink is not None
+            assert uplink.counters.outages <= uplink.counters.sessions <= uplink.counters.attempts
+
+    run(main())

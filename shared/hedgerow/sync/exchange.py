@@ -6,6 +6,7 @@ receive(), after each commit of the peer, and at next_wakeup().
 """
 
 from .. import limits
+from ..codec.schema import Schema
 from ..codec.segment import decode_segment, encode_segment, segment_schemas
 from ..codec.varint import read_uint
 from ..custody.skip import RECEIPTED, Skip
@@ -28,8 +29,9 @@ class Exchange:
     nothing more to say; with `linger_ms` None it stays open and carries what is committed meanwhile.
 
     `finished` says that the link can be closed, `error` why it ended early, `summary` what the other side
-    said when it was last drained. `about` lists the authors of whom the other side is likely to hold
-    anything: a small board has no room for what a gateway says of all the others.
+    said when it was last drained. `refused` maps authors of whom nothing more is taken, and names of schemas
+    that could not be learnt, to the code that says why. `about` lists the authors of whom the other side is
+    likely to hold anything: a small board has no room for what a gateway says of all the others.
     """
 
     def __init__(
@@ -47,12 +49,15 @@ class Exchange:
         self.summary: list | None = None
         self.operations_in = 0
         self.operations_out = 0
+        self.refused: dict = {}
         self._central = central
         self._linger_ms = linger_ms
         self._up = False
         self._partial = bool(greeting.flags & hello.PARTIAL)
         self._theirs: dict = {}
         self._told: set = {entry[0] for entry in greeting.vector}
+        # Authors that we do not hold, noted for the other side: as many as a peer of our size has room for.
+        self._most = limits.MAX_AUTHORS + greeting.credit // 4
         self._known: set = set()
         self._stalled: set = set()
         self._blocked: set = set()
@@ -95,10 +100,13 @@ class Exchange:
         """Take bytes from the link. What they bring is durable in the log when this returns."""
         events = self.session.receive(data, now)
         try:
-            for kind, value in events:
-                self._apply(kind, value, now)
-            if events:
-                self.peer.commit()
+            try:
+                for kind, value in events:
+                    self._apply(kind, value, now)
+            finally:
+                # What came before a fault stands: it counts as held, and others are told so.
+                if events:
+                    self.peer.commit()
         except HedgerowError as error:
             self.session.fail(error)
             return
@@ -109,10 +117,17 @@ class Exchange:
         if kind == frames.SEGMENT:
             self._take_segment(value)
         elif kind == frames.SEAL or kind == frames.SKIP:
-            if value[0] not in self._stalled:
-                (peer.ingest_seal if kind == frames.SEAL else peer.ingest_skip)(*value)
+            author = value[0]
+            if author not in self._stalled and author not in self.refused:
+                try:
+                    (peer.ingest_seal if kind == frames.SEAL else peer.ingest_skip)(*value)
+                except HedgerowError as error:
+                    self._refuse(author, error)
         elif kind == frames.SCHEMA:
-            peer.ingest_schema(value)
+            try:
+                peer.ingest_schema(value)
+            except HedgerowError as error:
+                self._refuse(Schema.decode(value).name, error)
         elif kind == frames.RECEIPT:
             peer.ingest_receipt(value)
         elif kind == frames.HELLO:
@@ -155,6 +170,8 @@ class Exchange:
             self._blocked.discard(author)
             if self._partial and author not in self._told:
                 answer.append(self._entry(author))
+        if len(self._theirs) > self._most + len(peer.log.authors()):
+            raise HedgerowError("AUTHORS_FULL", "%d spoken of" % len(self._theirs))
         self._tell(answer)
 
     def _tell(self, entries: list) -> None:
@@ -171,14 +188,18 @@ class Exchange:
         author = data[1:9]
         first = read_uint(data, 9)[0] if len(data) > 9 else 0
         stalled = author in self._stalled
-        if stalled and first > peer.log.held(author) + 1:
+        if author in self.refused or (stalled and first > peer.log.held(author) + 1):
             return
+        schemas = peer.schemas
+        if self.refused:
+            schemas = {name: schema for name, schema in schemas.items() if name not in self.refused}
         try:
-            author, first, bodies = decode_segment(data, peer.schemas)
+            author, first, bodies = decode_segment(data, schemas)
             self.operations_in += peer.ingest(author, first, bodies)
         except HedgerowError as error:
             if error.code != "SCHEMA_UNKNOWN" or stalled:
-                raise
+                self._refuse(author, error)
+                return
             # What is under way behind it is passed over until the other side starts again from here.
             self._stalled.add(author)
             self.session.queue_want_schema([])
@@ -189,6 +210,14 @@ class Exchange:
             self._theirs[author] = [0, 0, 0]
         entry = self._theirs[author]
         entry[_HELD] = max(entry[_HELD], first + len(bodies) - 1)
+
+    def _refuse(self, author: bytes, error: HedgerowError) -> None:
+        """Take nothing more of an author or schema in this session; what is no author's doing ends it."""
+        if author == self.peer.author or error.code[:7] in ("SEGMENT", "VARINT_"):
+            raise error
+        if len(self.refused) >= limits.MAX_AUTHORS:
+            raise HedgerowError("AUTHORS_FULL", "too many refused")
+        self.refused[author] = error.code
 
     def _resend_schemas(self, names: list) -> None:
         """Send schemas that the other side lacks; no names: it takes back what its hello said it knows."""
@@ -204,7 +233,11 @@ class Exchange:
         self._ask_at = now + limits.ASK_AGAIN_MS
         if value:
             utc_ms, error_ms, keeper = value
-            self.peer.set_time(utc_ms, error_ms, SOURCE_KEEPER if keeper else SOURCE_RELAYED, now)
+            try:
+                self.peer.set_time(utc_ms, error_ms, SOURCE_KEEPER if keeper else SOURCE_RELAYED, now)
+            except HedgerowError:
+                # A full log cannot note the time. The receipts that make room come on this link.
+                pass
 
     # ---- out
 
@@ -212,10 +245,13 @@ class Exchange:
         """Return the next bytes for the link, a record of at most `limit` bytes, or b"" for nothing now."""
         session = self.session
         if session.remote and not session.ending:
-            if self._overdue(now):
-                session.close()
-            elif self._fill(limit, now) and not self._asking:
-                self._settle(now)
+            try:
+                if self._overdue(now):
+                    session.close()
+                elif self._fill(limit, now) and not self._asking:
+                    self._settle(now)
+            except HedgerowError as error:
+                session.fail(error)
         return session.outgoing(limit, now)
 
     def _overdue(self, now: int) -> bool:

@@ -14,6 +14,7 @@ class Exchange:
     summary: list[Any] | None
     operations_in: int
     operations_out: int
+    refused: dict[bytes, str]
     def __init__(
         self,
         peer: Peer,

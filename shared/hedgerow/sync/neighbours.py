@@ -57,6 +57,8 @@ class Neighbours:
         neighbour.summary = summary
         neighbour.told = told or []
         neighbour.digests = {}
+        # What was said before the session is no news after it.
+        neighbour.state = None
         neighbour.failures = 0
         neighbour.synced_at = now
         neighbour.not_before = now + self._hold_off_ms
@@ -68,8 +70,11 @@ class Neighbours:
         doublings = min(neighbour.failures, limits.MAX_BACKOFF_DOUBLINGS)
         neighbour.not_before = now + (self._hold_off_ms << doublings)
 
-    def candidate(self, peer: object, now: int) -> object:
-        """Return the address to connect to now, or None; of several the one left alone for longest."""
+    def candidate(self, peer: object, now: int, busy: object = ()) -> object:
+        """Return the address to connect to now, or None; of several the one left alone for longest.
+
+        `busy` holds addresses that are being visited.
+        """
         best = None
         found = None
         for address, neighbour in self._table.items():
@@ -81,7 +86,7 @@ class Neighbours:
             ):
                 continue
             peer.note_distance(state.distance, now)
-            if now < neighbour.not_before or not state.flags & CONNECTABLE:
+            if now < neighbour.not_before or not state.flags & CONNECTABLE or address in busy:
                 continue
             rank = (neighbour.synced_at, -neighbour.rssi)
             if (best is None or rank < best) and _worthwhile(neighbour, peer, now):

@@ -169,7 +169,8 @@ class Session:
         error_ms, at = read_uint(body, 6)
         hold_ms, at = read_uint(body, at)
         trip = now - self._asked_at - hold_ms
-        if at != len(body) or trip < 0 or error_ms >> 40:
+        # A stamp has 48 bits: no clock may be led so far that it comes to their end.
+        if at != len(body) or trip < 0 or error_ms >> 40 or utc_ms >> 42:
             raise HedgerowError("FRAME_INVALID", "time")
         self._asked_at = None
         # Two clocks were read in whole milliseconds at each end.

@@ -8,10 +8,12 @@ from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, STREAM, Schema
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
+from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_AUTHORS, MAX_SCHEMAS
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, MemoryLog, MemoryStore
-from hedgerow.operation import CLOCK, INSERT, decode_body
+from hedgerow.operation import CLOCK, INSERT, SOURCE_GATEWAY, SOURCE_KEEPER, decode_body
 from hedgerow.peer import Peer
+from hedgerow.sync.hello import HAS_TIME
 from hedgerow.trust.seal import make_seal
 
 
@@ -180,6 +182,7 @@ def test_a_keeper_checks_seals_a_relay_their_place() -> None:
 def test_receipts_move_a_frontier_once() -> None:
     told: list = []
     peer = board(on_receipt=lambda author, number: told.append(number))
+    record(peer, 8)
     for number, moved in ((5, True), (5, False), (4, False), (9, True)):
         assert peer.ingest_receipt(Receipt(b"keeper-1", 1, peer.author, number)) == moved
     assert told == [5, 9]
@@ -224,3 +227,42 @@ def test_a_peer_opens_on_a_log_that_a_cut_left_between_commits() -> None:
     top.ingest(again.author, 1, _own(again))
     top.ingest_seal(again.author, again.log.read(again.author, 33, 0, 1)[0][3])
     assert top.receipted(again.author) == 33
+
+
+def test_a_receipt_over_more_than_we_wrote_is_not_ours_to_take() -> None:
+    peer = board()
+    record(peer, 3)
+    _refused(peer, "SYNC_OWN_AUTHOR", peer.ingest_receipt, Receipt(b"keeper-1", 1, peer.author, 5))
+    assert peer.ingest_receipt(Receipt(b"keeper-1", 1, peer.author, 4))
+    assert peer.ingest_receipt(Receipt(b"keeper-1", 1, b"author-a", 99))
+
+
+class _FullLog(MemoryLog):
+    full = False
+
+    def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
+        if self.full:
+            raise HedgerowError("LOG_FULL", "no room")
+        super().append(kind, author, first, last, body)
+
+
+def test_a_time_that_cannot_be_recorded_is_not_taken() -> None:
+    log = _FullLog(MemoryStore())
+    peer = Peer(log, 0)
+    log.full = True
+    before = peer.clock.base_ms, peer.clock.last
+    _refused(peer, "LOG_FULL", peer.set_time, 900000000000, 5, 1, 1000)
+    assert (peer.clock.base_ms, peer.clock.last) == before and peer.utc(1000) is None
+    log.full = False
+    assert peer.set_time(900000000000, 5, 1, 2000)
+
+
+def test_a_source_takes_back_its_own_time_alone() -> None:
+    peer = board()
+    assert peer.set_time(900000000000, 50, SOURCE_GATEWAY, 1000)
+    peer.withdraw_time(SOURCE_KEEPER)
+    assert peer.utc(1000) == (900000000000, 50)
+    peer.withdraw_time(SOURCE_GATEWAY)
+    assert peer.utc(1000) is None and peer.wants_time(1000)
+    assert not peer.state_beacon(0, 1000).flags & HAS_TIME
+    assert peer.set_time(900000005000, 50, SOURCE_GATEWAY, 1000), "as if there had been none"

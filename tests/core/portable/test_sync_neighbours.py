@@ -153,3 +153,24 @@ def test_who_is_forgotten_makes_room_and_starts_anew() -> None:
     assert table.candidate(middle, 5200) == "leaf"
     _hear(table, "third", other, 5200)
     assert len(table) == 2, "nobody had to make room"
+
+
+def test_who_is_busy_is_passed_over() -> None:
+    table = Neighbours()
+    middle = board(distance=3)
+    for address in ("one", "two"):
+        _hear(table, address, board(), 0)
+    assert table.candidate(middle, 0, {"one"}) == "two" and table.candidate(middle, 0, {"two"}) == "one"
+    assert table.candidate(middle, 0, ["one", "two"]) is None
+
+
+def test_what_was_said_before_a_session_brings_no_other() -> None:
+    table = Neighbours(hold_off_ms=1000)
+    near, far = board(distance=1), board()
+    near.set_time(UTC, 5, 3, 0)
+    _hear(table, "far", far, 0)
+    assert table.candidate(near, 0) == "far", "it wants the time"
+    table.synced("far", None, 100)
+    assert table.candidate(near, 2000) is None
+    _hear(table, "far", far, 2000)
+    assert table.candidate(near, 2000) == "far"
