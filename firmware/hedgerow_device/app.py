@@ -69,8 +69,13 @@ class Recorder:
             self._sensor = open_sensor(self._settings["sensor"])
         value = self._sensor.read()
         document = {"board": self._settings["name"], "n": self.count + 1, self._settings["field"]: value}
-        number = self._peer.insert(self._settings["collection"], document, now())
-        self.count += 1
+        peer = self._peer
+        held = peer.log.held(peer.author)
+        try:
+            number = peer.insert(self._settings["collection"], document, now())
+        finally:
+            # If it became durable before an error it counts: the next one must not have its `n`.
+            self.count += peer.log.held(peer.author) - held
         print("ack", self.count, "op=%d" % number, "value=%s" % value)
 
     def keep_count(self) -> None:
