@@ -7,7 +7,7 @@ is void.
 """
 
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_RECEIPT
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT
 
 from . import flashframes as frames
 from .flashring import HEADER, RECLAIMS
@@ -56,7 +56,7 @@ def _copies(log: object, seq: int, pending: tuple | None) -> int | None:
         return total
     reader = frames.Reader(ring, seq, HEADER)
     while reader.next():
-        if reader.type > frames.ENTRY_SKIP:
+        if reader.type > ENTRY_SKIP:
             if _alive(log, reader):
                 total += reader.end - reader.start
             continue
@@ -107,7 +107,7 @@ def _reclaim(log: object) -> None:
                 if _alive(log, reader):
                     data = reader.body()
                     log.write_value(data[1 : 1 + data[0]], data[1 + data[0] :])
-            elif reader.type <= frames.ENTRY_SKIP and _newest_own(log, reader):
+            elif reader.type <= ENTRY_SKIP and _newest_own(log, reader):
                 _copy_own(log, reader)
     for author in log.order:
         index = log.indexes[author]
