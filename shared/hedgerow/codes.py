@@ -59,6 +59,8 @@ CODES = {
     "RECEIPT_INVALID": (205, "A receipt that breaks the rules of SPEC 5.6."),
     "SKIP_INVALID": (206, "A skip that breaks the rules of SPEC 5.5."),
     "SEAL_INVALID": (207, "A seal that breaks the rules of SPEC 5.8, or is not for these operations."),
+    "QUOTA_FULL": (208, "More open operations of one author than this relay keeps; they go when receipted."),
+    "FRONTIER_INVALID": (209, "A stability frontier that breaks the rules of SPEC 5.11."),
     "LOG_FULL": (210, "The log has no room for more; what it holds must be receipted first."),
     "LOG_VERSION": (211, "The flash holds a log of another version; update the firmware."),
     "LOG_DEVICE": (212, "The log's partition is too small, or its sectors are of an unknown size."),
@@ -78,6 +80,9 @@ CODES = {
     "SESSION_CREDIT": (318, "More was sent than was allowed, or more acknowledged than was sent."),
     "SESSION_HELLO_TIMEOUT": (319, "The other side did not say hello in time."),
     "SESSION_IDLE_TIMEOUT": (320, "The other side was silent for too long."),
+    "VERSION_MISMATCH": (322, "The other side speaks none of our protocol versions; update the older one."),
+    "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.8."),
+    "INTERESTS_FULL": (324, "More subscriptions than fit one frame; cancel some, or make them shorter."),
     "SYNC_OWN_AUTHOR": (
         321,
         "Operations of this author that this log does not hold: its storage was copied or set back.",
