@@ -50,6 +50,8 @@ CODES = {
     "DOCUMENT_INVALID": (117, "A document must be a map of text keys without undefined values."),
     "DOCUMENT_FIELDS": (118, "A document with too many fields (SPEC 3.3)."),
     "DOCUMENT_STATE": (119, "The stored state of a document cannot be read."),
+    "SCOPE_MIXED": (120, "An operation whose changes are for different peers; write one for each scope."),
+    "COUNTER_INVALID": (121, "A counter's value is not a base and a total in their ranges (SPEC 3.19)."),
     # Logs, custody, sealing
     "LOG_OUT_OF_ORDER": (200, "An entry that does not join what the log holds of its author."),
     "AUTHORS_FULL": (201, "The log keeps no more authors; take others off it, or let receipts come first."),
@@ -59,6 +61,8 @@ CODES = {
     "RECEIPT_INVALID": (205, "A receipt that breaks the rules of SPEC 5.6."),
     "SKIP_INVALID": (206, "A skip that breaks the rules of SPEC 5.5."),
     "SEAL_INVALID": (207, "A seal that breaks the rules of SPEC 5.8, or is not for these operations."),
+    "QUOTA_FULL": (208, "More open operations of one author than this relay keeps; they go when receipted."),
+    "FRONTIER_INVALID": (209, "A stability frontier that breaks the rules of SPEC 5.11."),
     "LOG_FULL": (210, "The log has no room for more; what it holds must be receipted first."),
     "LOG_VERSION": (211, "The flash holds a log of another version; update the firmware."),
     "LOG_DEVICE": (212, "The log's partition is too small, or its sectors are of an unknown size."),
@@ -78,6 +82,9 @@ CODES = {
     "SESSION_CREDIT": (318, "More was sent than was allowed, or more acknowledged than was sent."),
     "SESSION_HELLO_TIMEOUT": (319, "The other side did not say hello in time."),
     "SESSION_IDLE_TIMEOUT": (320, "The other side was silent for too long."),
+    "VERSION_MISMATCH": (322, "The other side speaks none of our protocol versions; update the older one."),
+    "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.8."),
+    "INTERESTS_FULL": (324, "More subscriptions than fit one frame; cancel some, or make them shorter."),
     "SYNC_OWN_AUTHOR": (
         321,
         "Operations of this author that this log does not hold: its storage was copied or set back.",

@@ -218,6 +218,6 @@ def test_damaged_state_is_refused_by_code() -> None:
             Document.decode(bytes(damaged))
         except HedgerowError as error:
             assert error.code in CODES
-    raises("DOCUMENT_STATE", Document.decode, cbor.encode(2))
+    raises("DOCUMENT_STATE", Document.decode, cbor.encode(3))
     raises("DOCUMENT_STATE", Document.decode, b"\x01\xf6\x40")
     raises("CBOR_TRUNCATED", Document.decode, b"")
