@@ -24,7 +24,8 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n")
             if number in _AFTER:
                 _AFTER[number](connection)
-            connection.executescript(f"PRAGMA user_version = {number};\nCOMMIT;")
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
         except BaseException:
             connection.rollback()
             raise
@@ -79,7 +80,9 @@ def _touch(
     for change, document_id in zip(changes, document_ids(author, number, changes), strict=True):
         if change[0] != CLOCK:
             place = (*key, collections[change[1]], cbor.encode(document_id))
-            connection.execute("INSERT OR REPLACE INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)", (*place, *arrival))
+            connection.execute(
+                "INSERT OR REPLACE INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)", (*place, *arrival)
+            )
             connection.execute(
                 "UPDATE documents SET xid = ? WHERE app = ? AND shard = ? AND collection = ? AND id = ?",
                 (xid, *place),
