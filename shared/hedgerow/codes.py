@@ -50,6 +50,7 @@ CODES = {
     "DOCUMENT_INVALID": (117, "A document must be a map of text keys without undefined values."),
     "DOCUMENT_FIELDS": (118, "A document with too many fields (SPEC 3.3)."),
     "DOCUMENT_STATE": (119, "The stored state of a document cannot be read."),
+    "SCOPE_LOCAL": (122, "An operation of a collection that stays on its peer; it never goes to others."),
     "SCOPE_MIXED": (120, "An operation whose changes are for different peers; write one for each scope."),
     "COUNTER_INVALID": (121, "A counter's value is not a base and a total in their ranges (SPEC 3.19)."),
     # Logs, custody, sealing

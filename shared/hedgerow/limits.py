@@ -38,6 +38,10 @@ MAX_AUTHORS = const(64)
 MAX_SCHEMAS = const(64)
 SEAL_EVERY = const(32)
 
+# Documents and queries
+MAX_WAITING = const(64)
+SLICE_DOCUMENTS = const(64)
+
 # Custody, beacons, sessions
 MAX_HOLES = const(256)
 MAX_BUCKETS_LOG2 = const(3)
