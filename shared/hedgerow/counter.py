@@ -1,4 +1,4 @@
-"""Counters: what increments add up to (SPEC 3.19 to 3.23). Loaded when the first one is met.
+"""Counters: what increments add up to (SPEC 3.18 to 3.24). Loaded when the first one is met.
 
 A record is (base, key, encoded total): an author's sum of increments to a path since the write `base`, as
 of its operation `key`. Of each author and path the greatest record is kept.

@@ -1,4 +1,4 @@
-"""Merge rules: what a document is, given any operations on it in any order (SPEC 3.10 to 3.23)."""
+"""Merge rules: what a document is, given any operations on it in any order (SPEC 3.10 to 3.25)."""
 
 import hashlib
 
