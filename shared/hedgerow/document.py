@@ -163,8 +163,7 @@ class Document:
             elif path in counts:
                 from . import counter
 
-                start = [cbor.decode(plain[1])] if shown else []
-                fields[path[-1]] = counter.add(start, counts[path])
+                fields[path[-1]] = counter.add(counts[path] + ([cbor.decode(plain[1])] if shown else []))
             elif shown:
                 fields[path[-1]] = cbor.decode(plain[1])
         return root
