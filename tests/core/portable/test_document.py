@@ -67,7 +67,7 @@ def test_last_writer_wins_each_field() -> None:
 
 
 def test_equal_stamps_are_settled_by_author() -> None:
-    check({"a": "from b"}, write(5, A, {"a": "from a"}), write(5, B, {"a": "from b"}))
+    check({"a": 1}, write(5, A, {"a": 2}), write(5, B, {"a": 1}))
     check({"a": "late a"}, write(6, A, {"a": "late a"}), write(5, B, {"a": "from b"}))
 
 
