@@ -1,4 +1,4 @@
-"""Merge rules: what a document is, given any operations on it in any order (SPEC 3.10 to 3.23)."""
+"""Merge rules: what a document is, given any operations on it in any order (SPEC 3.10 to 3.25)."""
 
 import hashlib
 
@@ -167,8 +167,7 @@ class Document:
             elif path in counts:
                 from . import counter
 
-                start = [cbor.decode(plain[1])] if shown else []
-                fields[path[-1]] = counter.add(start, counts[path])
+                fields[path[-1]] = counter.add(counts[path] + ([cbor.decode(plain[1])] if shown else []))
             elif shown:
                 fields[path[-1]] = cbor.decode(plain[1])
         return root
