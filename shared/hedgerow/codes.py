@@ -50,6 +50,8 @@ CODES = {
     "DOCUMENT_INVALID": (117, "A document must be a map of text keys without undefined values."),
     "DOCUMENT_FIELDS": (118, "A document with too many fields (SPEC 3.3)."),
     "DOCUMENT_STATE": (119, "The stored state of a document cannot be read."),
+    "SCOPE_MIXED": (120, "An operation whose changes are for different peers; write one for each scope."),
+    "COUNTER_INVALID": (121, "A counter's value is not a base and a total in their ranges (SPEC 3.18)."),
     # Logs, custody, sealing
     "LOG_OUT_OF_ORDER": (200, "An entry that does not join what the log holds of its author."),
     "AUTHORS_FULL": (201, "The log keeps no more authors; take others off it, or let receipts come first."),
