@@ -52,7 +52,7 @@ CODES = {
     "DOCUMENT_STATE": (119, "The stored state of a document cannot be read."),
     "SCOPE_LOCAL": (122, "An operation of a collection that stays on its peer; it never goes to others."),
     "SCOPE_MIXED": (120, "An operation whose changes are for different peers; write one for each scope."),
-    "COUNTER_INVALID": (121, "A counter's value is not a base and a total in their ranges (SPEC 3.19)."),
+    "COUNTER_INVALID": (121, "A counter's value is not a base and a total in their ranges (SPEC 3.18)."),
     # Logs, custody, sealing
     "LOG_OUT_OF_ORDER": (200, "An entry that does not join what the log holds of its author."),
     "AUTHORS_FULL": (201, "The log keeps no more authors; take others off it, or let receipts come first."),

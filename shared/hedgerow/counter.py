@@ -1,4 +1,4 @@
-"""Counters: what increments add up to (SPEC 3.19 to 3.23). Loaded when the first one is met.
+"""Counters: what increments add up to (SPEC 3.18 to 3.24). Loaded when the first one is met.
 
 A record is (base, key, encoded total): an author's sum of increments to a path since the write `base`, as
 of its operation `key`. Of each author and path the greatest record is kept.
@@ -74,13 +74,13 @@ def superseded_by(found: list, author: bytes, counters: dict, plain: dict, delet
     return greatest
 
 
-def add(start: list, totals: list) -> object:
-    """Return the exact sum of totals and a value to start from; None if no number holds it.
+def add(values: list) -> object:
+    """Return the exact sum of the integers and decimals among values, of which there is one at least.
 
-    It is a decimal, of the smallest exponent, if any of them is one. A start that is neither an integer nor
-    a decimal counts as 0: floats differ between VMs.
+    It is a decimal, of the smallest exponent, if any of them is one; None if no number can hold it. What is
+    neither, such as a float, which differs between VMs, is taken as 0.
     """
-    numbers = totals + [value for value in start if is_integer(value) or isinstance(value, Decimal)]
+    numbers = [value for value in values if is_integer(value) or isinstance(value, Decimal)]
     exponents = [number.exponent if isinstance(number, Decimal) else 0 for number in numbers]
     lowest = min(exponents)
     total = 0

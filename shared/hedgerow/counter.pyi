@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .codec.decimal import Decimal
@@ -22,4 +22,4 @@ def superseded_by(
     plain: Mapping[tuple[str, ...], tuple[bytes, bytes]],
     delete: bytes,
 ) -> bytes | None: ...
-def add(start: list[Any], totals: list[int | Decimal]) -> int | Decimal | None: ...
+def add(values: Sequence[Any]) -> int | Decimal | None: ...

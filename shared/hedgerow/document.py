@@ -1,4 +1,4 @@
-"""Merge rules: what a document is, given any operations on it in any order (SPEC 3.10 to 3.23)."""
+"""Merge rules: what a document is, given any operations on it in any order (SPEC 3.10 to 3.25)."""
 
 import hashlib
 
@@ -50,7 +50,7 @@ class Document:
     def apply(self, change: list, schema: Schema, stamp: bytes, author: bytes) -> bool:
         """Merge a change of an operation with this stamp and author; return whether the state changed."""
         kind = change[0]
-        key = _key(change, schema, stamp, author)
+        key = key_of(change, schema, stamp, author)
         if kind == operation.DELETE:
             changed = key > self._delete
             self._delete = max(key, self._delete)
@@ -87,7 +87,7 @@ class Document:
         key is empty where the change wrote nothing.
         """
         kind = change[0]
-        key = _key(change, schema, stamp, author)
+        key = key_of(change, schema, stamp, author)
         if kind == operation.DELETE:
             return self._delete if key < self._delete else None
         if kind == operation.COUNTER:
@@ -139,6 +139,10 @@ class Document:
         """Return whether the greatest insert exceeds the greatest delete."""
         return self._insert > self._delete
 
+    def deleted(self) -> bool:
+        """Return whether a delete is among the changes."""
+        return bool(self._delete)
+
     def value(self) -> dict | None:
         """Return the fields that are visible, or None where the document does not exist."""
         if not self.exists():
@@ -163,8 +167,7 @@ class Document:
             elif path in counts:
                 from . import counter
 
-                start = [cbor.decode(plain[1])] if shown else []
-                fields[path[-1]] = counter.add(start, counts[path])
+                fields[path[-1]] = counter.add(counts[path] + ([cbor.decode(plain[1])] if shown else []))
             elif shown:
                 fields[path[-1]] = cbor.decode(plain[1])
         return root
@@ -245,7 +248,7 @@ def _options(change: list) -> dict:
     return change[-1] if isinstance(change[-1], dict) else {}
 
 
-def _key(change: list, schema: Schema, stamp: bytes, author: bytes) -> bytes:
+def key_of(change: list, schema: Schema, stamp: bytes, author: bytes) -> bytes:
     """Return the key of a change's writes: its effective stamp and author."""
     if change[0] == operation.INITIAL:
         # The same default is the same write, whoever makes it.

@@ -38,6 +38,10 @@ MAX_AUTHORS = const(64)
 MAX_SCHEMAS = const(64)
 SEAL_EVERY = const(32)
 
+# Documents and queries
+MAX_WAITING = const(64)
+SLICE_DOCUMENTS = const(64)
+
 # Custody, beacons, sessions
 MAX_HOLES = const(256)
 MAX_BUCKETS_LOG2 = const(3)
@@ -71,3 +75,13 @@ INTEREST_EXPIRY_MS = const(86400000)
 MARK_EVERY_MS = const(10000)
 AHEAD_MS = const(300000)
 MAX_BACKOFF_DOUBLINGS = const(5)
+
+# Statements
+MAX_STATEMENT = const(1024)
+MAX_STATEMENT_DEPTH = const(20)
+MAX_LISTED = const(64)
+MAX_ANSWER_ROWS = const(64)
+MAX_LOOKED_AT = const(20000)
+SLICE_DOCUMENTS = const(8)
+MAX_CONDITION = const(256)
+MAX_PARAMETERS = const(16)

@@ -9,6 +9,12 @@ SUPERSEDED = 0
 LOST = 1
 RECEIPTED = 2
 
+# Reasons of a lost skip: dropped by the author's policy, given up under a receipt that a restored keeper does
+# not stand by any more, damaged flash.
+DROPPED = 0
+RESTORED = 1
+DAMAGED = 2
+
 
 class Skip:
     """Numbers `first` to `last` are not here, and why.

@@ -62,18 +62,20 @@ def read_interests(body: bytes) -> list:
     return interests
 
 
-def write_marks(positions: list) -> bytes:
-    """Encode one position for each interest of the other side."""
-    return cbor.encode(positions)
+def write_marks(serial: int, positions: list) -> bytes:
+    """Encode one position for each interest of the other side's frame number `serial`, from 1."""
+    return cbor.encode([serial] + positions)
 
 
-def read_marks(body: bytes) -> list:
-    """Decode positions."""
-    positions = _rows(body, limits.MAX_INTERESTS)
-    for position in positions:
-        if not _is_position(position):
+def read_marks(body: bytes) -> tuple:
+    """Decode (serial, positions)."""
+    numbers = _rows(body, 1 + limits.MAX_INTERESTS)
+    for number in numbers:
+        if not _is_position(number):
             raise HedgerowError("INTEREST_INVALID", "position")
-    return positions
+    if not numbers:
+        raise HedgerowError("INTEREST_INVALID", "no serial")
+    return numbers[0], numbers[1:]
 
 
 def write_wants(ranges: list) -> bytes:
@@ -105,7 +107,9 @@ def read_frame(kind: int, body: bytes) -> object:
     if kind == frames.FRONTIER:
         from ..custody.frontier import Frontier
 
-        return Frontier.decode(body)
+        if not body or body[0] > 1:
+            raise HedgerowError("FRONTIER_INVALID", "flag")
+        return body[0] == 1, Frontier.decode(body[1:])
     return body
 
 
