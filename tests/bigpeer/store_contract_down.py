@@ -12,7 +12,7 @@ from hedgerow.codec import cbor
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.limits import AHEAD_MS
-from hedgerow_bigpeer.store.port import Entry, Eviction, SkipEntry, Store, Submission
+from hedgerow_bigpeer.store.port import Entry, Eviction, SkipEntry, Stable, Store, Submission
 
 DAY = 86_400_000
 FIRST = (0, b"")
@@ -37,7 +37,7 @@ async def put(store: Store, author: RawAuthor, at: int = JUNE) -> int:
 
 
 @check
-async def touched_documents_are_told_once_in_the_order_of_their_last_touch(open_store: OpenStore) -> None:
+async def what_was_touched_is_told_in_the_order_of_transactions(open_store: OpenStore) -> None:
     store = await open_store("a")
     one, two = RawAuthor(1), RawAuthor(2)
     for name in ("a", "b", "c"):
@@ -48,17 +48,25 @@ async def touched_documents_are_told_once_in_the_order_of_their_last_touch(open_
     two.update(500, "a", n=3)
     second = await put(store, two)
     assert second > first
-    expected = [(first, "c"), (second, "a"), (second, "b")]
+    expected = [(first, "a"), (first, "b"), (first, "c"), (second, "a"), (second, "b")]
     assert await touched(store) == expected
     assert await touched(store, limit=1) == expected
-    assert await touched(store, (first, cbor.encode("c"))) == expected[1:]
-    assert await store.touched("elsewhere", FIRST, 9) == ([], second)
+    assert await touched(store, (first, cbor.encode("c"))) == expected[3:]
+    two.write(3000, (operation.UPDATE, "c", {"n": 2}), (operation.UPDATE, "c", {"m": 2}))
+    two.update(3001, "c", n=3)
+    third = await put(store, two)
+    assert await touched(store, (second, cbor.encode("b"))) == [(third, "c")]
+    assert await store.touched("elsewhere", FIRST, 9) == ([], third)
     (arrivals,) = await store.operations_of("things", [cbor.encode("b")])
     assert [(row.author, row.number, row.transaction) for row in arrivals] == [
         (one.author, 2, first),
         (two.author, 1, second),
     ]
-    assert await values(store, "things") == [("a", {"n": 1}), ("b", {"n": 2}), ("c", {"n": 1})]
+    assert await values(store, "things") == [
+        ("a", {"n": 1}),
+        ("b", {"n": 2}),
+        ("c", {"n": 3, "m": 2}),
+    ]
     await store.close()
 
 
@@ -113,7 +121,9 @@ async def what_is_ahead_of_time_enters_when_its_time_comes(open_store: OpenStore
     entered = await store.ingest([], JUNE + 1)
     assert entered.due is None and entered.transaction > done.transaction
     assert await values(store, "things") == [("config", {"n": 2})]
-    assert await touched(store) == [(entered.transaction, "config")]
+    assert [entry for entry in await touched(store) if entry[0] > done.transaction] == [
+        (entered.transaction, "config")
+    ]
     rows = await store.outbox(0, 10)
     assert [(row.op, row.author) for row in rows] == [("c", one.author), ("u", two.author)]
     await store.close()
@@ -219,18 +229,17 @@ async def the_stability_frontier_is_the_least_that_subscribers_hold(open_store: 
     for n in range(4):
         one.insert(1000 + n, n, n=n)
         transactions.append(await put(store, one))
-    assert (await store.stable(0)).numbers == {one.author: 4}
+    assert await store.stable(0) == Stable(transactions[3], 0, {}, 0)
     await store.confirm(b"p" * 8, transactions[2], JUNE)
     await store.confirm(b"q" * 8, transactions[1], JUNE - DAY)
     await store.close()
     store = await open_store("a")
-    stable = await store.stable(JUNE - DAY)
-    assert (stable.position, stable.numbers) == (transactions[1], {one.author: 2})
-    stable = await store.stable(JUNE - DAY + 1)
-    assert (stable.position, stable.numbers) == (transactions[2], {one.author: 3})
+    low, high = transactions[1], transactions[2]
+    assert await store.stable(JUNE - DAY) == Stable(low, low, {one.author: 2}, 0)
+    assert await store.stable(JUNE - DAY + 1) == Stable(high, high, {one.author: 3}, 0)
+    # Who comes anew takes nothing back of what was said.
     await store.confirm(b"q" * 8, 0, JUNE)
-    stable = await store.stable(0)
-    assert (stable.position, stable.numbers) == (0, {})
+    assert await store.stable(0) == Stable(0, high, {one.author: 3}, 0)
     await store.close()
 
 
@@ -268,6 +277,8 @@ async def only_what_is_superseded_stable_and_old_is_collected(open_store: OpenSt
     ]
     assert await values(store, "things") == seen
     assert await touched(store) == [(1, "kept")]
+    stable = await store.stable(0)
+    assert stable.collected == stable.position == 1 and stable.numbers == {one.author: 5}
     # What follows is sealed over what was collected, and merges as before.
     one.update(4000, "kept", n=4)
     one.seal()

@@ -191,6 +191,26 @@ def changes_of(
                 yield change, schemas[change[1]]
 
 
+def states(
+    arrivals: Sequence[Arrival], collection: str, key: bytes, schemas: dict[bytes, Schema], at: int
+) -> Iterable[tuple[int, Document]]:
+    """Yield (transaction, document) after each transaction of these arrivals, which are in their order.
+
+    The document is one that goes on with the next step.
+    """
+    document_id = cbor.decode(key)
+    others = any(arrival.author != dot_author(document_id) for arrival in arrivals)
+    document = Document()
+    for place, arrival in enumerate(arrivals):
+        author, number, body, stamp, transaction = arrival
+        ahead = is_ahead(stamp, at)
+        for change, schema in changes_of(author, number, body, collection, key, schemas):
+            if not (ahead and stays_out(change, document_id, author, others=others)):
+                document.apply(change, schema, stamp, author)
+        if place + 1 == len(arrivals) or arrivals[place + 1].transaction != transaction:
+            yield transaction, document
+
+
 def touched_by(
     author: bytes, number: int, body: bytes, schemas: dict[bytes, Schema]
 ) -> Iterable[tuple[str, bytes]]:

@@ -159,18 +159,21 @@ class Arrival(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """A document, and the newest transaction that touched it; `value` None while it does not exist."""
+    """A document, and a transaction that touched it."""
 
     transaction: int
     id: bytes
-    value: bytes | None
 
 
 class Stable(NamedTuple):
-    """The transaction up to which every subscriber here holds what it wants, and the dots of that."""
+    """Transactions: up to `lowest` every subscriber holds what it wants now; `position` is the greatest that
+    this ever was, and `numbers` the dots of that; up to `collected` deleted documents may be gone.
+    """
 
+    lowest: int
     position: int
     numbers: dict[bytes, int]
+    collected: int
 
 
 class Collected(NamedTuple):
@@ -266,8 +269,9 @@ class Store(Protocol):
     async def touched(
         self, collection: str, after: tuple[int, bytes], limit: int
     ) -> tuple[Sequence[Touched], int]:
-        """Return the documents touched after (transaction, id), in the order of these, and the newest
-        transaction. Each document is there once, with the newest transaction that touched it.
+        """Return what was touched after (transaction, id), in the order of these, and the newest transaction.
+
+        An operation that is collected has touched nothing; one that entered the view has done so then.
         """
         ...
 
@@ -286,7 +290,10 @@ class Store(Protocol):
         ...
 
     async def stable(self, silent_since: int) -> Stable:
-        """Return the stability frontier; peers silent since that moment are retired."""
+        """Retire the peers that have been silent since that moment, and return the stability frontier.
+
+        While there are no subscribers it moves only to what is collected.
+        """
         ...
 
     async def collect(self, position: int, before: int, after: tuple[int, bytes], limit: int) -> Collected:

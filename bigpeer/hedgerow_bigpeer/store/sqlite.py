@@ -258,6 +258,7 @@ class SqliteStore:
             meta["incarnation"] = str(int(meta["incarnation"]) + 1).encode()
             # Positions of another incarnation say nothing about this one.
             self._db.execute("UPDATE peers SET position = 0 WHERE app = ?", (self._app,))
+            meta["stable"] = b"0"
             self._place.settle(meta["token"], transaction)
         self._db.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", [(self._app, *item) for item in meta.items()]
@@ -288,7 +289,7 @@ class SqliteStore:
         self, collection: str, after: tuple[int, bytes], limit: int
     ) -> tuple[Sequence[Touched], int]:
         rows = self._db.execute(
-            "SELECT xid, id, value FROM documents WHERE app = ? AND shard = ? AND collection = ?"
+            "SELECT DISTINCT xid, id FROM touches WHERE app = ? AND shard = ? AND collection = ?"
             " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?",
             (*self._key, collection, *after, limit),
         )

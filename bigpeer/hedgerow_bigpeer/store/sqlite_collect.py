@@ -25,7 +25,7 @@ def stable(db: sqlite3.Connection, key: Key, newest: int, silent_since: int) -> 
     db.execute("DELETE FROM peers WHERE app = ? AND shard = ? AND last_seen < ?", (*key, silent_since))
     query = "SELECT min(position) FROM peers WHERE app = ? AND shard = ?"
     (lowest,) = db.execute(query, key).fetchone()
-    position = newest if lowest is None else min(lowest, newest)
+    position = _mark(db, key, "stable", lowest or 0)
     numbers: dict[bytes, int] = {}
     # The transactions of one author's operations rise with their numbers, so this looks at the newest alone.
     query = (
@@ -38,7 +38,18 @@ def stable(db: sqlite3.Connection, key: Key, newest: int, silent_since: int) -> 
             row = db.execute(query, (*key, author, position)).fetchone()
             if row is not None:
                 numbers[author] = row[0]
-    return Stable(position, numbers)
+    collected = _mark(db, key, "collected", 0)
+    return Stable(newest if lowest is None else lowest, position, numbers, collected)
+
+
+def _mark(db: sqlite3.Connection, key: Key, name: str, value: int) -> int:
+    """Raise a number that only rises; return it."""
+    query = "SELECT value FROM meta WHERE app = ? AND name = ?"
+    row = db.execute(query, (key[0], name)).fetchone()
+    known = int(row[0]) if row else 0
+    if value > known:
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key[0], name, str(value).encode()))
+    return max(value, known)
 
 
 def collect(
@@ -60,8 +71,11 @@ def collect(
         (*key, *after, last, limit),
     ).fetchall()
     work = _Collect(db, key, schemas)
-    for _, collection, document_id in rows:
-        work.sweep(collection, document_id)
+    for transaction, collection, document_id in rows:
+        if work.sweep(collection, document_id):
+            # Who comes later is told of it by a frontier that is no lower.
+            _mark(db, key, "collected", transaction)
+            _mark(db, key, "stable", transaction)
     end = (rows[-1][0], rows[-1][2]) if len(rows) == limit else None
     return Collected(work.operations, work.documents, end)
 
@@ -74,15 +88,15 @@ class _Collect:
         self.operations = 0
         self.documents = 0
 
-    def sweep(self, collection: str, document_id: bytes) -> None:
-        """Remove what is superseded in one document, and the document if it is deleted."""
+    def sweep(self, collection: str, document_id: bytes) -> bool:
+        """Remove what is superseded in one document, and the document if it is deleted; say whether it was."""
         place = (*self._key, collection, document_id)
         row = self._db.execute(f"{DOCUMENT_QUERY} AND collection = ? AND id = ?", place).fetchone()
         arrivals = [Arrival(*arrival) for arrival in self._db.execute(ARRIVAL_QUERY, place)]
         if len(arrivals) == 1 and DocumentRow(*row).value is not None:
-            return
+            return False
         if not all(self._is_settled(arrival) for arrival in arrivals):
-            return
+            return False
         sweep = _Sweep(DocumentRow(*row), arrivals, self._schemas)
         for arrival, dominator in sweep.superseded:
             self._drop(place, arrival, dominator)
@@ -91,6 +105,7 @@ class _Collect:
                 "DELETE FROM documents WHERE app = ? AND shard = ? AND collection = ? AND id = ?", place
             )
             self.documents += 1
+        return sweep.gone
 
     def _is_settled(self, arrival: Arrival) -> bool:
         """Say whether an operation is receipted, and all of it in the view."""

@@ -15,6 +15,8 @@ CREATE TABLE touches (
     PRIMARY KEY (app, shard, collection, id, author, number)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX touches_order ON touches (app, shard, collection, xid, id);
+
 -- Operations of which something stays out of the merged view until their time comes.
 CREATE TABLE ahead (
     app TEXT NOT NULL,
