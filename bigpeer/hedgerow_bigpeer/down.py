@@ -6,7 +6,6 @@ judged in threads: the loop has a turn after each.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import SCOPE_ALL
@@ -31,7 +30,7 @@ Dot = tuple[bytes, int]
 
 
 class _Asked:
-    """One interest: all that arrived up to `done` and matches has been queued; `after` is where to read on."""
+    """One interest: what arrived up to `done` and matches has been queued; `after` is where to read on."""
 
     def __init__(self, interest: Interest) -> None:
         self.collection: str = interest.collection
@@ -105,7 +104,8 @@ class Giver:
     def wakes(self, now: int) -> int | None:
         """Return the moment at which a mark is due, None for no such moment."""
         if self._asked and [asked.done for asked in self._asked] != self._said:
-            return max(now, self._said_at + MARK_EVERY_MS)
+            due: int = self._said_at + MARK_EVERY_MS
+            return max(now, due)
         return None
 
     async def fill(self) -> None:
@@ -184,12 +184,13 @@ class Giver:
     # ---- frames
 
     async def _send(self, operations: Sequence[tuple[bytes, int, bytes]]) -> None:
-        for schemas, segment in await self._service.work(self._pack, operations):
+        for schemas, segment, count in await self._service.work(self._pack, operations):
             self.send_schemas([name for name in schemas if name not in self._schemas])
             self._session.queue(frames.PICK, segment)
             self._picked = True
+            self._service.counters.picked += count
 
-    def _pack(self, operations: Sequence[tuple[bytes, int, bytes]]) -> list[tuple[list[bytes], bytes]]:
+    def _pack(self, operations: Sequence[tuple[bytes, int, bytes]]) -> list[tuple[list[bytes], bytes, int]]:
         """Return what may leave and was not sent yet as segments with their schemas; runs in a thread."""
         schemas = self._service.schemas
         runs: list[list[Operation]] = []
@@ -212,7 +213,7 @@ class Giver:
         for run in runs:
             bodies = [entry.body for entry in run]
             segment = encode_segment(run[0].author, run[0].number, bodies, schemas)
-            packed.append((segment_schemas(bodies), segment))
+            packed.append((segment_schemas(bodies), segment, len(bodies)))
         return packed
 
     def _mark(self) -> None:

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
@@ -12,18 +11,10 @@ from hedgerow.query.evaluate import Select, insert_documents
 from hedgerow_host.dql import Statement, by_text_form, parse
 
 from . import limits
-from .clock import rfc3339
 from .own import OwnAuthor
 from .service import Service
 from .store.port import DocumentRow
-
-Result = TypeVar("Result")
-
-# (UTC in ms since 2000, error in ms) of a document's greatest insert, None while nothing bounds it.
-Moment = tuple[int, int] | None
-
-TIME = "_time"
-TIME_ERROR = "_time_error_ms"
+from .view import Moment, seen
 
 
 class Answer(NamedTuple):
@@ -42,15 +33,7 @@ class Queries:
     def __init__(self, service: Service, own: OwnAuthor) -> None:
         self._service = service
         self._own = own
-        self._threads = ThreadPoolExecutor(limits.QUERY_THREADS, thread_name_prefix="query")
-
-    def stop(self) -> None:
-        """Let the threads end."""
-        self._threads.shutdown(wait=False)
-
-    async def work(self, function: Callable[..., Result], *args: Any) -> Result:
-        """Run a function that touches nothing shared in a thread, so that the loop is free meanwhile."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        self.work = service.work
 
     async def execute(self, text: str, arguments: dict[str, Any], *, by_json: bool) -> Answer:
         """Run one statement; `by_json` says that its arguments had no way to hold bytes.
@@ -93,16 +76,16 @@ class Queries:
 
     async def documents(
         self, rows: Sequence[DocumentRow]
-    ) -> list[tuple[DocumentRow, dict[str, Any], Moment]]:
+    ) -> list[tuple[DocumentRow, dict[str, Any], Moment | None]]:
         """Return each row with its document as queries see it, and its moment."""
         located = self._located(rows)
         return await self.work(lambda: [(row, _document(row, moment), moment) for row, moment in located])
 
-    def _located(self, rows: Sequence[DocumentRow]) -> list[tuple[DocumentRow, Moment]]:
+    def _located(self, rows: Sequence[DocumentRow]) -> list[tuple[DocumentRow, Moment | None]]:
         """Find the moments of rows; the time maps belong to the loop's thread."""
         return [(row, self._moment(row)) for row in rows]
 
-    def _moment(self, row: DocumentRow) -> Moment:
+    def _moment(self, row: DocumentRow) -> Moment | None:
         if row.author is None or row.number is None or row.stamp is None:
             return None
         if not self._service.is_stream(row.collection):
@@ -115,20 +98,14 @@ def _prepare(statement: Statement, arguments: dict[str, Any], by_json: bool) -> 
     return Select(statement, arguments, limits.ANSWER_ROWS)
 
 
-def _add(query: Select, rows: list[tuple[DocumentRow, Moment]], deadline: float) -> None:
+def _add(query: Select, rows: list[tuple[DocumentRow, Moment | None]], deadline: float) -> None:
     for row, moment in rows:
         if time.monotonic() > deadline:
             raise TimeoutError
         query.add(_document(row, moment))
 
 
-def _document(row: DocumentRow, moment: Moment) -> dict[str, Any]:
-    """Return a document as queries see it: `_id`, and in streams the derived `_time` and its error."""
+def _document(row: DocumentRow, moment: Moment | None) -> dict[str, Any]:
+    """Return a document as queries see it."""
     assert row.value is not None
-    document: dict[str, Any] = {"_id": cbor.decode(row.id)}
-    fields: dict[str, Any] = cbor.decode(row.value)
-    document.update(fields)
-    if moment is not None and TIME not in document:
-        document[TIME] = rfc3339(moment[0])
-        document[TIME_ERROR] = moment[1]
-    return document
+    return seen(cbor.decode(row.id), cbor.decode(row.value), moment)

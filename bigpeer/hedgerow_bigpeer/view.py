@@ -1,4 +1,4 @@
-"""How queries and conditions see a document: its fields, `_id`, and in streams when it was written (SPEC 10.7)."""
+"""How queries and conditions see a document: its fields, `_id`, in streams when it was written (SPEC 10.7)."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ TIME_SOURCE = "_time_source"
 
 
 class Moment(NamedTuple):
-    """When an operation was written: UTC in ms since 2000, the bound of its error in ms, and by whose word."""
+    """When an operation was written: UTC in ms since 2000, its error in ms, and by whose word."""
 
     utc: int
     error: int

@@ -89,7 +89,7 @@ class _Collect:
         self.documents = 0
 
     def sweep(self, collection: str, document_id: bytes) -> bool:
-        """Remove what is superseded in one document, and the document if it is deleted; say whether it was."""
+        """Remove what is superseded in a document, and the document if it is deleted; say whether it was."""
         place = (*self._key, collection, document_id)
         row = self._db.execute(f"{DOCUMENT_QUERY} AND collection = ? AND id = ?", place).fetchone()
         arrivals = [Arrival(*arrival) for arrival in self._db.execute(ARRIVAL_QUERY, place)]
