@@ -277,7 +277,7 @@ class Documents:
         while entries:
             for position, author, number, body in entries:
                 stable = frontier is not None and frontier.covers(author, number)
-                if not (stable if peer.keeper else number <= peer.receipted(author)):
+                if not stable and (peer.keeper or peer.carries(author, number)):
                     continue
                 gone = stable and self._gone(author, number, body, frontier)
                 if gone or self.superseded(author, number, body):

@@ -160,9 +160,11 @@ class Peer:
             self._down = Down(self)
         return self._down
 
-    def interests(self, now: int) -> list:
-        """Return what this peer wants, for itself and for its neighbours."""
-        return self.down.subscriptions.active(now) if self._wants or self._down is not None else []
+    def wants(self, now: int) -> bool:
+        """Say whether this peer has something to ask of others, for itself or for its neighbours."""
+        if self._down is None and not self._wants:
+            return False
+        return bool(self.down.subscriptions.active(now) or self.down.holes())
 
     def note_interests(self, interests: list, now: int) -> None:
         """Take on a neighbour's interests, where they may go on."""
@@ -261,6 +263,10 @@ class Peer:
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
 
+    def lost_skip(self, first: int, last: int) -> bytes:
+        """Return our word that own operations are gone which a restored keeper no longer stands by."""
+        return Skip(first, last, LOST, [RESTORED, self.clock.last]).encode()
+
     def ingest_seal(self, author: bytes, body: bytes) -> None:
         """Take a seal; a keeper checks it against the operations that it holds (SEAL_INVALID)."""
         seal = Seal.decode(body)
@@ -322,6 +328,10 @@ class Peer:
         if self.keeper:
             return min(self.log.held(author), self.log.sealed(author))
         return self.ledger.receipted(author)
+
+    def carries(self, author: bytes, number: int) -> bool:
+        """Say whether an operation here is one that this peer has to bring to a keeper."""
+        return author != self.local and self.receipted(author) < number <= self.log.held(author)
 
     def receipts(self, author: bytes) -> list:
         """Return the receipts behind receipted()."""
