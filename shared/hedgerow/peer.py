@@ -124,13 +124,15 @@ class Peer:
         schema = schema_for(collection, self.kinds.get(collection, KEEP), document)
         return self.write([[INSERT, schema.name, None, schema.pack(document)]], [schema], now)
 
-    def write(self, changes: list, schemas: list, now: int, local: bool = False) -> int:
+    def write(
+        self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
+    ) -> int:
         """Write one operation of these changes, durable on return; return its number.
 
         `schemas` are those that the changes name. A `local` operation never leaves this peer, and has a
-        number of its own.
+        number of its own. `stamp` is one that the clock gave out before, and nothing was written since.
         """
-        body = encode_body(self.clock.tick(now), changes)
+        body = encode_body(stamp or self.clock.tick(now), changes)
         for schema in schemas:
             self._add_schema(schema)
         author = self.local if local else self.author
