@@ -13,9 +13,9 @@ RECEIPTED = 2
 class Skip:
     """Numbers `first` to `last` are not here, and why.
 
-    SUPERSEDED: `detail` is the greatest dominating dot [author, number]. LOST: [reason, stamp], the reason a
-    number below 256 or a text, the stamp in its short form. RECEIPTED: None; the keeper has them. It is a note
-    of this log alone and never sent.
+    SUPERSEDED: `detail` is the greatest dominating dot [author, number]. LOST: [reason, stamp]: a number
+    below 256 or a text, and 6 or 8 bytes. RECEIPTED: None; the keeper has them. It is a note of this log
+    alone and never sent.
     """
 
     def __init__(self, first: int, last: int, kind: int, detail: object = None):
