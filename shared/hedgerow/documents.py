@@ -71,17 +71,26 @@ class Documents:
 
     def note(self, author: bytes, number: int, body: bytes) -> None:
         """Take an operation into account that has just been appended or filled in."""
-        changes = decode_body(body)[1]
-        self._enter(author, number, changes)
-        ids = document_ids(author, number, changes)
-        for change, document_id in zip(changes, ids):
-            if change[0] == CLOCK:
-                continue
-            collection = self._peer.schemas[change[1]].collection
-            if change[2] is not None:
-                self._prune(collection, document_id)
+        self._enter(author, number, decode_body(body)[1])
+        for collection, document_id in self.named(author, number, body):
+            self._prune(collection, document_id)
             if self.on_touch:
                 self.on_touch(collection, document_id)
+
+    def named(self, author: bytes, number: int, body: bytes) -> list:
+        """Return [(collection, id)] of the documents that an operation changes."""
+        changes = decode_body(body)[1]
+        ids = document_ids(author, number, changes)
+        return [
+            (self._peer.schemas[change[1]].collection, document_id)
+            for change, document_id in zip(changes, ids)
+            if change[0] != CLOCK
+        ]
+
+    def touched(self, author: bytes, number: int) -> list:
+        """Return [(collection, id)] of the documents that an operation here changes, none if it is not here."""
+        body = self._log.fetch(author, number)
+        return [] if body is None else self.named(author, number, body)
 
     def _enter(self, author: bytes, number: int, changes: list) -> None:
         for change in changes:
@@ -277,7 +286,7 @@ class Documents:
         while entries:
             for position, author, number, body in entries:
                 stable = frontier is not None and frontier.covers(author, number)
-                if not (stable if peer.keeper else number <= peer.receipted(author)):
+                if not stable and (peer.keeper or peer.carries(author, number)):
                     continue
                 gone = stable and self._gone(author, number, body, frontier)
                 if gone or self.superseded(author, number, body):
@@ -290,18 +299,15 @@ class Documents:
 
     def _gone(self, author: bytes, number: int, body: bytes, frontier: object) -> bool:
         """Say whether all documents of an operation are deleted, and that everywhere."""
-        changes = decode_body(body)[1]
-        for change, document_id in zip(changes, document_ids(author, number, changes)):
-            if change[0] == CLOCK:
-                return False
-            collection = self._peer.schemas[change[1]].collection
+        places = self.named(author, number, body)
+        for collection, document_id in places:
             document, judged = self._merge(collection, document_id)
             if document.exists() or not document.deleted():
                 return False
             for entry in judged:
                 if not frontier.covers(entry[0], entry[1]):
                     return False
-        return True
+        return bool(places)
 
     def forget(self, author: bytes, number: int, body: bytes) -> None:
         """Drop an operation from log and index."""

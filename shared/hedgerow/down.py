@@ -1,5 +1,7 @@
 """What a peer has for documents and for the way down: loaded when somebody asks for either (SPEC 5.11, 7.8)."""
 
+from . import limits
+from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
 from .codec.schema import is_stream
 from .custody.frontier import Frontier
@@ -24,6 +26,7 @@ class Down:
         self._peer = peer
         self._log = peer.log
         self._times: dict = {}
+        self.wanted: list = []
         self.documents = Documents(peer)
         self.subscriptions = Subscriptions(peer)
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
@@ -58,6 +61,22 @@ class Down:
             news += 1
         return news
 
+    def want(self, author: bytes, first: int, last: int) -> None:
+        """Ask others for operations that are missing here, in the sessions to come, until they are here."""
+        self.wanted = [entry for entry in self.wanted if entry != (author, first, last)]
+        self.wanted = (self.wanted + [(author, first, last)])[-limits.MAX_WANTS :]
+
+    def holes(self) -> list:
+        """Return [(author, first, last)] of what is wanted and still missing."""
+        self.wanted = [entry for entry in self.wanted if self._lacks(*entry)]
+        return self.wanted
+
+    def _lacks(self, author: bytes, first: int, last: int) -> bool:
+        for number in range(first, last + 1):
+            if self._log.fetch(author, number) is None:
+                return True
+        return False
+
     def scope_of(self, body: bytes) -> int:
         """Return the scope of an operation."""
         return scope_of_changes(decode_body(body)[1], self._peer.schemas)
@@ -83,7 +102,7 @@ class Down:
 
     def _may_go(self, author: bytes, number: int, body: bytes) -> bool:
         """Say whether an operation is of merged documents and held elsewhere: open ones stay."""
-        if self._log.held(author) >= number > self._peer.receipted(author):
+        if self._peer.carries(author, number):
             return False
         for change in decode_body(body)[1]:
             if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
@@ -119,6 +138,13 @@ class Down:
         if times is None:
             times = self._times[author] = self._map_of(author)
         return times.resolve(number, stamp)
+
+    def show_time(self, document: dict, author: bytes, number: int, stamp: bytes) -> None:
+        """Add to a document when it was written, as far as that is known."""
+        moment = self.time_of(author, number, stamp)
+        if moment is not None:
+            document["_time"] = rfc3339(moment[0])
+            document["_time_error_ms"] = moment[1]
 
     def _map_of(self, author: bytes) -> TimeMap:
         times = TimeMap()

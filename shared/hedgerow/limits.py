@@ -40,6 +40,8 @@ SEAL_EVERY = const(32)
 
 # Documents and queries
 MAX_WAITING = const(64)
+KEPT_STATEMENTS = const(8)
+SUBSCRIPTION_HOPS = const(3)
 SLICE_DOCUMENTS = const(64)
 
 # Custody, beacons, sessions

@@ -124,13 +124,15 @@ class Peer:
         schema = schema_for(collection, self.kinds.get(collection, KEEP), document)
         return self.write([[INSERT, schema.name, None, schema.pack(document)]], [schema], now)
 
-    def write(self, changes: list, schemas: list, now: int, local: bool = False) -> int:
+    def write(
+        self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
+    ) -> int:
         """Write one operation of these changes, durable on return; return its number.
 
         `schemas` are those that the changes name. A `local` operation never leaves this peer, and has a
-        number of its own.
+        number of its own. `stamp` is one that the clock gave out before, and nothing was written since.
         """
-        body = encode_body(self.clock.tick(now), changes)
+        body = encode_body(stamp or self.clock.tick(now), changes)
         for schema in schemas:
             self._add_schema(schema)
         author = self.local if local else self.author
@@ -160,9 +162,11 @@ class Peer:
             self._down = Down(self)
         return self._down
 
-    def interests(self, now: int) -> list:
-        """Return what this peer wants, for itself and for its neighbours."""
-        return self.down.subscriptions.active(now) if self._wants or self._down is not None else []
+    def wants(self, now: int) -> bool:
+        """Say whether this peer has something to ask of others, for itself or for its neighbours."""
+        if self._down is None and not self._wants:
+            return False
+        return bool(self.down.subscriptions.active(now) or self.down.holes())
 
     def note_interests(self, interests: list, now: int) -> None:
         """Take on a neighbour's interests, where they may go on."""
@@ -261,6 +265,10 @@ class Peer:
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
 
+    def lost_skip(self, first: int, last: int) -> bytes:
+        """Return our word that own operations are gone which a restored keeper no longer stands by."""
+        return Skip(first, last, LOST, [RESTORED, self.clock.last]).encode()
+
     def ingest_seal(self, author: bytes, body: bytes) -> None:
         """Take a seal; a keeper checks it against the operations that it holds (SEAL_INVALID)."""
         seal = Seal.decode(body)
@@ -322,6 +330,10 @@ class Peer:
         if self.keeper:
             return min(self.log.held(author), self.log.sealed(author))
         return self.ledger.receipted(author)
+
+    def carries(self, author: bytes, number: int) -> bool:
+        """Say whether an operation here is one that this peer has to bring to a keeper."""
+        return author != self.local and self.receipted(author) < number <= self.log.held(author)
 
     def receipts(self, author: bytes) -> list:
         """Return the receipts behind receipted()."""

@@ -196,7 +196,7 @@ class Exchange:
         """Tell the other side what is wanted here, if that is news."""
         if self._taker is not None:
             self._taker.say(now)
-        elif self.peer.interests(now):
+        elif self.peer.wants(now):
             from .taker import Taker
 
             self._taker = Taker(self, now)
@@ -344,9 +344,10 @@ class Exchange:
         giver = self._giver
         if giver is None:
             return True
-        complete = giver.fill(limit)
-        giver.mark(now, complete and self._linger_ms is not None)
-        return complete
+        if not giver.fill(limit):
+            return False
+        giver.mark(now, self._linger_ms is not None)
+        return True
 
     def _push_all(self, limit: int) -> bool:
         session = self.session
@@ -400,6 +401,11 @@ class Exchange:
                 entry[_SEALED] = last
                 continue
             if first > entry[_HELD] + 1 or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
+                if author == self.peer.author and first > entry[_HELD] + 1:
+                    # It was receipted and left our log, and its keeper was put back to before that.
+                    self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, first - 1))
+                    entry[_HELD] = first - 1
+                    return
                 break
             if kind == ENTRY_SKIP:
                 self.session.queue_skip(author, body)
@@ -443,7 +449,7 @@ class Exchange:
             session.queue_drained(summary)
         if not self._central or self._linger_ms is None or self.summary is None:
             return
-        if session.waiting() or session.sent != session.acknowledged:
+        if session.waiting() or session.sent != session.acknowledged or (self._taker and self._taker.waiting):
             return
         if self._settled_at is None:
             self._settled_at = now

@@ -10,7 +10,6 @@ from ..codec.segment import encode_segment, segment_schemas
 from ..document import document_ids
 from ..log import ENTRY_SKIP
 from ..operation import CLOCK, DELETE, decode_body
-from ..query.condition import Condition
 from . import frames
 from .interest import write_marks
 
@@ -23,7 +22,11 @@ class _Asked:
 
     def __init__(self, interest: object):
         self.collection = interest.collection
-        self.condition = Condition(interest.where, interest.parameters) if interest.where else None
+        self.condition: object = None
+        if interest.where:
+            from ..query.condition import Condition
+
+            self.condition = Condition(interest.where, interest.parameters)
         self.position = self.said = interest.position
 
     def wants(self, documents: object, document_id: object, history: list, without: object) -> bool:
@@ -51,15 +54,17 @@ class Giver:
         self._log = exchange.peer.log
         self._asked: list = []
         self._serial = 0
+        self._owed = False
         self._wants: list = []
         self._said_at = 0
-        self.picked = 0
+        self._picked = 0
         # Dots sent in this session, as far as they are remembered: one document may be met twice.
         self._sent: list = []
 
     def ask(self, interests: list) -> None:
         """Take the interests of the other side in the place of those before."""
         self._serial += 1
+        self._owed = True
         self._asked = [_Asked(interest) for interest in interests]
         newest = self._log.position()
         collected = self._peer.down.collected
@@ -75,6 +80,8 @@ class Giver:
 
     def want(self, ranges: list) -> None:
         """Take holes that the other side asks for."""
+        self._serial += 1
+        self._owed = True
         self._wants = (self._wants + ranges)[: limits.MAX_WANTS]
 
     def level(self) -> bool:
@@ -104,13 +111,16 @@ class Giver:
         return True
 
     def mark(self, now: int, last: bool) -> None:
-        """Say how far the interests are answered, if that is news: when all is said, or once in a while."""
+        """Say how far all is answered: once for each question, then with what was sent, or once in a while.
+
+        `last` says that the link ends when all is said.
+        """
         positions = [asked.position for asked in self._asked]
-        if positions == [asked.said for asked in self._asked]:
-            return
-        if last or self.picked or now - self._said_at >= limits.MARK_EVERY_MS:
+        moved = positions != [asked.said for asked in self._asked]
+        if self._owed or (moved and (last or self._picked or now - self._said_at >= limits.MARK_EVERY_MS)):
+            self._owed = False
             self._said_at = now
-            self.picked = 0
+            self._picked = 0
             for asked in self._asked:
                 asked.said = asked.position
             self._exchange.session.queue(frames.MARK, write_marks(self._serial, positions))
@@ -203,5 +213,5 @@ class Giver:
         segment = encode_segment(start[0], start[1], bodies, self._peer.schemas)
         exchange.session.queue(frames.PICK, segment)
         exchange.operations_out += len(bodies)
-        self.picked += len(bodies)
+        self._picked += len(bodies)
 

@@ -7,12 +7,14 @@ from .interest import write_interests, write_wants
 
 
 class Taker:
-    """The interests of one session; `exchange` is its owner."""
+    """The interests of one session; `exchange` is its owner, `waiting` says that an answer is due."""
 
     def __init__(self, exchange: object, now: int):
         self._exchange = exchange
         self._peer = exchange.peer
         self._said: list = []
+        self.waiting = False
+        self._asked: list = []
         self._serial = 0
         self._missed = False
         self._passed = False
@@ -20,20 +22,23 @@ class Taker:
 
     def say(self, now: int) -> None:
         """Tell the other side what is wanted, if that is other than what it was told."""
-        subscriptions = self._peer.down.subscriptions
-        interests = subscriptions.active(now)
+        down = self._peer.down
+        session = self._exchange.session
+        holes = down.holes()
+        if holes != self._asked:
+            self._asked = list(holes)
+            self._serial += 1
+            self.waiting = True
+            session.queue(frames.WANT, write_wants(holes))
+        interests = down.subscriptions.active(now)
         if [interest.key for interest in interests] == [interest.key for interest in self._said]:
             return
         remote = self._exchange.remote
         self._said = interests
         self._serial += 1
-        positions = [subscriptions.position(remote.author, remote.incarnation, i.key) for i in interests]
-        self._exchange.session.queue(frames.INTEREST, write_interests(interests, positions))
-
-    def want(self, ranges: list) -> None:
-        """Ask for holes: [(author, first, last)]."""
-        if ranges:
-            self._exchange.session.queue(frames.WANT, write_wants(ranges))
+        self.waiting = True
+        positions = [down.subscriptions.position(remote.author, remote.incarnation, i.key) for i in interests]
+        session.queue(frames.INTEREST, write_interests(interests, positions))
 
     def take(self, segment: bytes) -> int:
         """Take operations that came down; return how many were news. A fault makes later marks void."""
@@ -56,7 +61,10 @@ class Taker:
 
     def mark(self, serial: int, positions: list) -> None:
         """Note how far the interests have been answered; what was said of former ones does not count."""
-        if serial != self._serial or self._missed:
+        if serial != self._serial:
+            return
+        self.waiting = False
+        if self._missed:
             return
         if len(positions) != len(self._said):
             raise HedgerowError("INTEREST_INVALID", "%d marks for %d interests" % (len(positions), len(self._said)))
