@@ -27,7 +27,6 @@ class BigPeerConfig:
     clock_error_ms: int = 50
     full_sync: bool = True
     collect_after_days: float = 90
-    evict: bool = False
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK:

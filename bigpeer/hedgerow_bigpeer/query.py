@@ -2,20 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_CHANGES
 from hedgerow.query.evaluate import Select
-from hedgerow.query.mutate import insert_documents
+from hedgerow.query.mutate import bind_update, insert_documents, targets
 from hedgerow_host.dql import Statement, by_text_form, parse
 
 from . import limits
-from .own import OwnAuthor
+from .draft import Draft
+from .lookup import keys_of
+from .own import OwnAuthor, Written
 from .service import Service
-from .store.port import DocumentRow
+from .store.port import DocumentRow, Snapshot
 from .view import Moment, seen
+
+Result = TypeVar("Result")
 
 
 class Answer(NamedTuple):
@@ -45,35 +50,61 @@ class Queries:
         kind: str = statement[0]
         counts = self._service.counters.statements
         counts[kind] = counts.get(kind, 0) + 1
-        if kind == "insert":
-            return await self._insert(statement, arguments, by_json)
-        if kind != "select":
-            raise HedgerowError("QUERY_UNSUPPORTED", f"{kind.upper()} does not run here yet")
-        try:
-            async with asyncio.timeout(limits.STATEMENT_SECONDS):
-                return await self._select(statement, arguments, by_json)
-        except TimeoutError:
-            raise HedgerowError("QUERY_TIMEOUT", f"over {limits.STATEMENT_SECONDS:g} s") from None
+        if kind == "select":
+            return await _in_time(self._select(statement, arguments, by_json))
+        written = await self._change(statement, arguments, by_json)
+        return Answer(self._service.transaction, kind, [], written.ids, written.warnings)
 
     async def _select(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Answer:
         query = await self.work(_prepare, statement, arguments, by_json)
+        keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
-        after: bytes | None = None
         async with self._service.store.snapshot() as snapshot:
-            while not query.finished:
-                rows = await snapshot.documents(query.collection, after, limits.SLICE_DOCUMENTS)
+            async for rows in _slices(snapshot, query.collection, keys):
                 await self.work(_add, query, self._located(rows), deadline)
-                if len(rows) < limits.SLICE_DOCUMENTS:
+                if query.finished:
                     break
-                after = rows[-1].id
             items = await self.work(query.rows)
             return Answer(snapshot.transaction, "select", items, [], [])
 
-    async def _insert(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Answer:
-        _, collection, initial, _, policy = statement
-        documents = await self.work(insert_documents, statement, arguments)
-        written = await self._own.insert(collection, documents, policy, initial=initial, by_json=by_json)
-        return Answer(self._service.transaction, "insert", [], written.ids, written.warnings)
+    async def _change(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Written:
+        kind, collection = statement[:2]
+        if kind == "evict":
+            raise HedgerowError("EVICT_KEEPER", "DELETE removes a document everywhere")
+        if kind == "insert":
+            _, _, initial, _, policy = statement
+            documents = await self.work(insert_documents, statement, arguments)
+
+            async def insert(draft: Draft, snapshot: Snapshot) -> None:
+                await draft.insert(snapshot, collection, documents, policy, initial=initial, by_json=by_json)
+
+            return await self._own.write(insert)
+        bound = await self.work(bind_update, statement, arguments) if kind == "update" else None
+        query = await self.work(_prepare, targets(statement), arguments, by_json)
+        keys = await self.work(lambda: keys_of(statement[-1], arguments, by_json=by_json))
+        found = await _in_time(self._matching(query, keys))
+
+        async def change(draft: Draft, snapshot: Snapshot) -> None:
+            # What was written between the search and now counts.
+            rows = await snapshot.some(collection, found) if found else []
+            for row, value in await self.work(_matching, query, self._located(rows)):
+                if bound is None:
+                    draft.delete(row)
+                else:
+                    draft.update(row, value, *bound)
+
+        return await self._own.write(change)
+
+    async def _matching(self, query: Select, keys: list[bytes] | None) -> list[bytes]:
+        """Return the encoded ids of the documents that an UPDATE or DELETE is about."""
+        found: list[bytes] = []
+        async with self._service.store.snapshot() as snapshot:
+            async for rows in _slices(snapshot, query.collection, keys):
+                found += [row.id for row, _ in await self.work(_matching, query, self._located(rows))]
+                if len(found) > MAX_CHANGES:
+                    reason = f"more than {MAX_CHANGES} documents hold the condition"
+                    raise HedgerowError("OPERATION_CHANGES", f"{reason}: narrow it, and repeat the statement")
+        return found
 
     async def documents(
         self, rows: Sequence[DocumentRow]
@@ -94,6 +125,33 @@ class Queries:
         return self._service.time_of(row.author, row.number, row.stamp)
 
 
+async def _in_time(work: Coroutine[Any, Any, Result]) -> Result:
+    """Read within the time that a statement has. What is written is never cut short."""
+    try:
+        async with asyncio.timeout(limits.STATEMENT_SECONDS):
+            return await work
+    except TimeoutError:
+        raise HedgerowError("QUERY_TIMEOUT", f"over {limits.STATEMENT_SECONDS:g} s") from None
+
+
+async def _slices(
+    snapshot: Snapshot, collection: str, keys: list[bytes] | None
+) -> AsyncIterator[Sequence[DocumentRow]]:
+    """Yield the existing documents of a collection, or those of these ids, in the order of their ids."""
+    size = limits.SLICE_DOCUMENTS
+    if keys is not None:
+        for at in range(0, len(keys), size):
+            yield await snapshot.some(collection, keys[at : at + size])
+        return
+    after: bytes | None = None
+    while True:
+        rows = await snapshot.documents(collection, after, size)
+        yield rows
+        if len(rows) < size:
+            return
+        after = rows[-1].id
+
+
 def _prepare(statement: Statement, arguments: dict[str, Any], by_json: bool) -> Select:
     statement = by_text_form(statement, arguments if by_json else None)
     return Select(statement, arguments, limits.ANSWER_ROWS)
@@ -104,6 +162,14 @@ def _add(query: Select, rows: list[tuple[DocumentRow, Moment | None]], deadline:
         if time.monotonic() > deadline:
             raise TimeoutError
         query.add(_document(row, moment))
+
+
+def _matching(
+    query: Select, rows: list[tuple[DocumentRow, Moment | None]]
+) -> list[tuple[DocumentRow, dict[str, Any]]]:
+    """Return the rows that hold a condition, each with its document as queries see it."""
+    seen_rows = [(row, _document(row, moment)) for row, moment in rows]
+    return [(row, document) for row, document in seen_rows if query.matches(document)]
 
 
 def _document(row: DocumentRow, moment: Moment | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How queries and conditions see a document: its fields, `_id`, in streams when it was written (SPEC 10.7)."""
+"""How queries and conditions see a document: fields, `_id`, and in streams the time (SPEC 10.7)."""
 
 from typing import Any, NamedTuple
 

@@ -12,7 +12,7 @@ from hedgerow.codec import cbor
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.limits import AHEAD_MS
-from hedgerow_bigpeer.store.port import Entry, Eviction, SkipEntry, Stable, Store, Submission
+from hedgerow_bigpeer.store.port import Entry, SkipEntry, Stable, Store, Submission
 
 DAY = 86_400_000
 FIRST = (0, b"")
@@ -195,29 +195,6 @@ async def scopes(open_store: OpenStore) -> None:
     errors = await take(store, local.take(), big.take())
     assert [error and error.code for error in errors] == ["SCOPE_LOCAL", None]
     assert await values(store, "things") == [("x", {"author": big.author})]
-    await store.close()
-
-
-@check
-async def an_evicted_document_comes_back_with_the_next_operation(open_store: OpenStore) -> None:
-    store = await open_store("a")
-    one = RawAuthor(1)
-    one.insert(1000, "a", n=1)
-    one.insert(1000, "b", n=1)
-    one.seal()
-    await put(store, one)
-    before = await store.frontiers()
-    done = await store.ingest([Submission([Eviction("things", cbor.encode("a"))])], JUNE)
-    assert list(done.errors) == [None] and done.documents == 1
-    assert await values(store, "things") == [("b", {"n": 1})]
-    assert await store.frontiers() == before
-    (arrivals,) = await store.operations_of("things", [cbor.encode("a")])
-    assert len(arrivals) == 1
-    again = await store.ingest([Submission([Eviction("things", cbor.encode("a"))])], JUNE)
-    assert again.transaction == done.transaction
-    one.update(2000, "a", m=2)
-    await put(store, one)
-    assert await values(store, "things") == [("a", {"n": 1, "m": 2}), ("b", {"n": 1})]
     await store.close()
 
 

@@ -228,7 +228,11 @@ def test_own_operations_are_sealed_in_order(served: Local) -> None:
 def test_a_caller_that_goes_away_does_not_stop_a_write(served: Local) -> None:
     async def gone() -> None:
         for number in range(20):
-            write = asyncio.create_task(served.peer.own.insert("c", [{"_id": number}], "fail", initial=False))
+            write = asyncio.create_task(
+                served.peer.queries.execute(
+                    "INSERT INTO c DOCUMENTS (:d)", {"d": {"_id": number}}, by_json=False
+                )
+            )
             for _ in range(number % 5):
                 await asyncio.sleep(0)
             write.cancel()

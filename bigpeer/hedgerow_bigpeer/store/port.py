@@ -61,14 +61,7 @@ class NameEntry(NamedTuple):
     name: str
 
 
-class Eviction(NamedTuple):
-    """A document that leaves the view until an operation changes it; what is held of it stays."""
-
-    collection: str
-    id: bytes
-
-
-Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | Eviction
+Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry
 
 
 class Submission(NamedTuple):

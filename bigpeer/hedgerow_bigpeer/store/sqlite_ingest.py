@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 
-from hedgerow.clock import hlc
 from hedgerow.codec.schema import SCOPE_LOCAL, Schema
 from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
@@ -20,7 +19,6 @@ from .port import (
     ClockRecord,
     DocumentRow,
     Entry,
-    Eviction,
     Frontier,
     Identity,
     Ingested,
@@ -291,14 +289,6 @@ class Ingest(Documents):
             (*self._key, ahead.due(stamp), author, number),
         )
 
-    def evict(self, entry: Eviction) -> None:
-        """Take a document out of the view."""
-        row = self.load_document(entry.collection, entry.id)
-        if row is not None and row.value is not None:
-            gone = row._replace(value=None)
-            self.save_document(Change(gone, row.value, self._identity.author, 0, hlc.ZERO))
-            self.effects.changed = True
-
     def save_document(self, change: Change) -> None:
         """Write a merged document, and its outbox row if what is visible changed."""
         row = change.row
@@ -340,8 +330,6 @@ class _Work:
                 self._skip(entry)
             elif isinstance(entry, SchemaEntry):
                 self._ingest.add_schema(entry.encoded)
-            elif isinstance(entry, Eviction):
-                self._ingest.evict(entry)
             else:
                 self._name(entry)
             self.taken += 1
