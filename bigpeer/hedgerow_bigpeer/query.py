@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
-from hedgerow.query.evaluate import Select, insert_documents
+from hedgerow.query.evaluate import Select
+from hedgerow.query.mutate import insert_documents
 from hedgerow_host.dql import Statement, by_text_form, parse
 
 from . import limits

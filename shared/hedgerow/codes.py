@@ -123,8 +123,14 @@ CODES = {
     "QUERY_DEPTH": (609, "The statement is nested too deeply."),
     "QUERY_TOO_LONG": (610, "The text of the statement is too long."),
     "QUERY_TIMEOUT": (611, "The statement took too long; narrow it."),
-    "QUERY_DOCUMENT": (612, "INSERT takes objects as documents."),
+    "QUERY_DOCUMENT": (
+        612,
+        "A document that cannot be written: no object, no JSON, or with a changed `_id`.",
+    ),
     "QUERY_CONFLICT": (613, "A document with this id exists; see ON ID CONFLICT."),
+    "QUERY_COST": (614, "The statement looks at more documents than this peer allows; ask a larger one."),
+    "QUERY_PATHS": (615, "An UPDATE writes a path twice, or one within another; name each field once."),
+    "QUERY_INCREMENT": (616, "INCREMENT BY and RESTART WITH take integers and decimals."),
     "REQUEST_TOO_LARGE": (620, "The body of the request is too large."),
     "REQUEST_TYPE": (621, "The body is in none of application/json, application/cbor, application/msgpack."),
     "REQUEST_ACCEPT": (
