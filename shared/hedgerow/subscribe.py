@@ -3,7 +3,7 @@
 from . import limits
 from .errors import HedgerowError
 from .query.load import parse_statement
-from .query.scan import END, Scanner, upper
+from .query.scan import Scanner
 from .sync.interest import Interest
 
 
@@ -29,10 +29,9 @@ def interest_of(text: str, parameters: dict, hops: int) -> Interest:
 def _condition(text: str) -> str:
     """Return the text behind WHERE."""
     scanner = Scanner(text, limits.MAX_STATEMENT)
-    while scanner.kind != END:
-        word = upper(text[scanner.start : scanner.stop])
-        end = scanner.stop
+    # SELECT * FROM and the name: what they are called may be WHERE itself.
+    for _ in range(4):
         scanner.advance()
-        if word == "WHERE":
-            break
-    return text[end:].strip().rstrip(";").rstrip()
+    while not scanner.has("WHERE"):
+        scanner.advance()
+    return text[scanner.start :].strip().rstrip(";").rstrip()
