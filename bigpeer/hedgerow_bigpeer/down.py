@@ -34,7 +34,7 @@ class _Asked:
 
     def __init__(self, interest: Interest) -> None:
         self.collection: str = interest.collection
-        self.condition = Condition(interest.where, interest.parameters) if interest.where else None
+        self.condition = Condition(interest.where, dict(interest.parameters)) if interest.where else None
         self.done: int = interest.position
         self.after = _start(self.done)
 
