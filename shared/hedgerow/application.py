@@ -96,8 +96,8 @@ class ReadyPeer(Peer):
     def observe(self, text: str, on_change: object, **parameters: object) -> object:
         """Call `on_change(change)` at once and after each change of what a SELECT gives; return a stop function.
 
-        A change has `rows`, and what is other than before: `added`, `updated`, `removed`, `moved`. The next one
-        comes after `on_change` has returned; what happened meanwhile is in it.
+        A change has the `rows` and what is other than before (Changes of query.live). The next one comes after
+        `on_change` has returned; what happened meanwhile is in it.
         """
         from .observe import Observer
 

@@ -44,7 +44,9 @@ class Batch:
         if self._scope not in (None, scope):
             raise HedgerowError("SCOPE_MIXED", collection)
         if len(self._plans) >= limits.MAX_CHANGES:
-            raise HedgerowError("OPERATION_CHANGES", "more than %d; narrow the statement" % limits.MAX_CHANGES)
+            raise HedgerowError(
+                "OPERATION_CHANGES", "more than %d; narrow the statement" % limits.MAX_CHANGES
+            )
         self._scope = scope
         self._plans.append((change, schema))
         document_id = self._ids()[-1]

@@ -142,11 +142,8 @@ class Documents:
                         found.append((author, number, stamp, change, schema))
         return found
 
-    def _merge(self, collection: str, document_id: object, without: object = None) -> tuple:
-        """Return (document, [(author, number, stamp, change, schema, in view)]).
-
-        `without` is a set of dots to leave out.
-        """
+    def _merge(self, collection: str, document_id: object) -> tuple:
+        """Return (document, [(author, number, stamp, change, schema, in view)])."""
         changes = self._changes(collection, document_id)
         horizon = self._horizon(document_id, changes)
         document = Document()
@@ -156,7 +153,7 @@ class Documents:
             if seen and horizon and stamp > horizon:
                 seen = False
                 self._wait(stamp, collection, document_id)
-            if seen and not (without and (author, number) in without):
+            if seen:
                 document.apply(change, schema, stamp, author)
             judged.append((author, number, stamp, change, schema, seen))
         return document, judged
@@ -193,13 +190,13 @@ class Documents:
             document.apply(change, schema, stamp, author)
         return self._shown(document, document_id, changes)
 
-    def load(self, collection: str, document_id: object, without: object = None) -> Document:
+    def load(self, collection: str, document_id: object) -> Document:
         """Return the merged document, an empty one if nothing is known of it."""
-        return self._merge(collection, document_id, without)[0]
+        return self._merge(collection, document_id)[0]
 
-    def view(self, collection: str, document_id: object, without: object = None) -> dict | None:
+    def view(self, collection: str, document_id: object) -> dict | None:
         """Return a document as queries see it, with `_id` and in streams `_time`; None if it does not exist."""
-        document, changes = self._merge(collection, document_id, without)
+        document, changes = self._merge(collection, document_id)
         return self._shown(document, document_id, [entry for entry in changes if entry[5]])
 
     def _shown(self, document: Document, document_id: object, changes: list) -> dict | None:

@@ -45,7 +45,12 @@ class Frontier:
     def decode(data: bytes) -> "Frontier":
         """Read a frontier; FRONTIER_INVALID, or a CBOR code."""
         parts = cbor.decode(data)
-        if not isinstance(parts, list) or len(parts) != 7 or parts[0] != 1 or parts[5:] != [PROOF_NONE, NO_PROOF]:
+        if (
+            not isinstance(parts, list)
+            or len(parts) != 7
+            or parts[0] != 1
+            or parts[5:] != [PROOF_NONE, NO_PROOF]
+        ):
             raise HedgerowError("FRONTIER_INVALID", "shape")
         _, keeper, incarnation, position, rows, _, _ = parts
         if not isinstance(keeper, bytes) or len(keeper) != 8:

@@ -67,7 +67,9 @@ class Taker:
         if self._missed:
             return
         if len(positions) != len(self._said):
-            raise HedgerowError("INTEREST_INVALID", "%d marks for %d interests" % (len(positions), len(self._said)))
+            raise HedgerowError(
+                "INTEREST_INVALID", "%d marks for %d interests" % (len(positions), len(self._said))
+            )
         remote = self._exchange.remote
         for interest, position in zip(self._said, positions):
             self._peer.down.subscriptions.mark(remote.author, remote.incarnation, interest.key, position)
