@@ -223,6 +223,8 @@ CODES = {
         812,
         "The process that emulates the board does not answer; start `hedgerow emulate` again.",
     ),
+    "PROJECT_INVALID": (813, "The project's hedgerow.toml, or a file that it names, makes no sense."),
+    "PROJECT_DIRECTORY": (814, "A new project wants a folder that is empty or not there; name another one."),
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),
 }
