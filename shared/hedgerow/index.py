@@ -1,4 +1,4 @@
-"""Which operations touch a document: the document index in RAM.
+"""Which operations name a document by its id: the document index in RAM (SPEC 5.12).
 
 A key is the first 30 bits of a hash of a document's collection and id, so two documents may share one. A
 log that can keep an index has one as its `index`; for another log the documents are found with a RamIndex.

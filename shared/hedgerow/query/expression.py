@@ -5,8 +5,8 @@ array positions as steps, ("array", items), ("object", ((name, item), ...)), ("a
 ("not", item), ("compare", operator, left, right), ("arithmetic", operator, left, right),
 ("negate", item), ("between", item, low, high), ("in", item, items | expression), ("like", item,
 pattern, ignore_case), ("is_null" | "is_missing", item), and ("aggregate", name, item | None, distinct),
-which only a grouped row answers. ("text_form", item) is the item with bytes as base64url text. Negated
-forms are wrapped in "not".
+which only a grouped row answers. ("text_form", item) is the item with bytes as base64url text, ("json", item)
+the value that a JSON text says. Negated forms are wrapped in "not".
 """
 
 from .. import limits
@@ -57,6 +57,20 @@ def bind(expression: tuple, arguments: dict) -> tuple:
         return ("literal", arguments[part[1]])
 
     return rewrite(expression, replace)
+
+
+def has_aggregate(expression: tuple) -> bool:
+    """Tell whether an aggregate stands anywhere in an expression."""
+    found = []
+
+    def look(part: tuple) -> tuple | None:
+        if part[0] == "aggregate":
+            found.append(part)
+            return part
+        return None
+
+    rewrite(expression, look)
+    return bool(found)
 
 
 def find(value: object, steps: tuple) -> object:
@@ -204,6 +218,13 @@ def _like(expression: tuple, row: object) -> bool:
     return like(text, pattern)
 
 
+def _json(expression: tuple, row: object) -> object:
+    # Few statements need it, and a board has no room to keep it.
+    from .json_text import read_json
+
+    return read_json(evaluate(expression[1], row))
+
+
 def _unbound(expression: tuple, row: object) -> object:
     raise HedgerowError("QUERY_PARAMETER", "no argument named " + expression[1])
 
@@ -228,6 +249,7 @@ _EVALUATE = {
     "in": _in,
     "like": _like,
     "text_form": lambda expression, row: text_form(evaluate(expression[1], row)),
+    "json": _json,
     "is_null": lambda expression, row: evaluate(expression[1], row) is None,
     "is_missing": lambda expression, row: evaluate(expression[1], row) is MISSING,
     "aggregate": _ungrouped,
