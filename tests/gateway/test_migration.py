@@ -48,7 +48,7 @@ INSERT INTO schema_version VALUES (1);
 def old(tmp_path: Path) -> Path:
     """A file of version 1: two authors, a skip, and gaps where readings had made room."""
     path = tmp_path / "field.db"
-    lost = Skip(7, 9, LOST, [0, b""]).encode()
+    lost = Skip(7, 9, LOST, [0, bytes(8)]).encode()
     rows = [(1, ENTRY_OP, n, n, b"a%d" % n) for n in (3, 4)]
     rows += [(2, ENTRY_OP, 1, 1, b"b1"), (1, ENTRY_SEAL, 3, 4, b"seal"), (1, ENTRY_SKIP, 7, 9, lost)]
     rows += [(1, ENTRY_OP, n, n, b"a%d" % n) for n in (10, 12)]
