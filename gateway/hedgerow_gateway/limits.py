@@ -57,3 +57,7 @@ STATED_ERROR_MS = 50
 # Process
 STOP_S = 10.0
 NAMES = 1024  # author names remembered for the status page
+
+# Peers of programs
+OBSERVER_CHANGES = 1000  # changes that may wait for their reader
+DELIVERED_LOOK_S = 0.02
