@@ -282,6 +282,7 @@ class Beside:
 
     def _forget(self, author: bytes, first: int, last: int, hides: int) -> None:
         self.remove(author, first, last)
+        self.log.blocked = None
         if hides:
             # What is appended later is not meant.
             last = min(last, self.log.held(author))
@@ -339,6 +340,7 @@ class Beside:
         if index:
             index.fall(held, sealed)
         log.places.pop(author, None)
+        log.blocked = None
         self._keep_ranges(author, [], 0, held)
         self.cuts[author] = [cut for cut in self.cuts.get(author, ()) if cut[1] < held] + [(position, held)]
 

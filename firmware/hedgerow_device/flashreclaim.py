@@ -8,12 +8,18 @@ younger sectors; and operations that are to be kept, as filled ones. A RECLAIMED
 import hashlib
 
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
 from .flashlog import STREAM, schema_kind
 from .flashring import HEADER, RECLAIMS
+
+# Sectors opened in one go to carry along what is kept, while there are free ones: it takes time.
+_TURNS = const(8)
+# What an operation's frame grows by when it is carried along.
+_MORE = const(7)
 
 
 def local_author(author: bytes) -> bytes:
@@ -26,11 +32,11 @@ def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
 
     `need` is the room that must be left in the newest sector. Says whether `pending` was written.
     """
-    return _Turn(log, need).advance(spare, pending)
+    return Reclaim(log, need).advance(spare, pending)
 
 
-class _Turn:
-    """One call of advance(). A turn of several sectors ends where the newest sector has no more room."""
+class Reclaim:
+    """One call of advance()."""
 
     def __init__(self, log: object, need: int):
         self.log = log
@@ -50,23 +56,31 @@ class _Turn:
         log = self.log
         ring = self.ring
         self.pending = pending
+        turns = 0
         while True:
-            ready = self._look(ring.tail) and HEADER + self.copies + self.need <= self.limit
-            if not ready or (self.carry and ring.free() < 2):
+            ready = self._look(ring.tail) and (turns < _TURNS or ring.free() - 1 < spare)
+            whole = HEADER + self.copies + self.carry
+            # Where all but the caller's own bytes fit, those go to the sector after.
+            left = self.need if self.pending or whole + self.need <= self.limit else 0
+            if whole + left > self.limit:
+                ready = ready and self.carry and ring.free() > 1
+            if not ready or turns > ring.count:
                 if pending and not self.pending:
                     return True
                 if ring.free() - 1 < spare:
                     raise HedgerowError("LOG_FULL", self._reason())
                 self._open(0)
                 return False
-            # A sector that only copies is void without its last frame; what was carried counts at once.
-            self._open(0 if self.carry else RECLAIMS)
+            # Void without the frame that ends it, so that a cut costs nothing; but what does not fit one
+            # sector is carried in parts, and those count.
+            self._open(RECLAIMS if whole + left <= self.limit else 0)
+            turns += 1
             if self.pending:
                 log.write_value(pending[0], pending[1])
                 self.pending = None
-                self.need = 0
-            self._take_back()
-            if ring.free() >= spare:
+                self.need = left = 0
+            self._take_back(left)
+            if ring.free() >= spare and ring.end + self.need <= self.limit:
                 return pending is not None
 
     def _reason(self) -> str:
@@ -76,13 +90,14 @@ class _Turn:
         self.ring.open(flags)
         self.log.begin_sector()
 
-    def _take_back(self) -> None:
-        """Reclaim sectors while they are wanted and what they ask for fits the newest one."""
+    def _take_back(self, left: int) -> None:
+        """Reclaim sectors while they are wanted, and fit the newest one with `left` bytes to spare."""
         ring = self.ring
         while True:
-            if self.carry and not self._carry(ring.tail):
+            room = self.limit - left - self.copies
+            if self.carry and not self._carry(ring.tail, room):
                 return
-            if ring.end + self.copies + self.need > self.limit:
+            if ring.end > room:
                 return
             self._reclaim()
             if ring.free() > self.log.target() + 1 or not self._look(ring.tail):
@@ -115,6 +130,7 @@ class _Turn:
         ring = self.ring
         self.copies = self.carry = 0
         count = carried = 0
+        carrying = set()
         reader = frames.Reader(ring, seq, HEADER)
         while ring.header(seq) and reader.next():
             size = reader.end - reader.start
@@ -133,10 +149,14 @@ class _Turn:
                     self.copies += size + (3 if hidden else 2) * frames.MAX_AUTHOR_FRAME
                     continue
             if self._kept(reader):
-                self.carry += size + frames.MAX_OVERHEAD
+                if kind != frames.FILLED:
+                    size += _MORE
+                self.carry += size
+                carrying.add(reader.authors[reader.place])
                 if kind != frames.FILLED or not reader.carried:
                     count += 1
-                    carried += size + frames.MAX_OVERHEAD
+                    carried += size
+        self.carry += len(carrying) * frames.MAX_AUTHOR_FRAME
         silent = [1 for index in log.indexes.values() if index.last_sector() <= seq]
         self.copies += len(silent) * frames.MAX_AUTHOR_FRAME
         return count, carried
@@ -188,19 +208,21 @@ class _Turn:
 
     # ---- copies
 
-    def _carry(self, seq: int) -> bool:
-        """Carry operations of a sector along while there is room; say whether that was all."""
+    def _carry(self, seq: int, room: int) -> bool:
+        """Carry operations of a sector along, up to offset `room` of the newest; say whether that was all."""
         ring = self.ring
-        beside = self.log.beside()
-        room = self.limit - self.need - self.copies - frames.MAX_AUTHOR_FRAME
+        log = self.log
+        beside = log.beside()
         reader = frames.Reader(ring, seq, HEADER)
         while reader.next():
             entry = reader.type <= ENTRY_SKIP
             if (entry and self._newest_own(reader)) or not self._kept(reader):
                 continue
-            if ring.end + reader.size + frames.MAX_OVERHEAD > room:
+            author = reader.authors[reader.place]
+            size = reader.end - reader.start + (_MORE if entry else 0)
+            if ring.end + size + (0 if author in log.places else frames.MAX_AUTHOR_FRAME) > room:
                 return False
-            beside.write(reader.authors[reader.place], reader.last, reader.body(), True)
+            beside.write(author, reader.last, reader.body(), True)
         return True
 
     def _reclaim(self) -> None:
