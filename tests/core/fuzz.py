@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of the table: `fuzz.py [--seconds 60] [--only NAME] [--replay FILE]`, or `make fuzz`.
+"""Coverage-guided fuzzing of the table, `make fuzz`: fuzz.py [--seconds 60] [--only NAME] [--replay FILE].
 
 Every target gets a process of its own and its share of the time. What covers something new is kept in a
 cache, so that a later run goes on from there. Bytes that break a target are kept too, and the line that
@@ -15,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "portable"), str(HERE)]
 
-from fuzz_table import TABLE, Target, check  # noqa: E402  (the path comes first)
+from fuzz_table import TABLE, Target, check, odd_bytes  # noqa: E402  (the path comes first)
 
 from hedgerow.errors import HedgerowError  # noqa: E402
 
@@ -31,6 +31,8 @@ def _corpus(target: Target) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for at, seed in enumerate(target.corpus):
         (folder / f"seed-{at}").write_bytes(seed)
+        for number, odd in enumerate(odd_bytes(seed)):
+            (folder / f"odd-{at}-{number}").write_bytes(odd)
     return folder
 
 

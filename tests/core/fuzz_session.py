@@ -1,4 +1,4 @@
-"""Sessions and exchanges as targets of fuzzing: a script of records goes in, invariants are checked after each.
+"""Sessions and exchanges as targets of fuzzing: a script of records goes in, each is followed by checks.
 
 A script is bytes: a step is one byte of kind, two of length, and so many bytes. Kind 255 gives the bytes to
 the link as they are; any other kind is the type of a frame, which comes in a whole and valid record of its
