@@ -106,6 +106,7 @@ def _stages(documents: int) -> list[tuple[str, str]]:
         ("small_peer.start('/tmp/flash.bin')", "started"),
         (f"small_peer.record({documents})", "recorded"),
         ("small_peer.sync()", "synced"),
+        ("small_peer.load_central()", "central"),
     ]
 
 

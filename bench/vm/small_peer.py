@@ -1,4 +1,4 @@
-"""A Small Peer with all modules of a board, its log on a NOR flash that lies in a file, not in the heap.
+"""A Small Peer with the modules of a board (what makes connections itself comes last), its log on a NOR flash that lies in a file, not in the heap.
 
 In its own process: small_peer.py FLASH COUNT PATH... (paths first on sys.path) records COUNT readings, syncs
 over standard input and output with a keeper on the host, and ends. As a module, for VMs that are driven from
@@ -48,7 +48,7 @@ class Flash:
 
 
 def start(path: str) -> None:
-    """Load what a board that records and syncs has loaded, and open its peer."""
+    """Load what a board that records has loaded, and open its peer."""
     global peer
     import os
 
@@ -58,7 +58,6 @@ def start(path: str) -> None:
         # The WebAssembly VM has no randomness; one board needs none.
         hedgerow.log.new_author = lambda: b"author-1"
     import hedgerow_device.app
-    import hedgerow_device.central
     import hedgerow_device.device_peer
     import hedgerow_device.node
     import hedgerow_device.sensor  # noqa: F401
@@ -105,11 +104,11 @@ def open_link() -> object:
 def sync() -> None:
     """Sync with a keeper in this very VM, which is gone afterwards."""
     global now
-    from hedgerow.log import MemoryLog
+    from hedgerow.log import MemoryLog, MemoryStore
     from hedgerow.peer import Peer
     from hedgerow.sync.exchange import Exchange
 
-    other = Exchange(Peer(MemoryLog(), now, name="keeper", keeper=True), now, central=True)
+    other = Exchange(Peer(MemoryLog(MemoryStore(b"keeper-1")), now, name="keeper", keeper=True), now, central=True)
     link = open_link()
     while not (link.finished and other.finished):
         for data in turn(link):
@@ -139,6 +138,11 @@ def sync_with_host() -> None:
     sink.write(b"\xff\xff")
     if link.error:
         raise link.error
+
+
+def load_central() -> None:
+    """Load what a relay has loaded besides, once it has made a connection itself."""
+    import hedgerow_device.central  # noqa: F401
 
 
 def live() -> int:
