@@ -1,4 +1,4 @@
-"""`python -m bench.size [--json]`, or `make size`: what the firmware takes on a board, in code and in heap."""
+"""What the firmware takes on a board, in code and in heap: `python -m bench.size [--json]`, or `make size`."""
 
 import argparse
 import json
@@ -13,16 +13,16 @@ from hedgerow_cli.firmware_files import build
 
 from . import size_board, size_heap
 
-#: KiB of .mpy that may be resident while recording and syncing, and of heap, by kind of board (DESIGN 11).
+#: How each part of the result was measured.
 HOW = {
     "mpy_bytes": "each module as `hedgerow flash` compiles it (constants folded, mpy-cross -O3)",
-    "resident": "sys.modules of the unchanged firmware on an emulated esp32: after readings and beacons, then "
-    "after a session with a keeper",
-    "live_bytes_32": "gc.mem_alloc() between top-level calls on MicroPython's 32-bit WebAssembly VM (npm), whose "
-    "heap has no end: .mpy loaded, log opened on a flash in a file, readings recorded, synced with a keeper",
+    "resident": "sys.modules of the unchanged firmware on an emulated esp32: after readings and beacons, "
+    "then after a session with a keeper",
+    "live_bytes_32": "gc.mem_alloc() between top-level calls on MicroPython's 32-bit WebAssembly VM (npm), "
+    "whose heap has no end: .mpy loaded, log opened on a flash in a file, readings recorded, synced with a keeper",
     "live_bytes_64": "the same on the 64-bit unix VM (PyPI)",
-    "smallest_heap": "smallest `-X heapsize` of the 64-bit unix VM, in steps of 4 KiB, with which the same peer "
-    "records and syncs with a keeper in another process; for 32 bits it is divided by the factor",
+    "smallest_heap": "smallest `-X heapsize` of the 64-bit unix VM, in steps of 4 KiB, with which the same "
+    "peer records and syncs with a keeper in another process; for 32 bits it is divided by the factor",
 }
 
 
@@ -43,6 +43,7 @@ def measure() -> dict[str, Any]:
             state: {"bytes": sum(sizes[name] for name in names), "modules": names}
             for state, names in size_board.resident(files).items()
         }
+        size_heap.prepare(firmware)
         result["heap"] = _heap(firmware)
     result["heap_kib_of_boards"] = {name: profile.heap_kib for name, profile in PROFILES.items()}
     return result
@@ -75,14 +76,18 @@ def lines(result: dict[str, Any]) -> list[str]:
     said.append(f"resident ({HOW['resident']}):")
     said += [f"  {what['bytes']:6}  {state}" for state, what in states.items()]
     heap = result["heap"]
-    said.append(f"bytes of the 64-bit heap for one of 32 bits: {heap['factor_64_bit']} ({heap['factor_how']})")
+    said.append(
+        f"bytes of the 64-bit heap for one of 32 bits: {heap['factor_64_bit']} ({heap['factor_how']})"
+    )
     for documents, entry in heap["documents"].items():
         said.append(f"{documents} documents:")
         said.append(f"  smallest heap {entry['smallest_heap_kib_64']} KiB of the 64-bit VM, which stands for")
         said.append(f"  {entry['smallest_heap_kib_32']} KiB of a 32-bit one ({HOW['smallest_heap']})")
         for name in ("live_bytes_32", "live_bytes_64"):
             stages = ", ".join(f"{stage} {size}" for stage, size in entry.get(name, {}).items())
-            said.append(f"  live bytes, {name[-2:]} bits: {stages or entry[name + '_left_out']} ({HOW[name]})")
+            said.append(
+                f"  live bytes, {name[-2:]} bits: {stages or entry[name + '_left_out']} ({HOW[name]})"
+            )
     boards = ", ".join(f"{name} {kib}" for name, kib in result["heap_kib_of_boards"].items())
     said.append(f"heap of the boards in KiB: {boards}")
     return said

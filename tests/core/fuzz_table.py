@@ -46,7 +46,23 @@ class Target(NamedTuple):
 
 
 #: What a decoder may not expect, and what compares as equal to what it does expect.
-ODD: list[object] = [None, True, False, 0, 1, -1, 2**64 - 1, Decimal(0), Decimal(1), "", b"", [], {}, [[]], 1.0]
+ODD: list[object] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2**64 - 1,
+    Decimal(0),
+    Decimal(1),
+    "",
+    b"",
+    [],
+    {},
+    [[]],
+    1.0,
+]
 
 
 def odd_items(value: object) -> Iterator[object]:
