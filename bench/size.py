@@ -1,4 +1,4 @@
-"""What the firmware takes on a board, in code and in heap: `python -m bench.size [--json]`, or `make size`."""
+"""What the firmware takes on a board, in code and in heap: `python -m bench.size [--json]`, `make size`."""
 
 import argparse
 import json
@@ -19,7 +19,8 @@ HOW = {
     "resident": "sys.modules of the unchanged firmware on an emulated esp32: after readings and beacons, "
     "then after a session with a keeper",
     "live_bytes_32": "gc.mem_alloc() between top-level calls on MicroPython's 32-bit WebAssembly VM (npm), "
-    "whose heap has no end: .mpy loaded, log opened on a flash in a file, readings recorded, synced with a keeper",
+    "whose heap has no end: .mpy loaded, log opened on a flash in a file, readings recorded, "
+    "synced with a keeper",
     "live_bytes_64": "the same on the 64-bit unix VM (PyPI)",
     "smallest_heap": "smallest `-X heapsize` of the 64-bit unix VM, in steps of 4 KiB, with which the same "
     "peer records and syncs with a keeper in another process; for 32 bits it is divided by the factor",
@@ -29,8 +30,7 @@ HOW = {
 def measure() -> dict[str, Any]:
     """Everything, as one JSON object; sizes in bytes unless the name says KiB."""
     with tempfile.TemporaryDirectory(prefix="hedgerow-size-") as folder:
-        firmware = Path(folder)
-        files = build(firmware)
+        files = build(Path(folder, "build"))
         sizes = {
             name.removeprefix("/lib/").removesuffix(".mpy").replace("/", ".").removesuffix(".__init__"): len(
                 local.read_bytes()
@@ -43,8 +43,9 @@ def measure() -> dict[str, Any]:
             state: {"bytes": sum(sizes[name] for name in names), "modules": names}
             for state, names in size_board.resident(files).items()
         }
-        size_heap.prepare(firmware)
-        result["heap"] = _heap(firmware)
+        board = Path(folder, "board")
+        size_heap.stage(files, board)
+        result["heap"] = _heap(board)
     result["heap_kib_of_boards"] = {name: profile.heap_kib for name, profile in PROFILES.items()}
     return result
 
@@ -67,30 +68,26 @@ def _heap(firmware: Path) -> dict[str, Any]:
 
 def lines(result: dict[str, Any]) -> list[str]:
     """The same for people."""
-    said = [f".mpy bytes by module ({HOW['mpy_bytes']}):"]
+    said = ["mpy_bytes, and when a module is resident:"]
     states = result["resident"]
     for name, size in result["mpy_bytes"].items():
         loaded = [state for state, what in states.items() if name in what["modules"]]
-        said.append(f"  {size:6}  {name:36} {'resident: ' + ', '.join(loaded) if loaded else ''}".rstrip())
-    said.append(f"  {result['mpy_bytes_total']:6}  all")
-    said.append(f"resident ({HOW['resident']}):")
-    said += [f"  {what['bytes']:6}  {state}" for state, what in states.items()]
+        said.append(f"  {size:6}  {name:32}{', '.join(loaded)}".rstrip())
+    said.append(f"  {result['mpy_bytes_total']:6}  all of them")
+    said += [f"  {what['bytes']:6}  resident: {state}" for state, what in states.items()]
     heap = result["heap"]
     said.append(
-        f"bytes of the 64-bit heap for one of 32 bits: {heap['factor_64_bit']} ({heap['factor_how']})"
+        f"heap; {heap['factor_64_bit']} bytes of 64-bit heap for one of 32 bits: {heap['factor_how']}"
     )
     for documents, entry in heap["documents"].items():
-        said.append(f"{documents} documents:")
-        said.append(f"  smallest heap {entry['smallest_heap_kib_64']} KiB of the 64-bit VM, which stands for")
-        said.append(f"  {entry['smallest_heap_kib_32']} KiB of a 32-bit one ({HOW['smallest_heap']})")
+        wide, narrow = entry["smallest_heap_kib_64"], entry["smallest_heap_kib_32"]
+        said.append(f"  {documents} documents: smallest_heap {wide} KiB, for 32 bits {narrow} KiB")
         for name in ("live_bytes_32", "live_bytes_64"):
             stages = ", ".join(f"{stage} {size}" for stage, size in entry.get(name, {}).items())
-            said.append(
-                f"  live bytes, {name[-2:]} bits: {stages or entry[name + '_left_out']} ({HOW[name]})"
-            )
+            said.append(f"    {name}: {stages or entry[name + '_left_out']}")
     boards = ", ".join(f"{name} {kib}" for name, kib in result["heap_kib_of_boards"].items())
-    said.append(f"heap of the boards in KiB: {boards}")
-    return said
+    said.append(f"  KiB of heap on boards: {boards}")
+    return [*said, "how:", *(f"  {name}: {how}" for name, how in result["how"].items())]
 
 
 def main(arguments: list[str] | None = None) -> int:

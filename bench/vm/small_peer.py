@@ -1,4 +1,4 @@
-"""A Small Peer with the modules of a board (what makes connections itself comes last), its log on a NOR flash that lies in a file, not in the heap.
+"""A Small Peer with the modules of a board, its log on a NOR flash that lies in a file, not in the heap.
 
 main(FLASH, COUNT) records COUNT readings, syncs over standard input and output with a keeper on the host, and
 returns. For VMs that are driven from outside: start(FLASH), record(COUNT), sync(), live() between top-level
@@ -111,9 +111,8 @@ def sync() -> None:
     from hedgerow.peer import Peer
     from hedgerow.sync.exchange import Exchange
 
-    other = Exchange(
-        Peer(MemoryLog(MemoryStore(b"keeper-1")), now, name="keeper", keeper=True), now, central=True
-    )
+    keeper = Peer(MemoryLog(MemoryStore(b"keeper-1")), now, name="keeper", keeper=True)
+    other = Exchange(keeper, now, central=True)
     link = open_link()
     while not (link.finished and other.finished):
         for data in turn(link):

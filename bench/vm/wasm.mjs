@@ -14,7 +14,6 @@ function folder(path) {
   }
 }
 
-folder("/tmp");
 for (const [name, local] of Object.entries(files)) {
   const target = "/lib/" + name;
   folder(target.slice(0, target.lastIndexOf("/")));

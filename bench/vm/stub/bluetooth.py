@@ -1,4 +1,4 @@
-"""Stands in for MicroPython's `bluetooth` where only the room that the firmware's modules take is measured."""
+"""Stands in for MicroPython's `bluetooth` where the room that the firmware takes is measured."""
 
 FLAG_WRITE_NO_RESPONSE = 4
 FLAG_NOTIFY = 16
