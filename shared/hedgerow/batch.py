@@ -12,8 +12,8 @@ from .operation import INITIAL, MERGE_STAMP
 class Batch:
     """Changes of a peer that become one operation, or none.
 
-    `mutated` are the ids of the documents that it changes, in order; those of documents without an id of their
-    own are final once it is written.
+    `mutated` are the ids of the documents that it changes, in order; where a document has no id of its own
+    they are final once it is written.
     """
 
     def __init__(self, peer: object, now: int):
@@ -39,7 +39,7 @@ class Batch:
         return KEEP
 
     def add(self, collection: str, change: list, schema: object) -> None:
-        """Add a change; it shows at once to what follows. SCOPE_MIXED, OPERATION_CHANGES, and codes of changes."""
+        """Add a change; it shows at once to what follows. SCOPE_MIXED, OPERATION_CHANGES."""
         scope = scope_of(schema.kind)
         if self._scope not in (None, scope):
             raise HedgerowError("SCOPE_MIXED", collection)

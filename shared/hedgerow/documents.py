@@ -34,7 +34,7 @@ def dot_of(document_id: object) -> tuple | None:
 
 
 class Documents:
-    """The documents of a peer's log. `horizon` is a stamp: later operations wait for their time; None: none do.
+    """The documents of a peer's log. `horizon` is a stamp: what is later waits for its time; None: nothing does.
 
     `on_touch(collection, id)` is called for each document that an operation which came in changes.
     """
@@ -60,12 +60,11 @@ class Documents:
 
     def operations(self) -> object:
         """Yield (author, number, body) of all operations here, in the order of their arrival."""
-        position = 0
         entries = self._log.since(0, _READ_BYTES)
         while entries:
-            for position, author, number, body in entries:
+            for _, author, number, body in entries:
                 yield author, number, body
-            entries = self._log.since(position, _READ_BYTES)
+            entries = self._log.since(entries[-1][0], _READ_BYTES)
 
     # ---- what comes in
 
@@ -88,7 +87,7 @@ class Documents:
         ]
 
     def touched(self, author: bytes, number: int) -> list:
-        """Return [(collection, id)] of the documents that an operation here changes, none if it is not here."""
+        """Return [(collection, id)] of the documents that an operation changes, none if it is not here."""
         body = self._log.fetch(author, number)
         return [] if body is None else self.named(author, number, body)
 
@@ -171,7 +170,7 @@ class Documents:
             self.waiting.append(entry)
 
     def _seen(self, author: bytes, number: int, stamp: bytes, change: list, schema: object) -> bool:
-        """Say whether a change counts here: what is for Big Peers alone does not, nor what may not be written."""
+        """Say whether a change counts here: not if it is for Big Peers alone, or may not be written."""
         peer = self._peer
         if scope_of(schema.kind) == SCOPE_BIG_PEER and not peer.keeper and author != peer.author:
             return False
@@ -195,7 +194,7 @@ class Documents:
         return self._merge(collection, document_id)[0]
 
     def view(self, collection: str, document_id: object) -> dict | None:
-        """Return a document as queries see it, with `_id` and in streams `_time`; None if it does not exist."""
+        """Return a document as queries see it, with `_id` and in streams `_time`; None if there is none."""
         document, changes = self._merge(collection, document_id)
         return self._shown(document, document_id, [entry for entry in changes if entry[5]])
 

@@ -35,7 +35,7 @@ class Frontier:
         return (self.incarnation, self.position) > (other.incarnation, other.position)
 
     def encode(self) -> bytes:
-        """Return CBOR [version, keeper, incarnation, position, [[author, number], ...], proof kind, proof]."""
+        """Return CBOR [1, keeper, incarnation, position, [[author, number], ...], proof kind, proof]."""
         if len(self.numbers) > limits.MAX_FRONTIER:
             raise HedgerowError("FRONTIER_INVALID", "%d authors" % len(self.numbers))
         rows = [[author, self.numbers[author]] for author in sorted(self.numbers)]
