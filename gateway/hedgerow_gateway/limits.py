@@ -11,6 +11,7 @@ RECLAIM_LOW_PERCENT = 80
 RECLAIM_BATCH = 1000
 RECLAIM_EVERY_S = 10.0
 LOG_AUTHORS = 65_536
+INDEX_BEHIND = 256  # arrivals that the document index may have to catch up with after opening
 
 # Radio
 DEVICES = 512  # addresses remembered from adverts, least recently heard out first
