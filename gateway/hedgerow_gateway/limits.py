@@ -62,3 +62,4 @@ NAMES = 1024  # author names remembered for the status page
 # Peers of programs
 OBSERVER_CHANGES = 1000  # changes that may wait for their reader
 DELIVERED_LOOK_S = 0.02
+DISPATCH_S = 1.0  # between looks whether an operation's time has come
