@@ -2,8 +2,8 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from .batch import Batch
-from .observe import Change
 from .peer import Peer
+from .query.live import Changes
 from .statements import Result
 from .transaction import Transaction
 
@@ -18,7 +18,7 @@ class ReadyPeer(Peer):
     def run_in(self, batch: Batch, text: str, parameters: Mapping[str, Any]) -> Result: ...
     def transaction(self) -> Transaction: ...
     def observe(
-        self, text: str, on_change: Callable[[Change], object], **parameters: Any
+        self, text: str, on_change: Callable[[Changes], object], **parameters: Any
     ) -> Callable[[], None]: ...
     def dispatch(self) -> None: ...
     def subscribe(self, text: str, hops: int = ..., **parameters: Any) -> Callable[[], None]: ...

@@ -252,4 +252,9 @@ CODES = {
     "PROJECT_DIRECTORY": (814, "A new project wants a folder that is empty or not there; name another one."),
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),
+    "BENCH_TOOL_MISSING": (
+        840,
+        "A benchmark needs a program that is not here; install it, or leave that figure out with ONLY=.",
+    ),
+    "BENCH_FAILED": (841, "A part of a benchmark did not do its work; the detail names it."),
 }

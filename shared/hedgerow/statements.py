@@ -51,30 +51,15 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
 
 
 def _select(batch: object, statement: tuple, arguments: dict) -> object:
-    from .query.evaluate import Select
+    from .query.live import Live
 
-    query = Select(_ordered(statement), arguments)
+    query = Live(statement, arguments)
     for document in batch.scan(query.collection):
         if document is None:
             yield
         else:
             query.add(document)
-            if query.finished:
-                break
-    return query.rows()
-
-
-def _ordered(statement: tuple) -> tuple:
-    """Let rows of equal keys, or without keys, come in the order of their ids, whatever the log's order is."""
-    group, having, order = statement[5:8]
-    if group or having:
-        return statement
-    from .query.expression import has_aggregate
-
-    if [1 for column in statement[2] if column[0] == "column" and has_aggregate(column[1])]:
-        return statement
-    by_id = order + ((("path", ("_id",)), False),)
-    return statement[:7] + (by_id,) + statement[8:]
+    return query.finish().rows
 
 
 def _insert(batch: object, statement: tuple, arguments: dict) -> list:

@@ -205,7 +205,7 @@ def check_large(new: object) -> None:
 
 
 def _skip(first: int, last: int, kind: int) -> bytes:
-    return Skip(first, last, kind, [0, bytes(6)] if kind == LOST else None).encode()
+    return Skip(first, last, kind, [0, bytes(8)] if kind == LOST else None).encode()
 
 
 def check_filling(new: object) -> None:

@@ -436,7 +436,7 @@ class Exchange:
                 self.session.queue_schema(self.peer.schemas[name].encoded)
 
     def knows(self, author: bytes, number: int) -> bool:
-        """Say whether the other side certainly has an operation: above what it knows receipted it has no hole."""
+        """Say whether the other side surely has an operation: above what it knows receipted it has no hole."""
         entry = self._theirs.get(author)
         return entry is not None and entry[_RECEIPTED] < number <= entry[_HELD]
 

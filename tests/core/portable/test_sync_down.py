@@ -14,7 +14,13 @@ BIG_PEER = KEEP | SCOPE_BIG_PEER << 1
 
 
 def put(
-    peer: Peer, collection: str, name: object, document: dict, now: int = 0, kind: int = KEEP, change: int = INSERT
+    peer: Peer,
+    collection: str,
+    name: object,
+    document: dict,
+    now: int = 0,
+    kind: int = KEEP,
+    change: int = INSERT,
 ) -> int:
     """Write a document, durable; return the operation's number."""
     schema = schema_for(collection, kind, document)
