@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from . import limits
 from .database import Database
 
 
@@ -18,18 +19,32 @@ class SqliteIndex:
         self._database = database
         self._row_of = row_of
         self._author_of = author_of
-        self._complete = bool(database.rows("SELECT indexed FROM store", ())[0][0])
+        self._position: int = database.rows("SELECT indexed FROM store", ())[0][0]
+        self._live = False
 
     @property
-    def complete(self) -> bool:
-        """Whether it is known to cover the whole log."""
-        return self._complete
+    def position(self) -> int:
+        """The log's position up to which all operations have been entered."""
+        return self._position
 
-    @complete.setter
-    def complete(self, complete: bool) -> None:
-        if complete != self._complete:
-            self._change("UPDATE store SET indexed = ?", (int(complete),))
-            self._complete = complete
+    @position.setter
+    def position(self, position: int) -> None:
+        self._live = True
+        self._store(position)
+
+    def follow(self, position: int) -> None:
+        """Note now and then that somebody has entered all that arrived up to `position`.
+
+        Not each time: it would write one page more in each commit, and catching up with a few hundred
+        operations is quick.
+        """
+        if self._live and position - self._position >= limits.INDEX_BEHIND:
+            self._store(position)
+
+    def _store(self, position: int) -> None:
+        if position != self._position:
+            self._change("UPDATE store SET indexed = ?", (position,))
+            self._position = position
 
     def get(self, key: int) -> list[tuple[bytes, int]]:
         """Return [(author, number)] of the operations under a key, in any order."""
@@ -52,9 +67,10 @@ class SqliteIndex:
         )
 
     def clear(self) -> None:
-        """Forget everything; it is not complete from then on."""
+        """Forget everything, to be filled anew from the start of the log."""
         self._change("DELETE FROM touched", ())
-        self.complete = False
+        self._live = False
+        self._store(0)
 
     def _change(self, statement: str, values: tuple[int | bytes, ...]) -> None:
         with self._database.guard():

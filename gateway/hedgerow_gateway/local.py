@@ -3,17 +3,21 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+from hedgerow.application import ReadyPeer
 from hedgerow.errors import HedgerowError
-from hedgerow.peer import Peer
+from hedgerow.query.live import Changes
+from hedgerow.statements import Result
 from hedgerow.sync.hello import RELAY
+from hedgerow.transaction import Transaction
 
 from . import limits
+from .bounded import wait_event
 from .clock import KERNEL, Clock
 from .config import host_name
 from .gateway import mesh_tag, tell_time
@@ -22,42 +26,15 @@ from .sqlite_log import SqliteLog
 from .uplink import Uplink
 
 Document = dict[str, Any]
-Stop = Callable[[], object]
-
-
-class Result(Protocol):
-    """What a statement gives: its rows, the ids of the documents that it changed, and warnings."""
-
-    rows: list[Document]
-    mutated: list[Any]
-    warnings: list[str]
-
-    def __iter__(self) -> Iterator[Document]: ...
-
-
-class _Executor(Protocol):
-    def execute(self, text: str, **parameters: Any) -> Result: ...
-
-
-class _Core(_Executor, Protocol):
-    """What is asked of the core's peer."""
-
-    def transaction(self) -> AbstractContextManager[_Executor]: ...
-    def observe(self, text: str, on_change: Callable[[Any], object], **parameters: Any) -> Stop: ...
-    def subscribe(self, text: str, **parameters: Any) -> Stop: ...
-    def insert(self, collection: str, document: Document, now: int) -> int: ...
-    def status(self, now: int) -> dict[bytes, dict[str, int]]: ...
-    def receipted(self, author: bytes) -> int: ...
 
 
 class LocalTransaction:
     """Statements that become one operation when the `with` or `async with` block ends; none if it raises."""
 
-    def __init__(self, home: Home, begin: Callable[[], AbstractContextManager[_Executor]]) -> None:
+    def __init__(self, home: Home, begin: Callable[[], Transaction]) -> None:
         self._home = home
         self._begin = begin
-        self._manager: AbstractContextManager[_Executor] | None = None
-        self._inner: _Executor | None = None
+        self._inner: Transaction | None = None
 
     def execute(self, text: str, **parameters: Any) -> Result:
         """Run a statement as a part of it; SELECT sees what it has changed."""
@@ -67,18 +44,17 @@ class LocalTransaction:
         """As execute()."""
         return await self._home.acall(lambda: self._opened().execute(text, **parameters))
 
-    def _opened(self) -> _Executor:
+    def _opened(self) -> Transaction:
         if self._inner is None:
-            raise HedgerowError("PEER_CLOSED", "a transaction is used within its `with` block")
+            raise HedgerowError("TRANSACTION_ENDED", "its block has not begun, or has ended")
         return self._inner
 
     def _enter(self) -> None:
-        self._manager = self._begin()
-        self._inner = self._manager.__enter__()
+        self._inner = self._begin().__enter__()
 
     def _exit(self, *error: Any) -> bool | None:
-        manager, self._manager, self._inner = self._manager, None, None
-        return None if manager is None else manager.__exit__(*error)
+        inner, self._inner = self._opened(), None
+        return inner.__exit__(*error)
 
     def __enter__(self) -> Self:
         self._home.call(self._enter)
@@ -110,7 +86,7 @@ class LocalPeer:
     Raises HedgerowError: the codes of statements, those of SqliteLog, PEER_THREAD, PEER_CLOSED.
     """
 
-    def __init__(self, home: Home, log: SqliteLog, core: Any, clock: Clock, url: str | None) -> None:
+    def __init__(self, home: Home, log: SqliteLog, core: ReadyPeer, clock: Clock, url: str | None) -> None:
         self._home = home
         self._author: bytes = log.author
         self._log = log
@@ -118,7 +94,7 @@ class LocalPeer:
         self._clock = clock
         self._looked = clock.now()
         self._uplink: Uplink | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         tell_time(core, clock)
         if url is not None:
@@ -134,7 +110,7 @@ class LocalPeer:
         """The way to the Big Peer: its counters, and whether it is connected."""
         return self._uplink
 
-    def _ready(self) -> _Core:
+    def _ready(self) -> ReadyPeer:
         """Return the core's peer for one call, with the time as it is known now."""
         if self._closed:
             raise HedgerowError("PEER_CLOSED", str(self._log.path))
@@ -142,8 +118,7 @@ class LocalPeer:
         if now - self._looked >= limits.TIME_EVERY_S * 1000:
             self._looked = now
             tell_time(self._core, self._clock)
-        core: _Core = self._core
-        return core
+        return self._core
 
     # ---- statements
 
@@ -161,27 +136,35 @@ class LocalPeer:
 
     def insert(self, collection: str, document: Document) -> int:
         """Write a document whose id is its dot; return its number. It is durable on return."""
-        return self._home.call(lambda: self._ready().insert(collection, document, self._clock.now()))
+        return self._home.call(lambda: self._insert(collection, document))
 
     async def ainsert(self, collection: str, document: Document) -> int:
         """As insert()."""
-        return await self._home.acall(lambda: self._ready().insert(collection, document, self._clock.now()))
+        return await self._home.acall(lambda: self._insert(collection, document))
+
+    def _insert(self, collection: str, document: Document) -> int:
+        core = self._ready()
+        number = core.insert(collection, document, self._clock.now())
+        core.dispatch()
+        return number
 
     # ---- what changes
 
-    def observe(self, text: str, on_change: Callable[[Any], object], **parameters: Any) -> Callable[[], None]:
-        """Call `on_change` with the result of a SELECT, now and at each change; return what ends that."""
+    def observe(
+        self, text: str, on_change: Callable[[Changes], object], **parameters: Any
+    ) -> Callable[[], None]:
+        """Call `on_change` with what a SELECT gives, now and after each change; return what ends that."""
         return self._stopper(self._home.call(lambda: self._ready().observe(text, on_change, **parameters)))
 
-    async def aobserve(self, text: str, **parameters: Any) -> AsyncIterator[Any]:
-        """Yield the result of a SELECT, now and whenever it changes.
+    async def aobserve(self, text: str, **parameters: Any) -> AsyncIterator[Changes]:
+        """Yield what a SELECT gives, now and after each change.
 
         Raises OBSERVER_SLOW for a reader that falls 1,000 changes behind.
         """
         loop = asyncio.get_running_loop()
-        changes: asyncio.Queue[Any] = asyncio.Queue()
+        changes: asyncio.Queue[Changes] = asyncio.Queue()
 
-        def on_change(change: Any) -> None:
+        def on_change(change: Changes) -> None:
             # The reader's loop may have ended before it could say so.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(changes.put_nowait, change)
@@ -203,7 +186,7 @@ class LocalPeer:
         """As subscribe()."""
         return self._stopper(await self._home.acall(lambda: self._ready().subscribe(text, **parameters)))
 
-    def _stopper(self, stop: Stop) -> Callable[[], None]:
+    def _stopper(self, stop: Callable[[], None]) -> Callable[[], None]:
         """Return a function that stops something where the peer lives, as long as it does."""
 
         def run() -> None:
@@ -258,23 +241,38 @@ class LocalPeer:
             self._log.disown()
 
         self._uplink = Uplink(self._core, url, self._clock.now, random.Random(), on_outgrown=outgrown)
-        self._task = asyncio.get_running_loop().create_task(self._uplink.run())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._uplink.run()), loop.create_task(self._dispatch())]
 
-    def _end(self) -> "asyncio.Task[None] | None":
-        """Stop everything; return the uplink's task if it has to be waited for."""
-        task, self._task = self._task, None
-        if self._closed:
-            return None
-        self._closed = True
-        if task is not None:
-            task.cancel()
-        self._log.close()
-        return task
+    async def _dispatch(self) -> None:
+        """Tell observers what the uplink has brought, and what time has brought."""
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        self._core.add_listener(arrived.set)
+        while True:
+            await wait_event(arrived, limits.DISPATCH_S)
+            arrived.clear()
+            # Not within this task: an error of a callback is the loop's to report, and the others go on.
+            loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        if not self._closed:
+            self._core.dispatch()
+
+    def _end(self) -> "list[asyncio.Task[None]]":
+        """Stop everything; return the tasks to be waited for."""
+        tasks, self._tasks = self._tasks, []
+        if not self._closed:
+            self._closed = True
+            for task in tasks:
+                task.cancel()
+            self._log.close()
+        return tasks
 
     async def _end_and_wait(self) -> None:
-        task = self._end()
-        if task is not None:
-            await asyncio.wait({task}, timeout=limits.STOP_S)
+        tasks = self._end()
+        if tasks:
+            await asyncio.wait(tasks, timeout=limits.STOP_S)
 
     def close(self) -> None:
         """End the uplink and close the log; closing again does nothing."""
@@ -332,9 +330,9 @@ def open_peer(
     def make() -> LocalPeer:
         log = SqliteLog(path)
         try:
-            core = Peer(
+            core = ReadyPeer(
                 log,
-                clock.now(),
+                clock.now,
                 name=host_name() if name is None else name,
                 role=RELAY,
                 mesh=mesh_tag(mesh),

@@ -143,6 +143,7 @@ class SqliteLog:
         with self._database.guard():
             if not self._database.sql.in_transaction:
                 return
+            self.index.follow(self._position)
             for author in self._dirty:
                 known = self._authors[author]
                 self._database.sql.execute(

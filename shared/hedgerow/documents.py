@@ -52,15 +52,14 @@ class Documents:
 
             index = RamIndex()
         self._index = index
-        if not index.complete:
-            index.clear()
-            for author, number, body in self.operations():
-                self._enter(author, number, decode_body(body)[1])
-            index.complete = True
+        # An index that lies beside the log lacks what came in before anybody asked for documents.
+        for author, number, body in self.operations(index.position):
+            self._enter(author, number, decode_body(body)[1])
+        index.position = self._log.position()
 
-    def operations(self) -> object:
-        """Yield (author, number, body) of all operations here, in the order of their arrival."""
-        entries = self._log.since(0, _READ_BYTES)
+    def operations(self, position: int = 0) -> object:
+        """Yield (author, number, body) of the operations behind a position, in the order of their arrival."""
+        entries = self._log.since(position, _READ_BYTES)
         while entries:
             for _, author, number, body in entries:
                 yield author, number, body

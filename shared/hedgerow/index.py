@@ -13,12 +13,12 @@ _SHARDS = limits.const(16)
 class RamIndex:
     """The shortest implementation of the document index; its methods are documented here.
 
-    `complete` says whether the index is known to cover the whole log; whoever has made it so sets it, and
-    from then on adds what the log takes in.
+    `position` is the log's position up to which all operations have been entered. Who has caught up sets it,
+    once, and from then on enters what arrives; an index beside a log moves it on by itself.
     """
 
     def __init__(self):
-        self.complete = False
+        self.position = 0
         self._authors: list = []
         self._slots: dict = {}
         # A dictionary grows by a copy: many small ones never need a large free piece of the heap.
@@ -47,7 +47,7 @@ class RamIndex:
             shard.pop(key, None)
 
     def clear(self) -> None:
-        """Forget everything; it is not complete from then on."""
+        """Forget everything, to be filled anew from the start of the log."""
         self.__init__()
 
     def _pack(self, author: bytes, number: int) -> int:

@@ -49,17 +49,17 @@ def check_removing(new: object) -> None:
     assert index.get(7) == [(A, 4)]
 
 
-def check_completeness(new: object) -> None:
-    """An index is complete when it has been said to be, and empty and incomplete once it is cleared."""
+def check_position(new: object) -> None:
+    """An index keeps how far it has caught up, and starts anew when it is cleared."""
     index = new()
-    assert not index.complete
+    assert index.position == 0
     index.add(7, A, 1)
-    index.complete = True
-    assert index.complete
+    index.position = 5
+    assert index.position == 5
     index.clear()
-    assert not index.complete and index.get(7) == []
+    assert index.position == 0 and index.get(7) == []
     index.add(7, B, 1)
     assert index.get(7) == [(B, 1)]
 
 
-CHECKS = (check_keys, check_many, check_removing, check_completeness)
+CHECKS = (check_keys, check_many, check_removing, check_position)

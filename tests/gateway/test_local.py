@@ -1,27 +1,28 @@
 """`open_peer`: a peer for programs, on the thread that opened it, on a running loop, or on its own thread.
 
-Statements are forwarded to the core; what they do is tested there. Here the core is one that says on which
-thread it was called.
+Statements are forwarded to the core; what they do is tested there. Here the core is often one that says on
+which thread it was called.
 """
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_kit import BigPeer, listening, reading, run
+from gateway_kit import MESH, BigPeer, listening, reading, run
 
+from hedgerow.application import ReadyPeer
+from hedgerow.codec.schema import KEEP
 from hedgerow.errors import HedgerowError
-from hedgerow.peer import Peer
+from hedgerow.memory import MemoryLog
 from hedgerow_gateway import LocalPeer, limits, local, open_peer
 
 NOWHERE = "ws://127.0.0.1:1/"
 
 
-class Core(Peer):
+class Core(ReadyPeer):
     """A peer whose statements tell who called them."""
 
     observers: list[Callable[[Any], object]] = []
@@ -31,11 +32,19 @@ class Core(Peer):
             raise HedgerowError("QUERY_SYNTAX", text)
         return (text, parameters, threading.get_ident())
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator["Core"]:
-        self.ended = "rolled back"
-        yield self
-        self.ended = "committed"
+    def transaction(self) -> Any:
+        self.ended = ""
+        return self
+
+    def __enter__(self) -> "Core":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> bool:
+        self.ended = "rolled back" if error else "committed"
+        return False
+
+    def dispatch(self) -> None:
+        pass
 
     def observe(self, text: str, on_change: Callable[[Any], object], **parameters: Any) -> Callable[[], None]:
         self.observers = [on_change]
@@ -43,9 +52,10 @@ class Core(Peer):
         return self.observers.clear
 
 
-@pytest.fixture(autouse=True)
-def core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "Peer", Core)
+@pytest.fixture
+def telling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let peers have a core that says on which thread it was called."""
+    monkeypatch.setattr(local, "ReadyPeer", Core)
 
 
 def elsewhere(function: Callable[[], object]) -> Any:
@@ -64,6 +74,7 @@ def elsewhere(function: Callable[[], object]) -> Any:
     return found[0]
 
 
+@pytest.mark.usefixtures("telling")
 def test_without_a_url_it_needs_no_loop_and_stays_on_its_thread(tmp_path: Path) -> None:
     with open_peer(tmp_path / "field.db", name="field") as peer:
         assert threading.active_count() == 1
@@ -78,6 +89,7 @@ def test_without_a_url_it_needs_no_loop_and_stays_on_its_thread(tmp_path: Path) 
     peer.close()
 
 
+@pytest.mark.usefixtures("telling")
 def test_a_plain_script_with_a_url_syncs_on_a_thread_of_its_own(tmp_path: Path) -> None:
     """Three lines to a first write, and nothing of asyncio in them."""
     big = BigPeer()
@@ -121,6 +133,7 @@ def test_many_threads_write_and_no_number_is_lost(tmp_path: Path) -> None:
         assert peer.uplink is not None and peer.uplink.counters.attempts > 0
 
 
+@pytest.mark.usefixtures("telling")
 def test_on_a_running_loop_it_lives_there(tmp_path: Path) -> None:
     async def main() -> None:
         big = BigPeer()
@@ -139,6 +152,7 @@ def test_on_a_running_loop_it_lives_there(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.usefixtures("telling")
 @pytest.mark.parametrize("url", [None, NOWHERE])
 def test_a_transaction_is_opened_used_and_ended_where_the_peer_lives(tmp_path: Path, url: str | None) -> None:
     with open_peer(tmp_path / "field.db", url, name="field") as peer:
@@ -149,7 +163,7 @@ def test_a_transaction_is_opened_used_and_ended_where_the_peer_lives(tmp_path: P
         with pytest.raises(HedgerowError, match="QUERY_SYNTAX"), peer.transaction() as transaction:
             transaction.execute("WRONG")
         assert peer._core.ended == "rolled back"
-        with pytest.raises(HedgerowError, match="PEER_CLOSED"):
+        with pytest.raises(HedgerowError, match="TRANSACTION_ENDED"):
             transaction.execute("TEXT")
 
         async def main() -> None:
@@ -160,6 +174,7 @@ def test_a_transaction_is_opened_used_and_ended_where_the_peer_lives(tmp_path: P
         run(main())
 
 
+@pytest.mark.usefixtures("telling")
 @pytest.mark.parametrize("url", [None, NOWHERE])
 def test_an_observer_is_called_until_it_is_stopped(tmp_path: Path, url: str | None) -> None:
     with open_peer(tmp_path / "field.db", url, name="field") as peer:
@@ -177,6 +192,7 @@ def change(peer: LocalPeer, value: object) -> None:
     peer._home.call(lambda: peer._core.observers[0](value))
 
 
+@pytest.mark.usefixtures("telling")
 @pytest.mark.parametrize("url", [None, NOWHERE])
 def test_changes_are_iterated_from_any_loop(tmp_path: Path, url: str | None) -> None:
     with open_peer(tmp_path / "field.db", url, name="field") as peer:
@@ -196,6 +212,7 @@ def test_changes_are_iterated_from_any_loop(tmp_path: Path, url: str | None) -> 
         run(main())
 
 
+@pytest.mark.usefixtures("telling")
 def test_a_reader_that_falls_behind_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "OBSERVER_CHANGES", 3)
     with open_peer(tmp_path / "field.db", name="field") as peer:
@@ -230,3 +247,52 @@ def test_the_time_is_looked_at_again_while_it_runs(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(limits, "TIME_EVERY_S", 0)
         peer.status()
         assert len(told) == 2
+
+
+# ---- with the core's own peer
+
+CAR = {"_id": "a", "price": 3}
+
+
+@pytest.mark.parametrize("url", [None, NOWHERE])
+def test_statements_transactions_and_observers(tmp_path: Path, url: str | None) -> None:
+    seen: list[list[dict[str, Any]]] = []
+    with open_peer(tmp_path / "field.db", url, name="field") as peer:
+        stop = peer.observe("SELECT * FROM cars", lambda change: seen.append(change.rows))
+        assert peer.execute("INSERT INTO cars DOCUMENTS (:car)", car=CAR).mutated == ["a"]
+        with peer.transaction() as transaction:
+            transaction.execute("UPDATE cars SET price = :p WHERE _id = 'a'", p=4)
+            assert transaction.execute("SELECT * FROM cars").rows == [CAR | {"price": 4}]
+        stop()
+        peer.execute("DELETE FROM cars WHERE _id = 'a'")
+        assert list(peer.execute("SELECT * FROM cars")) == []
+    assert seen == [[], [CAR], [CAR | {"price": 4}]]
+    with open_peer(tmp_path / "field.db", name="field") as peer:
+        assert peer.execute("SELECT * FROM cars").rows == []
+
+
+def test_an_insert_is_seen_by_observers(tmp_path: Path) -> None:
+    seen: list[int] = []
+    with open_peer(tmp_path / "field.db", name="field") as peer:
+        peer.observe("SELECT * FROM readings", lambda change: seen.append(len(change.rows)))
+        peer.insert("readings", reading(1))
+    assert seen == [0, 1]
+
+
+def test_a_subscription_brings_what_the_big_peer_has_and_observers_hear_of_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        big = BigPeer()
+        writer = ReadyPeer(MemoryLog(), lambda: 1, name="writer", mesh=MESH, kinds={"cars": KEEP})
+        writer.execute("INSERT INTO cars DOCUMENTS (:car)", car=CAR)
+        for schema in writer.schemas.values():
+            big.peer.ingest_schema(schema.encoded)
+        bodies = [entry[3] for entry in writer.log.read(writer.author, 0, 0, 1 << 20)]
+        big.peer.ingest(writer.author, 1, bodies)
+        big.peer.commit()
+        async with listening(big) as url, open_peer(tmp_path / "field.db", url, name="field") as peer:
+            await peer.asubscribe("SELECT * FROM cars")
+            async for change in peer.aobserve("SELECT * FROM cars"):
+                if change.rows == [CAR]:
+                    break
+
+    run(main())

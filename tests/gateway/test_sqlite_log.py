@@ -9,10 +9,12 @@ import pytest
 from index_contract import CHECKS as INDEX_CHECKS
 from log_contract import CHECKS
 
+from hedgerow.application import ReadyPeer
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SKIP
-from hedgerow_gateway import sqlite_log
+from hedgerow.operation import DELETE, encode_body
+from hedgerow_gateway import limits, sqlite_log
 from hedgerow_gateway.database import SCHEMA_VERSION
 from hedgerow_gateway.sqlite_log import SqliteLog
 
@@ -281,7 +283,7 @@ def test_a_copy_takes_along_what_was_filled_and_where_it_is(database: Path) -> N
     log = SqliteLog(database)
     log.fill(OTHER, 4, b"four")
     log.index.add(7, OTHER, 4)
-    log.index.complete = True
+    log.index.position = log.position()
     log.commit()
     author, position = log.author, log.position()
     log.close()
@@ -289,7 +291,9 @@ def test_a_copy_takes_along_what_was_filled_and_where_it_is(database: Path) -> N
     shutil.copy2(database, copy)
     log = SqliteLog(copy)
     assert log.author != author and log.position() == position
-    assert log.fetch(OTHER, 4) == b"four" and log.index.get(7) == [(OTHER, 4)] and log.index.complete
+    assert (
+        log.fetch(OTHER, 4) == b"four" and log.index.get(7) == [(OTHER, 4)] and log.index.position == position
+    )
     log.close()
 
 
@@ -306,16 +310,52 @@ def test_index_contract(check: Callable[[Callable[[], object]], None], tmp_path:
 def test_the_index_is_as_durable_as_the_log(database: Path) -> None:
     log = SqliteLog(database)
     log.index.add(7, log.author, 3)
-    log.index.complete = True
+    log.index.position = 3
     log.commit()
     log.index.add(7, log.author, 4)
-    log.close()
-    log = SqliteLog(database)
-    assert log.index.get(7) == [(log.author, 3)] and log.index.complete
     log.index.clear()
     log.close()
     log = SqliteLog(database)
-    assert log.index.complete
+    assert log.index.get(7) == [(log.author, 3)] and log.index.position == 3
+    log.close()
+
+
+def test_the_index_follows_the_log_only_while_somebody_enters_what_arrives(database: Path) -> None:
+    log = SqliteLog(database)
+    log.index.position = start = log.position()
+    log.commit()
+    fill(log, limits.INDEX_BEHIND - 1)
+    assert log.index.position == start, "not in each commit"
+    fill(log, 1)
+    assert log.index.position == log.position()
+    log.close()
+    log = SqliteLog(database)
+    followed = log.index.position
+    assert followed == log.position()
+    fill(log, 2 * limits.INDEX_BEHIND)
+    assert log.index.position == followed, "nobody has entered these"
+    log.close()
+
+
+def test_documents_are_found_after_a_session_in_which_nobody_asked_for_them(tmp_path: Path) -> None:
+    car = {"_id": "a", "price": 3}
+
+    def opened() -> tuple[SqliteLog, ReadyPeer]:
+        log = SqliteLog(tmp_path / "field.db")
+        return log, ReadyPeer(log, lambda: 1, name="x")
+
+    log, peer = opened()
+    peer.execute("INSERT INTO cars DOCUMENTS (:c)", c=car)
+    log.close()
+    log, peer = opened()
+    body = encode_body(peer.clock.tick(1), [[DELETE, next(iter(peer.schemas)), "a"]])
+    author = b"another1"
+    peer.ingest(author, 1, [body])
+    peer.commit()
+    log.close()
+    log, peer = opened()
+    assert peer.down.documents.dots("cars", "a") == [(log.author, 2), (author, 1)]
+    assert peer.execute("SELECT * FROM cars").rows == []
     log.close()
 
 
