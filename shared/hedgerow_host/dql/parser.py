@@ -71,7 +71,7 @@ def parse(text: str) -> Statement:
     if build.refusals:
         _, token, code, reason = min(build.refusals, key=lambda refusal: refusal[0])
         raise HedgerowError(code, _place(token, reason) if token is not None else reason)
-    if max(depth_of(statement), _brackets(text)) > limits.STATEMENT_DEPTH:
+    if max(depth_of(statement), 2 * _brackets(text)) > limits.STATEMENT_DEPTH:
         raise HedgerowError("QUERY_DEPTH", f"nested deeper than {limits.STATEMENT_DEPTH}")
     return statement
 
