@@ -20,6 +20,7 @@ EXERCISE = """
 import micropython
 import hedgerow.query.expression as expression
 import hedgerow.query.parse as parse
+import hedgerow.query.scan as scan
 base = micropython.stack_use()
 peaks = {"parse": 0, "bind": 0, "evaluate": 0}
 def note(name, result):
@@ -33,7 +34,7 @@ class Arguments:
     def __getitem__(self, name):
         return 1
 find = expression.find
-parse.Decimal = Numbers
+scan.Decimal = Numbers
 expression.find = lambda value, steps: note("evaluate", find(value, steps))
 for text in TEXTS:
     found = parse.parse_condition(text)

@@ -6,9 +6,8 @@ be read; of several such refusals the first in the text is the one that is raise
 """
 
 from .. import limits
-from ..codec.decimal import Decimal
 from ..errors import HedgerowError
-from .scan import COMPARISONS, NUMBER, PARAMETER, QUOTED, STRING, WORD, Scanner, is_whole, upper
+from .scan import COMPARISONS, NUMBER, PARAMETER, QUOTED, STRING, WORD, Scanner, depth_of, is_whole, upper
 from .values import MISSING
 
 _AGGREGATES = ("count", "sum", "avg", "min", "max")
@@ -33,19 +32,6 @@ def parse_condition(
     """Return what may stand behind WHERE as an expression; raises what `parse` does."""
     parser = _Parser(text, characters, depth)
     return parser.end(parser.condition())
-
-
-def depth_of(statement: tuple) -> int:
-    """Return how many tuples stand within each other."""
-    deepest = 0
-    stack = [(statement, 0)]
-    while stack:
-        node, depth = stack.pop()
-        deepest = max(deepest, depth)
-        if isinstance(node, tuple):
-            for part in node:
-                stack.append((part, depth + 1))
-    return deepest
 
 
 def column_name(expression: tuple) -> str | None:
@@ -363,9 +349,9 @@ class _Parser(Scanner):
         if kind == QUOTED:
             return self._path(self._name())
         if kind == NUMBER:
-            return "literal", self._number()
+            return "literal", self.number()
         if kind == STRING:
-            return "literal", self._string()
+            return "literal", self.string()
         if kind == PARAMETER:
             return "param", self.token()[1:]
         if kind not in ("(", "[", "{"):
@@ -406,7 +392,7 @@ class _Parser(Scanner):
     def _entry_name(self) -> str:
         if self.kind != STRING:
             self.fail("a name as 'text'")
-        name = self._string()
+        name = self.string()
         self.need(":")
         return name
 
@@ -451,18 +437,3 @@ class _Parser(Scanner):
         elif item is None and not (star and function == "count"):
             self.refuse("QUERY_SYNTAX", function + " takes one argument, only count takes *", at)
         return "aggregate", function, item, distinct
-
-    def _string(self) -> str:
-        return self.token()[1:-1].replace("''", "'")
-
-    def _number(self) -> object:
-        at = self.start
-        text = self.token()
-        if len(text) < 20 and is_whole(text):
-            return int(text)
-        try:
-            return Decimal.parse(text)
-        except HedgerowError as error:
-            reason = text[:48] + " is no number that can be held (" + error.code + ")"
-            self.refuse("QUERY_SYNTAX", reason, at)
-            return 0

@@ -10,7 +10,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from hedgerow.errors import HedgerowError
-from hedgerow.query.parse import depth_of
+from hedgerow.query.scan import depth_of
 
 from .. import limits
 from .build import Build
