@@ -48,4 +48,4 @@ def test_many_seeded_runs() -> None:
         shown += bool(check_run(run, random))
         counters = [change for change in run if change[0][0] == COUNTER]
         counted += not same(value_of(run), value_of([change for change in run if change not in counters]))
-    assert shown > 2 * EXAMPLES and counted > EXAMPLES
+    assert shown > 2 * EXAMPLES and counted > EXAMPLES // 2
