@@ -4,9 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# What only some targets need comes when they first run.
+BENCH_STAMP := $(VENV)/installed-bench
+FUZZ_STAMP := $(VENV)/installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench sim flash emulate format docs clean
+.PHONY: help demo test check bench size fuzz sim flash emulate format docs clean
 
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
@@ -17,7 +20,9 @@ help:
 	@echo "make test      all tests  [ARGS='-k flash']"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SEED=7 WORLDS=20]"
-	@echo "make bench     figures, one JSON object each  [ONLY=link]"
+	@echo "make bench     figures, one JSON object each  [ONLY=link or ONLY=sync]"
+	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
+	@echo "make fuzz      all decoders, guided by coverage  [SECONDS=60 ONLY=session]"
 	@echo "make format    let ruff format the sources"
 	@echo "make docs      write docs/cli.md and docs/errors.md anew"
 	@echo "make clean     remove .venv and caches"
@@ -62,7 +67,18 @@ format: $(STAMP)
 sim: $(STAMP)
 	@$(BIN)/python tests/sim.py $(if $(SEED),--seed $(SEED)) $(if $(WORLDS),--worlds $(WORLDS))
 
-bench: $(STAMP)
+$(BENCH_STAMP) $(FUZZ_STAMP): $(VENV)/installed-%: $(STAMP)
+	@echo "installing what make $* compares with or needs into $(VENV)" >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[$*]' >&2 && touch $@ || \
+	  echo "not everything could be installed; what is left out will be named" >&2
+
+size: $(STAMP)
+	@$(BIN)/python -m bench.size $(if $(filter-out 0,$(JSON)),--json)
+
+fuzz: $(FUZZ_STAMP)
+	@$(BIN)/python tests/core/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only '$(ONLY)')
+
+bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(if $(ONLY),--only '$(ONLY)')
 
 docs: $(STAMP)

@@ -1,7 +1,8 @@
 """`python -m bench [--only NAME]`: one JSON object per figure on standard output, and nothing else there.
 
-Every module of this package with a list `FIGURES` takes part: functions that each return a list of
-{"figure", "value", "unit", "goal", "beside"}. NAME is a figure, or the beginning of its name, such as `link`.
+Every module of this package with a list `FIGURES` takes part: functions that each return a list of figures
+(see `figure.py`), of which the part of the name before the last point is the module's. NAME is a figure, or
+the beginning of its name, such as `link` or `sync.rate`. `ratios` are the values beside, each over the value.
 """
 
 import argparse
@@ -11,18 +12,27 @@ import json
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import bench
 
-Measure = Callable[[], list[dict[str, Any]]]
+from .figure import Figure
+
+Measure = Callable[[], list[Figure]]
 
 
 def measures(wanted: str) -> Iterator[Measure]:
     """The functions of every module that may have a figure whose name begins with `wanted`."""
     for info in pkgutil.iter_modules(bench.__path__):
-        if info.name != "__main__" and (info.name.startswith(wanted) or wanted.startswith(info.name)):
-            yield from importlib.import_module(f"bench.{info.name}").FIGURES
+        begin = info.name.replace("_", ".")
+        if info.name != "__main__" and (begin.startswith(wanted) or wanted.startswith(begin)):
+            yield from getattr(importlib.import_module(f"bench.{info.name}"), "FIGURES", [])
+
+
+def with_ratios(figure: Figure) -> Figure:
+    """Add how many times the value each one beside it is."""
+    value = figure["value"]
+    ratios = {name: round(other / value, 2) for name, other in figure["beside"].items()} if value else {}
+    return {**figure, "ratios": ratios}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         for figure in figures:
             if figure["figure"].startswith(wanted):
                 shown += 1
-                print(json.dumps(figure), flush=True)
+                print(json.dumps(with_ratios(figure)), flush=True)
     if not shown:
         print(f"no figure's name begins with {wanted!r}", file=sys.stderr)
     return 0 if shown else 2

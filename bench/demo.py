@@ -4,9 +4,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
-Figure = dict[str, Any]
+from .figure import Figure, figure
 
 BOARDS = 5
 READINGS = 100
@@ -21,13 +20,9 @@ def connections_per_reading() -> list[Figure]:
     result = json.loads(done.stdout.splitlines()[-1])
     arrived = result["at_big_peer"]
     return [
-        _figure("demo.connections_per_reading", result["connections"] / arrived),
-        _figure("demo.beacons_per_reading", result["beacons"] / arrived),
+        figure("demo.connections_per_reading", result["connections"] / arrived, "1"),
+        figure("demo.beacons_per_reading", result["beacons"] / arrived, "1"),
     ]
-
-
-def _figure(name: str, value: float) -> Figure:
-    return {"figure": name, "value": round(value, 3), "unit": "1", "goal": None, "beside": {}}
 
 
 FIGURES: list[Callable[[], list[Figure]]] = [connections_per_reading]

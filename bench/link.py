@@ -7,7 +7,6 @@ counted apart; everything else, in both directions, is in.
 import json
 import random
 from collections.abc import Callable
-from typing import Any
 
 import cbor2
 
@@ -19,7 +18,7 @@ from hedgerow.peer import Peer
 from hedgerow.sync import frames, hello
 from hedgerow.sync.exchange import Exchange
 
-Figure = dict[str, Any]
+from .figure import Figure, figure
 
 READINGS = 50
 AUTHORS = 54
@@ -30,7 +29,7 @@ START_UTC_MS = 833_587_200_000
 
 
 class Count:
-    """The bytes of one exchange: in all, and in the frames of hellos, seals and schemas."""
+    """The bytes of one exchange: in all, and in the frames of some types."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -38,6 +37,8 @@ class Count:
         self.seals = 0
         self.seal_count = 0
         self.schemas = 0
+        self.segments = 0
+        self.receipts = 0
 
     def add(self, record: bytes) -> None:
         self.total += len(record)
@@ -51,6 +52,10 @@ class Count:
                 self.seal_count += 1
             elif kind == frames.SCHEMA:
                 self.schemas += size
+            elif kind == frames.SEGMENT:
+                self.segments += size
+            elif kind == frames.RECEIPT:
+                self.receipts += size
 
 
 def exchange(central: Peer, other: Peer, now: int) -> Count:
@@ -87,54 +92,48 @@ def series(count: int, seed: int = 1) -> list[tuple[int, Decimal, Decimal]]:
     return rows
 
 
-def _gateway() -> Peer:
+def new_gateway() -> Peer:
     gateway = Peer(MemoryLog(), 0, name="gateway", role=hello.GATEWAY)
     gateway.set_time(START_UTC_MS, 5, SOURCE_GATEWAY, 0)
     return gateway
 
 
-def _keeper() -> Peer:
+def new_keeper() -> Peer:
     keeper = Peer(MemoryLog(), 0, name="keeper", keeper=True)
     keeper.set_time(START_UTC_MS, 5, SOURCE_KEEPER, 0)
     return keeper
 
 
-def _board() -> Peer:
+def new_board() -> Peer:
     return Peer(MemoryLog(), 0, name="board", kinds={"readings": STREAM})
 
 
-def _record(board: Peer, rows: list[tuple[int, Decimal, Decimal]]) -> int:
+def record(board: Peer, rows: list[tuple[int, Decimal, Decimal]]) -> int:
     for uptime, temperature, humidity in rows:
         board.insert("readings", {"temperature": temperature, "humidity": humidity}, uptime)
     return rows[-1][0] + 1000
 
 
-def _met(board: Peer, gateway: Peer) -> None:
+def meet(board: Peer, gateway: Peer) -> None:
     """Let the two have met before: schema, time and boot record are over there."""
-    _record(board, [(1000, Decimal(390, -1), Decimal(500, -1))])
+    record(board, [(1000, Decimal(390, -1), Decimal(500, -1))])
     for now in (2000, 3000):
         exchange(gateway, board, now)
 
 
-def _beside(rows: list[tuple[int, Decimal, Decimal]]) -> dict[str, float]:
-    """Return the bytes of the same readings as JSON and as CBOR with names, one object each."""
-    plain = [
+def plain_rows(rows: list[tuple[int, Decimal, Decimal]]) -> list[dict[str, float]]:
+    """Return readings as others would write them: one object each, with its time."""
+    return [
         {"t": START_UTC_MS + uptime, "temperature": float(str(one)), "humidity": float(str(two))}
         for uptime, one, two in rows
     ]
-    sizes = [len(json.dumps(item, separators=(",", ":"))) for item in plain]
-    packed = [len(cbor2.dumps(item, canonical=True)) for item in plain]
+
+
+def plain_bytes(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Return the bytes per row as JSON and as CBOR with names."""
+    sizes = [len(json.dumps(row, separators=(",", ":"))) for row in rows]
+    packed = [len(cbor2.dumps(row, canonical=True)) for row in rows]
     return {"json": sum(sizes) / len(rows), "cbor_names": sum(packed) / len(rows)}
-
-
-def _figure(name: str, value: float, unit: str, goal: float | None, beside: dict[str, float]) -> Figure:
-    return {
-        "figure": name,
-        "value": round(value, 2),
-        "unit": unit,
-        "goal": goal,
-        "beside": {key: round(number, 2) for key, number in beside.items()},
-    }
 
 
 def link_bytes_per_reading() -> list[Figure]:
@@ -142,43 +141,43 @@ def link_bytes_per_reading() -> list[Figure]:
 
     A board that seals every 32 operations has one or two seals over 50; `all_seals` is what this one had.
     """
-    gateway, board = _gateway(), _board()
-    _met(board, gateway)
+    gateway, board = new_gateway(), new_board()
+    meet(board, gateway)
     rows = series(READINGS)
-    count = exchange(gateway, board, _record(board, rows))
+    count = exchange(gateway, board, record(board, rows))
     bare = (count.total - count.hello - count.seals) / READINGS
-    beside = _beside(rows)
+    beside = plain_bytes(plain_rows(rows))
     beside["hello"] = count.hello / READINGS
     one_seal = count.seals / count.seal_count / READINGS
     sealed = {**beside, "all_seals": bare + count.seals / READINGS}
     return [
-        _figure("link.bytes_per_reading", bare, "B", 6.6, beside),
-        _figure("link.bytes_per_reading_sealed", bare + one_seal, "B", 9.0, sealed),
+        figure("link.bytes_per_reading", bare, "B", 6.6, beside),
+        figure("link.bytes_per_reading_sealed", bare + one_seal, "B", 9.0, sealed),
     ]
 
 
 def link_bytes_per_reading_of_many_authors() -> list[Figure]:
     """54 authors with one reading each, which a gateway passes on in one session, unsealed."""
-    gateway, keeper = _gateway(), _keeper()
-    boards = [_board() for _ in range(AUTHORS)]
+    gateway, keeper = new_gateway(), new_keeper()
+    boards = [new_board() for _ in range(AUTHORS)]
     for board in boards:
-        _met(board, gateway)
+        meet(board, gateway)
     for now in (4000, 5000):
         exchange(gateway, keeper, now)
     rows = series(AUTHORS)
     for board, row in zip(boards, rows, strict=True):
-        _record(board, [row])
-        gateway.ingest(board.author, board.log.held(board.author), [_last(board)])
+        record(board, [row])
+        gateway.ingest(board.author, board.log.held(board.author), [last_body(board)])
     gateway.commit()
     count = exchange(gateway, keeper, rows[-1][0] + 1000)
-    beside = _beside(rows)
+    beside = plain_bytes(plain_rows(rows))
     beside["hello"] = count.hello / AUTHORS
     return [
-        _figure("link.bytes_per_reading_54_authors", (count.total - count.hello) / AUTHORS, "B", 30.0, beside)
+        figure("link.bytes_per_reading_54_authors", (count.total - count.hello) / AUTHORS, "B", 30.0, beside)
     ]
 
 
-def _last(board: Peer) -> bytes:
+def last_body(board: Peer) -> bytes:
     held = board.log.held(board.author)
     body: bytes = board.log.read(board.author, held - 1, held, 1)[0][3]
     return body
@@ -186,13 +185,13 @@ def _last(board: Peer) -> bytes:
 
 def link_bytes_of_an_empty_exchange() -> list[Figure]:
     """A session of two peers that have nothing new to say; the hello counts as the handshake."""
-    gateway, keeper = _gateway(), _keeper()
-    _record(gateway, series(READINGS))
+    gateway, keeper = new_gateway(), new_keeper()
+    record(gateway, series(READINGS))
     for now in (5_000_000, 5_001_000):
         exchange(gateway, keeper, now)
     count = exchange(gateway, keeper, 5_002_000)
     return [
-        _figure("link.empty_exchange", count.total - count.hello, "B", 100.0, {"hello": float(count.hello)})
+        figure("link.empty_exchange", count.total - count.hello, "B", 100.0, {"hello": float(count.hello)})
     ]
 
 

@@ -19,7 +19,8 @@ def test_every_line_is_a_figure() -> None:
     figures = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(figures) >= 3
     for figure in figures:
-        assert set(figure) == {"figure", "value", "unit", "goal", "beside"}
+        assert set(figure) == {"figure", "value", "unit", "goal", "beside", "ratios"}
+        assert set(figure["ratios"]) == set(figure["beside"])
         assert figure["goal"] is None or figure["value"] <= figure["goal"], figure
 
 

@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[1]
             "hedgerow flash --port '/dev/ttyUSB0' --board esp32c3 --name 'b'",
         ),
         (["bench", "ONLY=link"], "python -m bench --only 'link'"),
+        (["size", "JSON=1"], "python -m bench.size --json"),
+        (["fuzz", "SECONDS=5", "ONLY=beacon"], "python tests/core/fuzz.py --seconds 5 --only 'beacon'"),
         (["sim", "SEED=7"], "python tests/sim.py --seed 7"),
     ],
     ids=" ".join,

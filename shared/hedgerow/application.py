@@ -11,10 +11,11 @@ class ReadyPeer(Peer):
     """A Peer that knows the time: `clock()` gives milliseconds since this process or board started.
 
     `look_limit` is how many documents one call of execute() may look at, None for any number: on a board the
-    radio waits meanwhile.
+    radio waits meanwhile. `answer_rows` is how many rows an answer may have.
     """
 
     look_limit: int | None = None
+    answer_rows = 10000
 
     def __init__(self, log: object, clock: object, **options: object):
         self.now = clock
@@ -86,7 +87,7 @@ class ReadyPeer(Peer):
                 raise HedgerowError("QUERY_COST", "more than %d documents" % looked)
 
     def transaction(self) -> object:
-        """Return a context in which statements make one operation: all of it or nothing, also in a power cut."""
+        """Return a context in which statements make one operation: all or nothing, also in a power cut."""
         from .transaction import Transaction
 
         return Transaction(self)
@@ -94,10 +95,10 @@ class ReadyPeer(Peer):
     # ---- live queries
 
     def observe(self, text: str, on_change: object, **parameters: object) -> object:
-        """Call `on_change(change)` at once and after each change of what a SELECT gives; return a stop function.
+        """Call `on_change(changes)` at once and after each change of what a SELECT gives.
 
-        A change has `rows`, and what is other than before: `added`, `updated`, `removed`, `moved`. The next one
-        comes after `on_change` has returned; what happened meanwhile is in it.
+        Changes (of query.live) have the rows and what is other than before. The next ones come after
+        `on_change` has returned; what happened meanwhile is in them. Returns a function that ends it.
         """
         from .observe import Observer
 
@@ -119,7 +120,7 @@ class ReadyPeer(Peer):
             observer.touch(collection, document_id)
 
     def dispatch(self) -> None:
-        """Tell observers what has changed. A shell calls it after it has received, and when time has passed."""
+        """Tell observers what has changed; a shell calls it when something came, and when time has passed."""
         if self._down is None:
             return
         self._refresh()

@@ -2,13 +2,14 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from .batch import Batch
-from .observe import Change
 from .peer import Peer
+from .query.live import Changes
 from .statements import Result
 from .transaction import Transaction
 
 class ReadyPeer(Peer):
     look_limit: int | None
+    answer_rows: int
     now: Callable[[], int]
     def __init__(self, log: Any, clock: Callable[[], int], **options: Any) -> None: ...
     def parse(self, text: str) -> tuple[Any, ...]: ...
@@ -18,7 +19,7 @@ class ReadyPeer(Peer):
     def run_in(self, batch: Batch, text: str, parameters: Mapping[str, Any]) -> Result: ...
     def transaction(self) -> Transaction: ...
     def observe(
-        self, text: str, on_change: Callable[[Change], object], **parameters: Any
+        self, text: str, on_change: Callable[[Changes], object], **parameters: Any
     ) -> Callable[[], None]: ...
     def dispatch(self) -> None: ...
     def subscribe(self, text: str, hops: int = ..., **parameters: Any) -> Callable[[], None]: ...

@@ -12,8 +12,8 @@ from .operation import INITIAL, MERGE_STAMP
 class Batch:
     """Changes of a peer that become one operation, or none.
 
-    `mutated` are the ids of the documents that it changes, in order; those of documents without an id of their
-    own are final once it is written.
+    `mutated` are the ids of the documents that it changes, in order; where a document has no id of its own
+    they are final once it is written.
     """
 
     def __init__(self, peer: object, now: int):
@@ -39,12 +39,14 @@ class Batch:
         return KEEP
 
     def add(self, collection: str, change: list, schema: object) -> None:
-        """Add a change; it shows at once to what follows. SCOPE_MIXED, OPERATION_CHANGES, and codes of changes."""
+        """Add a change; it shows at once to what follows. SCOPE_MIXED, OPERATION_CHANGES."""
         scope = scope_of(schema.kind)
         if self._scope not in (None, scope):
             raise HedgerowError("SCOPE_MIXED", collection)
         if len(self._plans) >= limits.MAX_CHANGES:
-            raise HedgerowError("OPERATION_CHANGES", "more than %d; narrow the statement" % limits.MAX_CHANGES)
+            raise HedgerowError(
+                "OPERATION_CHANGES", "more than %d; narrow the statement" % limits.MAX_CHANGES
+            )
         self._scope = scope
         self._plans.append((change, schema))
         document_id = self._ids()[-1]

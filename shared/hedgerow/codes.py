@@ -171,6 +171,12 @@ CODES = {
     "LINK_STALLED": (518, "The board fell silent in the middle of a session; it is visited again later."),
     "UPLINK_LOST": (520, "The uplink broke or could not be made; it is tried again."),
     "UPLINK_MESSAGE": (521, "The server sent a text message; is this the address of a Big Peer's sync?"),
+    "PEER_THREAD": (
+        525,
+        "A peer without a url is used on the thread that opened it, and no loop may wait for itself.",
+    ),
+    "PEER_CLOSED": (526, "The peer, its event loop or its transaction has ended; open it again."),
+    "OBSERVER_SLOW": (527, "The reader of an observer fell too far behind; observe again."),
     "GATEWAY_INTERNAL": (530, "An error in the gateway itself; its log has the trace, please report it."),
     # Emulated boards and the air
     "EMULATOR_UNSUPPORTED": (
@@ -242,6 +248,13 @@ CODES = {
         812,
         "The process that emulates the board does not answer; start `hedgerow emulate` again.",
     ),
+    "PROJECT_INVALID": (813, "The project's hedgerow.toml, or a file that it names, makes no sense."),
+    "PROJECT_DIRECTORY": (814, "A new project wants a folder that is empty or not there; name another one."),
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),
+    "BENCH_TOOL_MISSING": (
+        840,
+        "A benchmark needs a program that is not here; install it, or leave that figure out with ONLY=.",
+    ),
+    "BENCH_FAILED": (841, "A part of a benchmark did not do its work; the detail names it."),
 }

@@ -34,7 +34,7 @@ def dot_of(document_id: object) -> tuple | None:
 
 
 class Documents:
-    """The documents of a peer's log. `horizon` is a stamp: later operations wait for their time; None: none do.
+    """The documents of a peer's log. `horizon` is a stamp: what is later waits for its time.
 
     `on_touch(collection, id)` is called for each document that an operation which came in changes.
     """
@@ -52,20 +52,18 @@ class Documents:
 
             index = RamIndex()
         self._index = index
-        if not index.complete:
-            index.clear()
-            for author, number, body in self.operations():
-                self._enter(author, number, decode_body(body)[1])
-            index.complete = True
+        # An index that lies beside the log lacks what came in before anybody asked for documents.
+        for author, number, body in self.operations(index.position):
+            self._enter(author, number, decode_body(body)[1])
+        index.position = self._log.position()
 
-    def operations(self) -> object:
-        """Yield (author, number, body) of all operations here, in the order of their arrival."""
-        position = 0
-        entries = self._log.since(0, _READ_BYTES)
+    def operations(self, position: int = 0) -> object:
+        """Yield (author, number, body) of the operations behind a position, in the order of their arrival."""
+        entries = self._log.since(position, _READ_BYTES)
         while entries:
-            for position, author, number, body in entries:
+            for _, author, number, body in entries:
                 yield author, number, body
-            entries = self._log.since(position, _READ_BYTES)
+            entries = self._log.since(entries[-1][0], _READ_BYTES)
 
     # ---- what comes in
 
@@ -88,7 +86,7 @@ class Documents:
         ]
 
     def touched(self, author: bytes, number: int) -> list:
-        """Return [(collection, id)] of the documents that an operation here changes, none if it is not here."""
+        """Return [(collection, id)] of the documents that an operation changes, none if it is not here."""
         body = self._log.fetch(author, number)
         return [] if body is None else self.named(author, number, body)
 
@@ -142,11 +140,8 @@ class Documents:
                         found.append((author, number, stamp, change, schema))
         return found
 
-    def _merge(self, collection: str, document_id: object, without: object = None) -> tuple:
-        """Return (document, [(author, number, stamp, change, schema, in view)]).
-
-        `without` is a set of dots to leave out.
-        """
+    def _merge(self, collection: str, document_id: object) -> tuple:
+        """Return (document, [(author, number, stamp, change, schema, in view)])."""
         changes = self._changes(collection, document_id)
         horizon = self._horizon(document_id, changes)
         document = Document()
@@ -156,7 +151,7 @@ class Documents:
             if seen and horizon and stamp > horizon:
                 seen = False
                 self._wait(stamp, collection, document_id)
-            if seen and not (without and (author, number) in without):
+            if seen:
                 document.apply(change, schema, stamp, author)
             judged.append((author, number, stamp, change, schema, seen))
         return document, judged
@@ -174,7 +169,7 @@ class Documents:
             self.waiting.append(entry)
 
     def _seen(self, author: bytes, number: int, stamp: bytes, change: list, schema: object) -> bool:
-        """Say whether a change counts here: what is for Big Peers alone does not, nor what may not be written."""
+        """Say whether a change counts here: not if it is for Big Peers alone, or may not be written."""
         peer = self._peer
         if scope_of(schema.kind) == SCOPE_BIG_PEER and not peer.keeper and author != peer.author:
             return False
@@ -193,13 +188,13 @@ class Documents:
             document.apply(change, schema, stamp, author)
         return self._shown(document, document_id, changes)
 
-    def load(self, collection: str, document_id: object, without: object = None) -> Document:
+    def load(self, collection: str, document_id: object) -> Document:
         """Return the merged document, an empty one if nothing is known of it."""
-        return self._merge(collection, document_id, without)[0]
+        return self._merge(collection, document_id)[0]
 
-    def view(self, collection: str, document_id: object, without: object = None) -> dict | None:
-        """Return a document as queries see it, with `_id` and in streams `_time`; None if it does not exist."""
-        document, changes = self._merge(collection, document_id, without)
+    def view(self, collection: str, document_id: object) -> dict | None:
+        """Return a document as queries see it, with `_id` and in streams `_time`; None if there is none."""
+        document, changes = self._merge(collection, document_id)
         return self._shown(document, document_id, [entry for entry in changes if entry[5]])
 
     def _shown(self, document: Document, document_id: object, changes: list) -> dict | None:

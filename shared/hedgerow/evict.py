@@ -2,6 +2,7 @@
 
 from .codec import cbor
 from .errors import HedgerowError
+from .operation import COUNTER, decode_body
 
 
 def evict(peer: object, collection: str, ids: list, force: bool) -> tuple:
@@ -17,7 +18,10 @@ def evict(peer: object, collection: str, ids: list, force: bool) -> tuple:
         raise HedgerowError("EVICT_KEEPER", "a keeper holds what it has receipted")
     leaving = {}
     for document_id in ids:
-        leaving[collection, cbor.encode(document_id)] = (document_id, down.documents.dots(collection, document_id))
+        leaving[collection, cbor.encode(document_id)] = (
+            document_id,
+            down.documents.dots(collection, document_id),
+        )
     warnings: list = []
     staying = [None]
     while staying:
@@ -46,7 +50,14 @@ def _why_not(peer: object, dots: list, leaving: dict) -> str:
     for author, number in dots:
         if peer.carries(author, number):
             return "no keeper has receipted it yet"
+        if author in (peer.author, peer.local) and _counts(peer, author, number):
+            return "this peer counts in it, and goes on from what it has counted"
         for collection, document_id in peer.down.documents.touched(author, number):
             if (collection, cbor.encode(document_id)) not in leaving:
                 return "one operation wrote another document with it, which stays"
     return ""
+
+
+def _counts(peer: object, author: bytes, number: int) -> bool:
+    body = peer.log.fetch(author, number)
+    return body is not None and bool([1 for change in decode_body(body)[1] if change[0] == COUNTER])

@@ -30,14 +30,14 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
     """
     kind = statement[0]
     if kind == "select":
-        rows = yield from _select(batch, statement, arguments)
+        rows = yield from _select(peer, batch, statement, arguments)
         return Result(kind, rows, [], [])
     if kind == "insert":
         warnings = _insert(batch, statement, arguments)
         return Result(kind, [], [], warnings)
     from .query.mutate import targets
 
-    rows = yield from _select(batch, targets(statement), arguments)
+    rows = yield from _select(peer, batch, targets(statement), arguments)
     ids = [row["_id"] for row in rows]
     if kind == "update":
         _update(batch, statement, ids, arguments)
@@ -50,31 +50,16 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
     return Result(kind, [], *evict(peer, statement[1], ids, statement[6]))
 
 
-def _select(batch: object, statement: tuple, arguments: dict) -> object:
-    from .query.evaluate import Select
+def _select(peer: object, batch: object, statement: tuple, arguments: dict) -> object:
+    from .query.live import Live
 
-    query = Select(_ordered(statement), arguments)
+    query = Live(statement, arguments, peer.answer_rows)
     for document in batch.scan(query.collection):
         if document is None:
             yield
         else:
             query.add(document)
-            if query.finished:
-                break
-    return query.rows()
-
-
-def _ordered(statement: tuple) -> tuple:
-    """Let rows of equal keys, or without keys, come in the order of their ids, whatever the log's order is."""
-    group, having, order = statement[5:8]
-    if group or having:
-        return statement
-    from .query.expression import has_aggregate
-
-    if [1 for column in statement[2] if column[0] == "column" and has_aggregate(column[1])]:
-        return statement
-    by_id = order + ((("path", ("_id",)), False),)
-    return statement[:7] + (by_id,) + statement[8:]
+    return query.finish().rows
 
 
 def _insert(batch: object, statement: tuple, arguments: dict) -> list:

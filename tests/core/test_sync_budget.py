@@ -21,8 +21,8 @@ def test_budget_is_kept(measure: object) -> None:
 
 
 def test_the_count_is_of_every_byte() -> None:
-    gateway, board = link._gateway(), link._board()
-    link._record(board, link.series(5))
+    gateway, board = link.new_gateway(), link.new_board()
+    link.record(board, link.series(5))
     count = link.exchange(gateway, board, 10_000_000)
     held = board.log.held(board.author)
     assert gateway.log.held(board.author) == held >= 6

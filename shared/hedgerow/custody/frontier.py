@@ -35,7 +35,7 @@ class Frontier:
         return (self.incarnation, self.position) > (other.incarnation, other.position)
 
     def encode(self) -> bytes:
-        """Return CBOR [version, keeper, incarnation, position, [[author, number], ...], proof kind, proof]."""
+        """Return CBOR [1, keeper, incarnation, position, [[author, number], ...], proof kind, proof]."""
         if len(self.numbers) > limits.MAX_FRONTIER:
             raise HedgerowError("FRONTIER_INVALID", "%d authors" % len(self.numbers))
         rows = [[author, self.numbers[author]] for author in sorted(self.numbers)]
@@ -45,7 +45,12 @@ class Frontier:
     def decode(data: bytes) -> "Frontier":
         """Read a frontier; FRONTIER_INVALID, or a CBOR code."""
         parts = cbor.decode(data)
-        if not isinstance(parts, list) or len(parts) != 7 or parts[0] != 1 or parts[5:] != [PROOF_NONE, NO_PROOF]:
+        if (
+            not isinstance(parts, list)
+            or len(parts) != 7
+            or parts[0] != 1
+            or parts[5:] != [PROOF_NONE, NO_PROOF]
+        ):
             raise HedgerowError("FRONTIER_INVALID", "shape")
         _, keeper, incarnation, position, rows, _, _ = parts
         if not isinstance(keeper, bytes) or len(keeper) != 8:

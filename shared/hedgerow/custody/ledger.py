@@ -39,7 +39,7 @@ class Ledger:
         entries.append((receipt.keeper, receipt.number))
 
     def receipted(self, author: bytes) -> int:
-        """Return the number up to which every required keeper holds an author; any one where none is named."""
+        """Return the number up to which all required keepers hold an author; any one where none is named."""
         required = self.required.get(author)
         if required:
             return min([self.receipted_by(author, keeper) for keeper in required])

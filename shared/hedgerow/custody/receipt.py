@@ -49,6 +49,9 @@ class Receipt:
         for part in (parts[2], parts[4]):
             if not is_integer(part) or not 0 < part <= limits.MAX_NUMBER:
                 raise HedgerowError("RECEIPT_INVALID", "numbers")
+        # True and the decimal 1 equal 1, and would be other bytes for the same receipt.
+        if not is_integer(parts[0]) or not is_integer(parts[5]):
+            raise HedgerowError("RECEIPT_INVALID", "numbers")
         if parts[5] != PROOF_NONE or parts[6] != NO_PROOF:
             raise HedgerowError("RECEIPT_INVALID", "proof")
         return Receipt(*parts[1:])

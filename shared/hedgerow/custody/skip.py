@@ -41,6 +41,9 @@ class Skip:
         if not isinstance(parts, list) or len(parts) != 5 or parts[0] != 1:
             raise HedgerowError("SKIP_INVALID", "shape")
         _, first, last, kind, detail = parts
+        # True and the decimal 1 equal 1, and would be other bytes for the same skip.
+        if not is_integer(parts[0]) or not is_integer(kind):
+            raise HedgerowError("SKIP_INVALID", "numbers")
         if not is_integer(first) or not is_integer(last) or not 0 < first <= last <= limits.MAX_NUMBER:
             raise HedgerowError("SKIP_INVALID", "range")
         if not is_integer(kind) or not _fits(kind, detail):

@@ -74,7 +74,7 @@ def check_sequence(found: int, expected: int) -> None:
 
 def counted(kind: int) -> bool:
     """Say whether a frame counts against credit: what must become durable before it is acknowledged does."""
-    return SCHEMA <= kind <= RECEIPT or kind == PICK or kind == MARK
+    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK)
 
 
 def frame_size(size: int) -> int:

@@ -55,6 +55,8 @@ class Giver:
         self._asked: list = []
         self._serial = 0
         self._owed = False
+        # Who begins anew may have lost what it wrote itself.
+        self._anew = False
         self._wants: list = []
         self._said_at = 0
         self._picked = 0
@@ -74,6 +76,10 @@ class Giver:
                 # What it has not been told of may be gone here without a trace: it has to begin anew.
                 asked.position = asked.said = 0
                 below = b"\1"
+            self._anew = self._anew or not asked.position
+        if self._peer.keeper and self._asked:
+            down = self._peer.down
+            down.stability.note(self._exchange.remote.author, min([asked.position for asked in self._asked]))
         frontier = self._peer.down.frontier
         if frontier is not None and self._asked:
             self._exchange.session.queue(frames.FRONTIER, below + frontier.encode())
@@ -191,7 +197,11 @@ class Giver:
         start = None
         remote = self._exchange.remote.author
         for author, number in dots:
-            if author == remote or (author, number) in self._sent or self._exchange.knows(author, number):
+            if (
+                (author == remote and not self._anew)
+                or (author, number) in self._sent
+                or self._exchange.knows(author, number)
+            ):
                 continue
             self._sent = self._sent[-_REMEMBERED:] + [(author, number)]
             body = self._log.fetch(author, number)
@@ -214,4 +224,3 @@ class Giver:
         exchange.session.queue(frames.PICK, segment)
         exchange.operations_out += len(bodies)
         self._picked += len(bodies)
-

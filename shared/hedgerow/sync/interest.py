@@ -21,7 +21,12 @@ class Interest:
     """
 
     def __init__(
-        self, collection: str, where: str = "", parameters: dict | None = None, hops: int = 0, position: int = 0
+        self,
+        collection: str,
+        where: str = "",
+        parameters: dict | None = None,
+        hops: int = 0,
+        position: int = 0,
     ):
         self.collection = collection
         self.where = where
@@ -31,7 +36,9 @@ class Interest:
         check_name(collection)
         encoded = cbor.encode([collection, where, self.parameters])
         if not isinstance(where, str) or len(where) > limits.MAX_CONDITION:
-            raise HedgerowError("INTEREST_INVALID", "a condition of more than %d characters" % limits.MAX_CONDITION)
+            raise HedgerowError(
+                "INTEREST_INVALID", "a condition of more than %d characters" % limits.MAX_CONDITION
+            )
         if not isinstance(self.parameters, dict) or len(encoded) > limits.MAX_INTEREST:
             raise HedgerowError("INTEREST_INVALID", "%d bytes" % len(encoded))
         self.key = sha256(encoded).digest()[:4]

@@ -67,13 +67,15 @@ class Taker:
         if self._missed:
             return
         if len(positions) != len(self._said):
-            raise HedgerowError("INTEREST_INVALID", "%d marks for %d interests" % (len(positions), len(self._said)))
+            raise HedgerowError(
+                "INTEREST_INVALID", "%d marks for %d interests" % (len(positions), len(self._said))
+            )
         remote = self._exchange.remote
         for interest, position in zip(self._said, positions):
             self._peer.down.subscriptions.mark(remote.author, remote.incarnation, interest.key, position)
 
     def pass_frontier(self, below: bool, frontier: object, now: int) -> None:
-        """Take a stability frontier that the other side has passed; `below` says that we have to begin anew."""
+        """Take a stability frontier that the other side has passed; `below`: we have to begin anew."""
         self._passed = True
         if self._peer.down.pass_frontier(frontier, below):
             self._said = []

@@ -39,6 +39,9 @@ class Seal:
         for part, size in ((credential, 8), (previous, 16), (signature, 64)):
             if not isinstance(part, bytes) or len(part) != size:
                 raise HedgerowError("SEAL_INVALID", "sizes")
+        # True and the decimal 1 equal 1, and would be other bytes for the same seal.
+        if not is_integer(parts[0]) or not is_integer(kind):
+            raise HedgerowError("SEAL_INVALID", "numbers")
         if not is_integer(first) or not is_integer(last) or not 0 < first <= last <= limits.MAX_NUMBER:
             raise HedgerowError("SEAL_INVALID", "range")
         if last - first >= limits.MAX_SEAL_OPERATIONS or kind != SEAL_HASH:

@@ -3,6 +3,7 @@
 from kit import Random, raises
 
 from hedgerow.codec import cbor
+from hedgerow.codec.decimal import Decimal
 from hedgerow.custody import holes, vectors
 from hedgerow.custody.digest import digest
 from hedgerow.custody.receipt import Receipt
@@ -82,6 +83,9 @@ def test_receipts() -> None:
     assert again.encode() == data and len(data) == 34
     for at, wrong in (
         (0, 2),
+        (0, True),
+        (0, Decimal(1)),
+        (5, False),
         (1, b"short"),
         (2, 0),
         (3, None),
@@ -132,6 +136,9 @@ def test_skips() -> None:
         [1, 4, 9, LOST, [None, b"012345"]],
         [1, 4, 9, LOST, ["", b"012345"]],
         [1, 4, 9, LOST, ["x" * 33, b"012345"]],
+        [True, 4, 9, RECEIPTED, None],
+        [Decimal(1), 4, 9, RECEIPTED, None],
+        [1, 4, 9, True, [1, 2]],
     ):
         raises("SKIP_INVALID", Skip.decode, cbor.encode(parts))
 

@@ -3,6 +3,7 @@
 from kit import raises
 
 from hedgerow.codec import cbor
+from hedgerow.codec.decimal import Decimal
 from hedgerow.trust.nonce import beacon_nonce, record_nonce
 from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, make_seal, seal_hash
 
@@ -52,6 +53,9 @@ def test_seals_refused() -> None:
     parts = cbor.decode(make_seal(A, 1, 2, [bytes(16), bytes(16)], NO_SEAL))
     for at, wrong in (
         (0, 2),
+        (0, True),
+        (0, Decimal(1)),
+        (5, False),
         (1, 0),
         (1, 3),
         (2, 300),

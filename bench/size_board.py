@@ -1,0 +1,67 @@
+"""What the real firmware has loaded on an emulated board: while it records, and once a session was held."""
+
+import importlib.util
+import json
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+from hedgerow_boards.air import Air
+from hedgerow_boards.board import Board
+from hedgerow_boards.sensor import SensorSeries
+
+READINGS = 10
+_FIELD = "temperature"
+_PROBE = Path(__file__).parent / "vm" / "probe.py"
+_KEEPER = Path(__file__).parents[1] / "tests" / "firmware" / "keeper.py"
+_SECONDS = 30
+
+
+def resident(files: list[tuple[Path, str]]) -> dict[str, list[str]]:
+    """Names of the modules loaded while the board "recording", and after a "session" with a keeper."""
+    with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
+        root = Path(folder)
+        values = [f"{20 + at // 10}.{at % 10}" for at in range(100)]
+        with (
+            Air(str(root / "air"), seed=1) as air,
+            Board("board", root / "board", air=air.path, sensor=SensorSeries(_FIELD, values)) as board,
+        ):
+            board.power_on()
+            _install(board, files, root)
+            board.wait_for(f"ack {READINGS} ", _SECONDS)
+            board.wait_for("modules ", _SECONDS)
+            recording = _modules(board)
+            with _keeper(air.path):
+                board.wait_for("receipt ", _SECONDS)
+                last = _modules(board)
+            return {"recording": recording, "session": last}
+
+
+def _install(board: Board, files: list[tuple[Path, str]], root: Path) -> None:
+    settings = root / "hedgerow.json"
+    settings.write_text(
+        json.dumps({"name": "board", "field": _FIELD, "interval_ms": 50, "readings": READINGS})
+    )
+    staged = root / "staged"
+    for local, name in files:
+        target = staged / name[1:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((_PROBE if name == "/main.py" else local).read_bytes())
+    copy = ["cp", "-r", f"{staged}/.", ":/", "+", "cp", str(settings), ":/hedgerow.json", "+", "reset"]
+    board.mpremote(*copy)
+
+
+def _modules(board: Board) -> list[str]:
+    """The newest list that the board has said."""
+    lines = [line.text.split()[1:] for line in board.console if line.text.startswith("modules ")]
+    return sorted(name for count, *names in lines if count == lines[-1][0] for name in names)
+
+
+def _keeper(air: str) -> "ModuleType":
+    """The small keeper that the firmware's tests use for the other end of a board's link."""
+    spec = importlib.util.spec_from_file_location("keeper", _KEEPER)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    keeper: ModuleType = module.Keeper(air)
+    return keeper

@@ -1,0 +1,165 @@
+"""A Small Peer with the modules of a board, its log on a NOR flash that lies in a file, not in the heap.
+
+main(FLASH, COUNT) records COUNT readings, syncs over standard input and output with a keeper on the host, and
+returns. For VMs that are driven from outside: start(FLASH), record(COUNT), sync(), live() between top-level
+calls. It is compiled as the firmware is, or the compiler's garbage would be measured too.
+"""
+
+import gc
+import sys
+
+SECTORS = 128
+SECTOR = 4096
+# An erase takes no room in the heap.
+ERASED = 64
+RECORD = 640
+STEP_MS = 50
+# As in device_peer.py, which has it folded away on a board
+CREDIT = 1024
+COLLECTION = "readings"
+
+peer = None
+now = 1000
+
+
+class Flash:
+    """A block device with MicroPython's extended interface on a file of SECTORS sectors."""
+
+    def __init__(self, path: str):
+        with open(path, "wb") as file:
+            for _ in range(SECTORS * (SECTOR // ERASED)):
+                file.write(b"\xff" * ERASED)
+        self._file = open(path, "r+b")
+
+    def readblocks(self, block: int, buffer: bytearray, offset: int = 0) -> None:
+        """Fill the buffer."""
+        self._file.seek(block * SECTOR + offset)
+        self._file.readinto(buffer)
+
+    def writeblocks(self, block: int, data: bytes, offset: int) -> None:
+        """Program."""
+        self._file.seek(block * SECTOR + offset)
+        self._file.write(data)
+        self._file.flush()
+
+    def ioctl(self, command: int, argument: int) -> int:
+        """4 counts the sectors, 5 gives their size, 6 erases one."""
+        if command == 6:
+            for at in range(0, SECTOR, ERASED):
+                self.writeblocks(argument, b"\xff" * ERASED, at)
+        return {4: SECTORS, 5: SECTOR}.get(command, 0)
+
+
+def start(path: str) -> None:
+    """Load what a board that records has loaded, and open its peer."""
+    global peer
+    import os
+
+    import hedgerow.log
+
+    if not hasattr(os, "urandom"):
+        # The WebAssembly VM has no randomness; one board needs none.
+        hedgerow.log.new_author = lambda: b"author-1"
+    import hedgerow_device.app
+    import hedgerow_device.device_peer
+    import hedgerow_device.node
+    import hedgerow_device.sensor
+    from hedgerow.codec.schema import STREAM
+    from hedgerow_device.flashlog import FlashLog
+
+    make = hedgerow_device.device_peer.DevicePeer
+    peer = make(FlashLog(Flash(path)), now, name="board", kinds={COLLECTION: STREAM}, credit=CREDIT)
+
+
+def record(count: int) -> None:
+    """Record readings of one decimal value, as the firmware's sensor program does."""
+    global now
+    from hedgerow.codec.decimal import Decimal
+
+    for at in range(count):
+        now += STEP_MS
+        if at % 16 == 0:
+            gc.collect()
+        peer.insert(COLLECTION, {"board": "board", "n": at + 1, "value": Decimal(394 + at * 7 % 40, -1)}, now)
+
+
+def turn(link: object) -> list:
+    """Let a link say what it has to say; returns the records."""
+    global now
+    now += 20
+    said = []
+    link.pump(now)
+    while SAID:
+        said.append(SAID.pop(0))
+    return said
+
+
+SAID: list = []
+
+
+def open_link() -> object:
+    """The firmware's own link, whose chunks are whole records here."""
+    from hedgerow_device.link import Link
+
+    return Link(peer, 0, 3 + RECORD, SAID.append, now, linger_ms=None, central=False)
+
+
+def sync() -> None:
+    """Sync with a keeper in this very VM, which is gone afterwards."""
+    global now
+    from hedgerow.log import MemoryLog, MemoryStore
+    from hedgerow.peer import Peer
+    from hedgerow.sync.exchange import Exchange
+
+    keeper = Peer(MemoryLog(MemoryStore(b"keeper-1")), now, name="keeper", keeper=True)
+    other = Exchange(keeper, now, central=True)
+    link = open_link()
+    while not (link.finished and other.finished):
+        for data in turn(link):
+            other.receive(bytes(data), now)
+        data = other.outgoing(RECORD, now)
+        while data:
+            link.receive(data, now)
+            data = other.outgoing(RECORD, now)
+    if link.error or peer.receipted(peer.author) < peer.log.held(peer.author) - 1:
+        raise ValueError("not synced: %r" % link.error)
+
+
+def sync_with_host() -> None:
+    """Sync over standard streams: records with their own length before them; two zeros end a turn."""
+    link = open_link()
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    while not link.finished:
+        for data in turn(link):
+            sink.write(data)
+        sink.write(b"\0\0")
+        while True:
+            head = source.read(2)
+            size = head[0] << 8 | head[1]
+            if not size:
+                break
+            link.receive(head + source.read(size), now)
+    sink.write(b"\xff\xff")
+    if link.error:
+        raise link.error
+
+
+def load_central() -> None:
+    """Load what a relay has loaded besides, once it has made a connection itself."""
+    import hedgerow_device.central  # noqa: F401
+
+
+def live() -> int:
+    """Bytes of the heap that are in use after a collection."""
+    gc.collect()
+    gc.collect()
+    return gc.mem_alloc()
+
+
+def main(path: str, count: int) -> None:
+    """Do it all in one process; prints what was reached."""
+    gc.threshold(8192)
+    start(path)
+    record(count)
+    sync_with_host()
+    print("held", peer.log.held(peer.author), "receipted", peer.receipted(peer.author), "live", live())

@@ -1,0 +1,295 @@
+"""What is fuzzed: one table of everything in the core that reads bytes from outside.
+
+A target is a name, a function that takes any bytes, and a seed corpus of bytes that it takes or nearly takes.
+The function raises HedgerowError to refuse, and asserts what must hold of what it takes. `check` says what
+holds of every target. To fuzz a new decoder, add a line to TABLE; `make fuzz` and the tests read it there.
+"""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from fuzz_session import exchange_seeds, run_exchange, run_session, session_seeds
+from kit import Random
+from samples import AUTHOR, DEEP, NOW, PLANT, READING, SCHEMAS, random_operation, reading, readings
+
+from hedgerow.clock import hlc
+from hedgerow.codec import cbor
+from hedgerow.codec.decimal import Decimal
+from hedgerow.codec.schema import Schema
+from hedgerow.codec.segment import decode_segment, encode_segment, segment_schemas
+from hedgerow.codec.varint import read_int, read_uint, write_int, write_uint
+from hedgerow.codes import CODES
+from hedgerow.custody import vectors
+from hedgerow.custody.receipt import Receipt
+from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
+from hedgerow.document import Document
+from hedgerow.errors import HedgerowError
+from hedgerow.operation import CLOCK, canonical, decode_body, encode_body
+from hedgerow.sync import beacon, frames, hello
+from hedgerow.sync.beacon_op import Op, encode_op
+from hedgerow.sync.session import read_summary, write_summary
+from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
+
+#: What one call may hold at its peak: so much, and so much for each byte of its input.
+PEAK_BYTES = 192 << 10
+PEAK_PER_BYTE = 256
+
+
+class Target(NamedTuple):
+    """`weight` is its share of the time of `make fuzz`."""
+
+    name: str
+    run: Callable[[bytes], object]
+    corpus: list[bytes]
+    weight: int = 1
+
+
+#: What a decoder may not expect, and what compares as equal to what it does expect.
+ODD: list[object] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2**64 - 1,
+    Decimal(0),
+    Decimal(1),
+    "",
+    b"",
+    [],
+    {},
+    [[]],
+    1.0,
+]
+
+
+def odd_items(value: object) -> Iterator[object]:
+    """Copies of a value in each of which one item, at any depth, is something odd, or is gone."""
+    yield from ODD
+    if isinstance(value, list):
+        for at in range(len(value)):
+            for item in odd_items(value[at]):
+                yield [*value[:at], item, *value[at + 1 :]]
+            yield [*value[:at], *value[at + 1 :]]
+        yield [*value, None]
+    elif isinstance(value, dict):
+        for key in value:
+            for item in odd_items(value[key]):
+                yield {**value, key: item}
+
+
+def odd_bytes(seed: bytes) -> Iterator[bytes]:
+    """The encodings of a CBOR seed with odd items; nothing of a seed that is no CBOR item."""
+    try:
+        value = cbor.decode(seed)
+    except HedgerowError:
+        return
+    for odd in odd_items(value):
+        yield cbor.encode(odd)
+
+
+class Broken(AssertionError):
+    """What a target did that nothing may do."""
+
+
+def check(target: Target, data: bytes) -> None:
+    """Run a target on bytes: it takes them or refuses them with a code, changes nothing, and stays small."""
+    given = bytearray(data)
+    measured = tracemalloc.is_tracing()
+    if measured:
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+    try:
+        target.run(given)
+    except HedgerowError as error:
+        if error.code not in CODES:
+            raise Broken(f"{target.name}: {error.code} is no code") from error
+    if given != data:
+        raise Broken(f"{target.name} changed its input")
+    if measured:
+        peak = tracemalloc.get_traced_memory()[1] - before
+        if peak > PEAK_BYTES + PEAK_PER_BYTE * len(data):
+            raise Broken(f"{target.name} took {peak} bytes for {len(data)}")
+
+
+# ---- what is asserted of what is taken: equal values have equal bytes
+
+
+def _cbor(data: bytes) -> None:
+    assert cbor.encode(cbor.decode(data)) == data
+
+
+def _decimal(data: bytes) -> None:
+    value = Decimal.parse(bytes(data).decode("utf-8", "replace"))
+    again = Decimal.parse(str(value))
+    assert again == value and hash(again) == hash(value)
+
+
+def _uint(data: bytes) -> None:
+    number, at = read_uint(data, 0)
+    out = bytearray()
+    write_uint(out, number)
+    assert out == data[:at]
+
+
+def _int(data: bytes) -> None:
+    number, at = read_int(data, 0)
+    out = bytearray()
+    write_int(out, number)
+    assert out == data[:at]
+
+
+def _schema(data: bytes) -> None:
+    assert Schema.decode(data).encoded == data
+
+
+def _body(data: bytes) -> None:
+    stamp, changes = decode_body(data)
+    assert encode_body(stamp, changes) == data
+    names = {change[1]: None for change in changes if change[0] != CLOCK}
+    assert segment_schemas([data]) == list(names)
+
+
+def _apply(data: bytes) -> None:
+    """An operation that is taken has canonical bytes, and can be merged and shown."""
+    canonical(AUTHOR, 1, data, SCHEMAS)
+    stamp, changes = decode_body(data)
+    document = Document()
+    for change in changes:
+        if change[0] <= 3:
+            document.apply(change, SCHEMAS[change[1]], stamp, AUTHOR)
+    document.value()
+    assert Document.decode(document.encode()).encode() == document.encode()
+
+
+def _segment(data: bytes) -> None:
+    author, first, bodies = decode_segment(data, SCHEMAS)
+    for body in bodies:
+        decode_body(body)
+    packed = encode_segment(author, first, bodies, SCHEMAS)
+    assert decode_segment(packed, SCHEMAS) == (author, first, bodies)
+
+
+def _hello(data: bytes) -> None:
+    known = hello.Hello.decode(data)
+    again = hello.Hello.decode(known.encode())
+    assert (again.author, again.vector, again.schemas) == (known.author, known.vector, known.schemas)
+
+
+def _seal(data: bytes) -> None:
+    seal = Seal.decode(data)
+    parts = [seal.first, seal.last, seal.credential, seal.previous, seal.kind, seal.signature]
+    assert cbor.encode([1, *parts]) == data
+
+
+def _vector(data: bytes) -> None:
+    assert vectors.pack(vectors.unpack(data)) == data
+
+
+def _beacon(data: bytes) -> None:
+    heard = beacon.decode(data)
+    if isinstance(heard, beacon.State):
+        again = beacon.decode(beacon.encode_state(heard))
+        assert vars(again) == vars(heard)
+    elif isinstance(heard, Op):
+        assert vars(beacon.decode(encode_op(heard))) == vars(heard)
+
+
+def _summary(data: bytes) -> None:
+    summary = read_summary(data)
+    if summary[0]:
+        assert write_summary(summary)[:2] == data[:2] and len(summary) <= 9
+
+
+def _frames(data: bytes) -> None:
+    out = bytearray()
+    for kind, body in frames.read_frames(data):
+        frames.write_frame(out, kind, body)
+    assert out == data
+
+
+def _document(data: bytes) -> None:
+    document = Document.decode(data)
+    document.value()
+    again = document.encode()
+    assert Document.decode(again).encode() == again
+
+
+def _same(kind: type) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        assert kind.decode(data).encode() == data  # type: ignore[attr-defined]
+
+    return run
+
+
+# ---- seeds
+
+_RANDOM = Random(7)
+_BODIES = [random_operation(_RANDOM, NOW + at) for at in range(12)]
+_ROWS = readings(_RANDOM, 20)
+_VALUES: list[object] = [
+    [None, True, -1, 2**63, "ö", b"\x00", 1.5, 1e300, Decimal(394, -1), cbor.UNDEFINED],
+    {1: {"a": [[]]}, "b": [0] * 40, b"c": -(2**64)},
+]
+_HELLO = hello.Hello(
+    bytes(3), AUTHOR, vector=((AUTHOR, 9, 7, 5),), schemas=(READING.name, PLANT.name), name="board"
+)
+_SKIPS = [Skip(3, 9, SUPERSEDED, [AUTHOR, 7]), Skip(1, 1, LOST, [AUTHOR, 1]), Skip(1, 4, RECEIPTED)]
+_STATE = beacon.State(bytes(3), 7, 1, b"digest", 4, 2, 1, 1, b"aut")
+
+
+def _documents() -> list[bytes]:
+    document = Document()
+    for body in _BODIES:
+        stamp, changes = decode_body(body)
+        for change in changes:
+            if change[0] <= 3:
+                document.apply(change, SCHEMAS[change[1]], stamp, AUTHOR)
+    return [document.encode(), Document().encode()]
+
+
+def _sealed(number: int) -> bytes:
+    return make_seal(AUTHOR, 1, number, [bytes(16)] * number, NO_SEAL)
+
+
+TABLE = [
+    Target("cbor", _cbor, [cbor.encode(value) for value in _VALUES] + _BODIES[:4], 2),
+    Target("decimal", _decimal, [b"-12.50", b"5e3", b"+0.1E-126", b"18446744073709551615"]),
+    Target("uint", _uint, [b"\x00", b"\x80\x01", b"\xff" * 9 + b"\x01"]),
+    Target("int", _int, [b"\x01", b"\x81\x01", b"\xff" * 9 + b"\x01"]),
+    Target("schema", _schema, [READING.encoded, PLANT.encoded, DEEP.encoded]),
+    Target("body", _body, _BODIES, 2),
+    Target("apply", _apply, _BODIES, 2),
+    Target(
+        "segment",
+        _segment,
+        [
+            encode_segment(AUTHOR, 1, _ROWS, SCHEMAS),
+            encode_segment(AUTHOR, 5, _BODIES, SCHEMAS),
+            encode_segment(AUTHOR, 9, [reading(NOW, 1, 2, 3)] * 3, SCHEMAS),
+        ],
+        4,
+    ),
+    Target("hello", _hello, [_HELLO.encode()]),
+    Target("receipt", _same(Receipt), [Receipt(b"keeper-1", 1, AUTHOR, 9).encode()]),
+    Target("skip", _same(Skip), [skip.encode() for skip in _SKIPS]),
+    Target("seal", _seal, [_sealed(1), _sealed(32)]),
+    Target("vector", _vector, [vectors.pack([(AUTHOR, 300, 200, 100), (bytes(8), 1, 0, 0)])]),
+    Target(
+        "beacon",
+        _beacon,
+        [
+            beacon.encode_state(_STATE),
+            encode_op(Op(bytes(3), b"aut", 5, READING.name, NOW, [512, -394])),
+            beacon.encode_state(_STATE)[7:],
+        ],
+    ),
+    Target("summary", _summary, [write_summary([3] + [b"digest"] * 4), write_summary([0])]),
+    Target("frames", _frames, [payload[5:-8] for payload in session_seeds()]),
+    Target("stamp", lambda data: hlc.unwire(bytes(data)), [hlc.wire(hlc.pack(NOW)), hlc.pack(NOW, 1)]),
+    Target("document", _document, _documents(), 2),
+    Target("session", run_session, exchange_seeds(), 4),
+    Target("exchange", run_exchange, exchange_seeds(), 8),
+]
