@@ -114,6 +114,8 @@ class Service:
 
     async def work(self, function: Callable[..., Result], *args: Any) -> Result:
         """Run a function that changes nothing shared in a thread, so that the loop is free meanwhile."""
+        if self._stopping:
+            raise HedgerowError("STORE_FAILED", "the Big Peer is stopping")
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
     # ---- in
@@ -233,7 +235,9 @@ class Service:
 
     async def refresh_frontier(self) -> Stable:
         """Work out the stability frontier, and tell the listeners if it has moved."""
-        stable = await self.store.stable(self.clock.utc() - limits.RETIRE_MS)
+        now = self.clock.utc()
+        before = now - int(self.config.collect_after_days * limits.DAY_MS)
+        stable = await self.store.stable(now - limits.RETIRE_MS, before)
         if stable.position > self.frontier_said.position:
             authors = heapq.nlargest(
                 MAX_FRONTIER, stable.numbers, key=lambda author: self.frontier(author).last_seen
@@ -249,17 +253,15 @@ class Service:
     async def collect(self) -> int:
         """Remove what is superseded, stable and old enough; return how many operations went."""
         stable = await self.refresh_frontier()
-        before = self.clock.utc() - int(self.config.collect_after_days * limits.DAY_MS)
         after: tuple[int, bytes] | None = (0, b"")
         operations = 0
         while after is not None and not self._stopping:
-            collected = await self.store.collect(stable.lowest, before, after, limits.COLLECT_DOCUMENTS)
+            collected = await self.store.collect(stable.lowest, after, limits.COLLECT_DOCUMENTS)
             operations += collected.operations
             after = collected.after
         if operations:
             self.counters.collected += operations
             log.info("%d superseded operations collected", operations)
-            await self.refresh_frontier()
         return operations
 
     # ---- out

@@ -266,7 +266,10 @@ class Connection:
                     session.queue_receipt(receipt)
             self._due.clear()
             if not session.ending:
-                await self._giver.fill()
+                try:
+                    await self._giver.fill()
+                except HedgerowError as error:
+                    session.fail(error)
         while record := session.outgoing(MAX_RECORD, self._service.clock.uptime()):
             self._service.counters.bytes_out += len(record)
             async with asyncio.timeout(limits.SEND_SECONDS):

@@ -159,8 +159,9 @@ class Touched(NamedTuple):
 
 
 class Stable(NamedTuple):
-    """Transactions: up to `lowest` every subscriber holds what it wants now; `position` is the greatest that
-    this ever was, and `numbers` the dots of that; up to `collected` deleted documents may be gone.
+    """Transactions: what came up to `lowest` is old enough, and every subscriber of today has been told it;
+    `position` is the greatest that this ever was, and `numbers` the dots of that; up to `collected` deleted
+    documents may be gone.
     """
 
     lowest: int
@@ -282,18 +283,17 @@ class Store(Protocol):
         """Note durably up to which transaction a peer holds what it subscribes to; it may fall."""
         ...
 
-    async def stable(self, silent_since: int) -> Stable:
-        """Retire the peers that have been silent since that moment, and return the stability frontier.
-
-        While there are no subscribers it moves only to what is collected.
+    async def stable(self, silent_since: int, before: int) -> Stable:
+        """Retire the peers that have been silent since a moment, and return the stability frontier, which
+        covers only what came before another (both in ms since 2000).
         """
         ...
 
-    async def collect(self, position: int, before: int, after: tuple[int, bytes], limit: int) -> Collected:
+    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
         """Look at documents touched after (transaction, id), and remove what nobody needs.
 
         That are superseded operations, and documents that are deleted, whose last touch came at or before
-        transaction `position` and moment `before`. Of an operation all of whose changes went stays a skip.
+        transaction `position`. Of an operation all of whose changes went stays a skip.
         """
         ...
 

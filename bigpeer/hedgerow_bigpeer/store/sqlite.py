@@ -162,11 +162,11 @@ class SqliteStore:
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
         await self._run(confirm, self._db, self._key, peer, position, at)
 
-    async def stable(self, silent_since: int) -> Stable:
-        return await self._run(lambda: stable(self._db, self._key, self._newest(), silent_since))
+    async def stable(self, silent_since: int, before: int) -> Stable:
+        return await self._run(stable, self._db, self._key, silent_since, before)
 
-    async def collect(self, position: int, before: int, after: tuple[int, bytes], limit: int) -> Collected:
-        return await self._run(self._collect, position, before, after, limit)
+    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+        return await self._run(self._collect, position, after, limit)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -302,10 +302,10 @@ class SqliteStore:
             found.append([Arrival(*row) for row in rows])
         return found
 
-    def _collect(self, position: int, before: int, after: tuple[int, bytes], limit: int) -> Collected:
+    def _collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            collected = collect(self._db, self._key, self._schemas, position, before, after, limit)
+            collected = collect(self._db, self._key, self._schemas, position, after, limit)
             self._db.execute("COMMIT")
         except BaseException:
             self._db.rollback()

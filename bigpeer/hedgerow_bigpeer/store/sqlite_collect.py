@@ -20,12 +20,15 @@ def confirm(db: sqlite3.Connection, key: Key, peer: bytes, position: int, at: in
     db.execute("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)", (*key, peer, position, at))
 
 
-def stable(db: sqlite3.Connection, key: Key, newest: int, silent_since: int) -> Stable:
+def stable(db: sqlite3.Connection, key: Key, silent_since: int, before: int) -> Stable:
     """See `Store.stable`."""
     db.execute("DELETE FROM peers WHERE app = ? AND shard = ? AND last_seen < ?", (*key, silent_since))
+    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
+    old = db.execute(query, (*key, before)).fetchone()[0] or 0
     query = "SELECT min(position) FROM peers WHERE app = ? AND shard = ?"
-    (lowest,) = db.execute(query, key).fetchone()
-    position = _mark(db, key, "stable", lowest or 0)
+    (told,) = db.execute(query, key).fetchone()
+    lowest = old if told is None else min(told, old)
+    position = _mark(db, key, "stable", lowest)
     numbers: dict[bytes, int] = {}
     # The transactions of one author's operations rise with their numbers, so this looks at the newest alone.
     query = (
@@ -39,7 +42,7 @@ def stable(db: sqlite3.Connection, key: Key, newest: int, silent_since: int) -> 
             if row is not None:
                 numbers[author] = row[0]
     collected = _mark(db, key, "collected", 0)
-    return Stable(newest if lowest is None else lowest, position, numbers, collected)
+    return Stable(lowest, position, numbers, collected)
 
 
 def _mark(db: sqlite3.Connection, key: Key, name: str, value: int) -> int:
@@ -57,25 +60,19 @@ def collect(
     key: Key,
     schemas: dict[bytes, Schema],
     position: int,
-    before: int,
     after: tuple[int, bytes],
     limit: int,
 ) -> Collected:
     """See `Store.collect`; the caller begins and commits."""
-    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at <= ?"
-    (aged,) = db.execute(query, (*key, before)).fetchone()
-    last = min(position, aged or 0)
     rows = db.execute(
         "SELECT xid, collection, id FROM documents WHERE app = ? AND shard = ?"
         " AND (xid, id) > (?, ?) AND xid <= ? ORDER BY xid, id LIMIT ?",
-        (*key, *after, last, limit),
+        (*key, *after, position, limit),
     ).fetchall()
     work = _Collect(db, key, schemas)
     for transaction, collection, document_id in rows:
         if work.sweep(collection, document_id):
-            # Who comes later is told of it by a frontier that is no lower.
             _mark(db, key, "collected", transaction)
-            _mark(db, key, "stable", transaction)
     end = (rows[-1][0], rows[-1][2]) if len(rows) == limit else None
     return Collected(work.operations, work.documents, end)
 
