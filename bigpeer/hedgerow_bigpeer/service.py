@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from hedgerow import operation
 from hedgerow.clock.timemap import TimeMap
-from hedgerow.codec.schema import KEEP, Schema, is_stream
+from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
 from hedgerow.custody.frontier import Frontier as StabilityFrontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
@@ -202,7 +202,10 @@ class Service:
 
     def _add_schema(self, schema: Schema) -> None:
         self.schemas[schema.name] = schema
-        if is_stream(schema.kind) or schema.collection not in self.kinds:
+        # What others keep to themselves says nothing about what is written here.
+        if scope_of(schema.kind) != SCOPE_LOCAL and (
+            is_stream(schema.kind) or schema.collection not in self.kinds
+        ):
             self.kinds[schema.collection] = schema.kind
 
     def _time_map(self, author: bytes) -> TimeMap:
@@ -216,7 +219,8 @@ class Service:
         while not self._stopping:
             wait = collect_at - self.clock.uptime()
             if self._due is not None:
-                wait = min(wait, self._due - self.clock.utc())
+                # Not the whole time at once: the machine's clock may be set meanwhile.
+                wait = min(wait, self._due - self.clock.utc(), limits.CLOCK_CHECK_MS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0, wait) / 1000):
                     await self._timed.wait()

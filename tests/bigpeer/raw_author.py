@@ -37,6 +37,13 @@ class RawAuthor:
             if kind != operation.DELETE:
                 row.append(schema.pack(fields))
             rows.append([*row, options] if options else row)
+        self._append(ms, rows)
+
+    def clock(self, *, epoch: int, uptime: int, source: int, utc: int | None, error: int) -> None:
+        """Write a clock record of a boot that stamps from its own start."""
+        self._append(uptime, [[operation.CLOCK, epoch, uptime, 0, source, utc, error]])
+
+    def _append(self, ms: int, rows: list[Any]) -> None:
         self.number += 1
         body = operation.encode_body(hlc.pack(ms), rows)
         self._marks.append(operation.h16(self.author, self.number, body, self._schemas))
