@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from bigpeer_harness import local
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedgerow.codec import cbor
@@ -38,6 +38,7 @@ def same(value: Any) -> st.SearchStrategy[Any]:
     return st.just(value)
 
 
+@settings(deadline=None)
 @given(ids, st.data(), st.sampled_from(CONDITIONS), st.booleans())
 def test_no_document_is_missed(value: Any, data: st.DataObject, condition: str, by_json: bool) -> None:
     found = data.draw(st.one_of(ids, same(value)))
