@@ -1,8 +1,8 @@
 """What a peer has for documents and the way down: loaded when somebody asks for it (SPEC 5.11, 7.8)."""
 
 from . import limits
-from .clock.civil import rfc3339
 from .clock import hlc
+from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
 from .codec.schema import is_stream
 from .custody.frontier import Frontier

@@ -201,8 +201,8 @@ class MemoryLog:
         """Return [(position, author, number, body)]: operations in the order of their arrival.
 
         Those behind `position` (0: all), at least one if there is any, then no more than fit `max_bytes`.
-        What is not here any more is left out; what came twice comes once, at its last place. (What a log moves
-        may show up again behind it.)
+        What is not here any more is left out; what came twice comes once, at its last place. What a log has
+        moved may show up again behind that.
         """
         found: list = []
         while position < len(self._arrivals):
