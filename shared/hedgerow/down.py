@@ -1,4 +1,4 @@
-"""What a peer has for documents and the way down: loaded when somebody asks for it (SPEC 5.11, 7.8)."""
+"""What a peer has for documents and the way down: loaded when somebody asks for it (SPEC 5.11, 7.10)."""
 
 from . import limits
 from .clock import hlc

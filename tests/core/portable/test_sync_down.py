@@ -1,4 +1,4 @@
-"""The way down (SPEC 7.8): who wants something gets it from whoever has it, once, and knows how far."""
+"""The way down (SPEC 7.10): who wants something gets it from whoever has it, once, and knows how far."""
 
 from sync_kit import board, gateway, keeper, record, sync
 
