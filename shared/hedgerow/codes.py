@@ -89,7 +89,7 @@ CODES = {
     "SESSION_HELLO_TIMEOUT": (319, "The other side did not say hello in time."),
     "SESSION_IDLE_TIMEOUT": (320, "The other side was silent for too long."),
     "VERSION_MISMATCH": (322, "The other side speaks none of our protocol versions; update the older one."),
-    "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.8."),
+    "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.10."),
     "INTERESTS_FULL": (324, "More subscriptions than fit one frame; cancel some, or make them shorter."),
     "SYNC_OWN_AUTHOR": (
         321,

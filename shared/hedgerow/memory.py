@@ -157,6 +157,10 @@ class MemoryLog:
         """Return the stored form of an operation that is here, else None."""
         return self._operations.get(author, {}).get(number)
 
+    def seen(self, author: bytes) -> int:
+        """Return the greatest number that is here, in the run or beside it, or held; 0 for none."""
+        return max([self.held(author)] + list(self._operations.get(author, ())))
+
     def drop(self, author: bytes, first: int, last: int) -> None:
         """Forget operations for good; their numbers are holes from then on, and frontiers stay."""
         if author in self._entries:

@@ -256,6 +256,10 @@ class Peer(Presence):
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
 
+    def lost(self, author: bytes) -> list:
+        """Return [(first, last)] of an author's operations that are said to be lost."""
+        return [(first, last) for first, last, kind in self.log.missing(author) if kind == LOST]
+
     def lost_skip(self, first: int, last: int) -> bytes:
         """Return our word that own operations are gone which a restored keeper no longer stands by."""
         return Skip(first, last, LOST, [RESTORED, self.clock.last]).encode()

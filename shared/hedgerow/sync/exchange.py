@@ -179,7 +179,9 @@ class Exchange:
         if self._up:
             peer.seal(now)
         if peer.role >= hello.GATEWAY:
-            peer.down.want_lost([entry[0] for entry in remote.vector])
+            lost = [entry[0] for entry in remote.vector if peer.lost(entry[0])]
+            if lost:
+                peer.down.want_lost(lost)
         self._say_interests(now)
 
     def _say_interests(self, now: int) -> None:

@@ -1,4 +1,4 @@
-"""The side of a session that answers interests: what matches goes down, each thing once (SPEC 7.8).
+"""The side of a session that answers interests: what matches goes down, each thing once (SPEC 7.10).
 
 It keeps no memory of whom it has answered: the position that the other side names says how far.
 """

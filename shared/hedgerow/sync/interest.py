@@ -1,4 +1,4 @@
-"""What a peer wants to have, and how far it has been told: the frames of the way down (SPEC 7.8).
+"""What a peer wants to have, and how far it has been told: the frames of the way down (SPEC 7.10).
 
 An interest names a collection and a condition. Whoever holds operations of documents that fulfil it sends
 them; a position says up to which of its arrivals it has done so.
