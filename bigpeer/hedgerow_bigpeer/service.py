@@ -257,7 +257,7 @@ class Service:
     async def collect(self) -> int:
         """Remove what is superseded, stable and old enough; return how many operations went."""
         stable = await self.refresh_frontier()
-        after: tuple[int, bytes] | None = (0, b"")
+        after: tuple[str, bytes] | None = ("", b"")
         operations = 0
         while after is not None and not self._stopping:
             collected = await self.store.collect(stable.lowest, after, limits.COLLECT_DOCUMENTS)

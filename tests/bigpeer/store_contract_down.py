@@ -16,6 +16,7 @@ from hedgerow_bigpeer.store.port import Entry, SkipEntry, Stable, Store, Submiss
 
 DAY = 86_400_000
 FIRST = (0, b"")
+START = ("", b"")
 
 
 async def touched(store: Store, after: tuple[int, bytes] = FIRST, limit: int = 100) -> list[tuple[int, Any]]:
@@ -234,12 +235,12 @@ async def only_what_is_superseded_stable_and_old_is_collected(open_store: OpenSt
     one.delete(2000, "gone")
     position = await put(store, one)
     # Nothing is sealed, so nothing is superseded for good.
-    assert (await store.collect(position, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position, START, 100))[:2] == (0, 0)
     one.seal()
     position = await put(store, one)
-    assert (await store.collect(position - 2, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position - 2, START, 100))[:2] == (0, 0)
     seen = await values(store, "things")
-    collected = await store.collect(position, FIRST, 1)
+    collected = await store.collect(position, START, 1)
     while collected.after is not None:
         more = await store.collect(position, collected.after, 1)
         collected = more._replace(
@@ -273,13 +274,13 @@ async def an_operation_goes_when_all_its_changes_have(open_store: OpenStore) -> 
     one.delete(2000, "a")
     one.seal()
     position = await put(store, one)
-    assert (await store.collect(position, FIRST, 100))[:2] == (1, 1)
+    assert (await store.collect(position, START, 100))[:2] == (1, 1)
     operations, _ = await store.operations(one.author, 1, 2)
     assert [entry.number for entry in operations] == [1]
     one.delete(3000, "b")
     one.seal()
     position = await put(store, one, JUNE + DAY)
-    assert (await store.collect(position, FIRST, 100))[:2] == (2, 1)
+    assert (await store.collect(position, START, 100))[:2] == (2, 1)
     await store.close()
 
 
@@ -293,7 +294,7 @@ async def what_waits_for_its_time_is_not_collected(open_store: OpenStore) -> Non
     for author in (one, two):
         author.seal()
         position = await put(store, author)
-    assert (await store.collect(position, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position, START, 100))[:2] == (0, 0)
     await store.ingest([], 43 * YEAR)
     assert await values(store, "things") == [("a", {"n": 2})]
     await store.close()
@@ -308,6 +309,6 @@ async def a_clock_record_is_never_collected(open_store: OpenStore) -> None:
     assert await take(store, writer.entries()) == [None]
     async with store.snapshot() as snapshot:
         position = snapshot.transaction
-    assert (await store.collect(position, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position, START, 100))[:2] == (0, 0)
     assert [entry.number for entry in (await store.operations(writer.peer.author, 1, 9))[0]] == [1, 2]
     await store.close()

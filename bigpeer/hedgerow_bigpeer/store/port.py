@@ -175,7 +175,7 @@ class Collected(NamedTuple):
 
     operations: int
     documents: int
-    after: tuple[int, bytes] | None
+    after: tuple[str, bytes] | None
 
 
 class OutboxRow(NamedTuple):
@@ -289,8 +289,8 @@ class Store(Protocol):
         """
         ...
 
-    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
-        """Look at documents touched after (transaction, id), and remove what nobody needs.
+    async def collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
+        """Look at the next documents after (collection, id), and remove what nobody needs.
 
         That are superseded operations, and documents that are deleted, whose last touch came at or before
         transaction `position`. Of an operation all of whose changes went stays a skip.

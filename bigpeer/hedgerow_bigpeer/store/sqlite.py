@@ -165,7 +165,7 @@ class SqliteStore:
     async def stable(self, silent_since: int, before: int) -> Stable:
         return await self._run(stable, self._db, self._key, silent_since, before)
 
-    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+    async def collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
         return await self._run(self._collect, position, after, limit)
 
     @asynccontextmanager
@@ -302,7 +302,7 @@ class SqliteStore:
             found.append([Arrival(*row) for row in rows])
         return found
 
-    def _collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+    def _collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             collected = collect(self._db, self._key, self._schemas, position, after, limit)
