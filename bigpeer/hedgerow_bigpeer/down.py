@@ -39,6 +39,11 @@ class _Asked:
         self.anew = not self.done
         self.after = _start(self.done)
 
+    def reach(self, transaction: int) -> None:
+        """Be answered up to a transaction."""
+        self.done = transaction
+        self.after = _start(transaction)
+
     def restart(self) -> None:
         """Begin anew."""
         self.done = 0
@@ -110,8 +115,11 @@ class Giver:
 
     def has_work(self) -> bool:
         """Say whether fill() would do something now."""
-        behind = any(asked.done < self._service.transaction for asked in self._asked)
+        behind = any(self._is_behind(asked) for asked in self._asked)
         return (behind or bool(self._wants)) and self._session.room() > 0
+
+    def _is_behind(self, asked: _Asked) -> bool:
+        return asked.done < self._service.touched(asked.collection)
 
     def wakes(self, now: int) -> int | None:
         """Return the moment at which a mark is due, None for no such moment."""
@@ -126,10 +134,12 @@ class Giver:
             self._send_frontier(below=False)
         if self._wants and self._session.room() > 0:
             await self._answer(*self._wants.pop(0))
+        behind = [asked for asked in self._asked if self._is_behind(asked)]
+        if behind and self._session.room() > 0:
+            await self._go_on(behind[0])
         for asked in self._asked:
-            if asked.done < self._service.transaction and self._session.room() > 0:
-                await self._go_on(asked)
-                break
+            if not self._is_behind(asked):
+                asked.reach(self._service.transaction)
         self._mark()
 
     # ---- interests
@@ -144,8 +154,7 @@ class Giver:
         chosen = await service.work(self._choose, asked, list(zip(ids, histories, strict=True)))
         await self._send([arrival[:3] for arrival in chosen])
         if len(rows) < size:
-            asked.done = newest
-            asked.after = _start(newest)
+            asked.reach(newest)
         else:
             # Another document may have been touched in the same transaction.
             asked.done = max(asked.done, rows[-1].transaction - 1)

@@ -72,6 +72,8 @@ class Service:
         self.schemas: dict[bytes, Schema] = {}
         self.kinds: dict[str, int] = {}
         self._times: dict[bytes, TimeMap] = {}
+        self._touched: dict[str, int] = {}
+        self._first = 0
         self._listeners: set[Listener] = set()
         self.refusals = Refusals()
         self._waiting: list[tuple[Submission, asyncio.Future[HedgerowError | None]]] = []
@@ -96,7 +98,7 @@ class Service:
         for written in await self.store.boundaries():
             self._time_map(written.author).note(written.number, written.stamp)
         async with self.store.snapshot() as snapshot:
-            self.transaction = snapshot.transaction
+            self.transaction = self._first = snapshot.transaction
         self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._keep_time())]
         # What has become due while we were away enters now.
         await self.offer([Submission(())])
@@ -191,6 +193,8 @@ class Service:
         if ingested.due != self._due:
             self._due = ingested.due
             self._timed.set()
+        for collection in ingested.collections:
+            self._touched[collection] = ingested.transaction
         self.transaction = ingested.transaction
         self._committed.set()
         self._committed = asyncio.Event()
@@ -287,6 +291,10 @@ class Service:
         number = self.frontier(author).receipted
         identity = self.store.identity
         return Receipt(identity.keeper, identity.incarnation, author, number) if number else None
+
+    def touched(self, collection: str) -> int:
+        """Return a transaction after which nothing of a collection was touched."""
+        return self._touched.get(collection, self._first)
 
     def is_stream(self, collection: str) -> bool:
         """Say whether a collection holds readings."""

@@ -23,6 +23,7 @@ from hedgerow.sync.session import Session
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store import sqlite_ingest
 from hedgerow_bigpeer.store.port import SkipEntry
+from hedgerow_bigpeer.store.sqlite import SqliteStore
 from hedgerow_bigpeer.sync import mesh_tag
 
 
@@ -284,6 +285,30 @@ def test_credit_holds_the_big_peer_back(served: Local) -> None:
         return len(asker.picked()) == 30
 
     asker.wire.until(go_on)
+
+
+def test_only_commits_to_its_collection_cost_a_subscriber_a_look(
+    served: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 1})")
+    asker = Asker(served)
+    asker.ask(("cars", "", 0))
+    asker.wire.settle()
+    looks = []
+    touched = SqliteStore.touched
+
+    async def counted(store: SqliteStore, *args: Any) -> Any:
+        looks.append(args)
+        return await touched(store, *args)
+
+    monkeypatch.setattr(SqliteStore, "touched", counted)
+    for n in range(5):
+        done(served, "INSERT INTO boats DOCUMENTS (:d)", {"d": {"_id": n}})
+        asker.wire.settle()
+    assert not looks
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 2})")
+    asker.wire.until(lambda: len(asker.picked()) == 2)
+    assert len(looks) == 1 and looks[0][1] == (served.peer.service.transaction, b"")
 
 
 def test_interests_that_make_no_sense_end_the_session(served: Local) -> None:

@@ -1,6 +1,7 @@
 """The SQLite store: the contract, and what is its own."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ from store_contract import CHECKS, OpenStore
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store.port import Store, Submission
-from hedgerow_bigpeer.store.sqlite import SqliteStore
+from hedgerow_bigpeer.store.sqlite import TOUCHED_QUERY, SqliteStore
+from hedgerow_bigpeer.store.sqlite_ingest import ARRIVAL_QUERY
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -83,3 +85,26 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
         await store.close()
 
     asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("query", "plan"),
+    [
+        (ARRIVAL_QUERY, "SEARCH t USING PRIMARY KEY (app=? AND shard=? AND collection=? AND id=?)"),
+        (
+            TOUCHED_QUERY,
+            "USING COVERING INDEX touches_order (app=? AND shard=? AND collection=? AND (xid,id)>(?,?))",
+        ),
+    ],
+)
+def test_the_way_down_reads_by_keys(tmp_path: Path, query: str, plan: str) -> None:
+    asyncio.run(_await(_made(tmp_path / "store.db")))
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?")).fetchall()
+    assert any(plan in row[3] for row in rows), rows
+    assert not any(row[3].startswith("SCAN") for row in rows), rows
+
+
+async def _made(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    await store.close()

@@ -110,7 +110,8 @@ class Ingested(NamedTuple):
 
     `transaction` is its id, or that of the one before if nothing changed; `errors` has None for each
     submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved;
-    `due` the moment (ms since 2000) at which the next operation enters the view, None for none.
+    `due` the moment (ms since 2000) at which the next operation enters the view, None for none; `collections`
+    those of which a document was touched.
     """
 
     transaction: int
@@ -122,6 +123,7 @@ class Ingested(NamedTuple):
     operations: int
     documents: int
     due: int | None
+    collections: Sequence[str]
 
 
 class DocumentRow(NamedTuple):

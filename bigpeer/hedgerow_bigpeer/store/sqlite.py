@@ -39,6 +39,11 @@ from .sqlite_view import SqliteSnapshot
 
 Result = TypeVar("Result")
 
+TOUCHED_QUERY = (
+    "SELECT DISTINCT xid, id FROM touches WHERE app = ? AND shard = ? AND collection = ?"
+    " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?"
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -288,11 +293,7 @@ class SqliteStore:
     def _touched(
         self, collection: str, after: tuple[int, bytes], limit: int
     ) -> tuple[Sequence[Touched], int]:
-        rows = self._db.execute(
-            "SELECT DISTINCT xid, id FROM touches WHERE app = ? AND shard = ? AND collection = ?"
-            " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?",
-            (*self._key, collection, *after, limit),
-        )
+        rows = self._db.execute(TOUCHED_QUERY, (*self._key, collection, *after, limit))
         return [Touched(*row) for row in rows], self._newest()
 
     def _operations_of(self, collection: str, ids: Sequence[bytes]) -> list[list[Arrival]]:

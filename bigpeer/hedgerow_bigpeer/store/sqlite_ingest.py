@@ -66,6 +66,7 @@ class Effects:
     last: dict[bytes, Written] = field(default_factory=dict)
     operations: int = 0
     documents: int = 0
+    collections: dict[str, None] = field(default_factory=dict)
 
     def copy(self) -> "Effects":
         """Return a copy that later effects do not reach."""
@@ -122,6 +123,7 @@ class Ingest(Documents):
             effects.operations,
             effects.documents,
             due,
+            list(effects.collections),
         )
 
     def _note_moment(self) -> None:
@@ -293,6 +295,7 @@ class Ingest(Documents):
     def save_document(self, change: Change) -> None:
         """Write a merged document, and its outbox row if what is visible changed."""
         row = change.row
+        self.effects.collections[row.collection] = None
         self._db.execute(
             "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*self._key, *row, self._xid),
