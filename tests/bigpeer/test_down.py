@@ -268,6 +268,16 @@ def test_holes_are_answered_with_what_is_held(served: Local) -> None:
     asker.wire.until(lambda: len(asker.picked()) == 4)
 
 
+def test_who_asks_anew_is_told_all_again(served: Local) -> None:
+    for n in range(3):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n}})
+    asker = Asker(served)
+    for asked in range(1, 3):
+        asker.ask(("cars", "", 0))
+        asker.wire.until(lambda asked=asked: len(asker.wire.of(frames.MARK)) == asked)  # type: ignore[misc]
+        assert len(asker.picked()) == 3 * asked
+
+
 def test_credit_holds_the_big_peer_back(served: Local) -> None:
     for n in range(30):
         done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n, "text": "y" * 900}})
@@ -276,9 +286,8 @@ def test_credit_holds_the_big_peer_back(served: Local) -> None:
     asker.wire.settle()
     size = sum(len(body) for kind, body in asker.wire.kinds if frames.counted(kind))
     assert 0 < size <= 4096
-    # It has not been worked out ahead either: what waits is about a slice.
-    connection_waits = served.peer.service.counters.picked
-    assert connection_waits <= limits.DOWN_DOCUMENTS
+    # It has not been made into frames ahead either: what waits is about a slice.
+    assert served.peer.service.counters.picked * 900 <= 4096 + limits.DOWN_BYTES
 
     def go_on() -> bool:
         asker.session.grant()
