@@ -106,6 +106,11 @@ class LocalPeer:
         return self._author
 
     @property
+    def name(self) -> str:
+        """What people call this peer."""
+        return self._core.name
+
+    @property
     def uplink(self) -> Uplink | None:
         """The way to the Big Peer: its counters, and whether it is connected."""
         return self._uplink
