@@ -79,7 +79,8 @@ class LocalPeer:
     """A peer on an SQLite file, with its clock and, if it has a URL, its uplink.
 
     All that it does happens on one thread (see `open_peer`); with a url its methods may be called from any
-    thread, without one from the thread that opened it alone. The methods with an `a` before their name are
+    thread, without one from the thread that opened it alone. `settings` is for a program that finds those of a
+    board there, when it runs on one. The methods with an `a` before their name are
     the same ones for coroutines. Callbacks run on the peer's thread and must not wait there. Close it, or
     use it in a `with` or `async with` block.
 
@@ -87,6 +88,7 @@ class LocalPeer:
     """
 
     def __init__(self, home: Home, log: SqliteLog, core: ReadyPeer, clock: Clock, url: str | None) -> None:
+        self.settings: dict[str, Any] = {}
         self._home = home
         self._author: bytes = log.author
         self._log = log

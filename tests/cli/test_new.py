@@ -109,7 +109,6 @@ def test_its_program_runs_on_this_machine_too(project: Path, monkeypatch: pytest
             return Decimal(2050, -2)
 
     settings = {"sensor": {"address": 0x48}}
-    monkeypatch.setattr("hedgerow_device.config.load", lambda: settings)
     monkeypatch.setattr(
         "hedgerow_device.sensor.open_sensor", lambda asked: [Sensor()][asked != settings["sensor"]]
     )
@@ -120,6 +119,7 @@ def test_its_program_runs_on_this_machine_too(project: Path, monkeypatch: pytest
             await asyncio.wait_for(main(peer), 0.2)
 
     with open_peer(project / "field.db", name="pi", kinds={"readings": STREAM}) as peer:
+        peer.settings = settings
         asyncio.run(run_for_a_moment(peer))
         (row,) = peer.execute("SELECT board, celsius FROM readings").rows
         assert (row["board"], str(row["celsius"])) == ("pi", "20.50")
