@@ -260,7 +260,9 @@ class Reclaim:
         elif reader.type <= ENTRY_SKIP:
             author = reader.authors[reader.place]
             hidden = _hidden(log, reader)
-            if reader.type == ENTRY_OP and not (hidden and log.beside().cut_away(author, reader, reader.last)):
+            if reader.type == ENTRY_OP and not (
+                hidden and log.beside().cut_away(author, reader, reader.last)
+            ):
                 gone[author] = reader.last
             if self._newest_own(reader):
                 self._copy_own(reader)

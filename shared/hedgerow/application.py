@@ -11,10 +11,11 @@ class ReadyPeer(Peer):
     """A Peer that knows the time: `clock()` gives milliseconds since this process or board started.
 
     `look_limit` is how many documents one call of execute() may look at, None for any number: on a board the
-    radio waits meanwhile.
+    radio waits meanwhile. `answer_rows` is how many rows an answer may have.
     """
 
     look_limit: int | None = None
+    answer_rows = 10000
 
     def __init__(self, log: object, clock: object, **options: object):
         self.now = clock
@@ -94,10 +95,10 @@ class ReadyPeer(Peer):
     # ---- live queries
 
     def observe(self, text: str, on_change: object, **parameters: object) -> object:
-        """Call `on_change(changes)` at once and after each change of what a SELECT gives; return what stops it.
+        """Call `on_change(changes)` at once and after each change of what a SELECT gives.
 
         Changes (of query.live) have the rows and what is other than before. The next ones come after
-        `on_change` has returned; what happened meanwhile is in them.
+        `on_change` has returned; what happened meanwhile is in them. Returns a function that ends it.
         """
         from .observe import Observer
 

@@ -9,6 +9,7 @@ from .transaction import Transaction
 
 class ReadyPeer(Peer):
     look_limit: int | None
+    answer_rows: int
     now: Callable[[], int]
     def __init__(self, log: Any, clock: Callable[[], int], **options: Any) -> None: ...
     def parse(self, text: str) -> tuple[Any, ...]: ...

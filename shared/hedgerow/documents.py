@@ -34,7 +34,7 @@ def dot_of(document_id: object) -> tuple | None:
 
 
 class Documents:
-    """The documents of a peer's log. `horizon` is a stamp: what is later waits for its time; None: nothing does.
+    """The documents of a peer's log. `horizon` is a stamp: what is later waits for its time.
 
     `on_touch(collection, id)` is called for each document that an operation which came in changes.
     """

@@ -2,9 +2,12 @@
 
 from . import limits
 from .clock.civil import rfc3339
+from .clock import hlc
 from .clock.timemap import TimeMap
 from .codec.schema import is_stream
 from .custody.frontier import Frontier
+from .custody.skip import LOST
+from .custody.stability import Stability
 from .documents import Documents, horizon_at
 from .errors import HedgerowError
 from .log import STATE_CONFIG
@@ -29,6 +32,7 @@ class Down:
         self.wanted: list = []
         self.documents = Documents(peer)
         self.subscriptions = Subscriptions(peer)
+        self.stability = Stability(peer)
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
         self.frontier = Frontier.decode(stored) if stored else None
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
@@ -108,6 +112,25 @@ class Down:
             if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
                 return False
         return True
+
+    def advance(self, now: int, least_age_ms: int = limits.STABLE_AGE_MS) -> bool:
+        """As a keeper, work out the frontier, and pass it; say whether it moved.
+
+        It covers what all takers that are not retired have been told, and what is old enough.
+        """
+        utc = self._peer.utc(now)
+        if utc is None:
+            return False
+        newest = hlc.pack(max(0, utc[0] - least_age_ms))
+        return self.stability.advance(newest, self)
+
+    def want_lost(self, authors: list) -> None:
+        """Ask for what is held as lost of these authors: a survivor elsewhere fills it."""
+        for author in authors:
+            for first, last, kind in self._log.missing(author):
+                while kind == LOST and first <= last:
+                    self.want(author, first, min(last, first + limits.MAX_WANT_NUMBERS - 1))
+                    first += limits.MAX_WANT_NUMBERS
 
     def collect(self) -> int:
         """Drop what is superseded, and deleted documents below the frontier; return how many operations."""

@@ -42,6 +42,7 @@ class MemoryLog:
         self._state = dict(self.store.state)
         self._pending: list = []
         self._arrivals: list = []
+        self._places: dict = {}
         for entry in self.store.entries:
             self._take(entry)
 
@@ -55,8 +56,7 @@ class MemoryLog:
         elif kind == _CUT:
             self._fall(author, last)
         elif kind == _FILL:
-            self._operations[author][first] = body
-            self._arrivals.append((author, first))
+            self._arrive(author, first, body)
         else:
             self._entries[author].append((kind, first, last, body))
             if kind == ENTRY_SEAL:
@@ -64,8 +64,12 @@ class MemoryLog:
                 return
             self._held[author] = last
             if kind == ENTRY_OP:
-                self._operations[author][first] = body
-                self._arrivals.append((author, first))
+                self._arrive(author, first, body)
+
+    def _arrive(self, author: bytes, number: int, body: bytes) -> None:
+        self._operations[author][number] = body
+        self._arrivals.append((author, number))
+        self._places[author, number] = len(self._arrivals)
 
     def _note(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         entry = (kind, bytes(author), first, last, bytes(body))
@@ -197,14 +201,15 @@ class MemoryLog:
         """Return [(position, author, number, body)]: operations in the order of their arrival.
 
         Those behind `position` (0: all), at least one if there is any, then no more than fit `max_bytes`.
-        What is not here any more is left out; what was moved may come again.
+        What is not here any more is left out; what came twice comes once, at its last place. (What a log moves
+        may show up again behind it.)
         """
         found: list = []
         while position < len(self._arrivals):
             author, number = self._arrivals[position]
             position += 1
             body = self.fetch(author, number)
-            if body is None:
+            if body is None or self._places[author, number] != position:
                 continue
             max_bytes -= len(body)
             if found and max_bytes < 0:

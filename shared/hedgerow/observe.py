@@ -13,7 +13,7 @@ class Observer:
     def __init__(self, peer: object, statement: tuple, parameters: dict, on_change: object):
         self._documents = peer.down.documents
         self._on_change = on_change
-        self._live = Live(statement, parameters)
+        self._live = Live(statement, parameters, peer.answer_rows)
         self._touched: dict = {}
         self._fresh = True
         self._busy = False

@@ -61,6 +61,7 @@ class Peer:
         self.on_receipt = on_receipt
         self.verdict = verdict
         self._quota = quota
+        self._floods = True
         self._credit = credit
         self._listeners: list = []
         self._fallback = min(distance, ALONE_DISTANCE) if self.role == hello.GATEWAY else distance
@@ -449,6 +450,12 @@ class Peer:
 
     def _time_flags(self, now: int) -> int:
         return (hello.HAS_TIME if self.utc(now) else 0) | (hello.WANTS_TIME if self.wants_time(now) else 0)
+
+    def floods(self) -> bool:
+        """Say whether open operations go to neighbours who are as near a keeper too: while few authors have any."""
+        count = sum([1 for entry in self.vector() if entry[1] > entry[3]])
+        self._floods = count <= (limits.FLOOD_AUTHORS if self._floods else limits.FLOOD_AGAIN_AUTHORS)
+        return self._floods
 
     def summary(self) -> list:
         """Return [count of open operations, digest of each bucket] over the authors with open operations.

@@ -30,14 +30,14 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
     """
     kind = statement[0]
     if kind == "select":
-        rows = yield from _select(batch, statement, arguments)
+        rows = yield from _select(peer, batch, statement, arguments)
         return Result(kind, rows, [], [])
     if kind == "insert":
         warnings = _insert(batch, statement, arguments)
         return Result(kind, [], [], warnings)
     from .query.mutate import targets
 
-    rows = yield from _select(batch, targets(statement), arguments)
+    rows = yield from _select(peer, batch, targets(statement), arguments)
     ids = [row["_id"] for row in rows]
     if kind == "update":
         _update(batch, statement, ids, arguments)
@@ -50,10 +50,10 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
     return Result(kind, [], *evict(peer, statement[1], ids, statement[6]))
 
 
-def _select(batch: object, statement: tuple, arguments: dict) -> object:
+def _select(peer: object, batch: object, statement: tuple, arguments: dict) -> object:
     from .query.live import Live
 
-    query = Live(statement, arguments)
+    query = Live(statement, arguments, peer.answer_rows)
     for document in batch.scan(query.collection):
         if document is None:
             yield

@@ -17,7 +17,7 @@ from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import Schema
-from hedgerow.codec.segment import decode_segment, encode_segment
+from hedgerow.codec.segment import decode_segment, encode_segment, segment_schemas
 from hedgerow.codec.varint import read_int, read_uint, write_int, write_uint
 from hedgerow.codes import CODES
 from hedgerow.custody import vectors
@@ -25,7 +25,7 @@ from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
 from hedgerow.document import Document
 from hedgerow.errors import HedgerowError
-from hedgerow.operation import canonical, decode_body, encode_body
+from hedgerow.operation import CLOCK, canonical, decode_body, encode_body
 from hedgerow.sync import beacon, frames, hello
 from hedgerow.sync.beacon_op import Op, encode_op
 from hedgerow.sync.session import read_summary, write_summary
@@ -148,6 +148,8 @@ def _schema(data: bytes) -> None:
 def _body(data: bytes) -> None:
     stamp, changes = decode_body(data)
     assert encode_body(stamp, changes) == data
+    names = {change[1]: None for change in changes if change[0] != CLOCK}
+    assert segment_schemas([data]) == list(names)
 
 
 def _apply(data: bytes) -> None:

@@ -340,6 +340,26 @@ def check_arrivals(new: object) -> None:
     log.close()
 
 
+def check_arriving_twice(new: object) -> None:
+    """What was filled in and then came in the run, or was dropped and came back, is told of once."""
+    open_log = new()
+    log = open_log()
+    log.fill(A, 2, _body(2))
+    _fill(log, A, 1, 3)
+    log.fill(B, 5, b"b5")
+    log.drop(A, 1, 1)
+    log.drop(B, 5, 5)
+    log.fill(A, 1, _body(1))
+    log.fill(B, 5, b"b5")
+    log.commit()
+    expected = sorted([(A, n, _body(n)) for n in (1, 2, 3)] + [(B, 5, b"b5")])
+    for _ in range(2):
+        assert sorted(_all_since(log, 0)) == expected
+        log.close()
+        log = open_log()
+    log.close()
+
+
 CHECKS = (
     check_names,
     check_prefix,
@@ -354,6 +374,7 @@ CHECKS = (
     check_missing,
     check_cutting,
     check_arrivals,
+    check_arriving_twice,
 )
 
 

@@ -300,13 +300,20 @@ def _utf8(text: str) -> bytes:
         data = text.encode()
     except ValueError as error:
         raise HedgerowError("CBOR_TEXT", "a lone surrogate") from error
-    _check_utf8(data)
+    # As many characters as bytes: all of it is ASCII.
+    if len(data) != len(text):
+        _check_utf8(data)
     return data
 
 
 def _text(data: bytes) -> str:
-    _check_utf8(data)
-    return str(data, "utf-8")
+    try:
+        text = str(data, "utf-8")
+    except ValueError as error:
+        raise HedgerowError("CBOR_TEXT", "malformed") from error
+    if len(text) != len(data):
+        _check_utf8(data)
+    return text
 
 
 def _check_utf8(data: bytes) -> None:

@@ -54,13 +54,21 @@ def encode_segment(author: bytes, first: int, bodies: list, schemas: dict) -> by
 
 
 def segment_schemas(bodies: list) -> list:
-    """Return the names of the schemas that stored forms use, each once, in order of first use."""
+    """Return the names of the schemas that valid stored forms use, each once, in order of first use."""
     names = []
     for body in bodies:
-        for change in decode_body(body)[1]:
-            if change[0] != CLOCK and change[1] not in names:
-                names.append(change[1])
+        for name in _schemas_of(body):
+            if name not in names:
+                names.append(name)
     return names
+
+
+def _schemas_of(body: bytes) -> list:
+    if body[0] == 0x82:
+        # [stamp, [kind, name, ...]]: one change, whose values need not be decoded for its schema.
+        at = 3 + (body[1] & 0x0F)
+        return [] if body[at] == CLOCK else [bytes(body[at + 2 : at + 6])]
+    return [change[1] for change in decode_body(body)[1] if change[0] != CLOCK]
 
 
 def _row(body: bytes, schemas: dict) -> tuple:

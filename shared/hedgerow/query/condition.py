@@ -1,4 +1,4 @@
-"""A condition that is kept and asked of many documents, as interests have it (SPEC 10.8)."""
+"""A condition that is kept and asked of many documents, as interests have it (SPEC 10.6)."""
 
 from .. import limits
 from ..codec import cbor

@@ -33,17 +33,22 @@ def rewrite(expression: tuple, replace: object) -> tuple:
     name = expression[0]
     if name in ("literal", "path", "param"):
         return expression
-    if name == "object":
-        return ("object", tuple([(key, rewrite(item, replace)) for key, item in expression[1]]))
-    return tuple([_rewrite_part(part, replace) for part in expression])
-
-
-def _rewrite_part(part: object, replace: object) -> object:
-    if not isinstance(part, tuple) or not part:
-        return part
-    if isinstance(part[0], str):
-        return rewrite(part, replace)
-    return tuple([rewrite(item, replace) for item in part])
+    # One call for each level, whatever lists stand between: a board's stack is short.
+    parts = []
+    for part in expression:
+        if isinstance(part, tuple) and part:
+            if isinstance(part[0], str):
+                part = rewrite(part, replace)
+            else:
+                items = []
+                for item in part:
+                    if name == "object":
+                        items.append((item[0], rewrite(item[1], replace)))
+                    else:
+                        items.append(rewrite(item, replace))
+                part = tuple(items)
+        parts.append(part)
+    return tuple(parts)
 
 
 def bind(expression: tuple, arguments: dict) -> tuple:
@@ -165,11 +170,17 @@ def _compared(operator: str, left: object, right: object) -> bool:
 
 
 def _and(expression: tuple, row: object) -> bool:
-    return all(holds(item, row) for item in expression[1])
+    for item in expression[1]:
+        if not holds(item, row):
+            return False
+    return True
 
 
 def _or(expression: tuple, row: object) -> bool:
-    return any(holds(item, row) for item in expression[1])
+    for item in expression[1]:
+        if holds(item, row):
+            return True
+    return False
 
 
 def _object(expression: tuple, row: object) -> dict:

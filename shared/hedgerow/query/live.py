@@ -1,4 +1,4 @@
-"""Live queries: the result of a SELECT kept up to date, and what each step changes in it (SPEC 10.8)."""
+"""Live queries: the result of a SELECT kept up to date, and what each step changes in it (SPEC 10.6)."""
 
 from .. import limits
 from ..codec import cbor

@@ -6,9 +6,8 @@ be read; of several such refusals the first in the text is the one that is raise
 """
 
 from .. import limits
-from ..codec.decimal import Decimal
 from ..errors import HedgerowError
-from .scan import COMPARISONS, NUMBER, PARAMETER, QUOTED, STRING, WORD, Scanner, is_whole, upper
+from .scan import COMPARISONS, NUMBER, PARAMETER, QUOTED, STRING, WORD, Scanner, depth_of, is_whole, upper
 from .values import MISSING
 
 _AGGREGATES = ("count", "sum", "avg", "min", "max")
@@ -33,19 +32,6 @@ def parse_condition(
     """Return what may stand behind WHERE as an expression; raises what `parse` does."""
     parser = _Parser(text, characters, depth)
     return parser.end(parser.condition())
-
-
-def depth_of(statement: tuple) -> int:
-    """Return how many tuples stand within each other."""
-    deepest = 0
-    stack = [(statement, 0)]
-    while stack:
-        node, depth = stack.pop()
-        deepest = max(deepest, depth)
-        if isinstance(node, tuple):
-            for part in node:
-                stack.append((part, depth + 1))
-    return deepest
 
 
 def column_name(expression: tuple) -> str | None:
@@ -181,9 +167,10 @@ class _Parser(Scanner):
         return "insert", collection, initial, self._listed(self._document), self._policy()
 
     def _document(self) -> tuple:
-        if self.kind != "(":
-            self.fail("'('")
-        return self._within(self.condition)
+        self._open("(")
+        document = self.condition()
+        self._close(")")
+        return document
 
     def _policy(self) -> str:
         if self.has("ON"):
@@ -235,8 +222,9 @@ class _Parser(Scanner):
         """Read the name of a collection, and its types if it has any."""
         typed = self.has("COLLECTION")
         name = self._name()
-        if typed and self.kind == "(":
-            self._within(lambda: self._listed(self._type))
+        if typed and self.takes("("):
+            self._listed(self._type)
+            self.need(")")
         return name
 
     def _type(self) -> None:
@@ -319,32 +307,35 @@ class _Parser(Scanner):
         if kind in (WORD, QUOTED):
             return self._path(self._name())
         if kind == "(":
-            return self._within(lambda: self._listed(self.condition))
+            self._open("(")
+            items = self._listed(self.condition)
+            self._close(")")
+            return items
         if kind != "[" and kind != PARAMETER:
             self.fail("a list in parentheses, an array, a parameter or a path")
         return self._primary()
 
     def _sum(self) -> tuple:
-        total = None
-        sign = ""
+        total = product = None
+        sign = operator = ""
         while True:
-            product = self._unary()
-            while self.kind in ("*", "/", "%"):
-                operator = self.token()
-                product = ("arithmetic", operator, product, self._unary())
+            negations = 0
+            while self.takes("-"):
+                negations += 1
+            item = self._primary()
+            for _ in range(negations):
+                item = ("negate", item)
+            product = ("arithmetic", operator, product, item) if operator else item
+            operator = self.kind
+            if operator in ("*", "/", "%"):
+                self.advance()
+                continue
             total = ("arithmetic", sign, total, product) if sign else product
-            if self.kind != "+" and self.kind != "-":
+            if operator not in ("+", "-"):
                 return total
-            sign = self.token()
-
-    def _unary(self) -> tuple:
-        signs = 0
-        while self.takes("-"):
-            signs += 1
-        item = self._primary()
-        for _ in range(signs):
-            item = ("negate", item)
-        return item
+            sign = operator
+            operator = ""
+            self.advance()
 
     def _primary(self) -> tuple:
         kind = self.kind
@@ -354,49 +345,65 @@ class _Parser(Scanner):
             word = upper(name)
             if word in _LITERALS:
                 return "literal", _LITERALS[word]
-            if self.kind == "(":
-                return self._within(lambda: self._call(name, at))
-            return self._path(name)
+            return self._call(name, at) if self.kind == "(" else self._path(name)
         if kind == QUOTED:
             return self._path(self._name())
         if kind == NUMBER:
-            return "literal", self._number()
+            return "literal", self.number()
         if kind == STRING:
-            return "literal", self._string()
+            return "literal", self.string()
         if kind == PARAMETER:
             return "param", self.token()[1:]
-        if kind == "(":
-            return self._within(self.condition)
-        if kind == "[":
-            return "array", self._within(lambda: () if self.kind == "]" else self._listed(self.condition))
-        if kind != "{":
+        if kind not in ("(", "[", "{"):
             self.fail("an expression")
-        return "object", self._within(lambda: () if self.kind == "}" else self._listed(self._entry))
-
-    def _within(self, read: object) -> object:
-        """Read what stands between two brackets."""
-        self._level += 1
-        self._check_depth(self._level)
-        closing = {"(": ")", "[": "]", "{": "}"}[self.token()]
-        found = read()
-        self.need(closing)
-        self._level -= 1
+        self._open(kind)
+        items = []
+        closing = ")"
+        if kind == "(":
+            found = self.condition()
+        elif kind == "[":
+            closing = "]"
+            while self.kind != "]" or items:
+                items.append(self.condition())
+                if not self.takes(","):
+                    break
+            found = ("array", tuple(items))
+        else:
+            closing = "}"
+            while self.kind != "}" or items:
+                name = self._entry_name()
+                items.append((name, self.condition()))
+                if not self.takes(","):
+                    break
+            found = ("object", tuple(items))
+        self._close(closing)
         return found
 
-    def _entry(self) -> tuple:
+    def _open(self, bracket: str) -> None:
+        """Take an opening bracket; one within another takes as much depth as two tuples."""
+        self.need(bracket)
+        self._level += 2
+        self._check_depth(self._level)
+
+    def _close(self, bracket: str) -> None:
+        self.need(bracket)
+        self._level -= 2
+
+    def _entry_name(self) -> str:
         if self.kind != STRING:
             self.fail("a name as 'text'")
-        name = self._string()
+        name = self.string()
         self.need(":")
-        return name, self.condition()
+        return name
 
     def _path(self, name: str) -> tuple:
         steps = [name]
         while True:
             if self.takes("."):
                 steps.append(self._name())
-            elif self.kind == "[":
-                steps.append(self._within(self._position))
+            elif self.takes("["):
+                steps.append(self._position())
+                self.need("]")
             else:
                 return "path", tuple(steps)
 
@@ -414,10 +421,12 @@ class _Parser(Scanner):
         function = name.lower()
         item = None
         distinct = False
+        self._open("(")
         star = self.takes("*")
         if not star and self.kind != ")":
             distinct = self.has("DISTINCT")
             item = self.condition()
+        self._close(")")
         if function == "deserialize_json":
             if item is None or distinct:
                 self.refuse("QUERY_SYNTAX", function + " takes one text", at)
@@ -428,18 +437,3 @@ class _Parser(Scanner):
         elif item is None and not (star and function == "count"):
             self.refuse("QUERY_SYNTAX", function + " takes one argument, only count takes *", at)
         return "aggregate", function, item, distinct
-
-    def _string(self) -> str:
-        return self.token()[1:-1].replace("''", "'")
-
-    def _number(self) -> object:
-        at = self.start
-        text = self.token()
-        if len(text) < 20 and is_whole(text):
-            return int(text)
-        try:
-            return Decimal.parse(text)
-        except HedgerowError as error:
-            reason = text[:48] + " is no number that can be held (" + error.code + ")"
-            self.refuse("QUERY_SYNTAX", reason, at)
-            return 0

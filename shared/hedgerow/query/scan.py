@@ -1,5 +1,6 @@
 """The text of a statement as tokens, and what is wrong with it (SPEC 10.1)."""
 
+from ..codec.decimal import Decimal
 from ..errors import HedgerowError
 
 # What a token is; symbols are their own kind.
@@ -139,6 +140,36 @@ class Scanner:
             self.fail("a clause or the end")
         if self._refusal is not None:
             raise HedgerowError(self._refusal[1], self._refusal[2])
+
+    def string(self) -> str:
+        """Take a string and return its text."""
+        return self.token()[1:-1].replace("''", "'")
+
+    def number(self) -> object:
+        """Take a number and return it: an integer if it has neither point nor power, else a decimal."""
+        at = self.start
+        text = self.token()
+        if len(text) < 20 and is_whole(text):
+            return int(text)
+        try:
+            return Decimal.parse(text)
+        except HedgerowError as error:
+            reason = text[:48] + " is no number that can be held (" + error.code + ")"
+            self.refuse("QUERY_SYNTAX", reason, at)
+            return 0
+
+
+def depth_of(statement: tuple) -> int:
+    """Return how many tuples stand within each other."""
+    deepest = 0
+    stack = [(statement, 0)]
+    while stack:
+        node, depth = stack.pop()
+        deepest = max(deepest, depth)
+        if isinstance(node, tuple):
+            for part in node:
+                stack.append((part, depth + 1))
+    return deepest
 
 
 def _is_letter(letter: str) -> bool:

@@ -184,12 +184,16 @@ class Exchange:
         peer.note_distance(remote.distance, now)
         if remote.role == hello.KEEPER:
             peer.note_keeper(remote.author, remote.incarnation)
-        self._up = remote.role == hello.KEEPER or remote.distance < peer.distance(now)
+        distance = peer.distance(now)
+        level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
+        self._up = remote.role == hello.KEEPER or remote.distance < distance or (level and not peer.keeper)
         self._known = set(remote.schemas)
         self._take_vector(remote.vector)
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:
             peer.seal(now)
+        if peer.role >= hello.GATEWAY:
+            peer.down.want_lost([entry[0] for entry in remote.vector])
         self._say_interests(now)
 
     def _say_interests(self, now: int) -> None:
@@ -436,7 +440,7 @@ class Exchange:
                 self.session.queue_schema(self.peer.schemas[name].encoded)
 
     def knows(self, author: bytes, number: int) -> bool:
-        """Say whether the other side surely has an operation: above what it knows receipted it has no hole."""
+        """Say whether the other side has an operation: above what it knows receipted it has no holes."""
         entry = self._theirs.get(author)
         return entry is not None and entry[_RECEIPTED] < number <= entry[_HELD]
 

@@ -77,6 +77,9 @@ class Giver:
                 asked.position = asked.said = 0
                 below = b"\1"
             self._anew = self._anew or not asked.position
+        if self._peer.keeper and self._asked:
+            down = self._peer.down
+            down.stability.note(self._exchange.remote.author, min([asked.position for asked in self._asked]))
         frontier = self._peer.down.frontier
         if frontier is not None and self._asked:
             self._exchange.session.queue(frames.FRONTIER, below + frontier.encode())

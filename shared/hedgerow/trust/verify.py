@@ -12,7 +12,7 @@ _READ_BYTES = 8192
 def verify_seal(log: object, schemas: dict, author: bytes, body: bytes) -> None:
     """Refuse (SEAL_INVALID) a seal that is not for the operations held or not in its place.
 
-    Where an operation of the range is skipped the root cannot be computed: such a seal is taken for its place.
+    Where an operation is skipped the root cannot be computed: such a seal is taken for its place.
     """
     seal = Seal.decode(body)
     marks: list = []

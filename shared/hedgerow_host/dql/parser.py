@@ -10,7 +10,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from hedgerow.errors import HedgerowError
-from hedgerow.query.parse import depth_of
+from hedgerow.query.scan import depth_of
 
 from .. import limits
 from .build import Build
@@ -71,7 +71,7 @@ def parse(text: str) -> Statement:
     if build.refusals:
         _, token, code, reason = min(build.refusals, key=lambda refusal: refusal[0])
         raise HedgerowError(code, _place(token, reason) if token is not None else reason)
-    if max(depth_of(statement), _brackets(text)) > limits.STATEMENT_DEPTH:
+    if max(depth_of(statement), 2 * _brackets(text)) > limits.STATEMENT_DEPTH:
         raise HedgerowError("QUERY_DEPTH", f"nested deeper than {limits.STATEMENT_DEPTH}")
     return statement
 

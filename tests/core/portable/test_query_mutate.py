@@ -86,9 +86,10 @@ def test_a_local_diff_writes_what_differs() -> None:
         value = value[name]
     store.insert(diff, d=deep)
     value["i"] = 1
+    assert store.insert(diff, d=deep)[3] == [{"i": 1}], "a path has at most 8 steps"
     deep["m"] = {"f" + str(number): number for number in range(70)}
     change = store.insert(diff, d=deep)
-    assert len(change[3]) == 2, "more fields than a schema has are written by their top-level names"
+    assert len(change[3]) == 1, "more fields than a schema has are written by their top-level names"
     assert store.value()["m"]["f69"] == 69
     assert store.value()["a"]["b"]["c"]["d"]["e"]["f"]["g"]["h"] == {"i": 1}
 

@@ -83,7 +83,7 @@ def test_refusals_name_the_place() -> None:
         ("QUERY_UNSUPPORTED", "SELECT lower(a) FROM c", "line 1, column 8: no function named lower"),
         ("QUERY_COLUMNS", "SELECT a, b AS a FROM c", "line 1, column 16: two columns"),
         ("QUERY_TOO_LONG", "SELECT " + " " * 1024, "1031 characters, 1024"),
-        ("QUERY_DEPTH", "SELECT * FROM c WHERE " + "(" * 21 + "a" + ")" * 21, "nested deeper than 20"),
+        ("QUERY_DEPTH", "SELECT * FROM c WHERE " + "(" * 11 + "a" + ")" * 11, "nested deeper than 20"),
         ("QUERY_DEPTH", "SELECT * FROM c WHERE " + "a - " * 20 + "a", "nested deeper than 20"),
         ("QUERY_DEPTH", "SELECT * FROM c WHERE " + "NOT " * 200 + "a", "nested deeper than 20"),
     ):
@@ -100,7 +100,7 @@ def test_the_parser_goes_again() -> None:
 def test_the_deepest_statement_runs() -> None:
     """What the limits let pass needs no more stack than there is: the VM would raise RuntimeError."""
     for condition in (
-        "(" * 16 + "a" + ")" * 16,
+        "(" * 10 + "a" + ")" * 10,
         "a - " * 14 + "a > 0",
         "NOT " * 15 + "a",
         "- " * 15 + "a",

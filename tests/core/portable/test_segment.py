@@ -85,6 +85,17 @@ def test_what_does_not_fit_the_schema_travels_as_it_is() -> None:
     assert segment_schemas([body, unknown, reading(NOW, 1, 2)]) == [READING.name, b"????"]
 
 
+def test_schemas_of_any_operation() -> None:
+    random = Random(5)
+    for at in range(200):
+        body = random_operation(random, NOW + at)
+        names: list = []
+        for change in decode_body(body)[1]:
+            if change[0] != CLOCK and change[1] not in names:
+                names.append(change[1])
+        assert segment_schemas([body]) == names
+
+
 def test_unknown_schema() -> None:
     data = encode_segment(AUTHOR, 1, [reading(NOW, 1, 2)], SCHEMAS)
     raises("SCHEMA_UNKNOWN", decode_segment, data, {})
