@@ -81,7 +81,7 @@ class LocalPeer:
     All that it does happens on one thread (see `open_peer`): with a url its methods may be called from any
     thread, without one from the thread that opened it alone. The methods with an `a` before their name are
     the same ones for coroutines. Callbacks run on the peer's thread and must not wait there. A program that
-    also runs on boards finds `settings` here, as there. Close it, or use it in a `with` or `async with` block.
+    also runs on boards finds `settings` here, as there. Close it, or use it in a `with` block, async or not.
 
     Raises HedgerowError: the codes of statements, those of SqliteLog, PEER_THREAD, PEER_CLOSED.
     """
