@@ -13,7 +13,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
-from .flashlog import STREAM, schema_kind
+from .flashlog import schema_kind
 from .flashring import HEADER, RECLAIMS
 
 # Sectors opened in one go to carry along what is kept, while there are free ones: it takes time.
