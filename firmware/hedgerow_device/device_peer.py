@@ -18,9 +18,42 @@ _SPARE = 7
 
 
 class DevicePeer(Peer):
-    """A Peer that also says when it has learnt the time: `on_time(source, error_ms)`."""
+    """A Peer on a board.
+
+    `on_time(source, error_ms)` is called when it has learnt the time, `before_receipt()` before a receipt of
+    own operations is stored: what it frees may be gone after that. A log that is full at boot still serves
+    receipts; the boot is recorded with the first operation that finds room. `settings` is the configuration.
+    """
+
+    settings: dict = {}
 
     on_time = None
+    before_receipt = None
+    _late = False
+
+    def _boot(self, now: int) -> None:
+        try:
+            super()._boot(now)
+        except HedgerowError as error:
+            if error.code != "LOG_FULL":
+                raise
+            self._late = True
+
+    def _write(self, changes: list, now: int, schema: object = None) -> int:
+        if self._late:
+            # _boot() writes too.
+            self._late = False
+            self._boot(now)
+            if self._late:
+                raise HedgerowError("LOG_FULL", "since this boot")
+        return super()._write(changes, now, schema)
+
+    def ingest_receipt(self, receipt: object) -> bool:
+        """See Peer.ingest_receipt."""
+        if self.before_receipt and receipt.author == self.author:
+            if self.receipted(self.author) < receipt.number <= self.log.held(self.author):
+                self.before_receipt()
+        return super().ingest_receipt(receipt)
 
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
         """See Peer.set_time."""
@@ -57,5 +90,6 @@ def open_device_peer(config: dict) -> DevicePeer:
         kinds={config["collection"]: STREAM},
         credit=CREDIT,
     )
+    peer.settings = config
     log.spare = _SPARE
     return peer

@@ -1,18 +1,22 @@
 """`hedgerow new`, and `hedgerow flash` in the folder that it makes."""
 
+import asyncio
 import json
+import runpy
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from cli_kit import hedgerow
 
-from hedgerow.errors import HedgerowError
+from hedgerow.codec.decimal import Decimal
+from hedgerow.codec.schema import STREAM
+from hedgerow.errors import CODES, HedgerowError
 from hedgerow_boards.board import Board
 from hedgerow_boards.profiles import PROFILES
 from hedgerow_cli.project import find_project, make_project
+from hedgerow_gateway import LocalPeer, open_peer
 
 
 @pytest.fixture
@@ -99,7 +103,29 @@ def test_what_cannot_be_made_is_refused(project: Path, tmp_path: Path) -> None:
     assert not long_name.exists() and not (tmp_path / "x").exists()
 
 
-@pytest.mark.skipif(find_spec("hedgerow.application") is None, reason="peers have no execute yet")
+def test_its_program_runs_on_this_machine_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sensor:
+        def read(self) -> Decimal:
+            return Decimal(2050, -2)
+
+    settings = {"sensor": {"address": 0x48}}
+    monkeypatch.setattr(
+        "hedgerow_device.sensor.open_sensor", lambda asked: [Sensor()][asked != settings["sensor"]]
+    )
+    main = runpy.run_path(str(project / "app.py"))["main"]
+
+    async def run_for_a_moment(peer: LocalPeer) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(main(peer), 0.2)
+
+    with open_peer(project / "field.db", name="pi", kinds={"readings": STREAM}) as peer:
+        peer.settings = settings
+        asyncio.run(run_for_a_moment(peer))
+        (row,) = peer.execute("SELECT board, celsius FROM readings").rows
+        assert (row["board"], str(row["celsius"])) == ("pi", "20.50")
+
+
+@pytest.mark.skipif("APP_FAILED" not in CODES, reason="the firmware runs no programs yet")
 def test_its_own_test_passes_as_written(project: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
