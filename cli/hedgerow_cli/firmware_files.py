@@ -8,6 +8,7 @@ from pathlib import Path
 from hedgerow.errors import HedgerowError
 
 from .fold_constants import constants_of, fold
+from .plain_errors import without_words
 from .short_names import short_names, shorten
 
 #: Parts of the core that no board runs.
@@ -26,6 +27,10 @@ def build(out_dir: Path) -> list[tuple[Path, str]]:
     sources = _sources()
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
     folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
+    folded = {
+        module: without_words(text) if module.startswith("hedgerow.") else text
+        for module, text in folded.items()
+    }
     names = short_names(folded)
     files: list[tuple[Path, str]] = []
     for module, path in sources:
