@@ -39,7 +39,7 @@ def dot_of(value: object) -> list[Any] | None:
     """Return the dot whose JSON form this may be, None if there is none."""
     if not isinstance(value, list) or not 2 <= len(value) <= 3 or not isinstance(value[0], str):
         return None
-    author = _bytes_of(value[0])
+    author = bytes_of(value[0])
     if author is None or len(author) != 8 or not all(type(item) is int for item in value[1:]):
         return None
     return [author, *value[1:]]
@@ -98,13 +98,13 @@ class _Rule:
 
 def _may_be_bytes(value: object) -> bool:
     if isinstance(value, str):
-        return _bytes_of(value) is not None
+        return bytes_of(value) is not None
     if isinstance(value, list):
         return any(_may_be_bytes(item) for item in value)
     return isinstance(value, dict) and any(_may_be_bytes(item) for item in value.values())
 
 
-def _bytes_of(text: str) -> bytes | None:
+def bytes_of(text: str) -> bytes | None:
     """Return the bytes that are shown as this text."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
