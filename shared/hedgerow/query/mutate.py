@@ -12,12 +12,17 @@ the next one of the same document is planned.
 """
 
 from .. import limits
+from ..codec import cbor
 from ..codec.schema import Schema, schema_for
 from ..errors import HedgerowError
 from ..operation import COUNTER, DELETE, INITIAL, INSERT, UNSET, UPDATE, check_id
 from .arithmetic import calculate
 from .expression import bind, evaluate
 from .values import MISSING, is_float, is_number, order_key
+
+# What an operation holds besides its changes, and what a merge stamp adds to a change.
+_HEAD = limits.const(12)
+_MERGE_STAMP = limits.const(11)
 
 
 def targets(statement: tuple, columns: tuple = (("column", ("path", ("_id",)), "_id"),)) -> tuple:
@@ -139,6 +144,25 @@ def plan_delete(collection: str, kind: int, document_id: object) -> tuple:
     """Return the plan that deletes a document."""
     schema = Schema(collection, kind, ())
     return [DELETE, schema.name, document_id], schema
+
+
+def batches(documents: list) -> list:
+    """Return what operations to write: lists of plans that fit one, in order, those of a document together.
+
+    `documents` holds the list of plans of each document.
+    """
+    found = []
+    room = changes = 0
+    for plans in documents:
+        size = sum([len(cbor.encode(change)) + _MERGE_STAMP for change, _ in plans])
+        if not found or size > room or changes + len(plans) > limits.MAX_CHANGES:
+            found.append([])
+            room = limits.MAX_OPERATION - _HEAD
+            changes = 0
+        found[-1].extend(plans)
+        room -= size
+        changes += len(plans)
+    return found
 
 
 def _field(path: tuple) -> object:
