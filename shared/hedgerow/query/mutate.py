@@ -37,12 +37,20 @@ def targets(statement: tuple, columns: tuple = (("column", ("path", ("_id",)), "
 
 
 def insert_documents(statement: tuple, arguments: dict | None = None) -> list:
-    """Return the documents that an INSERT gives, each a dict."""
+    """Return the documents that an INSERT gives, each a dict; refuse one `_id` twice with QUERY_CONFLICT."""
     documents = []
+    seen = set()
     for expression in statement[3]:
         document = evaluate(bind(expression, arguments or {}), {})
         if not isinstance(document, dict):
             raise HedgerowError("QUERY_DOCUMENT", "DOCUMENTS takes objects only")
+        document_id = document.get("_id")
+        if document_id is not None:
+            check_id(document_id)
+            key = cbor.encode(document_id)
+            if key in seen:
+                raise HedgerowError("QUERY_CONFLICT", ("twice in one statement: " + repr(document_id))[:200])
+            seen.add(key)
         documents.append(document)
     return documents
 

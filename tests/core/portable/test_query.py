@@ -307,6 +307,10 @@ def test_insert_takes_objects() -> None:
     statement = ("insert", "c", False, (("param", "a"), ("object", (("x", lit(D("1.50"))),))), "fail")
     assert insert_documents(statement, {"a": {"y": 1}}) == [{"y": 1}, {"x": D("1.5")}]
     raises("QUERY_DOCUMENT", insert_documents, statement, {"a": [1]})
+    statement = ("insert", "c", False, (("param", "a"), ("param", "b")), "nothing")
+    raises("QUERY_CONFLICT", insert_documents, statement, {"a": {"_id": [b"x", 1]}, "b": {"_id": [b"x", 1]}})
+    assert len(insert_documents(statement, {"a": {"_id": 1}, "b": {"_id": "1"}})) == 2
+    raises("DOCUMENT_ID", insert_documents, statement, {"a": {"_id": {}}, "b": {}})
 
 
 def test_documents_looked_at_have_a_limit() -> None:
