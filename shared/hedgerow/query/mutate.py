@@ -26,7 +26,11 @@ _MERGE_STAMP = limits.const(11)
 
 
 def targets(statement: tuple, columns: tuple = (("column", ("path", ("_id",)), "_id"),)) -> tuple:
-    """Return the SELECT whose rows are the documents that an UPDATE, DELETE or EVICT is about."""
+    """Return the SELECT whose rows are the documents that an UPDATE, DELETE or EVICT is about.
+
+    Without ORDER BY, LIMIT and OFFSET, `Select.matches` says of each document whether it is one: then nothing
+    need be kept, and the limit on rows does not count.
+    """
     name, collection = statement[:2]
     if name == "evict":
         where, order, limit, offset = statement[2:6]
