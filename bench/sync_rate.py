@@ -22,7 +22,7 @@ from . import npm
 from .figure import Figure, figure, skip
 
 DOCUMENTS = 10_000
-ROUNDS = 3
+ROUNDS = 5
 _SECONDS = 300
 _POUCHDB = Path(__file__).parent / "pouchdb"
 
