@@ -12,8 +12,8 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import SEAL_EVERY
 from hedgerow.query.values import order_key
 from hedgerow.trust.seal import NO_SEAL, make_seal, seal_hash
+from hedgerow_host.dql import dot_of
 
-from .dql import dot_of
 from .service import Service
 from .store.port import DocumentRow, Entry, NameEntry, Operation, SchemaEntry, SealEntry, Snapshot
 

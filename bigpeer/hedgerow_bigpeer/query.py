@@ -8,11 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
-from hedgerow.query.evaluate import Select, insert_documents
+from hedgerow.query.evaluate import Select
+from hedgerow.query.mutate import insert_documents
+from hedgerow_host.dql import Statement, by_text_form, parse
 
 from . import limits
 from .clock import rfc3339
-from .dql import Statement, by_text_form, parse
 from .own import OwnAuthor
 from .service import Service
 from .store.port import DocumentRow
@@ -63,6 +64,8 @@ class Queries:
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "insert":
             return await self._insert(statement, arguments, by_json)
+        if kind != "select":
+            raise HedgerowError("QUERY_UNSUPPORTED", f"{kind.upper()} does not run here yet")
         try:
             async with asyncio.timeout(limits.STATEMENT_SECONDS):
                 return await self._select(statement, arguments, by_json)

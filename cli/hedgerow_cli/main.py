@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli import __version__, lifeline
-from hedgerow_cli.commands import bigpeer, demo, emulate, flash, gateway, query
+from hedgerow_cli.commands import bigpeer, demo, emulate, flash, gateway, new, query
 from hedgerow_cli.output import FAILED, INTERRUPTED, ask_for_json, errors, fail
 
 
@@ -54,6 +54,7 @@ def _root(
     lifeline.obey()
 
 
+app.command("new")(new.new)
 app.command("emulate")(emulate.emulate)
 app.command("flash")(flash.flash)
 app.add_typer(gateway.app, name="gateway")

@@ -17,6 +17,9 @@ from .flashring import WINDOW
 AUTHOR = const(3)
 STATE = const(4)
 RECLAIMED = const(5)
+FILLED = const(6)
+DROPPED = const(7)
+CUT = const(8)
 
 MAX_OVERHEAD = const(17)
 MAX_AUTHOR_FRAME = const(23)
@@ -80,8 +83,8 @@ def reclaimed_frame(seq: int, tail: int) -> bytearray:
 class Reader:
     """Steps through the frames of one sector, up to its end or to the first that is not whole.
 
-    After next() said True: `type`; `place`, `first` and `last` of entries; `at` and `size` of the body in
-    the sector; `start` of the frame. `authors`, `held` and `sealed` are by place. `end` is where the
+    After next() said True: `type`; `place`, `first` and `last` of entries and filled operations; `at` and
+    `size` of the body in the sector; `start` of the frame; `carried` of filled ones. `authors`, `held` and `sealed` are by place. `end` is where the
     frames end so far.
     """
 
@@ -92,6 +95,7 @@ class Reader:
         self.authors: list = []
         self.held: list = []
         self.sealed: list = []
+        self.carried = False
         self.start = self.type = self.place = self.first = self.last = self.at = self.size = 0
 
     def next(self) -> bool:
@@ -161,6 +165,16 @@ class Reader:
             elif place == 2:
                 self.type = RECLAIMED
                 self.last, where = read_uint(data, where)
+            elif place == 3:
+                self.type = FILLED
+                self.place = data[where] & 0x3F
+                self.carried = bool(data[where] & 0x40)
+                self.last, where = read_uint(data, where + 1)
+                self.first = self.last
+                if self.place >= len(self.authors):
+                    return False
+            elif place <= 5:
+                self.type = 3 + place
             else:
                 return False
         else:

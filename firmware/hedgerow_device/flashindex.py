@@ -7,7 +7,7 @@ class AuthorIndex:
     """What the log knows of one author: `held`, `sealed`, and in which sectors it begins with which number.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
-    of them there. The last sector is always among them, others may be missing.
+    of them there; both rise. Sectors may be missing, then searches begin earlier.
     """
 
     def __init__(self):
@@ -33,6 +33,12 @@ class AuthorIndex:
     def last_sector(self) -> int:
         """Return the newest sector with entries of the author, 0 for none."""
         return self.seqs[-1] if self.seqs else 0
+
+    def fall(self, held: int, sealed: int) -> None:
+        """Let both frontiers fall, and forget the sectors that begin above them."""
+        self.held = held
+        self.sealed = sealed
+        self._keep([i for i, floor in enumerate(self.floors) if floor <= held])
 
     def thin(self) -> None:
         """Forget every other sector, but not the last: searches begin earlier then."""

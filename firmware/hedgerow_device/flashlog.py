@@ -2,13 +2,23 @@
 
 Every append and every put is one program of one frame and durable when it returns. Nothing is programmed
 while mounting. RAM: a window of 512 bytes, per author two short arrays, per durable value its place.
+`flashbeside` has what lies beside the runs, `flashreclaim` what takes sectors back; both are loaded on demand.
 """
 
 from hedgerow import limits
+from hedgerow.codec.schema import STREAM
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, check_entry, new_author
+from hedgerow.log import (
+    ENTRY_OP,
+    ENTRY_SEAL,
+    ENTRY_SKIP,
+    STATE_RECEIPT,
+    STATE_SCHEMA,
+    check_entry,
+    new_author,
+)
 
 from . import flashframes as frames
 from .flashindex import AuthorIndex, bound
@@ -22,6 +32,7 @@ _SEAL_SPARE = const(2)
 _LAST_SPARE = const(1)
 
 _MAX_INDEX = const(1024)
+_MAX_PLACES = const(64)
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
@@ -31,9 +42,12 @@ class FlashLog:
 
     `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
     seals, receipts and boots, `read_limit` the most bytes that one read returns, `damaged` counts sectors in
-    which committed frames could not be read. What is no part of the Log port is for mounting and reclaiming:
-    `indexes` by author in the `order` of their coming, where the current `values` stand, and the `places` of
-    authors in the sector that is written; `blocked` is (sector, author, number) of what kept it last.
+    which committed frames could not be read. `keeps(author, number, body)` says whether a receipted operation
+    is to be carried along; None: if it is of a keep collection and our own. What is no part of the Log port is
+    for mounting and reclaiming: `indexes` by author in the `order` of their coming, where the current `values`
+    stand, and the `places` of authors in the sector that is written; `arrived` is the position of the newest
+    arrival, `carrying` says that keep collections are known; `blocked` is (sector, author, number) of what
+    kept it last.
     """
 
     def __init__(self, device: object):
@@ -48,6 +62,10 @@ class FlashLog:
         self.places: dict = {}
         self._introduced = 0
         self.blocked: tuple | None = None
+        self.keeps: object = None
+        self.carrying = False
+        self.arrived = 0
+        self._more: object = None
         if ring.find() is None:
             ring.format(new_author())
         else:
@@ -112,9 +130,16 @@ class FlashLog:
         elif kind == ENTRY_SEAL:
             index = self.indexes[reader.authors[reader.place]]
             index.sealed = max(index.sealed, reader.last)
-        elif kind != frames.RECLAIMED:
-            index = self.indexes[reader.authors[reader.place]]
+        elif kind <= ENTRY_SKIP:
+            author = reader.authors[reader.place]
+            index = self.indexes[author]
             index.held = max(index.held, reader.last)
+            if self._more and kind == ENTRY_OP:
+                self._more.appended(author, reader.last)
+        elif kind != frames.RECLAIMED:
+            self.beside().note(reader)
+        if kind in (ENTRY_OP, frames.FILLED):
+            self.arrived = reader.seq * self.ring.size + reader.end
 
     def begin_sector(self) -> None:
         """Forget the places of authors: each sector gives its own."""
@@ -145,6 +170,8 @@ class FlashLog:
         self.values[name] = seq * self.ring.size + at
         if name[0] == STATE_RECEIPT:
             self._receipts[name] = _receipted_number(value)
+        elif name[0] == STATE_SCHEMA and not schema_kind(value) & STREAM:
+            self.carrying = True
 
     # ---- entries
 
@@ -162,15 +189,19 @@ class FlashLog:
         spare = self.spare
         if kind == ENTRY_SEAL:
             spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
-        self._room(len(body) + frames.MAX_OVERHEAD, author, spare)
+        self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
         ring = self.ring
         if author not in self.places:
             index = self.introduce(author, held)
         ring.program(frames.entry_frame(ring.seq, held, self.places[author], kind, first, last, body))
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
-        else:
-            index.held = last
+            return
+        index.held = last
+        if kind == ENTRY_OP:
+            self.arrived = ring.seq * ring.size + ring.end
+            if self._more:
+                self._more.appended(author, first)
 
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
@@ -202,6 +233,7 @@ class FlashLog:
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
         seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
+        more = self._more
         while seq <= ring.seq and (held < index.held or sealed < index.sealed):
             reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
             while reader and reader.next():
@@ -209,6 +241,8 @@ class FlashLog:
                 if kind > ENTRY_SKIP or reader.authors[reader.place] != author:
                     continue
                 if reader.last <= (sealed if kind == ENTRY_SEAL else held):
+                    continue
+                if more and more.hides(author, reader):
                     continue
                 max_bytes -= reader.size
                 if found and max_bytes < 0:
@@ -220,6 +254,41 @@ class FlashLog:
                     held = reader.last
             seq += 1
         return found
+
+    # ---- beside the run; MemoryLog says what these do
+
+    def beside(self) -> object:
+        """Return the tables of what lies beside the runs (flashbeside.Beside)."""
+        if self._more is None:
+            from .flashbeside import Beside
+
+            self._more = Beside(self)
+        return self._more
+
+    def has_beside(self) -> bool:
+        """Say whether there are such tables: without them nothing is filled, dropped or cut."""
+        return self._more is not None
+
+    def fill(self, author: bytes, number: int, body: bytes) -> None:
+        self.beside().fill(bytes(author), number, body)
+
+    def fetch(self, author: bytes, number: int) -> bytes | None:
+        return self.beside().fetch(author, number)
+
+    def drop(self, author: bytes, first: int, last: int) -> None:
+        self.beside().drop(bytes(author), first, last)
+
+    def cut(self, author: bytes, held: int) -> None:
+        self.beside().cut(bytes(author), held)
+
+    def missing(self, author: bytes) -> list:
+        return self.beside().missing(author)
+
+    def position(self) -> int:
+        return self.arrived
+
+    def since(self, position: int, max_bytes: int) -> list:
+        return self.beside().since(position, max_bytes)
 
     # ---- durable values
 
@@ -234,7 +303,7 @@ class FlashLog:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _LAST_SPARE if kind == STATE_RECEIPT else _VALUE_SPARE
-        if not self._room(size, None, spare, pending):
+        if not self.room(size, None, spare, pending):
             self.write_value(name, value)
 
     def get(self, kind: int, key: bytes) -> bytes | None:
@@ -272,21 +341,24 @@ class FlashLog:
         """Erase a sector ahead, while there is time; say whether there was one to erase."""
         return self.ring.prepare()
 
-    def _room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
+    def room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
         """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
 
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
-        need = size + (frames.MAX_AUTHOR_FRAME if author and author not in self.places else 0)
+        stranger = author is not None and author not in self.places
         limit = ring.size - frames.MAX_RECLAIMED_FRAME
+        fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
+        if stranger and self._introduced >= _MAX_PLACES:
+            fits = False
         # A sector that was opened from the reserve is not for what must leave it alone.
-        if not ring.closed and ring.end + need <= limit and ring.free() >= spare:
+        if fits and not ring.closed and ring.free() >= spare:
             return False
-        if HEADER + size + frames.MAX_AUTHOR_FRAME > limit:
+        need = size + frames.MAX_AUTHOR_FRAME
+        if HEADER + need > limit:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
-        free = ring.free() - 1
-        if free <= self.spare:
+        if ring.free() - 1 <= self.target():
             from . import flashreclaim
 
             return flashreclaim.advance(self, need, spare, pending)
@@ -294,8 +366,18 @@ class FlashLog:
         self.begin_sector()
         return False
 
+    def target(self) -> int:
+        """Return how many sectors are kept free: some more where carrying operations along takes room."""
+        return self.spare + (self.ring.count >> 4 if self.carrying else 0)
+
     def close(self) -> None:
         """Leave the flash as it is."""
+
+
+def schema_kind(value: bytes) -> int:
+    """Return the kind that a stored schema, CBOR [1, collection, kind, fields], says."""
+    at = 4 + value[3] if value[2:3] == b"\x78" else 3 + (value[2] & 0x1F)
+    return value[at] if at < len(value) else STREAM
 
 
 def _receipted_number(value: bytes) -> int:

@@ -11,6 +11,7 @@ RECLAIM_LOW_PERCENT = 80
 RECLAIM_BATCH = 1000
 RECLAIM_EVERY_S = 10.0
 LOG_AUTHORS = 65_536
+INDEX_BEHIND = 256  # arrivals that the document index may have to catch up with after opening
 
 # Radio
 DEVICES = 512  # addresses remembered from adverts, least recently heard out first
@@ -57,3 +58,8 @@ STATED_ERROR_MS = 50
 # Process
 STOP_S = 10.0
 NAMES = 1024  # author names remembered for the status page
+
+# Peers of programs
+OBSERVER_CHANGES = 1000  # changes that may wait for their reader
+DELIVERED_LOOK_S = 0.02
+DISPATCH_S = 1.0  # between looks whether an operation's time has come

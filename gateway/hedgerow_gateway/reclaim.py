@@ -1,4 +1,7 @@
-"""Makes room in the log: the oldest readings that a keeper has receipted go first, and nothing else goes."""
+"""Makes room in the log: what was filled in goes first, then the oldest readings that a keeper has receipted.
+
+What was filled in was pulled from another store, which holds it as its author's run. Nothing else goes.
+"""
 
 import asyncio
 from typing import Any
@@ -9,7 +12,7 @@ from hedgerow.operation import CLOCK, INSERT, decode_body
 from hedgerow.peer import Peer
 
 from . import limits
-from .sqlite_log import SqliteLog
+from .sqlite_log import OldEntry, SqliteLog
 
 
 class Reclaimer:
@@ -41,19 +44,23 @@ class Reclaimer:
             await asyncio.sleep(0)
 
     def _step(self) -> bool:
-        """Look at the next batch of entries, remove what may go; False at the end of the log."""
+        """Remove a batch of filled operations, else what may go of the next entries; False at the end."""
+        filled = self._log.remove_filled(limits.RECLAIM_BATCH)
+        if filled:
+            self.removed += filled
+            return True
         entries = self._log.oldest(self._after, limits.RECLAIM_BATCH)
         if not entries:
             return False
         self._after = entries[-1][0]
-        gone = [entry[0] for entry in entries if self._may_go(entry)]
+        gone = [entry for entry in entries if self._may_go(entry)]
         if gone:
             self._log.remove(gone)
             self.removed += len(gone)
         return True
 
-    def _may_go(self, entry: tuple[int, bytes, int, int, bytes]) -> bool:
-        _, author, kind, last, body = entry
+    def _may_go(self, entry: OldEntry) -> bool:
+        _, author, kind, _, last, body = entry
         if last > self._peer.receipted(author) or last >= min(
             self._log.held(author), self._log.sealed(author)
         ):
@@ -64,4 +71,4 @@ class Reclaimer:
         if change[0] == CLOCK:
             return True
         schema = self._peer.schemas.get(change[1])
-        return change[0] == INSERT and schema is not None and schema.kind == STREAM
+        return change[0] == INSERT and schema is not None and schema.kind & STREAM == STREAM

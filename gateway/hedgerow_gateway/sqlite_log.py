@@ -1,46 +1,46 @@
-"""The Log port on an SQLite file.
-
-WAL with synchronous=FULL: every commit is one fsync of the write-ahead log. NORMAL would skip that
-fsync, and a power cut could take back a commit whose numbers another peer has already seen; the next
-operations would then reuse them with other content, which no peer can repair. The price is one fsync
-per received record (about a hundred readings), not per reading.
-"""
+"""The Log port on an SQLite file: the run of each author, what is filled beside it, and the arrivals."""
 
 import heapq
-import os
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import resources
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
+from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_SEAL, check_entry, new_author
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, check_entry
 
 from . import limits
-from .place import Place
+from .database import Database
+from .document_index import SqliteIndex
+from .ranges import Range, joined, subtract
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x48656467  # "Hedg" in the SQLite header: a file of somebody else's is refused
 Entry = tuple[int, int, int, bytes]
+OldEntry = tuple[int, bytes, int, int, int, bytes]
 
-_NUMBERS = (
-    "SELECT position, kind, first, last, body FROM entry INDEXED BY entry_number"
-    " WHERE author = ? AND kind <> 1 AND last > ? ORDER BY last"
-)
+# INDEXED BY: without statistics SQLite would sometimes take the order of positions and walk through it.
+_RUN = "entry INDEXED BY entry_number WHERE author = ? AND kind <> 1"
+_NUMBERS = f"SELECT position, kind, first, last, body FROM {_RUN} AND last > ? ORDER BY last"  # noqa: S608
 _SEALS = (
     "SELECT position, kind, first, last, body FROM entry INDEXED BY entry_seal"
     " WHERE author = ? AND kind = 1 AND last > ? ORDER BY last, position"
 )
+_FETCH = f"SELECT body FROM {_RUN} AND last = ? AND kind = 0"  # noqa: S608
+_FETCH_FILLED = "SELECT body FROM filled WHERE author = ? AND number = ?"
+_SKIPS = (
+    "SELECT first, last, body FROM entry INDEXED BY entry_skip WHERE author = ? AND kind = 2 ORDER BY first"
+)
+_ARRIVED = "SELECT position, author, first, body FROM entry WHERE position > ? AND kind = 0 ORDER BY position"
+_ARRIVED_FILLED = "SELECT position, author, number, body FROM filled WHERE position > ? ORDER BY position"
 
 
 class _Author:
     """One author's row: its id and both frontiers, pending entries included."""
 
-    __slots__ = ("held", "row", "sealed")
+    __slots__ = ("held", "name", "row", "sealed")
 
-    def __init__(self, row: int, held: int, sealed: int) -> None:
+    def __init__(self, name: bytes, row: int, held: int, sealed: int) -> None:
+        self.name = name
         self.row = row
         self.held = held
         self.sealed = sealed
@@ -49,13 +49,12 @@ class _Author:
 class SqliteLog:
     """A Log (hedgerow.log) in one SQLite file, for one thread of one process.
 
-    `author` (8 bytes) and `incarnation` name this store; a copied or restored file gets new ones when it
-    is opened (see `place`). After an error of the database the log refuses everything until it is
-    opened again, and tells `on_failure` once: what had been appended is not durable, and the peer above
-    must be built anew from what is.
+    `author` (8 bytes) and `incarnation` name this store, `index` is its document index (hedgerow.index).
+    After an error of the database the log refuses everything until it is opened again, and tells
+    `on_failure` once: what had been appended is not durable, and the peer above must be built anew from
+    what is.
 
-    Raises HedgerowError: DATABASE_NEWER, DATABASE_FOREIGN, DATABASE_IN_USE, DATABASE_FULL,
-    DATABASE_FAILED, LOG_OUT_OF_ORDER, AUTHORS_FULL.
+    Raises HedgerowError: those of Database, LOG_OUT_OF_ORDER, AUTHORS_FULL.
     """
 
     def __init__(
@@ -65,138 +64,95 @@ class SqliteLog:
         max_bytes: int = limits.LOG_BYTES_DEFAULT,
         on_failure: Callable[[HedgerowError], None] | None = None,
     ) -> None:
-        self.path = Path(path)
-        self.failure: HedgerowError | None = None
-        self.on_failure = on_failure
-        self.commits = 0
+        self._database = Database(Path(path), max_bytes, on_failure)
+        self.path = self._database.path
+        self.author = self._database.author
+        self.incarnation = self._database.incarnation
         self._authors: dict[bytes, _Author] = {}
+        self._names: dict[int, bytes] = {}
         self._dirty: set[bytes] = set()
-        self._place = Place(self.path)
-        try:
-            with self._guard():
-                self._db = sqlite3.connect(self.path, timeout=limits.OPEN_WAIT_S, isolation_level=None)
-                try:
-                    self._open(max_bytes)
-                except BaseException:
-                    self._db.close()
-                    raise
-        except BaseException:
-            self._place.close()
-            raise
-
-    def _open(self, max_bytes: int) -> None:
-        self._check_file()
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute(f"PRAGMA journal_size_limit = {limits.WAL_KEPT_BYTES}")
-        if self._db.execute("PRAGMA application_id").fetchone()[0] == 0:
-            self._format()
-        self._db.execute(f"PRAGMA max_page_count = {max_bytes // limits.PAGE_BYTES}")
-        self._load()
-
-    def _check_file(self) -> None:
-        identity = self._db.execute("PRAGMA application_id").fetchone()[0]
-        tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if identity != APPLICATION_ID and (identity or tables):
-            raise HedgerowError("DATABASE_FOREIGN", f"{self.path} is a database of another program")
-        if identity:
-            version = self._db.execute("SELECT version FROM schema_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise HedgerowError(
-                    "DATABASE_NEWER", f"{self.path} has schema {version}, known is {SCHEMA_VERSION}"
-                )
-
-    def _format(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        for statement in resources.files(__package__).joinpath("schema.sql").read_text().split(";"):
-            self._db.execute(statement)
-        self._db.execute("INSERT INTO store VALUES (?, ?, 0)", (os.urandom(16), new_author()))
-        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._db.execute("COMMIT")
-
-    def _load(self) -> None:
-        for row, author, held, sealed in self._db.execute(
-            "SELECT id, author, held, sealed FROM author ORDER BY id"
-        ):
-            self._authors[author] = _Author(row, held, sealed)
-        token, self.author, self.incarnation = self._db.execute("SELECT * FROM store").fetchone()
-        if not self._place.is_home(token, self.held(self.author)):
-            self._renew()
-
-    def _renew(self) -> None:
-        """Go on as a new author under the next incarnation: the file is new here, a copy, or a backup."""
-        token = os.urandom(16)
-        if self.incarnation:
-            self.author = new_author()
-        self.incarnation += 1
-        self._place.settle(token)
-        self._db.execute(
-            "UPDATE store SET token = ?, author = ?, incarnation = ?", (token, self.author, self.incarnation)
+        for row, name, held, sealed in self._rows("SELECT id, author, held, sealed FROM author ORDER BY id"):
+            self._authors[name] = _Author(name, row, held, sealed)
+            self._names[row] = name
+        self._position: int = self._rows(
+            "SELECT max(position, coalesce((SELECT max(position) FROM entry), 0),"
+            " coalesce((SELECT max(position) FROM filled), 0)) FROM store"
+        )[0][0]
+        self._noted = self._position
+        self.index = SqliteIndex(
+            self._database, lambda name: self._author_row(name).row, self._names.__getitem__
         )
 
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        if self.failure is not None:
-            raise self.failure
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = "DATABASE_FAILED"
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                code = "DATABASE_FULL"
-            elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                code = "DATABASE_FOREIGN"
-            self.failure = HedgerowError(code, f"{self.path}: {error}")
-            if self.on_failure is not None:
-                self.on_failure(self.failure)
-            raise self.failure from error
+    @property
+    def commits(self) -> int:
+        """How many transactions were made durable since opening."""
+        return self._database.commits
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        return self._database.rows(query, values)
+
+    def _run(self, statement: str, *values: object) -> None:
+        """Change something, as a part of the transaction that commit() ends."""
+        with self._database.guard():
+            self._database.begin()
+            self._database.sql.execute(statement, values)
+
+    def _author_row(self, author: bytes) -> _Author:
+        """Return the row of an author, a new one if need be."""
+        known = self._authors.get(author)
+        if known is not None:
+            return known
+        if len(self._authors) >= limits.LOG_AUTHORS:
+            raise HedgerowError("AUTHORS_FULL", f"more than {limits.LOG_AUTHORS} authors")
+        name = bytes(author)
+        with self._database.guard():
+            self._database.begin()
+            row = self._database.sql.execute(
+                "INSERT INTO author (author, held, sealed) VALUES (?, 0, 0)", (name,)
+            ).lastrowid
+        if row is None:
+            raise HedgerowError("DATABASE_FAILED", "no row for a new author")
+        known = self._authors[name] = _Author(name, row, 0, 0)
+        self._names[row] = name
+        return known
+
+    def _arrive(self) -> int:
+        self._position += 1
+        return self._position
+
+    # ---- the run
 
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it counts at once and is durable after commit()."""
         check_entry(kind, first, last, self.held(author))
-        with self._guard():
-            self._begin()
-            known = self._authors.get(author) or self._new_author(bytes(author))
-            self._db.execute(
-                "INSERT INTO entry (author, kind, first, last, body) VALUES (?, ?, ?, ?, ?)",
-                (known.row, kind, first, last, bytes(body)),
-            )
-            if kind == ENTRY_SEAL:
-                known.sealed = max(last, known.sealed)
-            else:
-                known.held = last
-            self._dirty.add(bytes(author))
-
-    def _begin(self) -> None:
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN IMMEDIATE")
-
-    def _new_author(self, author: bytes) -> _Author:
-        if len(self._authors) >= limits.LOG_AUTHORS:
-            raise HedgerowError("AUTHORS_FULL", f"more than {limits.LOG_AUTHORS} authors")
-        row = self._db.execute(
-            "INSERT INTO author (author, held, sealed) VALUES (?, 0, 0)", (author,)
-        ).lastrowid
-        if row is None:
-            raise HedgerowError("DATABASE_FAILED", "no row for a new author")
-        known = self._authors[author] = _Author(row, 0, 0)
-        return known
+        known = self._author_row(author)
+        self._run(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
+            *(self._arrive(), known.row, kind, first, last, bytes(body)),
+        )
+        if kind == ENTRY_SEAL:
+            known.sealed = max(last, known.sealed)
+        else:
+            known.held = last
+        if kind == ENTRY_OP:
+            self._run("DELETE FROM filled WHERE author = ? AND number = ?", known.row, first)
+        self._dirty.add(known.name)
 
     def commit(self) -> None:
         """Make everything appended and put durable; nothing is acknowledged before this returns."""
-        with self._guard():
-            if not self._db.in_transaction:
+        with self._database.guard():
+            if not self._database.sql.in_transaction:
                 return
+            self.index.follow(self._position)
             for author in self._dirty:
                 known = self._authors[author]
-                self._db.execute(
+                self._database.sql.execute(
                     "UPDATE author SET held = ?, sealed = ? WHERE id = ?",
                     (known.held, known.sealed, known.row),
                 )
-            self._db.execute("COMMIT")
-            self.commits += 1
+            self._database.commit()
         if self.author in self._dirty:
-            self._place.remember(self.held(self.author))
+            self._database.remember(self.held(self.author))
         self._dirty.clear()
 
     def authors(self) -> list[bytes]:
@@ -216,79 +172,204 @@ class SqliteLog:
     def read(self, author: bytes, held: int, sealed: int, max_bytes: int) -> list[Entry]:
         """Return [(kind, first, last, body)] in log order: what a holder of (held, sealed) lacks.
 
-        At least one entry if there is any, then no more than fit `max_bytes` of bodies.
+        At least one entry if there is any, then no more than fit `max_bytes` of bodies. Filled operations
+        are left out.
         """
         known = self._authors.get(author)
-        found: list[Entry] = []
         if known is None or (held >= known.held and sealed >= known.sealed):
-            return found
-        with self._guard():
-            numbers = self._db.execute(_NUMBERS, (known.row, held))
-            seals = self._db.execute(_SEALS, (known.row, sealed))
-            for _, kind, first, last, body in heapq.merge(numbers, seals, key=itemgetter(0)):
-                max_bytes -= len(body)
+            return []
+        found = self._merge(((_NUMBERS, (known.row, held)), (_SEALS, (known.row, sealed))), max_bytes)
+        return [entry[1:] for entry in found]
+
+    def _merge(self, queries: Iterable[tuple[str, tuple[int, ...]]], max_bytes: int) -> list[Any]:
+        """Return rows of several queries by position; at least one, then no more than fit `max_bytes`."""
+        found: list[Any] = []
+        with self._database.guard():
+            cursors = [self._database.sql.execute(*query) for query in queries]
+            for row in heapq.merge(*cursors, key=itemgetter(0)):
+                max_bytes -= len(row[-1])
                 if found and max_bytes < 0:
                     break
-                found.append((kind, first, last, body))
-            numbers.close()
-            seals.close()
+                found.append(row)
+            for cursor in cursors:
+                cursor.close()
         return found
+
+    def cut(self, author: bytes, held: int) -> None:
+        """Give up what reaches above `held` of another author, so that it can come again.
+
+        A skip that reaches above it is given up as a whole.
+        """
+        if author == self.author:
+            raise HedgerowError("LOG_OUT_OF_ORDER", "own operations are not given up")
+        known = self._authors.get(author)
+        if known is None or held >= known.held:
+            return
+        row = known.row
+        for (first,) in self._rows(
+            f"SELECT first FROM {_RUN} AND last > ? ORDER BY last LIMIT 1",  # noqa: S608
+            *(row, held),
+        ):
+            held = min(held, first - 1)
+        self._note_position()
+        self._run(f"DELETE FROM {_RUN} AND last > ?", row, held)  # noqa: S608
+        self._run(
+            "DELETE FROM entry INDEXED BY entry_seal WHERE author = ? AND kind = 1 AND last > ?", row, held
+        )
+        self._run("DELETE FROM dropped WHERE author = ? AND first > ?", row, held)
+        self._run("UPDATE dropped SET last = ? WHERE author = ? AND last > ?", held, row, held)
+        self._run(
+            "DELETE FROM touched WHERE author = ? AND number > ?"
+            " AND number NOT IN (SELECT number FROM filled WHERE author = ?)",
+            *(row, held, row),
+        )
+        known.held = held
+        known.sealed = self._rows(
+            "SELECT coalesce(max(last), 0) FROM entry INDEXED BY entry_seal WHERE author = ? AND kind = 1",
+            row,
+        )[0][0]
+        self._dirty.add(known.name)
+
+    # ---- beside the run
+
+    def fill(self, author: bytes, number: int, body: bytes) -> None:
+        """Keep an operation apart from the run: in a hole, or above what is held. No change if it is here."""
+        known = self._author_row(author)
+        if self.fetch(author, number) is None:
+            self._run(
+                "INSERT INTO filled VALUES (?, ?, ?, ?)", self._arrive(), known.row, number, bytes(body)
+            )
+
+    def fetch(self, author: bytes, number: int) -> bytes | None:
+        """Return the stored form of an operation that is here, else None."""
+        known = self._authors.get(author)
+        if known is None:
+            return None
+        rows = self._rows(_FETCH, known.row, number) or self._rows(_FETCH_FILLED, known.row, number)
+        return rows[0][0] if rows else None
+
+    def drop(self, author: bytes, first: int, last: int) -> None:
+        """Forget operations for good; their numbers are holes from then on, and frontiers stay."""
+        known = self._authors.get(author)
+        if known is None:
+            return
+        self._note_position()
+        bounds = (known.row, first, last)
+        self._run(f"DELETE FROM {_RUN} AND last BETWEEN ? AND ? AND kind = 0", *bounds)  # noqa: S608
+        self._run("DELETE FROM filled WHERE author = ? AND number BETWEEN ? AND ?", *bounds)
+        self._run("DELETE FROM touched WHERE author = ? AND number BETWEEN ? AND ?", *bounds)
+        self._note_dropped(known, first, last)
+
+    def _note_dropped(self, known: _Author, first: int, last: int) -> None:
+        """Note that numbers have no entry any more, as one range with the ranges that they join."""
+        last = min(last, known.held)
+        if first > last:
+            return
+        for before in self._rows(
+            "SELECT first, last FROM dropped WHERE author = ? AND first < ? ORDER BY first DESC LIMIT 1",
+            *(known.row, first),
+        ):
+            if before[1] >= first - 1:
+                first, last = before[0], max(last, before[1])
+        joined = (known.row, first, last + 1)
+        end = self._rows("SELECT max(last) FROM dropped WHERE author = ? AND first BETWEEN ? AND ?", *joined)
+        self._run("DELETE FROM dropped WHERE author = ? AND first BETWEEN ? AND ?", *joined)
+        self._run("INSERT INTO dropped VALUES (?, ?, ?)", known.row, first, max(last, end[0][0] or 0))
+
+    def _note_position(self) -> None:
+        """Before anything is removed, note the greatest position, which is then never given again."""
+        if self._noted < self._position:
+            self._run("UPDATE store SET position = ?", self._position)
+            self._noted = self._position
+
+    def missing(self, author: bytes) -> list[Range]:
+        """Return [(first, last, kind)], ascending: the ranges up to held without an operation here.
+
+        `kind` is that of the skip in their place, RECEIPTED for what was dropped.
+        """
+        known = self._authors.get(author)
+        if known is None:
+            return []
+        skips = [(first, last, Skip.decode(body).kind) for first, last, body in self._rows(_SKIPS, known.row)]
+        dropped = self._rows("SELECT first, last FROM dropped WHERE author = ? ORDER BY first", known.row)
+        filled = self._rows(
+            "SELECT number FROM filled WHERE author = ? AND number <= ? ORDER BY number",
+            *(known.row, known.held),
+        )
+        bare = subtract([(*gap, RECEIPTED) for gap in dropped], [skip[:2] for skip in skips])
+        holes = sorted([*skips, *bare])
+        return joined(subtract(holes, [(number, number) for (number,) in filled]))
+
+    # ---- arrivals
+
+    def position(self) -> int:
+        """Return the position of the entry that arrived last, 0 if none did."""
+        return self._position
+
+    def since(self, position: int, max_bytes: int) -> list[tuple[int, bytes, int, bytes]]:
+        """Return [(position, author, number, body)]: operations in the order of their arrival.
+
+        Those behind `position` (0: all), at least one if there is any, then no more than fit `max_bytes`.
+        """
+        found = self._merge(((_ARRIVED, (position,)), (_ARRIVED_FILLED, (position,))), max_bytes)
+        return [(at, self._names[row], number, body) for at, row, number, body in found]
+
+    # ---- durable values
 
     def put(self, kind: int, key: bytes, value: bytes) -> None:
         """Set a small durable value; it is durable after commit()."""
-        with self._guard():
-            self._begin()
-            self._db.execute(
-                "INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (kind, bytes(key), bytes(value))
-            )
+        self._run("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kind, bytes(key), bytes(value))
 
     def get(self, kind: int, key: bytes) -> bytes | None:
         """Return a value, or None."""
-        with self._guard():
-            row = self._db.execute(
-                "SELECT value FROM state WHERE kind = ? AND key = ?", (kind, bytes(key))
-            ).fetchone()
-        return row[0] if row else None
+        rows = self._rows("SELECT value FROM state WHERE kind = ? AND key = ?", kind, bytes(key))
+        return rows[0][0] if rows else None
 
     def items(self, kind: int) -> list[tuple[bytes, bytes]]:
         """Return [(key, value)] of a kind, ordered by key."""
-        with self._guard():
-            return self._db.execute(
-                "SELECT key, value FROM state WHERE kind = ? ORDER BY key", (kind,)
-            ).fetchall()
+        return self._rows("SELECT key, value FROM state WHERE kind = ? ORDER BY key", kind)
+
+    # ---- room
 
     def used(self) -> int:
         """Return the bytes of the database that hold something."""
-        with self._guard():
-            pages = self._db.execute("PRAGMA page_count").fetchone()[0]
-            free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
-        return int(pages - free) * limits.PAGE_BYTES
+        return self._database.used()
 
-    def oldest(self, after: int, count: int) -> list[tuple[int, bytes, int, int, bytes]]:
-        """Return up to `count` entries (position, author, kind, last, body) past a position, oldest first."""
-        with self._guard():
-            return self._db.execute(
-                "SELECT position, author.author, kind, last, body"
-                " FROM entry JOIN author ON author.id = entry.author"
-                " WHERE position > ? ORDER BY position LIMIT ?",
-                (after, count),
-            ).fetchall()
+    def oldest(self, after: int, count: int) -> list[OldEntry]:
+        """Return up to `count` entries (position, author, kind, first, last, body) past a position."""
+        return self._rows(
+            "SELECT position, author.author, kind, first, last, body"
+            " FROM entry JOIN author ON author.id = entry.author"
+            " WHERE position > ? ORDER BY position LIMIT ?",
+            *(after, count),
+        )
 
-    def remove(self, positions: list[int]) -> None:
-        """Remove entries for good; the frontiers stay where they are."""
-        with self._guard():
-            self._begin()
-            self._db.executemany(
-                "DELETE FROM entry WHERE position = ?", [(position,) for position in positions]
-            )
+    def remove(self, entries: Iterable[OldEntry]) -> None:
+        """Remove entries of the run for good; frontiers stay, and the numbers of operations are holes."""
+        self._note_position()
+        for position, author, kind, first, last, _ in entries:
+            self._run("DELETE FROM entry WHERE position = ?", position)
+            known = self._authors[author]
+            if kind == ENTRY_OP:
+                self._run("DELETE FROM touched WHERE author = ? AND number = ?", known.row, first)
+            if kind != ENTRY_SEAL:
+                self._note_dropped(known, first, last)
         self.commit()
+
+    def remove_filled(self, count: int) -> int:
+        """Remove up to `count` of the operations that were filled in, oldest first; return how many."""
+        found = self._rows("SELECT position, author, number FROM filled ORDER BY position LIMIT ?", count)
+        self._note_position()
+        for position, row, number in found:
+            self._run("DELETE FROM filled WHERE position = ?", position)
+            self._run("DELETE FROM touched WHERE author = ? AND number = ?", row, number)
+        self.commit()
+        return len(found)
 
     def disown(self) -> None:
         """Make the next opening go on as a new author: another peer holds more of this one than we do."""
-        with self._guard():
-            self._db.execute("UPDATE store SET token = ?", (os.urandom(16),))
+        self._database.disown()
 
     def close(self) -> None:
         """Forget what was not committed, and close the file."""
-        self._db.close()
-        self._place.close()
+        self._database.close()

@@ -49,7 +49,15 @@ CODES = {
     "DOCUMENT_ID": (116, "A document id must be a scalar or an array of scalars."),
     "DOCUMENT_INVALID": (117, "A document must be a map of text keys without undefined values."),
     "DOCUMENT_FIELDS": (118, "A document with too many fields (SPEC 3.3)."),
+    "TRANSACTION_CONFLICT": (123, "Something else was written during the transaction; do it again."),
+    "TRANSACTION_ENDED": (127, "A statement in a transaction whose block has ended."),
+    "EVICT_SUBSCRIBED": (124, "A subscription would bring it back; cancel that first, or say FORCE."),
+    "EVICT_KEEPER": (125, "A keeper holds what it has receipted; DELETE it, and it goes below the frontier."),
+    "SUBSCRIPTION_INVALID": (126, "A subscription is SELECT * FROM a collection, with or without WHERE."),
     "DOCUMENT_STATE": (119, "The stored state of a document cannot be read."),
+    "SCOPE_LOCAL": (122, "An operation of a collection that stays on its peer; it never goes to others."),
+    "SCOPE_MIXED": (120, "An operation whose changes are for different peers; write one for each scope."),
+    "COUNTER_INVALID": (121, "A counter's value is not a base and a total in their ranges (SPEC 3.18)."),
     # Logs, custody, sealing
     "LOG_OUT_OF_ORDER": (200, "An entry that does not join what the log holds of its author."),
     "AUTHORS_FULL": (201, "The log keeps no more authors; take others off it, or let receipts come first."),
@@ -59,6 +67,8 @@ CODES = {
     "RECEIPT_INVALID": (205, "A receipt that breaks the rules of SPEC 5.6."),
     "SKIP_INVALID": (206, "A skip that breaks the rules of SPEC 5.5."),
     "SEAL_INVALID": (207, "A seal that breaks the rules of SPEC 5.8, or is not for these operations."),
+    "QUOTA_FULL": (208, "More open operations of one author than this relay keeps; they go when receipted."),
+    "FRONTIER_INVALID": (209, "A stability frontier that breaks the rules of SPEC 5.11."),
     "LOG_FULL": (210, "The log has no room for more; what it holds must be receipted first."),
     "LOG_VERSION": (211, "The flash holds a log of another version; update the firmware."),
     "LOG_DEVICE": (212, "The log's partition is too small, or its sectors are of an unknown size."),
@@ -78,6 +88,9 @@ CODES = {
     "SESSION_CREDIT": (318, "More was sent than was allowed, or more acknowledged than was sent."),
     "SESSION_HELLO_TIMEOUT": (319, "The other side did not say hello in time."),
     "SESSION_IDLE_TIMEOUT": (320, "The other side was silent for too long."),
+    "VERSION_MISMATCH": (322, "The other side speaks none of our protocol versions; update the older one."),
+    "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.8."),
+    "INTERESTS_FULL": (324, "More subscriptions than fit one frame; cancel some, or make them shorter."),
     "SYNC_OWN_AUTHOR": (
         321,
         "Operations of this author that this log does not hold: its storage was copied or set back.",
@@ -110,8 +123,14 @@ CODES = {
     "QUERY_DEPTH": (609, "The statement is nested too deeply."),
     "QUERY_TOO_LONG": (610, "The text of the statement is too long."),
     "QUERY_TIMEOUT": (611, "The statement took too long; narrow it."),
-    "QUERY_DOCUMENT": (612, "INSERT takes objects as documents."),
+    "QUERY_DOCUMENT": (
+        612,
+        "A document that cannot be written: no object, no JSON, or with a changed `_id`.",
+    ),
     "QUERY_CONFLICT": (613, "A document with this id exists; see ON ID CONFLICT."),
+    "QUERY_COST": (614, "The statement looks at more documents than this peer allows; ask a larger one."),
+    "QUERY_PATHS": (615, "An UPDATE writes a path twice, or one within another; name each field once."),
+    "QUERY_INCREMENT": (616, "INCREMENT BY and RESTART WITH take integers and decimals."),
     "REQUEST_TOO_LARGE": (620, "The body of the request is too large."),
     "REQUEST_TYPE": (621, "The body is in none of application/json, application/cbor, application/msgpack."),
     "REQUEST_ACCEPT": (
@@ -152,6 +171,12 @@ CODES = {
     "LINK_STALLED": (518, "The board fell silent in the middle of a session; it is visited again later."),
     "UPLINK_LOST": (520, "The uplink broke or could not be made; it is tried again."),
     "UPLINK_MESSAGE": (521, "The server sent a text message; is this the address of a Big Peer's sync?"),
+    "PEER_THREAD": (
+        525,
+        "A peer without a url is used on the thread that opened it, and no loop may wait for itself.",
+    ),
+    "PEER_CLOSED": (526, "The peer, its event loop or its transaction has ended; open it again."),
+    "OBSERVER_SLOW": (527, "The reader of an observer fell too far behind; observe again."),
     "GATEWAY_INTERNAL": (530, "An error in the gateway itself; its log has the trace, please report it."),
     # Emulated boards and the air
     "EMULATOR_UNSUPPORTED": (
@@ -223,6 +248,8 @@ CODES = {
         812,
         "The process that emulates the board does not answer; start `hedgerow emulate` again.",
     ),
+    "PROJECT_INVALID": (813, "The project's hedgerow.toml, or a file that it names, makes no sense."),
+    "PROJECT_DIRECTORY": (814, "A new project wants a folder that is empty or not there; name another one."),
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),
     "BENCH_TOOL_MISSING": (

@@ -25,6 +25,11 @@ def new_author(public_key: bytes = b"") -> bytes:
     return sha256(public_key + os.urandom(16)).digest()[:8]
 
 
+def local_author(author: bytes) -> bytes:
+    """Return the 8 bytes under which a log keeps the operations that never leave it (SPEC 5.1)."""
+    return sha256(b"hedgerow local " + author).digest()[:8]
+
+
 def check_entry(kind: int, first: int, last: int, held: int) -> None:
     """Refuse an entry that would leave a hole or cover what is not held (SPEC 5.2)."""
     if kind == ENTRY_OP:

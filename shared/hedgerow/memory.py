@@ -1,7 +1,14 @@
 """The log in memory: the shortest implementation of the Log port; its methods are documented here."""
 
+from . import limits
+from .custody.skip import RECEIPTED, Skip
 from .errors import HedgerowError
-from .log import ENTRY_SEAL, check_entry, new_author
+from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, check_entry, new_author
+
+# What a store notes beside the entries of the run.
+_FILL = limits.const(3)
+_DROP = limits.const(4)
+_CUT = limits.const(5)
 
 
 class MemoryStore:
@@ -19,7 +26,8 @@ class MemoryLog:
 
     `author` is 8 bytes, `incarnation` counts the restores of this store. Entries are tuples
     (kind, author, first, last, body): an operation (first == last), a seal over held operations, or a
-    skip that stands in the place of numbers.
+    skip that stands in the place of numbers. They make the author's run; beside it lie operations that
+    were filled in.
     """
 
     def __init__(self, store: MemoryStore | None = None, most_authors: int = 10000):
@@ -28,24 +36,51 @@ class MemoryLog:
         self.author = self.store.author
         self.incarnation = self.store.incarnation
         self._entries: dict = {}
+        self._operations: dict = {}
         self._held: dict = {}
         self._sealed: dict = {}
         self._state = dict(self.store.state)
         self._pending: list = []
-        self._authors: list = []
+        self._arrivals: list = []
+        self._places: dict = {}
         for entry in self.store.entries:
             self._take(entry)
 
     def _take(self, entry: tuple) -> None:
         kind, author, first, last, body = entry
         if author not in self._entries:
-            self._authors.append(author)
             self._entries[author] = []
-        self._entries[author].append((kind, first, last, body))
-        if kind == ENTRY_SEAL:
-            self._sealed[author] = max(last, self.sealed(author))
+            self._operations[author] = {}
+        if kind == _DROP:
+            self._forget(author, first, last)
+        elif kind == _CUT:
+            self._fall(author, last)
+        elif kind == _FILL:
+            self._arrive(author, first, body)
         else:
+            self._entries[author].append((kind, first, last, body))
+            if kind == ENTRY_SEAL:
+                self._sealed[author] = max(last, self.sealed(author))
+                return
             self._held[author] = last
+            if kind == ENTRY_OP:
+                self._arrive(author, first, body)
+
+    def _arrive(self, author: bytes, number: int, body: bytes) -> None:
+        self._operations[author][number] = body
+        self._arrivals.append((author, number))
+        self._places[author, number] = len(self._arrivals)
+
+    def _note(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
+        entry = (kind, bytes(author), first, last, bytes(body))
+        self._take(entry)
+        self._pending.append(entry)
+
+    def _check_author(self, author: bytes) -> None:
+        if author not in self._entries and len(self._entries) >= self._most_authors:
+            raise HedgerowError("AUTHORS_FULL", str(self._most_authors))
+
+    # ---- the run
 
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it counts at once and is durable after commit().
@@ -54,11 +89,8 @@ class MemoryLog:
         AUTHORS_FULL for an author over the limit.
         """
         check_entry(kind, first, last, self.held(author))
-        if author not in self._entries and len(self._authors) >= self._most_authors:
-            raise HedgerowError("AUTHORS_FULL", str(self._most_authors))
-        entry = (kind, bytes(author), first, last, bytes(body))
-        self._take(entry)
-        self._pending.append(entry)
+        self._check_author(author)
+        self._note(kind, author, first, last, body)
 
     def commit(self) -> None:
         """Make everything appended and put durable; nothing is acknowledged before this returns."""
@@ -68,7 +100,7 @@ class MemoryLog:
 
     def authors(self) -> list:
         """Return the authors with entries, in the order in which they came."""
-        return list(self._authors)
+        return list(self._entries)
 
     def held(self, author: bytes) -> int:
         """Return the number up to which every operation is held or skipped, 0 for none."""
@@ -82,7 +114,8 @@ class MemoryLog:
         """Return [(kind, first, last, body)] in log order: what a holder of (held, sealed) lacks.
 
         Operations and skips that reach above `held`, seals that reach above `sealed`; at least one entry
-        if there is any, then no more than fit `max_bytes` of bodies.
+        if there is any, then no more than fit `max_bytes` of bodies. Operations that were dropped are left
+        out, and those that were filled in may be.
         """
         found: list = []
         for entry in self._entries.get(author, ()):
@@ -93,6 +126,98 @@ class MemoryLog:
                 break
             found.append(entry)
         return found
+
+    def cut(self, author: bytes, held: int) -> None:
+        """Give up what reaches above `held` of another author, so that it can come again."""
+        if author == self.author:
+            raise HedgerowError("LOG_OUT_OF_ORDER", "own operations are not given up")
+        if held < self.held(author):
+            self._note(_CUT, author, held, held, b"")
+
+    def _fall(self, author: bytes, held: int) -> None:
+        kept = []
+        for entry in self._entries[author]:
+            if entry[2] <= held:
+                kept.append(entry)
+            elif entry[0] == ENTRY_OP:
+                self._operations[author].pop(entry[1], None)
+        self._entries[author] = kept
+        self._held[author] = max([entry[2] for entry in kept if entry[0] != ENTRY_SEAL] or [0])
+        self._sealed[author] = max([entry[2] for entry in kept if entry[0] == ENTRY_SEAL] or [0])
+
+    # ---- beside the run
+
+    def fill(self, author: bytes, number: int, body: bytes) -> None:
+        """Keep an operation apart from the run: in a hole, or above what is held. No change if it is here."""
+        self._check_author(author)
+        if self.fetch(author, number) is None:
+            self._note(_FILL, author, number, number, body)
+
+    def fetch(self, author: bytes, number: int) -> bytes | None:
+        """Return the stored form of an operation that is here, else None."""
+        return self._operations.get(author, {}).get(number)
+
+    def drop(self, author: bytes, first: int, last: int) -> None:
+        """Forget operations for good; their numbers are holes from then on, and frontiers stay."""
+        if author in self._entries:
+            self._note(_DROP, author, first, last, b"")
+
+    def _forget(self, author: bytes, first: int, last: int) -> None:
+        self._entries[author] = [
+            entry for entry in self._entries[author] if entry[0] != ENTRY_OP or not first <= entry[1] <= last
+        ]
+        operations = self._operations[author]
+        for number in [number for number in operations if first <= number <= last]:
+            del operations[number]
+
+    def missing(self, author: bytes) -> list:
+        """Return [(first, last, kind)], ascending: the ranges up to held without an operation here.
+
+        `kind` is that of the skip in their place, RECEIPTED for what was dropped.
+        """
+        skips = [entry for entry in self._entries.get(author, ()) if entry[0] == ENTRY_SKIP]
+        here = sorted(self._operations.get(author, ()))
+        found: list = []
+        number = 1
+        for present in here + [self.held(author) + 1]:
+            end = min(present - 1, self.held(author))
+            while number <= end:
+                kind, last = _reason(skips, number, end)
+                if found and found[-1][2] == kind and found[-1][1] == number - 1:
+                    found[-1] = (found[-1][0], last, kind)
+                else:
+                    found.append((number, last, kind))
+                number = last + 1
+            number = max(number, present + 1)
+        return found
+
+    # ---- arrivals
+
+    def position(self) -> int:
+        """Return the position of the operation that arrived last, 0 if none did."""
+        return len(self._arrivals)
+
+    def since(self, position: int, max_bytes: int) -> list:
+        """Return [(position, author, number, body)]: operations in the order of their arrival.
+
+        Those behind `position` (0: all), at least one if there is any, then no more than fit `max_bytes`.
+        What is not here any more is left out; what came twice comes once, at its last place. (What a log moves
+        may show up again behind it.)
+        """
+        found: list = []
+        while position < len(self._arrivals):
+            author, number = self._arrivals[position]
+            position += 1
+            body = self.fetch(author, number)
+            if body is None or self._places[author, number] != position:
+                continue
+            max_bytes -= len(body)
+            if found and max_bytes < 0:
+                break
+            found.append((position, author, number, body))
+        return found
+
+    # ---- durable values
 
     def put(self, kind: int, key: bytes, value: bytes) -> None:
         """Set a small durable value; it is durable after commit()."""
@@ -109,3 +234,13 @@ class MemoryLog:
     def close(self) -> None:
         """Forget what was not committed."""
         self._pending = []
+
+
+def _reason(skips: list, number: int, end: int) -> tuple:
+    """Return (kind, last): why a number is not here, and up to which number, at most `end`, that holds."""
+    for _, first, last, body in skips:
+        if first <= number <= last:
+            return Skip.decode(body).kind, min(last, end)
+        if number < first:
+            end = min(end, first - 1)
+    return RECEIPTED, end

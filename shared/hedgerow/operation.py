@@ -2,7 +2,7 @@
 
 A change is a list. INSERT, INITIAL, UPDATE: [kind, schema name, id or None, values] and, if needed,
 options {MERGE_STAMP: bytes, UNSET: paths}; DELETE: [kind, schema name, id] and options; CLOCK: [kind,
-epoch, uptime ms, base ms, source, UTC ms or None, error ms].
+epoch, uptime ms, base ms, source, UTC ms or None, error ms]; COUNTER: as UPDATE, each value [base, total].
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import hashlib
 from . import limits
 from .clock import hlc
 from .codec import cbor
-from .codec.schema import check_name, check_path, is_integer
+from .codec.schema import SCOPE_ALL, check_name, check_path, is_integer, scope_of
 from .errors import HedgerowError
 
 INSERT = 0
@@ -18,6 +18,7 @@ INITIAL = 1
 UPDATE = 2
 DELETE = 3
 CLOCK = 4
+COUNTER = 5
 
 # Options of a change
 MERGE_STAMP = 1
@@ -76,7 +77,7 @@ def check_change(change: object, stamp: bytes) -> None:
         _check_clock(change)
         return
     size = 3 if kind == DELETE else 4
-    if not 0 <= kind <= DELETE or not size <= len(change) <= size + 1:
+    if not 0 <= kind <= COUNTER or not size <= len(change) <= size + 1:
         raise HedgerowError("CHANGE_INVALID", f"kind {kind}, {len(change)} items")
     if not isinstance(change[1], bytes) or len(change[1]) != 4:
         raise HedgerowError("CHANGE_INVALID", "schema name")
@@ -88,9 +89,13 @@ def check_change(change: object, stamp: bytes) -> None:
     if kind != DELETE:
         if not isinstance(change[3], (list, tuple)) or len(change[3]) > limits.MAX_FIELDS:
             raise HedgerowError("CHANGE_FIELDS", "not an array of at most 64 values")
+        if kind == COUNTER:
+            from .counter import check_total as check
+        else:
+            check = check_value
         for value in change[3]:
             if value is not cbor.UNDEFINED:
-                check_value(value)
+                check(value)
     if len(change) > size:
         _check_options(kind, change[size], stamp)
 
@@ -158,6 +163,26 @@ def _check_clock(change: list) -> None:
             raise HedgerowError("CLOCK_RECORD_INVALID", repr(value)[:48])
     if source > SOURCE_KEEPER or (source == SOURCE_BOOT and utc_ms is not None):
         raise HedgerowError("CLOCK_RECORD_INVALID", f"source {source}")
+
+
+def scope_of_changes(changes: list, schemas: dict) -> int:
+    """Return the scope of an operation; SCOPE_MIXED if its changes have several, SCHEMA_UNKNOWN.
+
+    A clock record is for all peers. `schemas` maps names to Schema.
+    """
+    scope = None
+    for change in changes:
+        if change[0] == CLOCK:
+            other = SCOPE_ALL
+        else:
+            schema = schemas.get(change[1])
+            if schema is None:
+                raise HedgerowError("SCHEMA_UNKNOWN", repr(change[1]))
+            other = scope_of(schema.kind)
+        if scope is not None and other != scope:
+            raise HedgerowError("SCOPE_MIXED", str(scope) + " and " + str(other))
+        scope = other
+    return scope
 
 
 def canonical(author: bytes, number: int, body: bytes, schemas: dict) -> bytes:

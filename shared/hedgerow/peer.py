@@ -2,12 +2,13 @@
 
 from . import limits
 from .clock import hlc
-from .codec.schema import KEEP, Schema, schema_for
+from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
 from .custody.digest import BUCKETS, digest
+from .custody.ledger import Ledger
 from .custody.receipt import Receipt
-from .custody.skip import RECEIPTED, Skip
+from .custody.skip import LOST, RECEIPTED, RESTORED, Skip
 from .errors import HedgerowError
-from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_PEER, STATE_RECEIPT, STATE_SCHEMA
+from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
 from .operation import CLOCK, INSERT, SOURCE_BOOT, decode_body, encode_body, h16
 from .sync import beacon, hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
@@ -26,7 +27,10 @@ class Peer:
 
     `kinds` maps collections to STREAM or KEEP (the default). A `keeper` makes receipts and checks seals.
     `distance` is what it assumes while it knows no way to a keeper. `on_receipt(author, number)` is called
-    when a receipted frontier moves up.
+    when a receipted frontier moves up. `keepers` names up to three keepers whose receipts its operations need
+    all; without it those of any one do. `quota` is how many open operations of one other author it carries.
+    `verdict(author, number, stamp, change, schema)` says whether a change may be; what may not is kept and
+    passed on like all else, and never shows.
     """
 
     def __init__(
@@ -42,15 +46,22 @@ class Peer:
         distance: int = UNKNOWN_DISTANCE,
         credit: int = 4096,
         on_receipt: object = None,
+        keepers: tuple = (),
+        quota: int = limits.MAX_NUMBER,
+        verdict: object = None,
     ):
         self.log = log
         self.author = log.author
+        self.local = local_author(log.author)
         self.name = name
         self.role = hello.KEEPER if keeper else role
         self.mesh = mesh
         self.kinds = kinds or {}
         self.keeper = keeper
         self.on_receipt = on_receipt
+        self.verdict = verdict
+        self._quota = quota
+        self._floods = True
         self._credit = credit
         self._listeners: list = []
         self._fallback = min(distance, ALONE_DISTANCE) if self.role == hello.GATEWAY else distance
@@ -62,23 +73,13 @@ class Peer:
         for _, encoded in log.items(STATE_SCHEMA):
             schema = Schema.decode(encoded)
             self.schemas[schema.name] = schema
-        self._incarnations: dict = {}
-        self._best: dict = {}
-        self._load_receipts()
+        self.ledger = Ledger(log, self.author, keepers)
+        self._down: object = None
+        self._wants = log.get(STATE_CONFIG, b"interests") is not None
         self._resume()
         self._boot(now)
 
     # ---- start
-
-    def _load_receipts(self) -> None:
-        for keeper, value in self.log.items(STATE_PEER):
-            self._incarnations[keeper] = int.from_bytes(value, "big")
-        self._best = {}
-        for _, value in self.log.items(STATE_RECEIPT):
-            receipt = Receipt.decode(value)
-            if receipt.incarnation >= self._incarnations.get(receipt.keeper, 0):
-                if receipt.number > self._best.get(receipt.author, (0,))[0]:
-                    self._best[receipt.author] = (receipt.number, receipt.keeper)
 
     def _resume(self) -> None:
         """Read the own last seal and what follows it: the H16s of the next seal, and the last stamp."""
@@ -93,6 +94,10 @@ class Peer:
             for kind, first, _, body in log.read(author, held - 1, held, 1):
                 if kind == ENTRY_OP and first == held:
                     last = decode_body(body)[0]
+        local = log.held(self.local)
+        if local:
+            body = log.fetch(self.local, local)
+            last = max(last, decode_body(body)[0] if body else last)
         if sealed:
             for kind, _, end, body in log.read(author, held, sealed - 1, 1):
                 if kind == ENTRY_SEAL and end == sealed:
@@ -105,34 +110,70 @@ class Peer:
                 if kind == ENTRY_OP:
                     self._h16s.append(h16(author, first, body, self.schemas))
                 number = end
-        self.clock = hlc.Clock(hlc.stamp_ms(last) + 1 if held else 0, last)
+        self.clock = hlc.Clock(hlc.stamp_ms(last) + 1 if held or local else 0, last)
 
     def _boot(self, now: int) -> None:
         epoch = int.from_bytes(self.log.get(STATE_CONFIG, _EPOCH) or b"\0", "big") + 1
         self.epoch = epoch
         self.log.put(STATE_CONFIG, _EPOCH, epoch.to_bytes(4, "big"))
-        self._write([[CLOCK, epoch, now, self.clock.base_ms, SOURCE_BOOT, None, 0]], now)
+        self.write([[CLOCK, epoch, now, self.clock.base_ms, SOURCE_BOOT, None, 0]], (), now)
 
     # ---- own operations
 
     def insert(self, collection: str, document: dict, now: int) -> int:
         """Write a document whose id is its dot; return its number. It is durable on return."""
         schema = schema_for(collection, self.kinds.get(collection, KEEP), document)
-        return self._write([[INSERT, schema.name, None, schema.pack(document)]], now, schema)
+        return self.write([[INSERT, schema.name, None, schema.pack(document)]], [schema], now)
 
-    def _write(self, changes: list, now: int, schema: Schema | None = None) -> int:
-        body = encode_body(self.clock.tick(now), changes)
-        if schema:
+    def write(
+        self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
+    ) -> int:
+        """Write one operation of these changes, durable on return; return its number.
+
+        `schemas` are those that the changes name. A `local` operation never leaves this peer, and has a
+        number of its own. `stamp` is one that the clock gave out before, and nothing was written since.
+        """
+        body = encode_body(stamp or self.clock.tick(now), changes)
+        for schema in schemas:
             self._add_schema(schema)
-        author = self.author
+        author = self.local if local else self.author
         number = self.log.held(author) + 1
-        mark = h16(author, number, body, self.schemas)
+        mark = None if local else h16(author, number, body, self.schemas)
         self.log.append(ENTRY_OP, author, number, number, body)
-        self._h16s.append(mark)
+        if mark:
+            self._h16s.append(mark)
         if len(self._h16s) >= limits.SEAL_EVERY:
             self._append_seal(now)
+        self._arrived(author, number, body)
         self.commit()
         return number
+
+    def _arrived(self, author: bytes, number: int, body: bytes) -> None:
+        if self._down is not None:
+            self._down.arrived(author, number, body)
+
+    # ---- documents, and the way down
+
+    @property
+    def down(self) -> object:
+        """Documents, subscriptions and what belongs to them (see Down), loaded when first asked for."""
+        if self._down is None:
+            from .down import Down
+
+            self._down = Down(self)
+        return self._down
+
+    def wants(self, now: int) -> bool:
+        """Say whether this peer has something to ask of others, for itself or for its neighbours."""
+        if self._down is None and not self._wants:
+            return False
+        return bool(self.down.subscriptions.active(now) or self.down.holes())
+
+    def note_interests(self, interests: list, now: int) -> None:
+        """Take on a neighbour's interests, where they may go on."""
+        if self.role != hello.LEAF and not self.keeper:
+            for interest in interests:
+                self.down.subscriptions.adopt(interest, now)
 
     def _append_seal(self, now: int) -> None:
         last = self.log.held(self.author)
@@ -184,15 +225,26 @@ class Peer:
             return 0
         if author == self.author:
             raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
+        if author != self.author and held + len(fresh) > self.receipted(author) + self._quota:
+            raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
         for body in fresh:
-            for change in decode_body(body)[1]:
-                if change[0] != CLOCK and change[1] not in self.schemas:
-                    raise HedgerowError("SCHEMA_UNKNOWN", repr(change[1]))
+            self.check_schemas(body)
         first = max(first, held + 1)
         self._bridge(author, held, first)
         for number, body in enumerate(fresh, first):
             self.log.append(ENTRY_OP, author, number, number, body)
+            self._arrived(author, number, body)
         return len(fresh)
+
+    def check_schemas(self, body: bytes) -> None:
+        """Refuse an operation whose schemas are not known, or that should not have left its peer."""
+        for change in decode_body(body)[1]:
+            if change[0] != CLOCK:
+                schema = self.schemas.get(change[1])
+                if schema is None:
+                    raise HedgerowError("SCHEMA_UNKNOWN", repr(change[1]))
+                if scope_of(schema.kind) == SCOPE_LOCAL:
+                    raise HedgerowError("SCOPE_LOCAL", schema.collection)
 
     def _bridge(self, author: bytes, held: int, first: int) -> None:
         """Let a receipt stand for operations that lie between what is held and `first`."""
@@ -213,6 +265,10 @@ class Peer:
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
+
+    def lost_skip(self, first: int, last: int) -> bytes:
+        """Return our word that own operations are gone which a restored keeper no longer stands by."""
+        return Skip(first, last, LOST, [RESTORED, self.clock.last]).encode()
 
     def ingest_seal(self, author: bytes, body: bytes) -> None:
         """Take a seal; a keeper checks it against the operations that it holds (SEAL_INVALID)."""
@@ -250,28 +306,23 @@ class Peer:
         """
         if receipt.author == self.author and receipt.number > self.log.held(self.author):
             raise HedgerowError("SYNC_OWN_AUTHOR", "%d receipted" % receipt.number)
-        known = self.note_keeper(receipt.keeper, receipt.incarnation)
         before = self.receipted(receipt.author)
-        if receipt.incarnation < known or receipt.number <= before:
+        if not self.ledger.take(receipt):
             return False
-        self.log.put(STATE_RECEIPT, receipt.author + receipt.keeper, receipt.encode())
-        self._best[receipt.author] = (receipt.number, receipt.keeper)
         self._summary = None
-        if self.on_receipt:
-            self.on_receipt(receipt.author, receipt.number)
+        after = self.receipted(receipt.author)
+        if self.on_receipt and after > before:
+            self.on_receipt(receipt.author, after)
         return True
 
-    def note_keeper(self, keeper: bytes, incarnation: int) -> int:
-        """Learn a keeper's incarnation, forget its words of lower ones; return the highest known."""
-        known = self._incarnations.get(keeper, 0)
-        if incarnation <= known:
-            return known
-        self._incarnations[keeper] = incarnation
-        self.log.put(STATE_PEER, keeper, incarnation.to_bytes(4, "big"))
-        if known:
-            self._load_receipts()
-            self._summary = None
-        return incarnation
+    def note_keeper(self, keeper: bytes, incarnation: int) -> None:
+        """Learn a keeper's incarnation; its words of lower ones count no more."""
+        self.ledger.note_keeper(keeper, incarnation)
+        self._summary = None
+
+    def note_keepers(self, author: bytes, keepers: list) -> None:
+        """Learn whose receipts another author requires."""
+        self.ledger.require(author, keepers)
 
     # ---- receipts
 
@@ -279,16 +330,23 @@ class Peer:
         """Return the number up to which a keeper holds an author."""
         if self.keeper:
             return min(self.log.held(author), self.log.sealed(author))
-        return self._best.get(author, (0,))[0]
+        return self.ledger.receipted(author)
 
-    def receipt(self, author: bytes) -> Receipt | None:
-        """Return the receipt behind receipted(), if there is one."""
+    def carries(self, author: bytes, number: int) -> bool:
+        """Say whether an operation here is one that this peer has to bring to a keeper."""
+        return author != self.local and self.receipted(author) < number <= self.log.held(author)
+
+    def receipts(self, author: bytes) -> list:
+        """Return the receipts behind receipted()."""
         if self.keeper:
             number = self.receipted(author)
-            return Receipt(self.author, self.log.incarnation, author, number) if number else None
-        if author not in self._best:
-            return None
-        return Receipt.decode(self.log.get(STATE_RECEIPT, author + self._best[author][1]))
+            return [Receipt(self.author, self.log.incarnation, author, number)] if number else []
+        return self.ledger.receipts(author)
+
+    def receipt(self, author: bytes) -> Receipt | None:
+        """Return the lowest of the receipts behind receipted(), if there is one."""
+        found = self.receipts(author)
+        return min(found, key=_number_of) if found else None
 
     def receipts_newer_than(self, vector: list) -> list:
         """Return the receipts that the holder of [(author, ..., receipted)] lacks."""
@@ -309,7 +367,7 @@ class Peer:
         before = clock.base_ms, clock.last, self.log.held(self.author)
         clock.jump(max(clock.base_ms, utc_ms - now))
         try:
-            self._write([[CLOCK, self.epoch, now, clock.base_ms, source, utc_ms, error_ms]], now)
+            self.write([[CLOCK, self.epoch, now, clock.base_ms, source, utc_ms, error_ms]], (), now)
         except HedgerowError:
             if self.log.held(self.author) == before[2]:
                 # A jump that is not recorded would falsify the uptimes of what is written later.
@@ -352,11 +410,15 @@ class Peer:
         if remote + 1 <= near or (now >= expires and remote <= near):
             self._near = (remote + 1, now + limits.DISTANCE_EXPIRY_MS)
 
+    def authors(self) -> list:
+        """Return the authors in the log whose operations travel."""
+        return [author for author in self.log.authors() if author != self.local]
+
     def vector(self) -> list:
         """Return [(author, held, sealed, receipted)], open authors first."""
         entries = [
             (author, self.log.held(author), self.log.sealed(author), self.receipted(author))
-            for author in self.log.authors()
+            for author in self.authors()
         ]
         done = [entry for entry in entries if entry[1] <= entry[3]]
         return [entry for entry in entries if entry[1] > entry[3]] + done
@@ -367,6 +429,9 @@ class Peer:
         known = len(entries)
         if about is not None:
             entries = [entry for entry in entries if entry[0] in about]
+        elif known > limits.MAX_AUTHORS:
+            # Of what is receipted nothing needs to be said.
+            entries = [entry for entry in entries if entry[1] > entry[3]]
         entries = entries[: limits.MAX_AUTHORS]
         partial = hello.PARTIAL if len(entries) < known else 0
         return hello.Hello(
@@ -379,11 +444,18 @@ class Peer:
             credit=self._credit,
             vector=entries,
             schemas=list(self.schemas),
+            keepers=self.ledger.required[self.author],
             name=self.name,
         )
 
     def _time_flags(self, now: int) -> int:
         return (hello.HAS_TIME if self.utc(now) else 0) | (hello.WANTS_TIME if self.wants_time(now) else 0)
+
+    def floods(self) -> bool:
+        """Say whether open operations go to neighbours who are as near a keeper too: while few authors have any."""
+        count = sum([1 for entry in self.vector() if entry[1] > entry[3]])
+        self._floods = count <= (limits.FLOOD_AUTHORS if self._floods else limits.FLOOD_AGAIN_AUTHORS)
+        return self._floods
 
     def summary(self) -> list:
         """Return [count of open operations, digest of each bucket] over the authors with open operations.
@@ -418,3 +490,7 @@ class Peer:
             author: {"held": held, "sealed": sealed, "open": max(0, held - receipted), "receipted": receipted}
             for author, held, sealed, receipted in self.vector()
         }
+
+
+def _number_of(receipt: Receipt) -> tuple:
+    return receipt.number, receipt.keeper

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hedgerow.errors import CODES
+from hedgerow.limits import MAX_LISTED
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
@@ -272,10 +273,10 @@ def test_like_takes_no_more_text_than_a_document_may_hold(served: Local) -> None
 
 
 def test_lists_of_expressions_have_a_limit(served: Local) -> None:
-    many = ", ".join(["a"] * (limits.LISTED_EXPRESSIONS + 1))
+    many = ", ".join(["a"] * (MAX_LISTED + 1))
     for clause in ("GROUP BY", "ORDER BY"):
         assert refusal(served.execute(f"SELECT a FROM c {clause} {many}")) == (400, "QUERY_TOO_LONG")
-    columns = ", ".join(f"a AS a{n}" for n in range(limits.LISTED_EXPRESSIONS + 1))
+    columns = ", ".join(f"a AS a{n}" for n in range(MAX_LISTED + 1))
     assert refusal(served.execute(f"SELECT {columns} FROM c")) == (400, "QUERY_TOO_LONG")
 
 

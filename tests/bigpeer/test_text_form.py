@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hedgerow.query.evaluate import Select
 from hedgerow.query.values import base64url, text_form
-from hedgerow_bigpeer.dql import by_text_form, dot_of, parse
+from hedgerow_host.dql import by_text_form, dot_of, parse
 
 
 @pytest.fixture

@@ -15,13 +15,16 @@ COMMAND = [sys.executable, "-m", "hedgerow_cli"]
 SECONDS = 60
 
 
-def hedgerow(*arguments: str, status: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+def hedgerow(
+    *arguments: str, status: int | None = 0, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command to its end; `status` is the exit status that it must have, None for any."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
         timeout=SECONDS,
+        cwd=cwd,
         env={**os.environ, "COLUMNS": "120", **environment},
         check=False,
     )

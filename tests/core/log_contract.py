@@ -4,6 +4,7 @@
 stands for a power cut between two calls: what was committed is there, what was not may be there or not.
 """
 
+from hedgerow.custody.skip import LOST, RECEIPTED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import (
     ENTRY_OP,
@@ -203,6 +204,162 @@ def check_large(new: object) -> None:
     log.close()
 
 
+def _skip(first: int, last: int, kind: int) -> bytes:
+    return Skip(first, last, kind, [0, bytes(8)] if kind == LOST else None).encode()
+
+
+def check_filling(new: object) -> None:
+    """An operation beside the run is found by its number, changes no frontier, and yields to the run."""
+    open_log = new()
+    log = open_log()
+    log.append(ENTRY_SKIP, A, 1, 9, _skip(1, 9, RECEIPTED))
+    _fill(log, A, 10, 11)
+    for number in (4, 11, 14):
+        log.fill(A, number, _body(number))
+    log.fill(A, 4, b"another")
+    log.fill(B, 3, _body(3))
+    log.commit()
+    for _ in range(2):
+        assert (log.held(A), log.held(B)) == (11, 0)
+        assert [log.fetch(A, n) for n in (4, 10, 14)] == [_body(4), _body(10), _body(14)]
+        assert log.fetch(B, 3) == _body(3)
+        assert [log.fetch(A, n) for n in (1, 5, 9, 12, 13, 15)] == [None] * 6 and log.fetch(C, 1) is None
+        assert log.missing(A) == [(1, 3, RECEIPTED), (5, 9, RECEIPTED)] and log.missing(B) == []
+        log.close()
+        log = open_log()
+    _fill(log, A, 12, 14)
+    log.commit()
+    entries = [entry for entry in log.read(A, 9, 0, 4096) if entry[0] == ENTRY_OP]
+    assert entries == [(ENTRY_OP, n, n, _body(n)) for n in range(10, 15)]
+    assert log.fetch(A, 14) == _body(14) and log.held(A) == 14
+    log.close()
+
+
+def check_missing(new: object) -> None:
+    """What is not here is named with its reason; an operation that comes all the same takes its place."""
+    open_log = new()
+    log = open_log()
+    _fill(log, A, 1, 2)
+    log.append(ENTRY_SKIP, A, 3, 5, _skip(3, 5, LOST))
+    log.append(ENTRY_SKIP, A, 6, 7, _skip(6, 7, RECEIPTED))
+    _fill(log, A, 8, 12)
+    log.drop(A, 9, 10)
+    log.drop(A, 40, 50)
+    log.commit()
+    for _ in range(2):
+        assert log.missing(A) == [(3, 5, LOST), (6, 7, RECEIPTED), (9, 10, RECEIPTED)]
+        assert [log.fetch(A, n) for n in (8, 9, 10, 11)] == [_body(8), None, None, _body(11)]
+        assert log.held(A) == 12
+        numbers = [entry[1] for entry in log.read(A, 5, 0, 4096) if entry[0] == ENTRY_OP]
+        assert numbers == [8, 11, 12]
+        log.close()
+        log = open_log()
+    log.fill(A, 4, _body(4))
+    log.fill(A, 10, _body(10))
+    log.commit()
+    assert log.missing(A) == [(3, 3, LOST), (5, 5, LOST), (6, 7, RECEIPTED), (9, 9, RECEIPTED)]
+    log.drop(A, 4, 4)
+    log.commit()
+    log = open_log()
+    assert log.fetch(A, 4) is None and log.fetch(A, 10) == _body(10)
+    log.close()
+
+
+def check_cutting(new: object) -> None:
+    """Another author's frontier can fall, without a skip, and rise again; one's own cannot."""
+    open_log = new()
+    log = open_log()
+    _fill(log, A, 1, 4)
+    log.append(ENTRY_SEAL, A, 1, 2, b"seal one")
+    log.append(ENTRY_SEAL, A, 3, 4, b"seal two")
+    _fill(log, A, 5, 6)
+    log.fill(A, 9, _body(9))
+    log.append(ENTRY_OP, log.author, 1, 1, b"own")
+    log.commit()
+    try:
+        log.cut(log.author, 0)
+    except HedgerowError as error:
+        assert error.code == "LOG_OUT_OF_ORDER", error
+    else:
+        raise AssertionError("own operations were given up")
+    log.cut(A, 3)
+    log.cut(A, 5)
+    log.commit()
+    for _ in range(2):
+        assert (log.held(A), log.sealed(A), log.held(log.author)) == (3, 2, 1)
+        assert [log.fetch(A, n) for n in (3, 4, 6)] == [_body(3), None, None] and log.missing(A) == []
+        log.close()
+        log = open_log()
+    _fill(log, A, 4, 5)
+    log.append(ENTRY_SEAL, A, 3, 5, b"seal again")
+    log.commit()
+    log = open_log()
+    assert (log.held(A), log.sealed(A), log.fetch(A, 4)) == (5, 5, _body(4))
+    log.close()
+
+
+def _all_since(log: object, position: int) -> list:
+    found: list = []
+    entries = log.since(position, 64)
+    while entries:
+        for entry in entries:
+            assert entry[0] > position, "positions rise"
+            position = entry[0]
+            found.append(entry[1:])
+        entries = log.since(position, 64)
+    return found
+
+
+def check_arrivals(new: object) -> None:
+    """Operations come back in the order of their arrival, from any position on, also after opening again."""
+    open_log = new()
+    log = open_log()
+    assert log.position() == 0 and log.since(0, 100) == []
+    _fill(log, A, 1, 3)
+    log.append(ENTRY_OP, B, 1, 1, b"b1")
+    log.append(ENTRY_SEAL, A, 1, 3, b"seal")
+    log.commit()
+    middle = log.position()
+    log.fill(C, 7, b"c7")
+    _fill(log, A, 4, 20)
+    log.append(ENTRY_OP, B, 2, 2, b"b2")
+    log.commit()
+    early = [(A, n, _body(n)) for n in (1, 2, 3)] + [(B, 1, b"b1")]
+    late = [(C, 7, b"c7")] + [(A, n, _body(n)) for n in range(4, 21)] + [(B, 2, b"b2")]
+    for _ in range(2):
+        assert _all_since(log, 0) == early + late
+        assert _all_since(log, middle) == late
+        assert log.since(log.position(), 100) == []
+        assert len(log.since(0, 1)) == 1
+        log.close()
+        log = open_log()
+    log.drop(A, 5, 20)
+    log.commit()
+    gone = [entry for entry in late if entry[0] != A or entry[1] < 5]
+    assert _all_since(log, middle) == gone
+    log.close()
+
+
+def check_arriving_twice(new: object) -> None:
+    """What was filled in and then came in the run, or was dropped and came back, is told of once."""
+    open_log = new()
+    log = open_log()
+    log.fill(A, 2, _body(2))
+    _fill(log, A, 1, 3)
+    log.fill(B, 5, b"b5")
+    log.drop(A, 1, 1)
+    log.drop(B, 5, 5)
+    log.fill(A, 1, _body(1))
+    log.fill(B, 5, b"b5")
+    log.commit()
+    expected = sorted([(A, n, _body(n)) for n in (1, 2, 3)] + [(B, 5, b"b5")])
+    for _ in range(2):
+        assert sorted(_all_since(log, 0)) == expected
+        log.close()
+        log = open_log()
+    log.close()
+
+
 CHECKS = (
     check_names,
     check_prefix,
@@ -213,6 +370,11 @@ CHECKS = (
     check_state,
     check_durability,
     check_large,
+    check_filling,
+    check_missing,
+    check_cutting,
+    check_arrivals,
+    check_arriving_twice,
 )
 
 

@@ -82,3 +82,23 @@ def test_heap_on_a_board(compiled: Path) -> None:
     print(f"\nheap of the recording core after import, 64-bit VM: {heap} B")
     assert int(heap) <= 38_000
     assert answer == "True"
+
+
+def test_counters_are_loaded_by_counters_alone() -> None:
+    program = f"""
+import sys
+sys.path[:0] = [{str(SHARED)!r}]
+from hedgerow.clock import hlc
+from hedgerow.codec.schema import schema_for
+from hedgerow.document import Document
+from hedgerow.operation import COUNTER, decode_body, encode_body
+document, schema = Document(), schema_for("readings", 1, {{"n": 1}})
+for kind, value in ((0, 7), (COUNTER, [b"", 2])):
+    body = encode_body(hlc.pack(5), [[kind, schema.name, 1, [value]]])
+    document.apply(decode_body(body)[1][0], schema, hlc.pack(5), bytes(8))
+    document = Document.decode(document.encode())
+    print(document.value(), "hedgerow.counter" in sys.modules)
+"""
+    command = [micropython(), "-X", "heapsize=96k", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.splitlines() == ["{'n': 7} False", "{'n': 7} True"]

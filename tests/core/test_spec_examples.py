@@ -1,5 +1,6 @@
 """Every byte example in sections 1 to 4 of SPEC.md, rebuilt from the code; every code it names exists."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -10,15 +11,23 @@ from hedgerow import limits
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
+from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.codec.segment import encode_segment
 from hedgerow.codec.varint import write_uint
+from hedgerow.document import Document
 from hedgerow.errors import CODES
-from hedgerow.operation import CLOCK, canonical, encode_body, h16
+from hedgerow.operation import CLOCK, COUNTER, INITIAL, canonical, encode_body, h16
 
 SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8").split("\n## 5 ")[0]
 MOMENT = 837_000_000_000
 RECORD = encode_body(hlc.pack(MOMENT), [[CLOCK, 3, 5000, MOMENT - 5000, 2, MOMENT, 40]])
 BODY = reading(MOMENT, 512, 394)
+PLACE = schema_for("doors", KEEP, {"place": ""})
+OPENED = schema_for("doors", KEEP, {"opened": 0})
+LEVEL = schema_for("tanks", KEEP, {"level": Decimal(0, -1)})
+DEFAULT = [INITIAL, PLACE.name, "door", ["shed"]]
+COUNT = [COUNTER, OPENED.name, "door", [[b"", 2]]]
+BASED = [COUNTER, LEVEL.name, "tank", [[hlc.pack(MOMENT) + AUTHOR, Decimal(-5, -1)]]]
 THREE = [reading(MOMENT + later, 512, 394 + at) for at, later in enumerate((0, 60_013, 119_991))]
 
 
@@ -26,6 +35,14 @@ def _varint(number: int) -> bytes:
     buffer = bytearray()
     write_uint(buffer, number)
     return bytes(buffer)
+
+
+def _door() -> bytes:
+    document = Document()
+    document.apply(DEFAULT, PLACE, hlc.pack(MOMENT), AUTHOR)
+    document.apply(COUNT, OPENED, hlc.pack(MOMENT), AUTHOR)
+    assert document.value() == {"opened": 2, "place": "shed"}
+    return document.encode()
 
 
 REBUILT = {
@@ -38,6 +55,11 @@ REBUILT = {
     "3.7": BODY,
     "3.9a": canonical(AUTHOR, 7, BODY, SCHEMAS),
     "3.9b": h16(AUTHOR, 7, BODY, SCHEMAS),
+    "3.13a": encode_body(hlc.pack(MOMENT), [DEFAULT]),
+    "3.13b": hashlib.sha256(cbor.encode([PLACE.hash, "door", ["shed"]])).digest()[:8],
+    "3.22a": encode_body(hlc.pack(MOMENT), [COUNT]),
+    "3.22b": encode_body(hlc.pack(MOMENT + 250), [BASED]),
+    "3.25": _door(),
     "4.9a": encode_segment(AUTHOR, 7, [BODY], SCHEMAS),
     "4.9b": encode_segment(AUTHOR, 7, THREE, SCHEMAS),
     "4.9c": encode_segment(AUTHOR, 6, [RECORD, BODY], SCHEMAS),

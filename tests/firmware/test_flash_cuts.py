@@ -106,9 +106,15 @@ def test_what_the_next_boot_needs_outlives_reclaiming() -> None:
     check_quiet_author(quiet_author(Nor(12, 512)))
 
 
-@pytest.mark.parametrize("name", ["_alive", "_newest_own"])
-def test_reclaiming_without_copies_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flashreclaim, name, lambda log, reader: False)
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [(flashreclaim, "_alive"), (flashreclaim.Reclaim, "_newest_own")],
+    ids=["values", "own"],
+)
+def test_reclaiming_without_copies_is_noticed(
+    place: object, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, name, lambda log, reader: False)
     with pytest.raises((AssertionError, HedgerowError)):
         check_quiet_author(quiet_author(Nor(12, 512)))
 
@@ -152,7 +158,7 @@ def test_hundreds_of_cuts_in_a_row_lose_nothing_and_leak_no_space(seed: int) -> 
     while cuts < 300:
         try:
             nor.left = 0
-            log = FlashLog(nor)
+            log = oracle.open(nor)
             oracle.check(log)
             nor.left = rng.choice((1, 2, 3, 5, 40))
             for _ in range(60):
@@ -160,8 +166,8 @@ def test_hundreds_of_cuts_in_a_row_lose_nothing_and_leak_no_space(seed: int) -> 
         except PowerCut:
             cuts += 1
     nor.left = 0
-    log = FlashLog(nor)
+    log = oracle.open(nor)
     oracle.check(log)
     for _ in range(300):
         workload.act(log)
-    oracle.check(FlashLog(nor))
+    oracle.check(oracle.open(nor))

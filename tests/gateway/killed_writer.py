@@ -10,6 +10,6 @@ with open_peer(sys.argv[1], name="killed") as peer:
     n = 0
     while True:
         n += 1
-        number = peer.insert("readings", reading(n), peer.now())
+        number = peer.insert("readings", reading(n))
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()

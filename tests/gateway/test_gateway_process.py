@@ -58,7 +58,7 @@ def test_killed_in_the_middle_of_a_transfer_it_loses_and_doubles_nothing(tmp_pat
     with open_peer(data / "gateway.db", name="gw") as peer:
         author = peer.author
         for n in range(1500):
-            peer.insert("readings", reading(n), peer.now())
+            peer.insert("readings", reading(n))
 
     async def main() -> None:
         big = BigPeer()
@@ -80,7 +80,7 @@ def test_killed_in_the_middle_of_a_transfer_it_loses_and_doubles_nothing(tmp_pat
             assert numbers == list(range(1, len(numbers) + 1))
         with open_peer(data / "gateway.db", name="gw") as peer:
             assert peer.author == author
-            assert len(numbers) <= peer.status(peer.now())[author]["held"]
+            assert len(numbers) <= peer.status()[author]["held"]
 
     run(main())
 

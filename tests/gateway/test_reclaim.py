@@ -1,4 +1,4 @@
-"""A log near its limit loses receipted readings, oldest first, and nothing that anybody might need."""
+"""A log near its limit loses what was filled in, then receipted readings, and nothing that anybody needs."""
 
 from pathlib import Path
 
@@ -60,4 +60,20 @@ def test_without_receipts_nothing_goes(tmp_path: Path) -> None:
 
     run(main())
     assert gateway.reclaimer.removed == 0
+    gateway.log.close()
+
+
+def test_what_was_filled_in_goes_first(tmp_path: Path) -> None:
+    gateway = Gateway(config(tmp_path, log_bytes=2 * MIB))
+    fill(gateway, 0, 100)
+    other = b"author-o"
+    for number in range(1, 301):
+        gateway.log.fill(other, number, bytes(3000))
+    gateway.log.commit()
+    gateway.reclaimer._high = gateway.reclaimer._low = MIB
+
+    run(gateway.reclaimer._make_room())
+    assert gateway.reclaimer.removed == 300
+    assert gateway.log.fetch(other, 300) is None
+    assert len(gateway.log.read(gateway.peer.author, 0, 0, 1 << 30)) > 100
     gateway.log.close()

@@ -6,12 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from index_contract import CHECKS as INDEX_CHECKS
 from log_contract import CHECKS
 
+from hedgerow.application import ReadyPeer
+from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP
-from hedgerow_gateway import sqlite_log
-from hedgerow_gateway.sqlite_log import SCHEMA_VERSION, SqliteLog
+from hedgerow.log import ENTRY_OP, ENTRY_SKIP
+from hedgerow.operation import DELETE, encode_body
+from hedgerow_gateway import limits, sqlite_log
+from hedgerow_gateway.database import SCHEMA_VERSION
+from hedgerow_gateway.sqlite_log import SqliteLog
+
+OTHER = b"author-o"
 
 
 class Storage:
@@ -200,15 +207,171 @@ def test_after_a_failure_it_refuses_everything(tmp_path: Path) -> None:
 
 def test_every_commit_is_synchronous(database: Path) -> None:
     log = SqliteLog(database)
-    assert log._db.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert log._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert log._database.sql.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert log._database.sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     log.close()
 
 
-def test_reading_a_long_log_seeks_by_index(database: Path) -> None:
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("_NUMBERS", (1, 5)),
+        ("_SEALS", (1, 5)),
+        ("_FETCH", (1, 5)),
+        ("_FETCH_FILLED", (1, 5)),
+        ("_SKIPS", (1,)),
+        ("_ARRIVED", (5,)),
+        ("_ARRIVED_FILLED", (5,)),
+    ],
+)
+def test_reading_a_long_log_seeks_by_index(database: Path, query: str, values: tuple[int, ...]) -> None:
     log = SqliteLog(database)
-    for query in ("_NUMBERS", "_SEALS"):
-        plan = log._db.execute("EXPLAIN QUERY PLAN " + getattr(sqlite_log, query), (1, 5)).fetchall()
-        details = " ".join(row[3] for row in plan)
-        assert "SEARCH" in details and "TEMP B-TREE" not in details, details
+    plan = log._database.sql.execute("EXPLAIN QUERY PLAN " + getattr(sqlite_log, query), values).fetchall()
+    details = " ".join(row[3] for row in plan)
+    assert "SEARCH" in details and "TEMP B-TREE" not in details, details
+    log.close()
+
+
+def test_a_position_is_never_given_twice(database: Path) -> None:
+    log = SqliteLog(database)
+    log.append(ENTRY_OP, OTHER, 1, 1, b"one")
+    log.fill(OTHER, 9, b"nine")
+    log.commit()
+    position = log.position()
+    log.drop(OTHER, 9, 9)
+    log.cut(OTHER, 0)
+    log.commit()
+    log.close()
+    log = SqliteLog(database)
+    assert log.position() == position
+    log.fill(OTHER, 9, b"again")
+    assert log.since(position, 100) == [(position + 1, OTHER, 9, b"again")]
+    log.close()
+
+
+def test_a_skip_that_reaches_above_a_cut_is_given_up_and_drops_below_it_stay(database: Path) -> None:
+    log = SqliteLog(database)
+    for number in range(1, 11):
+        log.append(ENTRY_OP, OTHER, number, number, b"body")
+    log.append(ENTRY_SKIP, OTHER, 11, 20, Skip(11, 20, RECEIPTED).encode())
+    log.drop(OTHER, 3, 9)
+    log.cut(OTHER, 15)
+    assert log.held(OTHER) == 10
+    log.cut(OTHER, 8)
+    assert (log.held(OTHER), log.missing(OTHER)) == (8, [(3, 8, RECEIPTED)])
+    log.append(ENTRY_OP, OTHER, 9, 9, b"new")
+    assert log.missing(OTHER) == [(3, 8, RECEIPTED)] and log.fetch(OTHER, 9) == b"new"
+    log.close()
+
+
+def test_drops_that_touch_are_one_range(database: Path) -> None:
+    log = SqliteLog(database)
+    author = log.author
+    for first, last in ((2, 2), (6, 6), (4, 4), (3, 3), (8, 9), (1, 7)):
+        log.drop(author, first, last)
+        gone = log._database.rows("SELECT first, last FROM dropped ORDER BY first", ())
+        holes = [tuple(hole[:2]) for hole in log.missing(author)]
+        assert gone == holes
+        here = [number for number in range(1, 11) if log.fetch(author, number) is not None]
+        assert not [n for n in here for first, last in holes if first <= n <= last]
+        assert len(here) + sum(last - first + 1 for first, last in holes) == 10
+    assert log.missing(author) == [(1, 9, RECEIPTED)]
+    log.close()
+
+
+def test_a_copy_takes_along_what_was_filled_and_where_it_is(database: Path) -> None:
+    log = SqliteLog(database)
+    log.fill(OTHER, 4, b"four")
+    log.index.add(7, OTHER, 4)
+    log.index.position = log.position()
+    log.commit()
+    author, position = log.author, log.position()
+    log.close()
+    copy = database.with_name("copy.db")
+    shutil.copy2(database, copy)
+    log = SqliteLog(copy)
+    assert log.author != author and log.position() == position
+    assert (
+        log.fetch(OTHER, 4) == b"four" and log.index.get(7) == [(OTHER, 4)] and log.index.position == position
+    )
+    log.close()
+
+
+# ---- the document index
+
+
+@pytest.mark.parametrize("check", INDEX_CHECKS, ids=lambda check: check.__name__)
+def test_index_contract(check: Callable[[Callable[[], object]], None], tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "field.db")
+    check(lambda: log.index)
+    log.close()
+
+
+def test_the_index_is_as_durable_as_the_log(database: Path) -> None:
+    log = SqliteLog(database)
+    log.index.add(7, log.author, 3)
+    log.index.position = 3
+    log.commit()
+    log.index.add(7, log.author, 4)
+    log.index.clear()
+    log.close()
+    log = SqliteLog(database)
+    assert log.index.get(7) == [(log.author, 3)] and log.index.position == 3
+    log.close()
+
+
+def test_the_index_follows_the_log_only_while_somebody_enters_what_arrives(database: Path) -> None:
+    log = SqliteLog(database)
+    log.index.position = start = log.position()
+    log.commit()
+    fill(log, limits.INDEX_BEHIND - 1)
+    assert log.index.position == start, "not in each commit"
+    fill(log, 1)
+    assert log.index.position == log.position()
+    log.close()
+    log = SqliteLog(database)
+    followed = log.index.position
+    assert followed == log.position()
+    fill(log, 2 * limits.INDEX_BEHIND)
+    assert log.index.position == followed, "nobody has entered these"
+    log.close()
+
+
+def test_documents_are_found_after_a_session_in_which_nobody_asked_for_them(tmp_path: Path) -> None:
+    car = {"_id": "a", "price": 3}
+
+    def opened() -> tuple[SqliteLog, ReadyPeer]:
+        log = SqliteLog(tmp_path / "field.db")
+        return log, ReadyPeer(log, lambda: 1, name="x")
+
+    log, peer = opened()
+    peer.execute("INSERT INTO cars DOCUMENTS (:c)", c=car)
+    log.close()
+    log, peer = opened()
+    body = encode_body(peer.clock.tick(1), [[DELETE, next(iter(peer.schemas)), "a"]])
+    author = b"another1"
+    peer.ingest(author, 1, [body])
+    peer.commit()
+    log.close()
+    log, peer = opened()
+    assert peer.down.documents.dots("cars", "a") == [(log.author, 2), (author, 1)]
+    assert peer.execute("SELECT * FROM cars").rows == []
+    log.close()
+
+
+def test_the_index_forgets_what_the_log_forgets(database: Path) -> None:
+    log = SqliteLog(database)
+    for number in range(1, 7):
+        log.append(ENTRY_OP, OTHER, number, number, b"body")
+    log.fill(OTHER, 8, b"filled")
+    for number in (1, 2, 3, 4, 5, 6, 8):
+        log.index.add(number, OTHER, number)
+    log.index.add(2, log.author, 2)
+    log.drop(OTHER, 2, 3)
+    log.cut(OTHER, 5)
+    log.remove(log.oldest(0, 11)[-1:])
+    kept = [key for key in range(9) if log.index.get(key)]
+    assert kept == [2, 4, 5, 8] and log.index.get(2) == [(log.author, 2)]
+    assert log.remove_filled(10) == 1
+    assert log.index.get(8) == []
     log.close()

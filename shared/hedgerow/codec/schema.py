@@ -7,8 +7,15 @@ from ..errors import HedgerowError
 from . import cbor
 from .decimal import Decimal
 
+# A kind: STREAM or KEEP, plus twice the scope.
 KEEP = 0
 STREAM = 1
+
+# Scopes: which peers a collection's operations go to
+SCOPE_ALL = 0
+SCOPE_BIG_PEER = 1
+SCOPE_LOCAL = 2
+
 _VERSION = 1
 
 
@@ -86,6 +93,16 @@ def path_of(name: object) -> tuple:
     return (name,) if isinstance(name, str) else name
 
 
+def is_stream(kind: int) -> bool:
+    """Tell a collection of readings from one of documents that live on."""
+    return bool(kind & STREAM)
+
+
+def scope_of(kind: int) -> int:
+    """Return the scope of a collection of this kind: SCOPE_ALL, SCOPE_BIG_PEER or SCOPE_LOCAL."""
+    return kind >> 1
+
+
 def is_integer(value: object) -> bool:
     """Tell an integer from a bool, which is one too on CPython."""
     return isinstance(value, int) and value is not True and value is not False
@@ -93,7 +110,7 @@ def is_integer(value: object) -> bool:
 
 def _check(collection: object, kind: object, fields: tuple) -> None:
     check_name(collection)
-    if not is_integer(kind) or kind not in (KEEP, STREAM):
+    if not is_integer(kind) or not 0 <= kind <= STREAM + 2 * SCOPE_LOCAL:
         raise HedgerowError("SCHEMA_INVALID", "kind")
     if len(fields) > limits.MAX_FIELDS:
         raise HedgerowError("DOCUMENT_FIELDS", str(len(fields)))

@@ -9,12 +9,19 @@ SUPERSEDED = 0
 LOST = 1
 RECEIPTED = 2
 
+# Reasons of a lost skip: dropped by the author's policy, given up under a receipt that a restored keeper does
+# not stand by any more, damaged flash.
+DROPPED = 0
+RESTORED = 1
+DAMAGED = 2
+
 
 class Skip:
     """Numbers `first` to `last` are not here, and why.
 
-    SUPERSEDED: `detail` is the greatest dominating dot [author, number]. LOST: [reason, stamp]. RECEIPTED:
-    None; the keeper has them. It is a note of this log alone and never sent.
+    SUPERSEDED: `detail` is the greatest dominating dot [author, number]. LOST: [reason, stamp]: a number
+    below 256 or a text, and 6 or 8 bytes. RECEIPTED: None; the keeper has them. It is a note of this log
+    alone and never sent.
     """
 
     def __init__(self, first: int, last: int, kind: int, detail: object = None):
@@ -39,10 +46,23 @@ class Skip:
             raise HedgerowError("SKIP_INVALID", "numbers")
         if not is_integer(first) or not is_integer(last) or not 0 < first <= last <= limits.MAX_NUMBER:
             raise HedgerowError("SKIP_INVALID", "range")
-        if kind == RECEIPTED:
-            good = detail is None
-        else:
-            good = kind in (SUPERSEDED, LOST) and isinstance(detail, list) and len(detail) == 2
-        if not good:
+        if not is_integer(kind) or not _fits(kind, detail):
             raise HedgerowError("SKIP_INVALID", "kind or detail")
         return Skip(first, last, kind, detail)
+
+
+def _fits(kind: int, detail: object) -> bool:
+    if kind == RECEIPTED:
+        return detail is None
+    if kind not in (SUPERSEDED, LOST) or not isinstance(detail, list) or len(detail) != 2:
+        return False
+    one, other = detail
+    if kind == SUPERSEDED:
+        if not is_integer(other) or not 0 < other <= limits.MAX_NUMBER:
+            return False
+        return isinstance(one, bytes) and len(one) == 8
+    if not isinstance(other, bytes) or len(other) not in (6, 8):
+        return False
+    if isinstance(one, str):
+        return 0 < len(one) <= limits.MAX_CODE
+    return is_integer(one) and 0 <= one < 256

@@ -3,6 +3,9 @@ from typing import Any, Final
 SUPERSEDED: Final = 0
 LOST: Final = 1
 RECEIPTED: Final = 2
+DROPPED: Final = 0
+RESTORED: Final = 1
+DAMAGED: Final = 2
 
 class Skip:
     first: int

@@ -1,108 +1,128 @@
-"""Statements over documents (SPEC 10.1): what every other way of running a query must agree with.
+"""SELECT over documents (SPEC 10.6): what every other way of running one must agree with.
 
 ("select", distinct, columns, collection, where, group, having, order, limit, offset): a column is
 ("star",) or ("column", expression, name); where and having are an expression or None; group is a tuple
 of expressions; order a tuple of (expression, descending); limit and offset an expression or None.
-("insert", collection, initial, documents, policy): documents is a tuple of expressions; policy one of
-"fail", "nothing", "update" and "update_local_diff".
+The statements that change documents are in `hedgerow.query.mutate`.
 """
 
 from .. import limits
 from ..errors import HedgerowError
-from .arithmetic import Aggregate
-from .expression import bind, evaluate, holds, rewrite
+from .expression import bind, evaluate, has_aggregate, holds, rewrite
 from .values import MISSING, order_key
 
-MAX_ROWS = limits.const(10000)
 _SLACK = limits.const(32)
 
 
 class Select:
     """One run of a SELECT: add every document of the collection in any order, then take the rows.
 
-    A document is a dict of its fields, `_id` included. At most `max_rows` rows, or groups, are kept:
-    more end the run with QUERY_ROWS.
+    A document is a dict of its fields, `_id` included; between two of them the caller may pause as long as it
+    likes. At most `max_rows` rows, or groups, are kept: more end the run with QUERY_ROWS. More than
+    `max_documents` looked at end it with QUERY_COST.
     """
 
-    def __init__(self, statement: tuple, arguments: dict | None = None, max_rows: int = MAX_ROWS) -> None:
-        _, self._distinct, columns, self.collection, where, group, having, order, limit, offset = statement
+    def __init__(
+        self,
+        statement: tuple,
+        arguments: dict | None = None,
+        max_rows: int = limits.MAX_ANSWER_ROWS,
+        max_documents: int | None = None,
+    ) -> None:
+        _, self.distinct, columns, self.collection, where, group, having, order, limit, offset = statement
         arguments = arguments or {}
         self._max_rows = max_rows
+        self._max_documents = max_documents
+        self._looked_at = 0
         self._where = bind(where, arguments) if where else None
-        if where and _aggregates(where):
+        if where and has_aggregate(where):
             raise HedgerowError("QUERY_AGGREGATE", "an aggregate stands in WHERE; use HAVING")
-        offset = _count("OFFSET", offset, arguments) or 0
-        limit = _count("LIMIT", limit, arguments)
-        self._offset = offset
-        self._wanted = None if limit is None else offset + limit
+        self.offset = count_of("OFFSET", offset, arguments) or 0
+        limit = count_of("LIMIT", limit, arguments)
+        self.wanted = None if limit is None else self.offset + limit
         self._columns = [_bind_column(column, arguments) for column in columns]
-        self._order = [(bind(_unalias(item, columns, False), arguments), falling) for item, falling in order]
-        having = bind(_unalias(having, columns, False), arguments) if having else None
-        self._grouping = None
-        expressions = [column[1] for column in self._columns if column[0] == "column"]
-        if (
-            group
-            or having
-            or any(_aggregates(item) for item in expressions + [item for item, _ in self._order])
-        ):
-            keys = [bind(_unalias(item, columns, True), arguments) for item in group]
-            self._grouping = _Grouping(keys, having, max_rows)
-            self._regroup()
+        self.order = bind_order(order, columns, arguments)
+        self._groups = None
+        shown = [column[1] for column in self._columns if column[0] == "column"]
+        if group or having or any(has_aggregate(item) for item in shown + [item for item, _ in self.order]):
+            self._group(group, having, columns, arguments)
+        # Whether each row shows one document.
+        self.plain = self._groups is None and not self.distinct
         self._kept = []
         self._seen = set()
         self.finished = False
 
-    def add(self, document: dict) -> None:
-        """Take one document into account; once `finished`, further ones change nothing."""
-        if self.finished or (self._where is not None and not holds(self._where, document)):
-            return
-        if self._grouping is not None:
-            self._grouping.add(document)
-        else:
-            self._keep(document)
-
-    def rows(self) -> list:
-        """Return the rows in order, each a dict; call once, after the last document."""
-        if self._grouping is not None:
-            for row in self._grouping.rows():
-                self._keep(row)
-        self._sort()
-        return [row for _, row in self._kept[self._offset : self._wanted]]
-
-    def _regroup(self) -> None:
+    def _group(self, group: tuple, having: tuple | None, columns: tuple, arguments: dict) -> None:
         """Turn columns and order into expressions over the rows that the groups give."""
-        regroup = self._grouping.regroup
-        columns = []
+        from .group import Groups
+
+        keys = [bind(_unalias(item, columns, True), arguments) for item in group]
+        having = bind(_unalias(having, columns, False), arguments) if having else None
+        self._groups = Groups(keys, having, self._max_rows)
+        regroup = self._groups.regroup
+        grouped = []
         for column in self._columns:
             if column[0] == "star":
                 raise HedgerowError("QUERY_NOT_GROUPED", "* stands beside a group or an aggregate")
-            columns.append(("column", regroup(column[1]), column[2]))
-        self._columns = columns
-        self._order = [(regroup(item), falling) for item, falling in self._order]
+            grouped.append(("column", regroup(column[1]), column[2]))
+        self._columns = grouped
+        self.order = [(regroup(item), falling) for item, falling in self.order]
+
+    def matches(self, document: dict) -> bool:
+        """Tell whether a document holds WHERE."""
+        return self._where is None or holds(self._where, document)
+
+    def add(self, document: dict) -> None:
+        """Take one document into account; once `finished`, further ones change nothing."""
+        if self.finished:
+            return
+        self._looked_at += 1
+        if self._max_documents is not None and self._looked_at > self._max_documents:
+            raise HedgerowError("QUERY_COST", "more than " + str(self._max_documents) + " documents")
+        if self.matches(document):
+            if self._groups is not None:
+                self._groups.add(document)
+            else:
+                self._keep(document)
+
+    def rows(self) -> list:
+        """Return the rows in order, each a dict; call once, after the last document."""
+        if self._groups is not None:
+            for row in self._groups.rows():
+                self._keep(row)
+        self._kept = sort_kept(self._kept, self.order)
+        return [row for _, row in self._kept[self.offset : self.wanted]]
 
     def _keep(self, row: object) -> None:
-        shown = self._project(row)
-        if self._distinct:
+        shown = self.project(row)
+        if self.distinct:
             key = order_key(shown)
             if key in self._seen:
                 return
-            if len(self._seen) >= self._max_rows:
-                raise HedgerowError("QUERY_ROWS", "more than " + str(self._max_rows) + " distinct rows")
+            self.check_rows(len(self._seen) + 1)
             self._seen.add(key)
-        self._kept.append(([order_key(evaluate(item, row)) for item, _ in self._order], shown))
-        wanted = self._wanted
+        self._kept.append((self.sort_keys(row), shown))
+        wanted = self.wanted
         if wanted is None or wanted > self._max_rows:
-            if len(self._kept) > self._max_rows:
-                raise HedgerowError(
-                    "QUERY_ROWS", "more than " + str(self._max_rows) + " rows; use LIMIT or aggregates"
-                )
-        elif not self._order:
+            self.check_rows(len(self._kept))
+        elif not self.order:
             self.finished = len(self._kept) >= wanted
         elif len(self._kept) >= 2 * wanted + _SLACK:
-            self._sort()
-            self._kept = self._kept[:wanted]
+            self._kept = sort_kept(self._kept, self.order)[:wanted]
 
-    def _project(self, row: object) -> dict:
+    def check_rows(self, count: int) -> None:
+        """Refuse more rows than may be kept."""
+        if count > self._max_rows:
+            raise HedgerowError(
+                "QUERY_ROWS", "more than " + str(self._max_rows) + " rows; use LIMIT or aggregates"
+            )
+
+    def sort_keys(self, row: object) -> list:
+        """Return what ORDER BY compares of a row."""
+        return [order_key(evaluate(item, row)) for item, _ in self.order]
+
+    def project(self, row: object) -> dict:
+        """Return what the columns show of a row."""
         shown = {}
         for column in self._columns:
             if column[0] == "star":
@@ -113,84 +133,22 @@ class Select:
                 shown[column[2]] = value
         return shown
 
-    def _sort(self) -> None:
-        # From the last key to the first; the position breaks ties, because not every VM sorts stably.
-        for index in range(len(self._order) - 1, -1, -1):
-            falling = self._order[index][1]
-            sign = -1 if falling else 1
-            keyed = [(entry[0][index], sign * at, entry) for at, entry in enumerate(self._kept)]
-            keyed.sort(key=_first_two, reverse=falling)
-            self._kept = [entry for _, _, entry in keyed]
+
+def sort_kept(kept: list, order: object) -> list:
+    """Return entries (sort keys, ...) in order; those with equal keys keep theirs."""
+    # From the last key to the first; the position breaks ties, because not every VM sorts stably.
+    for index in range(len(order) - 1, -1, -1):
+        falling = order[index][1]
+        sign = -1 if falling else 1
+        keyed = [(entry[0][index], sign * at, entry) for at, entry in enumerate(kept)]
+        keyed.sort(key=_first_two, reverse=falling)
+        kept = [entry for _, _, entry in keyed]
+    return kept
 
 
-class _Grouping:
-    """The groups of one run; each gives a row: the keys, then the aggregates, by position."""
-
-    def __init__(self, keys: list, having: tuple | None, max_groups: int) -> None:
-        self._keys = keys
-        # Written out, because Python takes 1, True and 1.0 for the same.
-        self._written_keys = [repr(key) for key in keys]
-        self._wanted = []
-        self._written = []
-        self._max_groups = max_groups
-        self._groups = {}
-        self._having = self.regroup(having) if having else None
-
-    def regroup(self, expression: tuple) -> tuple:
-        """Return the expression over a group's row; what is neither key nor aggregate is refused."""
-
-        def replace(part: tuple) -> tuple | None:
-            written = repr(part)
-            if written in self._written_keys:
-                return ("path", (self._written_keys.index(written),))
-            if part[0] == "aggregate":
-                if part[2] and _aggregates(part[2]):
-                    raise HedgerowError("QUERY_AGGREGATE", "an aggregate stands inside an aggregate")
-                if written not in self._written:
-                    self._written.append(written)
-                    self._wanted.append(part)
-                return ("path", (len(self._keys) + self._written.index(written),))
-            if part[0] == "path":
-                raise HedgerowError("QUERY_NOT_GROUPED", _shown(part[1]) + " is not in GROUP BY")
-            return None
-
-        return rewrite(expression, replace)
-
-    def add(self, document: dict) -> None:
-        values = [evaluate(key, document) for key in self._keys]
-        key = tuple([order_key(value) for value in values])
-        group = self._groups.get(key)
-        if group is None:
-            if len(self._groups) >= self._max_groups:
-                raise HedgerowError("QUERY_ROWS", "more than " + str(self._max_groups) + " groups")
-            group = self._groups[key] = self._new(values)
-        for aggregate, wanted in zip(group[1], self._wanted):
-            aggregate.add(True if wanted[2] is None else evaluate(wanted[2], document))
-
-    def rows(self) -> list:
-        # Without GROUP BY there is one group, also over no documents.
-        groups = self._groups if self._keys or self._groups else {(): self._new([])}
-        rows = []
-        for key in sorted(groups):
-            values, aggregates = groups[key]
-            row = values + [aggregate.result() for aggregate in aggregates]
-            if self._having is None or holds(self._having, row):
-                rows.append(row)
-        return rows
-
-    def _new(self, values: list) -> tuple:
-        return values, [Aggregate(wanted[1], wanted[3]) for wanted in self._wanted]
-
-
-def insert_documents(statement: tuple, arguments: dict | None = None) -> list:
-    """Return the documents that an INSERT gives, each a dict."""
-    documents = []
-    for expression in statement[3]:
-        document = evaluate(bind(expression, arguments or {}), {})
-        if not isinstance(document, dict):
-            raise HedgerowError("QUERY_DOCUMENT", "DOCUMENTS takes objects only")
-        documents.append(document)
-    return documents
+def bind_order(order: tuple, columns: tuple, arguments: dict) -> list:
+    """Return ORDER BY with parameters bound, and names of columns replaced by what they stand for."""
+    return [(bind(_unalias(item, columns, False), arguments), falling) for item, falling in order]
 
 
 def _first_two(entry: tuple) -> tuple:
@@ -212,7 +170,7 @@ def _unalias(expression: tuple, columns: tuple, plain: bool) -> tuple:
                 if (
                     column[0] == "column"
                     and column[2] == part[1][0]
-                    and not (plain and _aggregates(column[1]))
+                    and not (plain and has_aggregate(column[1]))
                 ):
                     return column[1]
         return None
@@ -220,30 +178,11 @@ def _unalias(expression: tuple, columns: tuple, plain: bool) -> tuple:
     return rewrite(expression, replace)
 
 
-def _aggregates(expression: tuple) -> bool:
-    found = []
-
-    def look(part: tuple) -> tuple | None:
-        if part[0] == "aggregate":
-            found.append(part)
-            return part
-        return None
-
-    rewrite(expression, look)
-    return bool(found)
-
-
-def _count(clause: str, expression: tuple | None, arguments: dict) -> int | None:
+def count_of(clause: str, expression: tuple | None, arguments: dict) -> int | None:
+    """Return the number of a LIMIT or OFFSET, None where there is none; refuse what is no such number."""
     if expression is None:
         return None
     value = evaluate(bind(expression, arguments), {})
     if value is True or value is False or not isinstance(value, int) or value < 0:
         raise HedgerowError("QUERY_COUNT", clause + " takes a whole number that is not negative")
     return value
-
-
-def _shown(steps: tuple) -> str:
-    text = ""
-    for step in steps:
-        text += "[" + str(step) + "]" if isinstance(step, int) else ("." if text else "") + step
-    return text

@@ -5,8 +5,8 @@ array positions as steps, ("array", items), ("object", ((name, item), ...)), ("a
 ("not", item), ("compare", operator, left, right), ("arithmetic", operator, left, right),
 ("negate", item), ("between", item, low, high), ("in", item, items | expression), ("like", item,
 pattern, ignore_case), ("is_null" | "is_missing", item), and ("aggregate", name, item | None, distinct),
-which only a grouped row answers. ("text_form", item) is the item with bytes as base64url text. Negated
-forms are wrapped in "not".
+which only a grouped row answers. ("text_form", item) is the item with bytes as base64url text, ("json", item)
+the value that a JSON text says. Negated forms are wrapped in "not".
 """
 
 from .. import limits
@@ -33,17 +33,22 @@ def rewrite(expression: tuple, replace: object) -> tuple:
     name = expression[0]
     if name in ("literal", "path", "param"):
         return expression
-    if name == "object":
-        return ("object", tuple([(key, rewrite(item, replace)) for key, item in expression[1]]))
-    return tuple([_rewrite_part(part, replace) for part in expression])
-
-
-def _rewrite_part(part: object, replace: object) -> object:
-    if not isinstance(part, tuple) or not part:
-        return part
-    if isinstance(part[0], str):
-        return rewrite(part, replace)
-    return tuple([rewrite(item, replace) for item in part])
+    # One call for each level, whatever lists stand between: a board's stack is short.
+    parts = []
+    for part in expression:
+        if isinstance(part, tuple) and part:
+            if isinstance(part[0], str):
+                part = rewrite(part, replace)
+            else:
+                items = []
+                for item in part:
+                    if name == "object":
+                        items.append((item[0], rewrite(item[1], replace)))
+                    else:
+                        items.append(rewrite(item, replace))
+                part = tuple(items)
+        parts.append(part)
+    return tuple(parts)
 
 
 def bind(expression: tuple, arguments: dict) -> tuple:
@@ -57,6 +62,20 @@ def bind(expression: tuple, arguments: dict) -> tuple:
         return ("literal", arguments[part[1]])
 
     return rewrite(expression, replace)
+
+
+def has_aggregate(expression: tuple) -> bool:
+    """Tell whether an aggregate stands anywhere in an expression."""
+    found = []
+
+    def look(part: tuple) -> tuple | None:
+        if part[0] == "aggregate":
+            found.append(part)
+            return part
+        return None
+
+    rewrite(expression, look)
+    return bool(found)
 
 
 def find(value: object, steps: tuple) -> object:
@@ -151,11 +170,17 @@ def _compared(operator: str, left: object, right: object) -> bool:
 
 
 def _and(expression: tuple, row: object) -> bool:
-    return all(holds(item, row) for item in expression[1])
+    for item in expression[1]:
+        if not holds(item, row):
+            return False
+    return True
 
 
 def _or(expression: tuple, row: object) -> bool:
-    return any(holds(item, row) for item in expression[1])
+    for item in expression[1]:
+        if holds(item, row):
+            return True
+    return False
 
 
 def _object(expression: tuple, row: object) -> dict:
@@ -204,6 +229,13 @@ def _like(expression: tuple, row: object) -> bool:
     return like(text, pattern)
 
 
+def _json(expression: tuple, row: object) -> object:
+    # Few statements need it, and a board has no room to keep it.
+    from .json_text import read_json
+
+    return read_json(evaluate(expression[1], row))
+
+
 def _unbound(expression: tuple, row: object) -> object:
     raise HedgerowError("QUERY_PARAMETER", "no argument named " + expression[1])
 
@@ -228,6 +260,7 @@ _EVALUATE = {
     "in": _in,
     "like": _like,
     "text_form": lambda expression, row: text_form(evaluate(expression[1], row)),
+    "json": _json,
     "is_null": lambda expression, row: evaluate(expression[1], row) is None,
     "is_missing": lambda expression, row: evaluate(expression[1], row) is MISSING,
     "aggregate": _ungrouped,

@@ -68,6 +68,9 @@ class Exchange:
         self._ask_at = now
         self._said: list | None = None
         self._settled_at: int | None = None
+        # The way down is loaded where somebody has interests.
+        self._taker: object = None
+        self._giver: object = None
 
     @property
     def remote(self) -> hello.Hello | None:
@@ -114,8 +117,10 @@ class Exchange:
 
     def _apply(self, kind: int, value: object, now: int) -> None:
         peer = self.peer
-        if kind == frames.SEGMENT:
-            self._take_segment(value)
+        if kind > frames.ERROR:
+            self._apply_down(kind, value, now)
+        elif kind == frames.SEGMENT:
+            self._take(self._take_segment, value)
         elif kind == frames.SEAL or kind == frames.SKIP:
             author = value[0]
             if author not in self._stalled and author not in self.refused:
@@ -143,16 +148,62 @@ class Exchange:
         elif kind == frames.DRAINED:
             self.summary = value
 
+    def _take(self, function: object, segment: bytes) -> None:
+        """Take operations; what has just come from the other side needs no telling back."""
+        level = self._giver is not None and self._giver.level()
+        function(segment)
+        if level:
+            self._giver.skip_to_newest()
+
+    def _apply_down(self, kind: int, value: object, now: int) -> None:
+        if kind == frames.PICK or kind == frames.MARK or kind == frames.FRONTIER:
+            if self._taker is None:
+                raise HedgerowError("FRAME_UNEXPECTED", "type %d" % kind)
+            if kind == frames.PICK:
+                self._take(self._take_pick, value)
+            elif kind == frames.MARK:
+                self._taker.mark(value[0], value[1])
+            else:
+                self._taker.pass_frontier(value[0], value[1], now)
+            return
+        if self._giver is None:
+            from .giver import Giver
+
+            self._giver = Giver(self)
+        if kind == frames.WANT:
+            self._giver.want(value)
+        else:
+            self._giver.ask(value)
+            self.peer.note_interests(value, now)
+
+    def _take_pick(self, segment: bytes) -> None:
+        self.operations_in += self._taker.take(segment)
+
     def _greet(self, remote: hello.Hello, now: int) -> None:
         peer = self.peer
         peer.note_distance(remote.distance, now)
         if remote.role == hello.KEEPER:
             peer.note_keeper(remote.author, remote.incarnation)
-        self._up = remote.role == hello.KEEPER or remote.distance < peer.distance(now)
+        distance = peer.distance(now)
+        level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
+        self._up = remote.role == hello.KEEPER or remote.distance < distance or (level and not peer.keeper)
         self._known = set(remote.schemas)
         self._take_vector(remote.vector)
+        peer.note_keepers(remote.author, remote.keepers)
         if self._up:
             peer.seal(now)
+        if peer.role >= hello.GATEWAY:
+            peer.down.want_lost([entry[0] for entry in remote.vector])
+        self._say_interests(now)
+
+    def _say_interests(self, now: int) -> None:
+        """Tell the other side what is wanted here, if that is news."""
+        if self._taker is not None:
+            self._taker.say(now)
+        elif self.peer.wants(now):
+            from .taker import Taker
+
+            self._taker = Taker(self, now)
 
     def _take_vector(self, entries: list) -> None:
         """Note what the other side holds; that is less than before only after it took back its schemas."""
@@ -281,7 +332,7 @@ class Exchange:
         for author, entry in self._theirs.items():
             self._send_receipt(author, entry)
         if not self._up:
-            return True
+            return self._give(limit, now)
         due = peer.seal_due()
         if due is not None and due <= now:
             peer.seal(now)
@@ -289,11 +340,22 @@ class Exchange:
         # Who hangs up soon seals what was written meanwhile, or no receipt could cover it.
         if complete and self._linger_ms is not None and peer.seal(now):
             complete = self._push_all(limit)
-        return complete
+        return complete and self._give(limit, now)
+
+    def _give(self, limit: int, now: int) -> bool:
+        """Queue what the other side's interests ask for; return whether that is all."""
+        self._say_interests(now)
+        giver = self._giver
+        if giver is None:
+            return True
+        if not giver.fill(limit):
+            return False
+        giver.mark(now, self._linger_ms is not None)
+        return True
 
     def _push_all(self, limit: int) -> bool:
         session = self.session
-        for author in self.peer.log.authors():
+        for author in self.peer.authors():
             while self._lacks(author):
                 if session.waiting() >= limit or session.room() <= 0:
                     return False
@@ -306,8 +368,10 @@ class Exchange:
             return
         number = self.peer.receipted(author)
         if number > entry[_RECEIPTED]:
+            for receipt in self.peer.receipts(author):
+                if receipt.number > entry[_RECEIPTED]:
+                    self.session.queue_receipt(receipt)
             entry[_RECEIPTED] = number
-            self.session.queue_receipt(self.peer.receipt(author))
         entry[_HELD] = max(entry[_HELD], entry[_RECEIPTED])
         entry[_SEALED] = max(entry[_SEALED], entry[_RECEIPTED])
 
@@ -341,6 +405,11 @@ class Exchange:
                 entry[_SEALED] = last
                 continue
             if first > entry[_HELD] + 1 or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
+                if author == self.peer.author and first > entry[_HELD] + 1:
+                    # It was receipted and left our log, and its keeper was put back to before that.
+                    self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, first - 1))
+                    entry[_HELD] = first - 1
+                    return
                 break
             if kind == ENTRY_SKIP:
                 self.session.queue_skip(author, body)
@@ -359,13 +428,21 @@ class Exchange:
         self._blocked.add(author)
 
     def _send_run(self, author: bytes, first: int, bodies: list) -> None:
-        schemas = self.peer.schemas
-        for name in segment_schemas(bodies):
+        self.queue_schemas(segment_schemas(bodies))
+        self.session.queue_segment(encode_segment(author, first, bodies, self.peer.schemas))
+        self.operations_out += len(bodies)
+
+    def queue_schemas(self, names: list) -> None:
+        """Queue the schemas that the other side does not know yet."""
+        for name in names:
             if name not in self._known:
                 self._known.add(name)
-                self.session.queue_schema(schemas[name].encoded)
-        self.session.queue_segment(encode_segment(author, first, bodies, schemas))
-        self.operations_out += len(bodies)
+                self.session.queue_schema(self.peer.schemas[name].encoded)
+
+    def knows(self, author: bytes, number: int) -> bool:
+        """Say whether the other side has an operation: above what it knows receipted it has no holes."""
+        entry = self._theirs.get(author)
+        return entry is not None and entry[_RECEIPTED] < number <= entry[_HELD]
 
     def _settle(self, now: int) -> None:
         """All is said: tell the other side, and as the central end the session when it has said the same."""
@@ -376,7 +453,7 @@ class Exchange:
             session.queue_drained(summary)
         if not self._central or self._linger_ms is None or self.summary is None:
             return
-        if session.waiting() or session.sent != session.acknowledged:
+        if session.waiting() or session.sent != session.acknowledged or (self._taker and self._taker.waiting):
             return
         if self._settled_at is None:
             self._settled_at = now

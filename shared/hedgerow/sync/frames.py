@@ -20,7 +20,12 @@ DRAINED = 11
 BYE = 12
 WANT_SCHEMA = 13
 ERROR = 14
-LAST_TYPE = 14
+INTEREST = 15
+PICK = 16
+MARK = 17
+WANT = 18
+FRONTIER = 19
+LAST_TYPE = 19
 
 # The frame's body goes on in the next frame, which has the same type.
 CONTINUED = 0x80
@@ -69,7 +74,7 @@ def check_sequence(found: int, expected: int) -> None:
 
 def counted(kind: int) -> bool:
     """Say whether a frame counts against credit: what must become durable before it is acknowledged does."""
-    return SCHEMA <= kind <= RECEIPT
+    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK)
 
 
 def frame_size(size: int) -> int:

@@ -6,6 +6,9 @@ from ..codec.schema import is_integer
 from ..custody import vectors
 from ..errors import HedgerowError
 
+# The protocol version that this code speaks: the rules of SPEC 7 as a whole.
+VERSION = 1
+
 LEAF = 0
 RELAY = 1
 GATEWAY = 2
@@ -23,7 +26,8 @@ class Hello:
 
     `vector` is [(author, held, sealed, receipted)], `schemas` the 4-byte names that it knows, `credit` the
     bytes of counted frames that it takes before it has acknowledged any, `max_record` the longest record
-    that it takes. `interests` and `keepers` have their places and no use yet.
+    that it takes, `keepers` whose receipts this peer requires for its own operations (none: any one Big
+    Peer's), `lowest` and `highest` the protocol versions that it speaks.
     """
 
     def __init__(
@@ -39,9 +43,10 @@ class Hello:
         credit: int = 4096,
         vector: tuple = (),
         schemas: tuple = (),
-        interests: tuple = (),
         keepers: tuple = (),
         name: str = "",
+        lowest: int = VERSION,
+        highest: int = VERSION,
     ):
         self.mesh = mesh
         self.author = author
@@ -53,9 +58,10 @@ class Hello:
         self.credit = credit
         self.vector = vector
         self.schemas = schemas
-        self.interests = interests
         self.keepers = keepers
         self.name = name
+        self.lowest = lowest
+        self.highest = highest
 
     def encode(self) -> bytes:
         """Return the CBOR array of the fields; vector and schemas are packed into byte strings."""
@@ -71,9 +77,10 @@ class Hello:
                 self.credit,
                 vectors.pack(self.vector),
                 b"".join(self.schemas),
-                list(self.interests),
                 list(self.keepers),
                 self.name,
+                self.lowest,
+                self.highest,
             ]
         )
 
@@ -81,7 +88,7 @@ class Hello:
     def decode(data: bytes) -> "Hello":
         """Read a hello; HELLO_INVALID, VECTOR_INVALID or a CBOR code. More fields at the end are ignored."""
         parts = cbor.decode(data)
-        if not isinstance(parts, list) or len(parts) < 13:
+        if not isinstance(parts, list) or len(parts) < 14:
             raise HedgerowError("HELLO_INVALID", "shape")
         for at, low, high in _RANGES:
             if not is_integer(parts[at]) or not low <= parts[at] <= high:
@@ -92,10 +99,12 @@ class Hello:
         names = parts[9]
         if len(names) % 4 or len(names) > 4 * limits.MAX_SCHEMAS:
             raise HedgerowError("HELLO_INVALID", "schemas")
-        for at, limit in ((10, limits.MAX_INTERESTS), (11, limits.MAX_KEEPERS)):
-            if not isinstance(parts[at], list) or len(parts[at]) > limit:
-                raise HedgerowError("HELLO_INVALID", "field %d" % at)
-        if not isinstance(parts[12], str) or len(parts[12]) > limits.MAX_PEER_NAME:
+        if not isinstance(parts[10], list) or len(parts[10]) > limits.MAX_KEEPERS:
+            raise HedgerowError("HELLO_INVALID", "keepers")
+        for keeper in parts[10]:
+            if not isinstance(keeper, bytes) or len(keeper) != 8:
+                raise HedgerowError("HELLO_INVALID", "keepers")
+        if not isinstance(parts[11], str) or len(parts[11]) > limits.MAX_PEER_NAME:
             raise HedgerowError("HELLO_INVALID", "name")
         return Hello(
             parts[0],
@@ -108,10 +117,18 @@ class Hello:
             credit=parts[7],
             vector=vectors.unpack(parts[8]),
             schemas=[names[at : at + 4] for at in range(0, len(names), 4)],
-            interests=parts[10],
-            keepers=parts[11],
-            name=parts[12],
+            keepers=parts[10],
+            name=parts[11],
+            lowest=parts[12],
+            highest=parts[13],
         )
+
+    def version(self, other: "Hello") -> int:
+        """Return the version that both speak, the highest; VERSION_MISMATCH if there is none."""
+        highest = min(self.highest, other.highest)
+        if highest < max(self.lowest, other.lowest):
+            raise HedgerowError("VERSION_MISMATCH", "%d-%d" % (other.lowest, other.highest))
+        return highest
 
 
 # (position, lowest, highest) of the numbers in a hello
@@ -122,4 +139,6 @@ _RANGES = (
     (5, 0, 255),
     (6, limits.MIN_RECORD, 0xFFFF),
     (7, limits.MIN_CREDIT, limits.MAX_CREDIT),
+    (12, 1, 255),
+    (13, 1, 255),
 )

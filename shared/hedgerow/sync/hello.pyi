@@ -1,6 +1,7 @@
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+VERSION: Final = 1
 LEAF: Final = 0
 RELAY: Final = 1
 GATEWAY: Final = 2
@@ -21,9 +22,10 @@ class Hello:
     credit: int
     vector: Sequence[tuple[bytes, int, int, int]]
     schemas: Sequence[bytes]
-    interests: Sequence[Any]
-    keepers: Sequence[Any]
+    keepers: Sequence[bytes]
     name: str
+    lowest: int
+    highest: int
     def __init__(
         self,
         mesh: bytes,
@@ -37,10 +39,12 @@ class Hello:
         credit: int = 4096,
         vector: Sequence[tuple[bytes, int, int, int]] = (),
         schemas: Sequence[bytes] = (),
-        interests: Sequence[Any] = (),
-        keepers: Sequence[Any] = (),
+        keepers: Sequence[bytes] = (),
         name: str = "",
+        lowest: int = 1,
+        highest: int = 1,
     ) -> None: ...
     def encode(self) -> bytes: ...
+    def version(self, other: Hello) -> int: ...
     @staticmethod
     def decode(data: bytes) -> Hello: ...

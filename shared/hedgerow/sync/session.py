@@ -147,6 +147,10 @@ class Session:
                 raise HedgerowError("FRAME_INVALID", "schema names")
         elif kind == frames.BYE or kind == frames.ERROR:
             self._end(kind, body)
+        elif kind > frames.ERROR:
+            from . import interest
+
+            value = interest.read_frame(kind, body)
         events.append((kind, value))
 
     def _greet(self, remote: Hello) -> Hello:
@@ -154,6 +158,7 @@ class Session:
             raise HedgerowError("MESH_MISMATCH", "another mesh")
         if remote.author == self._hello.author:
             raise HedgerowError("HELLO_INVALID", "our own author")
+        remote.version(self._hello)
         return remote
 
     def _time(self, body: bytes, now: int) -> tuple | None:

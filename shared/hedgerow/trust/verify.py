@@ -2,7 +2,7 @@
 
 from .. import limits
 from ..errors import HedgerowError
-from ..log import ENTRY_OP, ENTRY_SEAL
+from ..log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from ..operation import h16
 from .seal import NO_SEAL, Seal, check_seal, seal_hash
 
@@ -10,9 +10,13 @@ _READ_BYTES = 8192
 
 
 def verify_seal(log: object, schemas: dict, author: bytes, body: bytes) -> None:
-    """Refuse (SEAL_INVALID) a seal that is not for the operations held or not in its place."""
+    """Refuse (SEAL_INVALID) a seal that is not for the operations held or not in its place.
+
+    Where an operation is skipped the root cannot be computed: such a seal is taken for its place.
+    """
     seal = Seal.decode(body)
     marks: list = []
+    skipped = False
     number = seal.first - 1
     entries: list = [None]
     while entries and number < seal.last:
@@ -20,14 +24,20 @@ def verify_seal(log: object, schemas: dict, author: bytes, body: bytes) -> None:
         for kind, first, last, operation in entries:
             if kind == ENTRY_OP and first <= seal.last:
                 marks.append(h16(author, first, operation, schemas))
+            skipped = skipped or (kind == ENTRY_SKIP and first <= seal.last)
             number = last
-    if not check_seal(author, body, marks) or seal.previous != _hash_of_seal_before(log, author, seal.first):
+    before = _hash_of_seal_before(log, author, seal.first)
+    if skipped:
+        good = before is None or seal.previous == before
+    else:
+        good = check_seal(author, body, marks) and seal.previous == (before or NO_SEAL)
+    if not good:
         raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
 
 
-def _hash_of_seal_before(log: object, author: bytes, first: int) -> bytes:
+def _hash_of_seal_before(log: object, author: bytes, first: int) -> bytes | None:
     if first > 1:
         for kind, _, last, body in log.read(author, limits.MAX_NUMBER, first - 2, 1):
             if kind == ENTRY_SEAL and last == first - 1:
                 return seal_hash(body)
-    return NO_SEAL
+    return None

@@ -6,7 +6,17 @@ from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, STREAM, schema_for
-from hedgerow.operation import CLOCK, DELETE, INITIAL, INSERT, MERGE_STAMP, UNSET, UPDATE, encode_body
+from hedgerow.operation import (
+    CLOCK,
+    COUNTER,
+    DELETE,
+    INITIAL,
+    INSERT,
+    MERGE_STAMP,
+    UNSET,
+    UPDATE,
+    encode_body,
+)
 
 AUTHOR = b"\x01\x23\x45\x67\x89\xab\xcd\xef"
 READING = schema_for("readings", STREAM, {"humidity": Decimal(0, -1), "temperature": Decimal(0, -1)})
@@ -36,8 +46,8 @@ def readings(random: Random, count: int, period_ms: int = 60000, jitter_ms: int 
 
 def random_change(random: Random, stamp: bytes) -> list:
     """Return any valid change of an operation with this stamp."""
-    kind = random.below(6)
-    if kind == 5:
+    kind = random.below(7)
+    if kind > COUNTER:
         kind = INSERT
     if kind == CLOCK:
         utc = random.choice([None, random.below(1 << 48)])
@@ -60,11 +70,20 @@ def random_change(random: Random, stamp: bytes) -> list:
         options[MERGE_STAMP] = hlc.wire(hlc.above(stamp))
     if kind == UPDATE and random.chance(30):
         options[UNSET] = random.choice([["name"], [["pot", "colour"], "size"]])
-    if kind != DELETE:
+    if kind == COUNTER:
+        change.append([random_total(random) for _ in schema.fields])
+    elif kind != DELETE:
         change.append([random_value(random, schema, at) for at in range(len(schema.fields))])
     if options:
         change.append(options)
     return change
+
+
+def random_total(random: Random) -> object:
+    """Return [base, total] of a counter, or undefined."""
+    base = random.choice([b"", random.bytes(16)])
+    total = random.choice([random.between(-99, 99), (1 << 63) - 1, Decimal(-25, -1)])
+    return random.choice([cbor.UNDEFINED, [base, total]])
 
 
 def random_value(random: Random, schema: object, at: int) -> object:

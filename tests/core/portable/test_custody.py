@@ -103,7 +103,12 @@ def test_receipts() -> None:
 
 
 def test_skips() -> None:
-    for kind, detail in ((SUPERSEDED, [B, 7]), (LOST, [1, b"012345"]), (RECEIPTED, None)):
+    for kind, detail in (
+        (SUPERSEDED, [B, 7]),
+        (LOST, [1, b"012345"]),
+        (LOST, ["flash", b"01234567"]),
+        (RECEIPTED, None),
+    ):
         skip = Skip(4, 9, kind, detail)
         again = Skip.decode(skip.encode())
         assert (again.first, again.last, again.kind, again.detail) == (4, 9, kind, detail)
@@ -117,6 +122,20 @@ def test_skips() -> None:
         [1, 4, 9, LOST, None],
         [1, 4, 9, RECEIPTED, [1, 2]],
         [1, True, 9, RECEIPTED, None],
+        [1, 4, 9, True, [1, b"012345"]],
+        [1, 4, 9, False, [B, 7]],
+        [1, 4, 9, SUPERSEDED, [B[:7], 7]],
+        [1, 4, 9, SUPERSEDED, ["author-b", 7]],
+        [1, 4, 9, SUPERSEDED, [B, 0]],
+        [1, 4, 9, SUPERSEDED, [B, MAX_NUMBER + 1]],
+        [1, 4, 9, SUPERSEDED, [B, 7, 8]],
+        [1, 4, 9, LOST, [1, b"01234"]],
+        [1, 4, 9, LOST, [1, "012345"]],
+        [1, 4, 9, LOST, [256, b"012345"]],
+        [1, 4, 9, LOST, [-1, b"012345"]],
+        [1, 4, 9, LOST, [None, b"012345"]],
+        [1, 4, 9, LOST, ["", b"012345"]],
+        [1, 4, 9, LOST, ["x" * 33, b"012345"]],
         [True, 4, 9, RECEIPTED, None],
         [Decimal(1), 4, 9, RECEIPTED, None],
         [1, 4, 9, True, [1, 2]],

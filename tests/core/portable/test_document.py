@@ -7,8 +7,9 @@ from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, schema_for
+from hedgerow.counter import add
 from hedgerow.document import Document, document_ids
-from hedgerow.operation import CLOCK, DELETE, INITIAL, INSERT, MERGE_STAMP, UNSET, UPDATE
+from hedgerow.operation import CLOCK, COUNTER, DELETE, INITIAL, INSERT, MERGE_STAMP, UNSET, UPDATE
 
 A, B = b"aaaaaaaa", b"bbbbbbbb"
 AB = schema_for("things", KEEP, {"a": 1, "b": 1})
@@ -51,6 +52,7 @@ def check(expected: dict | None, *operations: tuple) -> None:
         for operation in order:
             assert not document.apply(*operation)
         assert document.encode() == state
+        assert merged(*[change for change in order if document.carries(*change)]).value() == expected
     again = Document.decode(state)
     assert again.encode() == state and again.value() == expected
 
@@ -65,7 +67,7 @@ def test_last_writer_wins_each_field() -> None:
 
 
 def test_equal_stamps_are_settled_by_author() -> None:
-    check({"a": "from b"}, write(5, A, {"a": "from a"}), write(5, B, {"a": "from b"}))
+    check({"a": 1}, write(5, A, {"a": 2}), write(5, B, {"a": 1}))
     check({"a": "late a"}, write(6, A, {"a": "late a"}), write(5, B, {"a": "from b"}))
 
 
@@ -174,6 +176,232 @@ def test_a_refused_change_changes_nothing() -> None:
     assert document.encode() == state
 
 
+def count(ms: int, author: bytes, path: object, base: bytes, total: object) -> tuple:
+    return write(ms, author, {path: [base, total]}, COUNTER)
+
+
+def increment(document: Document, ms: int, author: bytes, path: object, amount: object) -> tuple:
+    """Return what an author writes that adds to a counter; `document` takes it too."""
+    base, total = document.counter((path,) if isinstance(path, str) else path, author)
+    change = count(ms, author, path, base, add([total, amount]))
+    assert document.apply(*change)
+    return change
+
+
+def test_a_counter_adds_up_over_authors() -> None:
+    base = write(1, A, {"a": 1})
+    check({"a": 1, "n": 5}, base, count(2, A, "n", b"", 2), count(2, B, "n", b"", 3))
+    check({"a": 1, "n": 4}, base, count(2, A, "n", b"", 2), count(3, A, "n", b"", 4))
+    check({"a": 1, "m": {"n": 4}}, base, count(2, A, ("m", "n"), b"", 4))
+    check({"a": 1, "n": 0}, base, count(2, A, "n", b"", 2), count(3, B, "n", b"", -2))
+
+
+def test_a_counter_alone_makes_no_document() -> None:
+    check(None, count(2, A, "n", b"", 2))
+    check(None, count(2, A, "n", b"", 2), delete(1, A))
+    check({"n": 2}, count(2, A, "n", b"", 2), write(1, B, {}))
+    check({"n": 2}, count(2, A, "n", b"", 2), write(3, B, {}))
+
+
+def test_a_plain_write_starts_a_counter_anew() -> None:
+    start = write(1, A, {"n": 10})
+    key = hlc.pack(1) + A
+    old = count(2, A, "n", key, 3)
+    check({"n": 13}, start, old)
+    check({"n": 7}, start, old, write(3, B, {"n": 7}, UPDATE))
+    check({"n": 9}, start, old, write(3, B, {"n": 7}, UPDATE), count(4, A, "n", hlc.pack(3) + B, 2))
+    check({}, start, old, write(3, B, {}, UPDATE, {UNSET: ["n"]}))
+    check({"n": 2}, start, old, write(3, B, {}, UPDATE, {UNSET: ["n"]}), count(4, A, "n", hlc.pack(3) + B, 2))
+    check({"n": "seven"}, start, old, write(3, B, {"n": "seven"}, UPDATE))
+    # An increment that was made without knowing the restart is later than it, and is not counted.
+    check({"n": 7}, start, write(3, B, {"n": 7}, UPDATE), count(4, A, "n", key, 3))
+
+
+def test_a_restart_above_a_counter_restarts_it() -> None:
+    start, old = write(1, A, {}), count(2, A, ("m", "n"), b"", 3)
+    check({"m": {"n": 3}}, start, old)
+    check({"m": 0}, start, old, write(3, B, {"m": 0}, UPDATE))
+    new = count(4, B, ("m", "n"), hlc.pack(3) + B, 1)
+    check({"m": {"n": 1}}, start, old, write(3, B, {"m": 0}, UPDATE), new)
+
+
+def test_a_delete_ends_counts_and_an_insert_does_not() -> None:
+    start, old = write(1, A, {}), count(2, A, "n", b"", 3)
+    check(None, start, old, delete(3, B))
+    check({}, start, old, delete(3, B), write(4, B, {}))
+    check({"n": 1}, start, old, delete(3, B), write(4, B, {}), count(5, A, "n", hlc.pack(3) + B, 1))
+    check({"n": 3}, start, old, write(4, B, {}))
+    # The tombstone is gone, and what was counted since it still counts.
+    check({"n": 1}, write(4, B, {}), count(5, A, "n", hlc.pack(3) + B, 1))
+
+
+def test_defaults_never_restart_a_counter() -> None:
+    one, two = write(1, A, {"n": 5}, INITIAL), write(2, B, {"n": 5, "m": 1}, INITIAL)
+    check({"n": 8}, one, count(3, A, "n", b"", 3))
+    check({"n": 8, "m": 1}, one, count(3, A, "n", b"", 3), two)
+    check({"n": 9, "m": 1}, one, count(3, A, "n", b"", 3), two, count(4, B, "n", b"", 1))
+
+
+def test_the_newest_base_of_an_author_counts() -> None:
+    start, again = write(1, A, {"n": 0}), write(3, B, {"n": 0}, UPDATE)
+    old, new = count(9, A, "n", hlc.pack(1) + A, 100), count(8, A, "n", hlc.pack(3) + B, 1)
+    check({"n": 1}, start, again, old, new)
+    # A base that its own author cannot have seen counts nothing.
+    check({"n": 0}, start, again, count(3, A, "n", hlc.pack(3) + B, 50))
+
+
+def test_counters_beside_maps() -> None:
+    start, old = write(1, A, {}), count(3, A, "n", b"", 3)
+    check({"n": {"x": 1}}, start, old, write(2, B, {("n", "x"): 1}, UPDATE))
+    check({"n": {"x": 1}}, start, old, write(4, B, {("n", "x"): 1}, UPDATE))
+    check({"n": {"x": 2}}, start, old, count(2, B, ("n", "x"), b"", 2))
+
+
+def test_sums_are_exact_or_null() -> None:
+    def total(start: object, *totals: object) -> object:
+        changes = [write(1, A, {"n": start})]
+        for at in range(len(totals)):
+            changes.append(count(2, b"author-%d" % at, "n", hlc.pack(1) + A, totals[at]))
+        return merged(*changes).value()["n"]
+
+    big = 1 << 64
+    for expected, *numbers in (
+        (Decimal(750, -2), 5, Decimal(250, -2)),
+        (Decimal(75, -1), Decimal(5, 0), 1, Decimal(15, -1)),
+        (Decimal(51, 0), 1, Decimal(5, 1)),
+        (Decimal(55, 1), Decimal(50, 1), Decimal(5, 1)),
+        (big - 1, big - 2, 1),
+        (None, big - 1, 1),
+        (-big, -big + 1, -1),
+        (None, -big, -1),
+        (None, 1, Decimal(1, -127), Decimal(1, 127)),
+        (3, True, 3),
+        (3, "7", 3),
+        (3, 0.5, 3),
+    ):
+        assert cbor.encode(total(*numbers)) == cbor.encode(expected), numbers
+
+
+def test_what_an_increment_builds_on() -> None:
+    document = merged(write(1, A, {"n": 10}))
+    key = hlc.pack(1) + A
+    assert document.counter(("n",), A) == (key, 0)
+    increment(document, 2, A, "n", 5)
+    increment(document, 3, A, "n", -1)
+    increment(document, 3, B, "n", Decimal(1, 0))
+    assert document.counter(("n",), A) == (key, 4) and document.counter(("n",), B) == (key, 1)
+    assert document.value() == {"n": 15}
+    document.apply(*write(4, B, {"n": 0}, UPDATE))
+    assert document.counter(("n",), A) == (hlc.pack(4) + B, 0)
+    assert Document().counter(("m", "n"), A) == (b"", 0)
+    # A base that is not held here any more is kept.
+    gone = merged(write(1, A, {}), count(5, A, "n", hlc.pack(4) + B, 6))
+    assert gone.counter(("n",), A) == (hlc.pack(4) + B, 6)
+
+
+def test_no_increment_is_lost_between_peers() -> None:
+    random = Random(7)
+    for _ in range(30):
+        peers = [Document() for _ in range(3)]
+        run = [write(1, A, {"n": 1}, INITIAL), write(random.below(4), B, {"m": 1})]
+        expected = 1
+        for peer in peers:
+            peer.apply(*run[0])
+        for ms in range(2, 20):
+            at, amount = random.below(3), random.between(-5, 9)
+            run.append(increment(peers[at], ms, b"author-%d" % at, "n", amount))
+            expected += amount
+            peers[random.below(3)].apply(*random.choice(run))
+        for peer in peers:
+            for change in random.shuffle(list(run)):
+                peer.apply(*change)
+            assert peer.value() == {"n": expected, "m": 1}
+
+
+def test_the_stamp_of_a_document_is_the_greatest_in_it() -> None:
+    assert Document().stamp() == b""
+    for last in (
+        write(9, A, {"a": 1}),
+        write(9, A, {"a": {}}, UPDATE),
+        write(9, A, {}, UPDATE, {UNSET: ["a"]}),
+        delete(9, A),
+        count(9, A, "a", b"", 1),
+    ):
+        document = merged(write(3, B, {"a": 1}), last)
+        assert document.stamp() == hlc.pack(9)
+        assert document.merge_stamp(hlc.pack(9)) == hlc.above(hlc.pack(9))
+        assert document.merge_stamp(hlc.pack(10)) is None
+
+
+def superseded(document: Document, *operations: tuple) -> list:
+    """Return which of the operations the document needs no more."""
+    return [not document.carries(*operation) for operation in operations]
+
+
+def test_what_is_superseded() -> None:
+    def check_lost(*operations: tuple) -> list:
+        return superseded(merged(*operations), *operations)
+
+    base, both = write(1, A, {"a": 1, "b": 1}), write(2, B, {"a": 2, "b": 2}, UPDATE)
+    # The greatest insert stays, whatever happened to its fields; an older one with nothing left goes.
+    assert check_lost(base, both) == [False, False]
+    assert check_lost(base, write(2, B, {"a": 2, "b": 2})) == [True, False]
+    assert check_lost(base, write(2, B, {"a": 2})) == [False, False]
+    assert check_lost(base, both, delete(3, A)) == [True, True, False]
+    assert check_lost(base, delete(3, A), write(4, A, {})) == [True, False, False]
+    assert check_lost(delete(2, A), delete(3, A)) == [True, False]
+    assert check_lost(base, both, write(3, A, {"a": 3}, UPDATE)) == [False, False, False]
+    assert check_lost(base, both, write(3, A, {"a": 3, "b": 3}, UPDATE)) == [False, True, False]
+    assert check_lost(write(1, A, {}, UPDATE)) == [True]
+    # A plain value or unset hides what is older below it, for ever; a map above hides nothing.
+    deep = write(2, A, {("a", "x"): 1}, UPDATE)
+    assert check_lost(deep, write(3, A, {"a": 1}, UPDATE)) == [True, False]
+    assert check_lost(deep, write(3, A, {}, UPDATE, {UNSET: ["a"]})) == [True, False]
+    assert check_lost(write(1, A, {"a": 1}, UPDATE), deep) == [False, False]
+    assert check_lost(write(1, A, {"a": {}}, UPDATE), deep) == [True, False]
+    assert check_lost(write(3, A, {"a": {}}, UPDATE), deep) == [False, False]
+    assert check_lost(write(2, A, {}, UPDATE, {UNSET: ["a"]}), write(3, A, {"a": 1}, UPDATE)) == [True, False]
+
+
+def test_superseded_counts() -> None:
+    def check_lost(*operations: tuple) -> list:
+        return superseded(merged(*operations), *operations)
+
+    one, two, other = count(1, A, "n", b"", 1), count(2, A, "n", b"", 2), count(1, B, "n", b"", 1)
+    assert check_lost(one, two, other) == [True, False, False]
+    assert check_lost(one, write(2, B, {"n": 0}, UPDATE)) == [True, False]
+    assert check_lost(one, delete(2, B)) == [True, False]
+    assert check_lost(one, write(2, B, {"n": 0}, INITIAL)) == [False, False]
+    assert check_lost(count(1, A, "n", hlc.pack(1) + A, 1)) == [True]
+    pair = write(1, A, {"n": [b"", 1], "m": [b"", 1]}, COUNTER)
+    assert check_lost(pair, two) == [False, False]
+
+
+def test_the_dominating_key() -> None:
+    base = write(1, A, {"a": 1})
+    for expected, *later in (
+        (hlc.pack(3) + A, write(3, A, {"a": 1})),
+        (hlc.pack(3) + B, delete(3, B)),
+        (hlc.pack(5) + A, write(3, B, {}), write(5, A, {"a": 2}, UPDATE)),
+        (hlc.pack(6) + B, write(3, A, {"a": 1}), delete(6, B)),
+    ):
+        assert merged(base, *later).superseded_by(*base) == expected
+    assert merged(delete(1, A), delete(3, B)).superseded_by(*delete(1, A)) == hlc.pack(3) + B
+    one = count(1, A, "n", b"", 1)
+    assert merged(one, count(4, A, "n", b"", 2)).superseded_by(*one) == hlc.pack(4) + A
+    assert merged(one, write(4, B, {"n": 2}, UPDATE)).superseded_by(*one) == hlc.pack(4) + B
+    assert merged(base).superseded_by(*base) is None
+    empty = write(1, A, {}, UPDATE)
+    assert merged(empty).superseded_by(*empty) == b""
+
+
+def test_states_without_counters_of_version_1_are_read() -> None:
+    state = merged(write(1, A, {"a": {"x": 1}, "b": "text"}), delete(0, B)).encode()
+    assert state[0] == 2 and Document.decode(b"\x01" + state[1:]).encode() == state
+    counted = merged(write(1, A, {}), count(2, B, "n", b"", 1)).encode()
+    raises("DOCUMENT_STATE", Document.decode, b"\x01" + counted[1:])
+
+
 def test_document_ids() -> None:
     insert, named, clock = (
         [INSERT, PLANT.name, None, []],
@@ -184,6 +412,7 @@ def test_document_ids() -> None:
     assert document_ids(A, 9, [clock, insert, named]) == [None, [A, 9], "x"]
     assert document_ids(A, 9, [insert, named, insert]) == [[A, 9, 0], "x", [A, 9, 2]]
     assert document_ids(A, 9, [[DELETE, PLANT.name, 5]]) == [5]
+    assert document_ids(A, 9, [insert, [COUNTER, PLANT.name, "x", []]]) == [[A, 9], "x"]
 
 
 def test_random_operations_commute() -> None:
@@ -209,7 +438,7 @@ def test_random_operations_commute() -> None:
 def test_damaged_state_is_refused_by_code() -> None:
     from hedgerow.errors import CODES, HedgerowError
 
-    state = merged(write(1, A, {"a": {"x": 1}, "b": "text"}), delete(0, B)).encode()
+    state = merged(write(1, A, {"a": {"x": 1}, "b": "text"}), delete(0, B), count(2, A, "n", b"", 1)).encode()
     random = Random(5)
     for _ in range(300):
         damaged = bytearray(state)
@@ -218,6 +447,6 @@ def test_damaged_state_is_refused_by_code() -> None:
             Document.decode(bytes(damaged))
         except HedgerowError as error:
             assert error.code in CODES
-    raises("DOCUMENT_STATE", Document.decode, cbor.encode(2))
+    raises("DOCUMENT_STATE", Document.decode, cbor.encode(3))
     raises("DOCUMENT_STATE", Document.decode, b"\x01\xf6\x40")
     raises("CBOR_TRUNCATED", Document.decode, b"")

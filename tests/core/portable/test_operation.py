@@ -8,9 +8,11 @@ from samples import AUTHOR, NOW, PLANT, READING, SCHEMAS, random_operation, read
 from hedgerow import limits
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import KEEP, schema_for
+from hedgerow.codec.decimal import Decimal
+from hedgerow.codec.schema import KEEP, SCOPE_ALL, schema_for
 from hedgerow.operation import (
     CLOCK,
+    COUNTER,
     DELETE,
     INITIAL,
     INSERT,
@@ -19,6 +21,7 @@ from hedgerow.operation import (
     decode_body,
     encode_body,
     h16,
+    scope_of_changes,
 )
 
 STAMP = hlc.pack(NOW)
@@ -102,7 +105,21 @@ def test_refused_changes() -> None:
         ("CHANGE_INVALID", []),
         ("CHANGE_INVALID", [None, name, 1, []]),
         ("CHANGE_INVALID", [True, name, 1, []]),
-        ("CHANGE_INVALID", [5, name, 1, []]),
+        ("CHANGE_INVALID", [6, name, 1, []]),
+        ("CHANGE_INVALID", [COUNTER, name, None, []]),
+        ("CHANGE_INVALID", [COUNTER, name, 1]),
+        ("CHANGE_INVALID", [COUNTER, name, 1, [], {2: ["a"]}]),
+        ("CHANGE_FIELDS", [COUNTER, name, 1, None]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [5]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [None]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [[b"", 5, 0]]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [["", 5]]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [[bytes(15), 5]]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [[bytes(16), True]]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [[bytes(16), 1.5]]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [[bytes(16), 1 << 63]]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [[bytes(16), -1 - (1 << 63)]]]),
+        ("COUNTER_INVALID", [COUNTER, name, 1, [[bytes(16), Decimal(1 << 63, -2)]]]),
         ("CHANGE_INVALID", [-1, name, 1, []]),
         ("CHANGE_INVALID", [INSERT, name, 1]),
         ("CHANGE_INVALID", [INSERT, name, 1, [], {1: above}, 0]),
@@ -136,6 +153,40 @@ def test_refused_changes() -> None:
     ):
         raises(code, encode_body, STAMP, [change])
         raises(code, decode_body, cbor.encode([hlc.wire(STAMP), change]))
+
+
+def test_stored_form_of_counters() -> None:
+    values = [[b"", -(1 << 63)], cbor.UNDEFINED, [bytes(range(16)), Decimal((1 << 63) - 1, -2)]]
+    change = [COUNTER, PLANT.name, 1, values, {1: hlc.wire(hlc.above(STAMP))}]
+    body = encode_body(STAMP, [change])
+    assert body == cbor.encode([hlc.wire(STAMP), change])
+    again = decode_body(body)[1][0]
+    assert again[3][2][1].exponent == -2 and encode_body(STAMP, [again]) == body
+    assert canonical(AUTHOR, 1, body, SCHEMAS) == cbor.encode(
+        [1, AUTHOR, 1, hlc.wire(STAMP), [[5, PLANT.hash] + change[2:]]]
+    )
+    short = encode_body(STAMP, [[COUNTER, PLANT.name, 1, values[:2]]])
+    raises("CHANGE_FIELDS", canonical, AUTHOR, 1, short, SCHEMAS)
+
+
+def test_an_operation_has_one_scope() -> None:
+    schemas, deletes = {}, []
+    for kind in range(6):
+        schema = schema_for("c", kind, {"a": 1})
+        schemas[schema.name] = schema
+        deletes.append([DELETE, schema.name, 1])
+    clock = [CLOCK, 1, 2, 3, 0, None, 0]
+    for first in range(6):
+        for second in range(6):
+            changes = [deletes[first], deletes[second]]
+            if first >> 1 == second >> 1:
+                assert scope_of_changes(changes, schemas) == first >> 1
+            else:
+                raises("SCOPE_MIXED", scope_of_changes, changes, schemas)
+    assert scope_of_changes([clock], {}) == SCOPE_ALL
+    assert scope_of_changes([deletes[1], clock], schemas) == SCOPE_ALL
+    raises("SCOPE_MIXED", scope_of_changes, [clock, deletes[2]], schemas)
+    raises("SCHEMA_UNKNOWN", scope_of_changes, [deletes[0]], {})
 
 
 def test_refused_clock_records() -> None:

@@ -4,9 +4,12 @@ from kit import Random, raises
 
 from hedgerow.codec.cbor import OpaqueFloat
 from hedgerow.codec.decimal import Decimal
-from hedgerow.query.arithmetic import Aggregate, calculate
-from hedgerow.query.evaluate import Select, insert_documents
+from hedgerow.query.aggregate import Aggregate
+from hedgerow.query.arithmetic import calculate
+from hedgerow.query.evaluate import Select
 from hedgerow.query.expression import bind, evaluate, holds, like
+from hedgerow.query.json_text import read_json
+from hedgerow.query.mutate import insert_documents
 from hedgerow.query.values import MISSING, exact, order_key
 
 D = Decimal.parse
@@ -70,7 +73,7 @@ def select(**parts: object) -> tuple:
 
 
 def run(documents: list, args: dict | None = None, **parts: object) -> list:
-    query = Select(select(**parts), args)
+    query = Select(select(**parts), args, 1000)
     for document in documents:
         query.add(document)
     return query.rows()
@@ -301,3 +304,61 @@ def test_insert_takes_objects() -> None:
     statement = ("insert", "c", False, (("param", "a"), ("object", (("x", lit(D("1.50"))),))), "fail")
     assert insert_documents(statement, {"a": {"y": 1}}) == [{"y": 1}, {"x": D("1.5")}]
     raises("QUERY_DOCUMENT", insert_documents, statement, {"a": [1]})
+
+
+def test_documents_looked_at_have_a_limit() -> None:
+    query = Select(select(where=lit(False)), None, 3, 5)
+    for number in range(5):
+        query.add({"n": number})
+    raises("QUERY_COST", query.add, {"n": 5})
+    query = Select(select(limit=lit(1)), None, 3, 1)
+    for number in range(5):
+        query.add({"n": number})
+    assert query.rows() == [{"n": 0}]
+
+
+def test_json_keeps_digits() -> None:
+    for text, value in ((" [] ", []), ("-0", 0), ("18446744073709551615", 2**64 - 1), ('"\\/"', "/")):
+        found = read_json(text)
+        assert found == value and type(found) is type(value), text
+    found = read_json('{"a": [1, -2.50, 1e3, "x\\u00e9\\n\\ud83d\\ude00", true, null, {}], "a": 1.0}')
+    assert str(found["a"]) == "1.0"
+    items = read_json('[1, -2.50, 1e3, "x\\u00e9\\n\\ud83d\\ude00", true, null, {}]')
+    assert [str(item) for item in items[:3]] == ["1", "-2.50", "1e3"] and isinstance(items[0], int)
+    assert items[3:] == ["x\u00e9\n\U0001f600", True, None, {}]
+    statement = ("insert", "c", False, (("json", ("param", "s")),), "fail")
+    assert insert_documents(statement, {"s": '{"x": 1}'}) == [{"x": 1}]
+
+
+def test_what_is_no_json_is_refused() -> None:
+    wrong = [
+        "",
+        "{",
+        "[1,]",
+        "{'a': 1}",
+        '{"a" 1}',
+        '{"a": 1,}',
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "1e",
+        "--1",
+        "nul",
+        '"',
+    ]
+    wrong += [
+        '"\\x"',
+        '"\\u12"',
+        '"\\ud800"',
+        '"\\udc00\\ud800"',
+        '"\n"',
+        "1 2",
+        "[" * 18 + "]" * 18,
+        "1e999",
+        7,
+        None,
+    ]
+    wrong += ["9" * 41, "18446744073709551616", "NaN", "1-2", "1.e5"]
+    for text in wrong:
+        raises("QUERY_DOCUMENT", read_json, text)

@@ -6,7 +6,17 @@ from kit import raises
 
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
-from hedgerow.codec.schema import KEEP, STREAM, Schema, schema_for
+from hedgerow.codec.schema import (
+    KEEP,
+    SCOPE_ALL,
+    SCOPE_BIG_PEER,
+    SCOPE_LOCAL,
+    STREAM,
+    Schema,
+    is_stream,
+    schema_for,
+    scope_of,
+)
 
 READING = {"temperature": Decimal(394, -1), "board": "b1", "n": 7}
 
@@ -53,7 +63,8 @@ def test_refused_schemas() -> None:
         [1, "", 0, good],
         [1, "c" * 65, 0, good],
         [1, b"c", 0, good],
-        [1, "c", 2, good],
+        [1, "c", 6, good],
+        [1, "c", -1, good],
         [1, "c", False, good],
         [1, "c", 0, None],
         [1, "c", 0, [["a"]]],
@@ -74,3 +85,17 @@ def test_refused_schemas() -> None:
     many = [[f"f{n:02d}", None] for n in range(65)]
     assert len(Schema.decode(cbor.encode([1, "c", 0, many[:64]])).fields) == 64
     raises("DOCUMENT_FIELDS", Schema.decode, cbor.encode([1, "c", 0, many]))
+
+
+def test_a_kind_says_stream_and_scope() -> None:
+    for kind, stream, scope in (
+        (KEEP, False, SCOPE_ALL),
+        (STREAM, True, SCOPE_ALL),
+        (2, False, SCOPE_BIG_PEER),
+        (3, True, SCOPE_BIG_PEER),
+        (4, False, SCOPE_LOCAL),
+        (5, True, SCOPE_LOCAL),
+    ):
+        assert (is_stream(kind), scope_of(kind)) == (stream, scope)
+        assert Schema.decode(schema_for("c", kind, {"a": 1}).encoded).kind == kind
+    assert len({schema_for("c", kind, {"a": 1}).hash for kind in range(6)}) == 6

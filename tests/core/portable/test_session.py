@@ -63,7 +63,6 @@ def test_hello_round_trips() -> None:
         credit=2048,
         vector=[(b"author-c", 9, 8, 7)],
         schemas=[b"scm1", b"scm2"],
-        interests=[1],
         keepers=[b"keeper-1"],
         name="gärten",
     )
@@ -155,7 +154,7 @@ def test_frames_that_break_their_rules() -> None:
         (frames.ERROR, b"", "FRAME_INVALID"),
         (frames.CREDIT, b"\x01", "SESSION_CREDIT"),
         (frames.CREDIT, b"\x00\x00", "SESSION_CREDIT"),
-        (15, b"", "FRAME_INVALID"),
+        (frames.LAST_TYPE + 1, b"", "FRAME_INVALID"),
         (0, b"", "FRAME_INVALID"),
         (frames.CONTINUED, b"", "FRAME_INVALID"),
     ):

@@ -52,11 +52,35 @@ def test_nothing_flows_away_from_the_keeper() -> None:
     check([near, far])
 
 
-def test_peers_at_one_distance_keep_their_own() -> None:
-    one, two = board(), board()
+def test_peers_at_one_distance_flood_while_authors_are_few() -> None:
+    one, two, leaf = board(), board(), board(role=hello.LEAF)
     record(one, 3)
-    pipe = sync(one, two, 5000)
-    assert pipe.ends[0].operations_out == pipe.ends[1].operations_out == 0
+    sync(one, two, 5000)
+    assert two.log.held(one.author) == one.log.held(one.author) and one.log.held(two.author) == 1
+    sync(one, leaf, 5000)
+    assert leaf.log.authors() == [leaf.author]
+    assert one.log.held(leaf.author) == 1
+
+
+def test_flooding_ends_and_begins_again() -> None:
+    many, other = gateway(), gateway()
+    for at in range(limits.FLOOD_AUTHORS):
+        many.ingest(b"author%02d" % at, 1, [_body()])
+    many.commit()
+    assert not many.floods()
+    sync(many, other, 0)
+    assert other.log.authors() == [other.author]
+    for at in range(limits.FLOOD_AUTHORS - limits.FLOOD_AGAIN_AUTHORS):
+        many.ingest_receipt(Receipt(b"keeper-1", 1, b"author%02d" % at, 1))
+    assert not many.floods()
+    many.ingest_receipt(Receipt(b"keeper-1", 1, b"author63", 1))
+    assert many.floods()
+    sync(many, other, 0)
+    assert len(other.log.authors()) == 1 + limits.FLOOD_AGAIN_AUTHORS
+
+
+def _body() -> bytes:
+    return encode_body(hlc.pack(1), [[CLOCK, 1, 0, 0, SOURCE_BOOT, None, 0]])
 
 
 def test_distance_is_learnt_and_yields_to_who_is_not_farther() -> None:
@@ -199,7 +223,7 @@ def test_past_incarnations_of_a_keeper_are_ignored() -> None:
     assert not relay.ingest_receipt(Receipt(b"keeper-2", 1, author, 20))
     relay.commit()
     again = board(store=relay.log.store)
-    assert again.receipted(author) == 10 and again.note_keeper(b"keeper-2", 1) == 2
+    assert again.receipted(author) == 10 and again.ledger.note_keeper(b"keeper-2", 1) == 2
     assert again.ingest_receipt(Receipt(b"keeper-2", 2, author, 12))
     assert again.receipt(author).keeper == b"keeper-2"
     assert [receipt.number for receipt in again.receipts_newer_than([(author, 5, 5, 11)])] == [12]

@@ -11,8 +11,8 @@ from hedgerow.codec.decimal import Decimal
 from hedgerow.errors import HedgerowError
 from hedgerow.query.evaluate import Select
 from hedgerow.query.values import MISSING
-from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.dql import parse
+from hedgerow_host import limits
+from hedgerow_host.dql import parse
 
 
 def path(*steps: str | int) -> tuple[Any, ...]:
@@ -123,7 +123,10 @@ def test_insert(text: str, policy: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "QUERY_SYNTAX: line 1, column 1: the statement ends, expected one of INSERT, SELECT"),
+        (
+            "",
+            "QUERY_SYNTAX: line 1, column 1: the statement ends, expected one of DELETE, EVICT, INSERT",
+        ),
         (
             "SELECT * FORM cars",
             "QUERY_SYNTAX: line 1, column 10: unexpected 'FORM', expected one of ',', FROM",
@@ -133,11 +136,12 @@ def test_insert(text: str, policy: str) -> None:
         ("SELECT * FROM c WHERE a = 'x", 'QUERY_SYNTAX: line 1, column 27: unexpected "\'"'),
         ("SELECT a, b.a FROM c", "QUERY_COLUMNS: "),
         ("SELECT lower(a) FROM c", "QUERY_UNSUPPORTED: line 1, column 8: no function named lower"),
-        ("SELECT sum(*) FROM c", "QUERY_SYNTAX: line 1, column 8: sum(*) means nothing"),
+        ("SELECT sum(*) FROM c", "QUERY_SYNTAX: line 1, column 8: sum takes one argument"),
         ("SELECT max() FROM c", "QUERY_SYNTAX: line 1, column 8: max takes one argument"),
         ("SELECT a[1.5] FROM c", "QUERY_SYNTAX: line 1, column 10: a position"),
         ("SELECT 1e999 FROM c", "QUERY_SYNTAX: line 1, column 8: 1e999 is no number"),
-        ("DELETE FROM cars", "QUERY_UNSUPPORTED: DELETE is not understood here"),
+        ("-- x\n DROP INDEX i", "QUERY_UNSUPPORTED: line 2, column 2: DROP is not understood here"),
+        ("SELECT lower(a) FROM c WHERE", "QUERY_SYNTAX: line 1, column 29: the statement ends"),
         ("SELECT * FROM c; SELECT * FROM c", "QUERY_SYNTAX: line 1, column 18"),
     ],
 )

@@ -1,4 +1,4 @@
-"""DQL: text in, statements as the reference evaluator takes them out (SPEC 10.1)."""
+"""The whole of DQL by a grammar: text in, statements as the evaluator takes them out (SPEC 10.1)."""
 
 from .parser import Statement, parse
 from .text_form import by_text_form, dot_of

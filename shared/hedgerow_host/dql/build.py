@@ -1,32 +1,39 @@
 """The actions of the grammar: each makes one tuple of the statement."""
 
+import sys
 from typing import Any
 
-from lark import Token, Transformer, v_args
+from lark import Token, v_args
+from lark.visitors import Transformer_NonRecursive
 
 from hedgerow.codec.decimal import Decimal
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_LISTED
+from hedgerow.query.parse import column_name
 from hedgerow.query.values import MISSING
-
-from .. import limits
 
 Node = tuple[Any, ...]
 _AGGREGATES = ("count", "sum", "avg", "min", "max")
 
 
-class DqlError(Exception):
-    """A statement that is well formed but means nothing: a code, the reason, and the token it is about."""
-
-    def __init__(self, code: str, reason: str, token: Token) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-        self.token = token
-
-
 @v_args(inline=True)
-class Build(Transformer[Token, Any]):
-    """Called by the parser as it goes, so that no tree is built first."""
+class Build(Transformer_NonRecursive[Token, Any]):
+    """Makes the tuples of one tree; what is wrong in what can be read is kept in `refusals`.
+
+    A refusal is (place in the text, its token, code, reason); one about no single token comes last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals: list[tuple[int, Token | None, str, str]] = []
+
+    def _refuse(self, code: str, reason: str, token: Token | None) -> None:
+        place = sys.maxsize if token is None or token.start_pos is None else token.start_pos
+        self.refusals.append((place, token, code, reason))
+
+    def _count(self, clause: str, items: tuple[Any, ...]) -> None:
+        if len(items) > MAX_LISTED:
+            self._refuse("QUERY_TOO_LONG", f"{clause}: over {MAX_LISTED} expressions", None)
 
     def start(self, statement: Node) -> Node:
         return statement
@@ -39,7 +46,7 @@ class Build(Transformer[Token, Any]):
             "select",
             distinct,
             columns,
-            str(collection),
+            collection,
             found.get("where"),
             found.get("group", ()),
             found.get("having"),
@@ -49,15 +56,16 @@ class Build(Transformer[Token, Any]):
         )
 
     def columns(self, *columns: Node) -> Node:
-        _check_count("columns", columns)
+        self._count("columns", columns)
         names: set[str] = set()
         named: list[Node] = []
         for number, (column, token) in enumerate(columns, 1):
             if column[0] == "column":
-                column = ("column", column[1], column[2] or _column_name(column[1]) or f"${number}")
-                if column[2] in names:
-                    raise _duplicate(column[2], token)
-                names.add(column[2])
+                name = column[2] or column_name(column[1]) or f"${number}"
+                column = ("column", column[1], name)
+                if name in names:
+                    self._refuse("QUERY_COLUMNS", f"two columns are named {name}; rename one with AS", token)
+                names.add(name)
             named.append(column)
         return tuple(named)
 
@@ -67,18 +75,31 @@ class Build(Transformer[Token, Any]):
     def column(self, expression: Node, name: Token | None = None) -> Node:
         return ("column", expression, str(name) if name is not None else None), name
 
+    def source(self, collection: str) -> str:
+        return collection
+
+    def system(self, name: Token, rest: Token) -> str:
+        return f"{name}:{rest}"
+
+    def collection(self, name: Token, *_: None) -> str:
+        return str(name)
+
+    def typed(self, _: Node, refused: Token | None = None) -> None:
+        if refused is not None:
+            self._refuse("QUERY_UNSUPPORTED", "there is no type ATTACHMENT", refused)
+
     def where(self, expression: Node) -> Node:
         return "where", expression
 
     def group(self, *expressions: Node) -> Node:
-        _check_count("GROUP BY", expressions)
+        self._count("GROUP BY", expressions)
         return "group", expressions
 
     def having(self, expression: Node) -> Node:
         return "having", expression
 
     def order(self, *orderings: Node) -> Node:
-        _check_count("ORDER BY", orderings)
+        self._count("ORDER BY", orderings)
         return "order", orderings
 
     def ordering(self, expression: Node, direction: Token | None = None) -> Node:
@@ -90,14 +111,52 @@ class Build(Transformer[Token, Any]):
     def offset(self, expression: Node) -> Node:
         return "offset", expression
 
-    def insert(self, collection: Token, *parts: Any) -> Node:
+    def insert(self, collection: str, *parts: Any) -> Node:
         initial = isinstance(parts[0], Token)
         documents = parts[1:] if initial else parts
         policy = "fail"
         if documents[-1][0] == "policy":
             policy = documents[-1][1]
             documents = documents[:-1]
-        return "insert", str(collection), initial, tuple(documents), policy
+        return "insert", collection, initial, tuple(documents), policy
+
+    def update(self, collection: str, *clauses: Node) -> Node:
+        found: dict[str, Node] = dict(clauses)
+        sets, applies, unsets = [found.get(name, ()) for name in ("sets", "applies", "unsets")]
+        self._count("SET", sets)
+        self._count("APPLY", applies)
+        self._count("UNSET", unsets)
+        return "update", collection, sets, applies, unsets, found.get("where")
+
+    def sets(self, *items: Node) -> Node:
+        return "sets", items
+
+    def applies(self, *items: Node) -> Node:
+        return "applies", items
+
+    def unsets(self, *items: Node) -> Node:
+        return "unsets", items
+
+    def assignment(self, path: Node, _: Token, expression: Node) -> Node:
+        return path, expression
+
+    def increment(self, path: Node, expression: Node) -> Node:
+        return path, "increment", expression
+
+    def restart(self, path: Node, expression: Node | None = None) -> Node:
+        return path, "restart", expression
+
+    def target(self, *names: Token) -> Node:
+        return tuple([str(name) for name in names])
+
+    def delete(self, collection: str, *clauses: Node) -> Node:
+        return "delete", collection, clauses[0][1] if clauses else None
+
+    def evict(self, collection: str, *clauses: Any) -> Node:
+        force = bool(clauses) and isinstance(clauses[-1], Token)
+        found = dict(clauses[:-1] if force else clauses)
+        order, limit, offset = found.get("order", ()), found.get("limit"), found.get("offset")
+        return "evict", collection, found.get("where"), order, limit, offset, force
 
     def document(self, expression: Node) -> Node:
         return expression
@@ -155,7 +214,7 @@ class Build(Transformer[Token, Any]):
 
     def literal(self, token: Token) -> Node:
         if token.type == "NUMBER":
-            return "literal", _number(token)
+            return "literal", self._number(token)
         if token.type == "STRING":
             return "literal", token[1:-1].replace("''", "'")
         return "literal", {"NULL": None, "TRUE": True, "FALSE": False, "MISSING": MISSING}[token.type]
@@ -171,21 +230,33 @@ class Build(Transformer[Token, Any]):
 
     def position(self, token: Token) -> int:
         if not token.isdecimal() or len(token) > 9:
-            raise DqlError("QUERY_SYNTAX", "a position in an array is a whole number", token)
+            self._refuse("QUERY_SYNTAX", "a position in an array is a whole number", token)
+            return 0
         return int(token)
 
     def call(self, name: Token, *rest: Any) -> Node:
         function = name.lower()
+        star = bool(rest) and isinstance(rest[-1], Token)
+        item = None if star or not rest else rest[-1]
+        distinct = len(rest) > 1
+        if function == "deserialize_json":
+            if item is None or distinct:
+                self._refuse("QUERY_SYNTAX", f"{function} takes one text", name)
+            return "json", item
         if function not in _AGGREGATES:
             known = ", ".join(_AGGREGATES)
-            raise DqlError("QUERY_UNSUPPORTED", f"no function named {name}; there are {known}", name)
-        if not rest:
-            raise DqlError("QUERY_SYNTAX", f"{function} takes one argument", name)
-        if isinstance(rest[-1], Token):
-            if function != "count":
-                raise DqlError("QUERY_SYNTAX", f"{function}(*) means nothing; only count takes *", name)
-            return "aggregate", "count", None, False
-        return "aggregate", function, rest[-1], len(rest) > 1
+            self._refuse("QUERY_UNSUPPORTED", f"no function named {name}; there are {known}", name)
+        elif item is None and not (star and function == "count"):
+            self._refuse("QUERY_SYNTAX", f"{function} takes one argument, only count takes *", name)
+        return "aggregate", function, item, distinct
+
+    def _number(self, token: Token) -> int | Decimal:
+        try:
+            return int(token) if token.isdecimal() and len(token) < 20 else Decimal.parse(str(token))
+        except HedgerowError as error:
+            reason = f"{token[:48]} is no number that can be held ({error.code})"
+            self._refuse("QUERY_SYNTAX", reason, token)
+            return 0
 
     def array(self, *items: Node) -> Node:
         return "array", items
@@ -200,41 +271,6 @@ class Build(Transformer[Token, Any]):
         return token.update(value=token[1:-1]) if token.type == "QUOTED" else token
 
 
-def _check_count(clause: str, items: tuple[Any, ...]) -> None:
-    if len(items) > limits.LISTED_EXPRESSIONS:
-        raise HedgerowError("QUERY_TOO_LONG", f"{clause}: over {limits.LISTED_EXPRESSIONS} expressions")
-
-
 def _negated(rest: tuple[Any, ...], node: Node) -> Node:
     """Wrap in "not" when the keyword NOT is among the parts."""
     return ("not", node) if any(isinstance(part, Token) and part.type == "NOT" for part in rest) else node
-
-
-def _number(token: Token) -> int | Decimal:
-    try:
-        return int(token) if token.isdecimal() and len(token) < 20 else Decimal.parse(str(token))
-    except HedgerowError as error:
-        raise DqlError(
-            "QUERY_SYNTAX", f"{token[:48]} is no number that can be held ({error.code})", token
-        ) from None
-
-
-def _column_name(expression: Node) -> str | None:
-    """The last name of a path, the call of an aggregate; other expressions are known by position."""
-    if expression[0] == "path":
-        names = [step for step in expression[1] if isinstance(step, str)]
-        return names[-1]
-    if expression[0] == "aggregate":
-        inner = "*" if expression[2] is None else _column_name(expression[2])
-        if inner is not None:
-            return f"{expression[1]}({'DISTINCT ' if expression[3] else ''}{inner})"
-    return None
-
-
-def _duplicate(name: str, token: Token | None) -> Exception:
-    reason = f"two columns are named {name}; rename one with AS"
-    return (
-        DqlError("QUERY_COLUMNS", reason, token)
-        if token is not None
-        else HedgerowError("QUERY_COLUMNS", reason)
-    )

@@ -2,15 +2,18 @@
 
 import functools
 import importlib.resources
+import re
 from typing import Any
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from hedgerow.errors import HedgerowError
+from hedgerow.query.scan import depth_of
 
 from .. import limits
-from .build import Build, DqlError
+from .build import Build
 
 Statement = tuple[Any, ...]
 
@@ -22,6 +25,7 @@ _SHOWN = {
     "STRING": "a string",
     "PARAMETER": "a parameter",
     "COMPARISON": "a comparison",
+    "EQUAL": "'='",
     "DIVIDE": "'/'",
     "ADD": "'+'",
     "MINUS": "'-'",
@@ -38,30 +42,36 @@ _SHOWN = {
     "SEMICOLON": "';'",
     "$END": "the end",
 }
-_KNOWN_ELSEWHERE = ("UPDATE", "DELETE", "EVICT", "TOMBSTONE", "CREATE", "DROP", "ALTER", "EXPLAIN", "SYNC")
+_ELSEWHERE = ("ALTER", "CREATE", "DROP", "EXPLAIN", "SYNC")
+_NAME_ENDS = r"(?![A-Za-z0-9_\u00a1-\u1fff\u2070-\u2fff\u3001-\ufefe\uff00-\U0010ffff])"
+_BRACKETS = re.compile(r"'[^']*'|`[^`]*`|--[^\n]*|[(\[{]|[)\]}]")
 
 
 @functools.lru_cache(maxsize=limits.CACHED_STATEMENTS)
 def parse(text: str) -> Statement:
     """Return the statement as tuples (see `hedgerow.query.evaluate`).
 
-    Raises HedgerowError QUERY_SYNTAX with line and column, QUERY_UNSUPPORTED for what DQL has but this
-    peer has not, QUERY_TOO_LONG or QUERY_DEPTH for a statement over its limits.
+    Raises what `hedgerow.query.parse` does, at the same places in the text; its limits are wider.
     """
     if len(text) > limits.STATEMENT_CHARACTERS:
         raise HedgerowError(
             "QUERY_TOO_LONG", f"{len(text)} characters, {limits.STATEMENT_CHARACTERS} are allowed"
         )
-    first = text.split(maxsplit=1)[0].upper() if text.strip() else ""
-    if first in _KNOWN_ELSEWHERE:
-        raise HedgerowError("QUERY_UNSUPPORTED", f"{first} is not understood here; SELECT and INSERT are")
     try:
-        statement: Statement = _lark().parse(text)  # type: ignore[assignment]
+        tree = _lark().parse(text)
     except UnexpectedInput as error:
+        if "SELECT" in _expected(error):
+            token = getattr(error, "token", None)
+            if token is not None and token.upper() in _ELSEWHERE:
+                reason = f"{token.upper()} is not understood here"
+                raise HedgerowError("QUERY_UNSUPPORTED", _place(token, reason)) from None
         raise HedgerowError("QUERY_SYNTAX", _explain(error, text)) from None
-    except DqlError as error:
-        raise HedgerowError(error.code, _place(error.token, error.reason)) from None
-    if _depth(statement) > limits.STATEMENT_DEPTH:
+    build = Build()
+    statement: Statement = build.transform(tree)
+    if build.refusals:
+        _, token, code, reason = min(build.refusals, key=lambda refusal: refusal[0])
+        raise HedgerowError(code, _place(token, reason) if token is not None else reason)
+    if max(depth_of(statement), 2 * _brackets(text)) > limits.STATEMENT_DEPTH:
         raise HedgerowError("QUERY_DEPTH", f"nested deeper than {limits.STATEMENT_DEPTH}")
     return statement
 
@@ -69,7 +79,34 @@ def parse(text: str) -> Statement:
 @functools.cache
 def _lark() -> Lark:
     grammar = importlib.resources.files(__package__).joinpath("grammar.lark").read_text("utf-8")
-    return Lark(grammar, parser="lalr", transformer=Build(), maybe_placeholders=False)
+    # With re.ASCII only ASCII letters are like their capitals, as on a board.
+    return Lark(
+        grammar,
+        parser="lalr",
+        maybe_placeholders=False,
+        edit_terminals=_end_keyword,
+        g_regex_flags=re.ASCII,
+    )
+
+
+def _end_keyword(terminal: TerminalDef) -> None:
+    """Let a keyword match whole words only, and before names."""
+    pattern = terminal.pattern
+    if isinstance(pattern, PatternStr) and pattern.value[0].isalpha():
+        terminal.pattern = PatternRE(pattern.value + _NAME_ENDS, pattern.flags)
+        terminal.priority = 2
+
+
+def _brackets(text: str) -> int:
+    """Return how many brackets stand within each other."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        if bracket in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in ")]}":
+            depth -= 1
+    return deepest
 
 
 def _place(token: Token, reason: str) -> str:
@@ -77,18 +114,24 @@ def _place(token: Token, reason: str) -> str:
 
 
 def _explain(error: UnexpectedInput, text: str) -> str:
+    expected = _expected(error)
     if isinstance(error, UnexpectedCharacters):
-        expected = error.allowed or set()
         found = repr(text[error.pos_in_stream or 0])
     else:
         assert isinstance(error, UnexpectedToken)
-        expected = error.accepts or error.expected
         token = error.token
         if token.type == "$END":
             lines = text.split("\n")
             return f"line {len(lines)}, column {len(lines[-1]) + 1}: the statement ends, {_choices(expected)}"
         found = repr(str(token))
     return f"line {error.line}, column {error.column}: unexpected {found}, {_choices(expected)}"
+
+
+def _expected(error: UnexpectedInput) -> set[str]:
+    if isinstance(error, UnexpectedCharacters):
+        return error.allowed or set()
+    assert isinstance(error, UnexpectedToken)
+    return error.accepts or error.expected
 
 
 def _choices(expected: set[str]) -> str:
@@ -98,14 +141,3 @@ def _choices(expected: set[str]) -> str:
     shown = names[: limits.SHOWN_CHOICES]
     more = ", ..." if len(names) > len(shown) else ""
     return "expected " + ("one of " if len(names) > 1 else "") + ", ".join(shown) + more
-
-
-def _depth(statement: Statement) -> int:
-    deepest = 0
-    stack: list[tuple[Any, int]] = [(statement, 0)]
-    while stack:
-        node, depth = stack.pop()
-        deepest = max(deepest, depth)
-        if isinstance(node, tuple):
-            stack.extend((part, depth + 1) for part in node)
-    return deepest

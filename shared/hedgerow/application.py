@@ -1,0 +1,156 @@
+"""The peer as an application sees it: statements, transactions, live queries, subscriptions."""
+
+from . import limits
+from .errors import HedgerowError
+from .peer import Peer
+
+_WHY = ("superseded", "lost", "not here")
+
+
+class ReadyPeer(Peer):
+    """A Peer that knows the time: `clock()` gives milliseconds since this process or board started.
+
+    `look_limit` is how many documents one call of execute() may look at, None for any number: on a board the
+    radio waits meanwhile. `answer_rows` is how many rows an answer may have.
+    """
+
+    look_limit: int | None = None
+    answer_rows = 10000
+
+    def __init__(self, log: object, clock: object, **options: object):
+        self.now = clock
+        self._statements: dict = {}
+        self._observers: list = []
+        super().__init__(log, clock(), **options)
+
+    # ---- statements
+
+    def parse(self, text: str) -> tuple:
+        """Return a statement as tuples; the last few are kept, so that a loop does not parse again."""
+        statement = self._statements.get(text)
+        if statement is None:
+            statement = self._read(text)
+            if len(self._statements) >= limits.KEPT_STATEMENTS:
+                self._statements = {}
+            self._statements[text] = statement
+        return statement
+
+    def _read(self, text: str) -> tuple:
+        from .query.load import parse_statement
+
+        return parse_statement(text)
+
+    def execute(self, text: str, **parameters: object) -> object:
+        """Run a statement of DQL (SPEC 10); return a Result. What it writes is durable on return.
+
+        Raises the codes of queries, documents and operations; nothing has been changed then.
+        """
+        return self._last(self.execute_slowly(text, parameters))
+
+    def execute_slowly(self, text: str, parameters: dict) -> object:
+        """Run a statement as a generator that yields now and then, and returns the Result."""
+        from .statements import steps
+
+        batch = self.begin()
+        result = yield from steps(self, batch, self.parse(text), parameters)
+        if batch.commit():
+            result.mutated = batch.mutated
+        self.dispatch()
+        return result
+
+    def begin(self) -> object:
+        """Return a Batch, an operation in the making."""
+        from .batch import Batch
+
+        self._refresh()
+        return Batch(self, self.now())
+
+    def run_in(self, batch: object, text: str, parameters: dict) -> object:
+        """Run a statement within a batch; the Result of what it reads."""
+        from .statements import steps
+
+        statement = self.parse(text)
+        if statement[0] == "evict":
+            raise HedgerowError("QUERY_UNSUPPORTED", "EVICT within a transaction")
+        return self._last(steps(self, batch, statement, parameters))
+
+    def _last(self, steps: object) -> object:
+        """Go to the end of a generator; QUERY_COST if it takes more steps than one call may."""
+        looked = 0
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            looked += limits.SLICE_DOCUMENTS
+            if self.look_limit is not None and looked >= self.look_limit:
+                raise HedgerowError("QUERY_COST", "more than %d documents" % looked)
+
+    def transaction(self) -> object:
+        """Return a context in which statements make one operation: all or nothing, also in a power cut."""
+        from .transaction import Transaction
+
+        return Transaction(self)
+
+    # ---- live queries
+
+    def observe(self, text: str, on_change: object, **parameters: object) -> object:
+        """Call `on_change(changes)` at once and after each change of what a SELECT gives.
+
+        Changes (of query.live) have the rows and what is other than before. The next ones come after
+        `on_change` has returned; what happened meanwhile is in them. Returns a function that ends it.
+        """
+        from .observe import Observer
+
+        if not self._observers:
+            self.down.documents.on_touch = self._touch
+        observer = Observer(self, self.parse(text), parameters, on_change)
+        self._observers.append(observer)
+        self._refresh()
+        observer.run()
+
+        def stop() -> None:
+            if observer in self._observers:
+                self._observers.remove(observer)
+
+        return stop
+
+    def _touch(self, collection: str, document_id: object) -> None:
+        for observer in self._observers:
+            observer.touch(collection, document_id)
+
+    def dispatch(self) -> None:
+        """Tell observers what has changed; a shell calls it when something came, and when time has passed."""
+        if self._down is None:
+            return
+        self._refresh()
+        for observer in list(self._observers):
+            observer.run()
+
+    def _refresh(self) -> None:
+        """Let in what waited for its time."""
+        for collection, document_id in self.down.set_horizon(self.now()):
+            self._touch(collection, document_id)
+
+    # ---- subscriptions
+
+    def subscribe(self, text: str, hops: int = limits.SUBSCRIPTION_HOPS, **parameters: object) -> object:
+        """Ask others for the documents of SELECT * FROM a collection [WHERE ...]; return a cancel function.
+
+        The subscription is durable until it is cancelled. `hops` relays take it on where they have to.
+        """
+        from .subscribe import interest_of
+
+        interest = interest_of(text, parameters, hops)
+        self.down.subscriptions.subscribe(interest)
+
+        def cancel() -> None:
+            self.down.subscriptions.cancel(interest.key)
+
+        return cancel
+
+    # ---- what is here
+
+    def holes(self, author: bytes) -> list:
+        """Return [(first, last, why)] of an author's operations that are not here."""
+        return [(first, last, _WHY[kind]) for first, last, kind in self.log.missing(author)]

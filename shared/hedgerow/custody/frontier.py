@@ -1,0 +1,70 @@
+"""The stability frontier: below it every enrolled peer has been told everything (SPEC 5.11).
+
+Only what lies below it may be collected: superseded operations, and the deletes of documents that are gone.
+"""
+
+from .. import limits
+from ..codec import cbor
+from ..codec.schema import is_integer
+from ..errors import HedgerowError
+
+PROOF_NONE = 0
+NO_PROOF = bytes(8)
+
+
+class Frontier:
+    """A keeper's word: up to `position` of its arrivals, which is `numbers` {author: number}, all have heard.
+
+    Of two frontiers of one keeper the one with the higher (incarnation, position) is the later.
+    """
+
+    def __init__(self, keeper: bytes, incarnation: int, position: int, numbers: dict):
+        self.keeper = keeper
+        self.incarnation = incarnation
+        self.position = position
+        self.numbers = numbers
+
+    def covers(self, author: bytes, number: int) -> bool:
+        """Say whether an operation lies below."""
+        return number <= self.numbers.get(author, 0)
+
+    def later(self, other: "Frontier | None") -> bool:
+        """Say whether this one says more than another, or than none."""
+        if other is None:
+            return True
+        return (self.incarnation, self.position) > (other.incarnation, other.position)
+
+    def encode(self) -> bytes:
+        """Return CBOR [1, keeper, incarnation, position, [[author, number], ...], proof kind, proof]."""
+        if len(self.numbers) > limits.MAX_FRONTIER:
+            raise HedgerowError("FRONTIER_INVALID", "%d authors" % len(self.numbers))
+        rows = [[author, self.numbers[author]] for author in sorted(self.numbers)]
+        return cbor.encode([1, self.keeper, self.incarnation, self.position, rows, PROOF_NONE, NO_PROOF])
+
+    @staticmethod
+    def decode(data: bytes) -> "Frontier":
+        """Read a frontier; FRONTIER_INVALID, or a CBOR code."""
+        parts = cbor.decode(data)
+        if (
+            not isinstance(parts, list)
+            or len(parts) != 7
+            or parts[0] != 1
+            or parts[5:] != [PROOF_NONE, NO_PROOF]
+        ):
+            raise HedgerowError("FRONTIER_INVALID", "shape")
+        _, keeper, incarnation, position, rows, _, _ = parts
+        if not isinstance(keeper, bytes) or len(keeper) != 8:
+            raise HedgerowError("FRONTIER_INVALID", "keeper")
+        if not is_integer(incarnation) or not 0 < incarnation <= limits.MAX_NUMBER:
+            raise HedgerowError("FRONTIER_INVALID", "incarnation")
+        if not is_integer(position) or not 0 <= position < 1 << 53:
+            raise HedgerowError("FRONTIER_INVALID", "position")
+        if not isinstance(rows, list) or len(rows) > limits.MAX_FRONTIER:
+            raise HedgerowError("FRONTIER_INVALID", "authors")
+        numbers: dict = {}
+        for row in rows:
+            good = isinstance(row, list) and len(row) == 2 and isinstance(row[0], bytes) and len(row[0]) == 8
+            if not good or not is_integer(row[1]) or not 0 < row[1] <= limits.MAX_NUMBER:
+                raise HedgerowError("FRONTIER_INVALID", "not [author, number]")
+            numbers[row[0]] = row[1]
+        return Frontier(keeper, incarnation, position, numbers)

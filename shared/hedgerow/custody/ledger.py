@@ -1,0 +1,99 @@
+"""The receipts that a peer knows, and whose receipts each author requires (SPEC 5.6)."""
+
+from ..log import STATE_CONFIG, STATE_PEER, STATE_RECEIPT
+from .receipt import Receipt
+
+_REQUIRED = b"r"
+
+
+class Ledger:
+    """Receipts by author. `required` maps authors to the keepers that they named; others take any one."""
+
+    def __init__(self, log: object, author: bytes, keepers: tuple):
+        self._log = log
+        self._incarnations: dict = {}
+        self.required: dict = {}
+        self._numbers: dict = {}
+        for name, value in log.items(STATE_CONFIG):
+            if name[:1] == _REQUIRED and len(name) == 9:
+                self.required[name[1:]] = _split(value)
+        self.required[author] = tuple(keepers)
+        self._load()
+
+    def _load(self) -> None:
+        """Read the receipts that count: those of a keeper's past incarnations do not."""
+        self._numbers = {}
+        for keeper, value in self._log.items(STATE_PEER):
+            self._incarnations[keeper] = int.from_bytes(value, "big")
+        for _, value in self._log.items(STATE_RECEIPT):
+            receipt = Receipt.decode(value)
+            if receipt.incarnation >= self._incarnations.get(receipt.keeper, 0):
+                self._enter(receipt)
+
+    def _enter(self, receipt: Receipt) -> None:
+        entries = self._numbers.setdefault(receipt.author, [])
+        for at in range(len(entries)):
+            if entries[at][0] == receipt.keeper:
+                entries[at] = (receipt.keeper, max(receipt.number, entries[at][1]))
+                return
+        entries.append((receipt.keeper, receipt.number))
+
+    def receipted(self, author: bytes) -> int:
+        """Return the number up to which all required keepers hold an author; any one where none is named."""
+        required = self.required.get(author)
+        if required:
+            return min([self.receipted_by(author, keeper) for keeper in required])
+        return max([number for _, number in self._numbers.get(author, ())] or [0])
+
+    def receipted_by(self, author: bytes, keeper: bytes) -> int:
+        """Return the number up to which a keeper holds an author, by its word."""
+        for known, number in self._numbers.get(author, ()):
+            if known == keeper:
+                return number
+        return 0
+
+    def receipts(self, author: bytes) -> list:
+        """Return the receipts that count for an author, those of the required keepers or the greatest one."""
+        entries = self._numbers.get(author, ())
+        required = self.required.get(author)
+        if not required and entries:
+            entries = [max(entries, key=_number)]
+        return [
+            Receipt.decode(self._log.get(STATE_RECEIPT, author + keeper))
+            for keeper, _ in entries
+            if not required or keeper in required
+        ]
+
+    def take(self, receipt: Receipt) -> bool:
+        """Keep a receipt if it says more than its keeper said before; say whether it does."""
+        known = self.note_keeper(receipt.keeper, receipt.incarnation)
+        if receipt.incarnation < known or receipt.number <= self.receipted_by(receipt.author, receipt.keeper):
+            return False
+        self._log.put(STATE_RECEIPT, receipt.author + receipt.keeper, receipt.encode())
+        self._enter(receipt)
+        return True
+
+    def note_keeper(self, keeper: bytes, incarnation: int) -> int:
+        """Learn a keeper's incarnation, forget its words of lower ones; return the highest known."""
+        known = self._incarnations.get(keeper, 0)
+        if incarnation <= known:
+            return known
+        self._incarnations[keeper] = incarnation
+        self._log.put(STATE_PEER, keeper, incarnation.to_bytes(4, "big"))
+        if known:
+            self._load()
+        return incarnation
+
+    def require(self, author: bytes, keepers: list) -> None:
+        """Learn whose receipts another author requires."""
+        if tuple(keepers) != self.required.get(author, ()):
+            self.required[author] = tuple(keepers)
+            self._log.put(STATE_CONFIG, _REQUIRED + author, b"".join(keepers))
+
+
+def _split(value: bytes) -> tuple:
+    return tuple([value[at : at + 8] for at in range(0, len(value), 8)])
+
+
+def _number(entry: tuple) -> tuple:
+    return entry[1], entry[0]

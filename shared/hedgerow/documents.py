@@ -1,0 +1,333 @@
+"""The documents of a log, merged when somebody asks for them (SPEC 3.10, 5.12).
+
+Nothing but an index is kept: from a number that stands for a document to the dots of the operations that name
+it by an id. A document that is called by its dot is found by that alone.
+"""
+
+from binascii import crc32
+
+from . import limits
+from .clock import hlc
+from .codec import cbor
+from .codec.schema import SCOPE_BIG_PEER, is_stream, scope_of
+from .document import Document, document_ids, key_of
+from .operation import CLOCK, INSERT, decode_body
+
+# The key under which the clock records of all authors stand.
+CLOCKS = 0x3FFFFFFF
+_READ_BYTES = limits.const(1024)
+_PRUNE_FROM = limits.const(16)
+
+
+def index_key(collection: str, document_id: object) -> int:
+    """Return the 30-bit number under which a document stands in the index; others may share it."""
+    return crc32(cbor.encode([collection, document_id])) & 0x3FFFFFFF
+
+
+def dot_of(document_id: object) -> tuple | None:
+    """Return the (author, number) that an id is, None if it is no dot."""
+    if isinstance(document_id, (list, tuple)) and 2 <= len(document_id) <= 3:
+        author, number = document_id[0], document_id[1]
+        if isinstance(author, bytes) and len(author) == 8 and isinstance(number, int):
+            return author, number
+    return None
+
+
+class Documents:
+    """The documents of a peer's log. `horizon` is a stamp: what is later waits for its time.
+
+    `on_touch(collection, id)` is called for each document that an operation which came in changes.
+    """
+
+    def __init__(self, peer: object):
+        self._peer = peer
+        self._log = peer.log
+        self.horizon: bytes | None = None
+        self.on_touch: object = None
+        # (stamp, collection, id) of what waits for its time, as far as it was met.
+        self.waiting: list = []
+        index = getattr(peer.log, "index", None)
+        if index is None:
+            from .index import RamIndex
+
+            index = RamIndex()
+        self._index = index
+        # An index that lies beside the log lacks what came in before anybody asked for documents.
+        for author, number, body in self.operations(index.position):
+            self._enter(author, number, decode_body(body)[1])
+        index.position = self._log.position()
+
+    def operations(self, position: int = 0) -> object:
+        """Yield (author, number, body) of the operations behind a position, in the order of their arrival."""
+        entries = self._log.since(position, _READ_BYTES)
+        while entries:
+            for _, author, number, body in entries:
+                yield author, number, body
+            entries = self._log.since(entries[-1][0], _READ_BYTES)
+
+    # ---- what comes in
+
+    def note(self, author: bytes, number: int, body: bytes) -> None:
+        """Take an operation into account that has just been appended or filled in."""
+        self._enter(author, number, decode_body(body)[1])
+        for collection, document_id in self.named(author, number, body):
+            self._prune(collection, document_id)
+            if self.on_touch:
+                self.on_touch(collection, document_id)
+
+    def named(self, author: bytes, number: int, body: bytes) -> list:
+        """Return [(collection, id)] of the documents that an operation changes."""
+        changes = decode_body(body)[1]
+        ids = document_ids(author, number, changes)
+        return [
+            (self._peer.schemas[change[1]].collection, document_id)
+            for change, document_id in zip(changes, ids)
+            if change[0] != CLOCK
+        ]
+
+    def touched(self, author: bytes, number: int) -> list:
+        """Return [(collection, id)] of the documents that an operation changes, none if it is not here."""
+        body = self._log.fetch(author, number)
+        return [] if body is None else self.named(author, number, body)
+
+    def _enter(self, author: bytes, number: int, changes: list) -> None:
+        for change in changes:
+            if change[0] == CLOCK:
+                self._index.add(CLOCKS, author, number)
+            elif change[2] is not None:
+                collection = self._peer.schemas[change[1]].collection
+                self._index.add(index_key(collection, change[2]), author, number)
+
+    def _prune(self, collection: str, document_id: object) -> None:
+        """Forget the operations of a document that are superseded, so that a busy one stays cheap."""
+        key = index_key(collection, document_id)
+        if len(self._index.get(key)) < _PRUNE_FROM:
+            return
+        document, changes = self._merge(collection, document_id)
+        dead: list = []
+        needed: list = []
+        for author, number, stamp, change, schema, seen in changes:
+            carried = not seen or document.carries(change, schema, stamp, author)
+            (needed if carried else dead).append((author, number))
+        for dot in dead:
+            if dot not in needed:
+                self._index.remove(key, dot[0], dot[1])
+
+    # ---- one document
+
+    def dots(self, collection: str, document_id: object) -> list:
+        """Return [(author, number)] of the operations here that change a document."""
+        return [entry[:2] for entry in self._changes(collection, document_id)]
+
+    def _changes(self, collection: str, document_id: object) -> list:
+        """Return [(author, number, stamp, change, schema)] of a document."""
+        found: list = []
+        encoded = cbor.encode(document_id)
+        dots = list(self._index.get(index_key(collection, document_id)))
+        own = dot_of(document_id)
+        if own and own not in dots:
+            dots.insert(0, own)
+        for author, number in dots:
+            body = self._log.fetch(author, number)
+            if body is None:
+                continue
+            stamp, changes = decode_body(body)
+            ids = document_ids(author, number, changes)
+            for change, named in zip(changes, ids):
+                if change[0] != CLOCK and cbor.encode(named) == encoded:
+                    schema = self._peer.schemas[change[1]]
+                    if schema.collection == collection:
+                        found.append((author, number, stamp, change, schema))
+        return found
+
+    def _merge(self, collection: str, document_id: object) -> tuple:
+        """Return (document, [(author, number, stamp, change, schema, in view)])."""
+        changes = self._changes(collection, document_id)
+        horizon = self._horizon(document_id, changes)
+        document = Document()
+        judged: list = []
+        for author, number, stamp, change, schema in changes:
+            seen = self._seen(author, number, stamp, change, schema)
+            if seen and horizon and stamp > horizon:
+                seen = False
+                self._wait(stamp, collection, document_id)
+            if seen:
+                document.apply(change, schema, stamp, author)
+            judged.append((author, number, stamp, change, schema, seen))
+        return document, judged
+
+    def _horizon(self, document_id: object, changes: list) -> bytes | None:
+        """Return the stamp above which changes wait: none where a document is its author's alone."""
+        dot = dot_of(document_id)
+        if self.horizon and dot and not [1 for change in changes if change[0] != dot[0]]:
+            return None
+        return self.horizon
+
+    def _wait(self, stamp: bytes, collection: str, document_id: object) -> None:
+        entry = (stamp, collection, document_id)
+        if entry not in self.waiting and len(self.waiting) < limits.MAX_WAITING:
+            self.waiting.append(entry)
+
+    def _seen(self, author: bytes, number: int, stamp: bytes, change: list, schema: object) -> bool:
+        """Say whether a change counts here: not if it is for Big Peers alone, or may not be written."""
+        peer = self._peer
+        if scope_of(schema.kind) == SCOPE_BIG_PEER and not peer.keeper and author != peer.author:
+            return False
+        return peer.verdict is None or peer.verdict(author, number, stamp, change, schema)
+
+    def history(self, collection: str, document_id: object) -> list:
+        """Return the changes here of a document, as _changes does, in the order in which they merge."""
+        changes = self._changes(collection, document_id)
+        changes.sort(key=_merge_order)
+        return changes
+
+    def replay(self, document_id: object, changes: list) -> dict | None:
+        """Return the document that these changes alone make, as queries see it."""
+        document = Document()
+        for author, _, stamp, change, schema in changes:
+            document.apply(change, schema, stamp, author)
+        return self._shown(document, document_id, changes)
+
+    def load(self, collection: str, document_id: object) -> Document:
+        """Return the merged document, an empty one if nothing is known of it."""
+        return self._merge(collection, document_id)[0]
+
+    def view(self, collection: str, document_id: object) -> dict | None:
+        """Return a document as queries see it, with `_id` and in streams `_time`; None if there is none."""
+        document, changes = self._merge(collection, document_id)
+        return self._shown(document, document_id, [entry for entry in changes if entry[5]])
+
+    def _shown(self, document: Document, document_id: object, changes: list) -> dict | None:
+        value = document.value()
+        if value is None:
+            return None
+        shown = {"_id": document_id}
+        shown.update(value)
+        if changes and is_stream(changes[0][4].kind) and "_time" not in value:
+            best = changes[0]
+            for entry in changes:
+                if entry[2] + entry[0] > best[2] + best[0] and entry[3][0] == INSERT:
+                    best = entry
+            self._peer.down.show_time(shown, best[0], best[1], best[2])
+        return shown
+
+    # ---- all of them
+
+    def scan(self, collection: str, slice_size: int = limits.SLICE_DOCUMENTS) -> object:
+        """Yield the existing documents of a collection as queries see them, in no order that means anything.
+
+        None comes after every `slice_size` operations that were looked at: a caller may take a breath then.
+        """
+        looked = 0
+        for author, number, body in self.operations():
+            looked += 1
+            if looked % slice_size == 0:
+                yield None
+            stamp, changes = decode_body(body)
+            ids = document_ids(author, number, changes)
+            for at in range(len(changes)):
+                change = changes[at]
+                if change[0] == CLOCK or self._peer.schemas[change[1]].collection != collection:
+                    continue
+                if ids[at] in ids[:at]:
+                    continue
+                shown = self._first(collection, ids[at], author, number, stamp, change)
+                if shown is not None:
+                    yield shown
+
+    def _first(
+        self, collection: str, document_id: object, author: bytes, number: int, stamp: bytes, change: list
+    ) -> dict | None:
+        """Return the document if this operation is the one under which a scan shows it."""
+        key = index_key(collection, document_id)
+        if change[2] is None and not self._index.get(key):
+            # The common case: one operation, one document.
+            schema = self._peer.schemas[change[1]]
+            if not self._seen(author, number, stamp, change, schema):
+                return None
+            document = Document()
+            document.apply(change, schema, stamp, author)
+            return self._shown(document, document_id, [(author, number, stamp, change, schema, True)])
+        document, changes = self._merge(collection, document_id)
+        if not changes or changes[0][:2] != (author, number):
+            return None
+        return self._shown(document, document_id, [entry for entry in changes if entry[5]])
+
+    # ---- what may go
+
+    def superseded(self, author: bytes, number: int, body: bytes) -> bool:
+        """Say whether nothing of an operation is needed any more by the documents that it changes."""
+        stamp, changes = decode_body(body)
+        ids = document_ids(author, number, changes)
+        for change, document_id in zip(changes, ids):
+            if change[0] == CLOCK:
+                return False
+            schema = self._peer.schemas[change[1]]
+            document, judged = self._merge(schema.collection, document_id)
+            waits = [1 for entry in judged if entry[:2] == (author, number) and not entry[5]]
+            if waits or document.carries(change, schema, stamp, author):
+                return False
+        return True
+
+    def collect(self, frontier: object = None) -> tuple:
+        """Drop receipted operations that are superseded, and what is deleted below the frontier.
+
+        What a keeper holds goes below the frontier alone. Returns (how many were dropped, the position of the
+        last deleted document among them or 0).
+        """
+        peer = self._peer
+        dropped = collected = position = 0
+        entries = self._log.since(0, _READ_BYTES)
+        while entries:
+            for position, author, number, body in entries:
+                stable = frontier is not None and frontier.covers(author, number)
+                if not stable and (peer.keeper or peer.carries(author, number)):
+                    continue
+                gone = stable and self._gone(author, number, body, frontier)
+                if gone or self.superseded(author, number, body):
+                    if gone:
+                        collected = position
+                    self.forget(author, number, body)
+                    dropped += 1
+            entries = self._log.since(position, _READ_BYTES)
+        return dropped, collected
+
+    def _gone(self, author: bytes, number: int, body: bytes, frontier: object) -> bool:
+        """Say whether all documents of an operation are deleted, and that everywhere."""
+        places = self.named(author, number, body)
+        for collection, document_id in places:
+            document, judged = self._merge(collection, document_id)
+            if document.exists() or not document.deleted():
+                return False
+            for entry in judged:
+                if not frontier.covers(entry[0], entry[1]):
+                    return False
+        return bool(places)
+
+    def forget(self, author: bytes, number: int, body: bytes) -> None:
+        """Drop an operation from log and index."""
+        for change in decode_body(body)[1]:
+            if change[0] != CLOCK and change[2] is not None:
+                key = index_key(self._peer.schemas[change[1]].collection, change[2])
+                self._index.remove(key, author, number)
+        self._log.drop(author, number, number)
+
+    def clocks(self) -> list:
+        """Return [(author, number)] of the operations that hold clock records."""
+        return list(self._index.get(CLOCKS))
+
+    def due(self, horizon: bytes) -> list:
+        """Return [(collection, id)] of what has waited for its time and does so no more."""
+        ready = [entry[1:] for entry in self.waiting if entry[0] <= horizon]
+        self.waiting = [entry for entry in self.waiting if entry[0] > horizon]
+        return ready
+
+
+def _merge_order(entry: tuple) -> tuple:
+    author, number, stamp, change, schema = entry
+    return key_of(change, schema, stamp, author), author, number
+
+
+def horizon_at(utc_ms: int) -> bytes:
+    """Return the stamp above which operations are ahead of a moment (ms since 2000)."""
+    return hlc.pack(min(utc_ms + limits.AHEAD_MS, (1 << 48) - 1), 0xFFFF)

@@ -1,0 +1,190 @@
+"""What a peer has for documents and the way down: loaded when somebody asks for it (SPEC 5.11, 7.8)."""
+
+from . import limits
+from .clock.civil import rfc3339
+from .clock import hlc
+from .clock.timemap import TimeMap
+from .codec.schema import is_stream
+from .custody.frontier import Frontier
+from .custody.skip import LOST
+from .custody.stability import Stability
+from .documents import Documents, horizon_at
+from .errors import HedgerowError
+from .log import STATE_CONFIG
+from .operation import CLOCK, decode_body, scope_of_changes
+from .subscriptions import Subscriptions
+
+_FRONTIER = b"frontier"
+_COLLECTED = b"collected"
+
+
+class Down:
+    """`documents` and `subscriptions` of a peer, and the stability `frontier` that it has passed, if any.
+
+    `collected` is the position up to which arrivals may have been collected without a trace: who has not been
+    told of all before it has to begin anew.
+    """
+
+    def __init__(self, peer: object):
+        self._peer = peer
+        self._log = peer.log
+        self._times: dict = {}
+        self.wanted: list = []
+        self.documents = Documents(peer)
+        self.subscriptions = Subscriptions(peer)
+        self.stability = Stability(peer)
+        stored = self._log.get(STATE_CONFIG, _FRONTIER)
+        self.frontier = Frontier.decode(stored) if stored else None
+        self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
+
+    def arrived(self, author: bytes, number: int, body: bytes) -> None:
+        """Take note of an operation that has just come into the log."""
+        self._times = {}
+        self.documents.note(author, number, body)
+
+    # ---- operations beside the run
+
+    def fill(self, author: bytes, first: int, bodies: list, passed: bool) -> int:
+        """Keep operations that came down; return how many were news.
+
+        `passed` says that their sender has passed our frontier. From others nothing is taken that lies below
+        it and is not here: it has been collected.
+        """
+        peer = self._peer
+        news = 0
+        for number, body in enumerate(bodies, first):
+            if author == peer.local or (author == peer.author and number > self._log.held(author)):
+                raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
+            if self._log.fetch(author, number) is not None:
+                continue
+            if not passed and self.frontier is not None and self.frontier.covers(author, number):
+                continue
+            peer.check_schemas(body)
+            self._log.fill(author, number, body)
+            self.arrived(author, number, body)
+            news += 1
+        return news
+
+    def want(self, author: bytes, first: int, last: int) -> None:
+        """Ask others for operations that are missing here, in the sessions to come, until they are here."""
+        self.wanted = [entry for entry in self.wanted if entry != (author, first, last)]
+        self.wanted = (self.wanted + [(author, first, last)])[-limits.MAX_WANTS :]
+
+    def holes(self) -> list:
+        """Return [(author, first, last)] of what is wanted and still missing."""
+        self.wanted = [entry for entry in self.wanted if self._lacks(*entry)]
+        return self.wanted
+
+    def _lacks(self, author: bytes, first: int, last: int) -> bool:
+        for number in range(first, last + 1):
+            if self._log.fetch(author, number) is None:
+                return True
+        return False
+
+    def scope_of(self, body: bytes) -> int:
+        """Return the scope of an operation."""
+        return scope_of_changes(decode_body(body)[1], self._peer.schemas)
+
+    # ---- the frontier
+
+    def pass_frontier(self, frontier: Frontier, below: bool) -> bool:
+        """Take a keeper's frontier; say whether it made us begin anew.
+
+        Who is `below` drops the documents that it holds of others and of its own that are receipted, and
+        asks for them again: what it does not get back has been deleted while it was away.
+        """
+        if not frontier.later(self.frontier):
+            return False
+        if below:
+            for author, number, body in list(self.documents.operations()):
+                if author != self._peer.local and self._may_go(author, number, body):
+                    self.documents.forget(author, number, body)
+            self.subscriptions.restart()
+        self.frontier = frontier
+        self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
+        return below
+
+    def _may_go(self, author: bytes, number: int, body: bytes) -> bool:
+        """Say whether an operation is of merged documents and held elsewhere: open ones stay."""
+        if self._peer.carries(author, number):
+            return False
+        for change in decode_body(body)[1]:
+            if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
+                return False
+        return True
+
+    def advance(self, now: int, least_age_ms: int = limits.STABLE_AGE_MS) -> bool:
+        """As a keeper, work out the frontier, and pass it; say whether it moved.
+
+        It covers what all takers that are not retired have been told, and what is old enough.
+        """
+        utc = self._peer.utc(now)
+        if utc is None:
+            return False
+        newest = hlc.pack(max(0, utc[0] - least_age_ms))
+        return self.stability.advance(newest, self)
+
+    def want_lost(self, authors: list) -> None:
+        """Ask for what is held as lost of these authors: a survivor elsewhere fills it."""
+        for author in authors:
+            for first, last, kind in self._log.missing(author):
+                while kind == LOST and first <= last:
+                    self.want(author, first, min(last, first + limits.MAX_WANT_NUMBERS - 1))
+                    first += limits.MAX_WANT_NUMBERS
+
+    def collect(self) -> int:
+        """Drop what is superseded, and deleted documents below the frontier; return how many operations."""
+        dropped, collected = self.documents.collect(self.frontier)
+        if collected > self.collected:
+            self.collected = collected
+            self._log.put(STATE_CONFIG, _COLLECTED, collected.to_bytes(8, "big"))
+        self._peer.commit()
+        return dropped
+
+    # ---- time
+
+    def set_horizon(self, now: int) -> list:
+        """Let operations wait that are ahead of trusted time; return the documents whose time has come."""
+        utc = self._peer.utc(now)
+        if utc is None:
+            self.documents.horizon = None
+            return []
+        self.documents.horizon = horizon_at(utc[0])
+        return self.documents.due(self.documents.horizon)
+
+    def time_of(self, author: bytes, number: int, stamp: bytes) -> tuple | None:
+        """Return (UTC ms since 2000, error ms) of an operation, None while nothing bounds it."""
+        if author == self._peer.local:
+            # The local operations share the clock, and so the clock records, of the author's own.
+            return self._local_time(stamp)
+        times = self._times.get(author)
+        if times is None:
+            times = self._times[author] = self._map_of(author)
+        return times.resolve(number, stamp)
+
+    def show_time(self, document: dict, author: bytes, number: int, stamp: bytes) -> None:
+        """Add to a document when it was written, as far as that is known."""
+        moment = self.time_of(author, number, stamp)
+        if moment is not None:
+            document["_time"] = rfc3339(moment[0])
+            document["_time_error_ms"] = moment[1]
+
+    def _map_of(self, author: bytes) -> TimeMap:
+        times = TimeMap()
+        for known, number in sorted(self.documents.clocks()):
+            body = self._log.fetch(author, number) if known == author else None
+            if body is not None:
+                for change in decode_body(body)[1]:
+                    if change[0] == CLOCK:
+                        times.add(number, *change[1:])
+        return times
+
+    def _local_time(self, stamp: bytes) -> tuple | None:
+        """Place a local operation by the own clock record that was the newest at its stamp."""
+        author = self._peer.author
+        best = 0
+        for known, number in self.documents.clocks():
+            body = self._log.fetch(known, number) if known == author else None
+            if body is not None and decode_body(body)[0] <= stamp:
+                best = max(best, number)
+        return self.time_of(author, best, stamp) if best else None

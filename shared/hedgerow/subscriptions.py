@@ -1,0 +1,105 @@
+"""What this peer wants, for itself and for neighbours, and how far each store has told it (SPEC 7.8)."""
+
+from . import limits
+from .codec import cbor
+from .errors import HedgerowError
+from .log import STATE_CONFIG
+from .sync.interest import Interest, write_interests
+
+_OWN = b"interests"
+_MARK = b"m"
+
+
+class Subscriptions:
+    """The interests of a peer. Own ones are durable; those taken on for a neighbour last a day."""
+
+    def __init__(self, peer: object):
+        self._peer = peer
+        self._log = peer.log
+        self.own: list = []
+        # key -> (interest, moment until which it is kept), and its marks, which are not worth flash
+        self._adopted: dict = {}
+        self._marks: dict = {}
+        stored = self._log.get(STATE_CONFIG, _OWN)
+        for row in cbor.decode(stored) if stored else ():
+            self.own.append(Interest(*row))
+
+    def subscribe(self, interest: Interest) -> None:
+        """Want something, durably, from the start of what others hold."""
+        if interest.key in [known.key for known in self.own]:
+            return
+        write_interests(self.own + [interest], [0] * (len(self.own) + 1))
+        self._forget_marks(interest.key)
+        self.own.append(interest)
+        self._store()
+
+    def cancel(self, key: bytes) -> None:
+        """Want it no more; what is here stays until it is evicted."""
+        self.own = [interest for interest in self.own if interest.key != key]
+        self._store()
+
+    def _store(self) -> None:
+        self._log.put(STATE_CONFIG, _OWN, cbor.encode([interest.row(0) for interest in self.own]))
+        self._peer.commit()
+
+    def adopt(self, interest: Interest, now: int) -> None:
+        """Take on a neighbour's interest, if it may go on and there is room."""
+        if not interest.hops or interest.key in [own.key for own in self.own]:
+            return
+        self._expire(now)
+        if interest.key not in self._adopted and len(self.own) + len(self._adopted) >= limits.MAX_INTERESTS:
+            return
+        passed_on = Interest(interest.collection, interest.where, interest.parameters, interest.hops - 1)
+        known = self._adopted.get(interest.key)
+        if known and known[0].hops > passed_on.hops:
+            passed_on = known[0]
+        self._adopted[interest.key] = (passed_on, now + limits.INTEREST_EXPIRY_MS)
+
+    def _expire(self, now: int) -> None:
+        for key in [key for key in self._adopted if self._adopted[key][1] <= now]:
+            del self._adopted[key]
+            self._marks = {place: mark for place, mark in self._marks.items() if place[1] != key}
+
+    def active(self, now: int) -> list:
+        """Return the interests to tell a store of: the own ones first, as many as fit one frame."""
+        self._expire(now)
+        found = list(self.own)
+        for key in sorted(self._adopted):
+            candidate = found + [self._adopted[key][0]]
+            try:
+                write_interests(candidate, [0] * len(candidate))
+            except HedgerowError:
+                break
+            found = candidate
+        return found
+
+    def covers(self, collection: str) -> bool:
+        """Say whether an own subscription names a collection."""
+        return collection in [interest.collection for interest in self.own]
+
+    # ---- how far a store has told us
+
+    def position(self, store: bytes, incarnation: int, key: bytes) -> int:
+        """Return up to which of a store's arrivals an interest was answered; 0 if its incarnation changed."""
+        mark = self._marks.get((store, key)) or self._log.get(STATE_CONFIG, _MARK + store + key)
+        if not mark or int.from_bytes(mark[:4], "big") != incarnation:
+            return 0
+        return int.from_bytes(mark[4:], "big")
+
+    def mark(self, store: bytes, incarnation: int, key: bytes, position: int) -> None:
+        """Note it; for an own interest it is durable after the next commit."""
+        mark = incarnation.to_bytes(4, "big") + position.to_bytes(8, "big")
+        if key in self._adopted:
+            self._marks[store, key] = mark
+        else:
+            self._log.put(STATE_CONFIG, _MARK + store + key, mark)
+
+    def restart(self) -> None:
+        """Ask every store for everything again."""
+        self._forget_marks(b"")
+
+    def _forget_marks(self, key: bytes) -> None:
+        self._marks = {}
+        for name, _ in self._log.items(STATE_CONFIG):
+            if name[:1] == _MARK and len(name) == 13 and (not key or name[9:] == key):
+                self._log.put(STATE_CONFIG, name, b"")

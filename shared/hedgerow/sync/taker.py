@@ -1,0 +1,82 @@
+"""The side of a session that has interests: it says them, and takes what comes down (SPEC 7.8)."""
+
+from ..codec.segment import decode_segment
+from ..errors import HedgerowError
+from . import frames
+from .interest import write_interests, write_wants
+
+
+class Taker:
+    """The interests of one session; `exchange` is its owner, `waiting` says that an answer is due."""
+
+    def __init__(self, exchange: object, now: int):
+        self._exchange = exchange
+        self._peer = exchange.peer
+        self._said: list = []
+        self.waiting = False
+        self._asked: list = []
+        self._serial = 0
+        self._missed = False
+        self._passed = False
+        self.say(now)
+
+    def say(self, now: int) -> None:
+        """Tell the other side what is wanted, if that is other than what it was told."""
+        down = self._peer.down
+        session = self._exchange.session
+        holes = down.holes()
+        if holes != self._asked:
+            self._asked = list(holes)
+            self._serial += 1
+            self.waiting = True
+            session.queue(frames.WANT, write_wants(holes))
+        interests = down.subscriptions.active(now)
+        if [interest.key for interest in interests] == [interest.key for interest in self._said]:
+            return
+        remote = self._exchange.remote
+        self._said = interests
+        self._serial += 1
+        self.waiting = True
+        positions = [down.subscriptions.position(remote.author, remote.incarnation, i.key) for i in interests]
+        session.queue(frames.INTEREST, write_interests(interests, positions))
+
+    def take(self, segment: bytes) -> int:
+        """Take operations that came down; return how many were news. A fault makes later marks void."""
+        schemas = self._peer.schemas
+        refused = self._exchange.refused
+        if refused:
+            schemas = {name: schema for name, schema in schemas.items() if name not in refused}
+        try:
+            author, first, bodies = decode_segment(segment, schemas)
+            if author in refused:
+                self._missed = True
+                return 0
+            return self._peer.down.fill(author, first, bodies, self._passed)
+        except HedgerowError as error:
+            if error.code in ("LOG_FULL", "AUTHORS_FULL", "SCHEMA_UNKNOWN"):
+                # No room, or no way to read it, today: it is asked for again.
+                self._missed = True
+                return 0
+            raise
+
+    def mark(self, serial: int, positions: list) -> None:
+        """Note how far the interests have been answered; what was said of former ones does not count."""
+        if serial != self._serial:
+            return
+        self.waiting = False
+        if self._missed:
+            return
+        if len(positions) != len(self._said):
+            raise HedgerowError(
+                "INTEREST_INVALID", "%d marks for %d interests" % (len(positions), len(self._said))
+            )
+        remote = self._exchange.remote
+        for interest, position in zip(self._said, positions):
+            self._peer.down.subscriptions.mark(remote.author, remote.incarnation, interest.key, position)
+
+    def pass_frontier(self, below: bool, frontier: object, now: int) -> None:
+        """Take a stability frontier that the other side has passed; `below`: we have to begin anew."""
+        self._passed = True
+        if self._peer.down.pass_frontier(frontier, below):
+            self._said = []
+            self.say(now)

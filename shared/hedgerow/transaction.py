@@ -1,0 +1,35 @@
+"""Several statements as one operation (SPEC 3.5)."""
+
+from .errors import HedgerowError
+
+
+class Transaction:
+    """Use it in a `with` block: `execute` as the peer's, written when the block ends without an error.
+
+    Statements see what those before them wrote. After an error nothing is written. `number` is that of the
+    operation, 0 if there was nothing to write; `mutated` the ids of its documents.
+    """
+
+    def __init__(self, peer: object):
+        self._peer = peer
+        self._batch: object = None
+        self.number = 0
+        self.mutated: list = []
+
+    def __enter__(self) -> "Transaction":
+        self._batch = self._peer.begin()
+        return self
+
+    def execute(self, text: str, **parameters: object) -> object:
+        """Run a statement within the transaction; an EVICT is refused there."""
+        if self._batch is None:
+            raise HedgerowError("TRANSACTION_ENDED", "its block has ended")
+        return self._peer.run_in(self._batch, text, parameters)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> bool:
+        batch, self._batch = self._batch, None
+        if error is None:
+            self.number = batch.commit()
+            self.mutated = batch.mutated
+            self._peer.dispatch()
+        return False
