@@ -12,7 +12,7 @@ from typing import Any, Self
 from hedgerow.application import ReadyPeer
 from hedgerow.errors import HedgerowError
 from hedgerow.query.live import Changes
-from hedgerow.statements import Result
+from hedgerow.result import Result
 from hedgerow.sync.hello import RELAY
 from hedgerow.transaction import Transaction
 

@@ -313,9 +313,7 @@ TABLE = [
     ),
     Target("marks", _marks, [interest.write_marks(1, [5, 0]), interest.write_marks(9, [])]),
     Target("wants", _wants, [interest.write_wants([(AUTHOR, 1, 256), (bytes(8), 7, 7)])]),
-    Target(
-        "frontier", _same(Frontier), [Frontier(b"keeper-1", 1, 900, {AUTHOR: 7, bytes(8): 1}).encode()]
-    ),
+    Target("frontier", _same(Frontier), [Frontier(b"keeper-1", 1, 900, {AUTHOR: 7, bytes(8): 1}).encode()]),
     Target("stamp", lambda data: hlc.unwire(bytes(data)), [hlc.wire(hlc.pack(NOW)), hlc.pack(NOW, 1)]),
     Target("document", _document, _documents(), 2),
     Target("session", run_session, exchange_seeds(), 4),

@@ -117,9 +117,18 @@ def test_more_documents_than_one_operation_takes() -> None:
     for at in range(limits.MAX_CHANGES + 1):
         peer.execute("INSERT INTO cars DOCUMENTS (:d)", d={"_id": at})
     held = peer.log.held(peer.author)
-    refused("OPERATION_CHANGES", peer.execute, "DELETE FROM cars")
+
+    def at_once() -> None:
+        with peer.transaction() as work:
+            work.execute("UPDATE cars SET n = 1")
+
+    refused("OPERATION_CHANGES", at_once)
     assert peer.log.held(peer.author) == held
-    assert len(peer.execute("DELETE FROM cars WHERE _id > 0").mutated) == limits.MAX_CHANGES
+    assert len(peer.execute("UPDATE cars SET n = 1 APPLY c INCREMENT BY 1").mutated) == limits.MAX_CHANGES + 1
+    assert peer.log.held(peer.author) == held + 3
+    assert [row["s"] for row in peer.execute("SELECT SUM(n + c) AS s FROM cars")] == [130]
+    assert len(peer.execute("DELETE FROM cars").mutated) == limits.MAX_CHANGES + 1
+    assert peer.log.held(peer.author) == held + 5 and peer.execute("SELECT * FROM cars").rows == []
 
 
 def test_a_counter_counts_at_two_peers_at_once() -> None:
