@@ -29,7 +29,7 @@ class ReadyPeer(Peer):
     # ---- statements
 
     def parse(self, text: str) -> tuple:
-        """Return a statement as tuples; the last few are kept, so that a loop does not parse again."""
+        """Return a statement as tuples; the last few are kept, a loop does not parse again."""
         statement = self._statements.get(text)
         if statement is None:
             statement = self._read(text)

@@ -1,5 +1,6 @@
 """Running a statement on a peer's documents, in slices (SPEC 10)."""
 
+from . import limits
 from .codec import cbor
 from .errors import HedgerowError
 from .result import Result
@@ -12,14 +13,14 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
     """
     kind = statement[0]
     if kind == "select":
-        rows = yield from _select(peer, batch, statement, arguments)
+        rows = yield from _select(batch, statement, arguments, peer.answer_rows)
         return Result(kind, rows, [], [])
     if kind == "insert":
         warnings = _insert(peer, batch, statement, arguments)
         return Result(kind, [], [], warnings)
     from .query.mutate import targets
 
-    rows = yield from _select(peer, batch, targets(statement), arguments)
+    rows = yield from _select(batch, targets(statement), arguments, limits.MAX_LOOKED_AT)
     ids = [row["_id"] for row in rows]
     if kind == "update":
         _update(peer, batch, statement, ids, arguments)
@@ -32,10 +33,10 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
     return Result(kind, [], *evict(peer, statement[1], ids, statement[6]))
 
 
-def _select(peer: object, batch: object, statement: tuple, arguments: dict) -> object:
+def _select(batch: object, statement: tuple, arguments: dict, max_rows: int) -> object:
     from .query.live import Live
 
-    query = Live(statement, arguments, peer.answer_rows)
+    query = Live(statement, arguments, max_rows)
     for document in batch.scan(query.collection):
         if document is None:
             yield
