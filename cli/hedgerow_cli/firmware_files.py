@@ -8,8 +8,6 @@ from hedgerow.errors import HedgerowError
 
 from .fold_constants import constants_of, fold
 
-#: Parts of the core that no board runs.
-_HOST_ONLY = ("query",)
 _ONBOARD = "onboard"
 
 
@@ -50,7 +48,7 @@ def _sources() -> list[tuple[str, Path]]:
         root = _root(package)
         for source in sorted(root.rglob("*.py")):
             parts = source.relative_to(root).with_suffix("").parts
-            if parts[0] not in (*_HOST_ONLY, _ONBOARD):
+            if parts[0] != _ONBOARD:
                 found.append((".".join((package, *parts)).removesuffix(".__init__"), source))
     return found
 
