@@ -59,7 +59,6 @@ class BigPeer:
         """End the sessions, seal, commit, and close the store."""
         await self.sync.stop(limits.GOODBYE_SECONDS)
         await self.own.stop()
-        self.queries.stop()
         await self.service.stop()
 
 

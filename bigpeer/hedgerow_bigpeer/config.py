@@ -26,6 +26,7 @@ class BigPeerConfig:
     name: str = field(default_factory=host_name)
     clock_error_ms: int = 50
     full_sync: bool = True
+    collect_after_days: float = 90
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK:
@@ -40,6 +41,8 @@ class BigPeerConfig:
             )
         if not 1 <= self.clock_error_ms <= 3_600_000:
             raise HedgerowError("SETTING_INVALID", "clock_error_ms: not within 1 and 3600000")
+        if not 0 <= self.collect_after_days <= 36_500:
+            raise HedgerowError("SETTING_INVALID", "collect_after_days: not within 0 and 36500")
 
     @property
     def store_path(self) -> Path:

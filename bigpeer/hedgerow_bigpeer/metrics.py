@@ -43,6 +43,8 @@ def render(service: Service) -> str:
         "Requests to execute that were refused.",
         counters.statement_errors,
     )
+    one("operations_sent_total", "counter", "Operations sent to subscribers.", counters.picked)
+    one("operations_collected_total", "counter", "Superseded operations collected.", counters.collected)
     one("transaction", "gauge", "The newest transaction of the store.", service.transaction)
     one("authors", "gauge", "Authors known.", len(frontiers))
     one(

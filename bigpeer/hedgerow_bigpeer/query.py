@@ -2,29 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_CHANGES
 from hedgerow.query.evaluate import Select
-from hedgerow.query.mutate import insert_documents
+from hedgerow.query.mutate import bind_update, insert_documents, targets
 from hedgerow_host.dql import Statement, by_text_form, parse
 
 from . import limits
-from .clock import rfc3339
-from .own import OwnAuthor
+from .draft import Draft
+from .lookup import keys_of
+from .own import OwnAuthor, Written
 from .service import Service
-from .store.port import DocumentRow
+from .store.port import DocumentRow, Snapshot
+from .view import Moment, seen
 
 Result = TypeVar("Result")
-
-# (UTC in ms since 2000, error in ms) of a document's greatest insert, None while nothing bounds it.
-Moment = tuple[int, int] | None
-
-TIME = "_time"
-TIME_ERROR = "_time_error_ms"
 
 
 class Answer(NamedTuple):
@@ -43,15 +39,7 @@ class Queries:
     def __init__(self, service: Service, own: OwnAuthor) -> None:
         self._service = service
         self._own = own
-        self._threads = ThreadPoolExecutor(limits.QUERY_THREADS, thread_name_prefix="query")
-
-    def stop(self) -> None:
-        """Let the threads end."""
-        self._threads.shutdown(wait=False)
-
-    async def work(self, function: Callable[..., Result], *args: Any) -> Result:
-        """Run a function that touches nothing shared in a thread, so that the loop is free meanwhile."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        self.work = service.work
 
     async def execute(self, text: str, arguments: dict[str, Any], *, by_json: bool) -> Answer:
         """Run one statement; `by_json` says that its arguments had no way to hold bytes.
@@ -62,48 +50,74 @@ class Queries:
         kind: str = statement[0]
         counts = self._service.counters.statements
         counts[kind] = counts.get(kind, 0) + 1
-        if kind == "insert":
-            return await self._insert(statement, arguments, by_json)
-        if kind != "select":
-            raise HedgerowError("QUERY_UNSUPPORTED", f"{kind.upper()} does not run here yet")
-        try:
-            async with asyncio.timeout(limits.STATEMENT_SECONDS):
-                return await self._select(statement, arguments, by_json)
-        except TimeoutError:
-            raise HedgerowError("QUERY_TIMEOUT", f"over {limits.STATEMENT_SECONDS:g} s") from None
+        if kind == "select":
+            return await _in_time(self._select(statement, arguments, by_json))
+        written = await self._change(statement, arguments, by_json)
+        return Answer(self._service.transaction, kind, [], written.ids, written.warnings)
 
     async def _select(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Answer:
         query = await self.work(_prepare, statement, arguments, by_json)
+        keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
-        after: bytes | None = None
         async with self._service.store.snapshot() as snapshot:
-            while not query.finished:
-                rows = await snapshot.documents(query.collection, after, limits.SLICE_DOCUMENTS)
+            async for rows in _slices(snapshot, query.collection, keys):
                 await self.work(_add, query, self._located(rows), deadline)
-                if len(rows) < limits.SLICE_DOCUMENTS:
+                if query.finished:
                     break
-                after = rows[-1].id
             items = await self.work(query.rows)
             return Answer(snapshot.transaction, "select", items, [], [])
 
-    async def _insert(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Answer:
-        _, collection, initial, _, policy = statement
-        documents = await self.work(insert_documents, statement, arguments)
-        written = await self._own.insert(collection, documents, policy, initial=initial, by_json=by_json)
-        return Answer(self._service.transaction, "insert", [], written.ids, written.warnings)
+    async def _change(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Written:
+        kind, collection = statement[:2]
+        if kind == "evict":
+            raise HedgerowError("EVICT_KEEPER", "DELETE removes a document everywhere")
+        if kind == "insert":
+            _, _, initial, _, policy = statement
+            documents = await self.work(insert_documents, statement, arguments)
+
+            async def insert(draft: Draft, snapshot: Snapshot) -> None:
+                await draft.insert(snapshot, collection, documents, policy, initial=initial, by_json=by_json)
+
+            return await self._own.write(insert)
+        bound = await self.work(bind_update, statement, arguments) if kind == "update" else None
+        query = await self.work(_prepare, targets(statement), arguments, by_json)
+        keys = await self.work(lambda: keys_of(statement[-1], arguments, by_json=by_json))
+        found = await _in_time(self._matching(query, keys))
+
+        async def change(draft: Draft, snapshot: Snapshot) -> None:
+            # What was written between the search and now counts.
+            rows = await snapshot.some(collection, found) if found else []
+            for row, value in await self.work(_matching, query, self._located(rows)):
+                if bound is None:
+                    draft.delete(row)
+                else:
+                    draft.update(row, value, *bound)
+
+        return await self._own.write(change)
+
+    async def _matching(self, query: Select, keys: list[bytes] | None) -> list[bytes]:
+        """Return the encoded ids of the documents that an UPDATE or DELETE is about."""
+        found: list[bytes] = []
+        async with self._service.store.snapshot() as snapshot:
+            async for rows in _slices(snapshot, query.collection, keys):
+                found += [row.id for row, _ in await self.work(_matching, query, self._located(rows))]
+                if len(found) > MAX_CHANGES:
+                    reason = f"more than {MAX_CHANGES} documents hold the condition"
+                    raise HedgerowError("OPERATION_CHANGES", f"{reason}: narrow it, and repeat the statement")
+        return found
 
     async def documents(
         self, rows: Sequence[DocumentRow]
-    ) -> list[tuple[DocumentRow, dict[str, Any], Moment]]:
+    ) -> list[tuple[DocumentRow, dict[str, Any], Moment | None]]:
         """Return each row with its document as queries see it, and its moment."""
         located = self._located(rows)
         return await self.work(lambda: [(row, _document(row, moment), moment) for row, moment in located])
 
-    def _located(self, rows: Sequence[DocumentRow]) -> list[tuple[DocumentRow, Moment]]:
+    def _located(self, rows: Sequence[DocumentRow]) -> list[tuple[DocumentRow, Moment | None]]:
         """Find the moments of rows; the time maps belong to the loop's thread."""
         return [(row, self._moment(row)) for row in rows]
 
-    def _moment(self, row: DocumentRow) -> Moment:
+    def _moment(self, row: DocumentRow) -> Moment | None:
         if row.author is None or row.number is None or row.stamp is None:
             return None
         if not self._service.is_stream(row.collection):
@@ -111,25 +125,54 @@ class Queries:
         return self._service.time_of(row.author, row.number, row.stamp)
 
 
+async def _in_time(work: Coroutine[Any, Any, Result]) -> Result:
+    """Read within the time that a statement has. What is written is never cut short."""
+    try:
+        async with asyncio.timeout(limits.STATEMENT_SECONDS):
+            return await work
+    except TimeoutError:
+        raise HedgerowError("QUERY_TIMEOUT", f"over {limits.STATEMENT_SECONDS:g} s") from None
+
+
+async def _slices(
+    snapshot: Snapshot, collection: str, keys: list[bytes] | None
+) -> AsyncIterator[Sequence[DocumentRow]]:
+    """Yield the existing documents of a collection, or those of these ids, in the order of their ids."""
+    size = limits.SLICE_DOCUMENTS
+    if keys is not None:
+        for at in range(0, len(keys), size):
+            yield await snapshot.some(collection, keys[at : at + size])
+        return
+    after: bytes | None = None
+    while True:
+        rows = await snapshot.documents(collection, after, size)
+        yield rows
+        if len(rows) < size:
+            return
+        after = rows[-1].id
+
+
 def _prepare(statement: Statement, arguments: dict[str, Any], by_json: bool) -> Select:
     statement = by_text_form(statement, arguments if by_json else None)
     return Select(statement, arguments, limits.ANSWER_ROWS)
 
 
-def _add(query: Select, rows: list[tuple[DocumentRow, Moment]], deadline: float) -> None:
+def _add(query: Select, rows: list[tuple[DocumentRow, Moment | None]], deadline: float) -> None:
     for row, moment in rows:
         if time.monotonic() > deadline:
             raise TimeoutError
         query.add(_document(row, moment))
 
 
-def _document(row: DocumentRow, moment: Moment) -> dict[str, Any]:
-    """Return a document as queries see it: `_id`, and in streams the derived `_time` and its error."""
+def _matching(
+    query: Select, rows: list[tuple[DocumentRow, Moment | None]]
+) -> list[tuple[DocumentRow, dict[str, Any]]]:
+    """Return the rows that hold a condition, each with its document as queries see it."""
+    seen_rows = [(row, _document(row, moment)) for row, moment in rows]
+    return [(row, document) for row, document in seen_rows if query.matches(document)]
+
+
+def _document(row: DocumentRow, moment: Moment | None) -> dict[str, Any]:
+    """Return a document as queries see it."""
     assert row.value is not None
-    document: dict[str, Any] = {"_id": cbor.decode(row.id)}
-    fields: dict[str, Any] = cbor.decode(row.value)
-    document.update(fields)
-    if moment is not None and TIME not in document:
-        document[TIME] = rfc3339(moment[0])
-        document[TIME_ERROR] = moment[1]
-    return document
+    return seen(cbor.decode(row.id), cbor.decode(row.value), moment)

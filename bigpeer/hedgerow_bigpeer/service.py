@@ -1,22 +1,40 @@
 """The Big Peer behind its endpoints: the store, what of it is kept in memory, and group commits."""
 
 import asyncio
+import contextlib
+import heapq
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+from hedgerow import operation
 from hedgerow.clock.timemap import TimeMap
-from hedgerow.codec.schema import KEEP, STREAM, Schema
+from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
+from hedgerow.custody.frontier import Frontier as StabilityFrontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_FRONTIER
 
 from . import limits
 from .clock import Clock
 from .config import BigPeerConfig
 from .refusals import Refusals
-from .store.port import Entry, Frontier, Ingested, Store, Submission
+from .store.port import Entry, Frontier, Ingested, Stable, Store, Submission
+from .view import Moment
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# By whose word a moment is known; "between" other moments if by nobody's.
+_SOURCES = {
+    operation.SOURCE_JUMP: "jump",
+    operation.SOURCE_GATEWAY: "gateway",
+    operation.SOURCE_RELAYED: "relayed",
+    operation.SOURCE_KEEPER: "keeper",
+}
 
 Listener = Callable[[Iterable[bytes]], None]
 
@@ -31,6 +49,8 @@ class Counters:
     refusals: int = 0
     sessions: int = 0
     session_errors: int = 0
+    picked: int = 0
+    collected: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     statements: dict[str, int] = field(default_factory=dict)
@@ -58,7 +78,12 @@ class Service:
         self._wake = asyncio.Event()
         self._committed = asyncio.Event()
         self._stopping = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._threads = ThreadPoolExecutor(limits.THREADS, thread_name_prefix="work")
+        self._due: int | None = None
+        self._timed = asyncio.Event()
+        identity = store.identity
+        self.frontier_said = StabilityFrontier(identity.keeper, identity.incarnation, 0, {})
 
     async def start(self) -> None:
         """Read what is kept in memory, and begin to commit."""
@@ -72,15 +97,26 @@ class Service:
             self._time_map(written.author).note(written.number, written.stamp)
         async with self.store.snapshot() as snapshot:
             self.transaction = snapshot.transaction
-        self._task = asyncio.create_task(self._commit_forever())
+        self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._keep_time())]
+        # What has become due while we were away enters now.
+        await self.offer([Submission(())])
+        await self.refresh_frontier()
 
     async def stop(self) -> None:
         """Commit what waits, and close the store."""
         self._stopping = True
         self._wake.set()
-        if self._task is not None:
-            await self._task
+        self._timed.set()
+        for task in self._tasks:
+            await task
+        self._threads.shutdown(wait=False)
         await self.store.close()
+
+    async def work(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run a function that changes nothing shared in a thread, so that the loop is free meanwhile."""
+        if self._stopping:
+            raise HedgerowError("STORE_FAILED", "the Big Peer is stopping")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
     # ---- in
 
@@ -152,20 +188,85 @@ class Service:
         for frontier in ingested.frontiers:
             self.frontiers[frontier.author] = frontier
             self.refusals.moved(frontier)
+        if ingested.due != self._due:
+            self._due = ingested.due
+            self._timed.set()
         self.transaction = ingested.transaction
         self._committed.set()
         self._committed = asyncio.Event()
-        moved = [frontier.author for frontier in ingested.frontiers]
+        self._tell([frontier.author for frontier in ingested.frontiers])
+
+    def _tell(self, moved: list[bytes]) -> None:
         for listener in list(self._listeners):
             listener(moved)
 
     def _add_schema(self, schema: Schema) -> None:
         self.schemas[schema.name] = schema
-        if schema.kind == STREAM or schema.collection not in self.kinds:
+        # What others keep to themselves says nothing about what is written here.
+        if scope_of(schema.kind) != SCOPE_LOCAL and (
+            is_stream(schema.kind) or schema.collection not in self.kinds
+        ):
             self.kinds[schema.collection] = schema.kind
 
     def _time_map(self, author: bytes) -> TimeMap:
         return self._times.setdefault(author, TimeMap())
+
+    # ---- time passes
+
+    async def _keep_time(self) -> None:
+        """Let operations into the view when their time comes; move the frontier and collect now and then."""
+        collect_at = self.clock.uptime() + limits.COLLECT_EVERY_MS
+        while not self._stopping:
+            wait = collect_at - self.clock.uptime()
+            if self._due is not None:
+                # Not the whole time at once: the machine's clock may be set meanwhile.
+                wait = min(wait, self._due - self.clock.utc(), limits.CLOCK_CHECK_MS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0, wait) / 1000):
+                    await self._timed.wait()
+            self._timed.clear()
+            if self._stopping:
+                return
+            try:
+                if self._due is not None and self._due <= self.clock.utc():
+                    await self.offer([Submission(())])
+                if self.clock.uptime() >= collect_at:
+                    collect_at = self.clock.uptime() + limits.COLLECT_EVERY_MS
+                    await self.collect()
+            except HedgerowError as error:
+                log.warning("could not keep time: %s", error)
+                self._due = None
+
+    async def refresh_frontier(self) -> Stable:
+        """Work out the stability frontier, and tell the listeners if it has moved."""
+        now = self.clock.utc()
+        before = now - int(self.config.collect_after_days * limits.DAY_MS)
+        stable = await self.store.stable(now - limits.RETIRE_MS, before)
+        if stable.position > self.frontier_said.position:
+            authors = heapq.nlargest(
+                MAX_FRONTIER, stable.numbers, key=lambda author: self.frontier(author).last_seen
+            )
+            numbers = {author: stable.numbers[author] for author in authors}
+            identity = self.store.identity
+            self.frontier_said = StabilityFrontier(
+                identity.keeper, identity.incarnation, stable.position, numbers
+            )
+            self._tell([])
+        return stable
+
+    async def collect(self) -> int:
+        """Remove what is superseded, stable and old enough; return how many operations went."""
+        stable = await self.refresh_frontier()
+        after: tuple[int, bytes] | None = (0, b"")
+        operations = 0
+        while after is not None and not self._stopping:
+            collected = await self.store.collect(stable.lowest, after, limits.COLLECT_DOCUMENTS)
+            operations += collected.operations
+            after = collected.after
+        if operations:
+            self.counters.collected += operations
+            log.info("%d superseded operations collected", operations)
+        return operations
 
     # ---- out
 
@@ -189,13 +290,16 @@ class Service:
 
     def is_stream(self, collection: str) -> bool:
         """Say whether a collection holds readings."""
-        return self.kinds.get(collection, KEEP) == STREAM
+        return is_stream(self.kinds.get(collection, KEEP))
 
-    def time_of(self, author: bytes, number: int, stamp: bytes) -> tuple[int, int] | None:
-        """Return (UTC ms since 2000, error in ms) of an operation, None while nothing bounds it."""
+    def time_of(self, author: bytes, number: int, stamp: bytes) -> Moment | None:
+        """Return when an operation was written, None while nothing bounds it."""
         times = self._times.get(author)
-        moment: tuple[int, int] | None = times.resolve(number, stamp) if times else None
-        return moment
+        found = times.resolve(number, stamp) if times else None
+        if times is None or found is None:
+            return None
+        source = times.source(number, stamp)
+        return Moment(*found, "between" if source is None else _SOURCES[source])
 
     async def reached(self, transaction: int, seconds: float) -> None:
         """Wait until a transaction has happened here. Raises TRANSACTION_NOT_REACHED."""

@@ -8,9 +8,10 @@ from hedgerow.query.values import is_number, to_float
 
 from . import limits
 from .clock import rfc3339
-from .query import TIME_ERROR, Queries
+from .query import Queries
 from .service import Service
 from .store.port import Frontier
+from .view import TIME_ERROR
 
 # A document's field that says which device wrote it; shown where a device never told its name.
 DEVICE_FIELD = "board"
@@ -59,7 +60,7 @@ async def readings(service: Service, queries: Queries) -> Readings:
         # No axis has room for what is not finite, or nearly not.
         if abs(height) < _GREATEST:
             series = names.get(row.author, row.author.hex())
-            points.append(Reading(series, moment[0], height, str(value)))
+            points.append(Reading(series, moment.utc, height, str(value)))
     points.sort(key=lambda point: (point.series, point.at))
     return Readings(streams[0], field, points, names)
 

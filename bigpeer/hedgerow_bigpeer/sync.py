@@ -1,7 +1,7 @@
 """The sync endpoint: one session per WebSocket, a binary message is one session record (SPEC 7).
 
-The Big Peer is a keeper: it takes operations and seals, answers with receipts and time, and sends no
-operations of its own yet.
+The Big Peer is a keeper: it takes operations and seals, answers with receipts and time, and sends what the
+other side has an interest in.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from hedgerow.sync import frames, hello
 from hedgerow.sync.session import Session
 
 from . import limits
+from .down import Giver
 from .intake import Intake
 from .service import Service
 
@@ -88,6 +89,7 @@ class Connection:
         self._gone = False
         self._wake = asyncio.Event()
         self._intake = Intake(service, self.__str__)
+        self._giver = Giver(service, self._session)
         self._theirs: dict[bytes, int] = {}
         self._due: set[bytes] = set()
 
@@ -110,7 +112,11 @@ class Connection:
                 await self._send()
                 if self._session.closed:
                     break
-                await self._wait()
+                if self._giver.has_work():
+                    # The loop has a turn, and this session takes what has come, between two slices.
+                    await asyncio.sleep(0)
+                else:
+                    await self._wait()
                 await self._take()
                 if self._gone and self._inbox.empty():
                     raise WebSocketDisconnect
@@ -140,7 +146,9 @@ class Connection:
 
     async def _wait(self) -> None:
         now = self._service.clock.uptime()
-        seconds = max(0, self._session.next_wakeup(now) - now) / 1000
+        wakeup = self._session.next_wakeup(now)
+        due = self._giver.wakes(now)
+        seconds = max(0, (wakeup if due is None else min(wakeup, due)) - now) / 1000
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -152,7 +160,10 @@ class Connection:
         try:
             for _ in range(self._inbox.qsize()):
                 for kind, value in self._receive(self._inbox.get_nowait()):
-                    self._event(kind, value)
+                    if kind == frames.INTEREST:
+                        await self._ask(value)
+                    else:
+                        self._event(kind, value)
                     if self._intake.entries >= limits.TAKE_ENTRIES:
                         await self._commit()
                     elif kind == frames.SEGMENT:
@@ -172,6 +183,10 @@ class Connection:
             self._session.fail(fault)
         else:
             self._session.grant()
+
+    async def _ask(self, interests: object) -> None:
+        assert isinstance(interests, list) and self._session.remote is not None
+        await self._giver.ask(self._session.remote.author, interests)
 
     async def _commit(self) -> None:
         for author in await self._intake.commit():
@@ -201,10 +216,15 @@ class Connection:
             intake.add_skip(*value)
         elif kind == frames.HELLO and isinstance(value, hello.Hello):
             intake.add_name(value.author, value.name)
+            self._giver.greet(value)
             self._note_vector(value.vector)
         elif kind == frames.HAVE and isinstance(value, list):
             self._note_vector(value)
             self._tell([entry[0] for entry in value])
+        elif kind == frames.WANT_SCHEMA and isinstance(value, list):
+            self._giver.send_schemas(value)
+        elif kind == frames.WANT and isinstance(value, list):
+            self._giver.want(value)
         elif kind == frames.TIME_ASK:
             clock = self._service.clock
             self._session.queue_time((clock.utc(), clock.error_ms), clock.uptime())
@@ -245,6 +265,11 @@ class Connection:
                     self._theirs[author] = receipt.number
                     session.queue_receipt(receipt)
             self._due.clear()
+            if not session.ending:
+                try:
+                    await self._giver.fill()
+                except HedgerowError as error:
+                    session.fail(error)
         while record := session.outgoing(MAX_RECORD, self._service.clock.uptime()):
             self._service.counters.bytes_out += len(record)
             async with asyncio.timeout(limits.SEND_SECONDS):

@@ -104,6 +104,11 @@ class Beside:
                 return i
         return -1
 
+    def seen(self, author: bytes) -> int:
+        """Return the greatest number that is held or filled in."""
+        table = self.filled.get(author, b"")
+        return max([self.log.held(author)] + [table[i] for i in range(0, len(table), 3)])
+
     def _put(self, author: bytes, number: int, seq: int, start: int, end: int, carried: bool) -> None:
         """Note where a filled operation stands now."""
         i = self.find(author, number)

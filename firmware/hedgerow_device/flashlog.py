@@ -278,6 +278,9 @@ class FlashLog:
     def drop(self, author: bytes, first: int, last: int) -> None:
         self.beside().drop(bytes(author), first, last)
 
+    def seen(self, author: bytes) -> int:
+        return self.beside().seen(author) if self.has_beside() else self.held(author)
+
     def cut(self, author: bytes, held: int) -> None:
         self.beside().cut(bytes(author), held)
 

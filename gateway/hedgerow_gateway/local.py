@@ -207,11 +207,11 @@ class LocalPeer:
 
     # ---- how it is
 
-    def status(self) -> dict[bytes, dict[str, int]]:
+    def status(self) -> dict[bytes, dict[str, Any]]:
         """Return {author: {"held", "sealed", "open", "receipted"}}."""
         return self._home.call(lambda: self._ready().status(self._clock.now()))
 
-    async def astatus(self) -> dict[bytes, dict[str, int]]:
+    async def astatus(self) -> dict[bytes, dict[str, Any]]:
         """As status()."""
         return await self._home.acall(lambda: self._ready().status(self._clock.now()))
 

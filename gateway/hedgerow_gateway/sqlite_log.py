@@ -248,6 +248,14 @@ class SqliteLog:
         rows = self._rows(_FETCH, known.row, number) or self._rows(_FETCH_FILLED, known.row, number)
         return rows[0][0] if rows else None
 
+    def seen(self, author: bytes) -> int:
+        """Return the greatest number that is held or filled in, 0 for none."""
+        known = self._authors.get(author)
+        if known is None:
+            return 0
+        [(filled,)] = self._rows("SELECT coalesce(max(number), 0) FROM filled WHERE author = ?", known.row)
+        return max(known.held, int(filled))
+
     def drop(self, author: bytes, first: int, last: int) -> None:
         """Forget operations for good; their numbers are holes from then on, and frontiers stay."""
         known = self._authors.get(author)

@@ -151,6 +151,28 @@ class ReadyPeer(Peer):
 
     # ---- what is here
 
+    def status(self, now: int | None = None) -> dict:
+        """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}: numbers, and what is missing.
+
+        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), "to come".
+        """
+        status = super().status(self.now() if now is None else now)
+        for author in status:
+            status[author]["seen"] = self.log.seen(author)
+            status[author]["holes"] = self.holes(author)
+        return status
+
     def holes(self, author: bytes) -> list:
         """Return [(first, last, why)] of an author's operations that are not here."""
-        return [(first, last, _WHY[kind]) for first, last, kind in self.log.missing(author)]
+        log = self.log
+        found = [(first, last, _WHY[kind]) for first, last, kind in log.missing(author)]
+        number = log.held(author) + 1
+        seen = log.seen(author)
+        while number <= seen:
+            first = number
+            while log.fetch(author, number) is None:
+                number += 1
+            if number > first:
+                found.append((first, number - 1, "to come"))
+            number += 1
+        return found

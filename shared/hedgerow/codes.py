@@ -63,7 +63,7 @@ CODES = {
     "AUTHORS_FULL": (201, "The log keeps no more authors; take others off it, or let receipts come first."),
     "SCHEMAS_FULL": (202, "The log keeps no more schemas; use fewer sets of fields."),
     "VECTOR_INVALID": (203, "A vector that breaks the rules of SPEC 5.3."),
-    "HOLES_FULL": (204, "More holes than are remembered for one author (SPEC 5.4)."),
+    # 204 was of a list of holes that is not kept any more.
     "RECEIPT_INVALID": (205, "A receipt that breaks the rules of SPEC 5.6."),
     "SKIP_INVALID": (206, "A skip that breaks the rules of SPEC 5.5."),
     "SEAL_INVALID": (207, "A seal that breaks the rules of SPEC 5.8, or is not for these operations."),
@@ -89,7 +89,7 @@ CODES = {
     "SESSION_HELLO_TIMEOUT": (319, "The other side did not say hello in time."),
     "SESSION_IDLE_TIMEOUT": (320, "The other side was silent for too long."),
     "VERSION_MISMATCH": (322, "The other side speaks none of our protocol versions; update the older one."),
-    "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.8."),
+    "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.10."),
     "INTERESTS_FULL": (324, "More subscriptions than fit one frame; cancel some, or make them shorter."),
     "SYNC_OWN_AUTHOR": (
         321,

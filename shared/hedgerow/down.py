@@ -1,12 +1,11 @@
-"""What a peer has for documents and the way down: loaded when somebody asks for it (SPEC 5.11, 7.8)."""
+"""What a peer has for documents and the way down: loaded when somebody asks for it (SPEC 5.11, 7.10)."""
 
 from . import limits
-from .clock.civil import rfc3339
 from .clock import hlc
+from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
 from .codec.schema import is_stream
 from .custody.frontier import Frontier
-from .custody.skip import LOST
 from .custody.stability import Stability
 from .documents import Documents, horizon_at
 from .errors import HedgerowError
@@ -127,8 +126,8 @@ class Down:
     def want_lost(self, authors: list) -> None:
         """Ask for what is held as lost of these authors: a survivor elsewhere fills it."""
         for author in authors:
-            for first, last, kind in self._log.missing(author):
-                while kind == LOST and first <= last:
+            for first, last in self._peer.lost(author):
+                while first <= last:
                     self.want(author, first, min(last, first + limits.MAX_WANT_NUMBERS - 1))
                     first += limits.MAX_WANT_NUMBERS
 

@@ -157,6 +157,10 @@ class MemoryLog:
         """Return the stored form of an operation that is here, else None."""
         return self._operations.get(author, {}).get(number)
 
+    def seen(self, author: bytes) -> int:
+        """Return the greatest number that is here, in the run or beside it, or held; 0 for none."""
+        return max([self.held(author)] + list(self._operations.get(author, ())))
+
     def drop(self, author: bytes, first: int, last: int) -> None:
         """Forget operations for good; their numbers are holes from then on, and frontiers stay."""
         if author in self._entries:
@@ -201,8 +205,8 @@ class MemoryLog:
         """Return [(position, author, number, body)]: operations in the order of their arrival.
 
         Those behind `position` (0: all), at least one if there is any, then no more than fit `max_bytes`.
-        What is not here any more is left out; what came twice comes once, at its last place. (What a log moves
-        may show up again behind it.)
+        What is not here any more is left out; what came twice comes once, at its last place. What a log has
+        moved may show up again behind that.
         """
         found: list = []
         while position < len(self._arrivals):

@@ -1,4 +1,4 @@
-"""From the text of a subscription to an interest (SPEC 7.8.1)."""
+"""From the text of a subscription to an interest (SPEC 7.10.1)."""
 
 from . import limits
 from .errors import HedgerowError

@@ -1,4 +1,4 @@
-"""What this peer wants, for itself and for neighbours, and how far each store has told it (SPEC 7.8)."""
+"""What this peer wants, for itself and for neighbours, and how far each store has told it (SPEC 7.10)."""
 
 from . import limits
 from .codec import cbor

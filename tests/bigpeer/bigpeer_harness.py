@@ -28,9 +28,9 @@ STATUS = "/api/hedgerow/v1/status"
 class Local:
     """An application with its lifespan, and a client of it; every call runs in one event loop."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **options: Any) -> None:
         self._runner = asyncio.Runner()
-        config = BigPeerConfig(data=directory, full_sync=False, name="test")
+        config = BigPeerConfig(data=directory, full_sync=False, name="test", **options)
         self._app = create_app(config)
         self._lifespan = self._app.router.lifespan_context(self._app)
         self.run(self._lifespan.__aenter__())
@@ -76,9 +76,9 @@ class Local:
 
 
 @contextlib.contextmanager
-def local(directory: Path) -> Iterator[Local]:
-    """Serve in this process within the block."""
-    served = Local(directory)
+def local(directory: Path, **options: Any) -> Iterator[Local]:
+    """Serve in this process within the block; options are settings."""
+    served = Local(directory, **options)
     try:
         yield served
     finally:

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from hedgerow.errors import CODES
 from hedgerow.limits import MAX_LISTED
 from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.draft import Draft
+from hedgerow_bigpeer.store.port import Snapshot
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 ENVELOPE = {
@@ -228,7 +230,12 @@ def test_own_operations_are_sealed_in_order(served: Local) -> None:
 def test_a_caller_that_goes_away_does_not_stop_a_write(served: Local) -> None:
     async def gone() -> None:
         for number in range(20):
-            write = asyncio.create_task(served.peer.own.insert("c", [{"_id": number}], "fail", initial=False))
+
+            async def plan(draft: Draft, snapshot: Snapshot, document_id: int = number) -> None:
+                documents = [{"_id": document_id}]
+                await draft.insert(snapshot, "c", documents, "fail", initial=False, by_json=False)
+
+            write = asyncio.create_task(served.peer.own.write(plan))
             for _ in range(number % 5):
                 await asyncio.sleep(0)
             write.cancel()

@@ -21,13 +21,15 @@ from hedgerow.codec.segment import decode_segment, encode_segment, segment_schem
 from hedgerow.codec.varint import read_int, read_uint, write_int, write_uint
 from hedgerow.codes import CODES
 from hedgerow.custody import vectors
+from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
 from hedgerow.document import Document
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, canonical, decode_body, encode_body
-from hedgerow.sync import beacon, frames, hello
+from hedgerow.sync import beacon, frames, hello, interest
 from hedgerow.sync.beacon_op import Op, encode_op
+from hedgerow.sync.interest import Interest
 from hedgerow.sync.session import read_summary, write_summary
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 
@@ -224,6 +226,19 @@ def _same(kind: type) -> Callable[[bytes], None]:
     return run
 
 
+def _interests(data: bytes) -> None:
+    found = interest.read_interests(data)
+    assert interest.write_interests(found, [entry.position for entry in found]) == data
+
+
+def _marks(data: bytes) -> None:
+    assert interest.write_marks(*interest.read_marks(data)) == data
+
+
+def _wants(data: bytes) -> None:
+    assert interest.write_wants(interest.read_wants(data)) == data
+
+
 # ---- seeds
 
 _RANDOM = Random(7)
@@ -236,7 +251,7 @@ _VALUES: list[object] = [
 _HELLO = hello.Hello(
     bytes(3), AUTHOR, vector=((AUTHOR, 9, 7, 5),), schemas=(READING.name, PLANT.name), name="board"
 )
-_SKIPS = [Skip(3, 9, SUPERSEDED, [AUTHOR, 7]), Skip(1, 1, LOST, [AUTHOR, 1]), Skip(1, 4, RECEIPTED)]
+_SKIPS = [Skip(3, 9, SUPERSEDED, [AUTHOR, 7]), Skip(1, 1, LOST, [1, bytes(6)]), Skip(1, 4, RECEIPTED)]
 _STATE = beacon.State(bytes(3), 7, 1, b"digest", 4, 2, 1, 1, b"aut")
 
 
@@ -288,6 +303,19 @@ TABLE = [
     ),
     Target("summary", _summary, [write_summary([3] + [b"digest"] * 4), write_summary([0])]),
     Target("frames", _frames, [payload[5:-8] for payload in session_seeds()]),
+    Target(
+        "interests",
+        _interests,
+        [
+            interest.write_interests([Interest("alarms", "level > :x", {"x": 2}, 3)], [77]),
+            interest.write_interests([Interest("a"), Interest("b", "TRUE")], [0, 2**53 - 1]),
+        ],
+    ),
+    Target("marks", _marks, [interest.write_marks(1, [5, 0]), interest.write_marks(9, [])]),
+    Target("wants", _wants, [interest.write_wants([(AUTHOR, 1, 256), (bytes(8), 7, 7)])]),
+    Target(
+        "frontier", _same(Frontier), [Frontier(b"keeper-1", 1, 900, {AUTHOR: 7, bytes(8): 1}).encode()]
+    ),
     Target("stamp", lambda data: hlc.unwire(bytes(data)), [hlc.wire(hlc.pack(NOW)), hlc.pack(NOW, 1)]),
     Target("document", _document, _documents(), 2),
     Target("session", run_session, exchange_seeds(), 4),

@@ -225,6 +225,7 @@ def check_filling(new: object) -> None:
         assert log.fetch(B, 3) == _body(3)
         assert [log.fetch(A, n) for n in (1, 5, 9, 12, 13, 15)] == [None] * 6 and log.fetch(C, 1) is None
         assert log.missing(A) == [(1, 3, RECEIPTED), (5, 9, RECEIPTED)] and log.missing(B) == []
+        assert [log.seen(author) for author in (A, B, C)] == [14, 3, 0]
         log.close()
         log = open_log()
     _fill(log, A, 12, 14)

@@ -1,7 +1,7 @@
 """Merging operations into documents: rows in, changed rows and changes out, no database."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hedgerow import operation
@@ -11,11 +11,12 @@ from hedgerow.codec.schema import Schema
 from hedgerow.document import Document, document_ids
 from hedgerow.errors import HedgerowError
 
-from .port import DocumentRow
+from .ahead import dot_author, is_ahead, stays_out
+from .port import Arrival, DocumentRow
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[str, bytes], DocumentRow | None]
+Dot = tuple[bytes, int, bytes]
 
 
 class Change(NamedTuple):
@@ -28,6 +29,26 @@ class Change(NamedTuple):
     stamp: bytes
 
 
+class Documents:
+    """What merging asks of the store."""
+
+    def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
+        """Return a document's row, None for a document that was never touched."""
+        raise NotImplementedError
+
+    def touch(self, collection: str, key: bytes, author: bytes, number: int) -> None:
+        """Note that an operation has a change of a document."""
+        raise NotImplementedError
+
+    def arrivals(self, collection: str, key: bytes) -> Sequence[Arrival]:
+        """Return the operations that touched a document, in the order of their arrival."""
+        raise NotImplementedError
+
+    def hold_out(self, author: bytes, number: int, stamp: bytes) -> None:
+        """Note that something of an operation is out of the view until its time comes."""
+        raise NotImplementedError
+
+
 class _Working:
     """A document that is being merged."""
 
@@ -35,65 +56,172 @@ class _Working:
         self.row = row or DocumentRow(collection, key, b"", None, None, None, None, b"")
         self.before = self.row.value
         self.document = Document()
-        self.last: tuple[bytes, int, bytes] | None = None
+        self.last: Dot | None = None
+        self.touched: Dot | None = None
         self.restore()
 
     def restore(self) -> None:
         """Go back to the last state that was good."""
         self.document = Document.decode(self.row.state) if self.row.state else Document()
 
+    def clear(self) -> None:
+        """Forget everything but what was visible before."""
+        self.row = DocumentRow(self.row.collection, self.row.id, b"", None, None, None, None, b"")
+        self.restore()
 
-class Merge:
-    """One transaction's documents; `load` finds a row by collection and id."""
+    def apply(self, change: list[Any], schema: Schema, dot: Dot) -> None:
+        """Merge a change.
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._working: dict[tuple[str, bytes], _Working] = {}
-
-    def apply(
-        self, author: bytes, number: int, stamp: bytes, changes: list[list[Any]], schemas: dict[bytes, Schema]
-    ) -> None:
-        """Apply an operation's changes.
-
-        A change that would make a document larger than can be kept is left out, and said so in the log:
-        the operation stays held, and blocks nothing.
+        One that would make the document larger than can be kept is left out, and said so in the log: the
+        operation stays held, and blocks nothing.
         """
-        for change, document_id in zip(changes, document_ids(author, number, changes), strict=True):
-            if change[0] == operation.CLOCK:
-                continue
-            schema = schemas[change[1]]
-            key = cbor.encode(document_id)
-            try:
-                self._apply_one(change, schema, key, author, number, stamp)
-            except HedgerowError as error:
-                self._working[schema.collection, key].restore()
-                log.warning("change of %s %d left out: %s", author.hex(), number, error)
+        try:
+            self._apply(change, schema, dot)
+        except HedgerowError as error:
+            self.restore()
+            log.warning("change of %s %d left out: %s", dot[0].hex(), dot[1], error)
 
-    def _apply_one(
-        self, change: list[Any], schema: Schema, key: bytes, author: bytes, number: int, stamp: bytes
-    ) -> None:
-        place = (schema.collection, key)
-        working = self._working.get(place)
-        if working is None:
-            working = self._working[place] = _Working(self._load(*place), *place)
-        if not working.document.apply(change, schema, stamp, author):
+    def _apply(self, change: list[Any], schema: Schema, dot: Dot) -> None:
+        author, number, stamp = dot
+        if not self.document.apply(change, schema, stamp, author):
             return
-        value = working.document.value()
-        row = working.row._replace(
-            state=working.document.encode(), value=None if value is None else cbor.encode(value)
+        value = self.document.value()
+        row = self.row._replace(
+            state=self.document.encode(), value=None if value is None else cbor.encode(value)
         )
         if change[0] == operation.INSERT:
             rank = merged_stamp(change, stamp) + author
             if rank > row.rank:
                 row = row._replace(author=author, number=number, stamp=stamp, rank=rank)
-        working.row = row
-        working.last = (author, number, stamp)
+        self.row = row
+        self.last = dot
+
+
+class Merge:
+    """One transaction's documents over a store; `at` is trusted time in ms since 2000."""
+
+    def __init__(self, store: Documents, at: int) -> None:
+        self._store = store
+        self._at = at
+        self._working: dict[tuple[str, bytes], _Working] = {}
+
+    def apply(
+        self, author: bytes, number: int, stamp: bytes, changes: list[list[Any]], schemas: dict[bytes, Schema]
+    ) -> None:
+        """Apply the changes of an operation that was kept just now."""
+        dot = (author, number, stamp)
+        ahead = is_ahead(stamp, self._at)
+        for change, document_id in zip(changes, document_ids(author, number, changes), strict=True):
+            if change[0] == operation.CLOCK:
+                continue
+            schema = schemas[change[1]]
+            key = cbor.encode(document_id)
+            self._store.touch(schema.collection, key, author, number)
+            working = self._open(schema.collection, key)
+            working.touched = dot
+            # Who calls a document by its dot may be ahead in it, until another writes there.
+            owner = None if change[2] is None else dot_author(document_id)
+            if ahead or (owner is not None and owner != author):
+                self._settle(working, change, schema, dot, owner, schemas)
+            else:
+                working.apply(change, schema, dot)
+
+    def _settle(
+        self,
+        working: _Working,
+        change: list[Any],
+        schema: Schema,
+        dot: Dot,
+        owner: bytes | None,
+        schemas: dict[bytes, Schema],
+    ) -> None:
+        """Apply a change where the rule of ahead.py has a say."""
+        author, number, stamp = dot
+        others = False
+        if owner is not None:
+            arrivals = self._store.arrivals(working.row.collection, working.row.id)
+            others = any(arrival.author != owner for arrival in arrivals)
+            if owner != author and any(is_ahead(arrival.stamp, self._at) for arrival in arrivals):
+                self.rebuild(working.row.collection, working.row.id, schemas)
+                return
+        document_id = cbor.decode(working.row.id)
+        if is_ahead(stamp, self._at) and stays_out(change, document_id, author, others=others):
+            self._store.hold_out(author, number, stamp)
+        else:
+            working.apply(change, schema, dot)
+
+    def rebuild(self, collection: str, key: bytes, schemas: dict[bytes, Schema]) -> None:
+        """Merge a document anew from its operations: what may be in the view has changed."""
+        working = self._open(collection, key)
+        working.clear()
+        document_id = cbor.decode(key)
+        arrivals = self._store.arrivals(collection, key)
+        for author, number, body, stamp, _ in arrivals:
+            others = any(arrival.author != dot_author(document_id) for arrival in arrivals)
+            for change, schema in changes_of(author, number, body, collection, key, schemas):
+                if is_ahead(stamp, self._at) and stays_out(change, document_id, author, others=others):
+                    self._store.hold_out(author, number, stamp)
+                else:
+                    working.apply(change, schema, (author, number, stamp))
+            working.touched = (author, number, stamp)
+
+    def _open(self, collection: str, key: bytes) -> _Working:
+        place = (collection, key)
+        working = self._working.get(place)
+        if working is None:
+            working = self._working[place] = _Working(self._store.load_document(*place), *place)
+        return working
 
     def changes(self) -> Iterable[Change]:
-        """Return what changed, in the order in which documents were first touched."""
+        """Return what was touched, in the order in which documents were first touched."""
         for working in self._working.values():
-            if working.last is not None:
-                yield Change(working.row, working.before, *working.last)
+            dot = working.last or working.touched
+            if dot is not None:
+                yield Change(working.row, working.before, *dot)
+
+
+def changes_of(
+    author: bytes, number: int, body: bytes, collection: str, key: bytes, schemas: dict[bytes, Schema]
+) -> Iterable[tuple[list[Any], Schema]]:
+    """Return the changes of an operation that are of one document, each with its schema."""
+    _, changes = operation.decode_body(body)
+    for change, document_id in zip(changes, document_ids(author, number, changes), strict=True):
+        if change[0] != operation.CLOCK and schemas[change[1]].collection == collection:
+            if cbor.encode(document_id) == key:
+                yield change, schemas[change[1]]
+
+
+def states(
+    arrivals: Sequence[Arrival], collection: str, key: bytes, schemas: dict[bytes, Schema], at: int
+) -> Iterable[tuple[int, Document]]:
+    """Yield (transaction, document) after each transaction of these arrivals, which are in their order.
+
+    The document is one that goes on with the next step.
+    """
+    document_id = cbor.decode(key)
+    others = any(arrival.author != dot_author(document_id) for arrival in arrivals)
+    document = Document()
+    for place, arrival in enumerate(arrivals):
+        author, number, body, stamp, transaction = arrival
+        ahead = is_ahead(stamp, at)
+        for change, schema in changes_of(author, number, body, collection, key, schemas):
+            if not (ahead and stays_out(change, document_id, author, others=others)):
+                document.apply(change, schema, stamp, author)
+        if place + 1 == len(arrivals) or arrivals[place + 1].transaction != transaction:
+            yield transaction, document
+
+
+def touched_by(
+    author: bytes, number: int, body: bytes, schemas: dict[bytes, Schema]
+) -> Iterable[tuple[str, bytes]]:
+    """Return collection and id of every document that an operation changes, each once."""
+    _, changes = operation.decode_body(body)
+    places = [
+        (schemas[change[1]].collection, cbor.encode(document_id))
+        for change, document_id in zip(changes, document_ids(author, number, changes), strict=True)
+        if change[0] != operation.CLOCK
+    ]
+    return dict.fromkeys(places)
 
 
 def merged_stamp(change: list[Any], stamp: bytes) -> bytes:

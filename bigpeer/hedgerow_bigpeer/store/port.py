@@ -109,7 +109,8 @@ class Ingested(NamedTuple):
     """What one transaction did.
 
     `transaction` is its id, or that of the one before if nothing changed; `errors` has None for each
-    submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved.
+    submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved;
+    `due` the moment (ms since 2000) at which the next operation enters the view, None for none.
     """
 
     transaction: int
@@ -120,6 +121,7 @@ class Ingested(NamedTuple):
     written: Sequence[Written]
     operations: int
     documents: int
+    due: int | None
 
 
 class DocumentRow(NamedTuple):
@@ -137,6 +139,43 @@ class DocumentRow(NamedTuple):
     number: int | None
     stamp: bytes | None
     rank: bytes
+
+
+class Arrival(NamedTuple):
+    """An operation that touched a document, and the transaction in which it came or entered the view."""
+
+    author: bytes
+    number: int
+    body: bytes
+    stamp: bytes
+    transaction: int
+
+
+class Touched(NamedTuple):
+    """A document, and a transaction that touched it."""
+
+    transaction: int
+    id: bytes
+
+
+class Stable(NamedTuple):
+    """Transactions: what came up to `lowest` is old enough, and every subscriber of today has been told it;
+    `position` is the greatest that this ever was, and `numbers` the dots of that; up to `collected` deleted
+    documents may be gone.
+    """
+
+    lowest: int
+    position: int
+    numbers: dict[bytes, int]
+    collected: int
+
+
+class Collected(NamedTuple):
+    """What one call of collect() removed; `after` is where the next one goes on, None at the end."""
+
+    operations: int
+    documents: int
+    after: tuple[int, bytes] | None
 
 
 class OutboxRow(NamedTuple):
@@ -171,6 +210,10 @@ class Snapshot(Protocol):
         """Return one document, existing or not."""
         ...
 
+    async def some(self, collection: str, ids: Sequence[bytes]) -> Sequence[DocumentRow]:
+        """Return those of these documents that exist, in the order of their ids."""
+        ...
+
     async def newest(self, collection: str, limit: int) -> Sequence[DocumentRow]:
         """Return the existing documents that changed last, newest transaction first."""
         ...
@@ -187,8 +230,9 @@ class Store(Protocol):
     async def ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
         """Take submissions in one durable transaction at `at` ms since 2000; one's refusal hurts no other.
 
-        What is held already is passed over. Refusals: SYNC_GAP, SEAL_INVALID, SCHEMA_UNKNOWN and the codes
-        of operations and schemas. Documents are merged and outbox rows written in the same transaction.
+        What is held already is passed over. Refusals: SYNC_GAP, SEAL_INVALID, SCHEMA_UNKNOWN, SCOPE_LOCAL,
+        SCOPE_MIXED and the codes of operations and schemas. Documents are merged and outbox rows written in
+        the same transaction. Operations whose time has come by `at` enter the view first.
         """
         ...
 
@@ -214,6 +258,43 @@ class Store(Protocol):
 
     async def outbox(self, after: int, limit: int) -> Sequence[OutboxRow]:
         """Return the changes that follow a `seq`, in order."""
+        ...
+
+    async def touched(
+        self, collection: str, after: tuple[int, bytes], limit: int
+    ) -> tuple[Sequence[Touched], int]:
+        """Return what was touched after (transaction, id), in the order of these, and the newest transaction.
+
+        An operation that is collected has touched nothing; one that entered the view has done so then.
+        """
+        ...
+
+    async def operations_of(self, collection: str, ids: Sequence[bytes]) -> Sequence[Sequence[Arrival]]:
+        """Return for each document the operations held that touched it, in the order of their arrival."""
+        ...
+
+    async def operations(
+        self, author: bytes, first: int, last: int
+    ) -> tuple[Sequence[Operation], Sequence[SkipEntry]]:
+        """Return what is held of a range of an author's numbers, and the skips that lie in it."""
+        ...
+
+    async def confirm(self, peer: bytes, position: int, at: int) -> None:
+        """Note durably up to which transaction a peer holds what it subscribes to; it may fall."""
+        ...
+
+    async def stable(self, silent_since: int, before: int) -> Stable:
+        """Retire the peers that have been silent since a moment, and return the stability frontier, which
+        covers only what came before another (both in ms since 2000).
+        """
+        ...
+
+    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+        """Look at documents touched after (transaction, id), and remove what nobody needs.
+
+        That are superseded operations, and documents that are deleted, whose last touch came at or before
+        transaction `position`. Of an operation all of whose changes went stays a skip.
+        """
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:

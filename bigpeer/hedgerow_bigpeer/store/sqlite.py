@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,17 +18,24 @@ from hedgerow.log import new_author
 from .migrate import migrate
 from .place import Place
 from .port import (
+    Arrival,
     ClockRecord,
-    DocumentRow,
+    Collected,
     Frontier,
     Identity,
     Ingested,
+    Operation,
     OutboxRow,
+    SkipEntry,
     Snapshot,
+    Stable,
     Submission,
+    Touched,
     Written,
 )
-from .sqlite_ingest import DOCUMENT_QUERY, FRONTIER_QUERY, SHARD, Ingest
+from .sqlite_collect import collect, confirm, stable
+from .sqlite_ingest import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Ingest
+from .sqlite_view import SqliteSnapshot
 
 Result = TypeVar("Result")
 
@@ -123,6 +130,44 @@ class SqliteStore:
         )
         return [OutboxRow(*row) for row in rows]
 
+    async def touched(
+        self, collection: str, after: tuple[int, bytes], limit: int
+    ) -> tuple[Sequence[Touched], int]:
+        return await self._run(self._touched, collection, after, limit)
+
+    async def operations_of(self, collection: str, ids: Sequence[bytes]) -> Sequence[Sequence[Arrival]]:
+        return await self._run(self._operations_of, collection, ids)
+
+    async def operations(
+        self, author: bytes, first: int, last: int
+    ) -> tuple[Sequence[Operation], Sequence[SkipEntry]]:
+        rows = await self._rows(
+            self._db,
+            "SELECT author, number, body FROM operations WHERE app = ? AND shard = ? AND author = ?"
+            " AND number BETWEEN ? AND ? AND body != x'' ORDER BY number",
+            author,
+            first,
+            last,
+        )
+        skips = await self._rows(
+            self._db,
+            "SELECT author, body FROM skips WHERE app = ? AND shard = ? AND author = ?"
+            " AND last >= ? AND first <= ? ORDER BY last",
+            author,
+            first,
+            last,
+        )
+        return [Operation(*row) for row in rows], [SkipEntry(*row) for row in skips]
+
+    async def confirm(self, peer: bytes, position: int, at: int) -> None:
+        await self._run(confirm, self._db, self._key, peer, position, at)
+
+    async def stable(self, silent_since: int, before: int) -> Stable:
+        return await self._run(stable, self._db, self._key, silent_since, before)
+
+    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+        return await self._run(self._collect, position, after, limit)
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         work = self._start(self._begin)
@@ -132,7 +177,7 @@ class SqliteStore:
             work.add_done_callback(self._abandon)
             raise
         try:
-            yield _SqliteSnapshot(partial(self._rows, connection), transaction)
+            yield SqliteSnapshot(partial(self._rows, connection), transaction)
         finally:
             await self._run(self._give_back, connection)
 
@@ -211,6 +256,9 @@ class SqliteStore:
             meta.setdefault("keeper", meta.get("author", author))
             meta |= {"author": author, "epoch": os.urandom(16), "token": os.urandom(16)}
             meta["incarnation"] = str(int(meta["incarnation"]) + 1).encode()
+            # Positions of another incarnation say nothing about this one.
+            self._db.execute("UPDATE peers SET position = 0 WHERE app = ?", (self._app,))
+            meta["stable"] = b"0"
             self._place.settle(meta["token"], transaction)
         self._db.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", [(self._app, *item) for item in meta.items()]
@@ -233,6 +281,37 @@ class SqliteStore:
         self._schemas = ingest.effects.schemas
         return ingested
 
+    def _newest(self) -> int:
+        query = "SELECT value FROM meta WHERE app = ? AND name = 'xid'"
+        return int(self._db.execute(query, (self._app,)).fetchone()[0])
+
+    def _touched(
+        self, collection: str, after: tuple[int, bytes], limit: int
+    ) -> tuple[Sequence[Touched], int]:
+        rows = self._db.execute(
+            "SELECT DISTINCT xid, id FROM touches WHERE app = ? AND shard = ? AND collection = ?"
+            " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?",
+            (*self._key, collection, *after, limit),
+        )
+        return [Touched(*row) for row in rows], self._newest()
+
+    def _operations_of(self, collection: str, ids: Sequence[bytes]) -> list[list[Arrival]]:
+        found = []
+        for document_id in ids:
+            rows = self._db.execute(ARRIVAL_QUERY, (*self._key, collection, document_id))
+            found.append([Arrival(*row) for row in rows])
+        return found
+
+    def _collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            collected = collect(self._db, self._key, self._schemas, position, after, limit)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.rollback()
+            raise
+        return collected
+
     def _begin(self) -> tuple[sqlite3.Connection, int]:
         """Open a view; return its connection and its newest transaction."""
         connection = self._readers.pop() if self._readers else self._connect()
@@ -252,31 +331,3 @@ class SqliteStore:
         for connection in (*self._readers, self._db):
             connection.close()
         self._place.close()
-
-
-class _SqliteSnapshot:
-    """See `port.Snapshot`: a read transaction on a connection of its own; `read` runs a query on it."""
-
-    def __init__(self, read: Callable[..., Awaitable[list[Any]]], transaction: int) -> None:
-        self._read = read
-        self.transaction = transaction
-
-    async def documents(self, collection: str, after: bytes | None, limit: int) -> Sequence[DocumentRow]:
-        return await self._documents(
-            "collection = ? AND id > ? AND value IS NOT NULL ORDER BY id LIMIT ?",
-            collection,
-            after or b"",
-            limit,
-        )
-
-    async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
-        rows = await self._documents("collection = ? AND id = ?", collection, document_id)
-        return rows[0] if rows else None
-
-    async def newest(self, collection: str, limit: int) -> Sequence[DocumentRow]:
-        return await self._documents(
-            "collection = ? AND value IS NOT NULL ORDER BY xid DESC LIMIT ?", collection, limit
-        )
-
-    async def _documents(self, condition: str, *args: Any) -> list[DocumentRow]:
-        return [DocumentRow(*row) for row in await self._read(f"{DOCUMENT_QUERY} AND {condition}", *args)]

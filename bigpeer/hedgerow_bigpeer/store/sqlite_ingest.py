@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 
-from hedgerow.codec.schema import Schema
+from hedgerow.codec.schema import SCOPE_LOCAL, Schema
 from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.operation import CLOCK, decode_body, h16
+from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, seal_hash
 
-from .merge import Change, Merge
+from . import ahead
+from .merge import Change, Documents, Merge, touched_by
 from .port import (
+    Arrival,
     ClockRecord,
     DocumentRow,
     Entry,
@@ -32,9 +34,16 @@ from .port import (
 log = logging.getLogger(__name__)
 
 SHARD = 0
+MOMENT_MS = 600_000
+DUE_AT_ONCE = 256
 DOCUMENT_QUERY = (
     "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
     " WHERE app = ? AND shard = ?"
+)
+ARRIVAL_QUERY = (
+    "SELECT o.author, o.number, o.body, o.stamp, t.xid FROM touches t"
+    " JOIN operations o USING (app, shard, author, number)"
+    " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY t.xid, o.author, o.number"
 )
 FRONTIER_QUERY = (
     "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
@@ -63,7 +72,7 @@ class Effects:
         return Effects(**{name: copy(value) for name, value in kept.items()})
 
 
-class Ingest:
+class Ingest(Documents):
     """A transaction that is under way; `schemas` are those known before it.
 
     The caller begins and commits. Each submission stands in a savepoint of its own.
@@ -81,7 +90,7 @@ class Ingest:
         self._app = app
         self._key = (app, SHARD)
         self._identity = identity
-        self._at = at
+        self.at = at
         (value,) = connection.execute(
             "SELECT value FROM meta WHERE app = ? AND name = 'xid'", (app,)
         ).fetchone()
@@ -90,6 +99,7 @@ class Ingest:
 
     def run(self, submissions: Sequence[Submission]) -> Ingested:
         """Take the submissions."""
+        self._enter_due()
         errors = [self._submit(submission) for submission in submissions]
         effects = self.effects
         if effects.changed:
@@ -97,6 +107,10 @@ class Ingest:
                 "UPDATE meta SET value = ? WHERE app = ? AND name = 'xid'",
                 (str(self._xid).encode(), self._app),
             )
+            self._note_moment()
+        (due,) = self._db.execute(
+            "SELECT min(due) FROM ahead WHERE app = ? AND shard = ?", self._key
+        ).fetchone()
         return Ingested(
             self._xid if effects.changed else self._xid - 1,
             errors,
@@ -106,7 +120,38 @@ class Ingest:
             [*effects.ended, *effects.last.values()],
             effects.operations,
             effects.documents,
+            due,
         )
+
+    def _note_moment(self) -> None:
+        last = self._db.execute(
+            "SELECT at FROM moments WHERE app = ? AND shard = ? ORDER BY xid DESC LIMIT 1", self._key
+        ).fetchone()
+        if last is None or self.at - last[0] >= MOMENT_MS:
+            self._db.execute("INSERT INTO moments VALUES (?, ?, ?, ?)", (*self._key, self._xid, self.at))
+
+    def _enter_due(self) -> None:
+        """Let operations into the view whose time has come."""
+        rows = self._db.execute(
+            "SELECT a.due, a.author, a.number, o.body FROM ahead a"
+            " JOIN operations o USING (app, shard, author, number)"
+            " WHERE a.app = ? AND a.shard = ? AND a.due <= ? ORDER BY a.due, a.author, a.number LIMIT ?",
+            (*self._key, self.at, DUE_AT_ONCE),
+        ).fetchall()
+        if not rows:
+            return
+        merge = Merge(self, self.at)
+        for due, author, number, body in rows:
+            self._db.execute(
+                "DELETE FROM ahead WHERE app = ? AND shard = ? AND due = ? AND author = ? AND number = ?",
+                (*self._key, due, author, number),
+            )
+            for place in touched_by(author, number, body, self.effects.schemas):
+                self.touch(*place, author, number)
+                merge.rebuild(*place, self.effects.schemas)
+        for change in merge.changes():
+            self.save_document(change)
+        self.effects.changed = True
 
     def _submit(self, submission: Submission) -> HedgerowError | None:
         error, good = self._savepoint(submission.entries)
@@ -146,7 +191,7 @@ class Ingest:
     def save_author(self, frontier: Frontier) -> None:
         """Write a frontier, and with it the receipt that it allows."""
         receipted = min(frontier.held, frontier.sealed)
-        frontier = frontier._replace(receipted=max(receipted, frontier.receipted), last_seen=self._at)
+        frontier = frontier._replace(receipted=max(receipted, frontier.receipted), last_seen=self.at)
         self._db.execute(
             "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -159,7 +204,7 @@ class Ingest:
                 "INSERT INTO receipts (app, shard, author, incarnation, number, at) VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, number = excluded.number,"
                 " at = excluded.at WHERE excluded.number > number",
-                (*self._key, frontier.author, self._identity.incarnation, receipted, self._at),
+                (*self._key, frontier.author, self._identity.incarnation, receipted, self.at),
             )
         self.effects.moved[frontier.author] = frontier
 
@@ -179,8 +224,8 @@ class Ingest:
     def add_operation(self, entry: Operation, stamp: bytes, mark: bytes) -> None:
         """Keep an operation."""
         self._db.execute(
-            "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*self._key, entry.author, entry.number, stamp, entry.body, mark),
+            "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*self._key, entry.author, entry.number, stamp, entry.body, mark, self._xid),
         )
         self.effects.last[entry.author] = Written(entry.author, entry.number, stamp)
         self.effects.operations += 1
@@ -222,12 +267,27 @@ class Ingest:
         self.effects.changed = True
 
     def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
-        """Return a document's row."""
         row = self._db.execute(
             f"{DOCUMENT_QUERY} AND collection = ? AND id = ?",
             (*self._key, collection, key),
         ).fetchone()
         return DocumentRow(*row) if row else None
+
+    def touch(self, collection: str, key: bytes, author: bytes, number: int) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*self._key, collection, key, author, number, self._xid),
+        )
+
+    def arrivals(self, collection: str, key: bytes) -> Sequence[Arrival]:
+        rows = self._db.execute(ARRIVAL_QUERY, (*self._key, collection, key))
+        return [Arrival(*row) for row in rows]
+
+    def hold_out(self, author: bytes, number: int, stamp: bytes) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO ahead VALUES (?, ?, ?, ?, ?)",
+            (*self._key, ahead.due(stamp), author, number),
+        )
 
     def save_document(self, change: Change) -> None:
         """Write a merged document, and its outbox row if what is visible changed."""
@@ -245,7 +305,7 @@ class Ingest:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *self._key, self._identity.epoch, self._xid, row.collection, row.id, kind,
-                change.before, row.value, change.author, change.number, change.stamp, self._at,
+                change.before, row.value, change.author, change.number, change.stamp, self.at,
             ),
         )  # fmt: skip
         self.effects.documents += 1
@@ -257,7 +317,7 @@ class _Work:
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
         self._authors: dict[bytes, Frontier] = {}
-        self._merge = Merge(ingest.load_document)
+        self._merge = Merge(ingest, ingest.at)
         self.taken = 0
 
     def take(self, entries: Sequence[Entry]) -> None:
@@ -292,6 +352,8 @@ class _Work:
         schemas = self._ingest.effects.schemas
         mark = h16(entry.author, entry.number, entry.body, schemas)
         stamp, changes = decode_body(entry.body)
+        if scope_of_changes(changes, schemas) == SCOPE_LOCAL:
+            raise HedgerowError("SCOPE_LOCAL", f"{entry.author.hex()} {entry.number}")
         for change in changes:
             if change[0] == CLOCK:
                 self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))

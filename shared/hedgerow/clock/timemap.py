@@ -15,7 +15,7 @@ _ROUNDING_MS = 2
 
 
 class _Boot:
-    """What is known about one boot; a record is (uptime, number, UTC ms, error ms)."""
+    """What is known about one boot; a record is (uptime, number, UTC ms, error ms, source)."""
 
     def __init__(self, epoch: int):
         self.epoch = epoch
@@ -23,9 +23,9 @@ class _Boot:
         self.mappings = []
         self._records = []
 
-    def add(self, uptime: int, number: int, utc_ms: int, error_ms: int) -> None:
+    def add(self, uptime: int, number: int, utc_ms: int, error_ms: int, source: int) -> None:
         """Take in a mapping, in the order of their numbers whatever the order of the calls."""
-        self._records.append((uptime, number, utc_ms, error_ms))
+        self._records.append((uptime, number, utc_ms, error_ms, source))
         if len(self._records) > 1 and number < self._records[-2][1]:
             self._records.sort(key=lambda record: record[1])
             self.mappings = []
@@ -46,6 +46,11 @@ class _Boot:
 
     def resolve(self, uptime: int) -> tuple:
         """Return (UTC ms, error ms) of an uptime by the mapping with the least error there."""
+        best, least = self.best(uptime)
+        return best[2] + uptime - best[0], least
+
+    def best(self, uptime: int) -> tuple:
+        """Return the record of the mapping with the least error at an uptime, and that error."""
         best = self.mappings[0]
         least = _reach(best, uptime)
         middle = _after(self.mappings, uptime)
@@ -57,7 +62,7 @@ class _Boot:
                     break
                 if error < least or (error == least and record[1] > best[1]):
                     best, least = record, error
-        return best[2] + uptime - best[0], least
+        return best, least
 
 
 def _reach(record: tuple, uptime: int) -> int:
@@ -88,7 +93,7 @@ class TimeMap:
         self._bases.insert(at, (number, base, boot))
         boot.longest = max(boot.longest, uptime)
         if utc_ms is not None:
-            boot.add(uptime, number, utc_ms, error_ms)
+            boot.add(uptime, number, utc_ms, error_ms, source)
 
     def note(self, number: int, stamp: bytes) -> None:
         """Learn that an operation was written at its stamp: its boot lasted at least that long."""
@@ -108,6 +113,11 @@ class TimeMap:
         if boot.mappings:
             return boot.resolve(uptime)
         return self._between(boot, uptime)
+
+    def source(self, number: int, stamp: bytes) -> int | None:
+        """Return the source of the mapping that resolve() goes by, None where it lies between other boots."""
+        boot, uptime = self._place(number, stamp)
+        return boot.best(uptime)[0][4] if boot and boot.mappings else None
 
     def _place(self, number: int, stamp: bytes) -> tuple:
         """Return the boot of an operation and its uptime; (None, 0) if no record covers it."""

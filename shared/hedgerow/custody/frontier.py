@@ -45,13 +45,12 @@ class Frontier:
     def decode(data: bytes) -> "Frontier":
         """Read a frontier; FRONTIER_INVALID, or a CBOR code."""
         parts = cbor.decode(data)
-        if (
-            not isinstance(parts, list)
-            or len(parts) != 7
-            or parts[0] != 1
-            or parts[5:] != [PROOF_NONE, NO_PROOF]
-        ):
+        if not isinstance(parts, list) or len(parts) != 7:
             raise HedgerowError("FRONTIER_INVALID", "shape")
+        if not is_integer(parts[0]) or parts[0] != 1:
+            raise HedgerowError("FRONTIER_INVALID", "version")
+        if not is_integer(parts[5]) or parts[5:] != [PROOF_NONE, NO_PROOF]:
+            raise HedgerowError("FRONTIER_INVALID", "proof")
         _, keeper, incarnation, position, rows, _, _ = parts
         if not isinstance(keeper, bytes) or len(keeper) != 8:
             raise HedgerowError("FRONTIER_INVALID", "keeper")
@@ -62,9 +61,13 @@ class Frontier:
         if not isinstance(rows, list) or len(rows) > limits.MAX_FRONTIER:
             raise HedgerowError("FRONTIER_INVALID", "authors")
         numbers: dict = {}
+        last = b""
         for row in rows:
             good = isinstance(row, list) and len(row) == 2 and isinstance(row[0], bytes) and len(row[0]) == 8
             if not good or not is_integer(row[1]) or not 0 < row[1] <= limits.MAX_NUMBER:
                 raise HedgerowError("FRONTIER_INVALID", "not [author, number]")
-            numbers[row[0]] = row[1]
+            if numbers and row[0] <= last:
+                raise HedgerowError("FRONTIER_INVALID", "authors out of order")
+            last = row[0]
+            numbers[last] = row[1]
         return Frontier(keeper, incarnation, position, numbers)

@@ -7,21 +7,13 @@ receive(), after each commit of the peer, and at next_wakeup().
 
 from .. import limits
 from ..codec.schema import Schema
-from ..codec.segment import decode_segment, encode_segment, segment_schemas
+from ..codec.segment import decode_segment
 from ..codec.varint import read_uint
-from ..custody.skip import RECEIPTED, Skip
 from ..errors import HedgerowError
-from ..log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
 from . import frames, hello
+from .courier import Courier
 from .session import Session
-
-# Stored forms read from the log for one segment: few enough for a board's heap.
-READ_BYTES = 2048
-
-_HELD = 0
-_SEALED = 1
-_RECEIPTED = 2
 
 
 class Exchange:
@@ -47,22 +39,13 @@ class Exchange:
         greeting = peer.hello(now, about)
         self.session = Session(greeting, now)
         self.summary: list | None = None
+        self.courier = Courier(peer, self.session, greeting)
         self.operations_in = 0
-        self.operations_out = 0
         self.refused: dict = {}
         self._central = central
         self._linger_ms = linger_ms
         self._up = False
-        self._partial = bool(greeting.flags & hello.PARTIAL)
-        self._theirs: dict = {}
-        self._told: set = {entry[0] for entry in greeting.vector}
-        # Authors that we do not hold, noted for the other side: as many as a peer of our size has room for.
-        self._most = limits.MAX_AUTHORS + greeting.credit // 4
-        self._known: set = set()
         self._stalled: set = set()
-        self._blocked: set = set()
-        self._asked: set = set()
-        self._rewind = False
         self._started = now
         self._asking = False
         self._ask_at = now
@@ -93,9 +76,13 @@ class Exchange:
     def bytes_out(self) -> int:
         return self.session.bytes_out
 
+    @property
+    def operations_out(self) -> int:
+        return self.courier.operations_out
+
     def told(self) -> list:
         """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
-        return [(author, entry[_RECEIPTED]) for author, entry in self._theirs.items() if entry[_HELD]]
+        return self.courier.told()
 
     # ---- in
 
@@ -138,9 +125,9 @@ class Exchange:
         elif kind == frames.HELLO:
             self._greet(value, now)
         elif kind == frames.HAVE:
-            self._take_vector(value)
+            self.courier.take_vector(value)
         elif kind == frames.WANT_SCHEMA:
-            self._resend_schemas(value)
+            self.courier.resend_schemas(value)
         elif kind == frames.TIME_ASK:
             self.session.queue_time(peer.utc(now), now)
         elif kind == frames.TIME:
@@ -187,13 +174,14 @@ class Exchange:
         distance = peer.distance(now)
         level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
         self._up = remote.role == hello.KEEPER or remote.distance < distance or (level and not peer.keeper)
-        self._known = set(remote.schemas)
-        self._take_vector(remote.vector)
+        self.courier.greet(remote)
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:
             peer.seal(now)
         if peer.role >= hello.GATEWAY:
-            peer.down.want_lost([entry[0] for entry in remote.vector])
+            lost = [entry[0] for entry in remote.vector if peer.lost(entry[0])]
+            if lost:
+                peer.down.want_lost(lost)
         self._say_interests(now)
 
     def _say_interests(self, now: int) -> None:
@@ -204,35 +192,6 @@ class Exchange:
             from .taker import Taker
 
             self._taker = Taker(self, now)
-
-    def _take_vector(self, entries: list) -> None:
-        """Note what the other side holds; that is less than before only after it took back its schemas."""
-        peer = self.peer
-        answer: list = []
-        rewind = self._rewind
-        self._rewind = False
-        for author, held, sealed, receipted in entries:
-            if author == peer.author and held > peer.log.held(author):
-                raise HedgerowError("SYNC_OWN_AUTHOR", "%d held elsewhere" % held)
-            entry = [held, sealed, receipted]
-            if author in self._theirs and not rewind:
-                entry = [max(pair) for pair in zip(entry, self._theirs[author])]
-            self._theirs[author] = entry
-            self._blocked.discard(author)
-            if self._partial and author not in self._told:
-                answer.append(self._entry(author))
-        if len(self._theirs) > self._most + len(peer.log.authors()):
-            raise HedgerowError("AUTHORS_FULL", "%d spoken of" % len(self._theirs))
-        self._tell(answer)
-
-    def _tell(self, entries: list) -> None:
-        if entries:
-            self._told.update([entry[0] for entry in entries])
-            self.session.queue_have(entries)
-
-    def _entry(self, author: bytes) -> tuple:
-        peer = self.peer
-        return (author, peer.log.held(author), peer.log.sealed(author), peer.receipted(author))
 
     def _take_segment(self, data: bytes) -> None:
         peer = self.peer
@@ -254,13 +213,10 @@ class Exchange:
             # What is under way behind it is passed over until the other side starts again from here.
             self._stalled.add(author)
             self.session.queue_want_schema([])
-            self._tell([self._entry(author)])
+            self.courier.tell([self.courier.entry(author)])
             return
         self._stalled.discard(author)
-        if author not in self._theirs:
-            self._theirs[author] = [0, 0, 0]
-        entry = self._theirs[author]
-        entry[_HELD] = max(entry[_HELD], first + len(bodies) - 1)
+        self.courier.note_held(author, first + len(bodies) - 1)
 
     def _refuse(self, author: bytes, error: HedgerowError) -> None:
         """Take nothing more of an author or schema in this session; what is no author's doing ends it."""
@@ -269,15 +225,6 @@ class Exchange:
         if len(self.refused) >= limits.MAX_AUTHORS:
             raise HedgerowError("AUTHORS_FULL", "too many refused")
         self.refused[author] = error.code
-
-    def _resend_schemas(self, names: list) -> None:
-        """Send schemas that the other side lacks; no names: it takes back what its hello said it knows."""
-        if not names:
-            self._known = set()
-            self._rewind = True
-        for name in names:
-            if name in self.peer.schemas:
-                self.session.queue_schema(self.peer.schemas[name].encoded)
 
     def _take_time(self, value: tuple | None, now: int) -> None:
         self._asking = False
@@ -329,17 +276,16 @@ class Exchange:
             if peer.wants_time(now):
                 self._asking = True
                 session.queue_time_ask()
-        for author, entry in self._theirs.items():
-            self._send_receipt(author, entry)
+        self.courier.send_receipts()
         if not self._up:
             return self._give(limit, now)
         due = peer.seal_due()
         if due is not None and due <= now:
             peer.seal(now)
-        complete = self._push_all(limit)
+        complete = self.courier.push_all(limit)
         # Who hangs up soon seals what was written meanwhile, or no receipt could cover it.
         if complete and self._linger_ms is not None and peer.seal(now):
-            complete = self._push_all(limit)
+            complete = self.courier.push_all(limit)
         return complete and self._give(limit, now)
 
     def _give(self, limit: int, now: int) -> bool:
@@ -352,97 +298,6 @@ class Exchange:
             return False
         giver.mark(now, self._linger_ms is not None)
         return True
-
-    def _push_all(self, limit: int) -> bool:
-        session = self.session
-        for author in self.peer.authors():
-            while self._lacks(author):
-                if session.waiting() >= limit or session.room() <= 0:
-                    return False
-                self._push(author)
-        return True
-
-    def _send_receipt(self, author: bytes, entry: list) -> None:
-        """Send a receipt that the other side lacks; to a relay it stands for the operations below it."""
-        if self.session.remote.role == hello.KEEPER:
-            return
-        number = self.peer.receipted(author)
-        if number > entry[_RECEIPTED]:
-            for receipt in self.peer.receipts(author):
-                if receipt.number > entry[_RECEIPTED]:
-                    self.session.queue_receipt(receipt)
-            entry[_RECEIPTED] = number
-        entry[_HELD] = max(entry[_HELD], entry[_RECEIPTED])
-        entry[_SEALED] = max(entry[_SEALED], entry[_RECEIPTED])
-
-    def _lacks(self, author: bytes) -> bool:
-        """Say whether there is something of an author that the other side lacks and that we may send."""
-        log = self.peer.log
-        entry = self._theirs.get(author)
-        if entry is None:
-            if self.session.remote.flags & hello.PARTIAL:
-                if author not in self._asked:
-                    self._asked.add(author)
-                    self._tell([self._entry(author)])
-                return False
-            if log.held(author) <= self.peer.receipted(author) and self.session.remote.role != hello.KEEPER:
-                return False
-            entry = self._theirs[author] = [0, 0, 0]
-            self._send_receipt(author, entry)
-        more = log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
-        return more and author not in self._blocked
-
-    def _push(self, author: bytes) -> None:
-        """Queue the next of an author's entries that the other side lacks."""
-        entry = self._theirs[author]
-        entries = self.peer.log.read(author, entry[_HELD], entry[_SEALED], READ_BYTES)
-        at = 0
-        while at < len(entries):
-            kind, first, last, body = entries[at]
-            at += 1
-            if kind == ENTRY_SEAL:
-                self.session.queue_seal(author, body)
-                entry[_SEALED] = last
-                continue
-            if first > entry[_HELD] + 1 or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
-                if author == self.peer.author and first > entry[_HELD] + 1:
-                    # It was receipted and left our log, and its keeper was put back to before that.
-                    self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, first - 1))
-                    entry[_HELD] = first - 1
-                    return
-                break
-            if kind == ENTRY_SKIP:
-                self.session.queue_skip(author, body)
-            else:
-                run = [body]
-                while at < len(entries) and entries[at][0] == ENTRY_OP:
-                    run.append(entries[at][3])
-                    at += 1
-                last = first + len(run) - 1
-                self._send_run(author, first, run)
-            entry[_HELD] = last
-        else:
-            if entries:
-                return
-        # What follows was evicted here, or lies with a keeper: it is another peer's to send.
-        self._blocked.add(author)
-
-    def _send_run(self, author: bytes, first: int, bodies: list) -> None:
-        self.queue_schemas(segment_schemas(bodies))
-        self.session.queue_segment(encode_segment(author, first, bodies, self.peer.schemas))
-        self.operations_out += len(bodies)
-
-    def queue_schemas(self, names: list) -> None:
-        """Queue the schemas that the other side does not know yet."""
-        for name in names:
-            if name not in self._known:
-                self._known.add(name)
-                self.session.queue_schema(self.peer.schemas[name].encoded)
-
-    def knows(self, author: bytes, number: int) -> bool:
-        """Say whether the other side has an operation: above what it knows receipted it has no holes."""
-        entry = self._theirs.get(author)
-        return entry is not None and entry[_RECEIPTED] < number <= entry[_HELD]
 
     def _settle(self, now: int) -> None:
         """All is said: tell the other side, and as the central end the session when it has said the same."""

@@ -1,19 +1,18 @@
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from ..errors import HedgerowError
 from ..peer import Peer
+from .courier import Courier
 from .hello import Hello
 from .session import Session
-
-READ_BYTES: Final = 2048
 
 class Exchange:
     peer: Peer
     session: Session
     summary: list[Any] | None
+    courier: Courier
     operations_in: int
-    operations_out: int
     refused: dict[bytes, str]
     def __init__(
         self,
@@ -33,10 +32,10 @@ class Exchange:
     @property
     def bytes_in(self) -> int: ...
     @property
+    def operations_out(self) -> int: ...
+    @property
     def bytes_out(self) -> int: ...
     def told(self) -> list[tuple[bytes, int]]: ...
     def receive(self, data: bytes, now: int) -> None: ...
     def outgoing(self, limit: int, now: int) -> bytes: ...
     def next_wakeup(self, now: int) -> int: ...
-    def queue_schemas(self, names: Sequence[bytes]) -> None: ...
-    def knows(self, author: bytes, number: int) -> bool: ...

@@ -1,4 +1,4 @@
-"""The side of a session that answers interests: what matches goes down, each thing once (SPEC 7.8).
+"""The side of a session that answers interests: what matches goes down, each thing once (SPEC 7.10).
 
 It keeps no memory of whom it has answered: the position that the other side names says how far.
 """
@@ -200,7 +200,7 @@ class Giver:
             if (
                 (author == remote and not self._anew)
                 or (author, number) in self._sent
-                or self._exchange.knows(author, number)
+                or self._exchange.courier.knows(author, number)
             ):
                 continue
             self._sent = self._sent[-_REMEMBERED:] + [(author, number)]
@@ -219,8 +219,8 @@ class Giver:
 
     def _send_run(self, start: tuple, bodies: list) -> None:
         exchange = self._exchange
-        exchange.queue_schemas(segment_schemas(bodies))
+        exchange.courier.queue_schemas(segment_schemas(bodies))
         segment = encode_segment(start[0], start[1], bodies, self._peer.schemas)
         exchange.session.queue(frames.PICK, segment)
-        exchange.operations_out += len(bodies)
+        exchange.courier.operations_out += len(bodies)
         self._picked += len(bodies)

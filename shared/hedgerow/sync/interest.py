@@ -1,4 +1,4 @@
-"""What a peer wants to have, and how far it has been told: the frames of the way down (SPEC 7.8).
+"""What a peer wants to have, and how far it has been told: the frames of the way down (SPEC 7.10).
 
 An interest names a collection and a condition. Whoever holds operations of documents that fulfil it sends
 them; a position says up to which of its arrivals it has done so.
@@ -63,6 +63,8 @@ def read_interests(body: bytes) -> list:
     for row in rows:
         if not isinstance(row, list) or len(row) != 5:
             raise HedgerowError("INTEREST_INVALID", "not [collection, condition, parameters, hops, position]")
+        if not isinstance(row[2], dict):
+            raise HedgerowError("INTEREST_INVALID", "parameters are a map")
         if not is_integer(row[3]) or not 0 <= row[3] <= limits.MAX_INTEREST_HOPS or not _is_position(row[4]):
             raise HedgerowError("INTEREST_INVALID", "hops or position")
         interests.append(Interest(*row))

@@ -1,4 +1,4 @@
-"""The side of a session that has interests: it says them, and takes what comes down (SPEC 7.8)."""
+"""The side of a session that has interests: it says them, and takes what comes down (SPEC 7.10)."""
 
 from ..codec.segment import decode_segment
 from ..errors import HedgerowError

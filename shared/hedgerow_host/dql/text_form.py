@@ -17,8 +17,28 @@ _NOTHING = object()
 
 
 def by_text_form(statement: Node, arguments: dict[str, Any] | None) -> Node:
-    """Return a SELECT whose comparisons do so; `arguments` are those that came by JSON, None for none."""
+    """Return a statement whose comparisons do so; `arguments` are those that came by JSON, None for none."""
     rule = _Rule(arguments)
+    name = statement[0]
+    if name == "update":
+        _, collection, sets, applies, unsets, where = statement
+        return (
+            name,
+            collection,
+            tuple([(path, rule.apply(item)) for path, item in sets]),
+            tuple([(path, action, item and rule.apply(item)) for path, action, item in applies]),
+            unsets,
+            where and rule.apply(where),
+        )
+    if name in ("delete", "evict"):
+        _, collection, where, *rest = statement
+        if rest:
+            rest[0] = tuple([(rule.apply(item), falling) for item, falling in rest[0]])
+        return name, collection, where and rule.apply(where), *rest
+    return _select_by_text_form(statement, rule) if name == "select" else statement
+
+
+def _select_by_text_form(statement: Node, rule: "_Rule") -> Node:
     name, distinct, columns, collection, where, group, having, order, *counts = statement
     return (
         name,
@@ -39,7 +59,7 @@ def dot_of(value: object) -> list[Any] | None:
     """Return the dot whose JSON form this may be, None if there is none."""
     if not isinstance(value, list) or not 2 <= len(value) <= 3 or not isinstance(value[0], str):
         return None
-    author = _bytes_of(value[0])
+    author = bytes_of(value[0])
     if author is None or len(author) != 8 or not all(type(item) is int for item in value[1:]):
         return None
     return [author, *value[1:]]
@@ -98,13 +118,13 @@ class _Rule:
 
 def _may_be_bytes(value: object) -> bool:
     if isinstance(value, str):
-        return _bytes_of(value) is not None
+        return bytes_of(value) is not None
     if isinstance(value, list):
         return any(_may_be_bytes(item) for item in value)
     return isinstance(value, dict) and any(_may_be_bytes(item) for item in value.values())
 
 
-def _bytes_of(text: str) -> bytes | None:
+def bytes_of(text: str) -> bytes | None:
     """Return the bytes that are shown as this text."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)

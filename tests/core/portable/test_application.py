@@ -286,3 +286,23 @@ def test_a_statement_that_looks_at_too_much_is_refused() -> None:
             assert end.value.rows == [{"n": 100}]
             break
     assert breaths >= 100 // limits.SLICE_DOCUMENTS
+
+
+def test_the_status_says_what_is_missing_and_why() -> None:
+    server, peer = keeper(), ready()
+    other = ReadyPeer(MemoryLog(), Clock())
+    for at in range(5):
+        other.execute("INSERT INTO cars DOCUMENTS (:d)", d={"_id": at, "n": at})
+    sync(other, server, 0)
+    peer.subscribe("SELECT * FROM cars WHERE n = 1 OR n = 3")
+    sync(peer, server, 0)
+    entry = peer.status()[other.author]
+    first = peer.down.documents.dots("cars", 1)[0][1]
+    assert entry["held"] == 0 and entry["seen"] == first + 2
+    assert entry["holes"] == [(1, first - 1, "to come"), (first + 1, first + 1, "to come")]
+    mine = peer.status()[peer.author]
+    assert (mine["held"], mine["seen"], mine["open"], mine["holes"]) == (2, 2, 0, [])
+    sync(other, server, 0)
+    assert other.execute("EVICT FROM cars WHERE n = 2").mutated == [2]
+    number = first + 1
+    assert other.status()[other.author]["holes"] == [(number, number, "not here")]

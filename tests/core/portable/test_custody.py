@@ -1,14 +1,14 @@
-"""Vectors, holes, receipts, skips and digests (SPEC 5)."""
+"""Vectors, receipts, skips and digests (SPEC 5)."""
 
 from kit import Random, raises
 
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
-from hedgerow.custody import holes, vectors
+from hedgerow.custody import vectors
 from hedgerow.custody.digest import digest
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
-from hedgerow.limits import MAX_HOLES, MAX_NUMBER
+from hedgerow.limits import MAX_NUMBER
 
 A = b"author-a"
 B = b"author-b"
@@ -35,43 +35,6 @@ def test_vectors_refused() -> None:
     raises("VECTOR_INVALID", vectors.unpack, vectors.pack([(A, 1, 1, 1)] * 65))
     for cut in (1, 8, 9, 10):
         raises("VARINT_TRUNCATED", vectors.unpack, vectors.pack([(A, 1, 1, 1)])[:cut])
-
-
-def test_seen_vector_against_a_set() -> None:
-    random = Random(5)
-    for _ in range(20):
-        seen = holes.SeenVector()
-        numbers: set = set()
-        top = 0
-        for _ in range(60):
-            number = random.between(1, 40)
-            if random.chance(75):
-                seen.advance(A, number)
-                numbers.add(number)
-                top = max(top, number)
-            else:
-                last = number + random.below(5)
-                seen.lose(A, number, last)
-                numbers -= set(range(number, last + 1))
-            assert seen.seen(A) == top
-            missing = [n for n in range(1, top + 1) if n not in numbers]
-            listed: list = []
-            for first, last in seen.holes(A):
-                assert not listed or first > listed[-1] + 1, "holes touch"
-                listed += range(first, last + 1)
-            assert listed == missing
-            for n in range(1, 46):
-                assert seen.covers(A, n) == (n in numbers)
-    assert seen.seen(B) == 0 and not seen.covers(B, 1)
-
-
-def test_holes_are_bounded() -> None:
-    seen = holes.SeenVector()
-    for number in range(2, 2 * MAX_HOLES + 1, 2):
-        seen.advance(A, number)
-    assert len(seen.holes(A)) == MAX_HOLES
-    raises("HOLES_FULL", seen.advance, A, 2 * MAX_HOLES + 2)
-    assert seen.seen(A) == 2 * MAX_HOLES and len(seen.holes(A)) == MAX_HOLES
 
 
 def test_receipts() -> None:

@@ -1,4 +1,4 @@
-"""The way down (SPEC 7.8): who wants something gets it from whoever has it, once, and knows how far."""
+"""The way down (SPEC 7.10): who wants something gets it from whoever has it, once, and knows how far."""
 
 from sync_kit import board, gateway, keeper, record, sync
 
@@ -281,3 +281,30 @@ def test_a_forbidden_write_is_kept_and_never_shows() -> None:
     sync(one, server, 0)
     assert names(server, "settings") == [] and names(server, "alarms") == [1]
     assert server.receipted(one.author) == one.log.held(one.author) == server.log.held(one.author)
+
+
+def test_a_keeper_that_was_put_back_gets_the_rest_from_a_survivor() -> None:
+    store = MemoryLog().store
+    server = Peer(MemoryLog(store), 0, keeper=True)
+    one, relay = board(), gateway()
+    record(one, 4)
+    image = list(store.entries), dict(store.state)
+    sync(one, relay, 0)
+    sync(relay, server, 0)
+    sync(one, relay, 0)
+    assert one.receipted(one.author) == 5
+    # The author gives up what was receipted; then its keeper is put back to before it had any of it.
+    for number in range(1, 4):
+        one.down.documents.forget(one.author, number, one.log.fetch(one.author, number))
+    one.commit()
+    store.entries, store.state = image
+    store.incarnation += 1
+    server = Peer(MemoryLog(store), 0, keeper=True)
+    sync(one, server, 0)
+    assert server.lost(one.author) == [(1, 3)] and server.log.held(one.author) == 5
+    sync(one, server, 0)
+    assert server.receipted(one.author) == one.receipted(one.author) == 5
+    assert len(show(server, "readings")) == 2
+    # The relay has them all: the keeper asks, and they beat the skip.
+    sync(relay, server, 0)
+    assert server.lost(one.author) == [] and len(show(server, "readings")) == 4

@@ -1,0 +1,241 @@
+"""What goes down one session: operations that its interests ask for, marks, holes, the frontier (SPEC 10.13).
+
+Nothing is remembered of whom it was sent to but the position that the other side names. A slice is read and
+judged in threads: the loop has a turn after each.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from hedgerow.codec import cbor
+from hedgerow.codec.schema import SCOPE_ALL
+from hedgerow.codec.segment import encode_segment, segment_schemas
+from hedgerow.custody.skip import RECEIPTED, Skip
+from hedgerow.document import Document
+from hedgerow.limits import MARK_EVERY_MS, MAX_WANTS
+from hedgerow.operation import decode_body, scope_of_changes
+from hedgerow.query.condition import Condition
+from hedgerow.sync import frames
+from hedgerow.sync.hello import Hello
+from hedgerow.sync.interest import Interest, write_marks
+from hedgerow.sync.session import Session
+
+from . import limits
+from .service import Service
+from .store.merge import states
+from .store.port import Arrival, Operation
+from .view import seen
+
+Dot = tuple[bytes, int]
+
+
+class _Asked:
+    """One interest: what arrived up to `done` and matches has been queued; `after` is where to read on."""
+
+    def __init__(self, interest: Interest) -> None:
+        self.collection: str = interest.collection
+        self.condition = Condition(interest.where, dict(interest.parameters)) if interest.where else None
+        self.done: int = interest.position
+        self.after = _start(self.done)
+
+    def restart(self) -> None:
+        """Begin anew."""
+        self.done = 0
+        self.after = _start(0)
+
+
+class Giver:
+    """Answers the interests and wants of one session."""
+
+    def __init__(self, service: Service, session: Session) -> None:
+        self._service = service
+        self._session = session
+        self._asked: list[_Asked] = []
+        self._serial = 0
+        self._said: list[int] = []
+        self._said_at = 0
+        self._picked = False
+        self._wants: list[tuple[bytes, int, int]] = []
+        self._sent: OrderedDict[Dot, None] = OrderedDict()
+        self._schemas: set[bytes] = set()
+        self._frontier = 0
+
+    def greet(self, remote: Hello) -> None:
+        """Learn which schemas the other side has."""
+        self._schemas.update(remote.schemas)
+
+    async def ask(self, peer: bytes, interests: Sequence[Interest]) -> None:
+        """Take the interests of the other side in the place of those before, and enrol it."""
+        service = self._service
+        self._serial += 1
+        self._asked = [_Asked(interest) for interest in interests]
+        self._said = [asked.done for asked in self._asked]
+        # What the frontier was before this peer counts: it may have been retired.
+        stable = await service.refresh_frontier()
+        below = False
+        for asked in self._asked:
+            if asked.done > service.transaction:
+                asked.restart()
+            if asked.done < stable.collected:
+                below = True
+                asked.restart()
+        position = min([asked.done for asked in self._asked], default=service.transaction)
+        await service.store.confirm(peer, position, service.clock.utc())
+        if self._asked:
+            self._send_frontier(below=below)
+
+    def want(self, ranges: Sequence[tuple[bytes, int, int]]) -> None:
+        """Take holes that the other side asks for."""
+        self._wants = [*self._wants, *ranges][:MAX_WANTS]
+
+    def send_schemas(self, names: Iterable[bytes]) -> None:
+        """Send schemas by name, those that are known here."""
+        for name in names:
+            schema = self._service.schemas.get(name)
+            if schema is not None:
+                self._schemas.add(name)
+                self._session.queue_schema(schema.encoded)
+
+    def has_work(self) -> bool:
+        """Say whether fill() would do something now."""
+        behind = any(asked.done < self._service.transaction for asked in self._asked)
+        return (behind or bool(self._wants)) and self._session.room() > 0
+
+    def wakes(self, now: int) -> int | None:
+        """Return the moment at which a mark is due, None for no such moment."""
+        if self._asked and [asked.done for asked in self._asked] != self._said:
+            due: int = self._said_at + MARK_EVERY_MS
+            return max(now, due)
+        return None
+
+    async def fill(self) -> None:
+        """Queue about one slice of what the other side lacks, as far as it has given credit."""
+        if self._asked and self._service.frontier_said.position > self._frontier:
+            self._send_frontier(below=False)
+        if self._wants and self._session.room() > 0:
+            await self._answer(*self._wants.pop(0))
+        for asked in self._asked:
+            if asked.done < self._service.transaction and self._session.room() > 0:
+                await self._go_on(asked)
+                break
+        self._mark()
+
+    # ---- interests
+
+    async def _go_on(self, asked: _Asked) -> None:
+        """Judge the next documents that were touched, and queue the operations that match."""
+        service = self._service
+        size = limits.DOWN_DOCUMENTS
+        rows, newest = await service.store.touched(asked.collection, asked.after, size)
+        ids = list(dict.fromkeys([row.id for row in rows]))
+        histories = await service.store.operations_of(asked.collection, ids)
+        chosen = await service.work(self._choose, asked, list(zip(ids, histories, strict=True)))
+        await self._send([arrival[:3] for arrival in chosen])
+        if len(rows) < size:
+            asked.done = newest
+            asked.after = _start(newest)
+        else:
+            # Another document may have been touched in the same transaction.
+            asked.done = max(asked.done, rows[-1].transaction - 1)
+            asked.after = (rows[-1].transaction, rows[-1].id)
+
+    def _choose(self, asked: _Asked, documents: list[tuple[bytes, Sequence[Arrival]]]) -> list[Arrival]:
+        """Return the operations to send, in the order of their arrival; runs in a thread."""
+        chosen: dict[Dot, Arrival] = {}
+        for key, history in documents:
+            new = [arrival for arrival in history if arrival.transaction > asked.done]
+            if asked.condition is not None and not self._held(asked, key, history, before=True):
+                new = list(history) if self._held(asked, key, history, before=False) else []
+            chosen.update({arrival[:2]: arrival for arrival in new})
+        return sorted(chosen.values(), key=lambda arrival: (arrival.transaction, arrival[:2]))
+
+    def _held(self, asked: _Asked, key: bytes, history: Sequence[Arrival], *, before: bool) -> bool:
+        """Say whether a document held the condition as of the interest's position, or at any time since."""
+        service = self._service
+        held = False
+        if before:
+            history = [arrival for arrival in history if arrival.transaction <= asked.done]
+        for transaction, document in states(
+            history, asked.collection, key, service.schemas, service.clock.utc()
+        ):
+            if before or transaction > asked.done:
+                held = self._matches(asked, key, document)
+                if held and not before:
+                    return True
+        return held
+
+    def _matches(self, asked: _Asked, key: bytes, document: Document) -> bool:
+        value = document.value()
+        assert asked.condition is not None
+        return value is not None and asked.condition.holds(seen(cbor.decode(key), value, None))
+
+    # ---- wants
+
+    async def _answer(self, author: bytes, first: int, last: int) -> None:
+        """Send what is held of a range, and the skips that stand there."""
+        operations, skips = await self._service.store.operations(author, first, last)
+        for dot in [(entry.author, entry.number) for entry in operations]:
+            self._sent.pop(dot, None)
+        await self._send(operations)
+        for skip in skips:
+            if Skip.decode(skip.body).kind != RECEIPTED:
+                self._session.queue_skip(author, skip.body)
+
+    # ---- frames
+
+    async def _send(self, operations: Sequence[tuple[bytes, int, bytes]]) -> None:
+        for schemas, segment, count in await self._service.work(self._pack, operations):
+            self.send_schemas([name for name in schemas if name not in self._schemas])
+            self._session.queue(frames.PICK, segment)
+            self._picked = True
+            self._service.counters.picked += count
+
+    def _pack(self, operations: Sequence[tuple[bytes, int, bytes]]) -> list[tuple[list[bytes], bytes, int]]:
+        """Return what may leave and was not sent yet as segments with their schemas; runs in a thread."""
+        schemas = self._service.schemas
+        runs: list[list[Operation]] = []
+        size = 0
+        for author, number, body in operations:
+            if (author, number) in self._sent:
+                continue
+            self._sent[author, number] = None
+            if scope_of_changes(decode_body(body)[1], schemas) != SCOPE_ALL:
+                continue
+            follows = bool(runs) and runs[-1][-1][:2] == (author, number - 1)
+            if not follows or size + len(body) > limits.PICK_BYTES or len(runs[-1]) >= limits.PICK_OPERATIONS:
+                runs.append([])
+                size = 0
+            runs[-1].append(Operation(author, number, body))
+            size += len(body)
+        while len(self._sent) > limits.SENT_DOTS:
+            self._sent.popitem(last=False)
+        packed = []
+        for run in runs:
+            bodies = [entry.body for entry in run]
+            segment = encode_segment(run[0].author, run[0].number, bodies, schemas)
+            packed.append((segment_schemas(bodies), segment, len(bodies)))
+        return packed
+
+    def _mark(self) -> None:
+        """Say how far the interests are answered: when all is said, or once in a while."""
+        positions = [asked.done for asked in self._asked]
+        now = self._service.clock.uptime()
+        if positions == self._said:
+            return
+        level = self._picked and min(positions) >= self._service.transaction
+        if level or now - self._said_at >= MARK_EVERY_MS:
+            self._session.queue(frames.MARK, write_marks(self._serial, positions))
+            self._said = positions
+            self._said_at = now
+            self._picked = False
+
+    def _send_frontier(self, *, below: bool) -> None:
+        frontier = self._service.frontier_said
+        if frontier.position:
+            self._frontier = frontier.position
+            self._session.queue(frames.FRONTIER, bytes([below]) + frontier.encode())
+
+
+def _start(position: int) -> tuple[int, bytes]:
+    """Return where the transactions after a position begin."""
+    return position + 1, b""

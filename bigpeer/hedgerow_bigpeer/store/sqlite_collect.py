@@ -1,0 +1,175 @@
+"""What a SQLite store knows of its subscribers, and what it may forget because of it (SPEC 10.14)."""
+
+import sqlite3
+
+from hedgerow import operation
+from hedgerow.codec.schema import Schema
+from hedgerow.custody.skip import SUPERSEDED, Skip
+from hedgerow.document import Document
+
+from .merge import changes_of, merged_stamp, touched_by
+from .port import Arrival, Collected, DocumentRow, Stable
+from .sqlite_ingest import ARRIVAL_QUERY, DOCUMENT_QUERY
+
+Key = tuple[str, int]
+Dot = tuple[bytes, int]
+
+
+def confirm(db: sqlite3.Connection, key: Key, peer: bytes, position: int, at: int) -> None:
+    """See `Store.confirm`."""
+    db.execute("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)", (*key, peer, position, at))
+
+
+def stable(db: sqlite3.Connection, key: Key, silent_since: int, before: int) -> Stable:
+    """See `Store.stable`."""
+    db.execute("DELETE FROM peers WHERE app = ? AND shard = ? AND last_seen < ?", (*key, silent_since))
+    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
+    old = db.execute(query, (*key, before)).fetchone()[0] or 0
+    query = "SELECT min(position) FROM peers WHERE app = ? AND shard = ?"
+    (told,) = db.execute(query, key).fetchone()
+    lowest = old if told is None else min(told, old)
+    position = _mark(db, key, "stable", lowest)
+    numbers: dict[bytes, int] = {}
+    # The transactions of one author's operations rise with their numbers, so this looks at the newest alone.
+    query = (
+        "SELECT number FROM operations WHERE app = ? AND shard = ? AND author = ? AND xid <= ?"
+        " ORDER BY number DESC LIMIT 1"
+    )
+    if position:
+        authors = db.execute("SELECT author FROM authors WHERE app = ? AND shard = ?", key).fetchall()
+        for (author,) in authors:
+            row = db.execute(query, (*key, author, position)).fetchone()
+            if row is not None:
+                numbers[author] = row[0]
+    collected = _mark(db, key, "collected", 0)
+    return Stable(lowest, position, numbers, collected)
+
+
+def _mark(db: sqlite3.Connection, key: Key, name: str, value: int) -> int:
+    """Raise a number that only rises; return it."""
+    query = "SELECT value FROM meta WHERE app = ? AND name = ?"
+    row = db.execute(query, (key[0], name)).fetchone()
+    known = int(row[0]) if row else 0
+    if value > known:
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key[0], name, str(value).encode()))
+    return max(value, known)
+
+
+def collect(
+    db: sqlite3.Connection,
+    key: Key,
+    schemas: dict[bytes, Schema],
+    position: int,
+    after: tuple[int, bytes],
+    limit: int,
+) -> Collected:
+    """See `Store.collect`; the caller begins and commits."""
+    rows = db.execute(
+        "SELECT xid, collection, id FROM documents WHERE app = ? AND shard = ?"
+        " AND (xid, id) > (?, ?) AND xid <= ? ORDER BY xid, id LIMIT ?",
+        (*key, *after, position, limit),
+    ).fetchall()
+    work = _Collect(db, key, schemas)
+    for transaction, collection, document_id in rows:
+        if work.sweep(collection, document_id):
+            _mark(db, key, "collected", transaction)
+    end = (rows[-1][0], rows[-1][2]) if len(rows) == limit else None
+    return Collected(work.operations, work.documents, end)
+
+
+class _Collect:
+    def __init__(self, db: sqlite3.Connection, key: Key, schemas: dict[bytes, Schema]) -> None:
+        self._db = db
+        self._key = key
+        self._schemas = schemas
+        self.operations = 0
+        self.documents = 0
+
+    def sweep(self, collection: str, document_id: bytes) -> bool:
+        """Remove what is superseded in a document, and the document if it is deleted; say whether it was."""
+        place = (*self._key, collection, document_id)
+        row = self._db.execute(f"{DOCUMENT_QUERY} AND collection = ? AND id = ?", place).fetchone()
+        arrivals = [Arrival(*arrival) for arrival in self._db.execute(ARRIVAL_QUERY, place)]
+        if len(arrivals) == 1 and DocumentRow(*row).value is not None:
+            return False
+        if not all(self._is_settled(arrival) for arrival in arrivals):
+            return False
+        sweep = _Sweep(DocumentRow(*row), arrivals, self._schemas)
+        for arrival, dominator in sweep.superseded:
+            self._drop(place, arrival, dominator)
+        if sweep.gone:
+            self._db.execute(
+                "DELETE FROM documents WHERE app = ? AND shard = ? AND collection = ? AND id = ?", place
+            )
+            self.documents += 1
+        return sweep.gone
+
+    def _is_settled(self, arrival: Arrival) -> bool:
+        """Say whether an operation is receipted, and all of it in the view."""
+        dot = (*self._key, arrival.author, arrival.number)
+        query = "SELECT 1 FROM receipts WHERE app = ? AND shard = ? AND author = ? AND number >= ?"
+        receipted = self._db.execute(query, dot).fetchone()
+        query = "SELECT 1 FROM ahead WHERE app = ? AND shard = ? AND author = ? AND number = ?"
+        return receipted is not None and self._db.execute(query, dot).fetchone() is None
+
+    def _drop(self, place: tuple[str, int, str, bytes], arrival: Arrival, dominator: Dot) -> None:
+        """Forget an operation in one document; in the last of its documents, put a skip in its place."""
+        dot = (arrival.author, arrival.number)
+        self._db.execute(
+            "DELETE FROM touches WHERE app = ? AND shard = ? AND collection = ? AND id = ?"
+            " AND author = ? AND number = ?",
+            (*place, *dot),
+        )
+        query = (
+            "SELECT 1 FROM touches WHERE app = ? AND shard = ? AND collection = ? AND id = ?"
+            " AND author = ? AND number = ?"
+        )
+        for other in touched_by(*dot, arrival.body, self._schemas):
+            if self._db.execute(query, (*self._key, *other, *dot)).fetchone():
+                return
+        query = "SELECT 1 FROM clocks WHERE app = ? AND shard = ? AND author = ? AND number = ?"
+        if self._db.execute(query, (*self._key, *dot)).fetchone():
+            return
+        skip = Skip(arrival.number, arrival.number, SUPERSEDED, list(dominator))
+        self._db.execute(
+            "INSERT OR REPLACE INTO skips VALUES (?, ?, ?, ?, ?, ?)",
+            (*self._key, arrival.author, skip.last, skip.first, skip.encode()),
+        )
+        # The row stays: its H16 is part of a seal.
+        self._db.execute(
+            "UPDATE operations SET body = x'' WHERE app = ? AND shard = ? AND author = ? AND number = ?",
+            (*self._key, *dot),
+        )
+        self.operations += 1
+
+
+class _Sweep:
+    """What is superseded in a document, each with the dot that dominates it, and whether it is `gone`:
+    nothing is left but its deletion. That is superseded then too, by itself.
+    """
+
+    def __init__(self, row: DocumentRow, arrivals: list[Arrival], schemas: dict[bytes, Schema]) -> None:
+        document = Document.decode(row.state) if row.state else Document()
+        dots: dict[bytes, Dot] = {}
+        dominated: list[tuple[Arrival, bytes]] = []
+        needed: list[Arrival] = []
+        only_deletes = True
+        for arrival in arrivals:
+            author, number, body, stamp, _ = arrival
+            dominators: list[bytes | None] = []
+            for change, schema in changes_of(author, number, body, row.collection, row.id, schemas):
+                dots[merged_stamp(change, stamp) + author] = (author, number)
+                dominators.append(document.superseded_by(change, schema, stamp, author))
+                if dominators[-1] is None:
+                    only_deletes = only_deletes and change[0] == operation.DELETE
+            known = [dominator for dominator in dominators if dominator is not None]
+            if len(known) == len(dominators):
+                dominated.append((arrival, max(known)))
+            else:
+                needed.append(arrival)
+        self.gone = bool(needed) and only_deletes and not document.exists()
+        self.superseded = [
+            (arrival, dots.get(key, (arrival.author, arrival.number))) for arrival, key in dominated
+        ]
+        if self.gone:
+            self.superseded += [(arrival, (arrival.author, arrival.number)) for arrival in needed]

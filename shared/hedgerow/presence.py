@@ -1,0 +1,121 @@
+"""What a peer tells others of itself: its distance, its vector, hellos and beacons."""
+
+from . import limits
+from .custody.digest import BUCKETS, digest
+from .sync import beacon, hello
+
+UNKNOWN_DISTANCE = 255
+# What a gateway says while it knows no way to a keeper: farther than any relay that knows one, nearer
+# than a peer that knows nothing.
+ALONE_DISTANCE = 100
+MAX_HOPS = 15
+
+
+class Presence:
+    """The part of a Peer that is seen from outside; it needs the rest of it.
+
+    `distance` is what it assumes while it knows no way to a keeper.
+    """
+
+    def __init__(self, role: int, distance: int, now: int):
+        self.role = role
+        self._fallback = min(distance, ALONE_DISTANCE) if role == hello.GATEWAY else distance
+        self._near = (UNKNOWN_DISTANCE, now)
+        self._floods = True
+        self._summary: list | None = None
+
+    def distance(self, now: int) -> int:
+        """Return the hops to a keeper, 0 for a keeper."""
+        if self.keeper:
+            return 0
+        return min(self._fallback, self._near[0])
+
+    def note_distance(self, remote: int, now: int) -> None:
+        """Learn that a peer in reach is `remote` hops from a keeper."""
+        if remote >= (ALONE_DISTANCE + MAX_HOPS if remote >= ALONE_DISTANCE else MAX_HOPS):
+            return
+        near, expires = self._near
+        # A way through us would come back longer: what is old yields only to who is not farther than we are.
+        if remote + 1 <= near or (now >= expires and remote <= near):
+            self._near = (remote + 1, now + limits.DISTANCE_EXPIRY_MS)
+
+    def authors(self) -> list:
+        """Return the authors in the log whose operations travel."""
+        return [author for author in self.log.authors() if author != self.local]
+
+    def vector(self) -> list:
+        """Return [(author, held, sealed, receipted)], open authors first."""
+        entries = [
+            (author, self.log.held(author), self.log.sealed(author), self.receipted(author))
+            for author in self.authors()
+        ]
+        done = [entry for entry in entries if entry[1] <= entry[3]]
+        return [entry for entry in entries if entry[1] > entry[3]] + done
+
+    def hello(self, now: int, about: list | None = None) -> hello.Hello:
+        """Return the hello of a session that starts now; its vector lists `about` alone, if given."""
+        entries = self.vector()
+        known = len(entries)
+        if about is not None:
+            entries = [entry for entry in entries if entry[0] in about]
+        elif known > limits.MAX_AUTHORS:
+            # Of what is receipted nothing needs to be said.
+            entries = [entry for entry in entries if entry[1] > entry[3]]
+        entries = entries[: limits.MAX_AUTHORS]
+        partial = hello.PARTIAL if len(entries) < known else 0
+        return hello.Hello(
+            self.mesh,
+            self.author,
+            incarnation=self.log.incarnation,
+            role=self.role,
+            distance=self.distance(now),
+            flags=self._time_flags(now) | partial,
+            credit=self._credit,
+            vector=entries,
+            schemas=list(self.schemas),
+            keepers=self.ledger.required[self.author],
+            name=self.name,
+        )
+
+    def _time_flags(self, now: int) -> int:
+        return (hello.HAS_TIME if self.utc(now) else 0) | (hello.WANTS_TIME if self.wants_time(now) else 0)
+
+    def floods(self) -> bool:
+        """Say whether open operations go to neighbours as near a keeper too: while few authors have any."""
+        count = sum([1 for entry in self.vector() if entry[1] > entry[3]])
+        self._floods = count <= (limits.FLOOD_AUTHORS if self._floods else limits.FLOOD_AGAIN_AUTHORS)
+        return self._floods
+
+    def summary(self) -> list:
+        """Return [count of open operations, digest of each bucket] over the authors with open operations.
+
+        A keeper has none: what it holds is where it belongs.
+        """
+        if self._summary is None:
+            entries = [] if self.keeper else [(e[0], e[1], e[3]) for e in self.vector() if e[1] > e[3]]
+            count = sum([held - receipted for _, held, receipted in entries])
+            self._summary = [count] + digest(self.mesh, entries)
+        return self._summary
+
+    def state_beacon(self, counter: int, now: int) -> beacon.State:
+        """Return the state to advertise; its bucket rotates with the counter."""
+        summary = self.summary()
+        bucket = counter % BUCKETS
+        return beacon.State(
+            self.mesh,
+            counter & 0xFFFF,
+            bucket,
+            summary[1 + bucket],
+            min(summary[0], 0xFFFF),
+            self.distance(now),
+            self._time_flags(now) | beacon.CONNECTABLE,
+            self.role,
+            self.author[:3],
+        )
+
+    def status(self, now: int) -> dict:
+        """Return {author: {"held", "sealed", "open", "receipted"}}."""
+        return {
+            author: {"held": held, "sealed": sealed, "open": max(0, held - receipted), "receipted": receipted}
+            for author, held, sealed, receipted in self.vector()
+        }

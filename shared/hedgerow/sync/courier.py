@@ -1,0 +1,186 @@
+"""The way up, one session's part of it: who holds what, and sending what the other side lacks (SPEC 7.7)."""
+
+from .. import limits
+from ..codec.segment import encode_segment, segment_schemas
+from ..custody.skip import RECEIPTED, Skip
+from ..errors import HedgerowError
+from ..log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
+from . import hello
+
+# Stored forms read from the log for one segment: few enough for a board's heap.
+READ_BYTES = 2048
+
+_HELD = 0
+_SEALED = 1
+_RECEIPTED = 2
+
+
+class Courier:
+    """What the other side of a session holds, as it said and as it was sent; `greeting` is our own hello.
+
+    `operations_out` counts what was sent.
+    """
+
+    def __init__(self, peer: object, session: object, greeting: hello.Hello):
+        self.peer = peer
+        self.session = session
+        self.operations_out = 0
+        self._partial = bool(greeting.flags & hello.PARTIAL)
+        self._theirs: dict = {}
+        self._told: set = {entry[0] for entry in greeting.vector}
+        # Authors that we do not hold, noted for the other side: as many as a peer of our size has room for.
+        self._most = limits.MAX_AUTHORS + greeting.credit // 4
+        self._known: set = set()
+        self._blocked: set = set()
+        self._asked: set = set()
+        self._rewind = False
+
+    def greet(self, remote: hello.Hello) -> None:
+        """Take the other side's hello."""
+        self._known = set(remote.schemas)
+        self.take_vector(remote.vector)
+
+    def told(self) -> list:
+        """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
+        return [(author, entry[_RECEIPTED]) for author, entry in self._theirs.items() if entry[_HELD]]
+
+    def take_vector(self, entries: list) -> None:
+        """Note what the other side holds; that is less than before only after it took back its schemas."""
+        peer = self.peer
+        answer: list = []
+        rewind = self._rewind
+        self._rewind = False
+        for author, held, sealed, receipted in entries:
+            if author == peer.author and held > peer.log.held(author):
+                raise HedgerowError("SYNC_OWN_AUTHOR", "%d held elsewhere" % held)
+            entry = [held, sealed, receipted]
+            if author in self._theirs and not rewind:
+                entry = [max(pair) for pair in zip(entry, self._theirs[author])]
+            self._theirs[author] = entry
+            self._blocked.discard(author)
+            if self._partial and author not in self._told:
+                answer.append(self.entry(author))
+        if len(self._theirs) > self._most + len(peer.log.authors()):
+            raise HedgerowError("AUTHORS_FULL", "%d spoken of" % len(self._theirs))
+        self.tell(answer)
+
+    def tell(self, entries: list) -> None:
+        if entries:
+            self._told.update([entry[0] for entry in entries])
+            self.session.queue_have(entries)
+
+    def entry(self, author: bytes) -> tuple:
+        peer = self.peer
+        return (author, peer.log.held(author), peer.log.sealed(author), peer.receipted(author))
+
+    def resend_schemas(self, names: list) -> None:
+        """Send schemas that the other side lacks; no names: it takes back what its hello said it knows."""
+        if not names:
+            self._known = set()
+            self._rewind = True
+        for name in names:
+            if name in self.peer.schemas:
+                self.session.queue_schema(self.peer.schemas[name].encoded)
+
+    def push_all(self, limit: int) -> bool:
+        session = self.session
+        for author in self.peer.authors():
+            while self._lacks(author):
+                if session.waiting() >= limit or session.room() <= 0:
+                    return False
+                self._push(author)
+        return True
+
+    def _send_receipt(self, author: bytes, entry: list) -> None:
+        """Send a receipt that the other side lacks; to a relay it stands for the operations below it."""
+        if self.session.remote.role == hello.KEEPER:
+            return
+        number = self.peer.receipted(author)
+        if number > entry[_RECEIPTED]:
+            for receipt in self.peer.receipts(author):
+                if receipt.number > entry[_RECEIPTED]:
+                    self.session.queue_receipt(receipt)
+            entry[_RECEIPTED] = number
+        entry[_HELD] = max(entry[_HELD], entry[_RECEIPTED])
+        entry[_SEALED] = max(entry[_SEALED], entry[_RECEIPTED])
+
+    def _lacks(self, author: bytes) -> bool:
+        """Say whether there is something of an author that the other side lacks and that we may send."""
+        log = self.peer.log
+        entry = self._theirs.get(author)
+        if entry is None:
+            if self.session.remote.flags & hello.PARTIAL:
+                if author not in self._asked:
+                    self._asked.add(author)
+                    self.tell([self.entry(author)])
+                return False
+            if log.held(author) <= self.peer.receipted(author) and self.session.remote.role != hello.KEEPER:
+                return False
+            entry = self._theirs[author] = [0, 0, 0]
+            self._send_receipt(author, entry)
+        more = log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
+        return more and author not in self._blocked
+
+    def _push(self, author: bytes) -> None:
+        """Queue the next of an author's entries that the other side lacks."""
+        entry = self._theirs[author]
+        entries = self.peer.log.read(author, entry[_HELD], entry[_SEALED], READ_BYTES)
+        at = 0
+        while at < len(entries):
+            kind, first, last, body = entries[at]
+            at += 1
+            if kind == ENTRY_SEAL:
+                self.session.queue_seal(author, body)
+                entry[_SEALED] = last
+                continue
+            if first > entry[_HELD] + 1 or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
+                if author == self.peer.author and first > entry[_HELD] + 1:
+                    # It was receipted and left our log, and its keeper was put back to before that.
+                    self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, first - 1))
+                    entry[_HELD] = first - 1
+                    return
+                break
+            if kind == ENTRY_SKIP:
+                self.session.queue_skip(author, body)
+            else:
+                run = [body]
+                while at < len(entries) and entries[at][0] == ENTRY_OP:
+                    run.append(entries[at][3])
+                    at += 1
+                last = first + len(run) - 1
+                self._send_run(author, first, run)
+            entry[_HELD] = last
+        else:
+            if entries:
+                return
+        # What follows was evicted here, or lies with a keeper: it is another peer's to send.
+        self._blocked.add(author)
+
+    def _send_run(self, author: bytes, first: int, bodies: list) -> None:
+        self.queue_schemas(segment_schemas(bodies))
+        self.session.queue_segment(encode_segment(author, first, bodies, self.peer.schemas))
+        self.operations_out += len(bodies)
+
+    def queue_schemas(self, names: list) -> None:
+        """Queue the schemas that the other side does not know yet."""
+        for name in names:
+            if name not in self._known:
+                self._known.add(name)
+                self.session.queue_schema(self.peer.schemas[name].encoded)
+
+    def knows(self, author: bytes, number: int) -> bool:
+        """Say whether the other side has an operation: above what it knows receipted it has no holes."""
+        entry = self._theirs.get(author)
+        return entry is not None and entry[_RECEIPTED] < number <= entry[_HELD]
+
+    def send_receipts(self) -> None:
+        """Queue the receipts that the other side lacks."""
+        for author, entry in self._theirs.items():
+            self._send_receipt(author, entry)
+
+    def note_held(self, author: bytes, number: int) -> None:
+        """Note that the other side has sent an author's operations up to a number."""
+        if author not in self._theirs:
+            self._theirs[author] = [0, 0, 0]
+        entry = self._theirs[author]
+        entry[_HELD] = max(entry[_HELD], number)

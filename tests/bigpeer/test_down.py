@@ -1,0 +1,361 @@
+"""What subscribers are told: documents that match, and when they match no more (SPEC 10.13)."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bigpeer_harness import Local, local
+from log_writer import Writer
+from raw_author import RawAuthor
+from wire import Subscriber, Wire, link, raw
+
+from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, Schema
+from hedgerow.codec.segment import decode_segment
+from hedgerow.custody.frontier import Frontier
+from hedgerow.custody.skip import LOST, Skip
+from hedgerow.limits import MAX_FRAME
+from hedgerow.sync import frames
+from hedgerow.sync.hello import Hello
+from hedgerow.sync.interest import Interest, read_marks, write_interests, write_wants
+from hedgerow.sync.session import Session
+from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.store import sqlite_ingest
+from hedgerow_bigpeer.store.port import SkipEntry
+from hedgerow_bigpeer.sync import mesh_tag
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Local]:
+    with local(tmp_path) as running:
+        yield running
+
+
+def done(served: Local, statement: str, args: object = None) -> Any:
+    """Run a statement that must succeed; return its answer."""
+    response = served.execute(statement, args)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def ids(subscriber: Subscriber, collection: str = "cars") -> list[Any]:
+    return [row["_id"] for row in subscriber.rows(f"SELECT _id FROM {collection} ORDER BY _id")]
+
+
+def has(subscriber: Subscriber, expected: list[Any]) -> bool:
+    return ids(subscriber) == expected
+
+
+def test_what_is_written_over_http_reaches_a_subscriber(served: Local) -> None:
+    subscriber = Subscriber(served)
+    subscriber.peer.subscribe("SELECT * FROM cars WHERE color = :c", c="blue")
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 1, 'color': 'blue'})")
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 2, 'color': 'red'})")
+    wire = link(served, subscriber)
+    wire.until(lambda: ids(subscriber) == [1])
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 3, 'color': 'blue'})")
+    wire.until(lambda: ids(subscriber) == [1, 3])
+    done(served, "UPDATE cars SET doors = 5 WHERE _id = 1")
+    wire.until(lambda: subscriber.rows("SELECT doors FROM cars WHERE _id = 1") == [{"doors": 5}])
+    done(served, "UPDATE cars APPLY doors INCREMENT BY 2 WHERE _id = 1")
+    wire.until(lambda: subscriber.rows("SELECT doors FROM cars WHERE _id = 1") == [{"doors": 7}])
+    # It comes to hold the condition, with all that was written before.
+    done(served, "UPDATE cars SET color = 'blue' WHERE _id = 2")
+    wire.until(lambda: ids(subscriber) == [1, 2, 3])
+    # It holds it no more: the subscriber is told so.
+    done(served, "UPDATE cars SET color = 'green' WHERE _id = 3")
+    wire.until(lambda: subscriber.rows("SELECT color FROM cars WHERE _id = 3") == [{"color": "green"}])
+    done(served, "DELETE FROM cars WHERE _id = 1")
+    wire.until(lambda: ids(subscriber) == [2, 3])
+    # What has left the condition is of no interest any more.
+    wire.settle()
+    picks = len(wire.of(frames.PICK))
+    done(served, "UPDATE cars SET color = 'white' WHERE _id = 3")
+    wire.settle()
+    assert len(wire.of(frames.PICK)) == picks
+
+
+def test_each_operation_is_sent_once_over_many_links(served: Local) -> None:
+    subscriber = Subscriber(served)
+    subscriber.peer.subscribe("SELECT * FROM cars")
+    for n in range(3):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n, "n": n}})
+    wire = link(served, subscriber)
+    wire.until(lambda: ids(subscriber) == [0, 1, 2])
+    wire.settle()
+    wire.cut()
+    done(served, "UPDATE cars SET n = 9 WHERE _id = 1")
+    wire = link(served, subscriber)
+    wire.until(lambda: subscriber.rows("SELECT n FROM cars WHERE _id = 1") == [{"n": 9}])
+    wire.settle()
+    assert len(wire.of(frames.PICK)) == 1
+    wire.cut()
+    wire = link(served, subscriber)
+    wire.settle()
+    assert wire.of(frames.PICK) == []
+
+
+def test_a_link_that_breaks_anywhere_loses_nothing(served: Local) -> None:
+    board = Writer("board")
+    board.insert_many(300)
+    served.run(served.peer.service.submit(board.entries()))
+    for n in range(40):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n, "text": "x" * 900}})
+    subscriber = Subscriber(served, credit=2048)
+    subscriber.peer.subscribe("SELECT * FROM cars")
+    subscriber.peer.subscribe("SELECT * FROM readings WHERE n > 100")
+    for steps in range(3, 40):
+        wire = link(served, subscriber)
+        wire.until(_counter(steps))
+        wire.cut()
+    wire = link(served, subscriber)
+    wire.until(lambda: ids(subscriber) == list(range(40)))
+    count = "SELECT count(*) AS n, min(n) AS low FROM readings"
+    wire.until(lambda: subscriber.rows(count) == [{"n": 200, "low": 101}])
+
+
+def _counter(steps: int) -> Any:
+    left = [steps]
+
+    def over() -> bool:
+        left[0] -= 1
+        return left[0] < 0
+
+    return over
+
+
+class Asker:
+    """A bare session that has said hello."""
+
+    def __init__(self, served: Local, author: bytes = b"an asker", credit: int = 65_536) -> None:
+        self.served = served
+        self.session = Session(Hello(mesh_tag("demo"), author, credit=credit), 0)
+        self.wire: Wire = raw(served, self.session)
+        self.wire.until(lambda: self.session.remote is not None)
+
+    def ask(self, *interests: tuple[str, str, int]) -> None:
+        rows = [Interest(collection, where) for collection, where, _ in interests]
+        body = write_interests(rows, [position for *_, position in interests])
+        self.session.queue(frames.INTEREST, body)
+
+    def picked(self) -> list[tuple[bytes, int]]:
+        """Return the dots that came, in their order."""
+        schemas = dict(self.served.peer.service.schemas)
+        dots = []
+        for body in self.wire.of(frames.PICK):
+            assert len(body) <= MAX_FRAME
+            author, first, bodies = decode_segment(body, schemas)
+            dots += [(author, first + at) for at in range(len(bodies))]
+        return dots
+
+    def position(self) -> int:
+        """Return the first position of the newest mark."""
+        serial, positions = read_marks(self.wire.of(frames.MARK)[-1])
+        assert serial >= 1
+        return int(positions[0])
+
+
+def test_a_mark_says_up_to_where_all_has_been_sent(served: Local) -> None:
+    for n in range(5):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n}})
+    asker = Asker(served)
+    asker.ask(("cars", "", 0))
+    asker.wire.until(lambda: asker.wire.of(frames.MARK))
+    assert len(asker.picked()) == 5
+    assert asker.position() == served.peer.service.transaction
+    position = asker.position()
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 'late'})")
+    again = Asker(served, b"another.")
+    again.ask(("cars", "", position))
+    again.wire.until(lambda: again.wire.of(frames.MARK))
+    assert len(again.picked()) == 1
+
+
+def test_a_document_that_matched_for_a_while_is_told_whole(served: Local) -> None:
+    """a = b holds, does not, holds and does not again: half of that would make it hold over there."""
+    own = served.peer.service.store.identity.author
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 1, 'a': 1, 'b': 1})")
+    position = served.peer.service.transaction
+    for change in ("a = 2", "b = 2", "a = 1"):
+        done(served, f"UPDATE cars SET {change} WHERE _id = 1")
+    asker = Asker(served)
+    asker.ask(("cars", "a = b", position))
+    asker.wire.until(lambda: asker.wire.of(frames.MARK))
+    assert [number for author, number in asker.picked() if author == own] == [3, 4, 5]
+    other = Asker(served, b"another.")
+    other.ask(("cars", "a = b", position + 1))
+    other.wire.until(lambda: other.wire.of(frames.MARK))
+    assert sorted(number for _, number in other.picked()) == [2, 3, 4, 5]
+
+
+def test_what_is_for_big_peers_stays(served: Local) -> None:
+    secret = RawAuthor(1, collection="cars", kind=KEEP + 2 * SCOPE_BIG_PEER)
+    secret.insert(1000, "secret", n=1)
+    secret.seal()
+    served.run(served.peer.service.submit(secret.take()))
+    done(served, "INSERT INTO plain DOCUMENTS ({'_id': 'open'})")
+    assert served.items("SELECT _id FROM cars") == [{"_id": "secret"}]
+    asker = Asker(served)
+    asker.ask(("cars", "", 0), ("plain", "", 0))
+    asker.wire.until(lambda: asker.wire.of(frames.MARK))
+    asker.session.queue(frames.WANT, write_wants([(secret.author, 1, 1)]))
+    asker.wire.settle()
+    assert [author for author, _ in asker.picked()] == [served.peer.service.store.identity.author]
+
+
+def test_schemas_go_before_what_needs_them_and_are_sent_on_request(served: Local) -> None:
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 1, 'color': 'blue'})")
+    asker = Asker(served)
+    asker.ask(("cars", "", 0))
+    asker.wire.until(lambda: asker.wire.of(frames.MARK))
+    kinds = [kind for kind, _ in asker.wire.kinds if kind in (frames.SCHEMA, frames.PICK)]
+    assert kinds == [frames.SCHEMA, frames.PICK]
+    (encoded,) = asker.wire.of(frames.SCHEMA)
+    name = Schema.decode(encoded).name
+    asker.session.queue_want_schema([name, b"none"])
+    asker.wire.until(lambda: len(asker.wire.of(frames.SCHEMA)) == 2)
+    assert asker.wire.of(frames.SCHEMA)[1] == encoded
+
+
+def test_holes_are_answered_with_what_is_held(served: Local) -> None:
+    author = RawAuthor(1)
+    for n in range(6):
+        author.insert(1000 + n, n, n=n)
+    skip = Skip(7, 9, LOST, ["flash", b"\0" * 6])
+    entries = [*author.take(), SkipEntry(author.author, skip.encode())]
+    served.run(served.peer.service.submit(entries))
+    asker = Asker(served)
+    asker.session.queue(
+        frames.WANT, write_wants([(author.author, 2, 3), (author.author, 6, 8), (b"nobody..", 1, 9)])
+    )
+    asker.wire.until(lambda: asker.wire.of(frames.SKIP))
+    assert asker.picked() == [(author.author, 2), (author.author, 3), (author.author, 6)]
+    assert asker.wire.of(frames.SKIP) == [author.author + skip.encode()]
+    # Who lost it again is answered again.
+    asker.session.queue(frames.WANT, write_wants([(author.author, 2, 2)]))
+    asker.wire.until(lambda: len(asker.picked()) == 4)
+
+
+def test_credit_holds_the_big_peer_back(served: Local) -> None:
+    for n in range(30):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n, "text": "y" * 900}})
+    asker = Asker(served, credit=4096)
+    asker.ask(("cars", "", 0))
+    asker.wire.settle()
+    size = sum(len(body) for kind, body in asker.wire.kinds if frames.counted(kind))
+    assert 0 < size <= 4096
+    # It has not been worked out ahead either: what waits is about a slice.
+    connection_waits = served.peer.service.counters.picked
+    assert connection_waits <= limits.DOWN_DOCUMENTS
+
+    def go_on() -> bool:
+        asker.session.grant()
+        return len(asker.picked()) == 30
+
+    asker.wire.until(go_on)
+
+
+def test_interests_that_make_no_sense_end_the_session(served: Local) -> None:
+    asker = Asker(served)
+    asker.ask(("cars", "color = ", 0))
+    asker.wire.until(lambda: asker.session.closed)
+    assert asker.session.error is not None and asker.session.error.code == "QUERY_SYNTAX"
+
+
+def test_new_interests_take_the_place_of_the_old(served: Local) -> None:
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 1})")
+    done(served, "INSERT INTO boats DOCUMENTS ({'_id': 1})")
+    asker = Asker(served)
+    asker.ask(("cars", "", 0))
+    asker.wire.until(lambda: len(asker.wire.of(frames.MARK)) == 1)
+    asker.ask(("boats", "", 0))
+    asker.wire.until(lambda: len(asker.wire.of(frames.MARK)) == 2)
+    serial, positions = read_marks(asker.wire.of(frames.MARK)[1])
+    assert serial == 2 and positions == [served.peer.service.transaction]
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 2})")
+    done(served, "INSERT INTO boats DOCUMENTS ({'_id': 2})")
+    asker.wire.until(lambda: len(asker.picked()) == 3)
+    asker.wire.settle()
+    assert len(asker.picked()) == 3
+
+
+def stable(served: Local) -> int:
+    return served.run(served.peer.service.refresh_frontier()).position
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
+    """A Big Peer to which everything is old the moment after."""
+    monkeypatch.setattr(sqlite_ingest, "MOMENT_MS", 0)
+    with local(tmp_path / "forgetful", collect_after_days=0) as running:
+        yield running
+
+
+def test_the_frontier_is_what_subscribers_confirm_and_is_said_when_it_moves(forgetful: Local) -> None:
+    served = forgetful
+    first, second = Asker(served, b"the one."), Asker(served, b"another.")
+    for asker in (first, second):
+        asker.ask(("cars", "", 0))
+        asker.wire.settle()
+    said = stable(served)
+    for n in range(3):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n}})
+    for asker in (first, second):
+        asker.wire.until(partial(asker.wire.of, frames.MARK))
+    assert stable(served) == said
+    position = first.position()
+    first.ask(("cars", "", position))
+    first.wire.settle()
+    assert stable(served) == said
+    second.ask(("cars", "", position - 1))
+    second.wire.settle()
+    assert stable(served) == position - 1 > said
+    for asker in (first, second):
+        asker.wire.settle()
+        frontier = Frontier.decode(asker.wire.of(frames.FRONTIER)[-1][1:])
+        identity = served.peer.service.store.identity
+        assert (frontier.position, frontier.keeper) == (position - 1, identity.keeper)
+        assert frontier.numbers == {identity.author: position - 1}
+        assert not any(body[0] for body in asker.wire.of(frames.FRONTIER))
+    # Who has no interests has nothing to be told.
+    idle = Asker(served, b"no wish.")
+    idle.wire.settle()
+    assert not idle.wire.of(frames.FRONTIER)
+
+
+def test_a_latecomer_resurrects_nothing(forgetful: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion is collected while a retired subscriber is away: it drops the document on its return."""
+    served = forgetful
+    late, other = Subscriber(served), Subscriber(served)
+    for subscriber in (late, other):
+        subscriber.peer.subscribe("SELECT * FROM cars")
+    for name in ("kept", "gone"):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": name}})
+    for subscriber in (late, other):
+        wire = link(served, subscriber)
+        wire.until(partial(has, subscriber, ["gone", "kept"]))
+        wire.settle()
+        wire.cut()
+    done(served, "DELETE FROM cars WHERE _id = 'gone'")
+    served.run(served.peer.own.stop())
+    collect = served.peer.service.collect
+    for _ in range(2):
+        # Once to be told, once to confirm it.
+        wire = link(served, other)
+        wire.until(lambda: ids(other) == ["kept"])
+        wire.settle()
+        wire.cut()
+    assert served.run(collect()) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "RETIRE_MS", -1000)
+        served.run(served.peer.service.refresh_frontier())
+    wire = link(served, other)
+    wire.settle()
+    wire.cut()
+    assert served.run(collect()) == 2
+    wire = link(served, late)
+    wire.until(lambda: ids(late) == ["kept"])
+    wire.settle()
+    assert wire.of(frames.FRONTIER)[0][0] == 1
+    assert served.items("SELECT _id FROM cars") == [{"_id": "kept"}]
