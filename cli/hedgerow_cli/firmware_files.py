@@ -11,8 +11,6 @@ from .fold_constants import constants_of, fold
 from .plain_errors import without_words
 from .short_names import short_names, shorten
 
-#: Parts of the core that no board runs.
-_HOST_ONLY = ("query",)
 _ONBOARD = "onboard"
 #: Module -> what its private names are called on the board: the key to a board's tracebacks.
 _NAMES = "names.json"
@@ -62,7 +60,7 @@ def _sources() -> list[tuple[str, Path]]:
         root = _root(package)
         for source in sorted(root.rglob("*.py")):
             parts = source.relative_to(root).with_suffix("").parts
-            if parts[0] not in (*_HOST_ONLY, _ONBOARD):
+            if parts[0] != _ONBOARD:
                 found.append((".".join((package, *parts)).removesuffix(".__init__"), source))
     return found
 

@@ -2,9 +2,9 @@
 
 import hashlib
 
+from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import STREAM
 from hedgerow.errors import HedgerowError
-from hedgerow.peer import Peer
 from hedgerow.sync.hello import LEAF, RELAY
 
 from .flashlog import FlashLog
@@ -17,7 +17,7 @@ CREDIT = 1024
 _SPARE = 7
 
 
-class DevicePeer(Peer):
+class DevicePeer(ReadyPeer):
     """A Peer on a board.
 
     `on_time(source, error_ms)` is called when it has learnt the time, `before_receipt()` before a receipt of
@@ -39,14 +39,17 @@ class DevicePeer(Peer):
                 raise
             self._late = True
 
-    def _write(self, changes: list, now: int, schema: object = None) -> int:
+    def write(
+        self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
+    ) -> int:
+        """See Peer.write."""
         if self._late:
             # _boot() writes too.
             self._late = False
             self._boot(now)
             if self._late:
                 raise HedgerowError("LOG_FULL", "since this boot")
-        return super()._write(changes, now, schema)
+        return super().write(changes, schemas, now, local, stamp)
 
     def ingest_receipt(self, receipt: object) -> bool:
         """See Peer.ingest_receipt."""
@@ -83,7 +86,7 @@ def open_device_peer(config: dict) -> DevicePeer:
     log = open_log()
     peer = DevicePeer(
         log,
-        now(),
+        now,
         name=config["name"],
         role=LEAF if config["role"] == "leaf" else RELAY,
         mesh=mesh_tag(config["mesh"]),
