@@ -18,6 +18,7 @@ class ReadyPeer(Peer):
     """
 
     look_limit: int | None = None
+    in_transaction = False
     answer_rows = 10000
 
     def __init__(self, log: object, clock: object, **options: object):
@@ -122,6 +123,10 @@ class ReadyPeer(Peer):
         from .transaction import Transaction
 
         return Transaction(self)
+
+    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
+        """See Peer.set_time; it waits while a transaction is open, which it would make void."""
+        return not self.in_transaction and super().set_time(utc_ms, error_ms, source, now)
 
     # ---- live queries
 

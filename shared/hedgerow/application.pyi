@@ -10,6 +10,7 @@ from .transaction import Transaction
 class ReadyPeer(Peer):
     look_limit: int | None
     answer_rows: int
+    in_transaction: bool
     now: Callable[[], int]
     def __init__(self, log: Any, clock: Callable[[], int], **options: Any) -> None: ...
     def parse(self, text: str) -> tuple[Any, ...]: ...

@@ -135,6 +135,9 @@ class MemoryLog:
             self._note(_CUT, author, held, held, b"")
 
     def _fall(self, author: bytes, held: int) -> None:
+        for kind, first, last, _ in self._entries[author]:
+            if kind == ENTRY_SKIP and first <= held < last:
+                held = first - 1
         kept = []
         for entry in self._entries[author]:
             if entry[2] <= held:
@@ -142,7 +145,7 @@ class MemoryLog:
             elif entry[0] == ENTRY_OP:
                 self._operations[author].pop(entry[1], None)
         self._entries[author] = kept
-        self._held[author] = max([entry[2] for entry in kept if entry[0] != ENTRY_SEAL] or [0])
+        self._held[author] = held
         self._sealed[author] = max([entry[2] for entry in kept if entry[0] == ENTRY_SEAL] or [0])
 
     # ---- beside the run

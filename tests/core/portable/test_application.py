@@ -108,6 +108,13 @@ def test_a_transaction_that_fails_leaves_nothing() -> None:
             work.execute("INSERT INTO cars DOCUMENTS ({'_id': 1})")
             peer.execute("INSERT INTO cars DOCUMENTS ({'_id': 2})")
 
+    def nested() -> None:
+        with peer.transaction():
+            assert not peer.set_time(UTC, 5, SOURCE_KEEPER, peer.now())
+            with peer.transaction():
+                pass
+
+    refused("TRANSACTION_CONFLICT", nested)
     refused("TRANSACTION_CONFLICT", interrupted)
     assert [row["_id"] for row in peer.execute("SELECT * FROM cars")] == [2]
 
