@@ -11,6 +11,7 @@ import sys
 
 from hedgerow.errors import HedgerowError
 
+from .modules import unload
 from .uptime import now
 
 # The watchdog of the chip cannot be stopped; this is the longest time that its timer takes.
@@ -150,11 +151,10 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
 
 def _settings() -> dict:
     """Read the configuration, and give back the memory of what reads it."""
-    import hedgerow_device.config
+    from .config import load
 
-    settings = hedgerow_device.config.load()
-    del hedgerow_device.config
-    del sys.modules["hedgerow_device.config"]
+    settings = load()
+    unload("hedgerow_device.config")
     return settings
 
 

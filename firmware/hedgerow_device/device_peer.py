@@ -8,6 +8,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.sync.hello import LEAF, RELAY
 
 from .flashlog import FlashLog
+from .modules import unload
 from .uptime import now
 
 LABEL = "hedgerow"
@@ -78,7 +79,9 @@ def open_log() -> FlashLog:
     found = Partition.find(Partition.TYPE_DATA, label=LABEL)
     if not found:
         raise HedgerowError("LOG_PARTITION", LABEL)
-    return FlashLog(found[0])
+    log = FlashLog(found[0])
+    unload("hedgerow_device.flashmount")
+    return log
 
 
 def open_device_peer(config: dict) -> DevicePeer:
