@@ -5,7 +5,7 @@ judged in threads: the loop has a turn after each.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import SCOPE_ALL
@@ -13,7 +13,7 @@ from hedgerow.codec.segment import encode_segment, segment_schemas
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.document import Document
 from hedgerow.limits import MARK_EVERY_MS, MAX_WANTS
-from hedgerow.operation import decode_body, scope_of_changes
+from hedgerow.operation import DELETE, decode_body, scope_of_changes
 from hedgerow.query.condition import Condition
 from hedgerow.sync import frames
 from hedgerow.sync.hello import Hello
@@ -22,7 +22,7 @@ from hedgerow.sync.session import Session
 
 from . import limits
 from .service import Service
-from .store.merge import states
+from .store.merge import steps_of
 from .store.port import Arrival, Operation
 from .view import seen
 
@@ -36,22 +36,30 @@ class _Asked:
         self.collection: str = interest.collection
         self.condition = Condition(interest.where, dict(interest.parameters)) if interest.where else None
         self.done: int = interest.position
+        self.anew = not self.done
         self.after = _start(self.done)
 
     def restart(self) -> None:
         """Begin anew."""
         self.done = 0
+        self.anew = True
         self.after = _start(0)
 
 
 class Giver:
-    """Answers the interests and wants of one session."""
+    """Answers the interests and wants of one session.
 
-    def __init__(self, service: Service, session: Session) -> None:
+    `came` maps authors to the (first, last) number that the other side has brought in it.
+    """
+
+    def __init__(self, service: Service, session: Session, came: Mapping[bytes, tuple[int, int]]) -> None:
         self._service = service
         self._session = session
+        self._came = came
+        self._peer = b""
         self._asked: list[_Asked] = []
         self._serial = 0
+        self._owed = False
         self._said: list[int] = []
         self._said_at = 0
         self._picked = False
@@ -68,6 +76,8 @@ class Giver:
         """Take the interests of the other side in the place of those before, and enrol it."""
         service = self._service
         self._serial += 1
+        self._owed = True
+        self._peer = peer
         self._asked = [_Asked(interest) for interest in interests]
         self._said = [asked.done for asked in self._asked]
         # What the frontier was before this peer counts: it may have been retired.
@@ -86,6 +96,8 @@ class Giver:
 
     def want(self, ranges: Sequence[tuple[bytes, int, int]]) -> None:
         """Take holes that the other side asks for."""
+        self._serial += 1
+        self._owed = True
         self._wants = [*self._wants, *ranges][:MAX_WANTS]
 
     def send_schemas(self, names: Iterable[bytes]) -> None:
@@ -144,30 +156,43 @@ class Giver:
         chosen: dict[Dot, Arrival] = {}
         for key, history in documents:
             new = [arrival for arrival in history if arrival.transaction > asked.done]
-            if asked.condition is not None and not self._held(asked, key, history, before=True):
-                new = list(history) if self._held(asked, key, history, before=False) else []
-            chosen.update({arrival[:2]: arrival for arrival in new})
+            old = [arrival for arrival in history if arrival.transaction <= asked.done]
+            if asked.condition is not None and not self._wanted(asked, key, old):
+                new = list(history) if self._wanted(asked, key, history) else []
+            chosen.update({arrival[:2]: arrival for arrival in new if self._may_lack(asked, arrival)})
         return sorted(chosen.values(), key=lambda arrival: (arrival.transaction, arrival[:2]))
 
-    def _held(self, asked: _Asked, key: bytes, history: Sequence[Arrival], *, before: bool) -> bool:
-        """Say whether a document held the condition as of the interest's position, or at any time since."""
-        service = self._service
-        held = False
-        if before:
-            history = [arrival for arrival in history if arrival.transaction <= asked.done]
-        for transaction, document in states(
-            history, asked.collection, key, service.schemas, service.clock.utc()
-        ):
-            if before or transaction > asked.done:
-                held = self._matches(asked, key, document)
-                if held and not before:
-                    return True
-        return held
+    def _wanted(self, asked: _Asked, key: bytes, history: Sequence[Arrival]) -> bool:
+        """Say whether some first changes of a document, in the order of their keys, fulfil the condition, or
+        one of them deletes it: whoever has seen it fulfil the condition may have seen no more than them.
+        """
+        steps = steps_of(history, asked.collection, key, self._service.schemas)
+        if any(step.change[0] == DELETE for step in steps):
+            return True
+        whole = Document()
+        for step in steps:
+            whole.apply(step.change, step.schema, step.stamp, step.author)
+        if self._matches(asked, key, whole):
+            return True
+        document = Document()
+        for step in steps[:-1]:
+            document.apply(step.change, step.schema, step.stamp, step.author)
+            if self._matches(asked, key, document):
+                return True
+        return False
 
     def _matches(self, asked: _Asked, key: bytes, document: Document) -> bool:
         value = document.value()
         assert asked.condition is not None
         return value is not None and asked.condition.holds(seen(cbor.decode(key), value, None))
+
+    def _may_lack(self, asked: _Asked, arrival: Arrival) -> bool:
+        """Say whether the other side may lack an operation: it wrote it itself, or it brought it just now."""
+        author, number = arrival[:2]
+        if author == self._peer:
+            return asked.anew
+        first, last = self._came.get(author, (1, 0))
+        return not first <= number <= last
 
     # ---- wants
 
@@ -218,15 +243,16 @@ class Giver:
 
     def _mark(self) -> None:
         """Say how far the interests are answered: when all is said, or once in a while."""
+        newest = self._service.transaction
         positions = [asked.done for asked in self._asked]
         now = self._service.clock.uptime()
-        if positions == self._said:
-            return
-        level = self._picked and min(positions) >= self._service.transaction
-        if level or now - self._said_at >= MARK_EVERY_MS:
+        level = not self._wants and min(positions, default=newest) >= newest
+        due = positions != self._said and now - self._said_at >= MARK_EVERY_MS
+        if (level and (self._owed or self._picked)) or due:
             self._session.queue(frames.MARK, write_marks(self._serial, positions))
             self._said = positions
             self._said_at = now
+            self._owed = self._owed and not level
             self._picked = False
 
     def _send_frontier(self, *, below: bool) -> None:

@@ -27,7 +27,7 @@ class Intake:
     """Collects what a session's events bring, and commits it.
 
     A method that raises HedgerowError has found a fault of the session itself. `source` says in the log
-    whose session it is.
+    whose session it is. `came` are the (first, last) numbers that it has brought of each author.
     """
 
     def __init__(self, service: Service, source: Callable[[], str]) -> None:
@@ -42,6 +42,7 @@ class Intake:
         self._names: list[Entry] = []
         self._runs: dict[bytes, list[Entry]] = {}
         self.entries = 0
+        self.came: dict[bytes, tuple[int, int]] = {}
 
     def add_name(self, author: bytes, name: str) -> None:
         """Take what an author calls itself."""
@@ -85,6 +86,7 @@ class Intake:
             run += [SchemaEntry(self._pending[name].encoded) for name in self._fresh(bodies)]
             run += [Operation(author, number, body) for number, body in enumerate(bodies, first)]
             self.entries += len(bodies)
+            self.came[author] = (min(first, self.came.get(author, (first,))[0]), first + len(bodies) - 1)
         return author
 
     def add_seal(self, author: bytes, body: bytes) -> None:

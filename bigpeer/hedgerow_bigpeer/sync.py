@@ -89,7 +89,7 @@ class Connection:
         self._gone = False
         self._wake = asyncio.Event()
         self._intake = Intake(service, self.__str__)
-        self._giver = Giver(service, self._session)
+        self._giver = Giver(service, self._session, self._intake.came)
         self._theirs: dict[bytes, int] = {}
         self._due: set[bytes] = set()
 

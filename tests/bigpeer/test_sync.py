@@ -15,7 +15,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from hedgerow.application import ReadyPeer
 from hedgerow.codec.decimal import Decimal
+from hedgerow.memory import MemoryLog, MemoryStore
 from hedgerow.sync import frames
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
@@ -56,6 +58,31 @@ def carry(author: Writer, relay: Writer) -> None:
         relay.peer.ingest_schema(schema.encoded)
     relay.peer.ingest(author.peer.author, 1, author.bodies())
     relay.peer.commit()
+
+
+def test_writes_over_http_go_down_a_real_socket(server: Remote) -> None:
+    clock = time.monotonic
+    began = clock()
+    peer = ReadyPeer(
+        MemoryLog(MemoryStore()), lambda: int((clock() - began) * 1000), name="small", mesh=mesh_tag("demo")
+    )
+    peer.subscribe("SELECT * FROM cars WHERE color = 'blue'")
+    server.execute("INSERT INTO cars DOCUMENTS ({'_id': 1, 'color': 'blue', 'text': 'before'})")
+    link = Link(peer, server.sync_url)
+
+    def shows(expected: list[dict[str, object]]) -> None:
+        deadline = clock() + 20
+        while peer.execute("SELECT color, text FROM cars").rows != expected:
+            assert clock() < deadline and link.step(), link.exchange.error
+
+    shows([{"color": "blue", "text": "before"}])
+    server.execute("UPDATE cars SET text = 'after' WHERE _id = 1")
+    shows([{"color": "blue", "text": "after"}])
+    server.execute("UPDATE cars SET color = 'red' WHERE _id = 1")
+    shows([{"color": "red", "text": "after"}])
+    server.execute("DELETE FROM cars")
+    shows([])
+    link.close()
 
 
 def test_readings_arrive_exactly_and_are_receipted(server: Remote) -> None:

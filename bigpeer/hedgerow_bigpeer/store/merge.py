@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hedgerow import operation
-from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import Schema
-from hedgerow.document import Document, document_ids
+from hedgerow.document import Document, document_ids, key_of
 from hedgerow.errors import HedgerowError
 
 from .ahead import dot_author, is_ahead, stays_out
@@ -90,7 +89,7 @@ class _Working:
             state=self.document.encode(), value=None if value is None else cbor.encode(value)
         )
         if change[0] == operation.INSERT:
-            rank = merged_stamp(change, stamp) + author
+            rank = key_of(change, schema, stamp, author)
             if rank > row.rank:
                 row = row._replace(author=author, number=number, stamp=stamp, rank=rank)
         self.row = row
@@ -191,24 +190,26 @@ def changes_of(
                 yield change, schemas[change[1]]
 
 
-def states(
-    arrivals: Sequence[Arrival], collection: str, key: bytes, schemas: dict[bytes, Schema], at: int
-) -> Iterable[tuple[int, Document]]:
-    """Yield (transaction, document) after each transaction of these arrivals, which are in their order.
+class Step(NamedTuple):
+    """One change of a document."""
 
-    The document is one that goes on with the next step.
-    """
-    document_id = cbor.decode(key)
-    others = any(arrival.author != dot_author(document_id) for arrival in arrivals)
-    document = Document()
-    for place, arrival in enumerate(arrivals):
-        author, number, body, stamp, transaction = arrival
-        ahead = is_ahead(stamp, at)
-        for change, schema in changes_of(author, number, body, collection, key, schemas):
-            if not (ahead and stays_out(change, document_id, author, others=others)):
-                document.apply(change, schema, stamp, author)
-        if place + 1 == len(arrivals) or arrivals[place + 1].transaction != transaction:
-            yield transaction, document
+    change: list[Any]
+    schema: Schema
+    stamp: bytes
+    author: bytes
+
+
+def steps_of(
+    arrivals: Sequence[Arrival], collection: str, key: bytes, schemas: dict[bytes, Schema]
+) -> list[Step]:
+    """Return the changes of a document in the order of their keys."""
+    found = [
+        (key_of(change, schema, arrival.stamp, arrival.author), arrival, change, schema)
+        for arrival in arrivals
+        for change, schema in changes_of(*arrival[:3], collection, key, schemas)
+    ]
+    found.sort(key=lambda entry: (entry[0], entry[1][:2]))
+    return [Step(change, schema, arrival.stamp, arrival.author) for _, arrival, change, schema in found]
 
 
 def touched_by(
@@ -222,10 +223,3 @@ def touched_by(
         if change[0] != operation.CLOCK
     ]
     return dict.fromkeys(places)
-
-
-def merged_stamp(change: list[Any], stamp: bytes) -> bytes:
-    """Return the stamp by which a change merges: its merge stamp, or its operation's."""
-    options = change[-1] if isinstance(change[-1], dict) else {}
-    merge: bytes | None = options.get(operation.MERGE_STAMP)
-    return hlc.unwire(merge) if merge is not None else stamp

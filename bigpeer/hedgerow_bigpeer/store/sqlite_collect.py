@@ -5,9 +5,9 @@ import sqlite3
 from hedgerow import operation
 from hedgerow.codec.schema import Schema
 from hedgerow.custody.skip import SUPERSEDED, Skip
-from hedgerow.document import Document
+from hedgerow.document import Document, key_of
 
-from .merge import changes_of, merged_stamp, touched_by
+from .merge import changes_of, touched_by
 from .port import Arrival, Collected, DocumentRow, Stable
 from .sqlite_ingest import ARRIVAL_QUERY, DOCUMENT_QUERY
 
@@ -158,7 +158,7 @@ class _Sweep:
             author, number, body, stamp, _ = arrival
             dominators: list[bytes | None] = []
             for change, schema in changes_of(author, number, body, row.collection, row.id, schemas):
-                dots[merged_stamp(change, stamp) + author] = (author, number)
+                dots[key_of(change, schema, stamp, author)] = (author, number)
                 dominators.append(document.superseded_by(change, schema, stamp, author))
                 if dominators[-1] is None:
                     only_deletes = only_deletes and change[0] == operation.DELETE
