@@ -26,7 +26,7 @@ from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
 from hedgerow.document import Document
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, canonical, decode_body, encode_body
-from hedgerow.sync import beacon, frames, hello
+from hedgerow.sync import beacon, frames, hello, interest
 from hedgerow.sync.beacon_op import Op, encode_op
 from hedgerow.sync.session import read_summary, write_summary
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
@@ -203,6 +203,20 @@ def _summary(data: bytes) -> None:
         assert write_summary(summary)[:2] == data[:2] and len(summary) <= 9
 
 
+def _interests(data: bytes) -> None:
+    interests = interest.read_interests(bytes(data))
+    again = interest.read_interests(interest.write_interests(interests, [one.position for one in interests]))
+    assert [one.key for one in again] == [one.key for one in interests]
+
+
+def _marks(data: bytes) -> None:
+    assert interest.write_marks(*interest.read_marks(bytes(data))) == data
+
+
+def _wants(data: bytes) -> None:
+    assert interest.write_wants(interest.read_wants(bytes(data))) == data
+
+
 def _frames(data: bytes) -> None:
     out = bytearray()
     for kind, body in frames.read_frames(data):
@@ -236,8 +250,14 @@ _VALUES: list[object] = [
 _HELLO = hello.Hello(
     bytes(3), AUTHOR, vector=((AUTHOR, 9, 7, 5),), schemas=(READING.name, PLANT.name), name="board"
 )
-_SKIPS = [Skip(3, 9, SUPERSEDED, [AUTHOR, 7]), Skip(1, 1, LOST, [AUTHOR, 1]), Skip(1, 4, RECEIPTED)]
+_SKIPS = [Skip(3, 9, SUPERSEDED, [AUTHOR, 7]), Skip(1, 1, LOST, [1, b"012345"]), Skip(1, 4, RECEIPTED)]
 _STATE = beacon.State(bytes(3), 7, 1, b"digest", 4, 2, 1, 1, b"aut")
+
+
+_INTERESTS = [
+    interest.Interest("plants"),
+    interest.Interest("readings", "temperature > :limit", {"limit": Decimal(394, -1)}, 2, 900),
+]
 
 
 def _documents() -> list[bytes]:
@@ -287,6 +307,9 @@ TABLE = [
         ],
     ),
     Target("summary", _summary, [write_summary([3] + [b"digest"] * 4), write_summary([0])]),
+    Target("interest", _interests, [interest.write_interests(_INTERESTS, [0, 900])], 2),
+    Target("mark", _marks, [interest.write_marks(7, [5, 2**33])]),
+    Target("want", _wants, [interest.write_wants([(AUTHOR, 3, 9), (b"author-2", 1, 256)])]),
     Target("frames", _frames, [payload[5:-8] for payload in session_seeds()]),
     Target("stamp", lambda data: hlc.unwire(bytes(data)), [hlc.wire(hlc.pack(NOW)), hlc.pack(NOW, 1)]),
     Target("document", _document, _documents(), 2),
