@@ -86,6 +86,15 @@ def test_one_transaction_is_one_operation() -> None:
     assert list(again.execute("SELECT * FROM cars")) == [{"_id": 1, "n": 5, "k": "x"}]
 
 
+def test_one_transaction_may_write_one_id_in_two_collections() -> None:
+    peer = ready()
+    with peer.transaction() as work:
+        for collection in ("cars", "other"):
+            work.execute("INSERT INTO " + collection + " DOCUMENTS ({'_id': 1, 'n': 1}), ({'_id': true})")
+    for collection in ("cars", "other"):
+        assert len(peer.execute("SELECT * FROM " + collection)) == 2
+
+
 def test_a_transaction_that_fails_leaves_nothing() -> None:
     peer = ready()
     held = peer.log.held(peer.author)
