@@ -16,7 +16,7 @@ from . import size_board, size_heap
 #: How each part of the result was measured.
 HOW = {
     "mpy_bytes": "each module as `hedgerow flash` compiles it (constants folded, mpy-cross -O3)",
-    "resident": "sys.modules of the unchanged firmware on an emulated esp32: after readings and beacons, "
+    "resident": "sys.modules of the unchanged firmware on an emulated esp32c3: after readings and beacons, "
     "then after a session with a keeper",
     "live_bytes_32": "gc.mem_alloc() between top-level calls on MicroPython's 32-bit WebAssembly VM (npm), "
     "whose heap has no end: .mpy loaded, log opened on a flash in a file, readings recorded, "

@@ -11,6 +11,8 @@ from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
 
 READINGS = 10
+#: A board with room to spare: what is loaded is the question here, not whether it fits.
+PROFILE = "esp32c3"
 _FIELD = "temperature"
 _PROBE = Path(__file__).parent / "vm" / "probe.py"
 _KEEPER = Path(__file__).parents[1] / "tests" / "firmware" / "keeper.py"
@@ -24,7 +26,9 @@ def resident(files: list[tuple[Path, str]]) -> dict[str, list[str]]:
         values = [f"{20 + at // 10}.{at % 10}" for at in range(100)]
         with (
             Air(str(root / "air"), seed=1) as air,
-            Board("board", root / "board", air=air.path, sensor=SensorSeries(_FIELD, values)) as board,
+            Board(
+                "board", root / "board", profile=PROFILE, air=air.path, sensor=SensorSeries(_FIELD, values)
+            ) as board,
         ):
             board.power_on()
             _install(board, files, root)

@@ -10,7 +10,7 @@ async function main() {
   const there = new PouchDB(url + "/there");
   await there.info();
   const began = process.hrtime.bigint();
-  const done = await here.replicate.to(there, { batch_size: 1000 });
+  const done = await here.replicate.to(there, { batch_size: 2500 });
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;
   const { doc_count } = await there.info();
   console.log(JSON.stringify({ seconds, sent: done.docs_written, documents: doc_count }));

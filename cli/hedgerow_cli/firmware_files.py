@@ -1,5 +1,6 @@
 """The files of the firmware: core and device package compiled for MicroPython, boot.py, main.py."""
 
+import json
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 from hedgerow.errors import HedgerowError
 
 from .fold_constants import constants_of, fold
+from .plain_errors import without_words
+from .short_names import short_names, shorten
 
-#: Parts of the core that no board runs.
-_HOST_ONLY = ("query",)
 _ONBOARD = "onboard"
+#: Module -> what its private names are called on the board: the key to a board's tracebacks.
+_NAMES = "names.json"
 
 
 def build(out_dir: Path) -> list[tuple[Path, str]]:
@@ -21,15 +24,22 @@ def build(out_dir: Path) -> list[tuple[Path, str]]:
     """
     sources = _sources()
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
+    folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
+    folded = {
+        module: without_words(text) if module.startswith("hedgerow.") else text
+        for module, text in folded.items()
+    }
+    names = short_names(folded)
     files: list[tuple[Path, str]] = []
-    for module, source in sources:
-        name = f"{source.relative_to(_root(module).parent).with_suffix('').as_posix()}"
-        folded = out_dir / f"{name}.py"
-        folded.parent.mkdir(parents=True, exist_ok=True)
-        folded.write_text(fold(module, source.read_text(encoding="utf-8"), constants), encoding="utf-8")
-        target = folded.with_suffix(".mpy")
-        _compile(folded, target, f"{name}.py")
+    for module, path in sources:
+        name = f"{path.relative_to(_root(module).parent).with_suffix('').as_posix()}"
+        source = out_dir / f"{name}.py"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(shorten(folded[module], names[module]), encoding="utf-8")
+        target = source.with_suffix(".mpy")
+        _compile(source, target, f"{name}.py")
         files.append((target, f"/lib/{name}.mpy"))
+    (out_dir / _NAMES).write_text(json.dumps(names, indent=1, sort_keys=True), encoding="utf-8")
     onboard = _root("hedgerow_device") / _ONBOARD
     files += [(onboard / name, f"/{name}") for name in ("boot.py", "main.py")]
     return files
@@ -50,7 +60,7 @@ def _sources() -> list[tuple[str, Path]]:
         root = _root(package)
         for source in sorted(root.rglob("*.py")):
             parts = source.relative_to(root).with_suffix("").parts
-            if parts[0] not in (*_HOST_ONLY, _ONBOARD):
+            if parts[0] != _ONBOARD:
                 found.append((".".join((package, *parts)).removesuffix(".__init__"), source))
     return found
 

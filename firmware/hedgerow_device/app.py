@@ -1,21 +1,25 @@
-"""The sensor program of a board: measure, record, advertise, sync.
+"""The program of a board: it opens the peer, syncs, feeds the watchdog, and runs the application.
 
-Console lines: `boot`, `ack`, `time`, `receipt`, `error` (ARCHITECTURE.md). Ctrl-C ends it in the REPL.
+That is /app.py with `async def main(peer)`, or the built-in recorder. Console lines: `boot`, `ack`, `time`,
+`receipt`, `error` (ARCHITECTURE.md). Ctrl-C ends it in the REPL.
 """
 
 import asyncio
 import gc
+import os
 import sys
 
 from hedgerow.errors import HedgerowError
-from hedgerow.log import STATE_CONFIG
 
+from .modules import unload
 from .uptime import now
 
 # The watchdog of the chip cannot be stopped; this is the longest time that its timer takes.
 _REPL_WATCHDOG_MS = 3600000
 _FEED_MS = 1000
-_COUNT = b"n"
+_PAUSE_MS = 1000
+_LONGEST_PAUSE_MS = 60000
+_APPLICATION = "app"
 
 
 def report(error: Exception) -> None:
@@ -52,75 +56,46 @@ class Watchdog:
             WDT(timeout=_REPL_WATCHDOG_MS)
 
 
-class Recorder:
-    """Records what the sensor says as {"board", "n", field}; `n` counts on over boots, without holes."""
+async def _application(peer: object, settings: dict) -> None:
+    """Run /app.py's `main(peer)`, again after a pause when it fails; the built-in recorder without one."""
+    if not _has_application():
+        from . import recorder
 
-    def __init__(self, peer: object, settings: dict):
-        self._peer = peer
-        self._settings = settings
-        self._sensor = None
-        self.count = _last_count(peer, settings["collection"])
-
-    def sample(self) -> None:
-        """Measure and record once; prints the acknowledgement."""
-        from .sensor import open_sensor
-
-        if self._sensor is None:
-            self._sensor = open_sensor(self._settings["sensor"])
-        value = self._sensor.read()
-        document = {"board": self._settings["name"], "n": self.count + 1, self._settings["field"]: value}
-        peer = self._peer
-        held = peer.log.held(peer.author)
+        await recorder.main(peer, settings)
+        return
+    pause_ms = _PAUSE_MS
+    while True:
+        started = now()
         try:
-            number = peer.insert(self._settings["collection"], document, now())
-        finally:
-            # If it became durable before an error it counts: the next one must not have its `n`.
-            self.count += peer.log.held(peer.author) - held
-        print("ack", self.count, "op=%d" % number, "value=%s" % value)
-
-    def keep_count(self) -> None:
-        """Make the count durable apart from the readings, which may leave the ring once receipted."""
-        self._peer.log.put(STATE_CONFIG, _COUNT, self.count.to_bytes(4, "big"))
-
-    def wanted(self) -> bool:
-        """Say whether there is more to record."""
-        return not self._settings["readings"] or self.count < self._settings["readings"]
-
-
-def _last_count(peer: object, collection: str) -> int:
-    """Return the greatest `n` so far: that of the newest reading in the log, or as kept apart."""
-    from hedgerow.operation import INSERT, decode_body
-
-    log = peer.log
-    kept = int.from_bytes(log.get(STATE_CONFIG, _COUNT) or b"", "big")
-    high = log.held(peer.author)
-    floor = peer.receipted(peer.author)
-    while high > floor:
-        low = max(floor, high - 16)
-        found = 0
-        for _, _, last, body in log.read(peer.author, low, high, 4096):
-            if last > high:
-                break
-            change = decode_body(body)[1][0]
-            schema = peer.schemas.get(change[1]) if change[0] == INSERT else None
-            if schema and schema.collection == collection:
-                found = schema.unpack(change[3]).get("n", 0)
-        if found:
-            return max(found, kept)
-        high = low
-    return kept
+            application = __import__(_APPLICATION)
+            await application.main(peer)
+            return
+        except Exception as error:  # the board goes on syncing, whatever it is
+            report(HedgerowError("APP_FAILED", _words(error)))
+            sys.print_exception(error)
+        # What failed begins anew, with what is in the file then.
+        sys.modules.pop(_APPLICATION, None)
+        gc.collect()
+        if now() - started > _LONGEST_PAUSE_MS:
+            pause_ms = _PAUSE_MS
+        await asyncio.sleep_ms(pause_ms)
+        pause_ms = min(2 * pause_ms, _LONGEST_PAUSE_MS)
 
 
-async def _record(recorder: Recorder, interval_ms: int) -> None:
-    due = now()
-    while recorder.wanted():
+def _has_application() -> bool:
+    for name in ("/%s.py" % _APPLICATION, "/%s.mpy" % _APPLICATION):
         try:
-            recorder.sample()
-        except Exception as error:  # the board goes on recording, whatever it is
-            report(error)
-        # After a long stall it goes on from now instead of catching up.
-        due = max(due + interval_ms, now() - interval_ms)
-        await asyncio.sleep_ms(max(0, due - now()))
+            os.stat(name)
+            return True
+        except OSError:
+            pass
+    return False
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, HedgerowError):
+        return "%s %s" % (error.code, error.detail)
+    return repr(error)
 
 
 async def _feed(watchdog: Watchdog) -> None:
@@ -141,16 +116,12 @@ def _open_node(peer: object) -> object:
         return None
 
 
-async def _sync(node: object, peer: object, recorder: Recorder) -> None:
-    kept = peer.receipted(peer.author)
+async def _sync(node: object, peer: object) -> None:
     ticking = asyncio.create_task(node.tick())
     while not ticking.done():
         await node.woken()
         try:
             node.step(now())
-            if peer.receipted(peer.author) > kept:
-                kept = peer.receipted(peer.author)
-                recorder.keep_count()
             if node.idle:
                 peer.log.prepare()
         except Exception as error:  # sessions are made again, recordings are not
@@ -164,7 +135,6 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
 
     peer = open_peer(settings)
     print("boot", peer.epoch, "author=" + "".join(["%02x" % byte for byte in peer.author]))
-    recorder = Recorder(peer, settings)
 
     def on_receipt(author: bytes, number: int) -> None:
         if author == peer.author:
@@ -173,19 +143,18 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
     peer.on_receipt = on_receipt
     peer.on_time = lambda source, error_ms: print("time", "source=%d" % source, "error_ms=%d" % error_ms)
     node = _open_node(peer)
-    tasks = [_feed(watchdog), _record(recorder, settings["interval_ms"])]
+    tasks = [_feed(watchdog), _application(peer, settings)]
     if node:
-        tasks.append(_sync(node, peer, recorder))
+        tasks.append(_sync(node, peer))
     await asyncio.gather(*tasks)
 
 
 def _settings() -> dict:
     """Read the configuration, and give back the memory of what reads it."""
-    import hedgerow_device.config
+    from .config import load
 
-    settings = hedgerow_device.config.load()
-    del hedgerow_device.config
-    del sys.modules["hedgerow_device.config"]
+    settings = load()
+    unload("hedgerow_device.config")
     return settings
 
 

@@ -2,12 +2,13 @@
 
 import hashlib
 
+from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import STREAM
 from hedgerow.errors import HedgerowError
-from hedgerow.peer import Peer
 from hedgerow.sync.hello import LEAF, RELAY
 
 from .flashlog import FlashLog
+from .modules import unload
 from .uptime import now
 
 LABEL = "hedgerow"
@@ -17,10 +18,46 @@ CREDIT = 1024
 _SPARE = 7
 
 
-class DevicePeer(Peer):
-    """A Peer that also says when it has learnt the time: `on_time(source, error_ms)`."""
+class DevicePeer(ReadyPeer):
+    """A Peer on a board.
+
+    `on_time(source, error_ms)` is called when it has learnt the time, `before_receipt()` before a receipt of
+    own operations is stored: what it frees may be gone after that. A log that is full at boot still serves
+    receipts; the boot is recorded with the first operation that finds room. `settings` is the configuration.
+    """
+
+    settings: dict = {}
 
     on_time = None
+    before_receipt = None
+    _late = False
+
+    def _boot(self, now: int) -> None:
+        try:
+            super()._boot(now)
+        except HedgerowError as error:
+            if error.code != "LOG_FULL":
+                raise
+            self._late = True
+
+    def write(
+        self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
+    ) -> int:
+        """See Peer.write."""
+        if self._late:
+            # _boot() writes too.
+            self._late = False
+            self._boot(now)
+            if self._late:
+                raise HedgerowError("LOG_FULL", "since this boot")
+        return super().write(changes, schemas, now, local, stamp)
+
+    def ingest_receipt(self, receipt: object) -> bool:
+        """See Peer.ingest_receipt."""
+        if self.before_receipt and receipt.author == self.author:
+            if self.receipted(self.author) < receipt.number <= self.log.held(self.author):
+                self.before_receipt()
+        return super().ingest_receipt(receipt)
 
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
         """See Peer.set_time."""
@@ -42,7 +79,9 @@ def open_log() -> FlashLog:
     found = Partition.find(Partition.TYPE_DATA, label=LABEL)
     if not found:
         raise HedgerowError("LOG_PARTITION", LABEL)
-    return FlashLog(found[0])
+    log = FlashLog(found[0])
+    unload("hedgerow_device.flashmount")
+    return log
 
 
 def open_device_peer(config: dict) -> DevicePeer:
@@ -50,12 +89,13 @@ def open_device_peer(config: dict) -> DevicePeer:
     log = open_log()
     peer = DevicePeer(
         log,
-        now(),
+        now,
         name=config["name"],
         role=LEAF if config["role"] == "leaf" else RELAY,
         mesh=mesh_tag(config["mesh"]),
         kinds={config["collection"]: STREAM},
         credit=CREDIT,
     )
+    peer.settings = config
     log.spare = _SPARE
     return peer

@@ -2,6 +2,11 @@
 
 from array import array
 
+from hedgerow.limits import const
+
+# Sectors noted for all authors together.
+MAX_INDEX = const(1024)
+
 
 class AuthorIndex:
     """What the log knows of one author: `held`, `sealed`, and in which sectors it begins with which number.

@@ -21,8 +21,8 @@ from hedgerow.log import (
 )
 
 from . import flashframes as frames
-from .flashindex import AuthorIndex, bound
-from .flashring import HEADER, RECLAIMS, Ring
+from .flashindex import MAX_INDEX, AuthorIndex, bound
+from .flashring import HEADER, Ring
 
 SPARE = const(4)
 
@@ -31,7 +31,6 @@ _VALUE_SPARE = const(3)
 _SEAL_SPARE = const(2)
 _LAST_SPARE = const(1)
 
-_MAX_INDEX = const(1024)
 _MAX_PLACES = const(64)
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
@@ -69,84 +68,20 @@ class FlashLog:
         if ring.find() is None:
             ring.format(new_author())
         else:
-            self._mount()
+            from .flashmount import mount
+
+            mount(self)
         self.author = ring.author
         self.incarnation = ring.incarnation
 
-    # ---- mount
-
-    def _mount(self) -> None:
-        ring = self.ring
-        self._find_tail()
-        seq = ring.tail
-        end = 0
-        while seq <= ring.seq:
-            header = ring.header(seq)
-            if header is None or (end and header.previous_end > end):
-                self.damaged += 1
-            end = 0
-            if header:
-                reader = frames.Reader(ring, seq, HEADER)
-                self.begin_sector()
-                while reader.next():
-                    self._note(reader)
-                end = reader.end
-                bound(self.indexes, _MAX_INDEX)
-            seq += 1
-        ring.end = end
-        ring.closed = not end or not ring.erased(ring.seq, end)
-
-    def _find_tail(self) -> None:
-        """Learn from the newest sector where the ring begins.
-
-        That sector is void, and will be used again, if it did not finish reclaiming: its copies have their
-        originals yet. So it is if its first frame was torn. Otherwise every cut there would cost a sector.
-        """
-        ring = self.ring
-        reader = frames.Reader(ring, ring.seq, HEADER)
-        reclaiming = ring.header(ring.seq).flags & RECLAIMS
-        while reader.next():
-            if reader.type == frames.RECLAIMED:
-                reclaiming = 0
-                ring.tail = reader.last
-        if reclaiming or (reader.end == HEADER and not ring.erased(ring.seq, HEADER)):
-            ring.step_back()
-
-    def _note(self, reader: object) -> None:
-        """Take a frame into the index."""
-        kind = reader.type
-        if kind == frames.STATE:
-            data = reader.body()
-            name = data[1 : 1 + data[0]]
-            self._remember(name, data[1 + data[0] :], reader.seq, reader.start)
-        elif kind == frames.AUTHOR:
-            held = reader.held[reader.place]
-            author = reader.authors[reader.place]
-            if author in self.indexes and self.indexes[author].held < held:
-                self.damaged += 1
-            index = self._place(author, reader.seq, held)
-            index.held = max(index.held, held)
-            index.sealed = max(index.sealed, reader.sealed[reader.place])
-        elif kind == ENTRY_SEAL:
-            index = self.indexes[reader.authors[reader.place]]
-            index.sealed = max(index.sealed, reader.last)
-        elif kind <= ENTRY_SKIP:
-            author = reader.authors[reader.place]
-            index = self.indexes[author]
-            index.held = max(index.held, reader.last)
-            if self._more and kind == ENTRY_OP:
-                self._more.appended(author, reader.last)
-        elif kind != frames.RECLAIMED:
-            self.beside().note(reader)
-        if kind in (ENTRY_OP, frames.FILLED):
-            self.arrived = reader.seq * self.ring.size + reader.end
+    # ---- sectors and authors
 
     def begin_sector(self) -> None:
         """Forget the places of authors: each sector gives its own."""
         self.places = {}
         self._introduced = 0
 
-    def _place(self, author: bytes, seq: int, held: int) -> AuthorIndex:
+    def place(self, author: bytes, seq: int, held: int) -> AuthorIndex:
         """Note that a sector gives the author its next place, with `held` operations before it."""
         index = self.indexes.get(author)
         if index is None:
@@ -162,11 +97,12 @@ class FlashLog:
         ring = self.ring
         index = self.indexes.get(author)
         ring.program(frames.author_frame(ring.seq, author, held, index.sealed if index else 0))
-        index = self._place(author, ring.seq, held)
-        bound(self.indexes, _MAX_INDEX)
+        index = self.place(author, ring.seq, held)
+        bound(self.indexes, MAX_INDEX)
         return index
 
-    def _remember(self, name: bytes, value: bytes, seq: int, at: int) -> None:
+    def remember(self, name: bytes, value: bytes, seq: int, at: int) -> None:
+        """Note where the current value of a name stands."""
         self.values[name] = seq * self.ring.size + at
         if name[0] == STATE_RECEIPT:
             self._receipts[name] = _receipted_number(value)
@@ -332,7 +268,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
-        self._remember(name, value, ring.seq, at)
+        self.remember(name, value, ring.seq, at)
 
     # ---- space
 

@@ -7,10 +7,9 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.sync import beacon
 from hedgerow.sync.hello import LEAF
-from hedgerow.sync.neighbours import Neighbours
 
 from . import radio
-from .link import Link
+from .modules import unload
 
 _TICK_MS = const(50)
 _BEACON_MS = const(1000)
@@ -23,6 +22,12 @@ _DEFAULT_MTU = const(23)
 # About half a kilobyte of a 32-bit heap each.
 _NEIGHBOURS = const(6)
 _CENTRAL_FREE = const(24576)
+# Below this, what only sessions need is unloaded between them.
+_LOW = const(20480)
+_SESSION = (
+    "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
+    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
+)
 
 
 class Node:
@@ -37,7 +42,12 @@ class Node:
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self._radio = radio.Radio(self.wake)
-        self._neighbours = Neighbours(limit=_NEIGHBOURS)
+        # A board that opens no connections itself has no use for what chooses them.
+        self._neighbours: object = None
+        if peer.role != LEAF and _free() >= _CENTRAL_FREE:
+            from hedgerow.sync.neighbours import Neighbours
+
+            self._neighbours = Neighbours(limit=_NEIGHBOURS)
         self._counter = 0
         self._beacon_at = 0
         self._advertised = False
@@ -48,7 +58,7 @@ class Node:
         self._conn: int | None = None
         self._conn_mtu = _DEFAULT_MTU
         self._conn_at = 0
-        self._link: Link | None = None
+        self._link: object = None
         self._ended_at: int | None = None
         self._central: object = None
 
@@ -80,12 +90,15 @@ class Node:
             self._central.step(now)
             if self._central.done:
                 self._part(now)
-        elif self.peer.role != LEAF and self._conn is None:
+        elif self._neighbours and self._conn is None:
             # One session at a time: two do not fit the heap of the smallest board.
             self._seek(now)
         self._listen(now)
         self._speak(now)
-        self.idle = self._conn is None and self._central is None
+        idle = self._conn is None and self._central is None
+        if idle and not self.idle and _free() < _LOW:
+            unload(_SESSION)
+        self.idle = idle
 
     def drop(self, now: int) -> None:
         """Give up the sessions, to get their memory back; what was acknowledged is kept."""
@@ -135,6 +148,8 @@ class Node:
         """Remember a neighbour whom this board may have to visit; of the others only the way to a keeper."""
         peer = self.peer
         peer.note_distance(state.distance, now)
+        if self._neighbours is None:
+            return
         if state.distance > peer.distance(now) or (state.flags & beacon.WANTS_TIME and peer.utc(now)):
             self._neighbours.heard(address, state, rssi, now)
         else:
@@ -147,6 +162,8 @@ class Node:
         if self._link is None and self._ended_at is None:
             # The central speaks first: before that it may not listen to notifications yet.
             if data:
+                from .link import Link
+
                 self._link = Link(
                     self.peer, self._conn, self._conn_mtu, self._notify, now, linger_ms=None, central=False
                 )
@@ -179,8 +196,7 @@ class Node:
         address = self._neighbours.candidate(self.peer, now)
         if address is None:
             return
-        gc.collect()
-        if gc.mem_free() < _CENTRAL_FREE:
+        if _free() < _CENTRAL_FREE:
             # This heap carries the board's own sessions, and not those that it would open besides.
             return
         from .central import Central
@@ -240,3 +256,9 @@ class Node:
         except OSError:
             self._advertised = True
             self._beacon_at = now + _BEACON_MS
+
+
+def _free() -> int:
+    """Return how many bytes of the heap are free."""
+    gc.collect()
+    return gc.mem_free()

@@ -12,7 +12,7 @@ from typing import Any, Self
 from hedgerow.application import ReadyPeer
 from hedgerow.errors import HedgerowError
 from hedgerow.query.live import Changes
-from hedgerow.statements import Result
+from hedgerow.result import Result
 from hedgerow.sync.hello import RELAY
 from hedgerow.transaction import Transaction
 
@@ -78,15 +78,16 @@ class LocalTransaction:
 class LocalPeer:
     """A peer on an SQLite file, with its clock and, if it has a URL, its uplink.
 
-    All that it does happens on one thread (see `open_peer`); with a url its methods may be called from any
+    All that it does happens on one thread (see `open_peer`): with a url its methods may be called from any
     thread, without one from the thread that opened it alone. The methods with an `a` before their name are
-    the same ones for coroutines. Callbacks run on the peer's thread and must not wait there. Close it, or
-    use it in a `with` or `async with` block.
+    the same ones for coroutines. Callbacks run on the peer's thread and must not wait there. A program that
+    also runs on boards finds `settings` here, as there. Close it, or use it in a `with` block, async or not.
 
     Raises HedgerowError: the codes of statements, those of SqliteLog, PEER_THREAD, PEER_CLOSED.
     """
 
     def __init__(self, home: Home, log: SqliteLog, core: ReadyPeer, clock: Clock, url: str | None) -> None:
+        self.settings: dict[str, Any] = {}
         self._home = home
         self._author: bytes = log.author
         self._log = log
@@ -104,6 +105,11 @@ class LocalPeer:
     def author(self) -> bytes:
         """The 8 bytes that name this peer as an author."""
         return self._author
+
+    @property
+    def name(self) -> str:
+        """What people call this peer."""
+        return self._core.name
 
     @property
     def uplink(self) -> Uplink | None:
@@ -131,7 +137,11 @@ class LocalPeer:
         return await self._home.acall(lambda: self._ready().execute(text, **parameters))
 
     def transaction(self) -> LocalTransaction:
-        """Return a transaction, for a `with` or `async with` block."""
+        """Return a transaction, for a `with` or `async with` block.
+
+        Its end raises TRANSACTION_CONFLICT if something else was written meanwhile, such as the time that the
+        Big Peer told: do it again then.
+        """
         return LocalTransaction(self._home, lambda: self._ready().transaction())
 
     def insert(self, collection: str, document: Document) -> int:

@@ -1,8 +1,11 @@
 """The peer as an application sees it: statements, transactions, live queries, subscriptions."""
 
 from . import limits
+from .codec.schema import SCOPE_LOCAL, schema_for, scope_of
 from .errors import HedgerowError
+from .operation import INSERT
 from .peer import Peer
+from .result import Result
 
 _WHY = ("superseded", "lost", "not here")
 
@@ -15,6 +18,7 @@ class ReadyPeer(Peer):
     """
 
     look_limit: int | None = None
+    in_transaction = False
     answer_rows = 10000
 
     def __init__(self, log: object, clock: object, **options: object):
@@ -26,7 +30,7 @@ class ReadyPeer(Peer):
     # ---- statements
 
     def parse(self, text: str) -> tuple:
-        """Return a statement as tuples; the last few are kept, so that a loop does not parse again."""
+        """Return a statement as tuples; the last few are kept, a loop does not parse again."""
         statement = self._statements.get(text)
         if statement is None:
             statement = self._read(text)
@@ -45,25 +49,53 @@ class ReadyPeer(Peer):
 
         Raises the codes of queries, documents and operations; nothing has been changed then.
         """
-        return self._last(self.execute_slowly(text, parameters))
+        result = self._record(text, parameters)
+        return self._last(self.execute_slowly(text, parameters)) if result is None else result
+
+    def _record(self, text: str, parameters: dict) -> object:
+        """Write documents that are given whole and have no id, as readings are: nothing is looked up for them.
+
+        None for any other statement.
+        """
+        statement = self.parse(text)
+        if statement[0] != "insert" or statement[2]:
+            return None
+        collection = statement[1]
+        changes: list = []
+        schemas: list = []
+        for expression in statement[3]:
+            document = parameters.get(expression[1]) if expression[0] == "param" else None
+            if not isinstance(document, dict) or document.get("_id") is not None:
+                return None
+            schema = schema_for(collection, self.kind_of(collection), document)
+            changes.append([INSERT, schema.name, None, schema.pack(document)])
+            schemas.append(schema)
+        local = scope_of(schemas[0].kind) == SCOPE_LOCAL
+        number = self.write(changes, schemas, self.now(), local)
+        author = self.local if local else self.author
+        ids = (
+            [[author, number]] if len(changes) == 1 else [[author, number, at] for at in range(len(changes))]
+        )
+        self.dispatch()
+        return Result("insert", [], ids, [])
 
     def execute_slowly(self, text: str, parameters: dict) -> object:
         """Run a statement as a generator that yields now and then, and returns the Result."""
         from .statements import steps
 
-        batch = self.begin()
+        batch = self.begin(divisible=True)
         result = yield from steps(self, batch, self.parse(text), parameters)
         if batch.commit():
             result.mutated = batch.mutated
         self.dispatch()
         return result
 
-    def begin(self) -> object:
-        """Return a Batch, an operation in the making."""
+    def begin(self, divisible: bool = False) -> object:
+        """Return a Batch: an operation in the making, or several if it is `divisible`."""
         from .batch import Batch
 
         self._refresh()
-        return Batch(self, self.now())
+        return Batch(self, self.now(), divisible)
 
     def run_in(self, batch: object, text: str, parameters: dict) -> object:
         """Run a statement within a batch; the Result of what it reads."""
@@ -91,6 +123,10 @@ class ReadyPeer(Peer):
         from .transaction import Transaction
 
         return Transaction(self)
+
+    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
+        """See Peer.set_time; it waits while a transaction is open, which it would make void."""
+        return not self.in_transaction and super().set_time(utc_ms, error_ms, source, now)
 
     # ---- live queries
 
@@ -152,7 +188,7 @@ class ReadyPeer(Peer):
     # ---- what is here
 
     def status(self, now: int | None = None) -> dict:
-        """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}: numbers, and what is missing.
+        """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}.
 
         Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), "to come".
         """

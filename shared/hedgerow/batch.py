@@ -3,40 +3,40 @@
 from . import limits
 from .clock import hlc
 from .codec import cbor
-from .codec.schema import KEEP, SCOPE_LOCAL, scope_of
+from .codec.schema import SCOPE_LOCAL, scope_of
 from .document import Document, document_ids
 from .errors import HedgerowError
 from .operation import INITIAL, MERGE_STAMP
 
 
 class Batch:
-    """Changes of a peer that become one operation, or none.
+    """Changes of a peer that become one operation, or none; several if it is `divisible` and they are many.
 
     `mutated` are the ids of the documents that it changes, in order; where a document has no id of its own
     they are final once it is written.
     """
 
-    def __init__(self, peer: object, now: int):
+    def __init__(self, peer: object, now: int, divisible: bool = False):
         self._peer = peer
         self._documents = peer.down.documents
         self._now = now
-        self._stamp = peer.clock.tick(now)
+        self.divisible = divisible
+        self.mutated: list = []
+        self._begin()
+
+    def _begin(self) -> None:
+        peer = self._peer
+        self._stamp = peer.clock.tick(self._now)
         self._held = peer.log.held(peer.author), peer.log.held(peer.local)
         self._plans: list = []
         self._latest: dict = {}
         self._overlay: dict = {}
         self._scope: int | None = None
-        self.mutated: list = []
 
-    def kind_of(self, collection: str) -> int:
-        """Return the kind of a collection: as configured, else as known from others, else keep."""
-        peer = self._peer
-        if collection in peer.kinds:
-            return peer.kinds[collection]
-        for name in sorted(peer.schemas):
-            if peer.schemas[name].collection == collection:
-                return peer.schemas[name].kind
-        return KEEP
+    def divide(self) -> None:
+        """Write what is in it, and go on with another operation: for statements over many documents."""
+        self.commit()
+        self._begin()
 
     def add(self, collection: str, change: list, schema: object) -> None:
         """Add a change; it shows at once to what follows. SCOPE_MIXED, OPERATION_CHANGES."""
@@ -74,7 +74,9 @@ class Batch:
 
     def author_for(self, collection: str) -> bytes:
         """Return who writes to a collection: the author, or its local half."""
-        return self._peer.local if scope_of(self.kind_of(collection)) == SCOPE_LOCAL else self._peer.author
+        return (
+            self._peer.local if scope_of(self._peer.kind_of(collection)) == SCOPE_LOCAL else self._peer.author
+        )
 
     def commit(self) -> int:
         """Write the operation, durable on return; return its number, 0 if there is nothing to write.
@@ -86,7 +88,6 @@ class Batch:
             return 0
         if (peer.log.held(peer.author), peer.log.held(peer.local)) != self._held:
             raise HedgerowError("TRANSACTION_CONFLICT", "something else was written meanwhile")
-        self.mutated = []
         for document_id in self._ids():
             if document_id not in self.mutated:
                 self.mutated.append(document_id)

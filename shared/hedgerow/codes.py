@@ -106,6 +106,7 @@ CODES = {
     "GATT_FAILED": (407, "The radio refused a request on a connection."),
     "GATT_TIMEOUT": (408, "The neighbour did not answer in time."),
     "DEVICE_MEMORY": (410, "The board ran out of memory; sessions were given up, recording goes on."),
+    "APP_FAILED": (411, "The board's /app.py ended with an error; it is started again after a pause."),
     "DEVICE_FAULT": (409, "The board's program met an error of the system; the detail names it."),
     # Queries and the Big Peer
     "QUERY_SYNTAX": (

@@ -225,12 +225,16 @@ class Documents:
                 yield None
             stamp, changes = decode_body(body)
             ids = document_ids(author, number, changes)
+            met: list = []
             for at in range(len(changes)):
                 change = changes[at]
                 if change[0] == CLOCK or self._peer.schemas[change[1]].collection != collection:
                     continue
-                if ids[at] in ids[:at]:
-                    continue
+                if len(changes) > 1:
+                    encoded = cbor.encode(ids[at])
+                    if encoded in met:
+                        continue
+                    met.append(encoded)
                 shown = self._first(collection, ids[at], author, number, stamp, change)
                 if shown is not None:
                     yield shown

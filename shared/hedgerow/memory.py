@@ -35,6 +35,7 @@ class MemoryLog:
         self._most_authors = most_authors
         self.author = self.store.author
         self.incarnation = self.store.incarnation
+        self._authors: list = []
         self._entries: dict = {}
         self._operations: dict = {}
         self._held: dict = {}
@@ -49,6 +50,7 @@ class MemoryLog:
     def _take(self, entry: tuple) -> None:
         kind, author, first, last, body = entry
         if author not in self._entries:
+            self._authors.append(author)
             self._entries[author] = []
             self._operations[author] = {}
         if kind == _DROP:
@@ -100,7 +102,7 @@ class MemoryLog:
 
     def authors(self) -> list:
         """Return the authors with entries, in the order in which they came."""
-        return list(self._entries)
+        return list(self._authors)
 
     def held(self, author: bytes) -> int:
         """Return the number up to which every operation is held or skipped, 0 for none."""
@@ -135,6 +137,9 @@ class MemoryLog:
             self._note(_CUT, author, held, held, b"")
 
     def _fall(self, author: bytes, held: int) -> None:
+        for kind, first, last, _ in self._entries[author]:
+            if kind == ENTRY_SKIP and first <= held < last:
+                held = first - 1
         kept = []
         for entry in self._entries[author]:
             if entry[2] <= held:
@@ -142,7 +147,7 @@ class MemoryLog:
             elif entry[0] == ENTRY_OP:
                 self._operations[author].pop(entry[1], None)
         self._entries[author] = kept
-        self._held[author] = max([entry[2] for entry in kept if entry[0] != ENTRY_SEAL] or [0])
+        self._held[author] = held
         self._sealed[author] = max([entry[2] for entry in kept if entry[0] == ENTRY_SEAL] or [0])
 
     # ---- beside the run

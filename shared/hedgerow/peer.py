@@ -50,7 +50,7 @@ class Peer(Presence):
         self.name = name
         Presence.__init__(self, hello.KEEPER if keeper else role, distance, now)
         self.mesh = mesh
-        self.kinds = kinds or {}
+        self.kinds = dict(kinds or {})
         self.keeper = keeper
         self.on_receipt = on_receipt
         self.verdict = verdict
@@ -112,8 +112,17 @@ class Peer(Presence):
 
     def insert(self, collection: str, document: dict, now: int) -> int:
         """Write a document whose id is its dot; return its number. It is durable on return."""
-        schema = schema_for(collection, self.kinds.get(collection, KEEP), document)
+        schema = schema_for(collection, self.kind_of(collection), document)
         return self.write([[INSERT, schema.name, None, schema.pack(document)]], [schema], now)
+
+    def kind_of(self, collection: str) -> int:
+        """Return the kind of a collection: as configured, else as others know it, else keep."""
+        if collection not in self.kinds:
+            found = sorted([s.name for s in self.schemas.values() if s.collection == collection])
+            if not found:
+                return KEEP
+            self.kinds[collection] = self.schemas[found[0]].kind
+        return self.kinds[collection]
 
     def write(
         self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None

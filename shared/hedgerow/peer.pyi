@@ -29,7 +29,7 @@ class Peer(Presence):
     author: bytes
     name: str
     mesh: bytes
-    kinds: Mapping[str, int]
+    kinds: dict[str, int]
     keeper: bool
     local: bytes
     ledger: Ledger
@@ -56,6 +56,7 @@ class Peer(Presence):
         verdict: Callable[[bytes, int, bytes, list[Any], Schema], bool] | None = None,
     ) -> None: ...
     def insert(self, collection: str, document: Mapping[Any, Any], now: int) -> int: ...
+    def kind_of(self, collection: str) -> int: ...
     def write(
         self,
         changes: list[list[Any]],

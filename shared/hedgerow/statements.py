@@ -1,26 +1,9 @@
 """Running a statement on a peer's documents, in slices (SPEC 10)."""
 
+from . import limits
 from .codec import cbor
 from .errors import HedgerowError
-
-
-class Result:
-    """What a statement gave: `kind` of the statement, `rows`, `mutated` document ids, `warnings` (id, text).
-
-    It is iterable over its rows.
-    """
-
-    def __init__(self, kind: str, rows: list, mutated: list, warnings: list):
-        self.kind = kind
-        self.rows = rows
-        self.mutated = mutated
-        self.warnings = warnings
-
-    def __iter__(self) -> object:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+from .result import Result
 
 
 def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> object:
@@ -30,30 +13,30 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
     """
     kind = statement[0]
     if kind == "select":
-        rows = yield from _select(peer, batch, statement, arguments)
+        rows = yield from _select(batch, statement, arguments, peer.answer_rows)
         return Result(kind, rows, [], [])
     if kind == "insert":
-        warnings = _insert(batch, statement, arguments)
+        warnings = _insert(peer, batch, statement, arguments)
         return Result(kind, [], [], warnings)
     from .query.mutate import targets
 
-    rows = yield from _select(peer, batch, targets(statement), arguments)
+    rows = yield from _select(batch, targets(statement), arguments, limits.MAX_LOOKED_AT)
     ids = [row["_id"] for row in rows]
     if kind == "update":
-        _update(batch, statement, ids, arguments)
+        _update(peer, batch, statement, ids, arguments)
         return Result(kind, [], [], [])
     if kind == "delete":
-        _delete(batch, statement[1], ids)
+        _delete(peer, batch, statement[1], ids)
         return Result(kind, [], [], [])
     from .evict import evict
 
     return Result(kind, [], *evict(peer, statement[1], ids, statement[6]))
 
 
-def _select(peer: object, batch: object, statement: tuple, arguments: dict) -> object:
+def _select(batch: object, statement: tuple, arguments: dict, max_rows: int) -> object:
     from .query.live import Live
 
-    query = Live(statement, arguments, peer.answer_rows)
+    query = Live(statement, arguments, max_rows)
     for document in batch.scan(query.collection):
         if document is None:
             yield
@@ -62,7 +45,7 @@ def _select(peer: object, batch: object, statement: tuple, arguments: dict) -> o
     return query.finish().rows
 
 
-def _insert(batch: object, statement: tuple, arguments: dict) -> list:
+def _insert(peer: object, batch: object, statement: tuple, arguments: dict) -> list:
     from .query.mutate import insert_documents, plan_insert
 
     _, collection, initial, _, policy = statement
@@ -77,7 +60,7 @@ def _insert(batch: object, statement: tuple, arguments: dict) -> list:
                 raise HedgerowError("QUERY_CONFLICT", "one _id twice: " + repr(document_id)[:100])
             met.append(key)
             existing = batch.load(collection, document_id)
-        plan = plan_insert(collection, batch.kind_of(collection), document, policy, initial, existing)
+        plan = plan_insert(collection, peer.kind_of(collection), document, policy, initial, existing)
         if plan is not None:
             batch.add(collection, plan[0], plan[1])
         elif policy == "nothing":
@@ -85,25 +68,37 @@ def _insert(batch: object, statement: tuple, arguments: dict) -> list:
     return warnings
 
 
-def _update(batch: object, statement: tuple, ids: list, arguments: dict) -> None:
+def _update(peer: object, batch: object, statement: tuple, ids: list, arguments: dict) -> None:
     from .query.mutate import bind_update, plan_update
 
     collection = statement[1]
     sets, applies, unsets = bind_update(statement, arguments)
+    kind = peer.kind_of(collection)
+    author = batch.author_for(collection)
+    plans: list = []
     for document_id in ids:
         value = batch.view(collection, document_id)
         existing = batch.load(collection, document_id)
-        kind = batch.kind_of(collection)
-        author = batch.author_for(collection)
-        for change, schema in plan_update(
-            collection, kind, document_id, value, existing, sets, applies, unsets, author
-        ):
-            batch.add(collection, change, schema)
+        plans.append(
+            plan_update(collection, kind, document_id, value, existing, sets, applies, unsets, author)
+        )
+    _add(batch, collection, plans)
 
 
-def _delete(batch: object, collection: str, ids: list) -> None:
+def _delete(peer: object, batch: object, collection: str, ids: list) -> None:
     from .query.mutate import plan_delete
 
-    for document_id in ids:
-        change, schema = plan_delete(collection, batch.kind_of(collection), document_id)
-        batch.add(collection, change, schema)
+    kind = peer.kind_of(collection)
+    _add(batch, collection, [[plan_delete(collection, kind, document_id)] for document_id in ids])
+
+
+def _add(batch: object, collection: str, documents: list) -> None:
+    """Add the plans of each document to the batch; where it may be divided, as many as fit an operation."""
+    from .query.mutate import batches
+
+    groups = batches(documents) if batch.divisible else [[plan for plans in documents for plan in plans]]
+    for at in range(len(groups)):
+        if at:
+            batch.divide()
+        for change, schema in groups[at]:
+            batch.add(collection, change, schema)

@@ -1,19 +1,9 @@
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from .batch import Batch
 from .peer import Peer
-
-class Result:
-    kind: str
-    rows: list[dict[str, Any]]
-    mutated: list[Any]
-    warnings: list[tuple[Any, str]]
-    def __init__(
-        self, kind: str, rows: list[dict[str, Any]], mutated: list[Any], warnings: list[tuple[Any, str]]
-    ) -> None: ...
-    def __iter__(self) -> Iterator[dict[str, Any]]: ...
-    def __len__(self) -> int: ...
+from .result import Result
 
 def steps(
     peer: Peer, batch: Batch, statement: tuple[Any, ...], arguments: Mapping[str, Any]

@@ -17,7 +17,10 @@ class Transaction:
         self.mutated: list = []
 
     def __enter__(self) -> "Transaction":
+        if self._peer.in_transaction:
+            raise HedgerowError("TRANSACTION_CONFLICT", "another transaction is open")
         self._batch = self._peer.begin()
+        self._peer.in_transaction = True
         return self
 
     def execute(self, text: str, **parameters: object) -> object:
@@ -28,6 +31,7 @@ class Transaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> bool:
         batch, self._batch = self._batch, None
+        self._peer.in_transaction = False
         if error is None:
             self.number = batch.commit()
             self.mutated = batch.mutated

@@ -2,7 +2,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from .application import ReadyPeer
-from .statements import Result
+from .result import Result
 
 class Transaction:
     number: int

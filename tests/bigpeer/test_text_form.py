@@ -101,6 +101,19 @@ def test_comparison_is_by_the_json_form(values: list[Any], wanted: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["DELETE FROM c WHERE _id = :x", "EVICT FROM c WHERE _id = :x ORDER BY _id = :x"]
+)
+def test_every_statement_compares_so(text: str) -> None:
+    compared = ("compare", "=", ("text_form", ("path", ("_id",))), ("param", "x"))
+    statement = by_text_form(parse(text), {"x": ["AAAAAAAAAAA", 1]})
+    assert statement[2] == compared and statement[3:4] in ((), (((compared, False),),))
+    changed = by_text_form(parse("UPDATE c SET a = (_id = :x) APPLY n RESTART WHERE _id = :x"), {"x": "AAAA"})
+    assert changed == ("update", "c", ((("a",), compared),), ((("n",), "restart", None),), (), compared)
+    insert = parse("INSERT INTO c DOCUMENTS ({'a': b = :x})")
+    assert by_text_form(insert, {"x": "AAAA"}) == insert
+
+
+@pytest.mark.parametrize(
     "value",
     [["AAAAAAAAAAB", 1], ["AAAAAAAAAAA"], ["AAAAAAAAAAA", True], ["AAAAAAAAAAA=", 1], "AAAAAAAAAAA", [1, 2]],
 )

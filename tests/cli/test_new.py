@@ -1,29 +1,33 @@
 """`hedgerow new`, and `hedgerow flash` in the folder that it makes."""
 
+import asyncio
 import json
+import runpy
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from cli_kit import hedgerow
 
+from hedgerow.codec.decimal import Decimal
+from hedgerow.codec.schema import STREAM
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.board import Board
 from hedgerow_boards.profiles import PROFILES
 from hedgerow_cli.project import find_project, make_project
+from hedgerow_gateway import LocalPeer, open_peer
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "greenhouse"
-    make_project(folder, "esp32")
+    make_project(folder, "esp32c3")
     return folder
 
 
 def test_it_writes_a_project_that_flash_reads(tmp_path: Path) -> None:
-    said = json.loads(hedgerow("new", "greenhouse", "--board", "esp32c3", "--json", cwd=tmp_path).stdout)
+    said = json.loads(hedgerow("new", "greenhouse", "--json", cwd=tmp_path).stdout)
     assert said == {
         "folder": "greenhouse",
         "files": ["README.md", "app.py", "hedgerow.toml", "test_app.py"],
@@ -45,7 +49,7 @@ def test_a_name_with_quotes_and_letters_of_the_world_is_kept(tmp_path: Path) -> 
 
 
 def test_flash_deploys_the_project_and_the_second_time_nothing(project: Path, tmp_path: Path) -> None:
-    with Board("blank", tmp_path / "blank") as board:
+    with Board("blank", tmp_path / "blank", profile="esp32c3") as board:
         board.power_on()
         command = ("flash", "--port", board.port, "--no-start", "--json")
         first = json.loads(hedgerow(*command, cwd=project).stdout)
@@ -66,8 +70,8 @@ def test_flash_deploys_the_project_and_the_second_time_nothing(project: Path, tm
 @pytest.mark.parametrize(
     ("old", "new", "detail"),
     [
-        ('board = "esp32"', "board = 3", "board is a text"),
-        ('board = "esp32"', "bored = 3", "bored: not known"),
+        ('board = "esp32c3"', "board = 3", "board is a text"),
+        ('board = "esp32c3"', "bored = 3", "bored: not known"),
         ('files = ["app.py"]', 'files = ["../app.py"]', "files: '../app.py'"),
         ('files = ["app.py"]', 'files = ["main.py"]', "files: 'main.py'"),
         ('files = ["app.py"]', 'files = ["other.py"]', "other.py"),
@@ -99,7 +103,28 @@ def test_what_cannot_be_made_is_refused(project: Path, tmp_path: Path) -> None:
     assert not long_name.exists() and not (tmp_path / "x").exists()
 
 
-@pytest.mark.skipif(find_spec("hedgerow.application") is None, reason="peers have no execute yet")
+def test_its_program_runs_on_this_machine_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sensor:
+        def read(self) -> Decimal:
+            return Decimal(2050, -2)
+
+    settings = {"sensor": {"address": 0x48}}
+    monkeypatch.setattr(
+        "hedgerow_device.sensor.open_sensor", lambda asked: [Sensor()][asked != settings["sensor"]]
+    )
+    main = runpy.run_path(str(project / "app.py"))["main"]
+
+    async def run_for_a_moment(peer: LocalPeer) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(main(peer), 0.2)
+
+    with open_peer(project / "field.db", name="pi", kinds={"readings": STREAM}) as peer:
+        peer.settings = settings
+        asyncio.run(run_for_a_moment(peer))
+        (row,) = peer.execute("SELECT board, celsius FROM readings").rows
+        assert (row["board"], str(row["celsius"])) == ("pi", "20.50")
+
+
 def test_its_own_test_passes_as_written(project: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],

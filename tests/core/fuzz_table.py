@@ -29,7 +29,6 @@ from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, canonical, decode_body, encode_body
 from hedgerow.sync import beacon, frames, hello, interest
 from hedgerow.sync.beacon_op import Op, encode_op
-from hedgerow.sync.interest import Interest
 from hedgerow.sync.session import read_summary, write_summary
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 
@@ -255,6 +254,12 @@ _SKIPS = [Skip(3, 9, SUPERSEDED, [AUTHOR, 7]), Skip(1, 1, LOST, [1, bytes(6)]), 
 _STATE = beacon.State(bytes(3), 7, 1, b"digest", 4, 2, 1, 1, b"aut")
 
 
+_INTERESTS = [
+    interest.Interest("plants"),
+    interest.Interest("readings", "temperature > :limit", {"limit": Decimal(394, -1)}, 2, 900),
+]
+
+
 def _documents() -> list[bytes]:
     document = Document()
     for body in _BODIES:
@@ -302,20 +307,11 @@ TABLE = [
         ],
     ),
     Target("summary", _summary, [write_summary([3] + [b"digest"] * 4), write_summary([0])]),
+    Target("interest", _interests, [interest.write_interests(_INTERESTS, [0, 900])], 2),
+    Target("mark", _marks, [interest.write_marks(7, [5, 2**33])]),
+    Target("want", _wants, [interest.write_wants([(AUTHOR, 3, 9), (b"author-2", 1, 256)])]),
     Target("frames", _frames, [payload[5:-8] for payload in session_seeds()]),
-    Target(
-        "interests",
-        _interests,
-        [
-            interest.write_interests([Interest("alarms", "level > :x", {"x": 2}, 3)], [77]),
-            interest.write_interests([Interest("a"), Interest("b", "TRUE")], [0, 2**53 - 1]),
-        ],
-    ),
-    Target("marks", _marks, [interest.write_marks(1, [5, 0]), interest.write_marks(9, [])]),
-    Target("wants", _wants, [interest.write_wants([(AUTHOR, 1, 256), (bytes(8), 7, 7)])]),
-    Target(
-        "frontier", _same(Frontier), [Frontier(b"keeper-1", 1, 900, {AUTHOR: 7, bytes(8): 1}).encode()]
-    ),
+    Target("frontier", _same(Frontier), [Frontier(b"keeper-1", 1, 900, {AUTHOR: 7, bytes(8): 1}).encode()]),
     Target("stamp", lambda data: hlc.unwire(bytes(data)), [hlc.wire(hlc.pack(NOW)), hlc.pack(NOW, 1)]),
     Target("document", _document, _documents(), 2),
     Target("session", run_session, exchange_seeds(), 4),

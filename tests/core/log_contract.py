@@ -299,6 +299,25 @@ def check_cutting(new: object) -> None:
     log.close()
 
 
+def check_cutting_what_was_dropped(new: object) -> None:
+    """The frontier falls to the number that was asked for, or to before a skip that reaches over it."""
+    open_log = new()
+    log = open_log()
+    _fill(log, A, 1, 6)
+    log.drop(A, 3, 6)
+    log.cut(A, 4)
+    _fill(log, B, 1, 2)
+    log.append(ENTRY_SKIP, B, 3, 9, _skip(3, 9, LOST))
+    log.cut(B, 5)
+    log.commit()
+    for _ in range(2):
+        assert (log.held(A), log.held(B)) == (4, 2)
+        assert log.missing(A) == [(3, 4, RECEIPTED)] and log.missing(B) == []
+        log.close()
+        log = open_log()
+    log.close()
+
+
 def _all_since(log: object, position: int) -> list:
     found: list = []
     entries = log.since(position, 64)
@@ -374,6 +393,7 @@ CHECKS = (
     check_filling,
     check_missing,
     check_cutting,
+    check_cutting_what_was_dropped,
     check_arrivals,
     check_arriving_twice,
 )

@@ -78,3 +78,25 @@ def test_stack_of_the_deepest_statements(compiled: Path) -> None:
     print("\nstack, 64-bit VM:", peaks)
     # An ESP32's task has 15 KiB for words of half the size; callers need some of it.
     assert all(0 < peak <= 22_000 for peak in peaks.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "loaded"),
+    [
+        ("SELECT a FROM c WHERE a > 0 ORDER BY a LIMIT 1", []),
+        ("SELECT count(*) AS n FROM c", ["aggregate", "group"]),
+        ("SELECT a FROM c WHERE a = deserialize_json('1')", ["json_text"]),
+    ],
+)
+def test_a_board_loads_what_a_statement_needs(text: str, loaded: list[str]) -> None:
+    program = f"""
+import sys; sys.path[:] = [{str(SHARED)!r}]
+from hedgerow.query.evaluate import Select
+from hedgerow.query.load import parse_statement
+query = Select(parse_statement({text!r}))
+query.add({{"_id": 1, "a": 1}})
+print(len(query.rows()), *sorted([name[15:] for name in sys.modules if name.startswith("hedgerow.query.")]))
+"""
+    command = [micropython(), "-X", "heapsize=200k", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.split() == ["1", *sorted([*RUNNING, "load", *loaded])]

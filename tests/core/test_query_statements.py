@@ -12,6 +12,7 @@ from hedgerow.document import Document
 from hedgerow.operation import encode_body
 from hedgerow.query import mutate
 from hedgerow.query.arithmetic import calculate
+from hedgerow.query.expression import like
 from hedgerow.query.load import parse_statement
 from hedgerow.query.values import is_number
 
@@ -151,3 +152,20 @@ def test_statements_do_what_they_do_to_a_dict(first: Tree, steps: list[tuple[Any
             peer.run(kind, target, value, author)
             model(tree, kind, target, value)
         assert peer.document.value() == tree, (kind, target, value)
+
+
+def matches(text: str, pattern: str) -> bool:
+    """LIKE as SPEC 10.3 says it, tried in every way."""
+    if not pattern:
+        return not text
+    if pattern[0] == "%":
+        return any(matches(text[at:], pattern[1:]) for at in range(len(text) + 1))
+    if pattern[0] == "\\" and len(pattern) > 1:
+        return text[:1] == pattern[1] and matches(text[1:], pattern[2:])
+    return bool(text) and pattern[0] in ("_", text[0]) and matches(text[1:], pattern[1:])
+
+
+@settings(max_examples=2000)
+@given(st.text("ab%_\\\u00e9", max_size=9), st.text("ab%_\\\u00e9", max_size=7))
+def test_like_agrees_with_trying_everything(text: str, pattern: str) -> None:
+    assert like(text, pattern) is matches(text, pattern)

@@ -1,4 +1,4 @@
-"""Every byte example in sections 1 to 4 of SPEC.md, rebuilt from the code; every code it names exists."""
+"""Every byte example in sections 1 to 7 of SPEC.md, rebuilt from the code; every code it names exists."""
 
 import hashlib
 import re
@@ -14,11 +14,14 @@ from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.codec.segment import encode_segment
 from hedgerow.codec.varint import write_uint
+from hedgerow.custody.frontier import Frontier
 from hedgerow.document import Document
 from hedgerow.errors import CODES
 from hedgerow.operation import CLOCK, COUNTER, INITIAL, canonical, encode_body, h16
+from hedgerow.sync import interest
+from hedgerow.sync.hello import WANTS_TIME, Hello
 
-SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8").split("\n## 5 ")[0]
+SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8").split("\n## 8 ")[0]
 MOMENT = 837_000_000_000
 RECORD = encode_body(hlc.pack(MOMENT), [[CLOCK, 3, 5000, MOMENT - 5000, 2, MOMENT, 40]])
 BODY = reading(MOMENT, 512, 394)
@@ -63,6 +66,13 @@ REBUILT = {
     "4.9a": encode_segment(AUTHOR, 7, [BODY], SCHEMAS),
     "4.9b": encode_segment(AUTHOR, 7, THREE, SCHEMAS),
     "4.9c": encode_segment(AUTHOR, 6, [RECORD, BODY], SCHEMAS),
+    "5.11": Frontier(b"keeper-1", 1, 90, {AUTHOR: 7}).encode(),
+    "7.5": Hello(
+        b"\xb3\xa1\xc2", AUTHOR, vector=((AUTHOR, 300, 299, 128),), name="greenhouse", flags=WANTS_TIME
+    ).encode(),
+    "7.10a": interest.write_interests([interest.Interest("alarms", "level > :x", {"x": 2}, 3)], [77]),
+    "7.10b": interest.write_marks(1, [90]),
+    "7.10c": interest.write_wants([(AUTHOR, 3, 4)]),
 }
 EXAMPLES = dict(re.findall(r"^Example (\S+) \([^)]*\): `([0-9a-f]+)`$", SPEC, re.MULTILINE))
 

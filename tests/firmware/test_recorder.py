@@ -14,7 +14,7 @@ sys.path[:] = ["{root}/shared", "{root}/firmware", ".frozen"]
 from hedgerow.memory import MemoryLog
 from hedgerow.operation import INSERT, decode_body
 from hedgerow.peer import Peer
-from hedgerow_device.app import Recorder
+from hedgerow_device.recorder import Recorder
 
 class Sensor:
     def read(self):

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "core"), str(Path(__file__).parents[1] / "core" / "portable")]
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    str(Path(__file__).parents[1] / "core"),
+    str(Path(__file__).parents[1] / "core" / "portable"),
+]
 
 settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

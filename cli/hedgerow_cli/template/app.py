@@ -2,13 +2,12 @@
 
 import asyncio
 
-from hedgerow_device.config import load
 from hedgerow_device.sensor import open_sensor
 
 
 async def main(peer):
     """Measure every ten seconds for ever."""
-    sensor = open_sensor(load()["sensor"])
+    sensor = open_sensor(peer.settings["sensor"])
     while True:
         reading = {"board": peer.name, "celsius": sensor.read()}
         peer.execute("INSERT INTO readings DOCUMENTS (:r)", r=reading)

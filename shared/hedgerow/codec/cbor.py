@@ -22,38 +22,6 @@ class _Undefined:
 UNDEFINED = _Undefined()
 
 
-class OpaqueFloat:
-    """A 64-bit float that this VM cannot hold: `bits` are its 8 big-endian bytes.
-
-    It encodes as it was authored, and orders among its kind and against floats by value.
-    """
-
-    def __init__(self, bits: bytes):
-        self.bits = bits
-
-    def __repr__(self) -> str:
-        return f"OpaqueFloat({self.bits!r})"
-
-    def __hash__(self) -> int:
-        return hash(self.bits)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, OpaqueFloat) and self.bits == other.bits
-
-    def __lt__(self, other: object) -> bool:
-        return _float_order(self) < _float_order(other)
-
-    def __gt__(self, other: object) -> bool:
-        return _float_order(self) > _float_order(other)
-
-
-def _float_order(value: object) -> int:
-    """Return an integer that orders like the float does (IEEE 754 bits, negatives reversed)."""
-    bits = value.bits if isinstance(value, OpaqueFloat) else struct.pack(">d", value)
-    number = int.from_bytes(bits, "big")
-    return (1 << 63) - number if number >> 63 else number
-
-
 # True where floats have 32 bits, as on an ESP32. Tests set it to run that case on any VM.
 single_floats = struct.pack(">d", 0.1) != b"\x3f\xb9\x99\x99\x99\x99\x99\x9a"
 
@@ -89,18 +57,14 @@ def encode_into(buffer: bytearray, value: object, depth: int = 0) -> None:
         buffer.extend(b"\xc4\x82")
         encode_into(buffer, value.exponent)
         encode_into(buffer, value.mantissa)
-    elif isinstance(value, float):
-        buffer.extend(_encode_bits(_bits(value)))
     elif value is UNDEFINED:
         buffer.append(0xF7)
-    elif isinstance(value, OpaqueFloat):
-        buffer.extend(_encode_bits(value.bits))
     else:
         _encode_container(buffer, value, depth + 1)
 
 
 def _encode_container(buffer: bytearray, value: object, depth: int) -> None:
-    if depth > limits.MAX_DEPTH:
+    if isinstance(value, (list, tuple, dict)) and depth > limits.MAX_DEPTH:
         raise HedgerowError("CBOR_DEPTH", str(depth))
     if isinstance(value, (list, tuple)):
         head_into(buffer, 0x80, _bounded(len(value), limits.MAX_ARRAY))
@@ -118,7 +82,14 @@ def _encode_container(buffer: bytearray, value: object, depth: int) -> None:
             buffer.extend(data)
             encode_into(buffer, value[key], depth)
     else:
-        raise HedgerowError("CBOR_TYPE", str(type(value)))
+        from . import floats
+
+        if isinstance(value, float):
+            buffer.extend(floats.encode_bits(floats.bits_of(value, single_floats)))
+        elif isinstance(value, floats.OpaqueFloat):
+            buffer.extend(floats.encode_bits(value.bits))
+        else:
+            raise HedgerowError("CBOR_TYPE", str(type(value)))
 
 
 def head_into(buffer: bytearray, major: int, number: int) -> None:
@@ -239,60 +210,12 @@ def _decode_decimal(data: bytes, tag: int, at: int) -> tuple:
 
 def _decode_simple(data: bytes, at: int, info: int, after: int) -> tuple:
     if info > 24:
-        return _decode_float(bytes(data[at:after])), after
+        from . import floats
+
+        return floats.decode_float(bytes(data[at:after]), single_floats), after
     if not 20 <= info <= 23:
         raise HedgerowError("CBOR_SIMPLE", str(at))
     return (False, True, None, UNDEFINED)[info - 20], after
-
-
-def _decode_float(raw: bytes) -> object:
-    """Return the float of its whole item (head and 2, 4 or 8 bytes), or an OpaqueFloat."""
-    size = len(raw) - 1
-    value = _half(raw[1:]) if size == 2 else struct.unpack(">f" if size == 4 else ">d", raw[1:])[0]
-    bits = raw[1:] if size == 8 else struct.pack(">d", value)
-    if _encode_bits(bits) != raw:
-        raise HedgerowError("CBOR_NOT_SHORTEST", "float")
-    # Whatever fits 32 bits is refused above, so on such a VM no float64 that gets here can be held.
-    return OpaqueFloat(bits) if size == 8 and single_floats else value
-
-
-def _half(raw: bytes) -> float:
-    """Return the value of a 16-bit float; not every MicroPython has struct's format "e"."""
-    number = int.from_bytes(raw, "big")
-    exponent = number >> 10 & 0x1F
-    fraction = number & 0x3FF
-    if exponent:
-        bits = (exponent + (224 if exponent == 31 else 112)) << 23 | fraction << 13
-        value = struct.unpack(">f", bits.to_bytes(4, "big"))[0]
-    else:
-        value = fraction / 16777216
-    return -value if number >> 15 else value
-
-
-def _bits(value: float) -> bytes:
-    if single_floats:
-        value = struct.unpack(">f", struct.pack(">f", value))[0]
-    return struct.pack(">d", value)
-
-
-def _encode_bits(bits: bytes) -> bytes:
-    """Return the shortest item that holds a float64, given by its bits: integers only, exact on every VM."""
-    number = int.from_bytes(bits, "big")
-    sign = number >> 63
-    biased = (number >> 52) & 0x7FF
-    fraction = number & 0xFFFFFFFFFFFFF
-    if biased == 0x7FF:
-        return b"\xf9\x7e\x00" if fraction else (b"\xf9\xfc\x00" if sign else b"\xf9\x7c\x00")
-    if not biased and not fraction:
-        return b"\xf9\x80\x00" if sign else b"\xf9\x00\x00"
-    exponent = biased - 1023
-    for head, width, lowest, size in ((b"\xf9", 10, -14, 2), (b"\xfa", 23, -126, 4)):
-        dropped = 52 - width + max(0, lowest - exponent)
-        if exponent <= 1 - lowest and dropped <= 52 and not fraction & ((1 << dropped) - 1):
-            # The leading one bit of a normal number adds the 1 that its biased exponent still lacks.
-            short = (max(exponent - lowest, 0) << width) + ((1 << 52 | fraction) >> dropped)
-            return head + (short | sign << (size * 8 - 1)).to_bytes(size, "big")
-    return b"\xfb" + bits
 
 
 def _utf8(text: str) -> bytes:
@@ -335,3 +258,12 @@ def _check_utf8(data: bytes) -> None:
         if number < (0, 0x80, 0x800, 0x10000)[extra] or 0xD800 <= number < 0xE000 or number > 0x10FFFF:
             raise HedgerowError("CBOR_TEXT", str(at - 1))
         at += extra
+
+
+def __getattr__(name: str) -> object:
+    # A board that meets no float has no use for what handles them.
+    if name == "OpaqueFloat":
+        from .floats import OpaqueFloat
+
+        return OpaqueFloat
+    raise AttributeError(name)

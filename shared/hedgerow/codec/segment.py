@@ -8,26 +8,27 @@ from a straight line, and each field as a column.
 from .. import limits
 from ..clock import hlc
 from ..errors import HedgerowError
-from ..operation import CLOCK, INSERT, check_value, decode_body
+from ..limits import const
+from ..operation import CLOCK, INSERT, decode_body
 from . import cbor
 from .schema import is_integer
-from .varint import read_int, read_uint, write_int, write_uint
+from .varint import write_int, write_uint
 
-_VERSION = 1
-_HEAD = _VERSION << 4
+# Version 1, kind 0
+HEAD = const(0x10)
 # Blocks written here stay this short, so that a board holds few unpacked operations at once.
-_BLOCK_OPERATIONS = 64
+_BLOCK_OPERATIONS = const(64)
 
 # Block modes
-_PLAIN = 0
-_COLUMNS = 1
-_DELTAS = 2
+PLAIN = const(0)
+COLUMNS = const(1)
+DELTAS = const(2)
 
 # Columns
-_RAW = 0
-_CONSTANT = 1
-_DELTA = 2
-_LINEAR = 3
+RAW = const(0)
+CONSTANT = const(1)
+DELTA = const(2)
+LINEAR = const(3)
 
 
 def encode_segment(author: bytes, first: int, bodies: list, schemas: dict) -> bytes:
@@ -37,7 +38,7 @@ def encode_segment(author: bytes, first: int, bodies: list, schemas: dict) -> by
         raise HedgerowError("SEGMENT_TOO_LONG", str(count))
     if len(author) != 8 or not 0 < first <= limits.MAX_NUMBER + 1 - count:
         raise HedgerowError("SEGMENT_INVALID", "author or number")
-    buffer = bytearray((_HEAD,))
+    buffer = bytearray((HEAD,))
     buffer.extend(author)
     write_uint(buffer, first)
     schema = None
@@ -86,7 +87,7 @@ def _write_block(buffer: bytearray, schema: object, rows: list) -> None:
     if schema:
         _write_columnar(buffer, schema.name, rows)
         return
-    write_uint(buffer, len(rows) << 2 | _PLAIN)
+    write_uint(buffer, len(rows) << 2 | PLAIN)
     for body in rows:
         write_uint(buffer, len(body))
         buffer.extend(body)
@@ -99,12 +100,12 @@ def _write_columnar(buffer: bytearray, name: bytes, rows: list) -> None:
     for at in range(len(rows[0][1])):
         values = [row[1][at] for row in rows]
         kind = _column_kind(values)
-        all_deltas = all_deltas and kind == _DELTA
+        all_deltas = all_deltas and kind == DELTA
         columns.append(kind)
         start = len(columns)
         _write_column(columns, kind, values)
         bare.extend(columns[start:])
-    write_uint(buffer, len(rows) << 2 | (_DELTAS if all_deltas else _COLUMNS))
+    write_uint(buffer, len(rows) << 2 | (DELTAS if all_deltas else COLUMNS))
     buffer.extend(name)
     _write_stamps(buffer, [row[0] for row in rows])
     buffer.extend(bare if all_deltas else columns)
@@ -114,25 +115,25 @@ def _column_kind(values: list) -> int:
     if len(values) > 1:
         first = cbor.encode(values[0])
         if all(cbor.encode(value) == first for value in values):
-            return _CONSTANT
+            return CONSTANT
     if not all(is_integer(value) and -1 <= value >> 61 <= 0 for value in values):
-        return _RAW
+        return RAW
     if len(values) > 2:
         step = values[1] - values[0]
         if all(values[at] - values[at - 1] == step for at in range(2, len(values))):
-            return _LINEAR
-    return _DELTA
+            return LINEAR
+    return DELTA
 
 
 def _write_column(buffer: bytearray, kind: int, values: list) -> None:
-    if kind == _RAW:
+    if kind == RAW:
         for value in values:
             cbor.encode_into(buffer, value)
-    elif kind == _CONSTANT:
+    elif kind == CONSTANT:
         cbor.encode_into(buffer, values[0])
     else:
         last = 0
-        for value in values[:2] if kind == _LINEAR else values:
+        for value in values[:2] if kind == LINEAR else values:
             write_int(buffer, value - last)
             last = value
 
@@ -166,136 +167,7 @@ def decode_segment(data: bytes, schemas: dict) -> tuple:
     Every operation in it passes the checks of `decode_body`; SCHEMA_UNKNOWN if `schemas` (name to Schema)
     lacks one that a columnar block needs.
     """
-    if len(data) < 10:
-        raise HedgerowError("SEGMENT_TRUNCATED", str(len(data)))
-    if data[0] != _HEAD:
-        raise HedgerowError("SEGMENT_VERSION", str(data[0]))
-    author = bytes(data[1:9])
-    first, at = read_uint(data, 9)
-    bodies = []
-    budget = _Budget()
-    while at < len(data):
-        tag, at = read_uint(data, at)
-        count, mode = tag >> 2, tag & 3
-        if not 0 < count <= limits.MAX_SEGMENT_OPERATIONS - len(bodies):
-            raise HedgerowError("SEGMENT_TOO_LONG", str(count))
-        if mode == _PLAIN:
-            at = _read_plain(data, at, count, bodies, budget)
-        elif mode in (_COLUMNS, _DELTAS):
-            at = _read_columnar(data, at, count, mode, schemas, bodies, budget)
-        else:
-            raise HedgerowError("SEGMENT_INVALID", "block mode 3")
-    if not bodies:
-        raise HedgerowError("SEGMENT_TOO_LONG", "no operations")
-    if not 0 < first <= limits.MAX_NUMBER + 1 - len(bodies):
-        raise HedgerowError("SEGMENT_INVALID", f"number {first}")
-    return author, first, bodies
+    # A board that only records has no use for it.
+    from .unfold import unfold
 
-
-class _Budget:
-    """Bounds what a segment may unfold to: a few bytes can say much."""
-
-    def __init__(self) -> None:
-        self.left = limits.MAX_SEGMENT_BYTES
-
-    def take(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
-            raise HedgerowError("SEGMENT_TOO_LONG", "unfolds to too many bytes")
-
-
-def _read_plain(data: bytes, at: int, count: int, bodies: list, budget: _Budget) -> int:
-    for _ in range(count):
-        size, at = read_uint(data, at)
-        if size > len(data) - at:
-            raise HedgerowError("SEGMENT_TRUNCATED", str(at))
-        budget.take(size)
-        body = bytes(data[at : at + size])
-        decode_body(body)
-        bodies.append(body)
-        at += size
-    return at
-
-
-def _read_columnar(
-    data: bytes, at: int, count: int, mode: int, schemas: dict, bodies: list, budget: _Budget
-) -> int:
-    name = bytes(data[at : at + 4])
-    at += 4
-    if at > len(data):
-        raise HedgerowError("SEGMENT_TRUNCATED", str(at))
-    schema = schemas.get(name)
-    if schema is None:
-        raise HedgerowError("SCHEMA_UNKNOWN", repr(name))
-    stamps, at = _read_stamps(data, at, count)
-    fields = len(schema.fields)
-    # [stamp, [INSERT, name, null, [values]]], up to the array of values
-    head = bytearray(b"\x84\x00\x44") + name + b"\xf6"
-    cbor.head_into(head, 0x80, fields)
-    built = []
-    for stamp in stamps:
-        body = bytearray(b"\x82")
-        cbor.encode_into(body, hlc.wire(stamp))
-        body.extend(head)
-        budget.take(len(body))
-        built.append(body)
-    for _ in range(fields):
-        kind = _DELTA
-        if mode == _COLUMNS:
-            if at >= len(data):
-                raise HedgerowError("SEGMENT_TRUNCATED", str(at))
-            kind = data[at]
-            at += 1
-        at = _read_column(data, at, kind, built, budget)
-    for body in built:
-        if len(body) > limits.MAX_OPERATION:
-            raise HedgerowError("OPERATION_TOO_LARGE", str(len(body)))
-        bodies.append(bytes(body))
-    return at
-
-
-def _read_stamps(data: bytes, at: int, count: int) -> tuple:
-    start, at = read_uint(data, at)
-    counted = start & 1
-    start >>= 1
-    times = [start]
-    if count > 1:
-        slope, at = read_uint(data, at)
-        times = []
-        for index in range(count):
-            deviation, at = read_int(data, at)
-            times.append(start + (slope * index >> 8) + deviation)
-    counter = 0
-    for index in range(count):
-        if counted:
-            counter, at = read_uint(data, at)
-        times[index] = hlc.pack(times[index], counter)
-    return times, at
-
-
-def _read_column(data: bytes, at: int, kind: int, built: list, budget: _Budget) -> int:
-    """Append one field's encoded value to each body; return the offset after the column."""
-    value = step = 0
-    for index in range(len(built)):
-        body = built[index]
-        before = len(body)
-        if kind == _RAW or (kind == _CONSTANT and index == 0):
-            item, end = cbor.decode_at(data, at)
-            if item is not cbor.UNDEFINED:
-                check_value(item)
-            raw = bytes(data[at:end])
-            at = end
-            body.extend(raw)
-        elif kind == _CONSTANT:
-            body.extend(raw)
-        elif kind == _DELTA or (kind == _LINEAR and index < 2):
-            step, at = read_int(data, at)
-            value += step
-            cbor.encode_into(body, value)
-        elif kind == _LINEAR:
-            value += step
-            cbor.encode_into(body, value)
-        else:
-            raise HedgerowError("SEGMENT_INVALID", f"column kind {kind}")
-        budget.take(len(body) - before)
-    return at
+    return unfold(data, schemas)

@@ -11,7 +11,7 @@ from ..errors import HedgerowError
 from .expression import bind, evaluate, has_aggregate, holds, rewrite
 from .values import MISSING, order_key
 
-_SLACK = limits.const(32)
+_SLACK = limits.const(8)
 
 
 class Select:
@@ -107,7 +107,7 @@ class Select:
             self.check_rows(len(self._kept))
         elif not self.order:
             self.finished = len(self._kept) >= wanted
-        elif len(self._kept) >= 2 * wanted + _SLACK:
+        elif len(self._kept) >= wanted + max(_SLACK, wanted >> 2):
             self._kept = sort_kept(self._kept, self.order)[:wanted]
 
     def check_rows(self, count: int) -> None:

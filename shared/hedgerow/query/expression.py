@@ -93,50 +93,75 @@ def find(value: object, steps: tuple) -> object:
 
 
 def like(text: str, pattern: str) -> bool:
-    """Match with % for any run, _ for one character, and a backslash before either taken literally."""
-    wanted = _pattern(pattern)
-    at = here = 0
-    star = -1
-    resume = 0
-    while at < len(text):
-        if here < len(wanted) and wanted[here] == _RUN:
-            star = here
-            resume = at
-            here += 1
-        elif here < len(wanted) and (wanted[here] == _ONE or wanted[here] == text[at]):
-            here += 1
-            at += 1
-        elif star >= 0:
-            resume += 1
-            at = resume
-            here = star + 1
-        else:
+    """Match with % for any run, _ for one character, and a backslash before either taken literally.
+
+    Takes time as the text is long, not times the pattern: a neighbour's condition may hold any pattern.
+    """
+    parts = _parts(pattern)
+    at = len(parts[0])
+    if not _fits(text[:at], parts[0]):
+        return False
+    if len(parts) == 1:
+        return len(text) == at
+    end = len(text) - len(parts[-1])
+    if end < at or not _fits(text[end:], parts[-1]):
+        return False
+    for part in parts[1:-1]:
+        at = _find_end(text, at, end, part)
+        if at < 0:
             return False
-    while here < len(wanted) and wanted[here] == _RUN:
-        here += 1
-    return here == len(wanted)
+    return True
 
 
-_RUN = 0
-_ONE = 1
+def _fits(text: str, part: list) -> bool:
+    if len(text) != len(part):
+        return False
+    for have, want in zip(text, part):
+        if want is not None and want != have:
+            return False
+    return True
 
 
-def _pattern(pattern: str) -> list:
-    wanted = []
+def _find_end(text: str, at: int, end: int, part: list) -> int:
+    """Return where the first match of a part between two places ends, -1 if there is none."""
+    if None not in part:
+        found = text.find("".join(part), at, end)
+        return found if found < 0 else found + len(part)
+    # Shift-and: bit n is set while the last n + 1 characters match the first n + 1 of the part.
+    masks = {}
+    wild = 0
+    for place, want in enumerate(part):
+        if want is None:
+            wild |= 1 << place
+        else:
+            masks[want] = masks.get(want, 0) | 1 << place
+    state = 0
+    goal = 1 << (len(part) - 1)
+    for have in text[at:end]:
+        at += 1
+        state = (state << 1 | 1) & (masks.get(have, 0) | wild)
+        if state & goal:
+            return at
+    return -1
+
+
+def _parts(pattern: str) -> list:
+    """Return what stands between the runs: lists of characters, None for any one."""
+    parts = [[]]
     escaped = False
-    for character in pattern:
-        if escaped or character not in "%_\\":
-            wanted.append(character)
+    for letter in pattern:
+        if escaped or letter not in "%_\\":
+            parts[-1].append(letter)
             escaped = False
-        elif character == "\\":
+        elif letter == "\\":
             escaped = True
-        elif character == "_":
-            wanted.append(_ONE)
-        elif not wanted or wanted[-1] != _RUN:
-            wanted.append(_RUN)
+        elif letter == "_":
+            parts[-1].append(None)
+        else:
+            parts.append([])
     if escaped:
-        wanted.append("\\")
-    return wanted
+        parts[-1].append("\\")
+    return parts
 
 
 def _fold(text: str) -> str:

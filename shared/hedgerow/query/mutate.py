@@ -12,6 +12,7 @@ the next one of the same document is planned.
 """
 
 from .. import limits
+from ..codec import cbor
 from ..codec.schema import Schema, schema_for
 from ..errors import HedgerowError
 from ..operation import COUNTER, DELETE, INITIAL, INSERT, UNSET, UPDATE, check_id
@@ -19,9 +20,17 @@ from .arithmetic import calculate
 from .expression import bind, evaluate
 from .values import MISSING, is_float, is_number, order_key
 
+# What an operation holds besides its changes, and what a merge stamp adds to a change.
+_HEAD = limits.const(12)
+_MERGE_STAMP = limits.const(11)
+
 
 def targets(statement: tuple, columns: tuple = (("column", ("path", ("_id",)), "_id"),)) -> tuple:
-    """Return the SELECT whose rows are the documents that an UPDATE, DELETE or EVICT is about."""
+    """Return the SELECT whose rows are the documents that an UPDATE, DELETE or EVICT is about.
+
+    Without ORDER BY, LIMIT and OFFSET, `Select.matches` says of each document whether it is one: then nothing
+    need be kept, and the limit on rows does not count.
+    """
     name, collection = statement[:2]
     if name == "evict":
         where, order, limit, offset = statement[2:6]
@@ -32,12 +41,20 @@ def targets(statement: tuple, columns: tuple = (("column", ("path", ("_id",)), "
 
 
 def insert_documents(statement: tuple, arguments: dict | None = None) -> list:
-    """Return the documents that an INSERT gives, each a dict."""
+    """Return the documents that an INSERT gives, each a dict; refuse one `_id` twice with QUERY_CONFLICT."""
     documents = []
+    seen = set()
     for expression in statement[3]:
         document = evaluate(bind(expression, arguments or {}), {})
         if not isinstance(document, dict):
             raise HedgerowError("QUERY_DOCUMENT", "DOCUMENTS takes objects only")
+        document_id = document.get("_id")
+        if document_id is not None:
+            check_id(document_id)
+            key = cbor.encode(document_id)
+            if key in seen:
+                raise HedgerowError("QUERY_CONFLICT", ("twice in one statement: " + repr(document_id))[:200])
+            seen.add(key)
         documents.append(document)
     return documents
 
@@ -139,6 +156,25 @@ def plan_delete(collection: str, kind: int, document_id: object) -> tuple:
     """Return the plan that deletes a document."""
     schema = Schema(collection, kind, ())
     return [DELETE, schema.name, document_id], schema
+
+
+def batches(documents: list) -> list:
+    """Return what operations to write: lists of plans that fit one, in order, those of a document together.
+
+    `documents` holds the list of plans of each document.
+    """
+    found = []
+    room = changes = 0
+    for plans in documents:
+        size = sum([len(cbor.encode(change)) + _MERGE_STAMP for change, _ in plans])
+        if not found or size > room or changes + len(plans) > limits.MAX_CHANGES:
+            found.append([])
+            room = limits.MAX_OPERATION - _HEAD
+            changes = 0
+        found[-1].extend(plans)
+        room -= size
+        changes += len(plans)
+    return found
 
 
 def _field(path: tuple) -> object:

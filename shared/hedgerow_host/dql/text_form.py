@@ -17,8 +17,28 @@ _NOTHING = object()
 
 
 def by_text_form(statement: Node, arguments: dict[str, Any] | None) -> Node:
-    """Return a SELECT whose comparisons do so; `arguments` are those that came by JSON, None for none."""
+    """Return a statement whose comparisons do so; `arguments` are those that came by JSON, None for none."""
     rule = _Rule(arguments)
+    name = statement[0]
+    if name == "update":
+        _, collection, sets, applies, unsets, where = statement
+        return (
+            name,
+            collection,
+            tuple([(path, rule.apply(item)) for path, item in sets]),
+            tuple([(path, action, item and rule.apply(item)) for path, action, item in applies]),
+            unsets,
+            where and rule.apply(where),
+        )
+    if name in ("delete", "evict"):
+        _, collection, where, *rest = statement
+        if rest:
+            rest[0] = tuple([(rule.apply(item), falling) for item, falling in rest[0]])
+        return name, collection, where and rule.apply(where), *rest
+    return _select_by_text_form(statement, rule) if name == "select" else statement
+
+
+def _select_by_text_form(statement: Node, rule: "_Rule") -> Node:
     name, distinct, columns, collection, where, group, having, order, *counts = statement
     return (
         name,

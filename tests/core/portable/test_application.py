@@ -10,6 +10,8 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.operation import SOURCE_KEEPER
 
+HEAP = "2m"
+
 KINDS = {"readings": STREAM, "notes": SCOPE_LOCAL << 1}
 
 
@@ -84,6 +86,15 @@ def test_one_transaction_is_one_operation() -> None:
     assert list(again.execute("SELECT * FROM cars")) == [{"_id": 1, "n": 5, "k": "x"}]
 
 
+def test_one_transaction_may_write_one_id_in_two_collections() -> None:
+    peer = ready()
+    with peer.transaction() as work:
+        for collection in ("cars", "other"):
+            work.execute("INSERT INTO " + collection + " DOCUMENTS ({'_id': 1, 'n': 1}), ({'_id': true})")
+    for collection in ("cars", "other"):
+        assert len(peer.execute("SELECT * FROM " + collection)) == 2
+
+
 def test_a_transaction_that_fails_leaves_nothing() -> None:
     peer = ready()
     held = peer.log.held(peer.author)
@@ -108,6 +119,13 @@ def test_a_transaction_that_fails_leaves_nothing() -> None:
             work.execute("INSERT INTO cars DOCUMENTS ({'_id': 1})")
             peer.execute("INSERT INTO cars DOCUMENTS ({'_id': 2})")
 
+    def nested() -> None:
+        with peer.transaction():
+            assert not peer.set_time(UTC, 5, SOURCE_KEEPER, peer.now())
+            with peer.transaction():
+                pass
+
+    refused("TRANSACTION_CONFLICT", nested)
     refused("TRANSACTION_CONFLICT", interrupted)
     assert [row["_id"] for row in peer.execute("SELECT * FROM cars")] == [2]
 
@@ -117,9 +135,18 @@ def test_more_documents_than_one_operation_takes() -> None:
     for at in range(limits.MAX_CHANGES + 1):
         peer.execute("INSERT INTO cars DOCUMENTS (:d)", d={"_id": at})
     held = peer.log.held(peer.author)
-    refused("OPERATION_CHANGES", peer.execute, "DELETE FROM cars")
+
+    def at_once() -> None:
+        with peer.transaction() as work:
+            work.execute("UPDATE cars SET n = 1")
+
+    refused("OPERATION_CHANGES", at_once)
     assert peer.log.held(peer.author) == held
-    assert len(peer.execute("DELETE FROM cars WHERE _id > 0").mutated) == limits.MAX_CHANGES
+    assert len(peer.execute("UPDATE cars SET n = 1 APPLY c INCREMENT BY 1").mutated) == limits.MAX_CHANGES + 1
+    assert peer.log.held(peer.author) == held + 3
+    assert [row["s"] for row in peer.execute("SELECT SUM(n + c) AS s FROM cars")] == [130]
+    assert len(peer.execute("DELETE FROM cars").mutated) == limits.MAX_CHANGES + 1
+    assert peer.log.held(peer.author) == held + 5 and peer.execute("SELECT * FROM cars").rows == []
 
 
 def test_a_counter_counts_at_two_peers_at_once() -> None:

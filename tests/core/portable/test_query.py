@@ -165,10 +165,13 @@ def test_like() -> None:
     for wanted, text, pattern in (
         (True, "", ""), (True, "", "%"), (False, "", "_"), (True, "abc", "a%c"), (False, "abc", "a%b"),
         (True, "a%c", "a\\%c"), (False, "abc", "a\\%c"), (True, "abcbc", "%bc"), (True, "aXbXc", "a%b%c"),
+        (True, "ab", "a%%b"), (True, "", "%%%"), (False, "a", "a%%a"), (True, "xaby", "%_b%"),
+        (False, "b", "%_b%"),
         (True, "\\", "\\"), (True, "a_b", "%\\_%"), (False, "ab", "%\\_%"), (True, "\u00e9", "_"),
     ):  # fmt: skip
         assert like(text, pattern) is wanted, (text, pattern)
     assert not like("a" * 500 + "b", "%a" * 60 + "%c")
+    assert not like("a" * 4000, "%" + "a_" * 500 + "b%") and like("a" * 4000 + "b", "%" + "a_" * 500 + "b%")
 
 
 def test_parameters() -> None:
@@ -218,7 +221,7 @@ def test_a_limit_keeps_little() -> None:
     query = Select(select(order=((path("n"), False),), limit=lit(7)), None, 100)
     for number in numbers:
         query.add({"n": number})
-        assert len(query._kept) < 50
+        assert len(query._kept) < 7 + 8
     assert [row["n"] for row in query.rows()] == sorted(numbers)[:7]
 
 
@@ -304,6 +307,10 @@ def test_insert_takes_objects() -> None:
     statement = ("insert", "c", False, (("param", "a"), ("object", (("x", lit(D("1.50"))),))), "fail")
     assert insert_documents(statement, {"a": {"y": 1}}) == [{"y": 1}, {"x": D("1.5")}]
     raises("QUERY_DOCUMENT", insert_documents, statement, {"a": [1]})
+    statement = ("insert", "c", False, (("param", "a"), ("param", "b")), "nothing")
+    raises("QUERY_CONFLICT", insert_documents, statement, {"a": {"_id": [b"x", 1]}, "b": {"_id": [b"x", 1]}})
+    assert len(insert_documents(statement, {"a": {"_id": 1}, "b": {"_id": "1"}})) == 2
+    raises("DOCUMENT_ID", insert_documents, statement, {"a": {"_id": {}}, "b": {}})
 
 
 def test_documents_looked_at_have_a_limit() -> None:

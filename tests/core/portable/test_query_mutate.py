@@ -6,9 +6,10 @@ from hedgerow.clock import hlc
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP
 from hedgerow.document import Document
-from hedgerow.operation import COUNTER, DELETE, INITIAL, INSERT, UNSET, UPDATE, encode_body
+from hedgerow.operation import COUNTER, DELETE, INITIAL, INSERT, MERGE_STAMP, UNSET, UPDATE, encode_body
 from hedgerow.query.load import parse_statement
 from hedgerow.query.mutate import (
+    batches,
     bind_update,
     insert_documents,
     plan_delete,
@@ -162,6 +163,23 @@ def test_delete() -> None:
     store.insert("INSERT INTO c DOCUMENTS ({'_id': 7, 'a': 1})")
     assert store.apply(plan_delete("c", KEEP, 7))[0] == DELETE
     assert store.value() is None
+
+
+def test_many_documents_become_operations_that_fit() -> None:
+    deletes = [[plan_delete("c", KEEP, number)] for number in range(150)]
+    assert [len(plans) for plans in batches(deletes)] == [64, 64, 22]
+    wide = []
+    for number in range(14):
+        sets = [(("t" + str(at),), ("literal", "x" * 60)) for at in range(5)]
+        applies = [(("n",), "increment", ("literal", number))]
+        wide.append(plan_update("c", KEEP, number, {}, Document(), sets, applies, (), A))
+    found = batches(wide)
+    assert sum([len(plans) for plans in found]) == 28 and len(found) == 2
+    for plans in found:
+        assert len(plans) % 2 == 0, "a document's changes stay together"
+        changes = [change + [{MERGE_STAMP: hlc.pack(9, 9)}] for change, _ in plans]
+        encode_body(hlc.pack(1, 1), changes)
+    assert batches([]) == []
 
 
 def test_targets() -> None:

@@ -1,0 +1,76 @@
+"""Reading a ring that holds a log, from its tail to its newest frame (SPEC 9.5). Done once, then unloaded."""
+
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
+
+from . import flashframes as frames
+from .flashindex import MAX_INDEX, bound
+from .flashring import HEADER, RECLAIMS
+
+
+def mount(log: object) -> None:
+    """Fill the tables of a FlashLog whose ring has found its newest sector. Nothing is programmed."""
+    ring = log.ring
+    _find_tail(ring)
+    seq = ring.tail
+    end = 0
+    while seq <= ring.seq:
+        header = ring.header(seq)
+        if header is None or (end and header.previous_end > end):
+            log.damaged += 1
+        end = 0
+        if header:
+            reader = frames.Reader(ring, seq, HEADER)
+            log.begin_sector()
+            while reader.next():
+                _note(log, reader)
+            end = reader.end
+            bound(log.indexes, MAX_INDEX)
+        seq += 1
+    ring.end = end
+    ring.closed = not end or not ring.erased(ring.seq, end)
+
+
+def _find_tail(ring: object) -> None:
+    """Learn from the newest sector where the ring begins.
+
+    That sector is void, and will be used again, if it did not finish reclaiming: its copies have their
+    originals yet. So it is if its first frame was torn. Otherwise every cut there would cost a sector.
+    """
+    reader = frames.Reader(ring, ring.seq, HEADER)
+    reclaiming = ring.header(ring.seq).flags & RECLAIMS
+    while reader.next():
+        if reader.type == frames.RECLAIMED:
+            reclaiming = 0
+            ring.tail = reader.last
+    if reclaiming or (reader.end == HEADER and not ring.erased(ring.seq, HEADER)):
+        ring.step_back()
+
+
+def _note(log: object, reader: object) -> None:
+    """Take a frame into the tables."""
+    kind = reader.type
+    if kind == frames.STATE:
+        data = reader.body()
+        name = data[1 : 1 + data[0]]
+        log.remember(name, data[1 + data[0] :], reader.seq, reader.start)
+    elif kind == frames.AUTHOR:
+        held = reader.held[reader.place]
+        author = reader.authors[reader.place]
+        if author in log.indexes and log.indexes[author].held < held:
+            log.damaged += 1
+        index = log.place(author, reader.seq, held)
+        index.held = max(index.held, held)
+        index.sealed = max(index.sealed, reader.sealed[reader.place])
+    elif kind <= ENTRY_SKIP:
+        author = reader.authors[reader.place]
+        index = log.indexes[author]
+        if kind == ENTRY_SEAL:
+            index.sealed = max(index.sealed, reader.last)
+        else:
+            index.held = max(index.held, reader.last)
+        if kind == ENTRY_OP and log.has_beside():
+            log.beside().appended(author, reader.last)
+    elif kind != frames.RECLAIMED:
+        log.beside().note(reader)
+    if kind in (ENTRY_OP, frames.FILLED):
+        log.arrived = reader.seq * reader.ring.size + reader.end

@@ -1,0 +1,7 @@
+from collections.abc import Mapping
+
+from .schema import Schema
+
+def unfold(
+    data: bytes | bytearray | memoryview, schemas: Mapping[bytes, Schema]
+) -> tuple[bytes, int, list[bytes]]: ...

@@ -1,0 +1,68 @@
+"""/app.py on emulated boards: it gets a ready peer, fails with a code, and is started again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from device_rig import SERIES, acks, check_log, errors, install
+
+from hedgerow_boards.board import Board
+
+Boards = Callable[..., list[Board]]
+
+APP = """
+import asyncio
+from hedgerow_device.counting import Counting
+from hedgerow_device.sensor import open_sensor
+
+
+async def main(peer):
+    readings = Counting(peer, "readings")
+    sensor = open_sensor(peer.settings["sensor"])
+    while True:
+        value = sensor.read()
+        number = readings.record({"board": peer.name, "temperature_f": value})
+        print("ack", readings.count, "op=%d" % number, "value=%s" % value)
+        await asyncio.sleep_ms(50)
+"""
+
+FAILS_ONCE = """
+import hedgerow_device
+
+
+async def main(peer):
+    if not hasattr(hedgerow_device, "tried"):
+        hedgerow_device.tried = True
+        raise ValueError("no luck")
+    print("second try", peer.name)
+"""
+
+
+def start(board: Board, firmware: Path, source: str) -> None:
+    path = board.directory / "app.py"
+    path.write_text(source)
+    board.mpremote("cp", str(path), ":/app.py")
+    install(board, firmware)
+
+
+def test_an_application_records_and_counts_on_over_power_cuts(boards: Boards, firmware: Path) -> None:
+    (board,) = boards(sensor=SERIES)
+    start(board, firmware, APP)
+    board.wait_for("ack 5 ", 10)
+    board.cut_power(after_bytes=60, partition="hedgerow")
+    board.wait_power_cut(10)
+    since = board.console_count
+    board.power_on()
+    board.wait_for("boot 2 ", 10, since)
+    last = acks(board)[-1].n
+    board.wait_for(f"ack {last + 5} ", 10)
+    board.power_off()
+    assert [ack.n for ack in check_log(board)][-1] >= last + 5
+
+
+def test_a_failing_application_is_named_and_started_again(boards: Boards, firmware: Path) -> None:
+    (board,) = boards()
+    start(board, firmware, FAILS_ONCE)
+    assert "no luck" in board.wait_for("error APP_FAILED", 10).text
+    board.wait_for("second try", 10)
+    assert errors(board).count("APP_FAILED") == 1
+    assert acks(board) == []
