@@ -25,7 +25,9 @@ def without_words(source: str) -> str:
     return b"".join(lines).decode()
 
 
-def _cut(lines: list[bytes], start: tuple[int | None, int | None], end: tuple[int | None, int | None]) -> None:
+def _cut(
+    lines: list[bytes], start: tuple[int | None, int | None], end: tuple[int | None, int | None]
+) -> None:
     """Take out what lies between two places; line breaks stay."""
     (row, column), (last, stop) = start, end
     assert row and last and column is not None and stop is not None

@@ -1,4 +1,4 @@
-"""What lies beside the runs of authors on flash: filled, dropped and given-up operations (SPEC 9.11).
+"""What lies beside the runs of authors on flash: filled, dropped and given-up operations (SPEC 9.11, 9.12).
 
 Loaded when such a frame is met or such a method called; a board that only records has no need of it.
 """
@@ -71,7 +71,14 @@ class Beside:
     def note(self, reader: object) -> None:
         """Take a frame of one of the three types into the tables."""
         if reader.type == frames.FILLED:
-            self._put(reader.authors[reader.place], reader.last, reader.seq, reader.start, reader.end, reader.carried)
+            self._put(
+                reader.authors[reader.place],
+                reader.last,
+                reader.seq,
+                reader.start,
+                reader.end,
+                reader.carried,
+            )
             return
         data = reader.body()
         author = data[:8]
@@ -288,7 +295,9 @@ class Beside:
             last = min(last, self.log.held(author))
             self._keep_ranges(author, [(first, last)])
 
-    def _keep_ranges(self, author: bytes, more: list, floor: int = 0, ceiling: int = limits.MAX_NUMBER) -> None:
+    def _keep_ranges(
+        self, author: bytes, more: list, floor: int = 0, ceiling: int = limits.MAX_NUMBER
+    ) -> None:
         """Join `more` to the ranges of an author, and leave what is not above `floor` and up to `ceiling`."""
         old = self.dropped.pop(author, b"")
         pairs = sorted([(old[i], old[i + 1]) for i in range(0, len(old), 2)] + more)

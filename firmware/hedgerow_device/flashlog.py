@@ -10,7 +10,15 @@ from hedgerow.codec.schema import STREAM
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_SCHEMA, check_entry, new_author
+from hedgerow.log import (
+    ENTRY_OP,
+    ENTRY_SEAL,
+    ENTRY_SKIP,
+    STATE_RECEIPT,
+    STATE_SCHEMA,
+    check_entry,
+    new_author,
+)
 
 from . import flashframes as frames
 from .flashindex import MAX_INDEX, AuthorIndex, bound

@@ -1,4 +1,4 @@
-"""Taking the oldest sectors of the ring back (SPEC 9.8 and 9.12).
+"""Taking the oldest sectors of the ring back (SPEC 9.8, 9.13).
 
 A sector may go when every entry in it is receipted. What is alive all the same is copied forward: current
 values, the newest operation and seal of the log's own author, the numbers of authors who have nothing in
@@ -260,7 +260,9 @@ class Reclaim:
         elif reader.type <= ENTRY_SKIP:
             author = reader.authors[reader.place]
             hidden = _hidden(log, reader)
-            if reader.type == ENTRY_OP and not (hidden and log.beside().cut_away(author, reader, reader.last)):
+            if reader.type == ENTRY_OP and not (
+                hidden and log.beside().cut_away(author, reader, reader.last)
+            ):
                 gone[author] = reader.last
             if self._newest_own(reader):
                 self._copy_own(reader)

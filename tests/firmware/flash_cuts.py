@@ -95,7 +95,9 @@ class Oracle:
             if number <= self.held(author):
                 self.dropped.add((author, number))
 
-    def _cut(self, log: FlashLog | None, author: bytes, to: int, fallen: tuple[int, int] | None = None) -> None:
+    def _cut(
+        self, log: FlashLog | None, author: bytes, to: int, fallen: tuple[int, int] | None = None
+    ) -> None:
         held, sealed = fallen or (log.held(author), log.sealed(author))  # type: ignore[union-attr]
         assert sealed <= held <= to
         kept = []

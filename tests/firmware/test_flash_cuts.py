@@ -107,7 +107,9 @@ def test_what_the_next_boot_needs_outlives_reclaiming() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), [(flashreclaim, "_alive"), (flashreclaim.Reclaim, "_newest_own")], ids=["values", "own"]
+    ("place", "name"),
+    [(flashreclaim, "_alive"), (flashreclaim.Reclaim, "_newest_own")],
+    ids=["values", "own"],
 )
 def test_reclaiming_without_copies_is_noticed(
     place: object, name: str, monkeypatch: pytest.MonkeyPatch
