@@ -11,14 +11,15 @@ import io
 import tokenize
 
 #: Names of MicroPython's core, the same in every port since 1.12 (its list of static names).
-ROM_NAMES = (
-    "abs all any append args bin bool bytecode callable chr classmethod clear close copy count dict dir "
-    "divmod end endswith eval exec extend find format from_bytes get getattr globals hasattr hash id index "
-    "insert isalpha isdigit islower isspace issubclass isupper items iter join key keys little locals lower "
-    "lstrip map max min next oct open ord pop popitem pow range read readinto readline remove replace reverse "
-    "rfind rindex round rsplit rstrip send sep set setattr setdefault sort split start startswith staticmethod "
-    "step stop strip sum throw to_bytes type update upper value values write zip"
-).split()
+ROM_NAMES = """
+abs all any append args bin bool bytecode callable chr classmethod clear close copy count dict dir
+divmod end endswith eval exec extend find format from_bytes get getattr globals hasattr hash id
+index insert isalpha isdigit islower isspace issubclass isupper items iter join key keys little
+locals lower lstrip map max min next oct open ord pop popitem pow range read readinto readline
+remove replace reverse rfind rindex round rsplit rstrip send sep set setattr setdefault sort split
+start startswith staticmethod step stop strip sum throw to_bytes type update upper value values
+write zip
+""".split()  # noqa: SIM905
 
 Names = dict[str, dict[str, str]]
 
@@ -46,7 +47,7 @@ def short_names(sources: dict[str, str]) -> Names:
         )
         free = [name for name in ROM_NAMES if name not in inside and name not in text]
         names = dict(zip(private, free, strict=False))
-        found.update({module: names for module in group})
+        found.update(dict.fromkeys(group, names))
     return found
 
 
@@ -90,9 +91,7 @@ def _identifiers(tree: ast.Module) -> set[str]:
             found.add(node.attr)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.keyword) and node.arg:
+        elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
             found.add(node.arg)
         elif isinstance(node, ast.alias):
             found.update(node.name.split("."))

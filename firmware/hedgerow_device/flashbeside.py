@@ -15,7 +15,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SKIP
 from . import flashframes as frames
 from .flashring import HEADER
 
-MAX_FILLED = const(256)
+MAX_FILLED = const(512)
 MAX_DROPPED = const(128)
 MAX_CUTS = const(8)
 

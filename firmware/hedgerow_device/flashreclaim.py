@@ -125,7 +125,7 @@ class Reclaim:
         return more is not None
 
     def _weigh(self, seq: int) -> tuple | None:
-        """Set `copies` and `carry`; return (count, bytes) of what is not carried yet, None if it is blocked."""
+        """Set `copies` and `carry`; return (count, bytes) of what is not carried yet, None if blocked."""
         log = self.log
         ring = self.ring
         self.copies = self.carry = 0
