@@ -216,8 +216,8 @@ class Peer(Presence):
     def ingest(self, author: bytes, first: int, bodies: list) -> int:
         """Take operations `first`, `first` + 1, ... of another author, as decode_segment gave them.
 
-        Returns how many were news. Numbers that are held are passed over. SYNC_GAP if they do not join what is held or receipted,
-        SYNC_OWN_AUTHOR for operations under our own name that we do not hold.
+        Returns how many were news; numbers that are held are passed over. SYNC_GAP if they do not join what
+        is held or receipted, SYNC_OWN_AUTHOR for operations under our own name that we do not hold.
         """
         held = self.log.held(author)
         fresh = bodies[max(0, held + 1 - first) :]
