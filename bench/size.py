@@ -19,8 +19,8 @@ HOW = {
     "resident": "sys.modules of the unchanged firmware on an emulated esp32c3: after readings and beacons, "
     "then after a session with a keeper",
     "live_bytes_32": "gc.mem_alloc() between top-level calls on MicroPython's 32-bit WebAssembly VM (npm), "
-    "whose heap has no end: .mpy loaded, log opened on a flash in a file, readings recorded, "
-    "synced with a keeper",
+    "whose heap has no end: with nothing, the firmware's modules loaded and the log opened on a flash in a "
+    "file, readings recorded, the modules loaded with which a relay makes connections itself",
     "live_bytes_64": "the same on the 64-bit unix VM (PyPI)",
     "smallest_heap": "smallest `-X heapsize` of the 64-bit unix VM, in steps of 4 KiB, with which the same "
     "peer records and syncs with a keeper in another process; for 32 bits it is divided by the factor",

@@ -1,8 +1,8 @@
 """A Small Peer with the modules of a board, its log on a NOR flash that lies in a file, not in the heap.
 
 main(FLASH, COUNT) records COUNT readings, syncs over standard input and output with a keeper on the host, and
-returns. For VMs that are driven from outside: start(FLASH), record(COUNT), sync(), live() between top-level
-calls. It is compiled as the firmware is, or the compiler's garbage would be measured too.
+returns. For VMs that are driven from outside: start(FLASH), record(COUNT), load_central(), live() between
+top-level calls. It is compiled as the firmware is, or the compiler's garbage would be measured too.
 """
 
 import gc
@@ -102,27 +102,6 @@ def open_link() -> object:
     from hedgerow_device.link import Link
 
     return Link(peer, 0, 3 + RECORD, SAID.append, now, linger_ms=None, central=False)
-
-
-def sync() -> None:
-    """Sync with a keeper in this very VM, which is gone afterwards."""
-    global now
-    from hedgerow.log import MemoryLog, MemoryStore
-    from hedgerow.peer import Peer
-    from hedgerow.sync.exchange import Exchange
-
-    keeper = Peer(MemoryLog(MemoryStore(b"keeper-1")), now, name="keeper", keeper=True)
-    other = Exchange(keeper, now, central=True)
-    link = open_link()
-    while not (link.finished and other.finished):
-        for data in turn(link):
-            other.receive(bytes(data), now)
-        data = other.outgoing(RECORD, now)
-        while data:
-            link.receive(data, now)
-            data = other.outgoing(RECORD, now)
-    if link.error or peer.receipted(peer.author) < peer.log.held(peer.author) - 1:
-        raise ValueError("not synced: %r" % link.error)
 
 
 def sync_with_host() -> None:

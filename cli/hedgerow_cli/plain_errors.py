@@ -1,6 +1,7 @@
-"""Leave the fixed words of the core's errors out of the firmware: a board says the code, docs/errors.md the rest.
+"""Leave the fixed words of the core's errors out of the firmware.
 
-Each such text takes two objects of a board's heap. Numbers and names that an error carries stay.
+A board says the code, docs/errors.md has the rest. Each such text takes two objects of a board's heap.
+Numbers and names that an error carries stay.
 """
 
 import ast

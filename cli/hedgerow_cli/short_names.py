@@ -11,7 +11,15 @@ import io
 import tokenize
 
 #: Names of MicroPython's core, the same in every port since 1.12 (its list of static names).
-ROM_NAMES = ["abs", "all", "any", "append", "args", "bin", "bool", "bytecode", "callable", "chr", "classmethod", "clear", "close", "copy", "count", "dict", "dir", "divmod", "end", "endswith", "eval", "exec", "extend", "find", "format", "from_bytes", "get", "getattr", "globals", "hasattr", "hash", "id", "index", "insert", "isalpha", "isdigit", "islower", "isspace", "issubclass", "isupper", "items", "iter", "join", "key", "keys", "little", "locals", "lower", "lstrip", "map", "max", "min", "next", "oct", "open", "ord", "pop", "popitem", "pow", "range", "read", "readinto", "readline", "remove", "replace", "reverse", "rfind", "rindex", "round", "rsplit", "rstrip", "send", "sep", "set", "setattr", "setdefault", "sort", "split", "start", "startswith", "staticmethod", "step", "stop", "strip", "sum", "throw", "to_bytes", "type", "update", "upper", "value", "values", "write", "zip"]
+ROM_NAMES = """
+abs all any append args bin bool bytecode callable chr classmethod clear close copy count dict dir
+divmod end endswith eval exec extend find format from_bytes get getattr globals hasattr hash id
+index insert isalpha isdigit islower isspace issubclass isupper items iter join key keys little
+locals lower lstrip map max min next oct open ord pop popitem pow range read readinto readline
+remove replace reverse rfind rindex round rsplit rstrip send sep set setattr setdefault sort split
+start startswith staticmethod step stop strip sum throw to_bytes type update upper value values
+write zip
+""".split()  # noqa: SIM905
 
 Names = dict[str, dict[str, str]]
 

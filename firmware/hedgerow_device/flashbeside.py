@@ -1,4 +1,4 @@
-"""What lies beside the runs of authors on flash: filled, dropped and given-up operations (SPEC 9.11).
+"""What lies beside the runs of authors on flash: filled, dropped and given-up operations (SPEC 9.11, 9.12).
 
 Loaded when such a frame is met or such a method called; a board that only records has no need of it.
 """
@@ -15,7 +15,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SKIP
 from . import flashframes as frames
 from .flashring import HEADER
 
-MAX_FILLED = const(256)
+MAX_FILLED = const(512)
 MAX_DROPPED = const(128)
 MAX_CUTS = const(8)
 

@@ -83,9 +83,9 @@ def reclaimed_frame(seq: int, tail: int) -> bytearray:
 class Reader:
     """Steps through the frames of one sector, up to its end or to the first that is not whole.
 
-    After next() said True: `type`; `place`, `first` and `last` of entries and filled operations; `at` and
-    `size` of the body in the sector; `start` of the frame; `carried` of filled ones. `authors`, `held` and `sealed` are by place. `end` is where the
-    frames end so far.
+    After next() said True: `type`; `place`, `first` and `last` of entries and filled operations, and whether
+    these are `carried`; `at` and `size` of the body in the sector; `start` of the frame. `authors`, `held`
+    and `sealed` are by place. `end` is where the frames end so far.
     """
 
     def __init__(self, ring: object, seq: int, start: int):

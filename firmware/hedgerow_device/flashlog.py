@@ -2,7 +2,7 @@
 
 Every append and every put is one program of one frame and durable when it returns. Nothing is programmed
 while mounting. RAM: a window of 512 bytes, per author two short arrays, per durable value its place.
-`flashbeside` has what lies beside the runs, `flashreclaim` what takes sectors back; both are loaded on demand.
+`flashbeside` (what lies beside the runs) and `flashreclaim` (taking sectors back) are loaded on demand.
 """
 
 from hedgerow import limits
@@ -42,11 +42,12 @@ class FlashLog:
     `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
     seals, receipts and boots, `read_limit` the most bytes that one read returns, `damaged` counts sectors in
     which committed frames could not be read. `keeps(author, number, body)` says whether a receipted operation
-    is to be carried along; None: if it is of a keep collection and our own. What is no part of the Log port is
-    for mounting and reclaiming: `indexes` by author in the `order` of their coming, where the current `values`
-    stand, and the `places` of authors in the sector that is written; `arrived` is the position of the newest
-    arrival, `carrying` says that keep collections are known; `blocked` is (sector, author, number) of what
-    kept it last.
+    is to be carried along; None: if it is of a keep collection and our own.
+
+    What is no part of the Log port is for mounting and reclaiming: `indexes` by author in the `order` of
+    their coming, where the current `values` stand, and the `places` of authors in the sector that is written;
+    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
+    `blocked` is (sector, author, number) of what kept it last.
     """
 
     def __init__(self, device: object):

@@ -1,4 +1,4 @@
-"""Taking the oldest sectors of the ring back (SPEC 9.8 and 9.12).
+"""Taking the oldest sectors of the ring back (SPEC 9.8, 9.13).
 
 A sector may go when every entry in it is receipted. What is alive all the same is copied forward: current
 values, the newest operation and seal of the log's own author, the numbers of authors who have nothing in
@@ -125,7 +125,7 @@ class Reclaim:
         return more is not None
 
     def _weigh(self, seq: int) -> tuple | None:
-        """Set `copies` and `carry`; return (count, bytes) of what is not carried yet, None if it is blocked."""
+        """Set `copies` and `carry`; return (count, bytes) of what is not carried yet, None if blocked."""
         log = self.log
         ring = self.ring
         self.copies = self.carry = 0

@@ -22,8 +22,9 @@ _DEFAULT_MTU = const(23)
 # About half a kilobyte of a 32-bit heap each.
 _NEIGHBOURS = const(6)
 _CENTRAL_FREE = const(24576)
-# Below this, what only sessions need is unloaded between them.
-_LOW = const(20480)
+# Below this, what only sessions need is unloaded between them. It is first loaded at the start, where it lies
+# together at the low end of the heap: loaded later, it finds room in pieces only.
+_LOW = const(8192)
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
     "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
@@ -42,6 +43,9 @@ class Node:
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self._radio = radio.Radio(self.wake)
+        from . import link
+
+        del link
         # A board that opens no connections itself has no use for what chooses them.
         self._neighbours: object = None
         if peer.role != LEAF and _free() >= _CENTRAL_FREE:

@@ -69,15 +69,18 @@ class Documents:
 
     def note(self, author: bytes, number: int, body: bytes) -> None:
         """Take an operation into account that has just been appended or filled in."""
-        self._enter(author, number, decode_body(body)[1])
-        for collection, document_id in self.named(author, number, body):
+        changes = decode_body(body)[1]
+        self._enter(author, number, changes)
+        if len(changes) == 1 and changes[0][2] is None and not self.on_touch:
+            # A reading: nothing else can have named it.
+            return
+        for collection, document_id in self.named(author, number, changes):
             self._prune(collection, document_id)
             if self.on_touch:
                 self.on_touch(collection, document_id)
 
-    def named(self, author: bytes, number: int, body: bytes) -> list:
-        """Return [(collection, id)] of the documents that an operation changes."""
-        changes = decode_body(body)[1]
+    def named(self, author: bytes, number: int, changes: list) -> list:
+        """Return [(collection, id)] of the documents that the changes of an operation are about."""
         ids = document_ids(author, number, changes)
         return [
             (self._peer.schemas[change[1]].collection, document_id)
@@ -88,7 +91,7 @@ class Documents:
     def touched(self, author: bytes, number: int) -> list:
         """Return [(collection, id)] of the documents that an operation changes, none if it is not here."""
         body = self._log.fetch(author, number)
-        return [] if body is None else self.named(author, number, body)
+        return [] if body is None else self.named(author, number, decode_body(body)[1])
 
     def _enter(self, author: bytes, number: int, changes: list) -> None:
         for change in changes:
@@ -298,7 +301,7 @@ class Documents:
 
     def _gone(self, author: bytes, number: int, body: bytes, frontier: object) -> bool:
         """Say whether all documents of an operation are deleted, and that everywhere."""
-        places = self.named(author, number, body)
+        places = self.named(author, number, decode_body(body)[1])
         for collection, document_id in places:
             document, judged = self._merge(collection, document_id)
             if document.exists() or not document.deleted():

@@ -58,7 +58,7 @@ class Down:
                 continue
             if not passed and self.frontier is not None and self.frontier.covers(author, number):
                 continue
-            peer.check_schemas(body)
+            peer.check_schemas([body])
             self._log.fill(author, number, body)
             self.arrived(author, number, body)
             news += 1

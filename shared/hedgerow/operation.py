@@ -189,8 +189,11 @@ def canonical(author: bytes, number: int, body: bytes, schemas: dict) -> bytes:
     """Return the canonical bytes: CBOR [1, author, number, stamp, [change, ...]], schemas by whole hash.
 
     They do not depend on how the operation was packed or stored. `schemas` maps names to Schema; values
-    that do not fit their schema are refused.
+    that do not fit their schema are refused. `body` is a valid stored form.
     """
+    at = 3 + (body[1] & 0x0F)
+    if body[0] == 0x82 and body[at] == INSERT and body[at + 6] == 0xF6:
+        return _canonical_reading(author, number, body, at, schemas)
     stamp, changes = decode_body(body)
     for change in changes:
         if change[0] != CLOCK:
@@ -201,6 +204,30 @@ def canonical(author: bytes, number: int, body: bytes, schemas: dict) -> bytes:
                 raise HedgerowError("CHANGE_FIELDS", f"{len(change[3])} values, {len(schema.fields)} fields")
             change[1] = schema.hash
     return cbor.encode([_VERSION, author, number, hlc.wire(stamp), changes])
+
+
+def _canonical_reading(author: bytes, number: int, body: bytes, at: int, schemas: dict) -> bytes:
+    """Splice the canonical bytes of one insert without id: nothing of it but the schema's name changes.
+
+    `at` is where its kind stands.
+    """
+    name = bytes(body[at + 2 : at + 6])
+    schema = schemas.get(name)
+    if schema is None:
+        raise HedgerowError("SCHEMA_UNKNOWN", repr(name))
+    _, count, _ = cbor.read_head(body, at + 7)
+    if count != len(schema.fields):
+        raise HedgerowError("CHANGE_FIELDS", f"{count} values, {len(schema.fields)} fields")
+    buffer = bytearray((0x85, _VERSION, 0x48))
+    buffer.extend(author)
+    cbor.head_into(buffer, 0, number)
+    buffer.extend(body[1 : at - 1])
+    buffer.append(0x81)
+    buffer.extend(body[at - 1 : at + 1])
+    buffer.extend(b"\x58\x20")
+    buffer.extend(schema.hash)
+    buffer.extend(body[at + 6 :])
+    return bytes(buffer)
 
 
 def h16(author: bytes, number: int, body: bytes, schemas: dict) -> bytes:

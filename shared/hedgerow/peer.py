@@ -3,6 +3,7 @@
 from . import limits
 from .clock import hlc
 from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
+from .codec.segment import segment_schemas
 from .custody.ledger import Ledger
 from .custody.receipt import Receipt
 from .custody.skip import LOST, RECEIPTED, RESTORED, Skip
@@ -213,10 +214,10 @@ class Peer(Presence):
     # ---- what others send; durable after commit()
 
     def ingest(self, author: bytes, first: int, bodies: list) -> int:
-        """Take operations `first`, `first` + 1, ... of another author; return how many were news.
+        """Take operations `first`, `first` + 1, ... of another author, as decode_segment gave them.
 
-        Numbers that are held are passed over. SYNC_GAP if they do not join what is held or receipted,
-        SYNC_OWN_AUTHOR for operations under our own name that we do not hold.
+        Returns how many were news; numbers that are held are passed over. SYNC_GAP if they do not join what
+        is held or receipted, SYNC_OWN_AUTHOR for operations under our own name that we do not hold.
         """
         held = self.log.held(author)
         fresh = bodies[max(0, held + 1 - first) :]
@@ -226,8 +227,7 @@ class Peer(Presence):
             raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
         if author != self.author and held + len(fresh) > self.receipted(author) + self._quota:
             raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
-        for body in fresh:
-            self.check_schemas(body)
+        self.check_schemas(fresh)
         first = max(first, held + 1)
         self._bridge(author, held, first)
         for number, body in enumerate(fresh, first):
@@ -235,15 +235,14 @@ class Peer(Presence):
             self._arrived(author, number, body)
         return len(fresh)
 
-    def check_schemas(self, body: bytes) -> None:
-        """Refuse an operation whose schemas are not known, or that should not have left its peer."""
-        for change in decode_body(body)[1]:
-            if change[0] != CLOCK:
-                schema = self.schemas.get(change[1])
-                if schema is None:
-                    raise HedgerowError("SCHEMA_UNKNOWN", repr(change[1]))
-                if scope_of(schema.kind) == SCOPE_LOCAL:
-                    raise HedgerowError("SCOPE_LOCAL", schema.collection)
+    def check_schemas(self, bodies: list) -> None:
+        """Refuse operations whose schemas are not known, or that should not have left their peer."""
+        for name in segment_schemas(bodies):
+            schema = self.schemas.get(name)
+            if schema is None:
+                raise HedgerowError("SCHEMA_UNKNOWN", repr(name))
+            if scope_of(schema.kind) == SCOPE_LOCAL:
+                raise HedgerowError("SCOPE_LOCAL", schema.collection)
 
     def _bridge(self, author: bytes, held: int, first: int) -> None:
         """Let a receipt stand for operations that lie between what is held and `first`."""

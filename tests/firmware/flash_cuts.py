@@ -1,7 +1,7 @@
 """Power cuts for the flash log: torn operations, a seeded workload, and what must hold after any cut.
 
 The first byte of a body stands for its document: up to `DOCUMENTS` are kept, and the newest operation that
-an author ever wrote of one is alive; `PINNED` is that of filled operations that are kept as long as they last.
+an author ever wrote of one is alive; `PINNED` is that of filled operations that are always kept.
 """
 
 import random

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
+from hedgerow_device import flashbeside as beside
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashring import Header
 
@@ -17,6 +18,10 @@ EXAMPLES = {
     "seal": frames.entry_frame(1, 1, 0, ENTRY_SEAL, 1, 1, b"seal"),
     "skip": frames.entry_frame(1, 1, 0, ENTRY_SKIP, 2, 9, b"skip"),
     "value": frames.state_frame(1, bytes((STATE_CONFIG,)) + b"epoch", b"\0\0\0\1"),
+    "filled": beside.filled_frame(1, 0, 7, b"operation 7"),
+    "carried": beside.filled_frame(1, 0, 7, b"operation 7", carried=True),
+    "dropped": beside.dropped_frame(1, AUTHOR, 3, 5, hides=True),
+    "cut": beside.cut_frame(1, AUTHOR, 9, 8),
 }
 
 

@@ -109,17 +109,26 @@ class Courier:
         log = self.peer.log
         entry = self._theirs.get(author)
         if entry is None:
+            if self._is_receipted(author):
+                return False
             if self.session.remote.flags & hello.PARTIAL:
                 if author not in self._asked:
                     self._asked.add(author)
                     self.tell([self.entry(author)])
                 return False
-            if log.held(author) <= self.peer.receipted(author) and self.session.remote.role != hello.KEEPER:
-                return False
             entry = self._theirs[author] = [0, 0, 0]
             self._send_receipt(author, entry)
         more = log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
         return more and author not in self._blocked
+
+    def _is_receipted(self, author: bytes) -> bool:
+        """Say whether nothing of an author needs to be sent: a keeper has it all, if it is one, this very one."""
+        remote = self.session.remote
+        peer = self.peer
+        number = peer.receipted(author)
+        if remote.role == hello.KEEPER:
+            number = peer.ledger.receipted_by(author, remote.author)
+        return max(peer.log.held(author), peer.log.sealed(author)) <= number
 
     def _push(self, author: bytes) -> None:
         """Queue the next of an author's entries that the other side lacks."""

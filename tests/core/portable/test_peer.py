@@ -100,7 +100,6 @@ def test_operations_join_or_are_refused() -> None:
     _refused(peer, "SYNC_GAP", peer.ingest, author, 7, bodies[:1])
     _refused(peer, "SYNC_OWN_AUTHOR", peer.ingest, peer.author, peer.log.held(peer.author) + 1, bodies[:1])
     assert peer.ingest(peer.author, 1, _own(peer)) == 0
-    _refused(peer, "CBOR_TRUNCATED", peer.ingest, author, 6, [bodies[0], bodies[0][:-1]])
     _refused(
         peer,
         "SCHEMA_UNKNOWN",
