@@ -27,7 +27,7 @@ class World:
         self.wire: Wire | None = None
 
     def write(self) -> None:
-        """Let a board write, unknown to the Big Peer for now."""
+        """Let a board write what nobody else knows yet."""
         board = self.chance.choice(self.boards)
         ms, name, n = self.chance.randrange(10_000), self.chance.randrange(6), self.chance.randrange(6)
         kind = self.chance.random()
