@@ -15,7 +15,7 @@ from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
 from hedgerow.custody.frontier import Frontier as StabilityFrontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_FRONTIER
+from hedgerow.limits import MAX_FRONTIER, MAX_WANT_NUMBERS, MAX_WANTS
 
 from . import limits
 from .clock import Clock
@@ -74,6 +74,8 @@ class Service:
         self._times: dict[bytes, TimeMap] = {}
         self._touched: dict[str, int] = {}
         self._first = 0
+        self._lost: list[tuple[bytes, int, int]] = []
+        self._lost_until = 0
         self._listeners: set[Listener] = set()
         self.refusals = Refusals()
         self._waiting: list[tuple[Submission, asyncio.Future[HedgerowError | None]]] = []
@@ -308,6 +310,17 @@ class Service:
             return None
         source = times.source(number, stamp)
         return Moment(*found, "between" if source is None else _SOURCES[source])
+
+    async def lost(self) -> Sequence[tuple[bytes, int, int]]:
+        """Return ranges that are held as lost, as many as one WANT takes; looked up anew after a while."""
+        now = self.clock.uptime()
+        if self._lost_until <= now:
+            self._lost_until = now + limits.LOST_LOOK_MS
+            found = await self.store.lost(MAX_WANTS)
+            self._lost = [
+                (author, first, min(last, first + MAX_WANT_NUMBERS - 1)) for author, first, last in found
+            ]
+        return self._lost
 
     async def reached(self, transaction: int, seconds: float) -> None:
         """Wait until a transaction has happened here. Raises TRANSACTION_NOT_REACHED."""

@@ -312,3 +312,44 @@ async def a_clock_record_is_never_collected(open_store: OpenStore) -> None:
     assert (await store.collect(position, START, 100))[:2] == (0, 0)
     assert [entry.number for entry in (await store.operations(writer.peer.author, 1, 9))[0]] == [1, 2]
     await store.close()
+
+
+@check
+async def a_survivor_takes_the_place_of_a_skip(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    one = RawAuthor(1)
+    for n in range(4):
+        one.insert(1000 + n, n, n=n)
+    one.seal()
+    schema, first, *lost, fourth, seal = one.take()
+    skip = SkipEntry(one.author, Skip(2, 3, LOST, ["flash", b"\0" * 6]).encode())
+    # There is no root without them, but the seal is its author's word for what stands around them.
+    assert await take(store, [schema, first, skip, fourth, seal]) == [None]
+    (before,) = await store.frontiers()
+    assert (before.held, before.sealed, before.receipted) == (4, 4, 4)
+    assert [document_id for document_id, _ in await values(store, "things")] == [0, 3]
+    assert await store.lost(9) == [(one.author, 2, 3)]
+    assert await take(store, [lost[1]]) == [None]
+    assert await store.lost(9) == [(one.author, 2, 2)]
+    assert await take(store, [lost[0]], [lost[0]]) == [None, None]
+    assert await store.lost(9) == []
+    assert [document_id for document_id, _ in await values(store, "things")] == [0, 1, 2, 3]
+    assert list(await store.frontiers()) == [before]
+    await store.close()
+
+
+@check
+async def a_seal_over_a_skip_follows_on_the_one_before(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    one, other = RawAuthor(1), RawAuthor(1)
+    for author in (one, other):
+        author.insert(999, "first", author=author is one)
+        author.seal()
+        author.insert(1000, "second", n=1)
+        author.seal()
+    *good, _, _, _ = one.take()
+    assert await take(store, good) == [None]
+    skip = SkipEntry(one.author, Skip(2, 2, LOST, ["flash", b"\0" * 6]).encode())
+    errors = await take(store, [skip], [other.entries[-1]], [one.entries[-1]])
+    assert [error and error.code for error in errors] == [None, "SEAL_INVALID", None]
+    await store.close()

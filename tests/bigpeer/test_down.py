@@ -11,18 +11,20 @@ from log_writer import Writer
 from raw_author import RawAuthor
 from wire import Subscriber, Wire, link, raw
 
+from hedgerow.clock.hlc import pack
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, Schema
-from hedgerow.codec.segment import decode_segment
+from hedgerow.codec.segment import decode_segment, encode_segment
 from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.limits import MAX_FRAME
+from hedgerow.operation import INSERT, encode_body
 from hedgerow.sync import frames
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.interest import Interest, read_marks, write_interests, write_wants
 from hedgerow.sync.session import Session
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store import sqlite_ingest
-from hedgerow_bigpeer.store.port import SkipEntry
+from hedgerow_bigpeer.store.port import Operation, SkipEntry
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 from hedgerow_bigpeer.sync import mesh_tag
 
@@ -423,3 +425,28 @@ def test_a_latecomer_resurrects_nothing(forgetful: Local, monkeypatch: pytest.Mo
     wire.settle()
     assert wire.of(frames.FRONTIER)[0][0] == 1
     assert served.items("SELECT _id FROM cars") == [{"_id": "kept"}]
+
+
+def test_a_survivor_of_what_is_lost_is_asked_for(served: Local) -> None:
+    author = RawAuthor(1, collection="cars")
+    for n in range(3):
+        author.insert(1000 + n, n, n=n)
+    schema, first, second, third = author.take()
+    skip = SkipEntry(author.author, Skip(2, 2, LOST, ["flash", b"\0" * 6]).encode())
+    served.run(served.peer.service.submit([schema, first, skip, third]))
+    holder = Asker(served)
+    holder.wire.until(lambda: holder.wire.of(frames.WANT))
+    assert holder.wire.of(frames.WANT) == [write_wants([(author.author, 2, 2)])]
+    assert isinstance(second, Operation)
+    # What was not asked for, or cannot be read, is passed over, and refuses nobody.
+    stranger = Schema("boats", KEEP, (("n", None),))
+    body = encode_body(pack(5), [[INSERT, stranger.name, None, [1]]])
+    holder.session.queue(frames.PICK, encode_segment(author.author, 2, [body], {stranger.name: stranger}))
+    for number in (2, 9):
+        schemas = served.peer.service.schemas
+        holder.session.queue(frames.PICK, encode_segment(author.author, number, [second.body], schemas))
+    service = served.peer.service
+    transaction = service.transaction
+    holder.wire.until(lambda: service.transaction > transaction)
+    assert served.items("SELECT n FROM cars") == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert service.frontier(author.author).held == 3 and not service.refusals.authors()

@@ -281,6 +281,12 @@ class Store(Protocol):
         """Return what is held of a range of an author's numbers, and the skips that lie in it."""
         ...
 
+    async def lost(self, limit: int) -> Sequence[tuple[bytes, int, int]]:
+        """Return (author, first, last) of operations of which their author says that they are lost: somebody
+        else may have them.
+        """
+        ...
+
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
         """Note durably up to which transaction a peer holds what it subscribes to; it may fall."""
         ...

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hedgerow.codec.schema import Schema
+from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import new_author
 
@@ -164,6 +165,9 @@ class SqliteStore:
         )
         return [Operation(*row) for row in rows], [SkipEntry(*row) for row in skips]
 
+    async def lost(self, limit: int) -> Sequence[tuple[bytes, int, int]]:
+        return await self._run(self._lost, limit)
+
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
         await self._run(confirm, self._db, self._key, peer, position, at)
 
@@ -302,6 +306,29 @@ class SqliteStore:
             rows = self._db.execute(ARRIVAL_QUERY, (*self._key, collection, document_id))
             found.append([Arrival(*row) for row in rows])
         return found
+
+    def _lost(self, limit: int) -> list[tuple[bytes, int, int]]:
+        skips = self._db.execute("SELECT author, body FROM skips WHERE app = ? AND shard = ?", self._key)
+        query = (
+            "SELECT number FROM operations"
+            " WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
+        )
+        found: list[tuple[bytes, int, int]] = []
+        for author, body in skips:
+            skip = Skip.decode(body)
+            if skip.kind != LOST:
+                continue
+            held = {
+                number for (number,) in self._db.execute(query, (*self._key, author, skip.first, skip.last))
+            }
+            first = skip.first
+            for number in [*sorted(held), skip.last + 1]:
+                if first < number:
+                    found.append((author, first, number - 1))
+                first = number + 1
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     def _collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
         self._db.execute("BEGIN IMMEDIATE")
