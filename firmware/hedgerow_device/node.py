@@ -48,9 +48,9 @@ class Node:
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self._radio = radio.Radio(self.wake)
-        from . import link
+        from .link import Link
 
-        del link
+        del Link
         # A board that opens no connections itself has no use for what chooses them.
         self._neighbours: object = None
         if peer.role != LEAF and _free() >= _CENTRAL_FREE:
