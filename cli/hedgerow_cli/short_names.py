@@ -91,8 +91,8 @@ def _identifiers(tree: ast.Module) -> set[str]:
             found.add(node.attr)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
-        elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
-            found.add(node.arg)
+        elif isinstance(node, ast.arg | ast.keyword):
+            found.add(node.arg or "")
         elif isinstance(node, ast.alias):
             found.update(node.name.split("."))
             found.add(node.asname or "")

@@ -13,6 +13,8 @@ _CONNECT_MS = const(2000)
 _STEP_MS = const(6000)
 _LINGER_MS = const(300)
 _LAST_HANDLE = const(0xFFFF)
+# The descriptor that switches notifications on.
+_SWITCH = const(0x2902)
 _SUBSCRIBE = b"\x01\x00"
 _DEFAULT_MTU = const(23)
 
@@ -24,7 +26,7 @@ class Central:
     the radio cannot scan meanwhile.
     """
 
-    def __init__(self, ears: object, peer: object, address: bytes, now: int, about: list):
+    def __init__(self, ears: object, peer: object, address: bytes, now: int, about: list, tight: int):
         self.address = address
         self.connecting = True
         self.done = False
@@ -34,11 +36,13 @@ class Central:
         self._radio = ears
         self._peer = peer
         self._about = about
+        self._tight = tight
         self._conn: int | None = None
         self._mtu = _DEFAULT_MTU
         self._service: tuple | None = None
         self._rx = 0
         self._tx = 0
+        self._switch = 0
         self._deadline = now + _CONNECT_MS + _STEP_MS
         self._closing = False
         ears.ble.gap_connect(address[0], address[1:], _CONNECT_MS)
@@ -78,15 +82,22 @@ class Central:
             if not self._rx or not self._tx:
                 self._fail("GATT_SERVICE", "characteristics")
             else:
-                # The configuration descriptor is the first behind the value of a notifying characteristic.
-                self._next(now, ble.gattc_write, self._tx + 1, _SUBSCRIBE, 1)
+                self._next(now, ble.gattc_discover_descriptors, self._tx, self._service[1])
+        elif kind == radio.DESCRIPTOR_RESULT:
+            if not self._switch and event[3] == bluetooth.UUID(_SWITCH):
+                self._switch = event[2]
+        elif kind == radio.DESCRIPTOR_DONE:
+            if not self._switch:
+                self._fail("GATT_SERVICE", "no notifications")
+            else:
+                self._next(now, ble.gattc_write, self._switch, _SUBSCRIBE, 1)
         elif kind == radio.WRITE_DONE and self.link is None:
             if event[3]:
                 self._fail("GATT_SERVICE", "subscription: %d" % event[3])
             else:
                 self.link = Link(
                     self._peer, self._conn, self._mtu, self._write, now,
-                    linger_ms=_LINGER_MS, central=True, about=self._about,
+                    linger_ms=_LINGER_MS, central=True, about=self._about, tight=self._tight,
                 )  # fmt: skip
 
     def _next(self, now: int, call: object, *args: object) -> None:
@@ -133,7 +144,8 @@ class Central:
             self._disconnect(now)
 
     def _fail(self, code: str, detail: str) -> None:
-        self.error = HedgerowError(code, detail)
+        # The first error is the cause of those behind it.
+        self.error = self.error or HedgerowError(code, detail)
         self._deadline = 0
 
     def _disconnect(self, now: int) -> None:

@@ -20,17 +20,19 @@ _BUSY = (errno.ENOMEM, errno.EAGAIN, errno.EALREADY, 16)
 class Link:
     """One connection. `send(chunk)` gives a chunk to the radio and may raise OSError.
 
-    `failed` says that the connection is of no more use; `finished` that the exchange is done.
+    `tight` says how often memory ran out lately: less is read and packed at once then. `failed` says that
+    the connection is of no more use; `finished` that the exchange is done.
     """
 
     def __init__(
         self, peer: object, conn: int, mtu: int, send: object, now: int, *,
-        linger_ms: int | None, central: bool, about: list | None = None,
+        linger_ms: int | None, central: bool, about: list | None = None, tight: int = 0,
     ):  # fmt: skip
         self.conn = conn
         self.mtu = mtu
         self.failed = False
         self.exchange = Exchange(peer, now, linger_ms=linger_ms, central=central, about=about)
+        self._tight = tight
         self._send = send
         self._record = b""
         self._at = 0
@@ -64,8 +66,8 @@ class Link:
         gc.collect()
         free = gc.mem_free()
         # Operations are decoded to be packed, which takes about fifty times their bytes.
-        self.exchange.peer.log.read_limit = max(_LEAST_READ, free // 128)
-        return _RECORD_WHEN_TIGHT if free < _TIGHT else _RECORD
+        self.exchange.peer.log.read_limit = max(_LEAST_READ, free >> 7 + self._tight)
+        return _RECORD_WHEN_TIGHT if self._tight or free < _TIGHT else _RECORD
 
     @property
     def finished(self) -> bool:

@@ -16,6 +16,10 @@ _BEACON_MS = const(1000)
 _RELAY_DUTY = const(50)
 _SILENCE_MS = const(60000)
 _SCAN_AGAIN_MS = const(500)
+# Scans begun anew in vain before the radio is switched off and on; each time after twice as many.
+_SILENCES = const(5)
+_MOST_SILENCES = const(640)
+_MOST_TIGHT = const(4)
 _FIRST_WORD_MS = const(10000)
 _FAREWELL_MS = const(2000)
 _DEFAULT_MTU = const(23)
@@ -25,6 +29,7 @@ _CENTRAL_FREE = const(24576)
 # Below this, what only sessions need is unloaded between them. It is first loaded at the start, where it lies
 # together at the low end of the heap: loaded later, it finds room in pieces only.
 _LOW = const(8192)
+_ONCE = "hedgerow_device.flashreclaim hedgerow_device.central"
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
     "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
@@ -43,9 +48,9 @@ class Node:
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self._radio = radio.Radio(self.wake)
-        from . import link
+        from .link import Link
 
-        del link
+        del Link
         # A board that opens no connections itself has no use for what chooses them.
         self._neighbours: object = None
         if peer.role != LEAF and _free() >= _CENTRAL_FREE:
@@ -65,6 +70,9 @@ class Node:
         self._link: object = None
         self._ended_at: int | None = None
         self._central: object = None
+        self._tight = 0
+        self._silences = 0
+        self._patience = _SILENCES
 
     def wake(self) -> None:
         """Make step() run soon; safe in an interrupt handler."""
@@ -100,17 +108,27 @@ class Node:
         self._listen(now)
         self._speak(now)
         idle = self._conn is None and self._central is None
-        if idle and not self.idle and _free() < _LOW:
-            unload(_SESSION)
+        if idle and not self.idle:
+            self._clear_up()
         self.idle = idle
 
     def drop(self, now: int) -> None:
-        """Give up the sessions, to get their memory back; what was acknowledged is kept."""
+        """Give up the sessions, to get their memory back; what was acknowledged is kept.
+
+        The next ones pack less at once, until one has gone to its end.
+        """
+        self._tight = min(self._tight + 1, _MOST_TIGHT)
         if self._conn is not None:
             self._link = None
             self._ended_at = now - _FAREWELL_MS - 1
         if self._central:
             self._central.abort(now)
+
+    def _clear_up(self) -> None:
+        """Give back the memory of what only the session that ended has needed."""
+        unload(_ONCE)
+        if _free() < _LOW:
+            unload(_SESSION)
 
     # ---- events
 
@@ -169,8 +187,9 @@ class Node:
                 from .link import Link
 
                 self._link = Link(
-                    self.peer, self._conn, self._conn_mtu, self._notify, now, linger_ms=None, central=False
-                )
+                    self.peer, self._conn, self._conn_mtu, self._notify, now,
+                    linger_ms=None, central=False, tight=self._tight,
+                )  # fmt: skip
             elif now - self._conn_at > _FIRST_WORD_MS:
                 self._ended_at = now - _FAREWELL_MS - 1
         link = self._link
@@ -189,6 +208,8 @@ class Node:
 
     def _hang_up(self, now: int) -> None:
         link = self._link
+        if link and link.finished and not link.error:
+            self._tight = 0
         self._conn = self._link = self._ended_at = None
         self._radio.take_written()
         if link and link.error and self._on_error:
@@ -207,7 +228,7 @@ class Node:
 
         try:
             about = self._neighbours.authors(address)
-            self._central = Central(self._radio, self.peer, address, now, about)
+            self._central = Central(self._radio, self.peer, address, now, about, self._tight)
             self._advertised = False
         except OSError:
             self._neighbours.failed(address, now)
@@ -230,13 +251,22 @@ class Node:
         if self.peer.role == LEAF or (self._central and self._central.connecting):
             return
         ears = self._radio
-        if ears.heard != self._heard or not ears.scanning:
+        if ears.heard != self._heard:
             self._heard = ears.heard
             self._heard_at = now
+            self._silences = 0
+            self._patience = _SILENCES
         elif now - self._heard_at > _SILENCE_MS:
             # Scanning has been seen to stop without a word on ESP32.
             self._heard_at = now
-            ears.ble.gap_scan(None)
+            self._silences += 1
+            if self.idle and self._silences >= self._patience:
+                self._silences = 0
+                self._patience = min(2 * self._patience, _MOST_SILENCES)
+                ears.restart()
+                self._advertised = False
+            elif ears.scanning:
+                ears.ble.gap_scan(None)
             return
         if not ears.scanning and now >= self._scan_at:
             try:

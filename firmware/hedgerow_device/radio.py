@@ -20,6 +20,8 @@ SERVICE_RESULT = const(9)
 SERVICE_DONE = const(10)
 CHARACTERISTIC_RESULT = const(11)
 CHARACTERISTIC_DONE = const(12)
+DESCRIPTOR_RESULT = const(13)
+DESCRIPTOR_DONE = const(14)
 WRITE_DONE = const(17)
 NOTIFY = const(18)
 MTU_EXCHANGED = const(21)
@@ -58,7 +60,17 @@ class Radio:
         self._notified_in = 0
         self._notified_out = 0
         self.ble = bluetooth.BLE()
+        self.start()
+
+    def restart(self) -> None:
+        """Switch the radio off and on: its connections are gone then."""
+        self.ble.active(False)
+        self.start()
+
+    def start(self) -> None:
+        """Switch the radio on, and set it up."""
         self.ble.active(True)
+        self.scanning = False
         self.ble.irq(self._irq)
         uuids = [bluetooth.UUID(text) for text in (gatt.SERVICE, gatt.RX, gatt.TX)]
         service = (

