@@ -7,6 +7,7 @@ from .. import limits
 from ..codec import cbor
 from ..codec.schema import SCOPE_ALL, scope_of
 from ..codec.segment import encode_segment, segment_schemas
+from ..custody.skip import RECEIPTED, Skip
 from ..document import document_ids
 from ..log import ENTRY_SKIP
 from ..operation import CLOCK, DELETE, decode_body
@@ -188,7 +189,7 @@ class Giver:
         if dots and dots[-1][1] == last:
             return
         for kind, low, high, body in self._log.read(author, first - 1, limits.MAX_NUMBER, _READ_BYTES):
-            if kind == ENTRY_SKIP and low <= last and high >= first:
+            if kind == ENTRY_SKIP and low <= last and high >= first and Skip.decode(body).kind != RECEIPTED:
                 self._exchange.session.queue_skip(author, body)
 
     def _send(self, dots: list) -> None:
