@@ -17,7 +17,8 @@ from hedgerow.document import Document
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.log import STATE_CONFIG, MemoryLog, MemoryStore
-from hedgerow.operation import SOURCE_KEEPER, decode_body
+from hedgerow.operation import SOURCE_KEEPER
+from hedgerow.query.condition import Condition
 from hedgerow.sync import hello
 from hedgerow.sync.exchange import Exchange
 
@@ -141,7 +142,7 @@ class Fleet:
         for member in self.members:
             if not member.keeper:
                 if len(self.keepers) == 2 and self.random.chance(20):
-                    member.options["keepers"] = tuple([keeper.peer.author for keeper in self.keepers])
+                    member.options["keepers"] = tuple([keeper.peer.identity for keeper in self.keepers])
                     member.boot()
                 self.subscribe(member)
             self.note(member)
@@ -250,6 +251,22 @@ class Fleet:
         """Write two documents of two collections that nobody touches again, in one operation."""
         self.now += 1
         self.pairs += 1
+        if self.pairs > 1 and self.random.chance(25):
+            # A delete of one half is as good as of both: what stays is all that its peers may show.
+            name = "pair%d" % (1 + self.random.below(self.pairs - 1))
+            with member.peer.transaction() as work:
+                for collection in ("cars", "jobs"):
+                    work.execute("DELETE FROM " + collection + " WHERE _id = :i", i=name)
+            self.note(member)
+            return "delete " + name
+        if self.random.chance(25):
+            name = "lone%d" % self.pairs
+            with member.peer.transaction() as work:
+                for collection in ("cars", "jobs"):
+                    work.execute("INSERT INTO " + collection + " DOCUMENTS (:d)", d={"_id": name, "n": 1})
+            work = member.peer.execute("DELETE FROM jobs WHERE _id = :i", i=name)
+            self.note(member)
+            return name
         name = "pair%d" % self.pairs
         with member.peer.transaction() as work:
             for collection in ("cars", "jobs"):
@@ -461,7 +478,7 @@ class Fleet:
             for receipt in peer.receipts(author):
                 for keeper in self.keepers:
                     log = MemoryLog(keeper.store)
-                    if keeper.peer.author == receipt.keeper and log.incarnation == receipt.incarnation:
+                    if keeper.peer.identity == receipt.keeper and log.incarnation == receipt.incarnation:
                         most = min(log.held(author), log.sealed(author))
                         assert receipt.number <= most, "a receipt above what is held"
 
@@ -516,6 +533,9 @@ class Fleet:
                 continue
             for collection in member.wanted():
                 self.compare(member, collection, union, gone)
+            for interest in member.peer.down.subscriptions.own:
+                if interest.where:
+                    self.compare_some(member, interest, union, gone)
 
     def check_custody(self) -> None:
         """Every operation that was acknowledged is at every keeper, or said to be lost, or collected."""
@@ -560,6 +580,27 @@ class Fleet:
                     )
                 )
             self.compare_stored(member, place, union, gone, held)
+
+    def compare_some(self, member: Member, interest: object, union: Union, gone: dict) -> None:
+        """Documents that fulfil a condition are the same for who wants those alone."""
+        condition = Condition(interest.where, interest.parameters)
+        expected = union.view(interest.collection, member.peer.author, member.keeper, member.utc(), gone)
+        for shown, other in ((member.view(interest.collection), expected), (expected, None)):
+            for place in sorted(shown):
+                if (interest.collection, place) in self.tainted:
+                    continue
+                row = cbor.decode(shown[place])
+                row["_id"] = cbor.decode(place)
+                if condition.holds(row):
+                    there = (other or member.view(interest.collection)).get(place)
+                    assert there == shown[place], "%s WHERE %s: %s shows %s as %s, not %s" % (
+                        interest.collection,
+                        interest.where,
+                        member.name,
+                        cbor.decode(place),
+                        row if other is not None else there and cbor.decode(there),
+                        there and cbor.decode(there) if other is not None else row,
+                    )
 
     def compare_stored(self, member: Member, place: tuple, union: Union, gone: dict, held: dict) -> None:
         """What a document still needs is here."""
@@ -667,6 +708,7 @@ def run_case(seed: int, peers: int, steps: int, without: tuple = (), say: object
             told = getattr(fleet, name)(member)
             if say:
                 say(name, member.name, told)
+            fleet.note(member)
             fleet.check(member)
     if say:
         say("settle", fleet.settle())
