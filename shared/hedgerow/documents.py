@@ -11,7 +11,7 @@ from .clock import hlc
 from .codec import cbor
 from .codec.schema import SCOPE_BIG_PEER, is_stream, scope_of
 from .document import Document, document_ids, key_of
-from .operation import CLOCK, INSERT, decode_body
+from .operation import CLOCK, DELETE, INSERT, decode_body
 
 # The key under which the clock records of all authors stand.
 CLOCKS = 0x3FFFFFFF
@@ -280,36 +280,59 @@ class Documents:
         """Drop receipted operations that are superseded, and what is deleted below the frontier.
 
         What a keeper holds goes below the frontier alone. Returns (how many were dropped, the position of the
-        last deleted document among them or 0).
+        last one of a deleted document among them or 0).
         """
         peer = self._peer
         dropped = collected = position = 0
+        deletes: list = []
         entries = self._log.since(0, _READ_BYTES)
         while entries:
             for position, author, number, body in entries:
-                stable = frontier is not None and frontier.covers(author, number)
+                stable = self._stable(frontier, author, number)
                 if not stable and (peer.keeper or peer.carries(author, number)):
                     continue
-                gone = stable and self._gone(author, number, body, frontier)
-                if gone or self.superseded(author, number, body):
-                    if gone:
-                        collected = position
+                gone = stable and self._gone(author, number, frontier)
+                if gone and author != peer.local:
+                    collected = position
+                stamp, changes = decode_body(body)
+                if gone and [1 for change in changes if change[0] == DELETE]:
+                    deletes.append((stamp, author, number))
+                elif gone or self.superseded(author, number, body):
                     self.forget(author, number, body)
                     dropped += 1
             entries = self._log.since(position, _READ_BYTES)
-        return dropped, collected
+        # A power cut must not leave the documents without their deletes.
+        for _, author, number in sorted(deletes):
+            self.forget(author, number, self._log.fetch(author, number))
+        return dropped + len(deletes), collected
 
-    def _gone(self, author: bytes, number: int, body: bytes, frontier: object) -> bool:
-        """Say whether all documents of an operation are deleted, and that everywhere."""
-        places = self.named(author, number, decode_body(body)[1])
-        for collection, document_id in places:
+    def _stable(self, frontier: object, author: bytes, number: int) -> bool:
+        """Say whether everybody who has to know of an operation does."""
+        return author == self._peer.local or (frontier is not None and frontier.covers(author, number))
+
+    def _gone(self, author: bytes, number: int, frontier: object) -> bool:
+        """Say whether all documents of an operation are deleted, and that everywhere.
+
+        So must be those of all operations that go with it: no delete leaves before what it deletes.
+        """
+        waiting = self.touched(author, number)
+        found = bool(waiting)
+        met: list = []
+        while waiting:
+            collection, document_id = waiting.pop()
+            place = (collection, cbor.encode(document_id))
+            if place in met:
+                continue
+            met.append(place)
             document, judged = self._merge(collection, document_id)
             if document.exists() or not document.deleted():
                 return False
             for entry in judged:
-                if not frontier.covers(entry[0], entry[1]):
+                if not self._stable(frontier, entry[0], entry[1]):
                     return False
-        return bool(places)
+                if len(decode_body(self._log.fetch(entry[0], entry[1]))[1]) > 1:
+                    waiting += self.touched(entry[0], entry[1])
+        return found
 
     def forget(self, author: bytes, number: int, body: bytes) -> None:
         """Drop an operation from log and index."""

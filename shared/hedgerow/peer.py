@@ -15,6 +15,7 @@ from .sync import hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
 
 _EPOCH = b"epoch"
+_KEEPER = b"keeper"
 
 
 class Peer(Presence):
@@ -24,6 +25,7 @@ class Peer(Presence):
     `distance` is what it assumes while it knows no way to a keeper. `on_receipt(author, number)` is called
     when a receipted frontier moves up. `keepers` names up to three keepers whose receipts its operations need
     all; without it those of any one do. `quota` is how many open operations of one other author it carries.
+    `identity` is its name towards others: the author, of a keeper the first one that its store ever had.
     `verdict(author, number, stamp, change, schema)` says whether a change may be; what may not is kept and
     passed on like all else, and never shows.
     """
@@ -48,6 +50,7 @@ class Peer(Presence):
         self.log = log
         self.author = log.author
         self.local = local_author(log.author)
+        self.identity = self._identity() if keeper else log.author
         self.name = name
         Presence.__init__(self, hello.KEEPER if keeper else role, distance, now)
         self.mesh = mesh
@@ -71,6 +74,14 @@ class Peer(Presence):
         self._boot(now)
 
     # ---- start
+
+    def _identity(self) -> bytes:
+        """Return the name of a keeper, which stays when its store is restored and has a new author (SPEC 5.6.2)."""
+        stored = self.log.get(STATE_CONFIG, _KEEPER)
+        if stored is None:
+            stored = self.author
+            self.log.put(STATE_CONFIG, _KEEPER, stored)
+        return stored
 
     def _resume(self) -> None:
         """Read the own last seal and what follows it: the H16s of the next seal, and the last stamp."""
@@ -342,7 +353,7 @@ class Peer(Presence):
         """Return the receipts behind receipted()."""
         if self.keeper:
             number = self.receipted(author)
-            return [Receipt(self.author, self.log.incarnation, author, number)] if number else []
+            return [Receipt(self.identity, self.log.incarnation, author, number)] if number else []
         return self.ledger.receipts(author)
 
     def receipt(self, author: bytes) -> Receipt | None:

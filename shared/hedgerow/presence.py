@@ -65,7 +65,7 @@ class Presence:
         partial = hello.PARTIAL if len(entries) < known else 0
         return hello.Hello(
             self.mesh,
-            self.author,
+            self.identity,
             incarnation=self.log.incarnation,
             role=self.role,
             distance=self.distance(now),

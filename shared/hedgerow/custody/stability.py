@@ -44,7 +44,7 @@ class Stability:
                 if at > told or decode_body(body)[0] > newest:
                     entries = []
                     break
-                if number > numbers.get(author, 0):
+                if author != self._peer.local and number > numbers.get(author, 0):
                     numbers[author] = number
                 position = at
             entries = entries and log.since(position, _READ_BYTES)
@@ -52,5 +52,5 @@ class Stability:
             return False
         if known is not None and position == known.position:
             return False
-        down.pass_frontier(Frontier(self._peer.author, log.incarnation, position, numbers), False)
+        down.pass_frontier(Frontier(self._peer.identity, log.incarnation, position, numbers), False)
         return True

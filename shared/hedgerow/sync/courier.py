@@ -133,27 +133,29 @@ class Courier:
     def _push(self, author: bytes) -> None:
         """Queue the next of an author's entries that the other side lacks."""
         entry = self._theirs[author]
-        entries = self.peer.log.read(author, entry[_HELD], entry[_SEALED], READ_BYTES)
+        log = self.peer.log
+        entries = log.read(author, entry[_HELD], entry[_SEALED], READ_BYTES)
+        if not entries and self._say_lost(author, entry, log.held(author)):
+            return
         at = 0
         while at < len(entries):
             kind, first, last, body = entries[at]
             at += 1
+            # What is to be held over there before this entry makes sense.
+            before = last if kind == ENTRY_SEAL else first - 1
+            if before > entry[_HELD] or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
+                if self._say_lost(author, entry, before):
+                    return
+                break
             if kind == ENTRY_SEAL:
                 self.session.queue_seal(author, body)
                 entry[_SEALED] = last
                 continue
-            if first > entry[_HELD] + 1 or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
-                if author == self.peer.author and first > entry[_HELD] + 1:
-                    # It was receipted and left our log, and its keeper was put back to before that.
-                    self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, first - 1))
-                    entry[_HELD] = first - 1
-                    return
-                break
             if kind == ENTRY_SKIP:
                 self.session.queue_skip(author, body)
             else:
                 run = [body]
-                while at < len(entries) and entries[at][0] == ENTRY_OP:
+                while at < len(entries) and entries[at][0] == ENTRY_OP and entries[at][1] == first + len(run):
                     run.append(entries[at][3])
                     at += 1
                 last = first + len(run) - 1
@@ -164,6 +166,17 @@ class Courier:
                 return
         # What follows was evicted here, or lies with a keeper: it is another peer's to send.
         self._blocked.add(author)
+
+    def _say_lost(self, author: bytes, entry: list, last: int) -> bool:
+        """Say that own operations are gone which the other side lacks up to `last`; whether there are any.
+
+        They are lost here, or were receipted and left our log and their keeper was put back to before that.
+        """
+        if author != self.peer.author or last <= entry[_HELD]:
+            return False
+        self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, last))
+        entry[_HELD] = last
+        return True
 
     def _send_run(self, author: bytes, first: int, bodies: list) -> None:
         self.queue_schemas(segment_schemas(bodies))

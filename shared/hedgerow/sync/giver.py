@@ -7,6 +7,7 @@ from .. import limits
 from ..codec import cbor
 from ..codec.schema import SCOPE_ALL, scope_of
 from ..codec.segment import encode_segment, segment_schemas
+from ..custody.skip import RECEIPTED, Skip
 from ..document import document_ids
 from ..log import ENTRY_SKIP
 from ..operation import CLOCK, DELETE, decode_body
@@ -78,11 +79,19 @@ class Giver:
                 below = b"\1"
             self._anew = self._anew or not asked.position
         if self._peer.keeper and self._asked:
-            down = self._peer.down
-            down.stability.note(self._exchange.remote.author, min([asked.position for asked in self._asked]))
+            self._note_taker(min([asked.position for asked in self._asked]))
         frontier = self._peer.down.frontier
         if frontier is not None and self._asked:
             self._exchange.session.queue(frames.FRONTIER, below + frontier.encode())
+
+    def _note_taker(self, position: int) -> None:
+        """As a keeper, learn how far a peer has been told, once we hold what it wrote before it was."""
+        remote = self._exchange.remote
+        wrote = [entry[1] for entry in remote.vector if entry[0] == remote.author]
+        stability = self._peer.down.stability
+        if self._serial > 1 or (wrote and self._log.held(remote.author) < wrote[0]):
+            position = min(position, stability.positions.get(remote.author, 0))
+        stability.note(remote.author, position)
 
     def want(self, ranges: list) -> None:
         """Take holes that the other side asks for."""
@@ -184,20 +193,20 @@ class Giver:
             body = self._log.fetch(author, number)
             if body is not None and self._peer.down.scope_of(body) == SCOPE_ALL:
                 dots.append((author, number))
-        self._send(dots)
+        self._send(dots, True)
         if dots and dots[-1][1] == last:
             return
         for kind, low, high, body in self._log.read(author, first - 1, limits.MAX_NUMBER, _READ_BYTES):
-            if kind == ENTRY_SKIP and low <= last and high >= first:
+            if kind == ENTRY_SKIP and low <= last and high >= first and Skip.decode(body).kind != RECEIPTED:
                 self._exchange.session.queue_skip(author, body)
 
-    def _send(self, dots: list) -> None:
-        """Queue operations, consecutive ones of an author together."""
+    def _send(self, dots: list, wanted: bool = False) -> None:
+        """Queue operations, consecutive ones of an author together: `wanted` ones whatever we think they have."""
         run: list = []
         start = None
         remote = self._exchange.remote.author
         for author, number in dots:
-            if (
+            if not wanted and (
                 (author == remote and not self._anew)
                 or (author, number) in self._sent
                 or self._exchange.courier.knows(author, number)
