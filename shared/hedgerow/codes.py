@@ -74,7 +74,10 @@ CODES = {
     "LOG_DEVICE": (212, "The log's partition is too small, or its sectors are of an unknown size."),
     "LOG_DAMAGED": (213, "A part of the log cannot be read."),
     "STATE_TOO_LARGE": (214, "A value that the log cannot keep in one frame."),
-    "KEEPERS_FULL": (215, "One keeper more than this peer remembers; start it on a new log if they are gone."),
+    "KEEPERS_FULL": (
+        215,
+        "One keeper more than this peer remembers; start it on a new log if they are gone.",
+    ),
     # Beacons and sessions
     "BEACON_INVALID": (300, "An advertisement that claims to be ours and is not whole (SPEC 6)."),
     "BEACON_TOO_LONG": (301, "Values that do not fit one advertisement; send them in a session."),

@@ -1,7 +1,6 @@
 """Every limit in one place; tests/core/test_limits.py goes to each and one over it.
 
-What a stranger sends over a limit is refused with a code (SPEC 1.10). A table that makes room, and a time after
-which something happens, say so here.
+What a stranger sends over a limit is refused with a code (SPEC 1.10). Tables that make room say so here.
 """
 
 try:
@@ -34,9 +33,9 @@ MAX_SEGMENT_OPERATIONS = const(256)
 MAX_SEGMENT_BYTES = const(8192)
 MAX_SEAL_OPERATIONS = const(256)
 
-# What a peer remembers for good. A peer's own schemas may be as many as MAX_SCHEMAS, with those learnt from
-# others. MAX_AUTHORS: in one vector, in the log of a board, refused in one session; of authors that the log does
-# not hold, as many have receipts or name keepers. MAX_KNOWN_KEEPERS: whose incarnation is remembered.
+# What a peer remembers for good. Own schemas and those learnt from others are MAX_SCHEMAS together.
+# MAX_AUTHORS: in one vector, in the log of a board, refused in one session; and as many authors that the log
+# does not hold may have receipts, or name keepers. MAX_KNOWN_KEEPERS: whose incarnation is remembered.
 MAX_AUTHORS = const(64)
 MAX_SCHEMAS = const(64)
 MAX_LEARNT_SCHEMAS = const(56)
@@ -95,7 +94,7 @@ DRIFT_PPM = const(100)
 STABLE_AGE_MS = const(7776000000)
 AHEAD_MS = const(300000)
 
-# Documents and statements. Of what waits for its time so many are told of when it comes; all of it is seen then.
+# Documents and statements. Of documents that wait for their time observers are told of so many when it comes.
 MAX_WAITING = const(64)
 SLICE_DOCUMENTS = const(16)
 MAX_OBSERVERS = const(64)

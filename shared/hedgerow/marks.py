@@ -15,8 +15,8 @@ class Marks:
 
     def __init__(self, log: object):
         self._log = log
-        # The durable values' names are used again, because a log never gives one up: an entry is the number of
-        # its value, name and position in one. The one that was set longest ago comes first.
+        # An entry is the number of its durable value, its name and what was set, in one. Numbers are used
+        # again, because a log never gives a value's name up. The one that was set longest ago comes first.
         self._entries: list = []
         for key, value in log.items(STATE_CONFIG):
             if key[:1] == _MARK and len(key) == 2 and value:

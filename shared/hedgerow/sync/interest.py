@@ -36,7 +36,9 @@ class Interest:
         check_name(collection)
         encoded = cbor.encode([collection, where, self.parameters])
         if not isinstance(where, str) or len(where.encode()) > limits.MAX_CONDITION:
-            raise HedgerowError("INTEREST_INVALID", "a condition of more than %d bytes" % limits.MAX_CONDITION)
+            raise HedgerowError(
+                "INTEREST_INVALID", "a condition of more than %d bytes" % limits.MAX_CONDITION
+            )
         if not isinstance(self.parameters, dict) or len(self.parameters) > limits.MAX_PARAMETERS:
             raise HedgerowError("INTEREST_INVALID", "more than %d parameters" % limits.MAX_PARAMETERS)
         if len(encoded) > limits.MAX_INTEREST or len(cbor.encode(self.parameters)) > limits.MAX_CONDITION:
