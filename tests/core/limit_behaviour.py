@@ -1,4 +1,4 @@
-"""Checks of what a peer remembers, of times and statements: to the limit, and one over it (test_limits.py)."""
+"""Checks of what a peer remembers, of times and statements: to the limit and one over it (test_limits.py)."""
 
 from typing import Any
 

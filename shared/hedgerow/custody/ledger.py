@@ -11,8 +11,8 @@ _REQUIRED = b"r"
 class Ledger:
     """Receipts by author. `required` maps authors to the keepers that they named; others take any one.
 
-    All of it is remembered for good, and anybody can make up a name: so of keepers, and of authors that the log
-    does not hold, only so many are taken.
+    All of it is remembered for good, and anybody can make up a name: so of keepers, and of authors that the
+    log does not hold, only so many are taken.
     """
 
     def __init__(self, log: object, author: bytes, keepers: tuple):
