@@ -36,11 +36,13 @@ MAX_SEAL_OPERATIONS = const(256)
 # What a peer remembers for good. Own schemas and those learnt from others are MAX_SCHEMAS together.
 # MAX_AUTHORS: in one vector, in the log of a board, refused in one session; and as many authors that the log
 # does not hold may have receipts, or name keepers. MAX_KNOWN_KEEPERS: whose incarnation is remembered.
+# MAX_RECEIPTS: for each author in the log, and MAX_AUTHORS besides; those of required keepers always.
 MAX_AUTHORS = const(64)
 MAX_SCHEMAS = const(64)
 MAX_LEARNT_SCHEMAS = const(56)
 MAX_KEEPERS = const(3)
 MAX_KNOWN_KEEPERS = const(16)
+MAX_RECEIPTS = const(4)
 MAX_FRONTIER = const(256)
 # Takers that a keeper waits for; more begin anew if something went by them.
 MAX_TAKERS = const(16384)

@@ -16,6 +16,7 @@ from hedgerow.codec.segment import encode_segment
 from hedgerow.custody import vectors
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.stability import Stability
+from hedgerow.index import RamIndex
 from hedgerow.log import STATE_CONFIG, MemoryLog
 from hedgerow.operation import DELETE, INSERT, SOURCE_KEEPER, encode_body
 from hedgerow.peer import Peer
@@ -104,6 +105,19 @@ def known_keepers(code: str) -> None:
     before = content(peer)
     exchange = met(peer, role=hello.KEEPER, distance=0)
     assert exchange.error is not None and exchange.error.code == code and content(peer) == before
+
+
+def receipts() -> None:
+    peer = gateway()
+    peer.note_keepers(named(1)[0], [b"keeper-3"])
+    for keeper_name in (b"keeper-1", b"keeper-2"):
+        for author in named(limits.MAX_AUTHORS + 1)[: limits.MAX_AUTHORS // 2 + limits.MAX_RECEIPTS // 2]:
+            assert peer.ingest_receipt(Receipt(keeper_name, 1, author, 5))
+    assert peer.log.authors() == [peer.author]
+    passes_over(peer, peer.ledger.take, Receipt(b"keeper-2", 1, b"one more", 5))
+    assert not peer.ledger.receipted_by(b"one more", b"keeper-2")
+    assert peer.ledger.take(Receipt(b"keeper-1", 1, named(1)[0], 6)), "a greater number takes no room"
+    assert peer.ledger.take(Receipt(b"keeper-3", 1, named(1)[0], 6)), "its author requires it"
 
 
 def takers() -> None:
@@ -239,6 +253,25 @@ def slices() -> None:
 
 def nothing(changes: object) -> None:
     pass
+
+
+def documents_of_a_statement() -> None:
+    """One statement is one operation."""
+    peer = ReadyPeer(MemoryLog(), lambda: 5)
+    given = ["({'n': %d})" % at for at in range(limits.MAX_CHANGES + 1)]
+    text = "INSERT INTO c DOCUMENTS "
+    assert len(peer.execute(text + ",".join(given[:-1])).mutated) == limits.MAX_CHANGES
+    refuses(peer, "OPERATION_CHANGES", peer.execute, text + ",".join(given))
+
+
+def index_authors() -> None:
+    """The index has no limit of its own: authors are as many as the log's."""
+    index = RamIndex()
+    for at in range(0x10002):
+        index.add(7 if at > 0xFFFF else at + 8, at.to_bytes(8, "big"), limits.MAX_NUMBER)
+    index.add(9, (0x10001).to_bytes(8, "big"), 1)
+    assert sorted(index.get(7)) == [(at.to_bytes(8, "big"), limits.MAX_NUMBER) for at in (0x10000, 0x10001)]
+    assert sorted(index.get(9))[1] == ((0x10001).to_bytes(8, "big"), 1)
 
 
 def observers(code: str) -> None:

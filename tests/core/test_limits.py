@@ -53,6 +53,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
         "HELLO_INVALID",
     ),
     "MAX_KNOWN_KEEPERS": (behaviour.known_keepers, "KEEPERS_FULL"),
+    "MAX_RECEIPTS": (behaviour.receipts,),
     "MAX_FRONTIER": (formats.frontier, "FRONTIER_INVALID"),
     "MAX_TAKERS": (behaviour.takers,),
     "MAX_RECORD": (sessions.records, "RECORD_LENGTH"),
@@ -109,6 +110,8 @@ MORE: list[Callable[[], None]] = [
     sessions.wanted,
     sessions.lost_ranges,
     behaviour.to_come,
+    behaviour.documents_of_a_statement,
+    behaviour.index_authors,
     behaviour.frontier_stands,
 ]
 #: Codes of limits that an application meets, and no stranger.

@@ -73,9 +73,9 @@ class Ledger:
     def take(self, receipt: Receipt) -> bool:
         """Keep a receipt if it says more than its keeper said before; say whether it does.
 
-        That of a keeper, or of an author, for whom there is no room is passed over.
+        One more than there is room for is passed over: of a keeper, of an author, or in all.
         """
-        if not (self._has_room(receipt.keeper) and self._may_grow(self._numbers, receipt.author)):
+        if not self._fits(receipt):
             return False
         known = self.note_keeper(receipt.keeper, receipt.incarnation)
         if receipt.incarnation < known or receipt.number <= self.receipted_by(receipt.author, receipt.keeper):
@@ -107,6 +107,16 @@ class Ledger:
                 raise HedgerowError("AUTHORS_FULL", "%d require keepers" % len(self.required))
             self.required[author] = tuple(keepers)
             self._log.put(STATE_CONFIG, _REQUIRED + author, b"".join(keepers))
+
+    def _fits(self, receipt: Receipt) -> bool:
+        author, keeper = receipt.author, receipt.keeper
+        if keeper in [known for known, _ in self._numbers.get(author, ())]:
+            return True
+        if not self._has_room(keeper) or not self._may_grow(self._numbers, author):
+            return False
+        most = limits.MAX_AUTHORS + limits.MAX_RECEIPTS * len(self._log.authors())
+        count = sum([len(entries) for entries in self._numbers.values()])
+        return count < most or keeper in self.required.get(author, ())
 
     def _has_room(self, keeper: bytes) -> bool:
         known = self._incarnations
