@@ -128,10 +128,9 @@ class Down:
         """Ask for what is held as lost of these authors: a survivor elsewhere fills it."""
         for author in authors:
             for first, last, kind in self._log.missing(author):
-                # Only the last so many are asked for at a time, and a range may be as long as numbers go.
-                first += max(0, (last - first) // limits.MAX_WANT_NUMBERS + 1 - limits.MAX_WANTS) * (
-                    limits.MAX_WANT_NUMBERS
-                )
+                # Only the last ranges are kept, and what is lost may be as long as numbers go.
+                ranges = (last - first) // limits.MAX_WANT_NUMBERS + 1
+                first += max(0, ranges - limits.MAX_WANTS) * limits.MAX_WANT_NUMBERS
                 while kind == LOST and first <= last:
                     self.want(author, first, min(last, first + limits.MAX_WANT_NUMBERS - 1))
                     first += limits.MAX_WANT_NUMBERS

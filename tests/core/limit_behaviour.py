@@ -18,7 +18,7 @@ from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.stability import Stability
 from hedgerow.index import RamIndex
 from hedgerow.log import STATE_CONFIG, MemoryLog
-from hedgerow.operation import DELETE, INSERT, SOURCE_KEEPER, encode_body
+from hedgerow.operation import DELETE, INSERT, SOURCE_BOOT, SOURCE_KEEPER, encode_body
 from hedgerow.peer import Peer
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import Interest
@@ -33,7 +33,17 @@ def authors(vector: str, full: str) -> None:
     raises(vector, vectors.unpack, vectors.pack(entries))
     peer = gateway()
     log = peer.log
-    for author in named(most + 5):
+    for author in named(most - 1):
+        peer.log.append(0, author, 1, 1, BODY)
+    for author in named(2):
+        peer.ingest_receipt(Receipt(b"keeper-1", 1, author, 1))
+    assert len(peer.hello(0).vector) == most and not peer.hello(0).flags & hello.PARTIAL
+    peer.log.append(0, AUTHOR, 1, 1, BODY)
+    greeting = peer.hello(0)
+    assert len(greeting.vector) == most - 1 and greeting.flags & hello.PARTIAL, (
+        "of the receipted nothing is said"
+    )
+    for author in named(most + 5)[most:]:
         peer.log.append(0, author, 1, 1, BODY)
     assert len(peer.hello(0).vector) == most
     # Of authors that the log does not hold: who names keepers, and who has receipts.
@@ -60,6 +70,8 @@ def _spoken_of(full: str) -> None:
     gap = encode_segment(AUTHOR, 7, [BODY], {})
     for segment in (unknown, gap):
         peer = gateway()
+        if segment == gap:
+            peer.ingest_schema(EMPTY.encoded)
         exchange = met(peer)
         most = limits.MAX_AUTHORS
         for at, author in enumerate(named(most + 1)):
@@ -69,6 +81,15 @@ def _spoken_of(full: str) -> None:
             said(exchange)
             assert content(peer) == before
         assert exchange.error is not None and exchange.error.code == full
+    exchange = met(gateway(credit=1024))
+    most = limits.MAX_AUTHORS + 1024 // 4 + 1
+    for at in range(0, most, limits.MAX_AUTHORS):
+        entries = [(author, 1, 1, 0) for author in named(most)[at : at + limits.MAX_AUTHORS]]
+        exchange.receive(frame(at // limits.MAX_AUTHORS + 1, (frames.HAVE, vectors.pack(entries))), 0)
+    assert exchange.error is None
+    more = frame(most // limits.MAX_AUTHORS + 2, (frames.HAVE, vectors.pack([(AUTHOR, 1, 1, 0)])))
+    exchange.receive(more, 0)
+    assert exchange.error is not None and exchange.error.code == full
 
 
 def schemas(full: str, hello_: str, frame_: str) -> None:
@@ -202,6 +223,12 @@ def drift() -> None:
     times.add(1, 1, 0, 0, SOURCE_KEEPER, UTC, 5)
     found = [times.resolve(2, hlc.pack(uptime)) for uptime in (per_ms - 1, per_ms)]
     assert [entry and entry[1] for entry in found] == [7, 8]
+    # A boot without time lies between two that have it; its own clock may be as fast as clocks may be.
+    times.add(3, 2, 0, 0, SOURCE_BOOT, None, 0)
+    times.note(4, hlc.pack(1000000))
+    times.add(5, 3, 0, 0, SOURCE_KEEPER, UTC + 9000000, 5)
+    low, high = UTC - 7 + 1000000 - limits.DRIFT_PPM - 2, UTC + 9000000 + 7 + 2
+    assert times.resolve(4, hlc.pack(1000000)) == ((low + high) // 2, (high - low + 1) // 2)
 
 
 def stable_age() -> None:
@@ -249,6 +276,12 @@ def slices() -> None:
     assert None not in list(peer.down.documents.scan("readings"))
     record(peer, 1, 90000)
     assert list(peer.down.documents.scan("readings")).count(None) == 1
+    # A statement counts as many for each breath that it takes.
+    ready = ReadyPeer(peer.log, lambda: 99999)
+    ready.look_limit = limits.SLICE_DOCUMENTS + 1
+    assert len(ready.execute("SELECT * FROM readings")) > 0
+    ready.look_limit = limits.SLICE_DOCUMENTS
+    raises("QUERY_COST", ready.execute, "SELECT * FROM readings")
 
 
 def nothing(changes: object) -> None:

@@ -11,11 +11,12 @@ from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, Schema, check_name, check_path
 from hedgerow.codec.segment import decode_segment, encode_segment
+from hedgerow.codec.varint import write_uint
 from hedgerow.custody import vectors
 from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.receipt import Receipt
-from hedgerow.custody.skip import LOST, Skip
-from hedgerow.log import ENTRY_SKIP, check_entry
+from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
+from hedgerow.log import ENTRY_SKIP, MemoryLog, check_entry
 from hedgerow.operation import (
     DELETE,
     INSERT,
@@ -29,10 +30,12 @@ from hedgerow.operation import (
 )
 from hedgerow.query.condition import Condition
 from hedgerow.query.evaluate import Select
+from hedgerow.query.expression import evaluate
+from hedgerow.query.json_text import read_json
 from hedgerow.query.live import Live
 from hedgerow.query.parse import parse, parse_condition
 from hedgerow.sync import beacon, hello
-from hedgerow.sync.interest import Interest, read_interests, read_wants, write_interests
+from hedgerow.sync.interest import Interest, read_interests, read_marks, read_wants, write_interests
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 
 AUTHOR = b"author-a"
@@ -49,11 +52,13 @@ def nested(levels: int) -> list:
     return value
 
 
-def depth(code: str) -> None:
+def depth(code: str, json: str) -> None:
     at, over = b"\x81" * (limits.MAX_DEPTH - 1) + b"\x80", b"\x81" * limits.MAX_DEPTH + b"\x80"
     assert cbor.encode(cbor.decode(at)) == at
     raises(code, cbor.decode, over)
     raises(code, cbor.encode, nested(limits.MAX_DEPTH + 1))
+    assert read_json("[" * limits.MAX_DEPTH + "]" * limits.MAX_DEPTH) == nested(limits.MAX_DEPTH)
+    raises(json, read_json, "[" * (limits.MAX_DEPTH + 1) + "]" * (limits.MAX_DEPTH + 1))
 
 
 def array(code: str) -> None:
@@ -74,7 +79,7 @@ def pairs(code: str) -> None:
     )
 
 
-def text(code: str) -> None:
+def text(code: str, query: str) -> None:
     for head, value, more in (
         (b"\x79", "ä" * (limits.MAX_TEXT // 2), "x"),
         (b"\x59", bytes(limits.MAX_TEXT), b"x"),
@@ -83,19 +88,33 @@ def text(code: str) -> None:
         assert data[:3] == head + limits.MAX_TEXT.to_bytes(2, "big") and cbor.decode(data) == value
         raises(code, cbor.encode, value + more)  # type: ignore[operator]
         raises(code, cbor.decode, head + (limits.MAX_TEXT + 1).to_bytes(2, "big") + data[3:] + b"x")
+    like, most = parse_condition("a LIKE b"), "x" * limits.MAX_TEXT
+    assert evaluate(like, {"a": most, "b": most})
+    raises(query, evaluate, like, {"a": most + "x", "b": "%"})
+    raises(query, evaluate, like, {"a": "x", "b": most + "x"})
 
 
-def exponent(code: str) -> None:
+def exponent(decimal: str, schema: str) -> None:
     for sign in (1, -1):
-        value = Decimal(1, sign * limits.MAX_EXPONENT)
-        data = cbor.encode(value)
-        assert cbor.decode(data) == value
-        raises(code, Decimal, 1, sign * (limits.MAX_EXPONENT + 1))
-        raises(code, cbor.decode, data[:2] + cbor.encode(sign * (limits.MAX_EXPONENT + 1)) + data[-1:])
+        at, over = sign * limits.MAX_EXPONENT, sign * (limits.MAX_EXPONENT + 1)
+        data = cbor.encode(Decimal(1, at))
+        assert cbor.decode(data) == Decimal(1, at)
+        raises(decimal, Decimal, 1, over)
+        raises(decimal, cbor.decode, data[:2] + cbor.encode(over) + data[-1:])
+        assert Schema("things", KEEP, (("a", at),))
+        raises(schema, Schema, "things", KEEP, (("a", over),))
 
 
 def number(
-    receipt: str, skip: str, seal: str, vector: str, segment: str, frontier: str, hello_: str, log: str
+    receipt: str,
+    skip: str,
+    seal: str,
+    vector: str,
+    segment: str,
+    frontier: str,
+    hello_: str,
+    want: str,
+    log: str,
 ) -> None:
     most = limits.MAX_NUMBER
     body = encode_body(STAMP, [[DELETE, EMPTY.name, 1]])
@@ -103,11 +122,15 @@ def number(
         (receipt, lambda n: Receipt.decode(Receipt(b"keeper-1", 1, AUTHOR, n).encode())),
         (receipt, lambda n: Receipt.decode(Receipt(b"keeper-1", n, AUTHOR, 1).encode())),
         (skip, lambda n: Skip.decode(Skip(n, n, LOST, [0, b"123456"]).encode())),
+        (skip, lambda n: Skip.decode(Skip(1, 1, SUPERSEDED, [AUTHOR, n]).encode())),
         (seal, lambda n: Seal.decode(make_seal(AUTHOR, n, n, [bytes(16)], NO_SEAL))),
         (vector, lambda n: vectors.unpack(vectors.pack([(AUTHOR, n, 1, 0)]))),
         (vector, lambda n: vectors.unpack(vectors.pack([(AUTHOR, 1, 1, n)]))),
         (segment, lambda n: encode_segment(AUTHOR, n, [body], {})),
+        (segment, lambda n: decode_segment(plain([body], n), {})),
+        (frontier, lambda n: Frontier.decode(Frontier(b"keeper-1", n, 5, {}).encode())),
         (frontier, lambda n: Frontier.decode(Frontier(b"keeper-1", 1, 5, {AUTHOR: n}).encode())),
+        (want, lambda n: read_wants(cbor.encode([[AUTHOR, n, n]]))),
         (hello_, lambda n: greet(incarnation=n)),
         (log, lambda n: check_entry(ENTRY_SKIP, 1, n, 0)),
     ):
@@ -128,6 +151,13 @@ def operation(code: str) -> None:
     over = sized(limits.MAX_OPERATION + 1)
     raises(code, decode_body, over)
     raises(code, encode_body, STAMP, cbor.decode(over)[1:])  # type: ignore[index]
+    # A block of columns can unfold to one too long.
+    schemas = {ONE.name: ONE}
+    data = encode_segment(AUTHOR, 1, [at], schemas)
+    assert decode_segment(data, schemas)[2] == [at]
+    size = limits.MAX_OPERATION - 20
+    start = data.index(cbor.encode("x" * size))
+    raises(code, decode_segment, data[:start] + cbor.encode("x" * (size + 1)), schemas)
 
 
 def changes(code: str) -> None:
@@ -146,6 +176,10 @@ def fields(schema: str, change: str) -> None:
     raises(schema, Schema.decode, cbor.encode([1, "things", KEEP, [list(row) for row in rows]]))
     check_change([INSERT, b"name", None, [0] * limits.MAX_FIELDS], STAMP)
     raises(change, check_change, [INSERT, b"name", None, [0] * (limits.MAX_FIELDS + 1)], STAMP)
+    # What differs in more places is written as a whole.
+    for count in (limits.MAX_FIELDS, limits.MAX_FIELDS + 1):
+        names = ["f%d" % at for at in range(count)]
+        differ(dict.fromkeys(names, 1), dict.fromkeys(names, 2))
 
 
 def name(code: str) -> None:
@@ -158,6 +192,19 @@ def name(code: str) -> None:
 def path(code: str) -> None:
     check_path(("a",) * limits.MAX_PATH)
     raises(code, check_path, ("a",) * (limits.MAX_PATH + 1))
+    # What differs below the longest path is written as a whole.
+    below, other = 1, 2
+    for _ in range(limits.MAX_VALUE_DEPTH):
+        below, other = {"a": below}, {"a": other}
+    differ(below, other)
+
+
+def differ(before: object, after: object) -> None:
+    """Write a document, then what differs in another of that id."""
+    peer = ReadyPeer(MemoryLog(), lambda: 5)
+    peer.execute("INSERT INTO c DOCUMENTS (:d)", d={"_id": 1, "a": before})
+    peer.execute("INSERT INTO c DOCUMENTS (:d) ON ID CONFLICT DO UPDATE_LOCAL_DIFF", d={"_id": 1, "a": after})
+    assert list(peer.execute("SELECT a FROM c")) == [{"a": after}]
 
 
 def unset(code: str) -> None:
@@ -176,15 +223,15 @@ def document_id(code: str) -> None:
     raises(code, check_id, bytes(limits.MAX_ID - 1))
 
 
-def plain(bodies: list[bytes]) -> bytes:
+def plain(bodies: list[bytes], first: int = 1) -> bytes:
     """A segment of one plain block, whether it may be that long or not."""
-    tag = len(bodies) << 2
-    data = b"\x10" + AUTHOR + b"\x01" + (bytes([tag & 127 | 128, tag >> 7]) if tag > 127 else bytes([tag]))
+    data = bytearray(b"\x10" + AUTHOR)
+    write_uint(data, first)
+    write_uint(data, len(bodies) << 2)
     for body in bodies:
-        data += (
-            bytes([len(body) & 127 | 128, len(body) >> 7]) if len(body) > 127 else bytes([len(body)])
-        ) + body
-    return data
+        write_uint(data, len(body))
+        data += body
+    return bytes(data)
 
 
 def segment_operations(code: str) -> None:
@@ -297,6 +344,18 @@ def interests(read: str, write: str) -> None:
     assert len(read_interests(data)) == limits.MAX_INTERESTS
     raises(write, write_interests, rows, [0] * len(rows))
     raises(read, read_interests, cbor.encode([row.row(0) for row in rows]))
+    positions = [1] * (1 + limits.MAX_INTERESTS)
+    assert read_marks(cbor.encode(positions)) == (1, positions[1:])
+    raises(read, read_marks, cbor.encode([*positions, 1]))
+    # All together fit one frame.
+    rows = [Interest("c", "x" * (limits.MAX_CONDITION - at)) for at in range(14)]
+    left = limits.MAX_FRAME - len(write_interests(rows, [0] * len(rows)))
+    for over in (0, 1):
+        wide = [*rows, Interest("c", "y" * (left - 8 + over))]
+        if over:
+            raises(write, write_interests, wide, [0] * len(wide))
+        else:
+            assert len(write_interests(wide, [0] * len(wide))) == limits.MAX_FRAME
 
 
 def wants(code: str) -> None:
@@ -317,6 +376,8 @@ def statement(code: str) -> None:
     at = "SELECT * FROM c".ljust(limits.MAX_STATEMENT)
     assert parse(at)[3] == "c"
     raises(code, parse, at + " ")
+    assert parse_condition("a".ljust(limits.MAX_STATEMENT)) == ("path", ("a",))
+    raises(code, parse_condition, "a".ljust(limits.MAX_STATEMENT + 1))
 
 
 def statement_depth(code: str) -> None:
@@ -324,6 +385,9 @@ def statement_depth(code: str) -> None:
     at = "NOT " * (limits.MAX_STATEMENT_DEPTH - 2) + "a"
     assert parse_condition(at)
     raises(code, parse_condition, "NOT " + at)
+    # The statement is one tuple more around it.
+    assert parse("SELECT * FROM c WHERE " + at[4:])
+    raises(code, parse, "SELECT * FROM c WHERE " + at)
 
 
 def listed(code: str) -> None:
@@ -333,10 +397,10 @@ def listed(code: str) -> None:
 
 
 def answer_rows(code: str) -> None:
-    query = Select(parse("SELECT * FROM c"))
-    for at in range(limits.MAX_ANSWER_ROWS):
-        query.add({"_id": at})
-    raises(code, query.add, {"_id": -1})
+    for query in (Select(parse("SELECT * FROM c")), Live(parse("SELECT * FROM c"))):
+        for at in range(limits.MAX_ANSWER_ROWS):
+            query.add({"_id": at})
+        raises(code, query.add, {"_id": -1})
 
 
 def result_rows(code: str) -> None:

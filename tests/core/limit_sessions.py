@@ -97,6 +97,7 @@ def hello_timeout(code: str) -> None:
 def idle_timeout(code: str) -> None:
     session = met().session
     session.outgoing(1200, limits.IDLE_TIMEOUT_MS - 1)
+    assert session.next_wakeup(0) == limits.IDLE_TIMEOUT_MS
     assert session.error is None
     session.outgoing(1200, limits.IDLE_TIMEOUT_MS)
     assert session.error is not None and session.error.code == code
@@ -105,6 +106,7 @@ def idle_timeout(code: str) -> None:
 def keepalive() -> None:
     session = met().session
     assert session.outgoing(1200, 0)
+    assert session.next_wakeup(0) == limits.KEEPALIVE_MS
     assert session.outgoing(1200, limits.KEEPALIVE_MS - 1) == b""
     assert len(session.outgoing(1200, limits.KEEPALIVE_MS)) == frames.RECORD_OVERHEAD
 
@@ -181,7 +183,9 @@ def lost_ranges() -> None:
     peer.down.want_lost([AUTHOR])
     ranges = peer.down.wanted
     assert len(ranges) == limits.MAX_WANTS and ranges[-1][2] == limits.MAX_NUMBER
-    assert max([last - first + 1 for _, first, last in ranges]) == limits.MAX_WANT_NUMBERS
+    most = limits.MAX_WANT_NUMBERS
+    assert [first % most for _, first, _ in ranges] == [1] * limits.MAX_WANTS, "in ranges from the first on"
+    assert [last - first for _, first, last in ranges[:-1]] == [most - 1] * (limits.MAX_WANTS - 1)
 
 
 def interest_expiry() -> None:

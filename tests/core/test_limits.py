@@ -18,11 +18,11 @@ SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8")
 #: Constant -> (its check, the codes with which it refuses, given to the check). There are none where a table
 #: makes room, or of a time.
 LIMITS: dict[str, tuple[Any, ...]] = {
-    "MAX_DEPTH": (formats.depth, "CBOR_DEPTH"),
+    "MAX_DEPTH": (formats.depth, "CBOR_DEPTH", "QUERY_DOCUMENT"),
     "MAX_ARRAY": (formats.array, "CBOR_TOO_LONG"),
     "MAX_MAP": (formats.pairs, "CBOR_TOO_LONG"),
-    "MAX_TEXT": (formats.text, "CBOR_TOO_LONG"),
-    "MAX_EXPONENT": (formats.exponent, "DECIMAL_RANGE"),
+    "MAX_TEXT": (formats.text, "CBOR_TOO_LONG", "QUERY_TOO_LONG"),
+    "MAX_EXPONENT": (formats.exponent, "DECIMAL_RANGE", "SCHEMA_INVALID"),
     "MAX_NUMBER": (
         formats.number,
         "RECEIPT_INVALID",
@@ -32,6 +32,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
         "SEGMENT_INVALID",
         "FRONTIER_INVALID",
         "HELLO_INVALID",
+        "INTEREST_INVALID",
         "LOG_OUT_OF_ORDER",
     ),
     "MAX_OPERATION": (formats.operation, "OPERATION_TOO_LARGE"),
@@ -115,7 +116,14 @@ MORE: list[Callable[[], None]] = [
     behaviour.frontier_stands,
 ]
 #: Codes of limits that an application meets, and no stranger.
-OWN_CODES = {"OBSERVERS_FULL", "QUERY_ROWS", "SUBSCRIPTION_INVALID", "INTERESTS_FULL", "LOG_OUT_OF_ORDER"}
+OWN_CODES = {
+    "OBSERVERS_FULL",
+    "QUERY_DOCUMENT",
+    "QUERY_ROWS",
+    "SUBSCRIPTION_INVALID",
+    "INTERESTS_FULL",
+    "LOG_OUT_OF_ORDER",
+}
 
 
 def constants() -> dict[str, int]:
