@@ -19,7 +19,7 @@ class ReadyPeer(Peer):
 
     look_limit: int | None = None
     in_transaction = False
-    answer_rows = 10000
+    answer_rows = limits.MAX_RESULT_ROWS
 
     def __init__(self, log: object, clock: object, **options: object):
         self.now = clock
@@ -135,9 +135,12 @@ class ReadyPeer(Peer):
 
         Changes (of query.live) have the rows and what is other than before. The next ones come after
         `on_change` has returned; what happened meanwhile is in them. Returns a function that ends it.
+        OBSERVERS_FULL for one more than are kept.
         """
         from .observe import Observer
 
+        if len(self._observers) >= limits.MAX_OBSERVERS:
+            raise HedgerowError("OBSERVERS_FULL", str(limits.MAX_OBSERVERS))
         if not self._observers:
             self.down.documents.on_touch = self._touch
         observer = Observer(self, self.parse(text), parameters, on_change)
@@ -203,12 +206,11 @@ class ReadyPeer(Peer):
         log = self.log
         found = [(first, last, _WHY[kind]) for first, last, kind in log.missing(author)]
         number = log.held(author) + 1
-        seen = log.seen(author)
-        while number <= seen:
-            first = number
-            while log.fetch(author, number) is None:
-                number += 1
-            if number > first:
-                found.append((first, number - 1, "to come"))
-            number += 1
+        if log.seen(author) >= number:
+            # From what is here: the numbers between may be more than can be counted.
+            filled = [at for who, at, _ in self.down.documents.operations() if who == author and at >= number]
+            for at in sorted(filled):
+                if at > number:
+                    found.append((number, at - 1, "to come"))
+                number = at + 1
         return found

@@ -127,6 +127,9 @@ class Down:
         """Ask for what is held as lost of these authors: a survivor elsewhere fills it."""
         for author in authors:
             for first, last in self._peer.lost(author):
+                # Only the last ranges are kept, and what is lost may be as long as numbers go.
+                ranges = (last - first) // limits.MAX_WANT_NUMBERS + 1
+                first += max(0, ranges - limits.MAX_WANTS) * limits.MAX_WANT_NUMBERS
                 while first <= last:
                     self.want(author, first, min(last, first + limits.MAX_WANT_NUMBERS - 1))
                     first += limits.MAX_WANT_NUMBERS

@@ -299,14 +299,17 @@ class Peer(Presence):
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
 
     def ingest_schema(self, encoded: bytes) -> None:
-        """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit."""
-        self._add_schema(Schema.decode(encoded))
+        """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit.
 
-    def _add_schema(self, schema: Schema) -> None:
+        That lies below the limit for own ones: others cannot keep this peer from writing.
+        """
+        self._add_schema(Schema.decode(encoded), limits.MAX_LEARNT_SCHEMAS)
+
+    def _add_schema(self, schema: Schema, most: int = limits.MAX_SCHEMAS) -> None:
         known = self.schemas.get(schema.name)
         if known is None:
-            if len(self.schemas) >= limits.MAX_SCHEMAS:
-                raise HedgerowError("SCHEMAS_FULL", str(limits.MAX_SCHEMAS))
+            if len(self.schemas) >= most:
+                raise HedgerowError("SCHEMAS_FULL", str(most))
             self.log.put(STATE_SCHEMA, schema.name, schema.encoded)
             self.schemas[schema.name] = schema
         elif known.hash != schema.hash:

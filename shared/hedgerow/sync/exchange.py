@@ -211,6 +211,8 @@ class Exchange:
                 self._refuse(author, error)
                 return
             # What is under way behind it is passed over until the other side starts again from here.
+            if len(self._stalled) >= limits.MAX_AUTHORS:
+                raise HedgerowError("AUTHORS_FULL", "too many wait for schemas") from None
             self._stalled.add(author)
             self.session.queue_want_schema([])
             self.courier.tell([self.courier.entry(author)])

@@ -283,13 +283,23 @@ class Session:
         """Return the counted bytes that are queued."""
         return sum([frames.frame_size(len(body)) for kind, body in self._queue if frames.counted(kind)])
 
+    def _free(self) -> int:
+        return len([1 for kind, _ in self._queue if not frames.counted(kind)])
+
     def queue(self, kind: int, body: bytes = b"") -> None:
-        """Queue a frame of bytes as they are: a schema, a segment, a time request, schema names."""
+        """Queue a frame of bytes as they are: a schema, a segment, a time request, schema names.
+
+        SESSION_QUEUE for too many that need no credit: the other side asks, and takes no answers.
+        """
         if not self.ending:
+            if not frames.counted(kind) and self._free() >= limits.MAX_FREE_FRAMES:
+                raise HedgerowError("SESSION_QUEUE", str(limits.MAX_FREE_FRAMES))
             self._queue.append((kind, body))
 
     def queue_schema(self, encoded: bytes) -> None:
-        self.queue(frames.SCHEMA, encoded)
+        # It may be asked for again and again: once is enough.
+        if (frames.SCHEMA, encoded) not in self._queue:
+            self.queue(frames.SCHEMA, encoded)
 
     def queue_segment(self, segment: bytes) -> None:
         self.queue(frames.SEGMENT, segment)

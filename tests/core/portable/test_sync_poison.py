@@ -5,7 +5,7 @@ from sync_kit import KINDS, Pipe, board, check_copies, durable, gateway, keeper,
 from hedgerow.codec.schema import KEEP, Schema
 from hedgerow.codec.segment import encode_segment
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_SCHEMAS
+from hedgerow.limits import MAX_AUTHORS, MAX_LEARNT_SCHEMAS
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.peer import Peer
 from hedgerow.sync import frames, hello
@@ -118,7 +118,7 @@ def test_a_schema_that_cannot_be_learnt_stops_who_uses_it() -> None:
     plain, rich = _boards(2)
     rich.insert("others", {"x": 1}, 3000)
     middle = gateway()
-    for number in range(MAX_SCHEMAS - 1):
+    for number in range(MAX_LEARNT_SCHEMAS - 1):
         middle.ingest_schema(Schema("c%d" % number, KEEP, ()).encoded)
     relay = _carrier(rich, plain)
     pipe = _meet(middle, relay, [])
