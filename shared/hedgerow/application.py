@@ -193,7 +193,7 @@ class ReadyPeer(Peer):
     def status(self, now: int | None = None) -> dict:
         """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}.
 
-        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), "to come".
+        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), "not asked for".
         """
         status = super().status(self.now() if now is None else now)
         for author in status:
@@ -211,6 +211,6 @@ class ReadyPeer(Peer):
             filled = [at for who, at, _ in self.down.documents.operations() if who == author and at >= number]
             for at in sorted(filled):
                 if at > number:
-                    found.append((number, at - 1, "to come"))
+                    found.append((number, at - 1, "not asked for"))
                 number = at + 1
         return found

@@ -326,7 +326,7 @@ def test_the_status_says_what_is_missing_and_why() -> None:
     entry = peer.status()[other.author]
     first = peer.down.documents.dots("cars", 1)[0][1]
     assert entry["held"] == 0 and entry["seen"] == first + 2
-    assert entry["holes"] == [(1, first - 1, "to come"), (first + 1, first + 1, "to come")]
+    assert entry["holes"] == [(1, first - 1, "not asked for"), (first + 1, first + 1, "not asked for")]
     mine = peer.status()[peer.author]
     assert (mine["held"], mine["seen"], mine["open"], mine["holes"]) == (2, 2, 0, [])
     sync(other, server, 0)
