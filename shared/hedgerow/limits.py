@@ -108,3 +108,5 @@ MAX_LISTED = const(64)
 # Rows of an answer: of one that says nothing else, and of a peer's application.
 MAX_ANSWER_ROWS = const(64)
 MAX_RESULT_ROWS = const(10000)
+# Documents that one UPDATE, DELETE or EVICT is about.
+MAX_LOOKED_AT = const(20000)
