@@ -300,9 +300,9 @@ def documents_of_a_statement() -> None:
     refuses(peer, "OPERATION_CHANGES", peer.execute, text + ",".join(given))
 
 
-def looked_at(code: str) -> None:
+def changed_documents() -> None:
     """An UPDATE, DELETE or EVICT is about so many documents; one more, and it changes none."""
-    for count in (limits.MAX_LOOKED_AT, limits.MAX_LOOKED_AT + 1):
+    for count in (limits.MAX_RESULT_ROWS, limits.MAX_RESULT_ROWS + 1):
         added: list[object] = []
         batch = SimpleNamespace(
             scan=lambda _, count=count: [{"_id": at} for at in range(count)],
@@ -311,8 +311,8 @@ def looked_at(code: str) -> None:
             divide=lambda: None,
         )
         run = steps(SimpleNamespace(kind_of=lambda _: KEEP), batch, parse("DELETE FROM c"), {})
-        if count > limits.MAX_LOOKED_AT:
-            raises(code, list, run)
+        if count > limits.MAX_RESULT_ROWS:
+            raises("QUERY_ROWS", list, run)
             assert not added
         else:
             list(run)

@@ -103,7 +103,6 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_STATEMENT_DEPTH": (formats.statement_depth, "QUERY_DEPTH"),
     "MAX_LISTED": (formats.listed, "QUERY_TOO_LONG"),
     "MAX_ANSWER_ROWS": (formats.answer_rows, "QUERY_ROWS"),
-    "MAX_LOOKED_AT": (behaviour.looked_at, "QUERY_ROWS"),
     "MAX_RESULT_ROWS": (formats.result_rows, "QUERY_ROWS"),
 }
 #: What follows from several limits, or bounds a table that one of them names too.
@@ -113,6 +112,7 @@ MORE: list[Callable[[], None]] = [
     sessions.lost_ranges,
     behaviour.to_come,
     behaviour.documents_of_a_statement,
+    behaviour.changed_documents,
     behaviour.index_authors,
     behaviour.frontier_stands,
 ]
