@@ -11,7 +11,7 @@ from .clock import hlc
 from .codec import cbor
 from .codec.schema import SCOPE_BIG_PEER, is_stream, scope_of
 from .document import Document, document_ids, key_of
-from .operation import CLOCK, DELETE, INSERT, decode_body
+from .operation import CLOCK, DELETE, INITIAL, INSERT, decode_body
 
 # The key under which the clock records of all authors stand.
 CLOCKS = 0x3FFFFFFF
@@ -146,25 +146,21 @@ class Documents:
     def _merge(self, collection: str, document_id: object) -> tuple:
         """Return (document, [(author, number, stamp, change, schema, in view)])."""
         changes = self._changes(collection, document_id)
-        horizon = self._horizon(document_id, changes)
+        dot = dot_of(document_id)
+        # Of a document that only the author of its dot has written the order concerns nobody else.
+        others = [1 for entry in changes if dot is None or entry[0] != dot[0]]
+        horizon = self.horizon if others else None
         document = Document()
         judged: list = []
         for author, number, stamp, change, schema in changes:
             seen = self._seen(author, number, stamp, change, schema)
-            if seen and horizon and stamp > horizon:
+            if seen and horizon and stamp > horizon and not _alone(change):
                 seen = False
                 self._wait(stamp, collection, document_id)
             if seen:
                 document.apply(change, schema, stamp, author)
             judged.append((author, number, stamp, change, schema, seen))
         return document, judged
-
-    def _horizon(self, document_id: object, changes: list) -> bytes | None:
-        """Return the stamp above which changes wait: none where a document is its author's alone."""
-        dot = dot_of(document_id)
-        if self.horizon and dot and not [1 for change in changes if change[0] != dot[0]]:
-            return None
-        return self.horizon
 
     def _wait(self, stamp: bytes, collection: str, document_id: object) -> None:
         entry = (stamp, collection, document_id)
@@ -356,6 +352,11 @@ class Documents:
 def _merge_order(entry: tuple) -> tuple:
     author, number, stamp, change, schema = entry
     return key_of(change, schema, stamp, author), author, number
+
+
+def _alone(change: list) -> bool:
+    """Say whether nothing else's order depends on a change: a new document, or a default."""
+    return change[0] == INITIAL or (change[0] == INSERT and change[2] is None)
 
 
 def horizon_at(utc_ms: int) -> bytes:

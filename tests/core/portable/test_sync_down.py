@@ -263,7 +263,9 @@ def test_what_waits_for_its_time_shows_when_it_has_come() -> None:
     sync(ahead, server, 0)
     put(server, "settings", 2, {"every": 9})
     assert names(server, "settings") == [2] and show(server, "settings")["2"]["every"] == 9
-    # A reading concerns nobody but its author: it shows at once.
+    # No other write's order depends on a reading: it shows at once, also when somebody has written to it.
+    assert len(show(server, "readings")) == 2
+    put(server, "readings", [ahead.author, ahead.log.held(ahead.author)], {"seen": True}, change=UPDATE)
     assert len(show(server, "readings")) == 2
     assert server.receipted(ahead.author) == ahead.log.held(ahead.author)
     assert server.down.set_horizon(3400000) == [("settings", 1), ("settings", 2)]
