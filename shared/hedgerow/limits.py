@@ -105,6 +105,7 @@ KEPT_STATEMENTS = const(8)
 MAX_STATEMENT = const(1024)
 MAX_STATEMENT_DEPTH = const(20)
 MAX_LISTED = const(64)
-# Rows of an answer: of one that says nothing else, and of a peer's application.
+# Rows of an answer: of one that says nothing else, and of a peer's application. A statement that changes
+# documents is about as many at most.
 MAX_ANSWER_ROWS = const(64)
 MAX_RESULT_ROWS = const(10000)

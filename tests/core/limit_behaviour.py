@@ -1,5 +1,6 @@
 """Checks of what a peer remembers, of times and statements: to the limit and one over it (test_limits.py)."""
 
+from types import SimpleNamespace
 from typing import Any
 
 from kit import raises
@@ -20,6 +21,8 @@ from hedgerow.index import RamIndex
 from hedgerow.log import STATE_CONFIG, MemoryLog
 from hedgerow.operation import DELETE, INSERT, SOURCE_BOOT, SOURCE_KEEPER, encode_body
 from hedgerow.peer import Peer
+from hedgerow.query.parse import parse
+from hedgerow.statements import steps
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import Interest
 
@@ -295,6 +298,25 @@ def documents_of_a_statement() -> None:
     text = "INSERT INTO c DOCUMENTS "
     assert len(peer.execute(text + ",".join(given[:-1])).mutated) == limits.MAX_CHANGES
     refuses(peer, "OPERATION_CHANGES", peer.execute, text + ",".join(given))
+
+
+def changed_documents() -> None:
+    """An UPDATE, DELETE or EVICT is about so many documents; one more, and it changes none."""
+    for count in (limits.MAX_RESULT_ROWS, limits.MAX_RESULT_ROWS + 1):
+        added: list[object] = []
+        batch = SimpleNamespace(
+            scan=lambda _, count=count: [{"_id": at} for at in range(count)],
+            add=lambda *change, added=added: added.append(change),
+            divisible=True,
+            divide=lambda: None,
+        )
+        run = steps(SimpleNamespace(kind_of=lambda _: KEEP), batch, parse("DELETE FROM c"), {})
+        if count > limits.MAX_RESULT_ROWS:
+            raises("QUERY_ROWS", list, run)
+            assert not added
+        else:
+            list(run)
+            assert len(added) == count
 
 
 def index_authors() -> None:

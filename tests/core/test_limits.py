@@ -112,6 +112,7 @@ MORE: list[Callable[[], None]] = [
     sessions.lost_ranges,
     behaviour.to_come,
     behaviour.documents_of_a_statement,
+    behaviour.changed_documents,
     behaviour.index_authors,
     behaviour.frontier_stands,
 ]
