@@ -364,4 +364,4 @@ def to_come() -> None:
     peer.ingest_schema(EMPTY.encoded)
     peer.down.fill(AUTHOR, limits.MAX_NUMBER, [BODY], True)
     peer.down.fill(AUTHOR, 3, [BODY, BODY], True)
-    assert peer.holes(AUTHOR) == [(1, 2, "to come"), (5, limits.MAX_NUMBER - 1, "to come")]
+    assert peer.holes(AUTHOR) == [(1, 2, "not asked for"), (5, limits.MAX_NUMBER - 1, "not asked for")]
