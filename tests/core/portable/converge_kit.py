@@ -133,7 +133,9 @@ class Fleet:
         self.pairs = 0
         roles = [hello.KEEPER, hello.GATEWAY, hello.RELAY]
         while len(roles) < count:
-            roles.append(self.random.choice([hello.RELAY, hello.RELAY, hello.LEAF, hello.GATEWAY, hello.KEEPER]))
+            roles.append(
+                self.random.choice([hello.RELAY, hello.RELAY, hello.LEAF, hello.GATEWAY, hello.KEEPER])
+            )
         if roles.count(hello.KEEPER) > 2:
             roles = [hello.RELAY if role == hello.KEEPER else role for role in roles]
             roles[0] = hello.KEEPER
@@ -222,7 +224,9 @@ class Fleet:
             text += random.choice(["UNSET m.x", "UNSET k", "UNSET m"]) + " WHERE _id = :i"
             return self.run(member, text, {"i": name})
         if kind == 7:
-            text += random.choice(["APPLY c INCREMENT BY 2", "APPLY m.c INCREMENT BY -1", "APPLY c RESTART WITH 5"])
+            text += random.choice(
+                ["APPLY c INCREMENT BY 2", "APPLY m.c INCREMENT BY -1", "APPLY c RESTART WITH 5"]
+            )
             return self.run(member, text + " WHERE _id = :i", {"i": name})
         if kind == 8:
             return self.run(member, text + "SET m.x = :v WHERE _id = :i", {"i": name, "v": value})
@@ -274,7 +278,9 @@ class Fleet:
         name = "pair%d" % self.pairs
         with member.peer.transaction() as work:
             for collection in ("cars", "jobs"):
-                work.execute("INSERT INTO " + collection + " DOCUMENTS (:d)", d={"_id": name, "n": self.pairs})
+                work.execute(
+                    "INSERT INTO " + collection + " DOCUMENTS (:d)", d={"_id": name, "n": self.pairs}
+                )
             work.execute("UPDATE cars SET m.x = 5 WHERE _id = :i", i=name)
         self.note(member)
         return name
@@ -458,7 +464,10 @@ class Fleet:
         peer = member.peer
         held = self.held(member)
         for dot in sorted(held):
-            assert self.truth.get(dot) == held[dot], "%s: %s is not what the author wrote" % (member.name, dot)
+            assert self.truth.get(dot) == held[dot], "%s: %s is not what the author wrote" % (
+                member.name,
+                dot,
+            )
         for dot in sorted(member.own):
             assert dot in held, "%s: own operation %s is gone" % (member.name, dot)
         self.check_holes(member)
@@ -528,7 +537,9 @@ class Fleet:
 
     def fingerprint(self, member: Member) -> tuple:
         peer = member.peer
-        numbers = [(a, peer.log.held(a), peer.log.sealed(a), peer.receipted(a)) for a in sorted(peer.authors())]
+        numbers = [
+            (a, peer.log.held(a), peer.log.sealed(a), peer.receipted(a)) for a in sorted(peer.authors())
+        ]
         return numbers, sorted(self.held(member))
 
     def check_end(self) -> None:
@@ -669,7 +680,9 @@ class Crossing(BadPipe):
 
     def _carry(self, at: int, data: bytes) -> None:
         if self.trouble and self.random.chance(self.trouble):
-            other = data if self.random.chance(50) else self.ends[at].outgoing(1200, self.members[at].uptime())
+            other = (
+                data if self.random.chance(50) else self.ends[at].outgoing(1200, self.members[at].uptime())
+            )
             if other:
                 self._deliver(at, other)
         self._deliver(at, data)
@@ -712,7 +725,9 @@ def run_case(seed: int, peers: int, steps: int, without: tuple = (), say: object
         if name == "sync":
             other = random.choice([other for other in fleet.members if other is not member])
             pipe = fleet.sync(member, other, True)
-            told: object = other.name + (" broken" if pipe.broken else "") + str([str(e.error) for e in pipe.ends])
+            told: object = (
+                other.name + (" broken" if pipe.broken else "") + str([str(e.error) for e in pipe.ends])
+            )
         else:
             told = getattr(fleet, name)(member)
             fleet.note(member)
