@@ -305,7 +305,11 @@ class Documents:
 
     def _stable(self, frontier: object, author: bytes, number: int) -> bool:
         """Say whether everybody who has to know of an operation does."""
-        return author == self._peer.local or (frontier is not None and frontier.covers(author, number))
+        peer = self._peer
+        if author == peer.author and number > self._log.sealed(author):
+            # The seal that is to come needs it.
+            return False
+        return author == peer.local or (frontier is not None and frontier.covers(author, number))
 
     def _gone(self, author: bytes, number: int, frontier: object) -> bool:
         """Say whether all documents of an operation are deleted, and that everywhere.

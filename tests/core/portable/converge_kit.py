@@ -307,7 +307,7 @@ class Fleet:
         for dot in sorted(before):
             if dot not in after:
                 number = member.peer.receipted(dot[0])
-                assert dot[0] != member.peer.author or dot[1] <= number, "an open own operation was dropped"
+                assert dot[0] != member.peer.author or dot[1] <= number, "%s drops open %s" % (member.name, dot)
                 member.own.pop(dot, None)
 
     def restart(self, member: Member) -> str:
