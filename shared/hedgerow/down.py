@@ -87,31 +87,39 @@ class Down:
 
     # ---- the frontier
 
-    def pass_frontier(self, frontier: Frontier, below: bool) -> bool:
-        """Take a keeper's frontier; say whether it made us begin anew.
+    def pass_frontier(self, frontier: Frontier, below: bool, asked: tuple = ()) -> bool:
+        """Take a keeper's frontier from who answers the interests `asked`; say whether some begin anew.
 
-        Who is `below` drops the documents that it holds of others and of its own that are receipted, and
-        asks for them again: what it does not get back has been deleted while it was away.
+        Who is `below` drops the documents below the frontier that it asks for, others' and its own that are
+        receipted: what it does not get back has been deleted while it was away. What it does not ask for stays.
         """
-        if not frontier.later(self.frontier):
-            return False
-        if below:
+        later = frontier.later(self.frontier)
+        stale: list = []
+        for interest in asked:
+            if below and (later or not self.subscriptions.trust(interest.key)):
+                stale.append(interest.collection)
+                self.subscriptions.restart(interest.key)
+        if stale:
             for author, number, body in list(self.documents.operations()):
-                if author != self._peer.local and self._may_go(author, number, body):
+                if frontier.covers(author, number) and self._may_go(author, number, body, stale):
                     self.documents.forget(author, number, body)
-            self.subscriptions.restart()
-        self.frontier = frontier
-        self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
-        return below
+        if later:
+            self.frontier = frontier
+            self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
+        return bool(stale)
 
-    def _may_go(self, author: bytes, number: int, body: bytes) -> bool:
-        """Say whether an operation is of merged documents and held elsewhere: open ones stay."""
-        if self._peer.carries(author, number):
+    def _may_go(self, author: bytes, number: int, body: bytes, stale: list) -> bool:
+        """Say whether an operation is of merged documents of these collections and held elsewhere: open ones
+        stay.
+        """
+        if author == self._peer.local or self._peer.carries(author, number):
             return False
+        found = False
         for change in decode_body(body)[1]:
             if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
                 return False
-        return True
+            found = found or self._peer.schemas[change[1]].collection in stale
+        return found
 
     def advance(self, now: int, least_age_ms: int = limits.STABLE_AGE_MS) -> bool:
         """As a keeper, work out the frontier, and pass it; say whether it moved.

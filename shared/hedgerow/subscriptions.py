@@ -8,6 +8,11 @@ from .sync.interest import Interest, write_interests
 
 _OWN = b"interests"
 _MARK = b"m"
+_TRUST = b"s"
+
+# How far what is here below the frontier can be trusted: it came from who had passed the frontier, or is all.
+CLEAN = b"c"
+TOLD = b"t"
 
 
 class Subscriptions:
@@ -20,6 +25,7 @@ class Subscriptions:
         # key -> (interest, moment until which it is kept), and its marks, which are not worth flash
         self._adopted: dict = {}
         self._marks: dict = {}
+        self._trust: dict = {}
         stored = self._log.get(STATE_CONFIG, _OWN)
         for row in cbor.decode(stored) if stored else ():
             self.own.append(Interest(*row))
@@ -31,6 +37,7 @@ class Subscriptions:
         write_interests(self.own + [interest], [0] * (len(self.own) + 1))
         self._forget_marks(interest.key)
         self.own.append(interest)
+        self.set_trust(interest.key, b"")
         self._store()
 
     def cancel(self, key: bytes) -> None:
@@ -58,6 +65,7 @@ class Subscriptions:
     def _expire(self, now: int) -> None:
         for key in [key for key in self._adopted if self._adopted[key][1] <= now]:
             del self._adopted[key]
+            self._trust.pop(key, None)
             self._marks = {place: mark for place, mark in self._marks.items() if place[1] != key}
 
     def active(self, now: int) -> list:
@@ -94,12 +102,30 @@ class Subscriptions:
         else:
             self._log.put(STATE_CONFIG, _MARK + store + key, mark)
 
-    def restart(self) -> None:
+    def restart(self, key: bytes) -> None:
         """Ask every store for everything again."""
-        self._forget_marks(b"")
+        self._forget_marks(key)
+        self.set_trust(key, CLEAN)
+
+    def trust(self, key: bytes) -> bytes:
+        """Return CLEAN, TOLD (all of it, by who had passed the frontier), or nothing."""
+        return self._trust.get(key) or self._log.get(STATE_CONFIG, _TRUST + key) or b""
+
+    def set_trust(self, key: bytes, trust: bytes) -> None:
+        if key in self._adopted:
+            self._trust[key] = trust
+        elif self.trust(key) != trust:
+            self._log.put(STATE_CONFIG, _TRUST + key, trust)
+
+    def vouches(self, collection: str) -> bool:
+        """Say whether this peer has been told of all deletes in a collection that lie below its frontier."""
+        for interest in self.own + [entry[0] for entry in self._adopted.values()]:
+            if interest.collection == collection and not interest.where and self.trust(interest.key) == TOLD:
+                return True
+        return False
 
     def _forget_marks(self, key: bytes) -> None:
-        self._marks = {}
+        self._marks = {place: mark for place, mark in self._marks.items() if place[1] != key}
         for name, _ in self._log.items(STATE_CONFIG):
-            if name[:1] == _MARK and len(name) == 13 and (not key or name[9:] == key):
+            if name[:1] == _MARK and len(name) == 13 and name[9:] == key:
                 self._log.put(STATE_CONFIG, name, b"")

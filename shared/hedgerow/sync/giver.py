@@ -81,8 +81,14 @@ class Giver:
         if self._peer.keeper and self._asked:
             self._note_taker(min([asked.position for asked in self._asked]))
         frontier = self._peer.down.frontier
-        if frontier is not None and self._asked:
+        # Who does not know of all deletes below its frontier says nothing of it, and is not trusted below it.
+        if frontier is not None and self._asked and self._vouches():
             self._exchange.session.queue(frames.FRONTIER, below + frontier.encode())
+
+    def _vouches(self) -> bool:
+        """Say whether what is here of all that is asked for lies under every delete below our frontier."""
+        subscriptions = self._peer.down.subscriptions
+        return self._peer.keeper or not [1 for a in self._asked if not subscriptions.vouches(a.collection)]
 
     def _note_taker(self, position: int) -> None:
         """As a keeper, learn how far a peer has been told, once we hold what it wrote before it was."""
