@@ -16,13 +16,15 @@ from .subscriptions import Subscriptions
 
 _FRONTIER = b"frontier"
 _COLLECTED = b"collected"
+_THINNED = b"thinned"
 
 
 class Down:
     """`documents` and `subscriptions` of a peer, and the stability `frontier` that it has passed, if any.
 
     `collected` is the position up to which arrivals may have been collected without a trace: who has not been
-    told of all before it has to begin anew.
+    told of all before it has to begin anew. `thinned` is one up to which superseded operations may be missing
+    from the histories of documents.
     """
 
     def __init__(self, peer: object):
@@ -36,6 +38,7 @@ class Down:
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
         self.frontier = Frontier.decode(stored) if stored else None
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
+        self.thinned = int.from_bytes(self._log.get(STATE_CONFIG, _THINNED) or b"", "big")
 
     def arrived(self, author: bytes, number: int, body: bytes) -> None:
         """Take note of an operation that has just come into the log."""
@@ -142,12 +145,15 @@ class Down:
 
     def collect(self) -> int:
         """Drop what is superseded, and deleted documents below the frontier; return how many operations."""
-        dropped, collected = self.documents.collect(self.frontier)
+        dropped, gone, collected = self.documents.collect(self.frontier)
+        if dropped:
+            self.thinned = self._log.position()
+            self._log.put(STATE_CONFIG, _THINNED, self.thinned.to_bytes(8, "big"))
         if collected > self.collected:
             self.collected = collected
             self._log.put(STATE_CONFIG, _COLLECTED, collected.to_bytes(8, "big"))
         self._peer.commit()
-        return dropped
+        return dropped + gone
 
     # ---- time
 

@@ -274,7 +274,7 @@ class Fleet:
         name = "pair%d" % self.pairs
         with member.peer.transaction() as work:
             for collection in ("cars", "jobs"):
-                work.execute("INSERT INTO " + collection + " DOCUMENTS (:d)", d={"_id": name, "n": self.pairs})
+                work.execute("INSERT INTO " + collection + " DOCUMENTS (:d)", d={"_id": name, "n": 100 + self.pairs})
             work.execute("UPDATE cars SET m.x = 5 WHERE _id = :i", i=name)
         self.note(member)
         return name

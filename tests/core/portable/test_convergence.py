@@ -7,7 +7,9 @@ from test_sync_down import delete, names, put, show, want
 from hedgerow.application import ReadyPeer
 from hedgerow.custody.skip import LOST
 from hedgerow.log import MemoryLog, MemoryStore
+from hedgerow.operation import UPDATE
 from hedgerow.peer import Peer
+from hedgerow.sync.interest import Interest
 
 HEAP = "6m"
 
@@ -134,6 +136,102 @@ def test_a_delete_stays_while_what_it_deletes_stays() -> None:
     advance(server)
     assert server.down.collect() == 3
     assert len(server.execute("SELECT * FROM cars")) == len(server.execute("SELECT * FROM jobs")) == 0
+
+
+def want_some(peer: Peer) -> None:
+    peer.down.subscriptions.subscribe(Interest("cars", "n > 5", hops=0))
+
+
+def test_a_busy_document_that_fulfils_a_condition_no_more_is_told() -> None:
+    server, one = keeper(), gateway()
+    want_some(one)
+    put(server, "cars", 1, {"k": 9})
+    put(server, "cars", 1, {"n": 9}, change=UPDATE)
+    sync(one, server, 0)
+    for _ in range(20):
+        put(server, "cars", 1, {"n": 1}, change=UPDATE)
+    sync(one, server, 0)
+    assert show(one, "cars") == show(server, "cars")
+
+
+def test_a_collected_history_does_not_keep_what_fulfils_a_condition_no_more() -> None:
+    server, relay, one = keeper(), gateway(), gateway(distance=200)
+    want(relay, "cars", hops=0)
+    want_some(one)
+    put(server, "cars", 1, {"k": 9})
+    put(server, "cars", 1, {"n": 9}, change=UPDATE)
+    server.seal(0)
+    sync(relay, server, 0)
+    sync(one, relay, 0)
+    put(server, "cars", 1, {"n": 1}, change=UPDATE)
+    sync(relay, server, 0)
+    assert relay.down.collect() == 1
+    again = gateway(relay.log.store)
+    sync(one, again, 0)
+    assert show(one, "cars") == show(again, "cars")
+
+
+def test_who_makes_a_document_fulfil_a_condition_gets_the_rest_of_it() -> None:
+    server, one = keeper(), gateway()
+    want_some(one)
+    put(server, "cars", 1, {"k": 9})
+    sync(one, server, 0)
+    put(one, "cars", 1, {"n": 9}, now=1 << 40)
+    for _ in range(2):
+        sync(one, server, 0)
+    assert show(one, "cars") == show(server, "cars") == {"1": {"_id": 1, "k": 9, "n": 9}}
+
+
+def test_who_was_not_told_of_deletes_is_not_believed_below_the_frontier() -> None:
+    leaf, relay, server, one = board(), gateway(distance=1), keeper(), gateway()
+    want(relay, "alarms")
+    want(one, "settings")
+    put(leaf, "settings", 1, {"every": 1})
+    sync(leaf, relay, 0)
+    sync(relay, server, 0)
+    sync(one, server, 0)
+    delete(server, "settings", 1)
+    for peer in (one, relay, one, relay):
+        sync(peer, server, 0)
+    advance(server)
+    assert server.down.collect() == 2
+    for peer in (one, relay):
+        sync(peer, server, 0)
+    assert one.down.collect() == 2 and names(relay, "settings") == [1]
+    sync(one, relay, 0)
+    assert names(one, "settings") == []
+    # Once it asks for them itself it learns that they are gone.
+    want(relay, "settings")
+    sync(relay, server, 0)
+    assert names(relay, "settings") == []
+
+
+def test_a_first_subscription_drops_nothing_of_other_collections() -> None:
+    leaf, server, one = board(), keeper(), gateway()
+    for collection in ("settings", "other"):
+        put(leaf, collection, 1, {"every": 1})
+    sync(leaf, server, 0)
+    want(one, "settings")
+    put(server, "settings", 2, {"every": 1})
+    delete(server, "settings", 2)
+    for _ in range(2):
+        sync(one, server, 0)
+    advance(server)
+    assert server.down.collect() == 2
+    want(leaf, "settings")
+    sync(leaf, server, 0)
+    assert names(leaf, "other") == names(leaf, "settings") == [1]
+    # What is deleted while it does not ask for it goes when it does, though it has passed that frontier before.
+    delete(server, "other", 1)
+    for _ in range(2):
+        sync(leaf, server, 0)
+        sync(one, server, 0)
+    advance(server)
+    server.down.collect()
+    sync(leaf, server, 0)
+    want(leaf, "other")
+    sync(leaf, server, 0)
+    assert names(leaf, "other") == names(server, "other") == []
 
 
 class Cutting(MemoryLog):
