@@ -94,7 +94,8 @@ class Down:
         """Take a keeper's frontier from who answers the interests `asked`; say whether some begin anew.
 
         Who is `below` drops the documents below the frontier that it asks for, others' and its own that are
-        receipted: what it does not get back has been deleted while it was away. What it does not ask for stays.
+        receipted: what it does not get back has been deleted while it was away. What it does not ask for
+        stays.
         """
         later = frontier.later(self.frontier)
         stale: list = []

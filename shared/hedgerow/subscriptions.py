@@ -10,7 +10,7 @@ _OWN = b"interests"
 _MARK = b"m"
 _TRUST = b"s"
 
-# How far what is here below the frontier can be trusted: it came from who had passed the frontier, or is all.
+# What is here below the frontier came from peers who had passed it; and one of them has told us all.
 CLEAN = b"c"
 TOLD = b"t"
 
@@ -103,15 +103,16 @@ class Subscriptions:
             self._log.put(STATE_CONFIG, _MARK + store + key, mark)
 
     def restart(self, key: bytes) -> None:
-        """Ask every store for everything again."""
+        """Ask every store for everything of an interest again, after what was here of it has gone."""
         self._forget_marks(key)
         self.set_trust(key, CLEAN)
 
     def trust(self, key: bytes) -> bytes:
-        """Return CLEAN, TOLD (all of it, by who had passed the frontier), or nothing."""
+        """Return how far an interest's documents below the frontier are trusted: CLEAN, TOLD, or no bytes."""
         return self._trust.get(key) or self._log.get(STATE_CONFIG, _TRUST + key) or b""
 
     def set_trust(self, key: bytes, trust: bytes) -> None:
+        """Note it; for an own interest it is durable after the next commit."""
         if key in self._adopted:
             self._trust[key] = trust
         elif self.trust(key) != trust:

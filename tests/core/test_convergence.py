@@ -1,7 +1,7 @@
 """Peers of every kind, with everything that may go wrong, come to the same documents: those of the model.
 
-HEDGEROW_EXAMPLES sets how much is played, 25 to a case; HEDGEROW_SEED plays one case alone, and says its steps:
-`HEDGEROW_SEED=1234 pytest tests/core/test_convergence.py -s`.
+HEDGEROW_EXAMPLES sets how much is played, 25 to a case; HEDGEROW_SEED plays one case alone, and says its
+steps: `HEDGEROW_SEED=1234 pytest tests/core/test_convergence.py -s`.
 """
 
 import os

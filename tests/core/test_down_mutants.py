@@ -1,6 +1,6 @@
 """Each rule of the way down, of receipts and of collecting is taken out in turn; a named test must then fail.
 
-As in test_sync_mutants.py a mutant is one rule disabled by monkeypatching, and its check passes on the real code.
+As in test_sync_mutants.py a mutant is one rule disabled by monkeypatching; its check passes on the real code.
 """
 
 from collections.abc import Callable

@@ -215,7 +215,7 @@ class Giver:
                 self._exchange.session.queue_skip(author, body)
 
     def _send(self, dots: list, wanted: bool = False) -> None:
-        """Queue operations, consecutive ones of an author together: `wanted` ones whatever we think they have."""
+        """Queue operations, consecutive ones together; `wanted` ones whatever is known of the other side."""
         run: list = []
         start = None
         remote = self._exchange.remote.author

@@ -215,7 +215,7 @@ def test_a_first_subscription_drops_nothing_of_other_collections() -> None:
     want(leaf, "settings")
     sync(leaf, server, 0)
     assert names(leaf, "other") == names(leaf, "settings") == [1]
-    # What is deleted while it does not ask for it goes when it does, though it has passed that frontier before.
+    # What is deleted while it does not ask for it goes when it does, though it passed that frontier before.
     delete(server, "other", 1)
     for _ in range(2):
         sync(leaf, server, 0)
