@@ -17,6 +17,8 @@ from .operation import CLOCK, DELETE, INITIAL, INSERT, decode_body
 CLOCKS = 0x3FFFFFFF
 _READ_BYTES = limits.const(1024)
 _PRUNE_FROM = limits.const(16)
+# The number, that of no operation, under which the index notes that it has forgotten some.
+_PRUNED = limits.const(0)
 
 
 def index_key(collection: str, document_id: object) -> int:
@@ -115,6 +117,7 @@ class Documents:
         for dot in dead:
             if dot not in needed:
                 self._index.remove(key, dot[0], dot[1])
+                self._index.add(key, self._peer.author, _PRUNED)
 
     # ---- one document
 
@@ -131,7 +134,7 @@ class Documents:
         if own and own not in dots:
             dots.insert(0, own)
         for author, number in dots:
-            body = self._log.fetch(author, number)
+            body = None if number == _PRUNED else self._log.fetch(author, number)
             if body is None:
                 continue
             stamp, changes = decode_body(body)
@@ -179,6 +182,10 @@ class Documents:
         changes = self._changes(collection, document_id)
         changes.sort(key=_merge_order)
         return changes
+
+    def pruned(self, collection: str, document_id: object) -> bool:
+        """Say whether the history of a document may lack changes that are superseded."""
+        return (self._peer.author, _PRUNED) in self._index.get(index_key(collection, document_id))
 
     def replay(self, document_id: object, changes: list) -> dict | None:
         """Return the document that these changes alone make, as queries see it."""
@@ -275,11 +282,11 @@ class Documents:
     def collect(self, frontier: object = None) -> tuple:
         """Drop receipted operations that are superseded, and what is deleted below the frontier.
 
-        What a keeper holds goes below the frontier alone. Returns (how many were dropped, the position of the
-        last one of a deleted document among them or 0).
+        What a keeper holds goes below the frontier alone. Returns (how many were dropped because they are
+        superseded, how many with deleted documents, the position of the last one of these or 0).
         """
         peer = self._peer
-        dropped = collected = position = 0
+        dropped = gone_with = collected = position = 0
         deletes: list = []
         entries = self._log.since(0, _READ_BYTES)
         while entries:
@@ -295,16 +302,21 @@ class Documents:
                     deletes.append((stamp, author, number))
                 elif gone or self.superseded(author, number, body):
                     self.forget(author, number, body)
-                    dropped += 1
+                    gone_with += gone
+                    dropped += not gone
             entries = self._log.since(position, _READ_BYTES)
         # A power cut must not leave the documents without their deletes.
         for _, author, number in sorted(deletes):
             self.forget(author, number, self._log.fetch(author, number))
-        return dropped + len(deletes), collected
+        return dropped, gone_with + len(deletes), collected
 
     def _stable(self, frontier: object, author: bytes, number: int) -> bool:
         """Say whether everybody who has to know of an operation does."""
-        return author == self._peer.local or (frontier is not None and frontier.covers(author, number))
+        peer = self._peer
+        if author == peer.author and number > self._log.sealed(author):
+            # The seal that is to come needs it.
+            return False
+        return author == peer.local or (frontier is not None and frontier.covers(author, number))
 
     def _gone(self, author: bytes, number: int, frontier: object) -> bool:
         """Say whether all documents of an operation are deleted, and that everywhere.

@@ -15,13 +15,15 @@ from .subscriptions import Subscriptions
 
 _FRONTIER = b"frontier"
 _COLLECTED = b"collected"
+_THINNED = b"thinned"
 
 
 class Down:
     """`documents` and `subscriptions` of a peer, and the stability `frontier` that it has passed, if any.
 
     `collected` is the position up to which arrivals may have been collected without a trace: who has not been
-    told of all before it has to begin anew.
+    told of all before it has to begin anew. `thinned` is one up to which superseded operations may be missing
+    from the histories of documents.
     """
 
     def __init__(self, peer: object):
@@ -35,6 +37,7 @@ class Down:
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
         self.frontier = Frontier.decode(stored) if stored else None
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
+        self.thinned = int.from_bytes(self._log.get(STATE_CONFIG, _THINNED) or b"", "big")
 
     def arrived(self, author: bytes, number: int, body: bytes) -> None:
         """Take note of an operation that has just come into the log."""
@@ -86,31 +89,40 @@ class Down:
 
     # ---- the frontier
 
-    def pass_frontier(self, frontier: Frontier, below: bool) -> bool:
-        """Take a keeper's frontier; say whether it made us begin anew.
+    def pass_frontier(self, frontier: Frontier, below: bool, asked: tuple = ()) -> bool:
+        """Take a keeper's frontier from who answers the interests `asked`; say whether some begin anew.
 
-        Who is `below` drops the documents that it holds of others and of its own that are receipted, and
-        asks for them again: what it does not get back has been deleted while it was away.
+        Who is `below` drops the documents below the frontier that it asks for, others' and its own that are
+        receipted: what it does not get back has been deleted while it was away. What it does not ask for
+        stays.
         """
-        if not frontier.later(self.frontier):
-            return False
-        if below:
+        later = frontier.later(self.frontier)
+        stale: list = []
+        for interest in asked:
+            if below and (later or not self.subscriptions.trust(interest.key)):
+                stale.append(interest.collection)
+                self.subscriptions.restart(interest.key)
+        if stale:
             for author, number, body in list(self.documents.operations()):
-                if author != self._peer.local and self._may_go(author, number, body):
+                if frontier.covers(author, number) and self._may_go(author, number, body, stale):
                     self.documents.forget(author, number, body)
-            self.subscriptions.restart()
-        self.frontier = frontier
-        self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
-        return below
+        if later:
+            self.frontier = frontier
+            self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
+        return bool(stale)
 
-    def _may_go(self, author: bytes, number: int, body: bytes) -> bool:
-        """Say whether an operation is of merged documents and held elsewhere: open ones stay."""
-        if self._peer.carries(author, number):
+    def _may_go(self, author: bytes, number: int, body: bytes, stale: list) -> bool:
+        """Say whether an operation is of merged documents of these collections and held elsewhere: open ones
+        stay.
+        """
+        if author == self._peer.local or self._peer.carries(author, number):
             return False
+        found = False
         for change in decode_body(body)[1]:
             if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
                 return False
-        return True
+            found = found or self._peer.schemas[change[1]].collection in stale
+        return found
 
     def advance(self, now: int, least_age_ms: int = limits.STABLE_AGE_MS) -> bool:
         """As a keeper, work out the frontier, and pass it; say whether it moved.
@@ -136,12 +148,15 @@ class Down:
 
     def collect(self) -> int:
         """Drop what is superseded, and deleted documents below the frontier; return how many operations."""
-        dropped, collected = self.documents.collect(self.frontier)
+        dropped, gone, collected = self.documents.collect(self.frontier)
+        if dropped:
+            self.thinned = self._log.position()
+            self._log.put(STATE_CONFIG, _THINNED, self.thinned.to_bytes(8, "big"))
         if collected > self.collected:
             self.collected = collected
             self._log.put(STATE_CONFIG, _COLLECTED, collected.to_bytes(8, "big"))
         self._peer.commit()
-        return dropped
+        return dropped + gone
 
     # ---- time
 

@@ -76,7 +76,7 @@ class Peer(Presence):
     # ---- start
 
     def _identity(self) -> bytes:
-        """Return the name of a keeper, which stays when its store is restored and has a new author (SPEC 5.6.2)."""
+        """Return a keeper's name: it stays when its store is restored under a new author (SPEC 5.6.2)."""
         stored = self.log.get(STATE_CONFIG, _KEEPER)
         if stored is None:
             stored = self.author

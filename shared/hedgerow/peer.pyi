@@ -32,6 +32,7 @@ class Peer(Presence):
     kinds: dict[str, int]
     keeper: bool
     local: bytes
+    identity: bytes
     ledger: Ledger
     verdict: Callable[[bytes, int, bytes, list[Any], Schema], bool] | None
     on_receipt: Callable[[bytes, int], object] | None

@@ -8,6 +8,11 @@ from .marks import Marks
 from .sync.interest import Interest, write_interests
 
 _OWN = b"interests"
+_TRUST = b"s"
+
+# What is here below the frontier came from peers who had passed it; and one of them has told us all.
+CLEAN = b"c"
+TOLD = b"t"
 
 
 class Subscriptions:
@@ -20,6 +25,7 @@ class Subscriptions:
         # key -> (interest, moment until which it is kept); their marks are not worth flash
         self._adopted: dict = {}
         self._marks = Marks(peer.log)
+        self._trust: dict = {}
         stored = self._log.get(STATE_CONFIG, _OWN)
         for row in cbor.decode(stored) if stored else ():
             self.own.append(Interest(*row))
@@ -31,6 +37,7 @@ class Subscriptions:
         write_interests(self.own + [interest], [0] * (len(self.own) + 1))
         self._marks.forget(interest.key)
         self.own.append(interest)
+        self.set_trust(interest.key, b"")
         self._store()
 
     def cancel(self, key: bytes) -> None:
@@ -59,6 +66,7 @@ class Subscriptions:
         for key in [key for key in self._adopted if self._adopted[key][1] <= now]:
             del self._adopted[key]
             self._marks.forget(key)
+            self._trust.pop(key, None)
 
     def active(self, now: int) -> list:
         """Return the interests to tell a store of: the own ones first, as many as fit one frame."""
@@ -91,6 +99,25 @@ class Subscriptions:
         mark = incarnation.to_bytes(4, "big") + position.to_bytes(8, "big")
         self._marks.set(store + key, mark, key not in self._adopted)
 
-    def restart(self) -> None:
-        """Ask every store for everything again."""
-        self._marks.forget()
+    def restart(self, key: bytes) -> None:
+        """Ask every store for everything of an interest again, after what was here of it has gone."""
+        self._marks.forget(key)
+        self.set_trust(key, CLEAN)
+
+    def trust(self, key: bytes) -> bytes:
+        """Return how far an interest's documents below the frontier are trusted: CLEAN, TOLD, or no bytes."""
+        return self._trust.get(key) or self._log.get(STATE_CONFIG, _TRUST + key) or b""
+
+    def set_trust(self, key: bytes, trust: bytes) -> None:
+        """Note it; for an own interest it is durable after the next commit."""
+        if key in self._adopted:
+            self._trust[key] = trust
+        elif self.trust(key) != trust:
+            self._log.put(STATE_CONFIG, _TRUST + key, trust)
+
+    def vouches(self, collection: str) -> bool:
+        """Say whether this peer has been told of all deletes in a collection that lie below its frontier."""
+        for interest in self.own + [entry[0] for entry in self._adopted.values()]:
+            if interest.collection == collection and not interest.where and self.trust(interest.key) == TOLD:
+                return True
+        return False

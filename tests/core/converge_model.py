@@ -53,7 +53,9 @@ class Union:
                     found.append(entry)
         return found
 
-    def show(self, place: tuple, me: bytes, keeper: bool, utc: int | None, without: object = ()) -> dict | None:
+    def show(
+        self, place: tuple, me: bytes, keeper: bool, utc: int | None, without: object = ()
+    ) -> dict | None:
         """Return the fields that a document has at a peer that knows the time `utc`, or none."""
         run = self.run(place, me, keeper, without)
         name = self.places[place][0]

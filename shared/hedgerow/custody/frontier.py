@@ -28,6 +28,14 @@ class Frontier:
         """Say whether an operation lies below."""
         return number <= self.numbers.get(author, 0)
 
+    def reaches(self, other: "Frontier | None") -> bool:
+        """Say whether all that lies below another one, or below none, lies below this one."""
+        if other is not None:
+            for author in other.numbers:
+                if not self.covers(author, other.numbers[author]):
+                    return False
+        return True
+
     def later(self, other: "Frontier | None") -> bool:
         """Say whether this one says more than another, or than none."""
         if other is None:

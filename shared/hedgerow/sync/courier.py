@@ -53,6 +53,9 @@ class Courier:
         for author, held, sealed, receipted in entries:
             if author == peer.author and held > peer.log.held(author):
                 raise HedgerowError("SYNC_OWN_AUTHOR", "%d held elsewhere" % held)
+            if peer.keeper:
+                # What it knows beyond our own word may be our word of before a restore.
+                receipted = min(receipted, peer.receipted(author))
             entry = [held, sealed, receipted]
             if author in self._theirs and not rewind:
                 entry = [max(pair) for pair in zip(entry, self._theirs[author])]

@@ -137,10 +137,10 @@ class Exchange:
 
     def _take(self, function: object, segment: bytes) -> None:
         """Take operations; what has just come from the other side needs no telling back."""
-        level = self._giver is not None and self._giver.level()
+        level = self._giver.level() if self._giver is not None else []
         function(segment)
         if level:
-            self._giver.skip_to_newest()
+            self._giver.skip_to_newest(level)
 
     def _apply_down(self, kind: int, value: object, now: int) -> None:
         if kind == frames.PICK or kind == frames.MARK or kind == frames.FRONTIER:

@@ -81,8 +81,14 @@ class Giver:
         if self._peer.keeper and self._asked:
             self._note_taker(min([asked.position for asked in self._asked]))
         frontier = self._peer.down.frontier
-        if frontier is not None and self._asked:
+        # Who does not know of all deletes below its frontier says nothing of it, and is not trusted below it.
+        if frontier is not None and self._asked and self._vouches():
             self._exchange.session.queue(frames.FRONTIER, below + frontier.encode())
+
+    def _vouches(self) -> bool:
+        """Say whether what is here of all that is asked for lies under every delete below our frontier."""
+        subscriptions = self._peer.down.subscriptions
+        return self._peer.keeper or not [1 for a in self._asked if not subscriptions.vouches(a.collection)]
 
     def _note_taker(self, position: int) -> None:
         """As a keeper, learn how far a peer has been told, once we hold what it wrote before it was."""
@@ -99,14 +105,18 @@ class Giver:
         self._owed = True
         self._wants = (self._wants + ranges)[: limits.MAX_WANTS]
 
-    def level(self) -> bool:
-        """Say whether every interest is answered up to the newest arrival."""
-        newest = self._log.position()
-        return not [1 for asked in self._asked if asked.position < newest]
+    def level(self) -> list:
+        """Return the interests that need not be told of what comes next from the other side itself.
 
-    def skip_to_newest(self) -> None:
+        They are answered up to the newest arrival, and have no condition: what comes may make a document
+        fulfil one, of which the other side has no more than that.
+        """
+        newest = self._log.position()
+        return [asked for asked in self._asked if asked.condition is None and asked.position == newest]
+
+    def skip_to_newest(self, level: list) -> None:
         """Count as answered what has just come from the other side itself."""
-        for asked in self._asked:
+        for asked in level:
             asked.position = self._log.position()
 
     # ---- out
@@ -182,7 +192,11 @@ class Giver:
         new = [dot for dot in dots if dot in batch]
         if asked.condition is None or asked.wants(documents, document_id, history, batch):
             return new
-        return dots if asked.wants(documents, document_id, history, ()) else []
+        if asked.wants(documents, document_id, history, ()):
+            return dots
+        # Who was told of more than is left here may have seen the document fulfil the condition.
+        unsure = asked.position < self._peer.down.thinned or documents.pruned(asked.collection, document_id)
+        return new if asked.position and unsure else []
 
     def _answer(self, author: bytes, first: int, last: int) -> None:
         """Send what is held of a range that the other side wants, and the skips that stand there."""
@@ -201,7 +215,7 @@ class Giver:
                 self._exchange.session.queue_skip(author, body)
 
     def _send(self, dots: list, wanted: bool = False) -> None:
-        """Queue operations, consecutive ones of an author together: `wanted` ones whatever we think they have."""
+        """Queue operations, consecutive ones together; `wanted` ones whatever is known of the other side."""
         run: list = []
         start = None
         remote = self._exchange.remote.author

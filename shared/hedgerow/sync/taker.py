@@ -2,6 +2,7 @@
 
 from ..codec.segment import decode_segment
 from ..errors import HedgerowError
+from ..subscriptions import TOLD
 from . import frames
 from .interest import write_interests, write_wants
 
@@ -72,11 +73,16 @@ class Taker:
             )
         remote = self._exchange.remote
         for interest, position in zip(self._said, positions):
-            self._peer.down.subscriptions.mark(remote.author, remote.incarnation, interest.key, position)
+            subscriptions = self._peer.down.subscriptions
+            subscriptions.mark(remote.author, remote.incarnation, interest.key, position)
+            if self._passed:
+                subscriptions.set_trust(interest.key, TOLD)
 
     def pass_frontier(self, below: bool, frontier: object, now: int) -> None:
         """Take a stability frontier that the other side has passed; `below`: we have to begin anew."""
-        self._passed = True
-        if self._peer.down.pass_frontier(frontier, below):
+        down = self._peer.down
+        # Who has passed less than we have may hold what was deleted since.
+        self._passed = frontier.reaches(down.frontier)
+        if self._passed and down.pass_frontier(frontier, below, self._said):
             self._said = []
             self.say(now)

@@ -1,134 +1,34 @@
-"""A fleet of peers in which everything happens that may happen, and what must hold all the while.
+"""A fleet of peers in which everything happens that may happen.
 
 `run_case(seed, peers, steps)` plays one case; the same seed plays the same case on every VM.
 """
 
+from converge_check import Checks
+from converge_member import SHARED, Crossing, Member
 from converge_model import Union
 from kit import Random
-from sync_kit import UTC, Pipe
 
-from hedgerow.application import ReadyPeer
-from hedgerow.clock import hlc
-from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
-from hedgerow.codec.schema import SCOPE_BIG_PEER, SCOPE_LOCAL, STREAM
-from hedgerow.custody.skip import LOST, RECEIPTED
-from hedgerow.document import Document
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import const
-from hedgerow.log import STATE_CONFIG, MemoryLog, MemoryStore
-from hedgerow.operation import SOURCE_KEEPER
-from hedgerow.query.condition import Condition
+from hedgerow.log import MemoryStore
 from hedgerow.sync import hello
 from hedgerow.sync.exchange import Exchange
 
-KINDS = {"readings": STREAM, "audit": SCOPE_BIG_PEER << 1, "notes": SCOPE_LOCAL << 1}
-SHARED = ("cars", "jobs", "readings")
 SECRET = "s3cret"
 CONDITIONS = ("n > 5", "n = 3", "k = 'x' OR m.x > 4")
 IDS = (0, 1, 2, "d")
-YEAR_MS = const(31557600000)
-ROUNDS = const(14)
 
 
-class Member:
-    """A peer of the fleet: its store outlives it, its clock starts with each boot."""
-
-    def __init__(self, fleet: "Fleet", at: int, role: int):
-        random = fleet.random
-        self.fleet = fleet
-        self.role = role
-        self.name = "LRGK"[role] + str(at)
-        self.keeper = role == hello.KEEPER
-        self.store = MemoryStore(b"author%02d" % at)
-        self.image: tuple | None = None
-        self.options: dict = {"name": self.name, "role": role, "kinds": KINDS, "keeper": self.keeper}
-        self.options["distance"] = random.choice([255, 255, 1, 3])
-        if not self.keeper and random.chance(25):
-            self.options["quota"] = 3 + random.below(12)
-        # Most boards begin in 2000, as their clocks do; some are decades ahead.
-        self.jump = 0 if self.keeper else random.choice([0, 0, 0, 0, 7, 28, 43]) * YEAR_MS
-        # What it wrote and has to have: numbers of its own that nobody has taken away on purpose.
-        self.own: dict = {}
-        self.marks: dict = {}
-        self.receipted: dict = {}
-        self.retired = False
-        self.former: list = []
-        self.boot()
-
-    def boot(self) -> None:
-        self.booted = self.fleet.now
-        self.peer = ReadyPeer(MemoryLog(self.store), self.uptime, **self.options)
-        if self.keeper:
-            self.peer.set_time(UTC + self.fleet.now, 5, SOURCE_KEEPER, self.uptime())
-        elif self.jump:
-            self.peer.clock.jump(max(self.jump, self.peer.clock.base_ms))
-            self.jump = 0
-
-    def uptime(self) -> int:
-        return self.fleet.now - self.booted
-
-    def utc(self) -> int | None:
-        known = self.peer.utc(self.uptime())
-        return known and known[0]
-
-    def wanted(self) -> list:
-        """Return the collections that it wants whole; a keeper has all."""
-        if self.keeper:
-            return list(SHARED)
-        return [interest.collection for interest in self.peer.down.subscriptions.own if not interest.where]
-
-    def view(self, collection: str) -> dict:
-        """Return {encoded id: encoded fields} as the peer itself shows them."""
-        shown = {}
-        for row in self.peer.execute("SELECT * FROM " + collection).rows:
-            key = cbor.encode(row.pop("_id"))
-            row.pop("_time", None)
-            row.pop("_time_error_ms", None)
-            shown[key] = cbor.encode(row)
-        return shown
-
-    def ahead(self) -> bool:
-        """Say whether its own writes wait for their time, at itself too."""
-        utc = self.utc()
-        return utc is not None and hlc.stamp_ms(self.peer.clock.last) > utc + 200000
-
-
-class BadPipe(Pipe):
-    """A pipe that doubles a record or changes the places of two, and on which peers write meanwhile."""
-
-    random: object = None
-    between: object = None
-    trouble = 0
-
-    def step(self) -> bool:
-        if self.between:
-            self.between()
-        return super().step()
-
-    def _carry(self, at: int, data: bytes) -> None:
-        if self.trouble and self.random.chance(self.trouble):
-            if self.random.chance(50):
-                super()._carry(at, data)
-            else:
-                other = self.ends[at].outgoing(1200, self.now)
-                if other:
-                    self.records[at].append(other)
-                    super()._carry(at, other)
-        super()._carry(at, data)
-
-
-class Fleet:
+class Fleet(Checks):
     """The peers, the truth about what they wrote, and the steps that a case is made of."""
 
     def __init__(self, seed: int, count: int):
         self.random = Random(seed)
         self.now = 1000000
         self.truth: dict = {}
-        # Dots that may be nowhere in the end, because a step took them away; and those that a keeper collected.
+        # Dots that may be nowhere in the end: a step took them away, or a keeper collected them.
         self.lost: dict = {}
         self.collected: dict = {}
-        self.tainted: dict = {}
         self.schemas: dict = {}
         self.pairs = 0
         roles = [hello.KEEPER, hello.GATEWAY, hello.RELAY]
@@ -279,7 +179,7 @@ class Fleet:
         with member.peer.transaction() as work:
             for collection in ("cars", "jobs"):
                 work.execute(
-                    "INSERT INTO " + collection + " DOCUMENTS (:d)", d={"_id": name, "n": self.pairs}
+                    "INSERT INTO " + collection + " DOCUMENTS (:d)", d={"_id": name, "n": 100 + self.pairs}
                 )
             work.execute("UPDATE cars SET m.x = 5 WHERE _id = :i", i=name)
         self.note(member)
@@ -313,7 +213,10 @@ class Fleet:
         for dot in sorted(before):
             if dot not in after:
                 number = member.peer.receipted(dot[0])
-                assert dot[0] != member.peer.author or dot[1] <= number, "an open own operation was dropped"
+                assert dot[0] != member.peer.author or dot[1] <= number, "%s drops open %s" % (
+                    member.name,
+                    dot,
+                )
                 member.own.pop(dot, None)
 
     def restart(self, member: Member) -> str:
@@ -457,248 +360,6 @@ class Fleet:
         for member in (one, two):
             self.check(member)
         return pipe
-
-    # ---- what holds at every step
-
-    def check(self, member: Member) -> None:
-        peer = member.peer
-        held = self.held(member)
-        for dot in sorted(held):
-            assert self.truth.get(dot) == held[dot], "%s: %s is not what the author wrote" % (
-                member.name,
-                dot,
-            )
-        for dot in sorted(member.own):
-            assert dot in held, "%s: own operation %s is gone" % (member.name, dot)
-        self.check_holes(member)
-        self.check_receipts(member)
-        self.check_marks(member)
-        cars, jobs = member.view("cars"), member.view("jobs")
-        pairs = [key for key in cars if b"pair" in key]
-        if not set(member.wanted()) & {"cars", "jobs"} or {"cars", "jobs"} <= set(member.wanted()):
-            others = sorted([key for key in jobs if b"pair" in key])
-            assert sorted(pairs) == others, "half of a transaction: %s %s" % (pairs, others)
-
-    def check_holes(self, member: Member) -> None:
-        """Above what was ever receipted there is an operation or a skip for every number."""
-        peer = member.peer
-        for author in peer.authors():
-            best = member.receipted.get(author, 0)
-            best = member.receipted[author] = max(best, peer.receipted(author))
-            for first, last, kind in peer.log.missing(author):
-                if kind == RECEIPTED and author != peer.author:
-                    frontier = peer.down.frontier if member.keeper else None
-                    if frontier is not None:
-                        assert frontier.covers(author, last), "a keeper has a hole"
-                    else:
-                        assert last <= best and not member.keeper, "a hole above the receipted number"
-
-    def check_receipts(self, member: Member) -> None:
-        """No receipt says more than its keeper holds, or has a skip for."""
-        peer = member.peer
-        for author in peer.authors():
-            for receipt in peer.receipts(author):
-                for keeper in self.keepers:
-                    log = MemoryLog(keeper.store)
-                    if keeper.peer.identity == receipt.keeper and log.incarnation == receipt.incarnation:
-                        most = min(log.held(author), log.sealed(author))
-                        assert receipt.number <= most, "a receipt above what is held"
-
-    def check_marks(self, member: Member) -> None:
-        """A position never goes back, except to the start."""
-        now = {}
-        for name, value in member.peer.log.items(STATE_CONFIG):
-            if name[:1] == b"m" and len(name) == 13 and value:
-                now[name] = (int.from_bytes(value[:4], "big"), int.from_bytes(value[4:], "big"))
-                assert now[name] >= member.marks.get(name, (0, 0)), "a position went back"
-        member.marks = now
-
-    # ---- the end
-
-    def settle(self) -> int:
-        """Let all pairs meet without faults until nothing moves; return how many rounds it took."""
-        before: list = []
-        for member in self.members:
-            # Who has lost something of its own asks for a survivor.
-            for author, number in sorted(self.lost):
-                if author == member.peer.author and member.peer.log.fetch(author, number) is None:
-                    member.peer.down.want(author, number, number)
-        for at in range(ROUNDS):
-            for one in self.members:
-                for two in self.members:
-                    if one is not two:
-                        self.now += 1
-                        self.sync(one, two)
-            after = [self.fingerprint(member) for member in self.members]
-            if after == before:
-                return at
-            before = after
-        raise AssertionError("still moving after %d rounds" % ROUNDS)
-
-    def fingerprint(self, member: Member) -> tuple:
-        peer = member.peer
-        numbers = [
-            (a, peer.log.held(a), peer.log.sealed(a), peer.receipted(a)) for a in sorted(peer.authors())
-        ]
-        return numbers, sorted(self.held(member))
-
-    def check_end(self) -> None:
-        union = self.union()
-        everywhere: dict = {}
-        for member in self.members:
-            everywhere.update(self.held(member))
-        self.check_custody()
-        gone = dict(self.collected)
-        for dot in self.lost:
-            if dot not in everywhere:
-                gone[dot] = True
-        for member in self.members:
-            if member.utc() is None:
-                continue
-            for collection in member.wanted():
-                self.compare(member, collection, union, gone)
-            for interest in member.peer.down.subscriptions.own:
-                if interest.where:
-                    self.compare_some(member, interest, union, gone)
-
-    def check_custody(self) -> None:
-        """Every operation that was acknowledged is at every keeper, or said to be lost, or collected."""
-        for keeper in self.keepers:
-            log = keeper.peer.log
-            locals_ = [member.peer.local for member in self.members]
-            for dot in sorted(self.truth):
-                if dot[0] in locals_ or log.fetch(dot[0], dot[1]) is not None:
-                    continue
-                kinds = [k for first, last, k in log.missing(dot[0]) if first <= dot[1] <= last]
-                frontier = keeper.peer.down.frontier
-                if kinds == [LOST]:
-                    assert dot in self.lost, "said to be lost, and nobody lost it"
-                elif frontier is not None and frontier.covers(dot[0], dot[1]):
-                    continue
-                else:
-                    assert dot in self.lost and self.restored, "%s lacks %s: %s" % (
-                        keeper.name,
-                        dot,
-                        (log.held(dot[0]), log.missing(dot[0])),
-                    )
-
-    def compare(self, member: Member, collection: str, union: Union, gone: dict) -> None:
-        expected = union.view(collection, member.peer.author, member.keeper, member.utc(), gone)
-        shown = member.view(collection)
-        held = self.held(member)
-        for place in sorted(union.places):
-            if place[0] != collection or place in self.tainted or self.forgot(member, union.places[place][1]):
-                continue
-            one, other = shown.get(place[1]), expected.get(place[1])
-            if one != other:
-                raise AssertionError(
-                    "%s shows %s of %s as %s, and not as %s; it holds %s of %s"
-                    % (
-                        member.name,
-                        union.places[place][0],
-                        collection,
-                        one and cbor.decode(one),
-                        other and cbor.decode(other),
-                        [dot for dot in sorted(union.places[place][1]) if dot in held],
-                        [dot for dot in sorted(union.places[place][1]) if dot not in gone],
-                    )
-                )
-            self.compare_stored(member, place, union, gone, held)
-
-    def forgot(self, member: Member, dots: dict) -> bool:
-        """Say whether a restored keeper cannot know what it wrote itself."""
-        for author, number in member.former:
-            if [dot for dot in dots if dot[0] == author and dot[1] > number]:
-                return True
-        return False
-
-    def compare_some(self, member: Member, interest: object, union: Union, gone: dict) -> None:
-        """Documents that fulfil a condition are the same for who wants those alone."""
-        condition = Condition(interest.where, interest.parameters)
-        expected = union.view(interest.collection, member.peer.author, member.keeper, member.utc(), gone)
-        for shown, other in ((member.view(interest.collection), expected), (expected, None)):
-            for place in sorted(shown):
-                if (interest.collection, place) in self.tainted:
-                    continue
-                row = cbor.decode(shown[place])
-                row["_id"] = cbor.decode(place)
-                if condition.holds(row):
-                    there = (other or member.view(interest.collection)).get(place)
-                    assert there == shown[place], "%s WHERE %s: %s shows %s as %s, not %s" % (
-                        interest.collection,
-                        interest.where,
-                        member.name,
-                        cbor.decode(place),
-                        row if other is not None else there and cbor.decode(there),
-                        there and cbor.decode(there) if other is not None else row,
-                    )
-
-    def compare_stored(self, member: Member, place: tuple, union: Union, gone: dict, held: dict) -> None:
-        """What a document still needs is here."""
-        document = Document()
-        dots = union.places[place][1]
-        for dot in sorted(dots):
-            for change, schema, stamp, author in dots[dot]:
-                if dot not in gone:
-                    document.apply(change, schema, stamp, author)
-        if not document.exists():
-            return
-        for dot in sorted(dots):
-            for change, schema, stamp, author in dots[dot]:
-                if dot not in gone and document.carries(change, schema, stamp, author):
-                    assert dot in held, "%s lacks %s" % (member.name, dot)
-
-
-class Crossing(BadPipe):
-    """A pipe between two members, each with its own uptime."""
-
-    def __init__(self, fleet: Fleet, one: Member, two: Member, first: object, second: object, options: dict):
-        self.fleet = fleet
-        self.members = (one, two)
-        Pipe.__init__(self, first, second, fleet.now, **options)
-
-    def step(self) -> bool:
-        if self.between:
-            self.between()
-        moved = False
-        for at in (0, 1):
-            data = self.ends[at].outgoing(1200, self.members[at].uptime())
-            if data and not self.broken:
-                moved = True
-                self.records[at].append(data)
-                self._carry(at, data)
-        return moved
-
-    def _deliver(self, at: int, data: bytes) -> None:
-        self.fleet.now += self.delay
-        left = self.cut[at] - self.sent[at] if at in self.cut else len(data)
-        self.broken = self.broken or left < len(data)
-        data = data[: max(0, left)]
-        self.sent[at] += len(data)
-        for start in range(0, len(data), self.chunk):
-            self.ends[1 - at].receive(data[start : start + self.chunk], self.members[1 - at].uptime())
-
-    def _carry(self, at: int, data: bytes) -> None:
-        if self.trouble and self.random.chance(self.trouble):
-            other = (
-                data if self.random.chance(50) else self.ends[at].outgoing(1200, self.members[at].uptime())
-            )
-            if other:
-                self._deliver(at, other)
-        self._deliver(at, data)
-
-    def run(self, limit: int = 3000) -> "Crossing":
-        for _ in range(limit):
-            if self.broken or (self.ends[0].finished and self.ends[1].finished):
-                return self
-            if not self.step():
-                waits = []
-                for at in (0, 1):
-                    if not self.ends[at].finished:
-                        uptime = self.members[at].uptime()
-                        waits.append(max(1, self.ends[at].next_wakeup(uptime) - uptime))
-                self.fleet.now += min(waits)
-        raise AssertionError("the exchange does not end")
 
 
 # Steps and how often they come: of all kinds, and with much that is deleted and collected.

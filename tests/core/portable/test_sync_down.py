@@ -233,6 +233,7 @@ def test_who_is_below_the_frontier_begins_anew_and_resurrects_nothing() -> None:
     delete(server, "settings", 1)
     sync(one, server, 0)
     sync(one, server, 0)
+    server.seal(0)
     # The latecomer was retired: the frontier passed without it, and the deleted document is gone everywhere.
     position = server.log.position()
     server.down.pass_frontier(
