@@ -13,6 +13,7 @@ from sync_kit import board, converse, gateway, keeper, record, sync
 from test_sync_down import delete, names, put, want
 
 from hedgerow import document as document_module
+from hedgerow import down as down_module
 from hedgerow.application import ReadyPeer
 from hedgerow.custody.ledger import Ledger
 from hedgerow.custody.stability import Stability
@@ -20,6 +21,7 @@ from hedgerow.documents import Documents
 from hedgerow.down import Down
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
+from hedgerow.marks import Marks
 from hedgerow.peer import Peer
 from hedgerow.presence import Presence
 from hedgerow.subscriptions import Subscriptions
@@ -229,19 +231,20 @@ def mark_in_spite_of_a_refusal(patch: pytest.MonkeyPatch) -> None:
 
 
 def position_not_stored(patch: pytest.MonkeyPatch) -> None:
-    def mark(self: Subscriptions, store: bytes, incarnation: int, key: bytes, position: int) -> None:
-        self._marks[store, key] = incarnation.to_bytes(4, "big") + position.to_bytes(8, "big")
+    real = Marks.set
 
-    patch.setattr(Subscriptions, "mark", mark)
+    def keep(self: Marks, name: bytes, value: bytes, _durable: bool) -> None:
+        real(self, name, value, False)
+
+    patch.setattr(Marks, "set", keep)
 
 
 def incarnation_of_positions_ignored(patch: pytest.MonkeyPatch) -> None:
     def position(self: Subscriptions, store: bytes, _incarnation: int, key: bytes) -> int:
-        mark = self._marks.get((store, key)) or self._log.get(4, b"m" + store + key) or b""
-        return int.from_bytes(mark[4:], "big")
+        return int.from_bytes(self._marks.get(store + key)[4:], "big")
 
     patch.setattr(Subscriptions, "position", position)
-    patch.setattr(Subscriptions, "_forget_marks", lambda *_args: None)
+    patch.setattr(Marks, "forget", lambda *_args: None)
 
 
 def incarnation_of_receipts_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -317,7 +320,7 @@ def best_required_keeper(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_horizon(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Documents, "_horizon", lambda *_args: None)
+    patch.setattr(down_module, "horizon_at", lambda _utc: bytes((255,)) * 8)
 
 
 def clock_follows_what_comes(patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ NO_PROOF = bytes(8)
 class Frontier:
     """A keeper's word: up to `position` of its arrivals, which is `numbers` {author: number}, all have heard.
 
-    Of two frontiers of one keeper the one with the higher (incarnation, position) is the later.
+    Of two frontiers of one keeper the one with the higher (incarnation, position) is the later; those of
+    different keepers say nothing about each other, and a peer follows the one that it met first.
     """
 
     def __init__(self, keeper: bytes, incarnation: int, position: int, numbers: dict):
@@ -37,9 +38,11 @@ class Frontier:
         return True
 
     def later(self, other: "Frontier | None") -> bool:
-        """Say whether this one says more than another, or than none."""
+        """Say whether this one says more than another of the same keeper, or than none."""
         if other is None:
             return True
+        if self.keeper != other.keeper:
+            return False
         return (self.incarnation, self.position) > (other.incarnation, other.position)
 
     def encode(self) -> bytes:
