@@ -10,6 +10,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.operation import SOURCE_KEEPER
 
+HEAP = "1m"
 KINDS = {"readings": STREAM, "notes": SCOPE_LOCAL << 1}
 
 
