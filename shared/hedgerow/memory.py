@@ -35,6 +35,7 @@ class MemoryLog:
         self._most_authors = most_authors
         self.author = self.store.author
         self.incarnation = self.store.incarnation
+        self._authors: list = []
         self._entries: dict = {}
         self._operations: dict = {}
         self._held: dict = {}
@@ -49,6 +50,7 @@ class MemoryLog:
     def _take(self, entry: tuple) -> None:
         kind, author, first, last, body = entry
         if author not in self._entries:
+            self._authors.append(author)
             self._entries[author] = []
             self._operations[author] = {}
         if kind == _DROP:
@@ -100,7 +102,7 @@ class MemoryLog:
 
     def authors(self) -> list:
         """Return the authors with entries, in the order in which they came."""
-        return list(self._entries)
+        return list(self._authors)
 
     def held(self, author: bytes) -> int:
         """Return the number up to which every operation is held or skipped, 0 for none."""

@@ -1,6 +1,6 @@
 """A fleet of peers in which everything happens that may happen.
 
-`run_case(seed, peers, steps)` plays one case; the same seed plays the same case on every VM.
+`run_case(seed, peers, steps)` plays one case; on CPython the same seed plays the same case again.
 """
 
 from converge_check import Checks
