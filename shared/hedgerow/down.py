@@ -4,7 +4,6 @@ from . import limits
 from .clock import hlc
 from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
-from .codec.schema import is_stream
 from .custody.frontier import Frontier
 from .custody.stability import Stability
 from .documents import Documents, horizon_at
@@ -101,6 +100,8 @@ class Down:
         for interest in asked:
             if below and (later or not self.subscriptions.trust(interest.key)):
                 stale.append(interest.collection)
+        for interest in asked:
+            if interest.collection in stale:
                 self.subscriptions.restart(interest.key)
         if stale:
             for author, number, body in list(self.documents.operations()):
@@ -119,7 +120,7 @@ class Down:
             return False
         found = False
         for change in decode_body(body)[1]:
-            if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
+            if change[0] == CLOCK:
                 return False
             found = found or self._peer.schemas[change[1]].collection in stale
         return found

@@ -1,6 +1,6 @@
 """A fleet of peers in which everything happens that may happen.
 
-`run_case(seed, peers, steps)` plays one case; the same seed plays the same case on every VM.
+`run_case(seed, peers, steps)` plays one case; on CPython the same seed plays the same case again.
 """
 
 from converge_check import Checks
@@ -286,7 +286,8 @@ class Fleet(Checks):
         union = self.union()
         frontier = member.peer.down.frontier
         for dot in gone:
-            assert frontier.covers(dot[0], dot[1]), "collected above the frontier"
+            known = dot[0] == member.peer.local or frontier.covers(dot[0], dot[1])
+            assert known, "collected above the frontier"
         for place in sorted(union.places):
             dots = union.places[place][1]
             if [dot for dot in dots if dot in gone]:
@@ -348,7 +349,7 @@ class Fleet(Checks):
             pipe.between = lambda: random.chance(8) and self.write(random.choice([one, two]))
         pipe.run()
         for end in pipe.ends:
-            if end.error is not None and not pipe.trouble:
+            if end.error is not None and (not pipe.trouble or end.error.code != "RECORD_SEQUENCE"):
                 raise AssertionError("%s-%s: %s" % (one.name, two.name, end.error))
         for records in pipe.records:
             for record in records:
