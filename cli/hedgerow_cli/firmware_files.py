@@ -1,6 +1,7 @@
 """The firmware: core and device package compiled for MicroPython in a ROMFS image, boot.py, main.py."""
 
 import binascii
+import json
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from hedgerow.errors import HedgerowError
 
 from .fold_constants import constants_of, fold
+from .short_names import short_names, shorten
 
 _ONBOARD = "onboard"
 #: Where MicroPython mounts the image.
@@ -16,6 +18,8 @@ ROM = "/rom"
 #: The last file of the image: a CRC of all before it, which main.py looks at before it starts anything.
 _WHOLE = "whole"
 _CRC_DIGITS = 8
+#: Module -> what its private names are called on the board: the key to a board's tracebacks.
+_NAMES = "names.json"
 
 
 def build(out_dir: Path) -> list[tuple[Path, str]]:
@@ -26,15 +30,18 @@ def build(out_dir: Path) -> list[tuple[Path, str]]:
     """
     sources = _sources()
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
+    folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
+    names = short_names(folded)
     files: list[tuple[Path, str]] = []
     for module, path in sources:
         name = f"{path.relative_to(_root(module).parent).with_suffix('').as_posix()}"
         source = out_dir / f"{name}.py"
         source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text(fold(module, path.read_text(encoding="utf-8"), constants), encoding="utf-8")
+        source.write_text(shorten(folded[module], names[module]), encoding="utf-8")
         target = source.with_suffix(".mpy")
         _compile(source, target, f"{name}.py")
         files.append((target, f"{ROM}/{name}.mpy"))
+    (out_dir / _NAMES).write_text(json.dumps(names, indent=1, sort_keys=True), encoding="utf-8")
     onboard = _root("hedgerow_device") / _ONBOARD
     files += [(onboard / name, f"/{name}") for name in ("boot.py", "main.py")]
     return files
