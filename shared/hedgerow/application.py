@@ -53,7 +53,7 @@ class ReadyPeer(Peer):
         return self._last(self.execute_slowly(text, parameters)) if result is None else result
 
     def _record(self, text: str, parameters: dict) -> object:
-        """Write documents that are given whole and have no id, as readings are: nothing is looked up for them.
+        """Write documents that are given whole and have no id, as readings are: nothing is looked up.
 
         None for any other statement.
         """
@@ -193,7 +193,7 @@ class ReadyPeer(Peer):
     def status(self, now: int | None = None) -> dict:
         """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}.
 
-        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), "not asked for".
+        Holes are [(first, last, why)]: superseded, lost, not here (receipted, or evicted), not asked for.
         """
         status = super().status(self.now() if now is None else now)
         for author in status:
