@@ -297,7 +297,8 @@ class Fleet(Checks):
         for place in sorted(union.places):
             dots = union.places[place][1]
             if [dot for dot in dots if dot in gone]:
-                if [dot for dot in dots if dot not in before and dot not in self.collected]:
+                unknown = [dot for dot in dots if dot not in before and dot not in self.collected]
+                if unknown or self.too_late(place, union):
                     self.late[place] = True
                 for dot in sorted(dots):
                     if dot in gone:
