@@ -311,12 +311,11 @@ class Documents:
         return dropped, gone_with + len(deletes), collected
 
     def _stable(self, frontier: object, author: bytes, number: int) -> bool:
-        """Say whether everybody who has to know of an operation does."""
-        peer = self._peer
-        if author == peer.author and number > self._log.sealed(author):
-            # The seal that is to come needs it.
-            return False
-        return author == peer.local or (frontier is not None and frontier.covers(author, number))
+        """Say whether everybody who has to know of an operation does, and no seal needs it."""
+        if author == self._peer.local:
+            return True
+        below = frontier is not None and frontier.covers(author, number)
+        return below and not self._peer.carries(author, number)
 
     def _gone(self, author: bytes, number: int, frontier: object) -> bool:
         """Say whether all documents of an operation are deleted, and that everywhere.

@@ -1,0 +1,51 @@
+"""What a stability frontier means for who has passed it: what it may collect, take again and ask for."""
+
+from sync_kit import board, gateway, keeper, sync
+from test_converge_faults import advance
+from test_sync_down import delete, put, want
+
+from hedgerow.peer import Peer
+
+HEAP = "2m"
+
+
+def deleted_and_stable() -> tuple:
+    """Return a keeper, two gateways that have passed its frontier, and the number of a document below it.
+
+    All of them hold it and its delete.
+    """
+    server, one, other = keeper(), gateway(), gateway()
+    for peer in (one, other):
+        want(peer, "settings")
+    number = put(server, "settings", 1, {"every": 1})
+    for peer in (one, other):
+        sync(peer, server, 0)
+    delete(server, "settings", 1)
+    tell(server, one, other)
+    return server, one, other, number
+
+
+def tell(server: Peer, *takers: Peer) -> None:
+    """Let all takers hear of all, move the frontier over it, and let them pass it."""
+    for peer in takers * 2:
+        sync(peer, server, 0)
+    advance(server)
+    for peer in takers:
+        sync(peer, server, 0)
+
+
+def test_what_is_open_is_not_collected() -> None:
+    leaf, relay, server, one = board(), gateway(distance=1), keeper(), gateway()
+    want(one, "settings")
+    put(leaf, "settings", 1, {"every": 1})
+    delete(leaf, "settings", 1)
+    number = leaf.log.held(leaf.author)
+    sync(leaf, relay, 0)
+    sync(leaf, server, 0)
+    tell(server, one)
+    # It meets the frontier at a gateway, and no receipt.
+    relay.down.pass_frontier(one.down.frontier, False)
+    assert relay.down.frontier.covers(leaf.author, number) and relay.carries(leaf.author, number)
+    assert relay.down.collect() == 0
+    sync(relay, server, 0)
+    assert relay.down.collect() == 2
