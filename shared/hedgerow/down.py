@@ -116,8 +116,9 @@ class Down:
 
         Who is `below` drops the documents below the frontier that it asks for, others' and its own that are
         receipted: what it does not get back has been deleted while it was away. What it does not ask for
-        stays.
+        stays. A keeper drops nothing: all that was deleted comes to it by custody.
         """
+        below = below and not self._peer.keeper
         later = frontier.later(self.frontier)
         stale: list = []
         for interest in asked:

@@ -2,7 +2,7 @@
 
 from sync_kit import board, gateway, keeper, sync
 from test_converge_faults import advance
-from test_sync_down import delete, put, want
+from test_sync_down import delete, names, put, want
 
 from hedgerow.peer import Peer
 
@@ -32,6 +32,19 @@ def tell(server: Peer, *takers: Peer) -> None:
     advance(server)
     for peer in takers:
         sync(peer, server, 0)
+
+
+def test_a_keeper_never_begins_anew() -> None:
+    server, one, other, _ = deleted_and_stable()
+    number = put(server, "settings", 2, {"every": 2})
+    tell(server, one, other)
+    assert one.down.collect() == 2
+    # The gateway has evicted what the keeper still has, and the keeper asks it for the first time.
+    one.down.documents.forget(server.author, number, one.log.fetch(server.author, number))
+    one.commit()
+    want(server, "settings")
+    sync(one, server, 0)
+    assert names(server, "settings") == [2]
 
 
 def test_what_is_open_is_not_collected() -> None:
