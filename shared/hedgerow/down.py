@@ -71,8 +71,8 @@ class Down:
     def fill(self, author: bytes, first: int, bodies: list, passed: bool) -> int:
         """Keep operations that came down; return how many were news.
 
-        `passed` says that their sender has passed our frontier. From others nothing is taken that lies below
-        it and is not here: it has been collected.
+        `passed` says that their sender has passed our frontier. What may have been collected here is taken
+        from such a one alone.
         """
         peer = self._peer
         news = 0
@@ -81,7 +81,7 @@ class Down:
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
-            if not passed and self.frontier is not None and self.frontier.covers(author, number):
+            if not passed and self._collected(author, number):
                 continue
             peer.check_schemas([body])
             self._log.fill(author, number, body)
@@ -95,9 +95,26 @@ class Down:
         self.wanted = (self.wanted + [(author, first, last)])[-limits.MAX_WANTS :]
 
     def holes(self) -> list:
-        """Return [(author, first, last)] of what is wanted and still missing."""
-        self.wanted = [entry for entry in self.wanted if self._lacks(*entry)]
-        return self.wanted
+        """Return [(author, first, last)] of what is wanted and still missing, and was not collected here.
+
+        What was collected would come without its delete.
+        """
+        rest: list = []
+        for author, first, last in self.wanted:
+            while first <= last and self._collected(author, first):
+                first += 1
+            if self._lacks(author, first, last):
+                rest.append((author, first, last))
+        self.wanted = rest
+        return rest
+
+    def _collected(self, author: bytes, number: int) -> bool:
+        """Say whether an operation may have been collected here: what is held as lost was never here."""
+        frontier = self.frontier
+        if frontier is None or not frontier.covers(author, number):
+            return False
+        lost = [1 for first, last in self._peer.lost(author) if first <= number <= last]
+        return not lost and self._log.fetch(author, number) is None
 
     def _lacks(self, author: bytes, first: int, last: int) -> bool:
         for number in range(first, last + 1):

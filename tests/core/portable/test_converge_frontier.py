@@ -1,9 +1,10 @@
 """What a stability frontier means for who has passed it: what it may collect, take again and ask for."""
 
-from sync_kit import board, gateway, keeper, sync
-from test_converge_faults import advance
+from sync_kit import board, gateway, keeper, record, sync
+from test_converge_faults import advance, lose
 from test_sync_down import delete, names, put, want
 
+from hedgerow.custody.skip import LOST
 from hedgerow.peer import Peer
 
 HEAP = "2m"
@@ -32,6 +33,34 @@ def tell(server: Peer, *takers: Peer) -> None:
     advance(server)
     for peer in takers:
         sync(peer, server, 0)
+
+
+def test_what_was_collected_is_not_wanted_again() -> None:
+    server, one, _, number = deleted_and_stable()
+    assert one.down.collect() == 2
+    one.down.want(server.author, number, number)
+    assert one.down.holes() == []
+    # What lies above the frontier in the same range still is.
+    newest = put(server, "settings", 2, {"every": 1})
+    one.down.want(server.author, number, newest)
+    assert one.down.holes() == [(server.author, server.down.frontier.numbers[server.author] + 1, newest)]
+    sync(one, server, 0)
+    assert names(one, "settings") == [2] and one.log.fetch(server.author, number) is None
+
+
+def test_what_is_lost_below_the_frontier_comes_from_a_survivor() -> None:
+    leaf, relay, server = board(), gateway(distance=1), keeper()
+    now = record(leaf, 4)
+    sync(leaf, relay, now)
+    body = leaf.log.fetch(leaf.author, 3)
+    lose(leaf, 3)
+    sync(leaf, server, now)
+    assert server.log.missing(leaf.author) == [(3, 3, LOST)]
+    advance(server)
+    assert server.down.frontier.covers(leaf.author, 3)
+    # The relay has never heard of the frontier.
+    sync(relay, server, now)
+    assert server.log.fetch(leaf.author, 3) == body
 
 
 def test_a_keeper_never_begins_anew() -> None:
