@@ -72,16 +72,17 @@ class Down:
         """Keep operations that came down; return how many were news.
 
         `passed` says that their sender has passed our frontier. What may have been collected here is taken
-        from such a one alone.
+        from such a one alone; by a keeper whose frontier it is from nobody.
         """
         peer = self._peer
+        ours = self.frontier is not None and self.frontier.keeper == peer.identity
         news = 0
         for number, body in enumerate(bodies, first):
             if author == peer.local or (author == peer.author and number > self._log.held(author)):
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
-            if not passed and self._collected(author, number):
+            if (ours or not passed) and self._collected(author, number):
                 continue
             peer.check_schemas([body])
             self._log.fill(author, number, body)

@@ -48,6 +48,17 @@ def test_what_was_collected_is_not_wanted_again() -> None:
     assert names(one, "settings") == [2] and one.log.fetch(server.author, number) is None
 
 
+def test_a_keeper_takes_nothing_again_that_it_has_collected() -> None:
+    server, one, _, number = deleted_and_stable()
+    body = one.log.fetch(server.author, number)
+    assert server.down.collect() == 2
+    assert server.down.fill(server.author, number, [body], True) == 0
+    # A gateway takes it from who has passed the frontier: it may have evicted it.
+    assert one.down.collect() == 2
+    assert one.down.fill(server.author, number, [body], False) == 0
+    assert one.down.fill(server.author, number, [body], True) == 1
+
+
 def test_what_is_lost_below_the_frontier_comes_from_a_survivor() -> None:
     leaf, relay, server = board(), gateway(distance=1), keeper()
     now = record(leaf, 4)
