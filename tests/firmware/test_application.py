@@ -20,8 +20,9 @@ async def main(peer):
     sensor = open_sensor(peer.settings["sensor"])
     while True:
         value = sensor.read()
-        number = readings.record({"board": peer.name, "temperature_f": value})
-        print("ack", readings.count, "op=%d" % number, "value=%s" % value)
+        reading = {"board": peer.name, "n": readings.count + 1, "temperature_f": value}
+        result = peer.execute("INSERT INTO readings DOCUMENTS (:r)", r=reading)
+        print("ack", reading["n"], "op=%d" % result.mutated[0][1], "value=%s" % value)
         await asyncio.sleep_ms(50)
 """
 
