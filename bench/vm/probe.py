@@ -7,7 +7,7 @@ import sys
 import hedgerow_device.app as app
 
 
-async def _feed(watchdog: object) -> None:
+async def _feed(watchdog: object, peer: object) -> None:
     """In place of the firmware's own task, which does the same without saying anything."""
     known = 0
     while True:

@@ -17,7 +17,6 @@ from .uptime import now
 # The watchdog of the chip cannot be stopped; this is the longest time that its timer takes.
 _REPL_WATCHDOG_MS = 3600000
 _FEED_MS = 1000
-_TELL_MS = 1000
 _PAUSE_MS = 1000
 _LONGEST_PAUSE_MS = 60000
 _APPLICATION = "app"
@@ -99,10 +98,12 @@ def _words(error: Exception) -> str:
     return repr(error)
 
 
-async def _feed(watchdog: Watchdog) -> None:
+async def _feed(watchdog: Watchdog, peer: object) -> None:
     while True:
         watchdog.feed()
         gc.collect()
+        # What waits for its time comes without an event.
+        _tell(peer)
         await asyncio.sleep_ms(_FEED_MS)
 
 
@@ -123,13 +124,6 @@ def _tell(peer: object) -> None:
         peer.dispatch()
     except Exception as error:
         report(HedgerowError("APP_FAILED", _words(error)))
-
-
-async def _tell_at_times(peer: object) -> None:
-    """What waits for its time comes without an event."""
-    while True:
-        _tell(peer)
-        await asyncio.sleep_ms(_TELL_MS)
 
 
 async def _sync(node: object, peer: object) -> None:
@@ -164,7 +158,7 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
     peer.on_receipt = on_receipt
     peer.on_time = lambda source, error_ms: print("time", "source=%d" % source, "error_ms=%d" % error_ms)
     node = _open_node(peer)
-    tasks = [_feed(watchdog), _tell_at_times(peer), _application(peer, settings)]
+    tasks = [_feed(watchdog, peer), _application(peer, settings)]
     if node:
         tasks.append(_sync(node, peer))
     await asyncio.gather(*tasks)

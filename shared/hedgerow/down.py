@@ -5,7 +5,6 @@ from .clock import hlc
 from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
 from .codec.schema import is_stream
-from .custody.frontier import Frontier
 from .documents import Documents, horizon_at
 from .errors import HedgerowError
 from .log import STATE_CONFIG
@@ -33,7 +32,11 @@ class Down:
         self._subscriptions: object = None
         self._stability: object = None
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
-        self.frontier = Frontier.decode(stored) if stored else None
+        self.frontier: object = None
+        if stored:
+            from .custody.frontier import Frontier
+
+            self.frontier = Frontier.decode(stored)
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
 
     @property
@@ -109,7 +112,7 @@ class Down:
 
     # ---- the frontier
 
-    def pass_frontier(self, frontier: Frontier, below: bool) -> bool:
+    def pass_frontier(self, frontier: object, below: bool) -> bool:
         """Take a keeper's frontier; say whether it made us begin anew.
 
         Who is `below` drops the documents that it holds of others and of its own that are receipted, and
