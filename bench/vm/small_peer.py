@@ -131,7 +131,7 @@ def load_central() -> None:
 def select() -> None:
     """Look at all documents for one row."""
     peer.look_limit = None
-    rows = peer.execute("SELECT * FROM %s WHERE n = 1" % COLLECTION).rows
+    rows = peer.execute("SELECT * FROM readings WHERE n = 1").rows
     if len(rows) != 1:
         raise ValueError("%d rows" % len(rows))
 

@@ -4,18 +4,16 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import STATE_CONFIG
 from hedgerow.operation import INSERT, decode_body
 
-from .uptime import now
-
 _COUNT = b"n"
 _READ_BYTES = 4096
 _STEP = 16
 
 
 class Counting:
-    """`count` is the greatest `n` of the readings of a collection that are durable here, 0 before the first.
+    """`count` is the greatest `n` of the readings of a collection that are durable, 0 before the first.
 
-    The next reading gets one more. One for each peer. It goes by the log, whatever became of the call that wrote
-    a reading, and by the number that is kept apart from it: that is written before a receipt is, because
+    The next reading gets one more. One for each peer. It goes by the log, whatever became of the call that
+    wrote a reading, and by the number that is kept apart from it: that is written before a receipt is, because
     receipted readings may leave the ring.
     """
 

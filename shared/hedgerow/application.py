@@ -53,7 +53,7 @@ class ReadyPeer(Peer):
         return self._last(self.execute_slowly(text, parameters)) if result is None else result
 
     def _record(self, text: str, parameters: dict) -> object:
-        """Write documents that are given whole and have no id, as readings are: nothing is looked up for them.
+        """Write documents that are given whole and without id, as readings are: nothing is looked up then.
 
         None for any other statement.
         """
