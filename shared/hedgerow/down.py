@@ -55,7 +55,7 @@ class Down:
         peer = self._peer
         news = 0
         for number, body in enumerate(bodies, first):
-            if author == peer.local or (author == peer.author and number > self._log.held(author)):
+            if peer.writer_of(author) or (author == peer.author and number > self._log.held(author)):
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
@@ -115,7 +115,7 @@ class Down:
         """Say whether an operation is of merged documents of these collections and held elsewhere: open ones
         stay.
         """
-        if author == self._peer.local or self._peer.carries(author, number):
+        if self._peer.writer_of(author) or self._peer.carries(author, number):
             return False
         found = False
         for change in decode_body(body)[1]:
@@ -171,9 +171,10 @@ class Down:
 
     def time_of(self, author: bytes, number: int, stamp: bytes) -> tuple | None:
         """Return (UTC ms since 2000, error ms) of an operation, None while nothing bounds it."""
-        if author == self._peer.local:
+        writer = self._peer.writer_of(author)
+        if writer:
             # The local operations share the clock, and so the clock records, of the author's own.
-            return self._local_time(stamp)
+            return self._local_time(writer, stamp)
         times = self._times.get(author)
         if times is None:
             times = self._times[author] = self._map_of(author)
@@ -196,9 +197,8 @@ class Down:
                         times.add(number, *change[1:])
         return times
 
-    def _local_time(self, stamp: bytes) -> tuple | None:
-        """Place a local operation by the own clock record that was the newest at its stamp."""
-        author = self._peer.author
+    def _local_time(self, author: bytes, stamp: bytes) -> tuple | None:
+        """Place a local operation by the writer's clock record that was the newest at its stamp."""
         best = 0
         for known, number in self.documents.clocks():
             body = self._log.fetch(known, number) if known == author else None

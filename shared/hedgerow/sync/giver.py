@@ -200,7 +200,7 @@ class Giver:
 
     def _answer(self, author: bytes, first: int, last: int) -> None:
         """Send what is held of a range that the other side wants, and the skips that stand there."""
-        if author == self._peer.local:
+        if self._peer.writer_of(author):
             return
         dots = []
         for number in range(first, last + 1):

@@ -6,6 +6,7 @@ from hedgerow import limits
 from hedgerow.application import ReadyPeer
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import SCOPE_LOCAL, STREAM
+from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.operation import SOURCE_KEEPER
@@ -333,3 +334,31 @@ def test_the_status_says_what_is_missing_and_why() -> None:
     assert other.execute("EVICT FROM cars WHERE n = 2").mutated == [2]
     number = first + 1
     assert other.status()[other.author]["holes"] == [(number, number, "not here")]
+
+
+def test_a_store_that_goes_on_as_another_author_keeps_its_local_documents_local() -> None:
+    store = MemoryStore()
+    peer, server = ready(store), keeper()
+    peer.execute("INSERT INTO notes DOCUMENTS ({'_id': 1, 'n': 1})")
+    former = peer.local
+    copied = MemoryStore(b"copied-1")
+    copied.entries, copied.state = store.entries, store.state
+    peer = ready(copied)
+    assert peer.local != former and former in peer.log.authors()
+    assert former not in peer.authors() and former not in peer.status(), "it never leaves this peer"
+    peer.execute("UPDATE notes SET n = 2")
+    sync(peer, server, 0)
+    assert former not in server.log.authors() and peer.local not in server.log.authors()
+    assert list(peer.execute("SELECT * FROM notes")) == [{"_id": 1, "n": 2}]
+
+
+def test_nobody_else_writes_under_the_local_author() -> None:
+    peer = ready()
+    peer.execute("INSERT INTO notes DOCUMENTS ({'_id': 1, 'n': 1})")
+    body = peer.log.fetch(peer.local, 1)
+    skip = Skip(2, limits.MAX_NUMBER, LOST, [0, peer.clock.last]).encode()
+    refused("SYNC_OWN_AUTHOR", peer.ingest, peer.local, 2, [body])
+    refused("SYNC_OWN_AUTHOR", peer.ingest_skip, peer.local, skip)
+    refused("SYNC_OWN_AUTHOR", peer.down.fill, peer.local, 2, [body], True)
+    peer.execute("UPDATE notes SET n = 2")
+    assert list(peer.execute("SELECT * FROM notes")) == [{"_id": 1, "n": 2}]
