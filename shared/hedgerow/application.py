@@ -53,7 +53,7 @@ class ReadyPeer(Peer):
         return self._last(self.execute_slowly(text, parameters)) if result is None else result
 
     def _record(self, text: str, parameters: dict) -> object:
-        """Write documents that are given whole and have no id, as readings are: nothing is looked up for them.
+        """Write documents that are given whole and have no id, as readings are: nothing is looked up.
 
         None for any other statement.
         """
@@ -65,7 +65,7 @@ class ReadyPeer(Peer):
         schemas: list = []
         for expression in statement[3]:
             document = parameters.get(expression[1]) if expression[0] == "param" else None
-            if not isinstance(document, dict) or document.get("_id") is not None:
+            if not isinstance(document, dict) or "_id" in document:
                 return None
             schema = schema_for(collection, self.kind_of(collection), document)
             changes.append([INSERT, schema.name, None, schema.pack(document)])
@@ -193,7 +193,8 @@ class ReadyPeer(Peer):
     def status(self, now: int | None = None) -> dict:
         """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}.
 
-        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), "not asked for".
+        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), or
+        "not asked for".
         """
         status = super().status(self.now() if now is None else now)
         for author in status:

@@ -209,6 +209,7 @@ class Documents:
             return None
         shown = {"_id": document_id}
         shown.update(value)
+        shown["_id"] = document_id
         if changes and is_stream(changes[0][4].kind) and "_time" not in value:
             best = changes[0]
             for entry in changes:

@@ -125,7 +125,7 @@ class Courier:
         return more and author not in self._blocked
 
     def _is_receipted(self, author: bytes) -> bool:
-        """Say whether nothing of an author needs to be sent: a keeper has it all, if it is one, this very one."""
+        """Say whether nothing of an author needs to be sent: a keeper has it all, this one if it is one."""
         remote = self.session.remote
         peer = self.peer
         number = peer.receipted(author)

@@ -4,12 +4,13 @@ from sync_kit import UTC, keeper, sync
 
 from hedgerow import limits
 from hedgerow.application import ReadyPeer
+from hedgerow.clock import hlc
 from hedgerow.codec.decimal import Decimal
-from hedgerow.codec.schema import SCOPE_LOCAL, STREAM
+from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, STREAM, Schema
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
-from hedgerow.operation import SOURCE_KEEPER
+from hedgerow.operation import INSERT, SOURCE_KEEPER, encode_body
 
 HEAP = "2m"
 
@@ -362,3 +363,16 @@ def test_nobody_else_writes_under_the_local_author() -> None:
     refused("SYNC_OWN_AUTHOR", peer.down.fill, peer.local, 2, [body], True)
     peer.execute("UPDATE notes SET n = 2")
     assert list(peer.execute("SELECT * FROM notes")) == [{"_id": 1, "n": 2}]
+
+
+def test_an_id_of_null_is_none() -> None:
+    peer = ready()
+    result = peer.execute("INSERT INTO cars DOCUMENTS (:d)", d={"_id": None, "n": 1})
+    assert peer.execute("SELECT * FROM cars").rows == [{"_id": result.mutated[0], "n": 1}]
+    refused("SCHEMA_INVALID", peer.insert, "cars", {"_id": 7, "n": 1}, peer.now())
+
+    # Others may write such a field all the same.
+    peer.schemas[b"name"] = schema = Schema("bikes", KEEP, (("_id", None), ("n", None)))
+    schema.name = b"name"
+    peer.ingest(b"stranger", 1, [encode_body(hlc.pack(5), [[INSERT, b"name", 3, [4, 1]]])])
+    assert peer.execute("SELECT * FROM bikes").rows == [{"_id": 3, "n": 1}]
