@@ -272,6 +272,8 @@ class Exchange:
 
     def next_wakeup(self, now: int) -> int:
         """Return the moment at which outgoing() must be called even if nothing happens before."""
+        if self._giver is not None and self._giver.more:
+            return now
         wakeup = self.session.next_wakeup(now)
         if self._settled_at is not None and self._linger_ms is not None:
             wakeup = min(wakeup, self._settled_at + self._linger_ms)
@@ -307,10 +309,9 @@ class Exchange:
         giver = self._giver
         if giver is None:
             return True
-        if not giver.fill(limit):
-            return False
-        giver.mark(now, self._linger_ms is not None)
-        return True
+        complete = giver.fill(limit)
+        giver.mark(now, complete, self._linger_ms is not None)
+        return complete
 
     def _settle(self, now: int) -> None:
         """All is said: tell the other side, and as the central end the session when it has said the same."""
