@@ -106,6 +106,9 @@ class Down:
             for author, number, body in list(self.documents.operations()):
                 if frontier.covers(author, number) and self._may_go(author, number, body, stale):
                     self.documents.forget(author, number, body)
+            # Who has them from us would never hear that they were deleted: all whom we have told anything
+            # begin anew too.
+            self._note_collected(self._log.position() + 1)
         if later:
             self.frontier = frontier
             self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
@@ -152,11 +155,14 @@ class Down:
         if dropped:
             self.thinned = self._log.position()
             self._log.put(STATE_CONFIG, _THINNED, self.thinned.to_bytes(8, "big"))
-        if collected > self.collected:
-            self.collected = collected
-            self._log.put(STATE_CONFIG, _COLLECTED, collected.to_bytes(8, "big"))
+        self._note_collected(collected)
         self._peer.commit()
         return dropped + gone
+
+    def _note_collected(self, position: int) -> None:
+        if position > self.collected:
+            self.collected = position
+            self._log.put(STATE_CONFIG, _COLLECTED, position.to_bytes(8, "big"))
 
     # ---- time
 
