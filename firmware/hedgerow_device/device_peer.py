@@ -1,10 +1,14 @@
 """The board's peer: the core's Peer on the flash log."""
 
+import asyncio
+import gc
 import hashlib
 
 from hedgerow.application import ReadyPeer
-from hedgerow.codec.schema import STREAM
+from hedgerow.codec.schema import STREAM, is_stream
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
+from hedgerow.operation import CLOCK, decode_body
 from hedgerow.sync.hello import LEAF, RELAY
 
 from .flashlog import FlashLog
@@ -14,6 +18,17 @@ from .uptime import now
 LABEL = "hedgerow"
 # What one side may send before it is acknowledged; the receive buffers hold it with the records around it.
 CREDIT = 1024
+# One call may look at as many documents, which takes about a second; the radio's queues hold as long.
+_LOOK = const(1000)
+_ROWS = const(64)
+# With less than this free, sessions and documents take turns in the heap.
+_ROOMY = const(49152)
+_DOCUMENTS = (
+    "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements hedgerow.subscriptions "
+    "hedgerow.clock.timemap hedgerow.query.evaluate hedgerow.query.live hedgerow.query.expression "
+    "hedgerow.query.values hedgerow.query.mutate hedgerow.query.arithmetic hedgerow.query.group "
+    "hedgerow.query.aggregate hedgerow.query.json_text hedgerow.counter"
+)
 # Free sectors left for clock records of later boots once this boot has written its own.
 _SPARE = 7
 
@@ -27,7 +42,11 @@ class DevicePeer(ReadyPeer):
     """
 
     settings: dict = {}
+    look_limit = _LOOK
+    answer_rows = _ROWS
 
+    # Set by the node: gives back what only sessions need, if none runs.
+    make_room = None
     on_time = None
     before_receipt = None
     _late = False
@@ -66,6 +85,51 @@ class DevicePeer(ReadyPeer):
             self.on_time(source, error_ms)
         return taken
 
+    # ---- statements
+
+    def execute_slowly(self, text: str, parameters: dict) -> object:
+        """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small."""
+        tight = self._down is None and _free() < _ROOMY
+        if tight and self.make_room:
+            self.make_room()
+        try:
+            return (yield from super().execute_slowly(text, parameters))
+        finally:
+            if tight:
+                self._close_documents()
+
+    def _close_documents(self) -> None:
+        """Forget what documents take, unless somebody watches them or has asked others for some."""
+        if self._down is not None and self._down.idle and not self._observers:
+            self._down = None
+            unload(_DOCUMENTS)
+
+    async def aexecute(self, text: str, **parameters: object) -> object:
+        """Run a statement as execute() does, any number of documents, while the radio goes on in between."""
+        result = self._record(text, parameters)
+        if result is not None:
+            return result
+        steps = self.execute_slowly(text, parameters)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            await asyncio.sleep_ms(0)
+
+    def keeps(self, author: bytes, number: int, body: bytes) -> bool:
+        """Say whether a receipted operation still carries something, so that the log takes it along."""
+        changes = decode_body(body)[1]
+        for change in changes:
+            if change[0] != CLOCK and not is_stream(self.schemas[change[1]].kind):
+                break
+        else:
+            return False
+        try:
+            return not self.down.documents.superseded(author, number, body)
+        except MemoryError:
+            return True
+
 
 def mesh_tag(name: str) -> bytes:
     """Return the 3 bytes that beacons and hellos show of a mesh."""
@@ -98,4 +162,10 @@ def open_device_peer(config: dict) -> DevicePeer:
     )
     peer.settings = config
     log.spare = _SPARE
+    log.keeps = peer.keeps
     return peer
+
+
+def _free() -> int:
+    gc.collect()
+    return gc.mem_free()

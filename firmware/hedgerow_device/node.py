@@ -26,13 +26,11 @@ _DEFAULT_MTU = const(23)
 # About half a kilobyte of a 32-bit heap each.
 _NEIGHBOURS = const(6)
 _CENTRAL_FREE = const(24576)
-# Below this, what only sessions need is unloaded between them. It is first loaded at the start, where it lies
-# together at the low end of the heap: loaded later, it finds room in pieces only.
-_LOW = const(8192)
 _ONCE = "hedgerow_device.flashreclaim hedgerow_device.central"
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
-    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
+    "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest hedgerow.codec.segment "
+    "hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
 )
 
 
@@ -48,9 +46,7 @@ class Node:
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self._radio = radio.Radio(self.wake)
-        from .link import Link
-
-        del Link
+        peer.make_room = self._make_room
         # A board that opens no connections itself has no use for what chooses them.
         self._neighbours: object = None
         if peer.role != LEAF and _free() >= _CENTRAL_FREE:
@@ -127,7 +123,10 @@ class Node:
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
         unload(_ONCE)
-        if _free() < _LOW:
+
+    def _make_room(self) -> None:
+        """Give back what sessions need, before a statement that needs documents."""
+        if self.idle:
             unload(_SESSION)
 
     # ---- events

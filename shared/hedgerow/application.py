@@ -193,8 +193,7 @@ class ReadyPeer(Peer):
     def status(self, now: int | None = None) -> dict:
         """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}.
 
-        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), or
-        "not asked for".
+        Holes are [(first, last, why)]: superseded, lost, not here (receipted, or evicted), not asked for.
         """
         status = super().status(self.now() if now is None else now)
         for author in status:

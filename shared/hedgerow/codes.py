@@ -112,6 +112,7 @@ CODES = {
     "GATT_TIMEOUT": (408, "The neighbour did not answer in time."),
     "DEVICE_MEMORY": (410, "The board ran out of memory; sessions were given up, recording goes on."),
     "APP_FAILED": (411, "The board's /app.py ended with an error; it is started again after a pause."),
+    "FIRMWARE_INCOMPLETE": (412, "The firmware did not reach the board whole; run `hedgerow flash` again."),
     "DEVICE_FAULT": (409, "The board's program met an error of the system; the detail names it."),
     # Queries and the Big Peer
     "QUERY_SYNTAX": (
@@ -257,6 +258,11 @@ CODES = {
     ),
     "PROJECT_INVALID": (813, "The project's hedgerow.toml, or a file that it names, makes no sense."),
     "PROJECT_DIRECTORY": (814, "A new project wants a folder that is empty or not there; name another one."),
+    "MICROPYTHON_OLD": (
+        815,
+        "The board's MicroPython is older than 1.25; get one from micropython.org/download "
+        "and give it to `hedgerow flash --micropython IMAGE`.",
+    ),
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),
     "BENCH_TOOL_MISSING": (

@@ -4,14 +4,11 @@ from . import limits
 from .clock import hlc
 from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
-from .codec.schema import is_stream
 from .custody.frontier import Frontier
-from .custody.stability import Stability
 from .documents import Documents, horizon_at
 from .errors import HedgerowError
 from .log import STATE_CONFIG
 from .operation import CLOCK, decode_body, scope_of_changes
-from .subscriptions import Subscriptions
 
 _FRONTIER = b"frontier"
 _COLLECTED = b"collected"
@@ -20,6 +17,8 @@ _THINNED = b"thinned"
 
 class Down:
     """`documents` and `subscriptions` of a peer, and the stability `frontier` that it has passed, if any.
+
+    Documents alone are asked for the most, so the others are loaded when they are.
 
     `collected` is the position up to which arrivals may have been collected without a trace: who has not been
     told of all before it has to begin anew. `thinned` is one up to which superseded operations may be missing
@@ -32,12 +31,35 @@ class Down:
         self._times: dict = {}
         self.wanted: list = []
         self.documents = Documents(peer)
-        self.subscriptions = Subscriptions(peer)
-        self.stability = Stability(peer)
+        self._subscriptions: object = None
+        self._stability: object = None
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
         self.frontier = Frontier.decode(stored) if stored else None
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
         self.thinned = int.from_bytes(self._log.get(STATE_CONFIG, _THINNED) or b"", "big")
+
+    @property
+    def subscriptions(self) -> object:
+        """What this peer wants of others."""
+        if self._subscriptions is None:
+            from .subscriptions import Subscriptions
+
+            self._subscriptions = Subscriptions(self._peer)
+        return self._subscriptions
+
+    @property
+    def stability(self) -> object:
+        """What a keeper knows of its readers."""
+        if self._stability is None:
+            from .custody.stability import Stability
+
+            self._stability = Stability(self._peer)
+        return self._stability
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lost if this is forgotten: nobody has asked for anything that is not durable."""
+        return self._subscriptions is None and not self.wanted
 
     def arrived(self, author: bytes, number: int, body: bytes) -> None:
         """Take note of an operation that has just come into the log."""
@@ -101,6 +123,8 @@ class Down:
         for interest in asked:
             if below and (later or not self.subscriptions.trust(interest.key)):
                 stale.append(interest.collection)
+        for interest in asked:
+            if interest.collection in stale:
                 self.subscriptions.restart(interest.key)
         if stale:
             for author, number, body in list(self.documents.operations()):
@@ -122,7 +146,7 @@ class Down:
             return False
         found = False
         for change in decode_body(body)[1]:
-            if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
+            if change[0] == CLOCK:
                 return False
             found = found or self._peer.schemas[change[1]].collection in stale
         return found

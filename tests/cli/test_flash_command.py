@@ -1,7 +1,10 @@
 """`hedgerow flash` on emulated boards, through real mpremote."""
 
+import dataclasses
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +16,11 @@ from hedgerow_boards.board import Board
 from hedgerow_boards.partition_table import Partition, pack
 from hedgerow_boards.profiles import PROFILES, STOCK_TABLE
 from hedgerow_boards.sensor import SensorSeries
-from hedgerow_cli.flashing.flash import Options, Report, build_firmware, flash_board
+from hedgerow_cli.flashing import probe
+from hedgerow_cli.flashing.flash import Firmware, Options, Report, build_firmware, flash_board
 from hedgerow_cli.flashing.image import image_pieces
 from hedgerow_cli.flashing.probe import open_readings
 from hedgerow_cli.flashing.side_channel import SideChannel
-from hedgerow_cli.flashing.transfer import File
 
 PROFILE = PROFILES["esp32"]
 LOADER = b"\xe9boot loader"
@@ -30,7 +33,7 @@ def image(loader: bytes = LOADER, program: bytes = PROGRAM) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> list[File]:
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
     return build_firmware(tmp_path_factory.mktemp("firmware"))
 
 
@@ -43,7 +46,7 @@ def stock(tmp_path: Path) -> Iterator[Board]:
         yield board
 
 
-def flash(board: Board, firmware: list[File], **options: object) -> Report:
+def flash(board: Board, firmware: Firmware, **options: object) -> Report:
     steps: list[str] = []
     report = flash_board(
         board.port,
@@ -63,12 +66,13 @@ def settings(readings: int) -> dict[str, object]:
     return {"name": "b1", "field": "celsius", "interval_ms": 50, "readings": readings}
 
 
-def test_a_board_as_bought_records_after_flashing(stock: Board, firmware: list[File]) -> None:
+def test_a_board_as_bought_records_after_flashing(stock: Board, firmware: Firmware) -> None:
     stock.mpremote("exec", "import os; os.mkdir('/my')")
     write(stock, "/my/notes.txt", "w", "mine")
     report = flash(stock, firmware, config=settings(3), start=False)
     assert report.table_written
-    assert report.sent == report.files == len(firmware) + 1
+    assert report.sent == report.files == 4
+    assert report.bytes_sent > firmware.rom.size > 100_000
     assert stock.partitions == PROFILE.table
     assert stock.mpremote("cat", ":/my/notes.txt").stdout == "mine"
     stock.reset()
@@ -80,7 +84,7 @@ def test_a_board_as_bought_records_after_flashing(stock: Board, firmware: list[F
     ]
 
 
-def test_flashing_again_sends_nothing_and_keeps_log_and_identity(stock: Board, firmware: list[File]) -> None:
+def test_flashing_again_sends_nothing_and_keeps_log_and_identity(stock: Board, firmware: Firmware) -> None:
     flash(stock, firmware, config=settings(2), start=False)
     stock.reset()
     boot = stock.wait_for("boot ", 15).text
@@ -93,27 +97,80 @@ def test_flashing_again_sends_nothing_and_keeps_log_and_identity(stock: Board, f
 
 
 def test_only_what_differs_is_sent_and_what_is_gone_is_removed(
-    stock: Board, firmware: list[File], tmp_path: Path
+    stock: Board, firmware: Firmware, tmp_path: Path
 ) -> None:
     flash(stock, firmware, config=settings(1), start=False)
-    write(stock, "/lib/hedgerow/old.mpy", "w", "old")
+    stock.mpremote("mkdir", ":/lib", "+", "mkdir", ":/lib/hedgerow", "+", "mkdir", ":/lib/hedgerow/codec")
+    write(stock, "/lib/hedgerow/codec/old.mpy", "w", "of a version that lay there")
+    write(stock, "/lib/mine.py", "w", "mine")
     write(stock, "/main.py", "a", "# edited")
     report = flash(stock, firmware, name="renamed", start=False)
     assert report.sent == 2
-    assert "old.mpy" not in stock.mpremote("ls", "/lib/hedgerow").stdout
+    assert stock.mpremote("ls", "/lib").stdout.split() == ["ls", ":/lib", "4", "mine.py"]
     kept = json.loads(stock.mpremote("cat", ":/hedgerow.json").stdout)
     assert kept == {**settings(1), "name": "renamed"}
 
 
-def test_a_log_with_readings_is_not_moved(stock: Board, firmware: list[File]) -> None:
+def test_a_table_of_a_former_version_leaves_the_log_where_it_is(stock: Board, firmware: Firmware) -> None:
+    former = (
+        *STOCK_TABLE,
+        Partition("vfs", 1, 0x81, 0x200000, 0x80000),
+        Partition("hedgerow", 1, 0x40, 0x280000, 0x180000),
+    )
+    stock.power_off()
+    stock.write_flash(0x8000, pack(former, PROFILE.flash_bytes))
+    stock.write_flash(0x200000, b"\xff" * 0x200000)
+    stock.write_flash(0x280000, b"a log")
+    stock.power_on()
+    write(stock, "/notes.txt", "w", "mine")
+    assert flash(stock, firmware, start=False).table_written
+    assert stock.partitions == PROFILE.table
+    assert stock.read_flash(0x280000, 5) == b"a log"
+    assert stock.mpremote("cat", ":/notes.txt").stdout == "mine"
+
+
+def test_a_deploy_that_loses_power_is_named_and_mended(stock: Board, firmware: Firmware) -> None:
+    flash(stock, firmware, config=settings(0), start=False)
+    deploy = [
+        sys.executable,
+        "-m",
+        "mpremote",
+        "connect",
+        stock.port,
+        "romfs",
+        "deploy",
+        str(firmware.rom.local),
+    ]
+    for after in (1_000, 50_000, firmware.rom.size - 4):
+        stock.cut_power(after_bytes=after, partition="romfs")
+        with subprocess.Popen(deploy, stdout=subprocess.DEVNULL) as process:
+            stock.wait_power_cut(20)
+            process.kill()
+        since = stock.console_count
+        stock.power_on()
+        stock.wait_for("error FIRMWARE_INCOMPLETE", 10, since)
+    report = flash(stock, firmware, start=False)
+    assert (report.sent, report.bytes_sent) == (1, firmware.rom.size)
+    stock.reset()
+    stock.wait_for("ack 3 ", 15)
+
+
+def test_a_micropython_without_romfs_is_refused(
+    stock: Board, firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = probe.board_state
+    monkeypatch.setattr(probe, "board_state", lambda *what: dataclasses.replace(asked(*what), has_rom=False))
+    with pytest.raises(HedgerowError) as caught:
+        flash(stock, firmware)
+    assert caught.value.code == "MICROPYTHON_OLD"
+    assert stock.partitions == STOCK_TABLE
+
+
+def test_a_log_with_readings_is_not_moved(stock: Board, firmware: Firmware) -> None:
     flash(stock, firmware, config=settings(2), start=False)
     stock.reset()
     stock.wait_for("ack 2 ", 15)
-    moved = (
-        *STOCK_TABLE,
-        Partition("vfs", 1, 0x81, 0x200000, 0x80000),
-        Partition("hedgerow", 1, 0x40, 0x280000, 0x100000),
-    )
+    moved = (*PROFILE.table[:-1], Partition("hedgerow", 1, 0x40, 0x280000, 0x100000))
     stock.power_off()
     stock.write_flash(0x8000, pack(moved, PROFILE.flash_bytes))
     stock.power_on()
@@ -127,7 +184,7 @@ def test_a_log_with_readings_is_not_moved(stock: Board, firmware: list[File]) ->
     assert stock.partitions == PROFILE.table
 
 
-def test_a_blank_log_may_move(stock: Board, firmware: list[File]) -> None:
+def test_a_blank_log_may_move(stock: Board, firmware: Firmware) -> None:
     moved = (
         *STOCK_TABLE,
         Partition("vfs", 1, 0x81, 0x200000, 0x40000),
@@ -140,7 +197,7 @@ def test_a_blank_log_may_move(stock: Board, firmware: list[File]) -> None:
     assert flash(stock, firmware).table_written
 
 
-def test_a_table_with_other_programs_is_refused(stock: Board, firmware: list[File]) -> None:
+def test_a_table_with_other_programs_is_refused(stock: Board, firmware: Firmware) -> None:
     foreign = (
         *STOCK_TABLE[:2],
         Partition("ota_0", 0, 0x10, 0x10000, 0x180000),
@@ -156,7 +213,7 @@ def test_a_table_with_other_programs_is_refused(stock: Board, firmware: list[Fil
     assert stock.partitions == foreign
 
 
-def test_micropython_is_written_around_the_keys(stock: Board, firmware: list[File], tmp_path: Path) -> None:
+def test_micropython_is_written_around_the_keys(stock: Board, firmware: Firmware, tmp_path: Path) -> None:
     path = tmp_path / "micropython.bin"
     path.write_bytes(image())
     stock.power_off()
@@ -225,9 +282,7 @@ def test_what_cannot_be_flashed_is_refused(arguments: list[str], code: str) -> N
     assert hedgerow("flash", *arguments, status=1).stderr.startswith(f"{code}: ")
 
 
-def test_a_configuration_that_is_no_json_is_refused(
-    stock: Board, firmware: list[File], tmp_path: Path
-) -> None:
+def test_a_configuration_that_is_no_json_is_refused(stock: Board, firmware: Firmware, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text("{")
     with pytest.raises(HedgerowError) as caught:
@@ -238,7 +293,7 @@ def test_a_configuration_that_is_no_json_is_refused(
 
 def test_the_command_reports_as_json(stock: Board) -> None:
     report = json.loads(hedgerow("flash", "--port", stock.port, "--name", "x", "--json").stdout)
-    assert report["sent"] == report["files"] > 20
+    assert report["sent"] == report["files"] == 4
     assert report["table_written"] is True
     assert report["started"] is True
     stock.wait_for("boot ", 15)

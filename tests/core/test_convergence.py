@@ -1,6 +1,6 @@
 """Peers of every kind, with everything that may go wrong, come to the same documents: those of the model.
 
-HEDGEROW_EXAMPLES sets how much is played, 25 to a case; HEDGEROW_SEED plays one case alone, and says its
+HEDGEROW_EXAMPLES sets how much is played, 15 to a case; HEDGEROW_SEED plays one case alone, and says its
 steps: `HEDGEROW_SEED=1234 pytest tests/core/test_convergence.py -s`.
 """
 
@@ -9,7 +9,7 @@ import os
 import pytest
 from converge_kit import run_case
 
-CASES = int(os.environ.get("HEDGEROW_EXAMPLES", "1000")) // 25
+CASES = int(os.environ.get("HEDGEROW_EXAMPLES", "1000")) // 15
 SEED = os.environ.get("HEDGEROW_SEED")
 SHARDS = 4
 

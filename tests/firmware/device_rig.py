@@ -13,7 +13,7 @@ from hedgerow.log import ENTRY_OP, STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
 from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
-from hedgerow_cli.firmware_files import build
+from hedgerow_cli.firmware_files import ROM, build, rom_image
 from hedgerow_device.flashlog import FlashLog
 
 FIELD = "temperature_f"
@@ -22,13 +22,15 @@ _ACK = re.compile(r"ack (\d+) op=(\d+) value=(\S+)")
 
 
 def stage(folder: Path) -> Path:
-    """Build the firmware into a folder that looks like a board's file system; return the folder."""
+    """Build the firmware: its image, and a folder that looks like a board's root; return where both lie."""
+    files = build(folder / "build")
+    (folder / "firmware.romfs").write_bytes(rom_image(files))
     root = folder / "board"
-    for local, name in build(folder / "build"):
-        target = root / name[1:]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(local, target)
-    return root
+    root.mkdir()
+    for local, name in files:
+        if not name.startswith(f"{ROM}/"):
+            shutil.copy(local, root / name[1:])
+    return folder
 
 
 def install(board: Board, root: Path, **settings: object) -> None:
@@ -36,7 +38,9 @@ def install(board: Board, root: Path, **settings: object) -> None:
     config = {"name": board.name, "field": FIELD, "interval_ms": 50, **settings}
     path = board.directory / "hedgerow.json"
     path.write_text(json.dumps(config))
-    board.mpremote("cp", "-r", f"{root}/.", ":/", "+", "cp", str(path), ":/hedgerow.json", "+", "reset")
+    rom = ["romfs", "deploy", str(root / "firmware.romfs")]
+    copies = ["+", "cp", "-r", f"{root}/board/.", ":/", "+", "cp", str(path), ":/hedgerow.json", "+", "reset"]
+    board.mpremote(*rom, *copies)
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,10 @@ def _import_shims():
     import emulator
     import esp32  # noqa: F401
     import machine
+    import romfs
     import time
 
+    sys.modules["vfs"] = romfs
     sys.modules["utime"] = time
     sys.modules["umachine"] = machine
     if emulator.config["air"]:
@@ -70,7 +72,7 @@ def _mount():
         with open("boot.py", "w") as file:
             file.write("# This file is executed on every boot (including wake-boot from deepsleep)\n")
     os.chdir("/")
-    sys.path[:] = ["", ".frozen", "/lib"]
+    sys.path[:] = ["", ".frozen"] + vfs.mount_rom() + ["/lib"]
 
 
 def _blank(flash):

@@ -73,7 +73,9 @@ class Run:
             for each in waiting:
                 each.result()
         self._started = time.monotonic()
-        self.screen.event(f"{len(firmware)} files of firmware are on each of {len(self.ledgers)} boards")
+        self.screen.event(
+            f"{firmware.rom.size // 1024} KiB of firmware are on each of {len(self.ledgers)} boards"
+        )
 
     def watch(self, director: Director) -> None:
         """Until everything has arrived and is receipted, or time is up."""

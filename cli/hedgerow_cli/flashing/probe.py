@@ -30,6 +30,8 @@ def digest(path):
 def tree(path, found):
     for entry in os.ilistdir(path or "/"):
         name = path + "/" + entry[0]
+        if name == "/rom":
+            continue
         if entry[1] == 0x4000:
             tree(name, found)
         else:
@@ -49,6 +51,14 @@ try:
     config = open("/hedgerow.json").read(4096)
 except OSError:
     config = None
+segments = rom = None
+try:
+    import vfs
+    segments = vfs.rom_ioctl(1)
+    if segments > 0:
+        rom = binascii.hexlify(hashlib.sha256(memoryview(vfs.rom_ioctl(2, 0))[:%d]).digest()).decode()
+except (ImportError, AttributeError):
+    pass
 answer = {
     "platform": sys.platform,
     "machine": getattr(sys.implementation, "_machine", ""),
@@ -57,6 +67,8 @@ answer = {
     "table": table,
     "tree": tree("", []),
     "digests": [digest(path) for path in %r],
+    "has_rom": segments is not None,
+    "rom": rom,
 }
 print(%r + json.dumps(answer))
 """
@@ -100,7 +112,10 @@ print(%r + json.dumps(blank))
 
 @dataclass(frozen=True)
 class BoardState:
-    """What is on a board: its kind, its partitions in order of place, its files with sizes and digests."""
+    """What is on a board: its kind, its partitions in order of place, its files with sizes and digests.
+
+    `has_rom` says whether its MicroPython can use firmware in place; `rom_digest` is that of what it has.
+    """
 
     platform: str
     machine: str
@@ -109,14 +124,16 @@ class BoardState:
     table: tuple[Partition, ...]
     files: dict[str, int]
     digests: dict[str, str | None]
+    has_rom: bool
+    rom_digest: str | None
 
 
-def board_state(port: str, paths: Sequence[str]) -> BoardState:
+def board_state(port: str, paths: Sequence[str], rom_bytes: int = 0) -> BoardState:
     """Look at a board; `digests` has the SHA-256 in hex of each of `paths`, None for one that is not there.
 
-    Raises what mpremote() raises.
+    `rom_digest` is that of the first `rom_bytes` of the ROM partition. Raises what mpremote() raises.
     """
-    answer = _ask(port, _STATE % (list(paths), _MARK))
+    answer = _ask(port, _STATE % (rom_bytes, list(paths), _MARK))
     table = [Partition(info[4], info[0], info[1], info[2], info[3]) for info in answer["table"]]
     return BoardState(
         platform=answer["platform"],
@@ -126,6 +143,8 @@ def board_state(port: str, paths: Sequence[str]) -> BoardState:
         table=tuple(sorted(table, key=lambda entry: entry.offset)),
         files={path: int(size) for path, size in answer["tree"]},
         digests=dict(zip(paths, answer["digests"], strict=True)),
+        has_rom=answer["has_rom"],
+        rom_digest=answer["rom"],
     )
 
 

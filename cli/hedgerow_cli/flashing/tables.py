@@ -85,7 +85,7 @@ def change(
     if _place(state.table, FILES) == _place(profile.table, FILES):
         tool.write(pieces(state.table, profile))
         return
-    paths = [path for path in sorted(state.files) if path not in firmware]
+    paths = [path for path in sorted(state.files) if path not in firmware and not transfer.is_former(path)]
     blocks = sum(-(-state.files[path] // SECTOR) + 1 for path in paths) + _SPARE_FILE_BLOCKS
     place = _place(profile.table, FILES)
     if place is None or blocks * SECTOR > place[1] // 2 or len(paths) > SAVED_FILES:

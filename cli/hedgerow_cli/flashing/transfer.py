@@ -20,7 +20,14 @@ for path in %r:
             raise
 for path in %r:
     os.remove(path)
+for path in %r:
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass
 """
+#: Where the firmware of former versions lay.
+_FORMER = ("/lib/hedgerow/", "/lib/hedgerow_device/")
 
 
 @dataclass(frozen=True)
@@ -44,19 +51,30 @@ def folders_of(files: Sequence[File]) -> list[str]:
     return sorted(found - {"/"}, key=lambda path: (path.count("/"), path))
 
 
-def stale(files: Sequence[File], state: BoardState) -> list[str]:
-    """Files in the firmware's own packages that are no part of it any more."""
-    wanted = {file.path for file in files}
-    packages = {"/".join(file.path.split("/")[:3]) + "/" for file in files if file.path.startswith("/lib/")}
-    return sorted(
-        path for path in state.files if path not in wanted and any(path.startswith(own) for own in packages)
-    )
+def is_former(path: str) -> bool:
+    """Whether a file on a board is firmware of a version that kept it among the board's own files."""
+    return path.startswith(_FORMER)
+
+
+def deploy(port: str, rom: File, state: BoardState, show: Show) -> bool:
+    """Bring the image in the board's ROM partition up to date; say whether it was sent."""
+    if state.rom_digest == rom.digest:
+        return False
+
+    def on_line(line: str) -> None:
+        done = line.rpartition(" ")[2]
+        if line.startswith("Writing at offset ") and done.isdigit():
+            show("sending the firmware", min(int(done), rom.size - 1), rom.size)
+
+    mpremote(port, "romfs", "deploy", str(rom.local), on_line=on_line)
+    show("sending the firmware", rom.size, rom.size)
+    return True
 
 
 def send(port: str, files: Sequence[File], state: BoardState, show: Show) -> list[File]:
     """Bring the board's files up to date in the given order; returns those that were sent."""
     changed = [file for file in files if state.digests.get(file.path) != file.digest]
-    surplus = stale(files, state)
+    surplus = sorted(path for path in state.files if is_former(path))
     if not changed and not surplus:
         return []
     total = sum(file.size for file in changed)
@@ -70,7 +88,10 @@ def send(port: str, files: Sequence[File], state: BoardState, show: Show) -> lis
         if line.strip() in sizes:
             show("sending files", min(done, total - 1), total)
 
-    arguments = ["exec", _PREPARE % (folders_of(changed), surplus)]
+    emptied = {
+        str(parent) for path in surplus for parent in PurePosixPath(path).parents if len(parent.parts) > 2
+    }
+    arguments = ["exec", _PREPARE % (folders_of(changed), surplus, sorted(emptied, reverse=True))]
     for file in changed:
         arguments += ["+", "fs", "-f", "cp", str(file.local), f":{file.path}"]
     mpremote(port, *arguments, on_line=on_line)

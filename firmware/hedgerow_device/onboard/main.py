@@ -1,3 +1,26 @@
-from hedgerow_device.app import main
+import binascii
 
-main()
+import vfs
+
+
+def firmware_is_whole():
+    # The last 8 bytes of its image are the CRC of those before; a power cut may have come in between.
+    if vfs.rom_ioctl(1) < 1:
+        return False
+    rom = memoryview(vfs.rom_ioctl(2, 0))
+    if bytes(rom[:3]) != b"\xd2\xcd\x31":
+        return False
+    size, at = 0, 3
+    while rom[at] & 0x80 and at < 8:
+        size = size << 7 | rom[at] & 0x7F
+        at += 1
+    end = at + 1 + (size << 7 | rom[at]) - 8
+    return bytes(rom[end : end + 8]) == b"%08x" % binascii.crc32(rom[:end])
+
+
+if firmware_is_whole():
+    from hedgerow_device.app import main
+
+    main()
+else:
+    print("error FIRMWARE_INCOMPLETE")

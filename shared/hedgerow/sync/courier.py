@@ -13,6 +13,8 @@ READ_BYTES = 2048
 _HELD = 0
 _SEALED = 1
 _RECEIPTED = 2
+# What it takes for receipted, by whatever keeper: it may have dropped that.
+_CLAIMED = 3
 
 
 class Courier:
@@ -53,10 +55,11 @@ class Courier:
         for author, held, sealed, receipted in entries:
             if author == peer.author and held > peer.log.held(author):
                 raise HedgerowError("SYNC_OWN_AUTHOR", "%d held elsewhere" % held)
+            claimed = receipted
             if peer.keeper:
                 # What it knows beyond our own word may be our word of before a restore.
                 receipted = min(receipted, peer.receipted(author))
-            entry = [held, sealed, receipted]
+            entry = [held, sealed, receipted, claimed]
             if author in self._theirs and not rewind:
                 entry = [max(pair) for pair in zip(entry, self._theirs[author])]
             self._theirs[author] = entry
@@ -119,7 +122,7 @@ class Courier:
                     self._asked.add(author)
                     self.tell([self.entry(author)])
                 return False
-            entry = self._theirs[author] = [0, 0, 0]
+            entry = self._theirs[author] = [0, 0, 0, 0]
             self._send_receipt(author, entry)
         more = log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
         return more and author not in self._blocked
@@ -196,7 +199,7 @@ class Courier:
     def knows(self, author: bytes, number: int) -> bool:
         """Say whether the other side has an operation: above what it knows receipted it has no holes."""
         entry = self._theirs.get(author)
-        return entry is not None and entry[_RECEIPTED] < number <= entry[_HELD]
+        return entry is not None and max(entry[_RECEIPTED:]) < number <= entry[_HELD]
 
     def send_receipts(self) -> None:
         """Queue the receipts that the other side lacks."""
@@ -206,6 +209,6 @@ class Courier:
     def note_held(self, author: bytes, number: int) -> None:
         """Note that the other side has sent an author's operations up to a number."""
         if author not in self._theirs:
-            self._theirs[author] = [0, 0, 0]
+            self._theirs[author] = [0, 0, 0, 0]
         entry = self._theirs[author]
         entry[_HELD] = max(entry[_HELD], number)

@@ -204,6 +204,9 @@ class Giver:
             if entry[:2] not in dots:
                 dots.append(entry[:2])
         new = [dot for dot in dots if dot in batch]
+        if [1 for dot in new if self._below(dot)] and [1 for entry in history if entry[3][0] == DELETE]:
+            # Who has collected the document already must not get it back without its delete.
+            return dots
         if asked.condition is None or asked.wants(documents, document_id, history, batch):
             return new
         if asked.wants(documents, document_id, history, ()):
@@ -211,6 +214,11 @@ class Giver:
         # Who was told of more than is left here may have seen the document fulfil the condition.
         unsure = asked.position < self._peer.down.thinned or documents.pruned(asked.collection, document_id)
         return new if asked.position and unsure else []
+
+    def _below(self, dot: tuple) -> bool:
+        """Say whether an operation may have been collected by others."""
+        frontier = self._peer.down.frontier
+        return frontier is not None and frontier.covers(dot[0], dot[1])
 
     def _answer(self, author: bytes, first: int, last: int) -> None:
         """Send what is held of a range that the other side wants, and the skips that stand there."""
@@ -235,7 +243,7 @@ class Giver:
         remote = self._exchange.remote.author
         for author, number in dots:
             if not wanted and (
-                (author == remote and not self._anew)
+                (author == remote and not self._anew and not self._below((author, number)))
                 or (author, number) in self._sent
                 or self._exchange.courier.knows(author, number)
             ):

@@ -4,9 +4,10 @@ from sync_kit import board, converse, gateway, keeper, record, sync
 from test_sync_down import delete, names, put, show, want
 
 from hedgerow.application import ReadyPeer
+from hedgerow.codec.schema import STREAM, Schema
 from hedgerow.custody.skip import LOST
 from hedgerow.log import MemoryLog, MemoryStore
-from hedgerow.operation import UPDATE
+from hedgerow.operation import DELETE, UPDATE
 from hedgerow.peer import Peer
 from hedgerow.sync.interest import Interest
 
@@ -226,6 +227,66 @@ def test_a_first_subscription_drops_nothing_of_other_collections() -> None:
     want(leaf, "other")
     sync(leaf, server, 0)
     assert names(leaf, "other") == names(server, "other") == []
+
+
+def test_a_document_that_comes_late_brings_its_delete() -> None:
+    server, relay, one = keeper(), gateway(), gateway()
+    want(relay, "settings")
+    want(one, "settings")
+    number = put(server, "settings", 1, {"every": 1})
+    for peer in (relay, one):
+        sync(peer, server, 0)
+    delete(server, "settings", 1)
+    for peer in (relay, one, relay, one):
+        sync(peer, server, 0)
+    sync(one, relay, 0)
+    advance(server)
+    for peer in (relay, one):
+        sync(peer, server, 0)
+    assert one.down.collect() == 2
+    # The relay had lost what was deleted, and gets it back: a new arrival there.
+    body = relay.log.fetch(server.author, number)
+    relay.down.documents.forget(server.author, number, body)
+    relay.down.fill(server.author, number, [body], True)
+    relay.commit()
+    sync(one, relay, 0)
+    assert names(one, "settings") == []
+
+
+def test_beginning_anew_is_by_collection() -> None:
+    server, one, other = keeper(), gateway(), gateway()
+    want(one, "cars")
+    want(other, "cars")
+    put(server, "cars", 1, {"n": 1})
+    put(server, "cars", 2, {"n": 9})
+    for peer in (one, other):
+        sync(peer, server, 0)
+    delete(server, "cars", 2)
+    for peer in (one, other, one, other):
+        sync(peer, server, 0)
+    advance(server)
+    assert server.down.collect() == 2
+    sync(one, server, 0)
+    # A second interest in the collection begins at the start, where everything may be gone.
+    want_some(one)
+    sync(one, server, 0)
+    assert names(one, "cars") == [1]
+
+
+def test_a_deleted_reading_goes_too() -> None:
+    leaf, server = board(), keeper()
+    record(leaf, 2)
+    sync(leaf, server, 0)
+    assert server.down.frontier is None
+    number = [entry[1:3] for entry in server.log.since(0, 1 << 20) if entry[1] == leaf.author][1][1]
+    schema = Schema("readings", STREAM, ())
+    server.write([[DELETE, schema.name, [leaf.author, number]]], [schema], 0)
+    advance(server)
+    assert server.down.collect() == 2
+    want(leaf, "readings")
+    for _ in range(2):
+        sync(leaf, server, 0)
+    assert len(show(leaf, "readings")) == len(show(server, "readings")) == 1
 
 
 class Cutting(MemoryLog):
