@@ -378,3 +378,17 @@ def test_who_heard_from_one_that_began_anew_begins_anew() -> None:
     assert names(end, "settings") == [2, 3]
     sync(other, end, 0)
     assert names(other, "settings") == [2, 3]
+
+
+def test_a_keeper_of_many_authors_stays_trusted_whichever_its_frontier_names() -> None:
+    """A frontier names 256 authors: a keeper of more takes others each time (SPEC 5.11, 7.10.5)."""
+    server, one = keeper(), gateway()
+    for at in (1, 2):
+        put(server, "settings", at, {"every": at})
+    want(one, "settings")
+    position = server.log.position()
+    one.down.pass_frontier(Frontier(server.author, 1, 1, {server.author: 9, b"someone.": 4}), False)
+    server.down.pass_frontier(Frontier(server.author, 1, position, {server.author: 9}), False)
+    sync(one, server, 0)
+    assert names(one, "settings") == [1, 2]
+    assert one.down.frontier.position == position
