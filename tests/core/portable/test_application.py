@@ -376,3 +376,27 @@ def test_an_id_of_null_is_none() -> None:
     schema.name = b"name"
     peer.ingest(b"stranger", 1, [encode_body(hlc.pack(5), [[INSERT, b"name", 3, [4, 1]]])])
     assert peer.execute("SELECT * FROM bikes").rows == [{"_id": 3, "n": 1}]
+
+
+def test_an_error_of_one_observer_keeps_nothing_from_the_others() -> None:
+    peer = ready()
+    told: list = []
+
+    def fail(changes: object) -> None:
+        if changes.rows or told:
+            raise ValueError("the application's")
+
+    peer.observe("SELECT * FROM cars", fail)
+    peer.observe("SELECT * FROM cars", lambda changes: told.append(len(changes.rows)))
+    for _ in range(2):
+        try:
+            peer.execute("INSERT INTO cars DOCUMENTS ({'n': 1})")
+        except ValueError:
+            continue
+        raise AssertionError("the application is not told of its fault")
+    assert told == [0, 1, 2]
+    try:
+        peer.observe("SELECT * FROM bikes", fail)
+    except ValueError:
+        pass
+    peer.execute("INSERT INTO bikes DOCUMENTS ({'n': 1})")
