@@ -128,7 +128,7 @@ class Down:
                 self.subscriptions.restart(interest.key)
         if stale:
             for author, number, body in list(self.documents.operations()):
-                if frontier.covers(author, number) and self._may_go(author, number, body, stale):
+                if frontier.may_cover(author, number) and self._may_go(author, number, body, stale):
                     self.documents.forget(author, number, body)
             # Who has them from us would never hear that they were deleted: all whom we have told anything
             # begin anew too.

@@ -4,6 +4,7 @@ from sync_kit import Pipe, board, gateway, keeper, record, sync
 
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL, Schema, schema_for
 from hedgerow.custody.frontier import Frontier
+from hedgerow.limits import MAX_FRONTIER
 from hedgerow.log import MemoryLog
 from hedgerow.operation import DELETE, INSERT, UPDATE
 from hedgerow.peer import Peer
@@ -392,3 +393,23 @@ def test_a_keeper_of_many_authors_stays_trusted_whichever_its_frontier_names() -
     sync(one, server, 0)
     assert names(one, "settings") == [1, 2]
     assert one.down.frontier.position == position
+
+
+def test_who_begins_anew_drops_also_what_a_full_frontier_has_no_room_to_name() -> None:
+    late, server = gateway(), keeper()
+    want(late, "settings")
+    put(server, "settings", 1, {"every": 1})
+    put(server, "settings", 2, {"every": 2})
+    sync(late, server, 0)
+    delete(server, "settings", 1)
+    server.seal(0)
+    position = server.log.position()
+    numbers = {b"auth" + number.to_bytes(4, "big"): 1 for number in range(MAX_FRONTIER - 1)}
+    covered = dict(numbers)
+    covered[server.author] = server.log.held(server.author)
+    server.down.pass_frontier(Frontier(server.author, 1, position, covered), False)
+    assert server.down.collect() == 2
+    numbers[b"auth9999"] = 1
+    server.down.pass_frontier(Frontier(server.author, 1, position + 1, numbers), False)
+    sync(late, server, 0)
+    assert names(late, "settings") == [2]
