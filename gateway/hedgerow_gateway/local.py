@@ -208,7 +208,7 @@ class LocalPeer:
     # ---- how it is
 
     def status(self) -> dict[bytes, dict[str, Any]]:
-        """Return {author: {"held", "sealed", "open", "receipted"}}."""
+        """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}} (ReadyPeer.status)."""
         return self._home.call(lambda: self._ready().status(self._clock.now()))
 
     async def astatus(self) -> dict[bytes, dict[str, Any]]:

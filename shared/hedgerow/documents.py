@@ -209,6 +209,7 @@ class Documents:
             return None
         shown = {"_id": document_id}
         shown.update(value)
+        shown["_id"] = document_id
         if changes and is_stream(changes[0][4].kind) and "_time" not in value:
             best = changes[0]
             for entry in changes:
@@ -295,7 +296,7 @@ class Documents:
                 if not stable and (peer.keeper or peer.carries(author, number)):
                     continue
                 gone = stable and self._gone(author, number, frontier)
-                if gone and author != peer.local:
+                if gone and peer.writer_of(author) is None:
                     collected = position
                 stamp, changes = decode_body(body)
                 if gone and [1 for change in changes if change[0] == DELETE]:
@@ -316,7 +317,7 @@ class Documents:
         if author == peer.author and number > self._log.sealed(author):
             # The seal that is to come needs it.
             return False
-        return author == peer.local or (frontier is not None and frontier.covers(author, number))
+        return bool(peer.writer_of(author)) or (frontier is not None and frontier.covers(author, number))
 
     def _gone(self, author: bytes, number: int, frontier: object) -> bool:
         """Say whether all documents of an operation are deleted, and that everywhere.

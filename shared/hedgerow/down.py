@@ -80,7 +80,7 @@ class Down:
         peer = self._peer
         news = 0
         for number, body in enumerate(bodies, first):
-            if author == peer.local or (author == peer.author and number > self._log.held(author)):
+            if peer.writer_of(author) or (author == peer.author and number > self._log.held(author)):
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
@@ -131,8 +131,11 @@ class Down:
                 self.subscriptions.restart(interest.key)
         if stale:
             for author, number, body in list(self.documents.operations()):
-                if frontier.covers(author, number) and self._may_go(author, number, body, stale):
+                if frontier.may_cover(author, number) and self._may_go(author, number, body, stale):
                     self.documents.forget(author, number, body)
+            # Who has them from us would never hear that they were deleted: all whom we have told anything
+            # begin anew too.
+            self._note_collected(self._log.position() + 1)
         if later:
             self.frontier = frontier
             self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
@@ -142,7 +145,7 @@ class Down:
         """Say whether an operation is of merged documents of these collections and held elsewhere: open ones
         stay.
         """
-        if author == self._peer.local or self._peer.carries(author, number):
+        if self._peer.writer_of(author) or self._peer.carries(author, number):
             return False
         found = False
         for change in decode_body(body)[1]:
@@ -179,11 +182,14 @@ class Down:
         if dropped:
             self.thinned = self._log.position()
             self._log.put(STATE_CONFIG, _THINNED, self.thinned.to_bytes(8, "big"))
-        if collected > self.collected:
-            self.collected = collected
-            self._log.put(STATE_CONFIG, _COLLECTED, collected.to_bytes(8, "big"))
+        self._note_collected(collected)
         self._peer.commit()
         return dropped + gone
+
+    def _note_collected(self, position: int) -> None:
+        if position > self.collected:
+            self.collected = position
+            self._log.put(STATE_CONFIG, _COLLECTED, position.to_bytes(8, "big"))
 
     # ---- time
 
@@ -198,9 +204,10 @@ class Down:
 
     def time_of(self, author: bytes, number: int, stamp: bytes) -> tuple | None:
         """Return (UTC ms since 2000, error ms) of an operation, None while nothing bounds it."""
-        if author == self._peer.local:
+        writer = self._peer.writer_of(author)
+        if writer:
             # The local operations share the clock, and so the clock records, of the author's own.
-            return self._local_time(stamp)
+            return self._local_time(writer, stamp)
         times = self._times.get(author)
         if times is None:
             times = self._times[author] = self._map_of(author)
@@ -223,9 +230,8 @@ class Down:
                         times.add(number, *change[1:])
         return times
 
-    def _local_time(self, stamp: bytes) -> tuple | None:
-        """Place a local operation by the own clock record that was the newest at its stamp."""
-        author = self._peer.author
+    def _local_time(self, author: bytes, stamp: bytes) -> tuple | None:
+        """Place a local operation by the writer's clock record that was the newest at its stamp."""
         best = 0
         for known, number in self.documents.clocks():
             body = self._log.fetch(known, number) if known == author else None

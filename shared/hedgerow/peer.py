@@ -2,14 +2,14 @@
 
 from . import limits
 from .clock import hlc
-from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
+from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for
 from .codec.segment import segment_schemas
 from .custody.ledger import Ledger
 from .custody.receipt import Receipt
 from .custody.skip import LOST, RECEIPTED, RESTORED, Skip
 from .errors import HedgerowError
 from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
-from .operation import CLOCK, INSERT, SOURCE_BOOT, decode_body, encode_body, h16
+from .operation import CLOCK, INSERT, SOURCE_BOOT, check_fit, decode_body, encode_body, h16
 from .presence import UNKNOWN_DISTANCE, Presence
 from .sync import hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
@@ -50,6 +50,13 @@ class Peer(Presence):
         self.log = log
         self.author = log.author
         self.local = local_author(log.author)
+        # A store that was copied goes on as another author; what was local before stays so.
+        self._locals = {self.local: log.author}
+        authors = log.authors()
+        for writer in authors:
+            local = local_author(writer)
+            if local in authors:
+                self._locals[local] = writer
         self.identity = self._identity() if keeper else log.author
         self.name = name
         Presence.__init__(self, hello.KEEPER if keeper else role, distance, now)
@@ -159,6 +166,15 @@ class Peer(Presence):
         self.commit()
         return number
 
+    def writer_of(self, local: bytes) -> bytes | None:
+        """Return the author whose local author this is, None if it is no local author of this store."""
+        return self._locals.get(local)
+
+    def _check_foreign(self, author: bytes, number: int) -> None:
+        """Refuse what others send under a name that only this store writes under."""
+        if author == self.author or author in self._locals:
+            raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
+
     def _arrived(self, author: bytes, number: int, body: bytes) -> None:
         if self._down is not None:
             self._down.arrived(author, number, body)
@@ -234,9 +250,8 @@ class Peer(Presence):
         fresh = bodies[max(0, held + 1 - first) :]
         if not fresh:
             return 0
-        if author == self.author:
-            raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
-        if author != self.author and held + len(fresh) > self.receipted(author) + self._quota:
+        self._check_foreign(author, first)
+        if held + len(fresh) > self.receipted(author) + self._quota:
             raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
         self.check_schemas(fresh)
         first = max(first, held + 1)
@@ -247,13 +262,13 @@ class Peer(Presence):
         return len(fresh)
 
     def check_schemas(self, bodies: list) -> None:
-        """Refuse operations whose schemas are not known, or that should not have left their peer."""
-        for name in segment_schemas(bodies):
-            schema = self.schemas.get(name)
-            if schema is None:
-                raise HedgerowError("SCHEMA_UNKNOWN", repr(name))
-            if scope_of(schema.kind) == SCOPE_LOCAL:
-                raise HedgerowError("SCOPE_LOCAL", schema.collection)
+        """Refuse operations that do not fit their schemas, or that should not have left their peer.
+
+        One that was taken all the same would spoil every look at its documents.
+        """
+        for body in bodies:
+            if check_fit(body, self.schemas) == SCOPE_LOCAL:
+                raise HedgerowError("SCOPE_LOCAL", repr(segment_schemas([body])))
 
     def _bridge(self, author: bytes, held: int, first: int) -> None:
         """Let a receipt stand for operations that lie between what is held and `first`."""
@@ -269,8 +284,7 @@ class Peer(Presence):
         held = self.log.held(author)
         if skip.last <= held:
             return
-        if author == self.author:
-            raise HedgerowError("SYNC_OWN_AUTHOR", str(skip.first))
+        self._check_foreign(author, skip.first)
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
@@ -289,6 +303,7 @@ class Peer(Presence):
         sealed = self.log.sealed(author)
         if seal.last <= sealed:
             return
+        self._check_foreign(author, seal.first)
         base = sealed if self.keeper else max(sealed, self.receipted(author))
         if seal.last > self.log.held(author) or seal.first > base + 1:
             raise HedgerowError("SYNC_GAP", "seal %d-%d" % (seal.first, seal.last))
@@ -350,7 +365,7 @@ class Peer(Presence):
 
     def carries(self, author: bytes, number: int) -> bool:
         """Say whether an operation here is one that this peer has to bring to a keeper."""
-        return author != self.local and self.receipted(author) < number <= self.log.held(author)
+        return author not in self._locals and self.receipted(author) < number <= self.log.held(author)
 
     def receipts(self, author: bytes) -> list:
         """Return the receipts behind receipted()."""

@@ -10,8 +10,14 @@ from hedgerow.codec import cbor
 from hedgerow.operation import decode_body
 
 _INSERT = 0
+_INITIAL = 1
 _CLOCK = 4
 _AHEAD_MS = 300000
+
+
+def _waits_for_none(change: list) -> bool:
+    """Say whether a change shows whatever its stamp says (5.9.1)."""
+    return change[0] == _INITIAL or (change[0] == _INSERT and change[2] is None)
 
 
 class Union:
@@ -62,7 +68,7 @@ class Union:
         own = isinstance(name, list) and len(name) > 1 and name[0]
         if utc is not None and [entry for entry in run if entry[3] != own]:
             latest = hlc.pack(min(utc + _AHEAD_MS, (1 << 48) - 1), 0xFFFF)
-            run = [entry for entry in run if entry[2] <= latest]
+            run = [entry for entry in run if entry[2] <= latest or _waits_for_none(entry[0])]
         return value_of(run)
 
     def view(self, collection: str, me: bytes, keeper: bool, utc: int | None, without: object = ()) -> dict:

@@ -1,12 +1,14 @@
 """The way down (SPEC 7.10): who wants something gets it from whoever has it, once, and knows how far."""
 
-from sync_kit import board, gateway, keeper, record, sync
+from sync_kit import Pipe, board, gateway, keeper, record, sync
 
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL, Schema, schema_for
 from hedgerow.custody.frontier import Frontier
+from hedgerow.limits import MAX_FRONTIER
 from hedgerow.log import MemoryLog
 from hedgerow.operation import DELETE, INSERT, UPDATE
 from hedgerow.peer import Peer
+from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.interest import Interest
 
 LOCAL = KEEP | SCOPE_LOCAL << 1
@@ -311,3 +313,103 @@ def test_a_keeper_that_was_put_back_gets_the_rest_from_a_survivor() -> None:
     # The relay has them all: the keeper asks, and they beat the skip.
     sync(relay, server, 0)
     assert server.lost(one.author) == [] and len(show(server, "readings")) == 4
+
+
+def test_a_condition_that_nothing_fulfils_does_not_hold_up_the_link() -> None:
+    """A neighbour asks: how much of the log is read in one call has a bound (SPEC 7.10.3)."""
+    server, one = keeper(), gateway()
+    for at in range(400):
+        put(server, "settings", at, {"every": at, "what": "x" * 40})
+    one.down.subscriptions.subscribe(Interest("settings", "every < 0"))
+    assert len(names(server, "settings")) == 400
+    pipe = Pipe(Exchange(one, 0, central=True), Exchange(server, 0), 0)
+    reads: list = []
+    since = server.log.since
+
+    def counted(position: int, max_bytes: int) -> list:
+        reads.append(pipe.now)
+        return since(position, max_bytes)
+
+    server.log.since = counted
+    pipe.run()
+    assert [end.error for end in pipe.ends] == [None, None]
+    per_call: dict = {}
+    for now in reads:
+        per_call[now] = per_call.get(now, 0) + 1
+    assert len(reads) > 16 and max(per_call.values()) <= 12
+    key = one.down.subscriptions.own[0].key
+    assert one.down.subscriptions.position(server.author, 1, key) == server.log.position()
+
+
+def test_a_link_that_breaks_has_brought_what_it_brought() -> None:
+    """Else who is far behind on links that never last would begin again and again (SPEC 7.10.4)."""
+    server, one = keeper(), gateway()
+    for at in range(400):
+        put(server, "settings", at, {"every": at, "what": "x" * 40})
+    want(one, "settings")
+    came: list = []
+    while sum(came) < 400 and len(came) < 40:
+        # At a second for each record no link lasts until all is said.
+        ends = Exchange(one, 0, central=True), Exchange(server, 0)
+        Pipe(ends[0], ends[1], 0, delay=1000, cut={1: 12000}).run()
+        came.append(ends[0].operations_in)
+    assert names(one, "settings") == list(range(400))
+    assert 2 < len(came) < 40
+
+
+def test_who_heard_from_one_that_began_anew_begins_anew() -> None:
+    """Nobody is left to say that what it has from there was deleted (SPEC 5.11.3)."""
+    server, middle, end, other = keeper(), gateway(), gateway(), gateway()
+    for peer in (middle, end, other):
+        want(peer, "settings")
+    for at in (1, 2):
+        put(server, "settings", at, {"every": at})
+    sync(middle, server, 0)
+    sync(end, middle, 0)
+    # The middle one was retired, and the end has never met the keeper.
+    delete(server, "settings", 1)
+    server.seal(0)
+    numbers = {server.author: server.log.held(server.author)}
+    server.down.pass_frontier(Frontier(server.author, 1, server.log.position(), numbers), False)
+    assert server.down.collect() == 2
+    put(server, "settings", 3, {"every": 3})
+    sync(middle, server, 0)
+    assert names(middle, "settings") == [2, 3]
+    sync(end, middle, 0)
+    assert names(end, "settings") == [2, 3]
+    sync(other, end, 0)
+    assert names(other, "settings") == [2, 3]
+
+
+def test_a_keeper_of_many_authors_stays_trusted_whichever_its_frontier_names() -> None:
+    """A frontier names 256 authors: a keeper of more takes others each time (SPEC 5.11, 7.10.5)."""
+    server, one = keeper(), gateway()
+    for at in (1, 2):
+        put(server, "settings", at, {"every": at})
+    want(one, "settings")
+    position = server.log.position()
+    one.down.pass_frontier(Frontier(server.author, 1, 1, {server.author: 9, b"someone.": 4}), False)
+    server.down.pass_frontier(Frontier(server.author, 1, position, {server.author: 9}), False)
+    sync(one, server, 0)
+    assert names(one, "settings") == [1, 2]
+    assert one.down.frontier.position == position
+
+
+def test_who_begins_anew_drops_also_what_a_full_frontier_has_no_room_to_name() -> None:
+    late, server = gateway(), keeper()
+    want(late, "settings")
+    put(server, "settings", 1, {"every": 1})
+    put(server, "settings", 2, {"every": 2})
+    sync(late, server, 0)
+    delete(server, "settings", 1)
+    server.seal(0)
+    position = server.log.position()
+    numbers = {b"auth" + number.to_bytes(4, "big"): 1 for number in range(MAX_FRONTIER - 1)}
+    covered = dict(numbers)
+    covered[server.author] = server.log.held(server.author)
+    server.down.pass_frontier(Frontier(server.author, 1, position, covered), False)
+    assert server.down.collect() == 2
+    numbers[b"auth9999"] = 1
+    server.down.pass_frontier(Frontier(server.author, 1, position + 1, numbers), False)
+    sync(late, server, 0)
+    assert names(late, "settings") == [2]
