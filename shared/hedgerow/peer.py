@@ -2,7 +2,7 @@
 
 from . import limits
 from .clock import hlc
-from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for
+from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
 from .codec.segment import segment_schemas
 from .custody.ledger import Ledger
 from .custody.receipt import Receipt
@@ -261,6 +261,10 @@ class Peer(Presence):
             self._arrived(author, number, body)
         return len(fresh)
 
+    def shared_schemas(self) -> list:
+        """Return the names of the schemas that others may see."""
+        return [name for name in self.schemas if scope_of(self.schemas[name].kind) != SCOPE_LOCAL]
+
     def check_schemas(self, bodies: list) -> None:
         """Refuse operations that do not fit their schemas, or that should not have left their peer.
 
@@ -316,9 +320,13 @@ class Peer(Presence):
     def ingest_schema(self, encoded: bytes) -> None:
         """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit.
 
-        That lies below the limit for own ones: others cannot keep this peer from writing.
+        That lies below the limit for own ones: others cannot keep this peer from writing. SCOPE_LOCAL for one
+        of what never leaves its peer: nobody may make a collection here such a one.
         """
-        self._add_schema(Schema.decode(encoded), limits.MAX_LEARNT_SCHEMAS)
+        schema = Schema.decode(encoded)
+        if scope_of(schema.kind) == SCOPE_LOCAL:
+            raise HedgerowError("SCOPE_LOCAL", schema.collection)
+        self._add_schema(schema, limits.MAX_LEARNT_SCHEMAS)
 
     def _add_schema(self, schema: Schema, most: int = limits.MAX_SCHEMAS) -> None:
         known = self.schemas.get(schema.name)
