@@ -24,10 +24,10 @@ _ROWS = const(64)
 # With less than this free, sessions and documents take turns in the heap.
 _ROOMY = const(49152)
 _DOCUMENTS = (
-    "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements hedgerow.subscriptions "
-    "hedgerow.clock.timemap hedgerow.query.evaluate hedgerow.query.live hedgerow.query.expression "
-    "hedgerow.query.values hedgerow.query.mutate hedgerow.query.arithmetic hedgerow.query.group "
-    "hedgerow.query.aggregate hedgerow.query.json_text hedgerow.counter"
+    "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements "
+    "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
+    "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
+    "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text"
 )
 # Free sectors left for clock records of later boots once this boot has written its own.
 _SPARE = 7

@@ -4,7 +4,6 @@ from . import limits
 from .clock import hlc
 from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
-from .custody.frontier import Frontier
 from .documents import Documents, horizon_at
 from .errors import HedgerowError
 from .log import STATE_CONFIG
@@ -34,7 +33,11 @@ class Down:
         self._subscriptions: object = None
         self._stability: object = None
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
-        self.frontier = Frontier.decode(stored) if stored else None
+        self.frontier: object = None
+        if stored:
+            from .custody.frontier import Frontier
+
+            self.frontier = Frontier.decode(stored)
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
         self.thinned = int.from_bytes(self._log.get(STATE_CONFIG, _THINNED) or b"", "big")
 
@@ -111,7 +114,7 @@ class Down:
 
     # ---- the frontier
 
-    def pass_frontier(self, frontier: Frontier, below: bool, asked: tuple = ()) -> bool:
+    def pass_frontier(self, frontier: object, below: bool, asked: tuple = ()) -> bool:
         """Take a keeper's frontier from who answers the interests `asked`; say whether some begin anew.
 
         Who is `below` drops the documents below the frontier that it asks for, others' and its own that are

@@ -20,8 +20,9 @@ async def main(peer):
     sensor = open_sensor(peer.settings["sensor"])
     while True:
         value = sensor.read()
-        number = readings.record({"board": peer.name, "temperature_f": value})
-        print("ack", readings.count, "op=%d" % number, "value=%s" % value)
+        reading = {"board": peer.name, "n": readings.count + 1, "temperature_f": value}
+        result = peer.execute("INSERT INTO readings DOCUMENTS (:r)", r=reading)
+        print("ack", reading["n"], "op=%d" % result.mutated[0][1], "value=%s" % value)
         await asyncio.sleep_ms(50)
 """
 
@@ -66,3 +67,60 @@ def test_a_failing_application_is_named_and_started_again(boards: Boards, firmwa
     board.wait_for("second try", 10)
     assert errors(board).count("APP_FAILED") == 1
     assert acks(board) == []
+
+
+WATCHES = """
+import asyncio
+
+
+async def main(peer):
+    peer.kinds["plants"] = 0
+    stop = peer.observe("SELECT * FROM plants", lambda changes: print("plants", len(changes.rows)))
+    for at in range(3):
+        peer.execute("INSERT INTO plants DOCUMENTS (:p)", p={"_id": "p%d" % at, "height": at})
+    stop()
+    peer.execute("UPDATE plants SET height = 9 WHERE _id = 'p1'")
+    peer.execute("DELETE FROM plants WHERE _id = 'p2'")
+    for at in range(70):
+        peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"n": at})
+    try:
+        print("rows", len(peer.execute("SELECT * FROM readings").rows))
+    except Exception as error:
+        print("refused", error.code)
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep_ms(0)
+
+    counting = asyncio.create_task(count())
+    result = await peer.aexecute("SELECT height FROM plants WHERE height > :low ORDER BY height", low=1)
+    counting.cancel()
+    print("tall", [row["height"] for row in result.rows], turns > 0)
+    author = peer.author
+    last = peer.log.held(author)
+    kept = [n for n in range(2, 7) if peer.keeps(author, n, peer.log.fetch(author, n))]
+    print("kept", kept, peer.keeps(author, last, peer.log.fetch(author, last)))
+"""
+
+
+def test_observers_slow_statements_and_what_is_kept(boards: Boards, firmware: Path) -> None:
+    (board,) = boards(profile="esp32c3")
+    start(board, firmware, WATCHES)
+    board.wait_for("kept ", 20)
+    said = [
+        line.text for line in board.console if line.text.split()[0] in ("plants", "refused", "tall", "kept")
+    ]
+    assert said == [
+        "plants 0",
+        "plants 1",
+        "plants 2",
+        "plants 3",
+        "refused QUERY_ROWS",
+        "tall [9] True",
+        # The fourth operation made a document that the sixth has deleted; readings are not carried along.
+        "kept [2, 3, 5, 6] False",
+    ]
+    assert set(errors(board)) == {"BLE_UNAVAILABLE"}
