@@ -2,11 +2,12 @@
 
 from sync_kit import board, gateway, keeper, record, sync
 
+from hedgerow.clock import hlc
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL, Schema, schema_for
 from hedgerow.custody.frontier import Frontier
 from hedgerow.limits import MAX_FRONTIER
 from hedgerow.log import MemoryLog
-from hedgerow.operation import DELETE, INSERT, UPDATE
+from hedgerow.operation import DELETE, INSERT, UPDATE, encode_body
 from hedgerow.peer import Peer
 from hedgerow.sync.interest import Interest
 
@@ -372,3 +373,18 @@ def test_who_begins_anew_drops_also_what_a_full_frontier_has_no_room_to_name() -
     server.down.pass_frontier(Frontier(server.author, 1, position + 1, numbers), False)
     sync(late, server, 0)
     assert names(late, "settings") == [2]
+
+
+def test_what_breaks_a_rule_does_not_hold_up_the_way_down() -> None:
+    server, one = keeper(), gateway()
+    put(server, "settings", 1, {"every": 1})
+    schema = schema_for("settings", KEEP, {"every": 1})
+    bad = encode_body(hlc.pack(5), [[INSERT, schema.name, 2, [1, 2]]])
+    # A store of another make did not look.
+    server.log.fill(b"bad-auth", 1, bad)
+    put(server, "settings", 3, {"every": 3})
+    want(one, "settings")
+    sync(one, server, 0)
+    assert names(one, "settings") == [1, 3] and one.log.fetch(b"bad-auth", 1) is None
+    key = one.down.subscriptions.own[0].key
+    assert one.down.subscriptions.position(server.author, 1, key) == server.log.position()
