@@ -9,7 +9,7 @@ from .custody.receipt import Receipt
 from .custody.skip import LOST, RECEIPTED, RESTORED, Skip
 from .errors import HedgerowError
 from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
-from .operation import CLOCK, INSERT, SOURCE_BOOT, check_fit, decode_body, encode_body, h16
+from .operation import CLOCK, INSERT, SOURCE_BOOT, decode_body, encode_body, h16
 from .presence import UNKNOWN_DISTANCE, Presence
 from .sync import hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
@@ -270,6 +270,8 @@ class Peer(Presence):
 
         One that was taken all the same would spoil every look at its documents.
         """
+        from .codec.unfold import check_fit
+
         for body in bodies:
             if check_fit(body, self.schemas) == SCOPE_LOCAL:
                 raise HedgerowError("SCOPE_LOCAL", repr(segment_schemas([body])))
