@@ -185,44 +185,14 @@ def scope_of_changes(changes: list, schemas: dict) -> int:
     return scope
 
 
-def check_fit(body: bytes, schemas: dict) -> int:
-    """Return the scope of a valid stored form whose values stand along the fields of their schemas.
-
-    CHANGE_FIELDS, SCOPE_MIXED, SCHEMA_UNKNOWN for others.
-    """
-    at = _reading_at(body)
-    if at:
-        schema = schemas.get(bytes(body[at + 2 : at + 6]))
-        if schema is not None:
-            _check_count(cbor.read_head(body, at + 7)[1], schema)
-            return scope_of(schema.kind)
-    changes = decode_body(body)[1]
-    scope = scope_of_changes(changes, schemas)
-    for change in changes:
-        if change[0] != CLOCK and change[0] != DELETE:
-            _check_count(len(change[3]), schemas[change[1]])
-    return scope
-
-
-def _reading_at(body: bytes) -> int:
-    """Return where the kind stands in a stored form of one insert without id, 0 for any other."""
-    at = 3 + (body[1] & 0x0F)
-    return at if body[0] == 0x82 and body[at] == INSERT and body[at + 6] == 0xF6 else 0
-
-
-def _check_count(count: int, schema: object) -> None:
-    if count != len(schema.fields):
-        raise HedgerowError("CHANGE_FIELDS", f"{count} values, {len(schema.fields)} fields")
-
-
 def canonical(author: bytes, number: int, body: bytes, schemas: dict) -> bytes:
     """Return the canonical bytes: CBOR [1, author, number, stamp, [change, ...]], schemas by whole hash.
 
     They do not depend on how the operation was packed or stored. `schemas` maps names to Schema; values
     that do not fit their schema are refused. `body` is a valid stored form.
     """
-    at = _reading_at(body)
-    if at:
+    at = 3 + (body[1] & 0x0F)
+    if body[0] == 0x82 and body[at] == INSERT and body[at + 6] == 0xF6:
         return _canonical_reading(author, number, body, at, schemas)
     stamp, changes = decode_body(body)
     for change in changes:
@@ -230,8 +200,8 @@ def canonical(author: bytes, number: int, body: bytes, schemas: dict) -> bytes:
             schema = schemas.get(change[1])
             if schema is None:
                 raise HedgerowError("SCHEMA_UNKNOWN", repr(change[1]))
-            if change[0] != DELETE:
-                _check_count(len(change[3]), schema)
+            if change[0] != DELETE and len(change[3]) != len(schema.fields):
+                raise HedgerowError("CHANGE_FIELDS", f"{len(change[3])} values, {len(schema.fields)} fields")
             change[1] = schema.hash
     return cbor.encode([_VERSION, author, number, hlc.wire(stamp), changes])
 
@@ -246,7 +216,8 @@ def _canonical_reading(author: bytes, number: int, body: bytes, at: int, schemas
     if schema is None:
         raise HedgerowError("SCHEMA_UNKNOWN", repr(name))
     _, count, _ = cbor.read_head(body, at + 7)
-    _check_count(count, schema)
+    if count != len(schema.fields):
+        raise HedgerowError("CHANGE_FIELDS", f"{count} values, {len(schema.fields)} fields")
     buffer = bytearray((0x85, _VERSION, 0x48))
     buffer.extend(author)
     cbor.head_into(buffer, 0, number)

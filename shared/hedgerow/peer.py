@@ -2,14 +2,14 @@
 
 from . import limits
 from .clock import hlc
-from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for
+from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
 from .codec.segment import segment_schemas
 from .custody.ledger import Ledger
 from .custody.receipt import Receipt
 from .custody.skip import LOST, RECEIPTED, RESTORED, Skip
 from .errors import HedgerowError
 from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
-from .operation import CLOCK, INSERT, SOURCE_BOOT, check_fit, decode_body, encode_body, h16
+from .operation import CLOCK, INSERT, SOURCE_BOOT, decode_body, encode_body, h16
 from .presence import UNKNOWN_DISTANCE, Presence
 from .sync import hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
@@ -261,11 +261,17 @@ class Peer(Presence):
             self._arrived(author, number, body)
         return len(fresh)
 
+    def shared_schemas(self) -> list:
+        """Return the names of the schemas that others may see."""
+        return [name for name in self.schemas if scope_of(self.schemas[name].kind) != SCOPE_LOCAL]
+
     def check_schemas(self, bodies: list) -> None:
         """Refuse operations that do not fit their schemas, or that should not have left their peer.
 
         One that was taken all the same would spoil every look at its documents.
         """
+        from .codec.unfold import check_fit
+
         for body in bodies:
             if check_fit(body, self.schemas) == SCOPE_LOCAL:
                 raise HedgerowError("SCOPE_LOCAL", repr(segment_schemas([body])))
@@ -316,9 +322,13 @@ class Peer(Presence):
     def ingest_schema(self, encoded: bytes) -> None:
         """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit.
 
-        That lies below the limit for own ones: others cannot keep this peer from writing.
+        That lies below the limit for own ones: others cannot keep this peer from writing. SCOPE_LOCAL for one
+        of what never leaves its peer: nobody may make a collection here such a one.
         """
-        self._add_schema(Schema.decode(encoded), limits.MAX_LEARNT_SCHEMAS)
+        schema = Schema.decode(encoded)
+        if scope_of(schema.kind) == SCOPE_LOCAL:
+            raise HedgerowError("SCOPE_LOCAL", schema.collection)
+        self._add_schema(schema, limits.MAX_LEARNT_SCHEMAS)
 
     def _add_schema(self, schema: Schema, most: int = limits.MAX_SCHEMAS) -> None:
         known = self.schemas.get(schema.name)

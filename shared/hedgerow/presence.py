@@ -72,7 +72,7 @@ class Presence:
             flags=self._time_flags(now) | partial,
             credit=self._credit,
             vector=entries,
-            schemas=list(self.schemas),
+            schemas=self.shared_schemas(),
             keepers=self.ledger.required[self.author],
             name=self.name,
         )

@@ -43,7 +43,10 @@ class Taker:
         session.queue(frames.INTEREST, write_interests(interests, positions))
 
     def take(self, segment: bytes) -> int:
-        """Take operations that came down; return how many were news. A fault makes later marks void."""
+        """Take operations that came down; return how many were news.
+
+        What there is no room for today makes later marks void; what breaks a rule is passed over for good.
+        """
         try:
             author, first, bodies = self._exchange.decode(segment)
             if author in self._exchange.refused:
@@ -55,7 +58,10 @@ class Taker:
                 # No room, or no way to read it, today: it is asked for again.
                 self._missed = True
                 return 0
-            raise
+            if error.code == "SYNC_OWN_AUTHOR" or error.code[:7] in ("SEGMENT", "VARINT_"):
+                raise
+            # It breaks a rule, and will for ever: what else was asked for must not wait for it.
+            return 0
 
     def mark(self, serial: int, positions: list) -> None:
         """Note how far the interests have been answered; what was said of former ones does not count."""

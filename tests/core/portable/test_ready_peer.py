@@ -1,6 +1,6 @@
 """The peer as an application sees it: statements, transactions, live queries, subscriptions (SPEC 10)."""
 
-from sync_kit import UTC, keeper, sync
+from sync_kit import UTC, Pipe, keeper, sync
 
 from hedgerow import limits
 from hedgerow.application import ReadyPeer
@@ -11,6 +11,7 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.operation import INSERT, SOURCE_KEEPER, encode_body
+from hedgerow.sync.exchange import Exchange
 
 HEAP = "2m"
 
@@ -400,3 +401,18 @@ def test_an_error_of_one_observer_keeps_nothing_from_the_others() -> None:
     except ValueError:
         pass
     peer.execute("INSERT INTO bikes DOCUMENTS ({'n': 1})")
+
+
+def test_nobody_makes_a_collection_local_and_no_local_schema_is_shown() -> None:
+    """What an application writes would stay here in silence from then on (SPEC 3.2.2)."""
+    peer, other = ready(), keeper()
+    refused("SCOPE_LOCAL", peer.ingest_schema, Schema("cars", SCOPE_LOCAL << 1, (("n", None),)).encoded)
+    peer.execute("INSERT INTO cars DOCUMENTS ({'_id': 1, 'n': 1})")
+    assert peer.log.held(peer.local) == 0
+    peer.execute("INSERT INTO notes DOCUMENTS ({'_id': 1, 'pin': 1})")
+    hidden = [name for name in peer.schemas if peer.schemas[name].collection == "notes"]
+    one, two = Exchange(peer, 0, central=True), Exchange(other, 0)
+    two.session.queue_want_schema(hidden)
+    Pipe(one, two, 0).run()
+    assert len(hidden) == 1 and hidden[0] not in two.remote.schemas and hidden[0] not in other.schemas
+    assert len(other.schemas) == 1
