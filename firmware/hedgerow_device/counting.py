@@ -13,7 +13,7 @@ class Counting:
     """`count` is the greatest `n` of the readings of a collection that are durable, 0 before the first.
 
     The next reading gets one more. One for each peer. It goes by the log, whatever became of the call that
-    wrote a reading, and by the number that is kept apart from it: that is written before a receipt is, because
+    wrote a reading, and by the number that is kept apart from it: that one is written before a receipt is, as
     receipted readings may leave the ring.
     """
 

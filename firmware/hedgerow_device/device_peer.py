@@ -88,12 +88,17 @@ class DevicePeer(ReadyPeer):
     # ---- statements
 
     def execute_slowly(self, text: str, parameters: dict) -> object:
-        """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small."""
+        """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small.
+
+        DEVICE_MEMORY if it does not fit: what it was to write may be written then.
+        """
         tight = self._down is None and _free() < _ROOMY
         if tight and self.make_room:
             self.make_room()
         try:
             return (yield from super().execute_slowly(text, parameters))
+        except MemoryError as error:
+            raise HedgerowError("DEVICE_MEMORY", str(error))
         finally:
             if tight:
                 self._close_documents()

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device_rig import SERIES, acks, check_log, errors, install
+from keeper import Keeper
 
+from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
 
 Boards = Callable[..., list[Board]]
@@ -124,3 +126,36 @@ def test_observers_slow_statements_and_what_is_kept(boards: Boards, firmware: Pa
         "kept [2, 3, 5, 6] False",
     ]
     assert set(errors(board)) == {"BLE_UNAVAILABLE"}
+
+
+ASKS_TOO_MUCH = """
+import asyncio
+
+
+async def main(peer):
+    for at in range(40):
+        peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"board": peer.name, "n": at})
+        if at % 10 == 9:
+            try:
+                result = await peer.aexecute("SELECT board, count(*) AS c FROM readings GROUP BY board")
+                print("answered", result.rows[0]["c"])
+            except Exception as error:
+                print("refused", error.code)
+        await asyncio.sleep_ms(100)
+    print("recorded", at + 1)
+"""
+
+
+def test_a_statement_that_does_not_fit_is_refused_and_the_board_goes_on(
+    boards: Boards, firmware: Path, air: Air
+) -> None:
+    (board,) = boards(profile="esp32", air=air.path)
+    start(board, firmware, ASKS_TOO_MUCH)
+    with Keeper(air.path) as keeper:
+        board.wait_for("recorded 40", 30)
+        author = bytes.fromhex(board.wait_for("boot ", 5).text.split("=")[1])
+        keeper.wait_for(author, 41, 20)
+    asked = [line.text for line in board.console if line.text.startswith(("answered", "refused"))]
+    assert len(asked) == 4
+    assert set(asked) <= {"refused DEVICE_MEMORY", "answered 10", "answered 20", "answered 30", "answered 40"}
+    assert "APP_FAILED" not in errors(board)
