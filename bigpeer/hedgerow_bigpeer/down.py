@@ -4,7 +4,7 @@ Nothing is remembered of whom it was sent to but the position that the other sid
 judged in threads: the loop has a turn after each.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from hedgerow.codec import cbor
@@ -12,7 +12,7 @@ from hedgerow.codec.schema import SCOPE_ALL
 from hedgerow.codec.segment import encode_segment, segment_schemas
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.document import Document
-from hedgerow.limits import MARK_EVERY_MS, MAX_WANTS
+from hedgerow.limits import MARK_EVERY_MS
 from hedgerow.operation import DELETE, decode_body, scope_of_changes
 from hedgerow.query.condition import Condition
 from hedgerow.sync import frames
@@ -39,6 +39,11 @@ class _Asked:
         self.anew = not self.done
         self.after = _start(self.done)
 
+    def reach(self, transaction: int) -> None:
+        """Be answered up to a transaction."""
+        self.done = transaction
+        self.after = _start(transaction)
+
     def restart(self) -> None:
         """Begin anew."""
         self.done = 0
@@ -64,6 +69,8 @@ class Giver:
         self._said_at = 0
         self._picked = False
         self._wants: list[tuple[bytes, int, int]] = []
+        # Chosen, but not made into frames: the other side has to give credit first.
+        self._pending: deque[Operation] = deque()
         self._sent: OrderedDict[Dot, None] = OrderedDict()
         self._schemas: set[bytes] = set()
         self._frontier = 0
@@ -78,6 +85,9 @@ class Giver:
         self._serial += 1
         self._owed = True
         self._peer = peer
+        # Who asks anew may have dropped what it was sent before.
+        self._sent.clear()
+        self._pending.clear()
         self._asked = [_Asked(interest) for interest in interests]
         self._said = [asked.done for asked in self._asked]
         # What the frontier was before this peer counts: it may have been retired.
@@ -98,7 +108,7 @@ class Giver:
         """Take holes that the other side asks for."""
         self._serial += 1
         self._owed = True
-        self._wants = [*self._wants, *ranges][:MAX_WANTS]
+        self._wants = [*self._wants, *ranges][: limits.WANTS]
 
     def send_schemas(self, names: Iterable[bytes]) -> None:
         """Send schemas by name, those that are known here."""
@@ -110,8 +120,11 @@ class Giver:
 
     def has_work(self) -> bool:
         """Say whether fill() would do something now."""
-        behind = any(asked.done < self._service.transaction for asked in self._asked)
-        return (behind or bool(self._wants)) and self._session.room() > 0
+        more = self._pending or self._wants or any(self._is_behind(asked) for asked in self._asked)
+        return bool(more) and self._session.room() > 0
+
+    def _is_behind(self, asked: _Asked) -> bool:
+        return asked.done < self._service.touched(asked.collection)
 
     def wakes(self, now: int) -> int | None:
         """Return the moment at which a mark is due, None for no such moment."""
@@ -124,12 +137,17 @@ class Giver:
         """Queue about one slice of what the other side lacks, as far as it has given credit."""
         if self._asked and self._service.frontier_said.position > self._frontier:
             self._send_frontier(below=False)
-        if self._wants and self._session.room() > 0:
-            await self._answer(*self._wants.pop(0))
+        behind = [asked for asked in self._asked if self._is_behind(asked)]
+        if not self._pending and self._session.room() > 0:
+            if self._wants:
+                await self._answer(*self._wants.pop(0))
+            elif behind:
+                await self._go_on(behind[0])
+        if self._pending and self._session.room() > 0:
+            await self._send()
         for asked in self._asked:
-            if asked.done < self._service.transaction and self._session.room() > 0:
-                await self._go_on(asked)
-                break
+            if not self._is_behind(asked):
+                asked.reach(self._service.transaction)
         self._mark()
 
     # ---- interests
@@ -142,10 +160,9 @@ class Giver:
         ids = list(dict.fromkeys([row.id for row in rows]))
         histories = await service.store.operations_of(asked.collection, ids)
         chosen = await service.work(self._choose, asked, list(zip(ids, histories, strict=True)))
-        await self._send([arrival[:3] for arrival in chosen])
+        self._take([Operation(*arrival[:3]) for arrival in chosen])
         if len(rows) < size:
-            asked.done = newest
-            asked.after = _start(newest)
+            asked.reach(newest)
         else:
             # Another document may have been touched in the same transaction.
             asked.done = max(asked.done, rows[-1].transaction - 1)
@@ -189,10 +206,8 @@ class Giver:
     def _may_lack(self, asked: _Asked, arrival: Arrival) -> bool:
         """Say whether the other side may lack an operation: it wrote it itself, or it brought it just now."""
         author, number = arrival[:2]
-        if author == self._peer:
-            return asked.anew
         first, last = self._came.get(author, (1, 0))
-        return not first <= number <= last
+        return asked.anew or not (author == self._peer or first <= number <= last)
 
     # ---- wants
 
@@ -201,29 +216,41 @@ class Giver:
         operations, skips = await self._service.store.operations(author, first, last)
         for dot in [(entry.author, entry.number) for entry in operations]:
             self._sent.pop(dot, None)
-        await self._send(operations)
+        self._take(operations)
         for skip in skips:
             if Skip.decode(skip.body).kind != RECEIPTED:
                 self._session.queue_skip(author, skip.body)
 
     # ---- frames
 
-    async def _send(self, operations: Sequence[tuple[bytes, int, bytes]]) -> None:
+    def _take(self, operations: Iterable[Operation]) -> None:
+        """Note what is to be sent, unless it was in this session, as far as that is remembered."""
+        for entry in operations:
+            if entry[:2] not in self._sent:
+                self._sent[entry[:2]] = None
+                self._pending.append(entry)
+        while len(self._sent) > limits.SENT_DOTS:
+            self._sent.popitem(last=False)
+
+    async def _send(self) -> None:
+        """Queue about a slice of what is pending."""
+        size = 0
+        operations: list[Operation] = []
+        while self._pending and size < limits.DOWN_BYTES:
+            operations.append(self._pending.popleft())
+            size += len(operations[-1].body)
         for schemas, segment, count in await self._service.work(self._pack, operations):
             self.send_schemas([name for name in schemas if name not in self._schemas])
             self._session.queue(frames.PICK, segment)
             self._picked = True
             self._service.counters.picked += count
 
-    def _pack(self, operations: Sequence[tuple[bytes, int, bytes]]) -> list[tuple[list[bytes], bytes, int]]:
-        """Return what may leave and was not sent yet as segments with their schemas; runs in a thread."""
+    def _pack(self, operations: Sequence[Operation]) -> list[tuple[list[bytes], bytes, int]]:
+        """Return what may leave as segments with their schemas; runs in a thread."""
         schemas = self._service.schemas
         runs: list[list[Operation]] = []
         size = 0
         for author, number, body in operations:
-            if (author, number) in self._sent:
-                continue
-            self._sent[author, number] = None
             if scope_of_changes(decode_body(body)[1], schemas) != SCOPE_ALL:
                 continue
             follows = bool(runs) and runs[-1][-1][:2] == (author, number - 1)
@@ -232,8 +259,6 @@ class Giver:
                 size = 0
             runs[-1].append(Operation(author, number, body))
             size += len(body)
-        while len(self._sent) > limits.SENT_DOTS:
-            self._sent.popitem(last=False)
         packed = []
         for run in runs:
             bodies = [entry.body for entry in run]
@@ -243,6 +268,8 @@ class Giver:
 
     def _mark(self) -> None:
         """Say how far the interests are answered: when all is said, or once in a while."""
+        if self._pending:
+            return
         newest = self._service.transaction
         positions = [asked.done for asked in self._asked]
         now = self._service.clock.uptime()

@@ -89,6 +89,22 @@ class Intake:
             self.came[author] = (min(first, self.came.get(author, (first,))[0]), first + len(bodies) - 1)
         return author
 
+    def add_pick(self, data: bytes) -> None:
+        """Take survivors of what is held as lost; nothing else was asked for."""
+        try:
+            author, first, bodies = decode_segment(data, self._schemas())
+        except HedgerowError as error:
+            if error.code == "SCHEMA_UNKNOWN":
+                # Asked for again in another session.
+                return
+            raise
+        held = self._service.frontier(author).held
+        survivors = [(number, body) for number, body in enumerate(bodies, first) if number <= held]
+        if survivors and author not in self._refused and author != self._own:
+            run = self._runs.setdefault(author, [])
+            run += [Operation(author, number, body) for number, body in survivors]
+            self.entries += len(survivors)
+
     def add_seal(self, author: bytes, body: bytes) -> None:
         """Take a seal, in its place between an author's operations."""
         self._add(SealEntry(author, body), Seal.decode(body).last)

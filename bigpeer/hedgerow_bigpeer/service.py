@@ -15,7 +15,7 @@ from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
 from hedgerow.custody.frontier import Frontier as StabilityFrontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_FRONTIER
+from hedgerow.limits import MAX_FRONTIER, MAX_WANT_NUMBERS, MAX_WANTS
 
 from . import limits
 from .clock import Clock
@@ -72,6 +72,10 @@ class Service:
         self.schemas: dict[bytes, Schema] = {}
         self.kinds: dict[str, int] = {}
         self._times: dict[bytes, TimeMap] = {}
+        self._touched: dict[str, int] = {}
+        self._first = 0
+        self._lost: list[tuple[bytes, int, int]] = []
+        self._lost_until = 0
         self._listeners: set[Listener] = set()
         self.refusals = Refusals()
         self._waiting: list[tuple[Submission, asyncio.Future[HedgerowError | None]]] = []
@@ -96,7 +100,7 @@ class Service:
         for written in await self.store.boundaries():
             self._time_map(written.author).note(written.number, written.stamp)
         async with self.store.snapshot() as snapshot:
-            self.transaction = snapshot.transaction
+            self.transaction = self._first = snapshot.transaction
         self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._keep_time())]
         # What has become due while we were away enters now.
         await self.offer([Submission(())])
@@ -191,6 +195,8 @@ class Service:
         if ingested.due != self._due:
             self._due = ingested.due
             self._timed.set()
+        for collection in ingested.collections:
+            self._touched[collection] = ingested.transaction
         self.transaction = ingested.transaction
         self._committed.set()
         self._committed = asyncio.Event()
@@ -257,7 +263,7 @@ class Service:
     async def collect(self) -> int:
         """Remove what is superseded, stable and old enough; return how many operations went."""
         stable = await self.refresh_frontier()
-        after: tuple[int, bytes] | None = (0, b"")
+        after: tuple[str, bytes] | None = ("", b"")
         operations = 0
         while after is not None and not self._stopping:
             collected = await self.store.collect(stable.lowest, after, limits.COLLECT_DOCUMENTS)
@@ -288,6 +294,10 @@ class Service:
         identity = self.store.identity
         return Receipt(identity.keeper, identity.incarnation, author, number) if number else None
 
+    def touched(self, collection: str) -> int:
+        """Return a transaction after which nothing of a collection was touched."""
+        return self._touched.get(collection, self._first)
+
     def is_stream(self, collection: str) -> bool:
         """Say whether a collection holds readings."""
         return is_stream(self.kinds.get(collection, KEEP))
@@ -300,6 +310,17 @@ class Service:
             return None
         source = times.source(number, stamp)
         return Moment(*found, "between" if source is None else _SOURCES[source])
+
+    async def lost(self) -> Sequence[tuple[bytes, int, int]]:
+        """Return ranges that are held as lost, as many as one WANT takes; looked up anew after a while."""
+        now = self.clock.uptime()
+        if self._lost_until <= now:
+            self._lost_until = now + limits.LOST_LOOK_MS
+            found = await self.store.lost(MAX_WANTS)
+            self._lost = [
+                (author, first, min(last, first + MAX_WANT_NUMBERS - 1)) for author, first, last in found
+            ]
+        return self._lost
 
     async def reached(self, transaction: int, seconds: float) -> None:
         """Wait until a transaction has happened here. Raises TRANSACTION_NOT_REACHED."""

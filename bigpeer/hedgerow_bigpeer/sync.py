@@ -17,6 +17,7 @@ from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS
 from hedgerow.sync import frames, hello
+from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
 
 from . import limits
@@ -162,8 +163,10 @@ class Connection:
                 for kind, value in self._receive(self._inbox.get_nowait()):
                     if kind == frames.INTEREST:
                         await self._ask(value)
-                    else:
-                        self._event(kind, value)
+                        continue
+                    self._event(kind, value)
+                    if kind == frames.HELLO:
+                        await self._want_lost()
                     if self._intake.entries >= limits.TAKE_ENTRIES:
                         await self._commit()
                     elif kind == frames.SEGMENT:
@@ -188,6 +191,12 @@ class Connection:
         assert isinstance(interests, list) and self._session.remote is not None
         await self._giver.ask(self._session.remote.author, interests)
 
+    async def _want_lost(self) -> None:
+        """Ask for what is held as lost: the other side may have it."""
+        ranges = await self._service.lost()
+        if ranges:
+            self._session.queue(frames.WANT, write_wants(ranges))
+
     async def _commit(self) -> None:
         for author in await self._intake.commit():
             self._session.queue_want_schema([])
@@ -208,6 +217,8 @@ class Connection:
             author = intake.add_segment(value)
             if author is not None:
                 self._carry(author, self._theirs.get(author, 0))
+        elif kind == frames.PICK and isinstance(value, bytes):
+            intake.add_pick(value)
         elif kind == frames.SCHEMA and isinstance(value, bytes):
             intake.add_schema(value)
         elif kind == frames.SEAL and isinstance(value, tuple):

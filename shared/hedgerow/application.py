@@ -19,7 +19,7 @@ class ReadyPeer(Peer):
 
     look_limit: int | None = None
     in_transaction = False
-    answer_rows = 10000
+    answer_rows = limits.MAX_RESULT_ROWS
 
     def __init__(self, log: object, clock: object, **options: object):
         self.now = clock
@@ -47,13 +47,14 @@ class ReadyPeer(Peer):
     def execute(self, text: str, **parameters: object) -> object:
         """Run a statement of DQL (SPEC 10); return a Result. What it writes is durable on return.
 
-        Raises the codes of queries, documents and operations; nothing has been changed then.
+        Raises the codes of queries, documents and operations; nothing has been changed then. What an observer
+        raises comes out of it too, and then the change stands.
         """
         result = self._record(text, parameters)
         return self._last(self.execute_slowly(text, parameters)) if result is None else result
 
     def _record(self, text: str, parameters: dict) -> object:
-        """Write documents that are given whole and without id, as readings are: nothing is looked up then.
+        """Write documents that are given whole and have no id, as readings are: nothing is looked up.
 
         None for any other statement.
         """
@@ -65,7 +66,7 @@ class ReadyPeer(Peer):
         schemas: list = []
         for expression in statement[3]:
             document = parameters.get(expression[1]) if expression[0] == "param" else None
-            if not isinstance(document, dict) or document.get("_id") is not None:
+            if not isinstance(document, dict) or "_id" in document:
                 return None
             schema = schema_for(collection, self.kind_of(collection), document)
             changes.append([INSERT, schema.name, None, schema.pack(document)])
@@ -135,20 +136,28 @@ class ReadyPeer(Peer):
 
         Changes (of query.live) have the rows and what is other than before. The next ones come after
         `on_change` has returned; what happened meanwhile is in them. Returns a function that ends it.
+        OBSERVERS_FULL for one more than are kept.
         """
         from .observe import Observer
 
+        if len(self._observers) >= limits.MAX_OBSERVERS:
+            raise HedgerowError("OBSERVERS_FULL", str(limits.MAX_OBSERVERS))
         if not self._observers:
             self.down.documents.on_touch = self._touch
         observer = Observer(self, self.parse(text), parameters, on_change)
         self._observers.append(observer)
-        self._refresh()
-        observer.run()
 
         def stop() -> None:
             if observer in self._observers:
                 self._observers.remove(observer)
 
+        self._refresh()
+        try:
+            observer.run()
+        except BaseException:
+            # Nobody has got the function that ends it.
+            stop()
+            raise
         return stop
 
     def _touch(self, collection: str, document_id: object) -> None:
@@ -156,12 +165,21 @@ class ReadyPeer(Peer):
             observer.touch(collection, document_id)
 
     def dispatch(self) -> None:
-        """Tell observers what has changed; a shell calls it when something came, and when time has passed."""
+        """Tell observers what has changed; a shell calls it when something came, and when time has passed.
+
+        An error of a callback is raised when all have been told; what was written before stays.
+        """
         if self._down is None:
             return
         self._refresh()
+        first: object = None
         for observer in list(self._observers):
-            observer.run()
+            try:
+                observer.run()
+            except Exception as error:  # noqa: BLE001  an application's own
+                first = first or error
+        if first is not None:
+            raise first
 
     def _refresh(self) -> None:
         """Let in what waited for its time."""
@@ -190,7 +208,7 @@ class ReadyPeer(Peer):
     def status(self, now: int | None = None) -> dict:
         """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}.
 
-        Holes are [(first, last, why)]: "superseded", "lost", "not here" (receipted, or evicted), "to come".
+        Holes are [(first, last, why)]: superseded, lost, not here (receipted, or evicted), not asked for.
         """
         status = super().status(self.now() if now is None else now)
         for author in status:
@@ -203,12 +221,11 @@ class ReadyPeer(Peer):
         log = self.log
         found = [(first, last, _WHY[kind]) for first, last, kind in log.missing(author)]
         number = log.held(author) + 1
-        seen = log.seen(author)
-        while number <= seen:
-            first = number
-            while log.fetch(author, number) is None:
-                number += 1
-            if number > first:
-                found.append((first, number - 1, "to come"))
-            number += 1
+        if log.seen(author) >= number:
+            # From what is here: the numbers between may be more than can be counted.
+            filled = [at for who, at, _ in self.down.documents.operations() if who == author and at >= number]
+            for at in sorted(filled):
+                if at > number:
+                    found.append((number, at - 1, "not asked for"))
+                number = at + 1
         return found

@@ -74,6 +74,10 @@ CODES = {
     "LOG_DEVICE": (212, "The log's partition is too small, or its sectors are of an unknown size."),
     "LOG_DAMAGED": (213, "A part of the log cannot be read."),
     "STATE_TOO_LARGE": (214, "A value that the log cannot keep in one frame."),
+    "KEEPERS_FULL": (
+        215,
+        "One keeper more than this peer remembers; start it on a new log if they are gone.",
+    ),
     # Beacons and sessions
     "BEACON_INVALID": (300, "An advertisement that claims to be ours and is not whole (SPEC 6)."),
     "BEACON_TOO_LONG": (301, "Values that do not fit one advertisement; send them in a session."),
@@ -90,6 +94,7 @@ CODES = {
     "SESSION_IDLE_TIMEOUT": (320, "The other side was silent for too long."),
     "VERSION_MISMATCH": (322, "The other side speaks none of our protocol versions; update the older one."),
     "INTEREST_INVALID": (323, "An interest, mark or want that breaks the rules of SPEC 7.10."),
+    "SESSION_QUEUE": (325, "The other side asks for more than it takes; connect again."),
     "INTERESTS_FULL": (324, "More subscriptions than fit one frame; cancel some, or make them shorter."),
     "SYNC_OWN_AUTHOR": (
         321,
@@ -133,6 +138,7 @@ CODES = {
     "QUERY_COST": (614, "The statement looks at more documents than this peer allows; ask a larger one."),
     "QUERY_PATHS": (615, "An UPDATE writes a path twice, or one within another; name each field once."),
     "QUERY_INCREMENT": (616, "INCREMENT BY and RESTART WITH take integers and decimals."),
+    "OBSERVERS_FULL": (617, "As many queries are observed as are allowed; stop one."),
     "REQUEST_TOO_LARGE": (620, "The body of the request is too large."),
     "REQUEST_TYPE": (621, "The body is in none of application/json, application/cbor, application/msgpack."),
     "REQUEST_ACCEPT": (

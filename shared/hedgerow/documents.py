@@ -11,12 +11,14 @@ from .clock import hlc
 from .codec import cbor
 from .codec.schema import SCOPE_BIG_PEER, is_stream, scope_of
 from .document import Document, document_ids, key_of
-from .operation import CLOCK, INSERT, decode_body
+from .operation import CLOCK, DELETE, INITIAL, INSERT, decode_body
 
 # The key under which the clock records of all authors stand.
 CLOCKS = 0x3FFFFFFF
 _READ_BYTES = limits.const(1024)
 _PRUNE_FROM = limits.const(16)
+# The number, that of no operation, under which the index notes that it has forgotten some.
+_PRUNED = limits.const(0)
 
 
 def index_key(collection: str, document_id: object) -> int:
@@ -115,6 +117,7 @@ class Documents:
         for dot in dead:
             if dot not in needed:
                 self._index.remove(key, dot[0], dot[1])
+                self._index.add(key, self._peer.author, _PRUNED)
 
     # ---- one document
 
@@ -131,7 +134,7 @@ class Documents:
         if own and own not in dots:
             dots.insert(0, own)
         for author, number in dots:
-            body = self._log.fetch(author, number)
+            body = None if number == _PRUNED else self._log.fetch(author, number)
             if body is None:
                 continue
             stamp, changes = decode_body(body)
@@ -146,25 +149,21 @@ class Documents:
     def _merge(self, collection: str, document_id: object) -> tuple:
         """Return (document, [(author, number, stamp, change, schema, in view)])."""
         changes = self._changes(collection, document_id)
-        horizon = self._horizon(document_id, changes)
+        dot = dot_of(document_id)
+        # Of a document that only the author of its dot has written the order concerns nobody else.
+        others = [1 for entry in changes if dot is None or entry[0] != dot[0]]
+        horizon = self.horizon if others else None
         document = Document()
         judged: list = []
         for author, number, stamp, change, schema in changes:
             seen = self._seen(author, number, stamp, change, schema)
-            if seen and horizon and stamp > horizon:
+            if seen and horizon and stamp > horizon and not _alone(change):
                 seen = False
                 self._wait(stamp, collection, document_id)
             if seen:
                 document.apply(change, schema, stamp, author)
             judged.append((author, number, stamp, change, schema, seen))
         return document, judged
-
-    def _horizon(self, document_id: object, changes: list) -> bytes | None:
-        """Return the stamp above which changes wait: none where a document is its author's alone."""
-        dot = dot_of(document_id)
-        if self.horizon and dot and not [1 for change in changes if change[0] != dot[0]]:
-            return None
-        return self.horizon
 
     def _wait(self, stamp: bytes, collection: str, document_id: object) -> None:
         entry = (stamp, collection, document_id)
@@ -183,6 +182,10 @@ class Documents:
         changes = self._changes(collection, document_id)
         changes.sort(key=_merge_order)
         return changes
+
+    def pruned(self, collection: str, document_id: object) -> bool:
+        """Say whether the history of a document may lack changes that are superseded."""
+        return (self._peer.author, _PRUNED) in self._index.get(index_key(collection, document_id))
 
     def replay(self, document_id: object, changes: list) -> dict | None:
         """Return the document that these changes alone make, as queries see it."""
@@ -206,6 +209,7 @@ class Documents:
             return None
         shown = {"_id": document_id}
         shown.update(value)
+        shown["_id"] = document_id
         if changes and is_stream(changes[0][4].kind) and "_time" not in value:
             best = changes[0]
             for entry in changes:
@@ -279,37 +283,65 @@ class Documents:
     def collect(self, frontier: object = None) -> tuple:
         """Drop receipted operations that are superseded, and what is deleted below the frontier.
 
-        What a keeper holds goes below the frontier alone. Returns (how many were dropped, the position of the
-        last deleted document among them or 0).
+        What a keeper holds goes below the frontier alone. Returns (how many were dropped because they are
+        superseded, how many with deleted documents, the position of the last one of these or 0).
         """
         peer = self._peer
-        dropped = collected = position = 0
+        dropped = gone_with = collected = position = 0
+        deletes: list = []
         entries = self._log.since(0, _READ_BYTES)
         while entries:
             for position, author, number, body in entries:
-                stable = frontier is not None and frontier.covers(author, number)
+                stable = self._stable(frontier, author, number)
                 if not stable and (peer.keeper or peer.carries(author, number)):
                     continue
-                gone = stable and self._gone(author, number, body, frontier)
-                if gone or self.superseded(author, number, body):
-                    if gone:
-                        collected = position
+                gone = stable and self._gone(author, number, frontier)
+                if gone and peer.writer_of(author) is None:
+                    collected = position
+                stamp, changes = decode_body(body)
+                if gone and [1 for change in changes if change[0] == DELETE]:
+                    deletes.append((stamp, author, number))
+                elif gone or self.superseded(author, number, body):
                     self.forget(author, number, body)
-                    dropped += 1
+                    gone_with += gone
+                    dropped += not gone
             entries = self._log.since(position, _READ_BYTES)
-        return dropped, collected
+        # A power cut must not leave the documents without their deletes.
+        for _, author, number in sorted(deletes):
+            self.forget(author, number, self._log.fetch(author, number))
+        return dropped, gone_with + len(deletes), collected
 
-    def _gone(self, author: bytes, number: int, body: bytes, frontier: object) -> bool:
-        """Say whether all documents of an operation are deleted, and that everywhere."""
-        places = self.named(author, number, decode_body(body)[1])
-        for collection, document_id in places:
+    def _stable(self, frontier: object, author: bytes, number: int) -> bool:
+        """Say whether everybody who has to know of an operation does."""
+        peer = self._peer
+        if author == peer.author and number > self._log.sealed(author):
+            # The seal that is to come needs it.
+            return False
+        return bool(peer.writer_of(author)) or (frontier is not None and frontier.covers(author, number))
+
+    def _gone(self, author: bytes, number: int, frontier: object) -> bool:
+        """Say whether all documents of an operation are deleted, and that everywhere.
+
+        So must be those of all operations that go with it: no delete leaves before what it deletes.
+        """
+        waiting = self.touched(author, number)
+        found = bool(waiting)
+        met: list = []
+        while waiting:
+            collection, document_id = waiting.pop()
+            place = (collection, cbor.encode(document_id))
+            if place in met:
+                continue
+            met.append(place)
             document, judged = self._merge(collection, document_id)
             if document.exists() or not document.deleted():
                 return False
             for entry in judged:
-                if not frontier.covers(entry[0], entry[1]):
+                if not self._stable(frontier, entry[0], entry[1]):
                     return False
-        return bool(places)
+                if len(decode_body(self._log.fetch(entry[0], entry[1]))[1]) > 1:
+                    waiting += self.touched(entry[0], entry[1])
+        return found
 
     def forget(self, author: bytes, number: int, body: bytes) -> None:
         """Drop an operation from log and index."""
@@ -333,6 +365,11 @@ class Documents:
 def _merge_order(entry: tuple) -> tuple:
     author, number, stamp, change, schema = entry
     return key_of(change, schema, stamp, author), author, number
+
+
+def _alone(change: list) -> bool:
+    """Say whether nothing else's order depends on a change: a new document, or a default."""
+    return change[0] == INITIAL or (change[0] == INSERT and change[2] is None)
 
 
 def horizon_at(utc_ms: int) -> bytes:

@@ -4,7 +4,6 @@ from . import limits
 from .clock import hlc
 from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
-from .codec.schema import is_stream
 from .documents import Documents, horizon_at
 from .errors import HedgerowError
 from .log import STATE_CONFIG
@@ -12,6 +11,7 @@ from .operation import CLOCK, decode_body, scope_of_changes
 
 _FRONTIER = b"frontier"
 _COLLECTED = b"collected"
+_THINNED = b"thinned"
 
 
 class Down:
@@ -20,7 +20,8 @@ class Down:
     Documents alone are asked for the most, so the others are loaded when they are.
 
     `collected` is the position up to which arrivals may have been collected without a trace: who has not been
-    told of all before it has to begin anew.
+    told of all before it has to begin anew. `thinned` is one up to which superseded operations may be missing
+    from the histories of documents.
     """
 
     def __init__(self, peer: object):
@@ -38,6 +39,7 @@ class Down:
 
             self.frontier = Frontier.decode(stored)
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
+        self.thinned = int.from_bytes(self._log.get(STATE_CONFIG, _THINNED) or b"", "big")
 
     @property
     def subscriptions(self) -> object:
@@ -78,7 +80,7 @@ class Down:
         peer = self._peer
         news = 0
         for number, body in enumerate(bodies, first):
-            if author == peer.local or (author == peer.author and number > self._log.held(author)):
+            if peer.writer_of(author) or (author == peer.author and number > self._log.held(author)):
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
@@ -112,31 +114,45 @@ class Down:
 
     # ---- the frontier
 
-    def pass_frontier(self, frontier: object, below: bool) -> bool:
-        """Take a keeper's frontier; say whether it made us begin anew.
+    def pass_frontier(self, frontier: object, below: bool, asked: tuple = ()) -> bool:
+        """Take a keeper's frontier from who answers the interests `asked`; say whether some begin anew.
 
-        Who is `below` drops the documents that it holds of others and of its own that are receipted, and
-        asks for them again: what it does not get back has been deleted while it was away.
+        Who is `below` drops the documents below the frontier that it asks for, others' and its own that are
+        receipted: what it does not get back has been deleted while it was away. What it does not ask for
+        stays.
         """
-        if not frontier.later(self.frontier):
-            return False
-        if below:
+        later = frontier.later(self.frontier)
+        stale: list = []
+        for interest in asked:
+            if below and (later or not self.subscriptions.trust(interest.key)):
+                stale.append(interest.collection)
+        for interest in asked:
+            if interest.collection in stale:
+                self.subscriptions.restart(interest.key)
+        if stale:
             for author, number, body in list(self.documents.operations()):
-                if author != self._peer.local and self._may_go(author, number, body):
+                if frontier.may_cover(author, number) and self._may_go(author, number, body, stale):
                     self.documents.forget(author, number, body)
-            self.subscriptions.restart()
-        self.frontier = frontier
-        self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
-        return below
+            # Who has them from us would never hear that they were deleted: all whom we have told anything
+            # begin anew too.
+            self._note_collected(self._log.position() + 1)
+        if later:
+            self.frontier = frontier
+            self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
+        return bool(stale)
 
-    def _may_go(self, author: bytes, number: int, body: bytes) -> bool:
-        """Say whether an operation is of merged documents and held elsewhere: open ones stay."""
-        if self._peer.carries(author, number):
+    def _may_go(self, author: bytes, number: int, body: bytes, stale: list) -> bool:
+        """Say whether an operation is of merged documents of these collections and held elsewhere: open ones
+        stay.
+        """
+        if self._peer.writer_of(author) or self._peer.carries(author, number):
             return False
+        found = False
         for change in decode_body(body)[1]:
-            if change[0] == CLOCK or is_stream(self._peer.schemas[change[1]].kind):
+            if change[0] == CLOCK:
                 return False
-        return True
+            found = found or self._peer.schemas[change[1]].collection in stale
+        return found
 
     def advance(self, now: int, least_age_ms: int = limits.STABLE_AGE_MS) -> bool:
         """As a keeper, work out the frontier, and pass it; say whether it moved.
@@ -153,18 +169,27 @@ class Down:
         """Ask for what is held as lost of these authors: a survivor elsewhere fills it."""
         for author in authors:
             for first, last in self._peer.lost(author):
+                # Only the last ranges are kept, and what is lost may be as long as numbers go.
+                ranges = (last - first) // limits.MAX_WANT_NUMBERS + 1
+                first += max(0, ranges - limits.MAX_WANTS) * limits.MAX_WANT_NUMBERS
                 while first <= last:
                     self.want(author, first, min(last, first + limits.MAX_WANT_NUMBERS - 1))
                     first += limits.MAX_WANT_NUMBERS
 
     def collect(self) -> int:
         """Drop what is superseded, and deleted documents below the frontier; return how many operations."""
-        dropped, collected = self.documents.collect(self.frontier)
-        if collected > self.collected:
-            self.collected = collected
-            self._log.put(STATE_CONFIG, _COLLECTED, collected.to_bytes(8, "big"))
+        dropped, gone, collected = self.documents.collect(self.frontier)
+        if dropped:
+            self.thinned = self._log.position()
+            self._log.put(STATE_CONFIG, _THINNED, self.thinned.to_bytes(8, "big"))
+        self._note_collected(collected)
         self._peer.commit()
-        return dropped
+        return dropped + gone
+
+    def _note_collected(self, position: int) -> None:
+        if position > self.collected:
+            self.collected = position
+            self._log.put(STATE_CONFIG, _COLLECTED, position.to_bytes(8, "big"))
 
     # ---- time
 
@@ -179,9 +204,10 @@ class Down:
 
     def time_of(self, author: bytes, number: int, stamp: bytes) -> tuple | None:
         """Return (UTC ms since 2000, error ms) of an operation, None while nothing bounds it."""
-        if author == self._peer.local:
+        writer = self._peer.writer_of(author)
+        if writer:
             # The local operations share the clock, and so the clock records, of the author's own.
-            return self._local_time(stamp)
+            return self._local_time(writer, stamp)
         times = self._times.get(author)
         if times is None:
             times = self._times[author] = self._map_of(author)
@@ -204,9 +230,8 @@ class Down:
                         times.add(number, *change[1:])
         return times
 
-    def _local_time(self, stamp: bytes) -> tuple | None:
-        """Place a local operation by the own clock record that was the newest at its stamp."""
-        author = self._peer.author
+    def _local_time(self, author: bytes, stamp: bytes) -> tuple | None:
+        """Place a local operation by the writer's clock record that was the newest at its stamp."""
         best = 0
         for known, number in self.documents.clocks():
             body = self._log.fetch(known, number) if known == author else None

@@ -52,14 +52,16 @@ class RamIndex:
 
     def _pack(self, author: bytes, number: int) -> int:
         # Up to slot 63 and number 0xffffff this is a small integer, which lies in the dictionary itself.
+        # A slot may be any number: what is above 16 bits of it stands above the number.
         slot = self._slots.get(author)
         if slot is None:
             slot = self._slots[bytes(author)] = len(self._authors)
             self._authors.append(bytes(author))
-        return number >> 24 << 40 | slot << 24 | number & 0xFFFFFF
+        return slot >> 16 << 48 | number >> 24 << 40 | (slot & 0xFFFF) << 24 | number & 0xFFFFFF
 
     def _dot(self, packed: int) -> tuple:
-        return self._authors[packed >> 24 & 0xFFFF], packed >> 40 << 24 | packed & 0xFFFFFF
+        slot = packed >> 48 << 16 | packed >> 24 & 0xFFFF
+        return self._authors[slot], (packed >> 40 & 0xFF) << 24 | packed & 0xFFFFFF
 
 
 def _packed(found: object) -> tuple:

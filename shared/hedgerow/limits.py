@@ -1,4 +1,7 @@
-"""Every limit of the formats in one place; what is over a limit is refused with a code (SPEC 1.10)."""
+"""Every limit in one place; tests/core/test_limits.py goes to each and one over it.
+
+What a stranger sends over a limit is refused with a code (SPEC 1.10). Tables that make room say so here.
+"""
 
 try:
     from micropython import const
@@ -17,73 +20,92 @@ MAX_TEXT = const(4096)
 MAX_EXPONENT = const(127)
 
 # Operations, schemas and segments
+MAX_NUMBER = const(0xFFFFFFFF)
 MAX_OPERATION = const(3500)
 MAX_CHANGES = const(64)
 MAX_FIELDS = const(64)
 MAX_NAME = const(64)
-MAX_SEGMENT_OPERATIONS = const(256)
-MAX_UNSET_PATHS = const(64)
 MAX_PATH = const(8)
+MAX_UNSET_PATHS = const(64)
 MAX_VALUE_DEPTH = const(8)
-MAX_SEGMENT_BYTES = const(8192)
 MAX_ID = const(128)
+MAX_SEGMENT_OPERATIONS = const(256)
+MAX_SEGMENT_BYTES = const(8192)
+MAX_SEAL_OPERATIONS = const(256)
 
-# Clocks
-MAX_NUMBER = const(0xFFFFFFFF)
-DRIFT_PPM = const(100)
-
-# Peers and links
-MAX_RECORD = const(1200)
+# What a peer remembers for good. Own schemas and those learnt from others are MAX_SCHEMAS together.
+# MAX_AUTHORS: in one vector, in the log of a board, refused in one session; and as many authors that the log
+# does not hold may have receipts, or name keepers. MAX_KNOWN_KEEPERS: whose incarnation is remembered.
+# MAX_RECEIPTS: for each author in the log, and MAX_AUTHORS besides; those of required keepers always.
 MAX_AUTHORS = const(64)
 MAX_SCHEMAS = const(64)
-SEAL_EVERY = const(32)
+MAX_LEARNT_SCHEMAS = const(56)
+MAX_KEEPERS = const(3)
+MAX_KNOWN_KEEPERS = const(16)
+MAX_RECEIPTS = const(4)
+MAX_FRONTIER = const(256)
+# Takers that a keeper waits for; more begin anew if something went by them.
+MAX_TAKERS = const(16384)
 
-# Documents and queries
-MAX_WAITING = const(64)
-SLICE_DOCUMENTS = const(16)
-KEPT_STATEMENTS = const(8)
-SUBSCRIPTION_HOPS = const(3)
-
-# Custody, beacons, sessions
-FLOOD_AUTHORS = const(64)
-FLOOD_AGAIN_AUTHORS = const(48)
-MAX_BUCKETS_LOG2 = const(3)
-MAX_SEAL_OPERATIONS = const(256)
-MAX_FRAME = const(3800)
+# Records, frames and hellos
+MAX_RECORD = const(1200)
 MIN_RECORD = const(128)
 FIRST_RECORD = const(512)
-MAX_CREDIT = const(0xFFFFFF)
+MAX_FRAME = const(3800)
 MIN_CREDIT = const(512)
-MAX_KEEPERS = const(3)
+MAX_CREDIT = const(0xFFFFFF)
+# Frames without credit that wait to be sent: answers for which the other side has no ear.
+MAX_FREE_FRAMES = const(64)
+MAX_PEER_NAME = const(32)
+MAX_CODE = const(32)
+MAX_BUCKETS_LOG2 = const(3)
+
+# The way down. MAX_CONDITION: bytes of the text, and again of the parameters.
 MAX_INTERESTS = const(16)
 MAX_INTEREST = const(640)
 MAX_CONDITION = const(256)
+MAX_PARAMETERS = const(16)
 MAX_INTEREST_HOPS = const(7)
+SUBSCRIPTION_HOPS = const(3)
 MAX_WANTS = const(16)
 MAX_WANT_NUMBERS = const(256)
-MAX_FRONTIER = const(256)
+# Positions at stores; the one that was set longest ago makes room.
+MAX_MARKS = const(128)
+INTEREST_EXPIRY_MS = const(86400000)
+MARK_EVERY_MS = const(10000)
+
+# Neighbours: who was not heard for longest makes room.
 MAX_NEIGHBOURS = const(16)
-MAX_PEER_NAME = const(32)
-MAX_CODE = const(32)
+NEIGHBOUR_FRESH_MS = const(10000)
+MAX_BACKOFF_DOUBLINGS = const(5)
+DISTANCE_EXPIRY_MS = const(600000)
+# Open operations flood while so many authors have any, and after more had any, from so many on.
+FLOOD_AUTHORS = const(64)
+FLOOD_AGAIN_AUTHORS = const(48)
+
+# Sessions, sealing and time
 HELLO_TIMEOUT_MS = const(10000)
 IDLE_TIMEOUT_MS = const(60000)
 KEEPALIVE_MS = const(20000)
-DISTANCE_EXPIRY_MS = const(600000)
+MAX_EXCHANGE_MS = const(120000)
+SEAL_EVERY = const(32)
 SEAL_DELAY_MS = const(1000)
 GOOD_TIME_MS = const(1000)
 ASK_AGAIN_MS = const(2000)
-MAX_EXCHANGE_MS = const(120000)
-NEIGHBOUR_FRESH_MS = const(10000)
+DRIFT_PPM = const(100)
 STABLE_AGE_MS = const(7776000000)
-INTEREST_EXPIRY_MS = const(86400000)
-MARK_EVERY_MS = const(10000)
 AHEAD_MS = const(300000)
-MAX_BACKOFF_DOUBLINGS = const(5)
 
-# Statements
+# Documents and statements. Of documents that wait for their time observers are told of so many when it comes.
+MAX_WAITING = const(64)
+SLICE_DOCUMENTS = const(16)
+MAX_OBSERVERS = const(64)
+# Statements that need no parsing again; one more takes the place of all.
+KEPT_STATEMENTS = const(8)
 MAX_STATEMENT = const(1024)
 MAX_STATEMENT_DEPTH = const(20)
 MAX_LISTED = const(64)
+# Rows of an answer: of one that says nothing else, and of a peer's application. A statement that changes
+# documents is about as many at most.
 MAX_ANSWER_ROWS = const(64)
-MAX_LOOKED_AT = const(20000)
-MAX_PARAMETERS = const(16)
+MAX_RESULT_ROWS = const(10000)

@@ -15,6 +15,7 @@ from .sync import hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
 
 _EPOCH = b"epoch"
+_KEEPER = b"keeper"
 
 
 class Peer(Presence):
@@ -24,6 +25,7 @@ class Peer(Presence):
     `distance` is what it assumes while it knows no way to a keeper. `on_receipt(author, number)` is called
     when a receipted frontier moves up. `keepers` names up to three keepers whose receipts its operations need
     all; without it those of any one do. `quota` is how many open operations of one other author it carries.
+    `identity` is its name towards others: the author, of a keeper the first one that its store ever had.
     `verdict(author, number, stamp, change, schema)` says whether a change may be; what may not is kept and
     passed on like all else, and never shows.
     """
@@ -48,6 +50,14 @@ class Peer(Presence):
         self.log = log
         self.author = log.author
         self.local = local_author(log.author)
+        # A store that was copied goes on as another author; what was local before stays so.
+        self._locals = {self.local: log.author}
+        authors = log.authors()
+        for writer in authors:
+            local = local_author(writer)
+            if local in authors:
+                self._locals[local] = writer
+        self.identity = self._identity() if keeper else log.author
         self.name = name
         Presence.__init__(self, hello.KEEPER if keeper else role, distance, now)
         self.mesh = mesh
@@ -71,6 +81,14 @@ class Peer(Presence):
         self._boot(now)
 
     # ---- start
+
+    def _identity(self) -> bytes:
+        """Return a keeper's name: it stays when its store is restored under a new author (SPEC 5.6.2)."""
+        stored = self.log.get(STATE_CONFIG, _KEEPER)
+        if stored is None:
+            stored = self.author
+            self.log.put(STATE_CONFIG, _KEEPER, stored)
+        return stored
 
     def _resume(self) -> None:
         """Read the own last seal and what follows it: the H16s of the next seal, and the last stamp."""
@@ -148,6 +166,15 @@ class Peer(Presence):
         self.commit()
         return number
 
+    def writer_of(self, local: bytes) -> bytes | None:
+        """Return the author whose local author this is, None if it is no local author of this store."""
+        return self._locals.get(local)
+
+    def _check_foreign(self, author: bytes, number: int) -> None:
+        """Refuse what others send under a name that only this store writes under."""
+        if author == self.author or author in self._locals:
+            raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
+
     def _arrived(self, author: bytes, number: int, body: bytes) -> None:
         if self._down is not None:
             self._down.arrived(author, number, body)
@@ -223,9 +250,8 @@ class Peer(Presence):
         fresh = bodies[max(0, held + 1 - first) :]
         if not fresh:
             return 0
-        if author == self.author:
-            raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
-        if author != self.author and held + len(fresh) > self.receipted(author) + self._quota:
+        self._check_foreign(author, first)
+        if held + len(fresh) > self.receipted(author) + self._quota:
             raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
         self.check_schemas(fresh)
         first = max(first, held + 1)
@@ -235,14 +261,20 @@ class Peer(Presence):
             self._arrived(author, number, body)
         return len(fresh)
 
+    def shared_schemas(self) -> list:
+        """Return the names of the schemas that others may see."""
+        return [name for name in self.schemas if scope_of(self.schemas[name].kind) != SCOPE_LOCAL]
+
     def check_schemas(self, bodies: list) -> None:
-        """Refuse operations whose schemas are not known, or that should not have left their peer."""
-        for name in segment_schemas(bodies):
-            schema = self.schemas.get(name)
-            if schema is None:
-                raise HedgerowError("SCHEMA_UNKNOWN", repr(name))
-            if scope_of(schema.kind) == SCOPE_LOCAL:
-                raise HedgerowError("SCOPE_LOCAL", schema.collection)
+        """Refuse operations that do not fit their schemas, or that should not have left their peer.
+
+        One that was taken all the same would spoil every look at its documents.
+        """
+        from .codec.unfold import check_fit
+
+        for body in bodies:
+            if check_fit(body, self.schemas) == SCOPE_LOCAL:
+                raise HedgerowError("SCOPE_LOCAL", repr(segment_schemas([body])))
 
     def _bridge(self, author: bytes, held: int, first: int) -> None:
         """Let a receipt stand for operations that lie between what is held and `first`."""
@@ -258,8 +290,7 @@ class Peer(Presence):
         held = self.log.held(author)
         if skip.last <= held:
             return
-        if author == self.author:
-            raise HedgerowError("SYNC_OWN_AUTHOR", str(skip.first))
+        self._check_foreign(author, skip.first)
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
@@ -278,6 +309,7 @@ class Peer(Presence):
         sealed = self.log.sealed(author)
         if seal.last <= sealed:
             return
+        self._check_foreign(author, seal.first)
         base = sealed if self.keeper else max(sealed, self.receipted(author))
         if seal.last > self.log.held(author) or seal.first > base + 1:
             raise HedgerowError("SYNC_GAP", "seal %d-%d" % (seal.first, seal.last))
@@ -288,14 +320,21 @@ class Peer(Presence):
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
 
     def ingest_schema(self, encoded: bytes) -> None:
-        """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit."""
-        self._add_schema(Schema.decode(encoded))
+        """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit.
 
-    def _add_schema(self, schema: Schema) -> None:
+        That lies below the limit for own ones: others cannot keep this peer from writing. SCOPE_LOCAL for one
+        of what never leaves its peer: nobody may make a collection here such a one.
+        """
+        schema = Schema.decode(encoded)
+        if scope_of(schema.kind) == SCOPE_LOCAL:
+            raise HedgerowError("SCOPE_LOCAL", schema.collection)
+        self._add_schema(schema, limits.MAX_LEARNT_SCHEMAS)
+
+    def _add_schema(self, schema: Schema, most: int = limits.MAX_SCHEMAS) -> None:
         known = self.schemas.get(schema.name)
         if known is None:
-            if len(self.schemas) >= limits.MAX_SCHEMAS:
-                raise HedgerowError("SCHEMAS_FULL", str(limits.MAX_SCHEMAS))
+            if len(self.schemas) >= most:
+                raise HedgerowError("SCHEMAS_FULL", str(most))
             self.log.put(STATE_SCHEMA, schema.name, schema.encoded)
             self.schemas[schema.name] = schema
         elif known.hash != schema.hash:
@@ -336,13 +375,13 @@ class Peer(Presence):
 
     def carries(self, author: bytes, number: int) -> bool:
         """Say whether an operation here is one that this peer has to bring to a keeper."""
-        return author != self.local and self.receipted(author) < number <= self.log.held(author)
+        return author not in self._locals and self.receipted(author) < number <= self.log.held(author)
 
     def receipts(self, author: bytes) -> list:
         """Return the receipts behind receipted()."""
         if self.keeper:
             number = self.receipted(author)
-            return [Receipt(self.author, self.log.incarnation, author, number)] if number else []
+            return [Receipt(self.identity, self.log.incarnation, author, number)] if number else []
         return self.ledger.receipts(author)
 
     def receipt(self, author: bytes) -> Receipt | None:

@@ -20,7 +20,7 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
         return Result(kind, [], [], warnings)
     from .query.mutate import targets
 
-    rows = yield from _select(batch, targets(statement), arguments, limits.MAX_LOOKED_AT)
+    rows = yield from _select(batch, targets(statement), arguments, limits.MAX_RESULT_ROWS)
     ids = [row["_id"] for row in rows]
     if kind == "update":
         _update(peer, batch, statement, ids, arguments)

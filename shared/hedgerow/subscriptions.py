@@ -4,10 +4,15 @@ from . import limits
 from .codec import cbor
 from .errors import HedgerowError
 from .log import STATE_CONFIG
+from .marks import Marks
 from .sync.interest import Interest, write_interests
 
 _OWN = b"interests"
-_MARK = b"m"
+_TRUST = b"s"
+
+# What is here below the frontier came from peers who had passed it; and one of them has told us all.
+CLEAN = b"c"
+TOLD = b"t"
 
 
 class Subscriptions:
@@ -17,9 +22,10 @@ class Subscriptions:
         self._peer = peer
         self._log = peer.log
         self.own: list = []
-        # key -> (interest, moment until which it is kept), and its marks, which are not worth flash
+        # key -> (interest, moment until which it is kept); their marks are not worth flash
         self._adopted: dict = {}
-        self._marks: dict = {}
+        self._marks = Marks(peer.log)
+        self._trust: dict = {}
         stored = self._log.get(STATE_CONFIG, _OWN)
         for row in cbor.decode(stored) if stored else ():
             self.own.append(Interest(*row))
@@ -29,8 +35,9 @@ class Subscriptions:
         if interest.key in [known.key for known in self.own]:
             return
         write_interests(self.own + [interest], [0] * (len(self.own) + 1))
-        self._forget_marks(interest.key)
+        self._marks.forget(interest.key)
         self.own.append(interest)
+        self.set_trust(interest.key, b"")
         self._store()
 
     def cancel(self, key: bytes) -> None:
@@ -58,7 +65,8 @@ class Subscriptions:
     def _expire(self, now: int) -> None:
         for key in [key for key in self._adopted if self._adopted[key][1] <= now]:
             del self._adopted[key]
-            self._marks = {place: mark for place, mark in self._marks.items() if place[1] != key}
+            self._marks.forget(key)
+            self._trust.pop(key, None)
 
     def active(self, now: int) -> list:
         """Return the interests to tell a store of: the own ones first, as many as fit one frame."""
@@ -81,7 +89,7 @@ class Subscriptions:
 
     def position(self, store: bytes, incarnation: int, key: bytes) -> int:
         """Return up to which of a store's arrivals an interest was answered; 0 if its incarnation changed."""
-        mark = self._marks.get((store, key)) or self._log.get(STATE_CONFIG, _MARK + store + key)
+        mark = self._marks.get(store + key)
         if not mark or int.from_bytes(mark[:4], "big") != incarnation:
             return 0
         return int.from_bytes(mark[4:], "big")
@@ -89,17 +97,27 @@ class Subscriptions:
     def mark(self, store: bytes, incarnation: int, key: bytes, position: int) -> None:
         """Note it; for an own interest it is durable after the next commit."""
         mark = incarnation.to_bytes(4, "big") + position.to_bytes(8, "big")
+        self._marks.set(store + key, mark, key not in self._adopted)
+
+    def restart(self, key: bytes) -> None:
+        """Ask every store for everything of an interest again, after what was here of it has gone."""
+        self._marks.forget(key)
+        self.set_trust(key, CLEAN)
+
+    def trust(self, key: bytes) -> bytes:
+        """Return how far an interest's documents below the frontier are trusted: CLEAN, TOLD, or no bytes."""
+        return self._trust.get(key) or self._log.get(STATE_CONFIG, _TRUST + key) or b""
+
+    def set_trust(self, key: bytes, trust: bytes) -> None:
+        """Note it; for an own interest it is durable after the next commit."""
         if key in self._adopted:
-            self._marks[store, key] = mark
-        else:
-            self._log.put(STATE_CONFIG, _MARK + store + key, mark)
+            self._trust[key] = trust
+        elif self.trust(key) != trust:
+            self._log.put(STATE_CONFIG, _TRUST + key, trust)
 
-    def restart(self) -> None:
-        """Ask every store for everything again."""
-        self._forget_marks(b"")
-
-    def _forget_marks(self, key: bytes) -> None:
-        self._marks = {}
-        for name, _ in self._log.items(STATE_CONFIG):
-            if name[:1] == _MARK and len(name) == 13 and (not key or name[9:] == key):
-                self._log.put(STATE_CONFIG, name, b"")
+    def vouches(self, collection: str) -> bool:
+        """Say whether this peer has been told of all deletes in a collection that lie below its frontier."""
+        for interest in self.own + [entry[0] for entry in self._adopted.values()]:
+            if interest.collection == collection and not interest.where and self.trust(interest.key) == TOLD:
+                return True
+        return False

@@ -16,6 +16,7 @@ from hedgerow_bigpeer.store.port import Entry, SkipEntry, Stable, Store, Submiss
 
 DAY = 86_400_000
 FIRST = (0, b"")
+START = ("", b"")
 
 
 async def touched(store: Store, after: tuple[int, bytes] = FIRST, limit: int = 100) -> list[tuple[int, Any]]:
@@ -234,12 +235,12 @@ async def only_what_is_superseded_stable_and_old_is_collected(open_store: OpenSt
     one.delete(2000, "gone")
     position = await put(store, one)
     # Nothing is sealed, so nothing is superseded for good.
-    assert (await store.collect(position, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position, START, 100))[:2] == (0, 0)
     one.seal()
     position = await put(store, one)
-    assert (await store.collect(position - 2, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position - 2, START, 100))[:2] == (0, 0)
     seen = await values(store, "things")
-    collected = await store.collect(position, FIRST, 1)
+    collected = await store.collect(position, START, 1)
     while collected.after is not None:
         more = await store.collect(position, collected.after, 1)
         collected = more._replace(
@@ -273,13 +274,13 @@ async def an_operation_goes_when_all_its_changes_have(open_store: OpenStore) -> 
     one.delete(2000, "a")
     one.seal()
     position = await put(store, one)
-    assert (await store.collect(position, FIRST, 100))[:2] == (1, 1)
+    assert (await store.collect(position, START, 100))[:2] == (1, 1)
     operations, _ = await store.operations(one.author, 1, 2)
     assert [entry.number for entry in operations] == [1]
     one.delete(3000, "b")
     one.seal()
     position = await put(store, one, JUNE + DAY)
-    assert (await store.collect(position, FIRST, 100))[:2] == (2, 1)
+    assert (await store.collect(position, START, 100))[:2] == (2, 1)
     await store.close()
 
 
@@ -293,7 +294,7 @@ async def what_waits_for_its_time_is_not_collected(open_store: OpenStore) -> Non
     for author in (one, two):
         author.seal()
         position = await put(store, author)
-    assert (await store.collect(position, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position, START, 100))[:2] == (0, 0)
     await store.ingest([], 43 * YEAR)
     assert await values(store, "things") == [("a", {"n": 2})]
     await store.close()
@@ -308,6 +309,47 @@ async def a_clock_record_is_never_collected(open_store: OpenStore) -> None:
     assert await take(store, writer.entries()) == [None]
     async with store.snapshot() as snapshot:
         position = snapshot.transaction
-    assert (await store.collect(position, FIRST, 100))[:2] == (0, 0)
+    assert (await store.collect(position, START, 100))[:2] == (0, 0)
     assert [entry.number for entry in (await store.operations(writer.peer.author, 1, 9))[0]] == [1, 2]
+    await store.close()
+
+
+@check
+async def a_survivor_takes_the_place_of_a_skip(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    one = RawAuthor(1)
+    for n in range(4):
+        one.insert(1000 + n, n, n=n)
+    one.seal()
+    schema, first, *lost, fourth, seal = one.take()
+    skip = SkipEntry(one.author, Skip(2, 3, LOST, ["flash", b"\0" * 6]).encode())
+    # There is no root without them, but the seal is its author's word for what stands around them.
+    assert await take(store, [schema, first, skip, fourth, seal]) == [None]
+    (before,) = await store.frontiers()
+    assert (before.held, before.sealed, before.receipted) == (4, 4, 4)
+    assert [document_id for document_id, _ in await values(store, "things")] == [0, 3]
+    assert await store.lost(9) == [(one.author, 2, 3)]
+    assert await take(store, [lost[1]]) == [None]
+    assert await store.lost(9) == [(one.author, 2, 2)]
+    assert await take(store, [lost[0]], [lost[0]]) == [None, None]
+    assert await store.lost(9) == []
+    assert [document_id for document_id, _ in await values(store, "things")] == [0, 1, 2, 3]
+    assert list(await store.frontiers()) == [before]
+    await store.close()
+
+
+@check
+async def a_seal_over_a_skip_follows_on_the_one_before(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    one, other = RawAuthor(1), RawAuthor(1)
+    for author in (one, other):
+        author.insert(999, "first", author=author is one)
+        author.seal()
+        author.insert(1000, "second", n=1)
+        author.seal()
+    *good, _, _, _ = one.take()
+    assert await take(store, good) == [None]
+    skip = SkipEntry(one.author, Skip(2, 2, LOST, ["flash", b"\0" * 6]).encode())
+    errors = await take(store, [skip], [other.entries[-1]], [one.entries[-1]])
+    assert [error and error.code for error in errors] == [None, "SEAL_INVALID", None]
     await store.close()

@@ -1,7 +1,6 @@
 """What subscribers are told: documents that match, and when they match no more (SPEC 10.13)."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,42 +8,21 @@ import pytest
 from bigpeer_harness import Local, local
 from log_writer import Writer
 from raw_author import RawAuthor
-from wire import Subscriber, Wire, link, raw
+from wire import Asker, Subscriber, Wire, done, ids, link
 
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, Schema
-from hedgerow.codec.segment import decode_segment
-from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.skip import LOST, Skip
-from hedgerow.limits import MAX_FRAME
 from hedgerow.sync import frames
-from hedgerow.sync.hello import Hello
-from hedgerow.sync.interest import Interest, read_marks, write_interests, write_wants
-from hedgerow.sync.session import Session
+from hedgerow.sync.interest import read_marks, write_wants
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.store import sqlite_ingest
 from hedgerow_bigpeer.store.port import SkipEntry
-from hedgerow_bigpeer.sync import mesh_tag
+from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Local]:
     with local(tmp_path) as running:
         yield running
-
-
-def done(served: Local, statement: str, args: object = None) -> Any:
-    """Run a statement that must succeed; return its answer."""
-    response = served.execute(statement, args)
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-def ids(subscriber: Subscriber, collection: str = "cars") -> list[Any]:
-    return [row["_id"] for row in subscriber.rows(f"SELECT _id FROM {collection} ORDER BY _id")]
-
-
-def has(subscriber: Subscriber, expected: list[Any]) -> bool:
-    return ids(subscriber) == expected
 
 
 def test_what_is_written_over_http_reaches_a_subscriber(served: Local) -> None:
@@ -117,37 +95,6 @@ def _counter(steps: int) -> Any:
         return left[0] < 0
 
     return over
-
-
-class Asker:
-    """A bare session that has said hello."""
-
-    def __init__(self, served: Local, author: bytes = b"an asker", credit: int = 65_536) -> None:
-        self.served = served
-        self.session = Session(Hello(mesh_tag("demo"), author, credit=credit), 0)
-        self.wire: Wire = raw(served, self.session)
-        self.wire.until(lambda: self.session.remote is not None)
-
-    def ask(self, *interests: tuple[str, str, int]) -> None:
-        rows = [Interest(collection, where) for collection, where, _ in interests]
-        body = write_interests(rows, [position for *_, position in interests])
-        self.session.queue(frames.INTEREST, body)
-
-    def picked(self) -> list[tuple[bytes, int]]:
-        """Return the dots that came, in their order."""
-        schemas = dict(self.served.peer.service.schemas)
-        dots = []
-        for body in self.wire.of(frames.PICK):
-            assert len(body) <= MAX_FRAME
-            author, first, bodies = decode_segment(body, schemas)
-            dots += [(author, first + at) for at in range(len(bodies))]
-        return dots
-
-    def position(self) -> int:
-        """Return the first position of the newest mark."""
-        serial, positions = read_marks(self.wire.of(frames.MARK)[-1])
-        assert serial >= 1
-        return int(positions[0])
 
 
 def test_a_mark_says_up_to_where_all_has_been_sent(served: Local) -> None:
@@ -267,6 +214,16 @@ def test_holes_are_answered_with_what_is_held(served: Local) -> None:
     asker.wire.until(lambda: len(asker.picked()) == 4)
 
 
+def test_who_asks_anew_is_told_all_again(served: Local) -> None:
+    for n in range(3):
+        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n}})
+    asker = Asker(served)
+    for asked in range(1, 3):
+        asker.ask(("cars", "", 0))
+        asker.wire.until(lambda asked=asked: len(asker.wire.of(frames.MARK)) == asked)  # type: ignore[misc]
+        assert len(asker.picked()) == 3 * asked
+
+
 def test_credit_holds_the_big_peer_back(served: Local) -> None:
     for n in range(30):
         done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n, "text": "y" * 900}})
@@ -275,15 +232,38 @@ def test_credit_holds_the_big_peer_back(served: Local) -> None:
     asker.wire.settle()
     size = sum(len(body) for kind, body in asker.wire.kinds if frames.counted(kind))
     assert 0 < size <= 4096
-    # It has not been worked out ahead either: what waits is about a slice.
-    connection_waits = served.peer.service.counters.picked
-    assert connection_waits <= limits.DOWN_DOCUMENTS
+    # It has not been made into frames ahead either: what waits is about a slice.
+    assert served.peer.service.counters.picked * 900 <= 4096 + limits.DOWN_BYTES
 
     def go_on() -> bool:
         asker.session.grant()
         return len(asker.picked()) == 30
 
     asker.wire.until(go_on)
+
+
+def test_only_commits_to_its_collection_cost_a_subscriber_a_look(
+    served: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 1})")
+    asker = Asker(served)
+    asker.ask(("cars", "", 0))
+    asker.wire.settle()
+    looks = []
+    touched = SqliteStore.touched
+
+    async def counted(store: SqliteStore, *args: Any) -> Any:
+        looks.append(args)
+        return await touched(store, *args)
+
+    monkeypatch.setattr(SqliteStore, "touched", counted)
+    for n in range(5):
+        done(served, "INSERT INTO boats DOCUMENTS (:d)", {"d": {"_id": n}})
+        asker.wire.settle()
+    assert not looks
+    done(served, "INSERT INTO cars DOCUMENTS ({'_id': 2})")
+    asker.wire.until(lambda: len(asker.picked()) == 2)
+    assert len(looks) == 1 and looks[0][1] == (served.peer.service.transaction, b"")
 
 
 def test_interests_that_make_no_sense_end_the_session(served: Local) -> None:
@@ -308,84 +288,3 @@ def test_new_interests_take_the_place_of_the_old(served: Local) -> None:
     asker.wire.until(lambda: len(asker.picked()) == 3)
     asker.wire.settle()
     assert len(asker.picked()) == 3
-
-
-def stable(served: Local) -> int:
-    return served.run(served.peer.service.refresh_frontier()).position
-
-
-@pytest.fixture
-def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
-    """A Big Peer to which everything is old the moment after."""
-    monkeypatch.setattr(sqlite_ingest, "MOMENT_MS", 0)
-    with local(tmp_path / "forgetful", collect_after_days=0) as running:
-        yield running
-
-
-def test_the_frontier_is_what_subscribers_confirm_and_is_said_when_it_moves(forgetful: Local) -> None:
-    served = forgetful
-    first, second = Asker(served, b"the one."), Asker(served, b"another.")
-    for asker in (first, second):
-        asker.ask(("cars", "", 0))
-        asker.wire.settle()
-    said = stable(served)
-    for n in range(3):
-        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": n}})
-    for asker in (first, second):
-        asker.wire.settle()
-    assert stable(served) == said
-    position = first.position()
-    first.ask(("cars", "", position))
-    first.wire.settle()
-    assert stable(served) == said
-    second.ask(("cars", "", position - 1))
-    second.wire.settle()
-    assert stable(served) == position - 1 > said
-    for asker in (first, second):
-        asker.wire.settle()
-        frontier = Frontier.decode(asker.wire.of(frames.FRONTIER)[-1][1:])
-        identity = served.peer.service.store.identity
-        assert (frontier.position, frontier.keeper) == (position - 1, identity.keeper)
-        assert frontier.numbers == {identity.author: position - 1}
-        assert not any(body[0] for body in asker.wire.of(frames.FRONTIER))
-    # Who has no interests has nothing to be told.
-    idle = Asker(served, b"no wish.")
-    idle.wire.settle()
-    assert not idle.wire.of(frames.FRONTIER)
-
-
-def test_a_latecomer_resurrects_nothing(forgetful: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deletion is collected while a retired subscriber is away: it drops the document on its return."""
-    served = forgetful
-    late, other = Subscriber(served), Subscriber(served)
-    for subscriber in (late, other):
-        subscriber.peer.subscribe("SELECT * FROM cars")
-    for name in ("kept", "gone"):
-        done(served, "INSERT INTO cars DOCUMENTS (:d)", {"d": {"_id": name}})
-    for subscriber in (late, other):
-        wire = link(served, subscriber)
-        wire.until(partial(has, subscriber, ["gone", "kept"]))
-        wire.settle()
-        wire.cut()
-    done(served, "DELETE FROM cars WHERE _id = 'gone'")
-    served.run(served.peer.own.stop())
-    collect = served.peer.service.collect
-    for _ in range(2):
-        # Once to be told, once to confirm it.
-        wire = link(served, other)
-        wire.until(lambda: ids(other) == ["kept"])
-        wire.settle()
-        wire.cut()
-    assert served.run(collect()) == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(limits, "RETIRE_MS", -1000)
-        served.run(served.peer.service.refresh_frontier())
-    wire = link(served, other)
-    wire.settle()
-    wire.cut()
-    assert served.run(collect()) == 2
-    wire = link(served, late)
-    wire.until(lambda: ids(late) == ["kept"])
-    wire.settle()
-    assert wire.of(frames.FRONTIER)[0][0] == 1
-    assert served.items("SELECT _id FROM cars") == [{"_id": "kept"}]

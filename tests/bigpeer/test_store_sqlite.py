@@ -1,6 +1,7 @@
 """The SQLite store: the contract, and what is its own."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,8 +14,10 @@ from store_contract import CHECKS, OpenStore
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
+from hedgerow_bigpeer.store import sqlite_collect
 from hedgerow_bigpeer.store.port import Store, Submission
-from hedgerow_bigpeer.store.sqlite import SqliteStore
+from hedgerow_bigpeer.store.sqlite import TOUCHED_QUERY, SqliteStore
+from hedgerow_bigpeer.store.sqlite_ingest import ARRIVAL_QUERY
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -83,3 +86,37 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
         await store.close()
 
     asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("query", "plan"),
+    [
+        (ARRIVAL_QUERY, "SEARCH t USING PRIMARY KEY (app=? AND shard=? AND collection=? AND id=?)"),
+        (
+            TOUCHED_QUERY,
+            "USING COVERING INDEX touches_order (app=? AND shard=? AND collection=? AND (xid,id)>(?,?))",
+        ),
+    ],
+)
+def test_the_way_down_reads_by_keys(tmp_path: Path, query: str, plan: str) -> None:
+    asyncio.run(_await(_made(tmp_path / "store.db")))
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?")).fetchall()
+    assert any(plan in row[3] for row in rows), rows
+    assert not any(row[3].startswith("SCAN") for row in rows), rows
+
+
+async def _made(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    await store.close()
+
+
+def test_takers_beyond_those_that_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can make up names: each would hold up forgetting, and take room, for 90 days."""
+    monkeypatch.setattr(sqlite_collect, "MAX_TAKERS", 2)
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE TABLE peers (app, shard, peer, position, last_seen, PRIMARY KEY (app, shard, peer))")
+    for name, position in ((b"a", 5), (b"b", 6), (b"c", 0), (b"a", 7)):
+        sqlite_collect.confirm(db, ("demo", 0), name, position, 1)
+    assert db.execute("SELECT peer, position FROM peers ORDER BY peer").fetchall() == [(b"a", 7), (b"b", 6)]
+    db.close()

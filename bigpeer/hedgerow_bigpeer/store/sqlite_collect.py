@@ -6,10 +6,19 @@ from hedgerow import operation
 from hedgerow.codec.schema import Schema
 from hedgerow.custody.skip import SUPERSEDED, Skip
 from hedgerow.document import Document, key_of
+from hedgerow.limits import MAX_TAKERS
 
 from .merge import changes_of, touched_by
 from .port import Arrival, Collected, DocumentRow, Stable
 from .sqlite_ingest import ARRIVAL_QUERY, DOCUMENT_QUERY
+
+# A document that is there, and that one operation has made, has nothing to give.
+_SWEEP_QUERY = (
+    "SELECT d.collection, d.id, d.xid, d.value IS NULL OR EXISTS (SELECT 1 FROM touches t WHERE t.app = d.app"
+    " AND t.shard = d.shard AND t.collection = d.collection AND t.id = d.id LIMIT 1 OFFSET 1)"
+    " FROM documents d WHERE d.app = ? AND d.shard = ? AND (d.collection, d.id) > (?, ?)"
+    " ORDER BY d.collection, d.id LIMIT ?"
+)
 
 Key = tuple[str, int]
 Dot = tuple[bytes, int]
@@ -17,6 +26,10 @@ Dot = tuple[bytes, int]
 
 def confirm(db: sqlite3.Connection, key: Key, peer: bytes, position: int, at: int) -> None:
     """See `Store.confirm`."""
+    known = db.execute("SELECT count(*), max(peer = ?) FROM peers WHERE app = ? AND shard = ?", (peer, *key))
+    count, enrolled = known.fetchone()
+    if count >= MAX_TAKERS and not enrolled:
+        return
     db.execute("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)", (*key, peer, position, at))
 
 
@@ -60,20 +73,16 @@ def collect(
     key: Key,
     schemas: dict[bytes, Schema],
     position: int,
-    after: tuple[int, bytes],
+    after: tuple[str, bytes],
     limit: int,
 ) -> Collected:
     """See `Store.collect`; the caller begins and commits."""
-    rows = db.execute(
-        "SELECT xid, collection, id FROM documents WHERE app = ? AND shard = ?"
-        " AND (xid, id) > (?, ?) AND xid <= ? ORDER BY xid, id LIMIT ?",
-        (*key, *after, position, limit),
-    ).fetchall()
+    rows = db.execute(_SWEEP_QUERY, (*key, *after, limit)).fetchall()
     work = _Collect(db, key, schemas)
-    for transaction, collection, document_id in rows:
-        if work.sweep(collection, document_id):
+    for collection, document_id, transaction, suspect in rows:
+        if suspect and transaction <= position and work.sweep(collection, document_id):
             _mark(db, key, "collected", transaction)
-    end = (rows[-1][0], rows[-1][2]) if len(rows) == limit else None
+    end = rows[-1][:2] if len(rows) == limit else None
     return Collected(work.operations, work.documents, end)
 
 
@@ -90,8 +99,6 @@ class _Collect:
         place = (*self._key, collection, document_id)
         row = self._db.execute(f"{DOCUMENT_QUERY} AND collection = ? AND id = ?", place).fetchone()
         arrivals = [Arrival(*arrival) for arrival in self._db.execute(ARRIVAL_QUERY, place)]
-        if len(arrivals) == 1 and DocumentRow(*row).value is not None:
-            return False
         if not all(self._is_settled(arrival) for arrival in arrivals):
             return False
         sweep = _Sweep(DocumentRow(*row), arrivals, self._schemas)

@@ -40,10 +40,11 @@ DOCUMENT_QUERY = (
     "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
     " WHERE app = ? AND shard = ?"
 )
+# The plus keeps SQLite from walking a whole collection in the order of xid.
 ARRIVAL_QUERY = (
     "SELECT o.author, o.number, o.body, o.stamp, t.xid FROM touches t"
     " JOIN operations o USING (app, shard, author, number)"
-    " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY t.xid, o.author, o.number"
+    " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
 )
 FRONTIER_QUERY = (
     "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
@@ -65,6 +66,7 @@ class Effects:
     last: dict[bytes, Written] = field(default_factory=dict)
     operations: int = 0
     documents: int = 0
+    collections: dict[str, None] = field(default_factory=dict)
 
     def copy(self) -> "Effects":
         """Return a copy that later effects do not reach."""
@@ -121,6 +123,7 @@ class Ingest(Documents):
             effects.operations,
             effects.documents,
             due,
+            list(effects.collections),
         )
 
     def _note_moment(self) -> None:
@@ -221,6 +224,11 @@ class Ingest(Documents):
         elif known.hash != schema.hash:
             raise HedgerowError("SCHEMA_CONFLICT", schema.name.hex())
 
+    def has_operation(self, author: bytes, number: int) -> bool:
+        """Say whether an operation is, or was, held, and not only a skip in its place."""
+        query = "SELECT 1 FROM operations WHERE app = ? AND shard = ? AND author = ? AND number = ?"
+        return self._db.execute(query, (*self._key, author, number)).fetchone() is not None
+
     def add_operation(self, entry: Operation, stamp: bytes, mark: bytes) -> None:
         """Keep an operation."""
         self._db.execute(
@@ -251,8 +259,13 @@ class Ingest(Documents):
             "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
             (*self._key, author, seal.first - 1),
         ).fetchone()
-        previous = seal_hash(before[0]) if before else NO_SEAL
-        if not check_seal(author, body, [mark for (mark,) in marks]) or seal.previous != previous:
+        if len(marks) == seal.last - seal.first + 1:
+            previous = seal_hash(before[0]) if before else NO_SEAL
+            good = check_seal(author, body, [mark for (mark,) in marks]) and seal.previous == previous
+        else:
+            # Without the operations that are skipped there is no root: the seal is taken for its place.
+            good = before is None or seal.previous == seal_hash(before[0])
+        if not good:
             raise HedgerowError("SEAL_INVALID", f"{author.hex()} {seal.first}-{seal.last}")
         self._db.execute(
             "INSERT INTO seals VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, seal.last, seal.first, body)
@@ -292,6 +305,7 @@ class Ingest(Documents):
     def save_document(self, change: Change) -> None:
         """Write a merged document, and its outbox row if what is visible changed."""
         row = change.row
+        self.effects.collections[row.collection] = None
         self._db.execute(
             "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*self._key, *row, self._xid),
@@ -345,9 +359,9 @@ class _Work:
 
     def _operation(self, entry: Operation) -> None:
         frontier = self._author(entry.author)
-        if entry.number <= frontier.held:
+        if entry.number <= frontier.held and self._ingest.has_operation(entry.author, entry.number):
             return
-        if entry.number != frontier.held + 1:
+        if entry.number > frontier.held + 1:
             raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} {entry.number} on {frontier.held}")
         schemas = self._ingest.effects.schemas
         mark = h16(entry.author, entry.number, entry.body, schemas)
@@ -359,14 +373,14 @@ class _Work:
                 self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))
         self._ingest.add_operation(entry, stamp, mark)
         self._merge.apply(entry.author, entry.number, stamp, changes, schemas)
-        self._authors[entry.author] = frontier._replace(held=entry.number)
+        self._authors[entry.author] = frontier._replace(held=max(frontier.held, entry.number))
 
     def _seal(self, entry: SealEntry) -> None:
         frontier = self._author(entry.author)
         seal = Seal.decode(entry.body)
         if seal.last <= frontier.sealed:
             return
-        if seal.last > frontier.held or seal.first != frontier.sealed + 1:
+        if seal.last > frontier.held or seal.first > frontier.sealed + 1:
             raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} seal {seal.first}-{seal.last}")
         self._ingest.add_seal(entry.author, seal, entry.body)
         self._authors[entry.author] = frontier._replace(sealed=seal.last)

@@ -15,7 +15,8 @@ NO_PROOF = bytes(8)
 class Frontier:
     """A keeper's word: up to `position` of its arrivals, which is `numbers` {author: number}, all have heard.
 
-    Of two frontiers of one keeper the one with the higher (incarnation, position) is the later.
+    Of two frontiers of one keeper the one with the higher (incarnation, position) is the later; those of
+    different keepers say nothing about each other, and a peer follows the one that it met first.
     """
 
     def __init__(self, keeper: bytes, incarnation: int, position: int, numbers: dict):
@@ -28,10 +29,30 @@ class Frontier:
         """Say whether an operation lies below."""
         return number <= self.numbers.get(author, 0)
 
+    def may_cover(self, author: bytes, number: int) -> bool:
+        """Say whether an operation may lie below: a full frontier had no room for all authors."""
+        unnamed = author not in self.numbers and len(self.numbers) >= limits.MAX_FRONTIER
+        return unnamed or self.covers(author, number)
+
+    def reaches(self, other: "Frontier | None") -> bool:
+        """Say whether all that lies below another one, or below none, lies below this one.
+
+        A keeper that has not been put back knows; it may name others of its authors each time.
+        """
+        if other is not None:
+            if (self.keeper, self.incarnation) == (other.keeper, other.incarnation):
+                return self.position >= other.position
+            for author in other.numbers:
+                if not self.covers(author, other.numbers[author]):
+                    return False
+        return True
+
     def later(self, other: "Frontier | None") -> bool:
-        """Say whether this one says more than another, or than none."""
+        """Say whether this one says more than another of the same keeper, or than none."""
         if other is None:
             return True
+        if self.keeper != other.keeper:
+            return False
         return (self.incarnation, self.position) > (other.incarnation, other.position)
 
     def encode(self) -> bytes:

@@ -1,5 +1,7 @@
 """The receipts that a peer knows, and whose receipts each author requires (SPEC 5.6)."""
 
+from .. import limits
+from ..errors import HedgerowError
 from ..log import STATE_CONFIG, STATE_PEER, STATE_RECEIPT
 from .receipt import Receipt
 
@@ -7,7 +9,11 @@ _REQUIRED = b"r"
 
 
 class Ledger:
-    """Receipts by author. `required` maps authors to the keepers that they named; others take any one."""
+    """Receipts by author. `required` maps authors to the keepers that they named; others take any one.
+
+    All of it is remembered for good, and anybody can make up a name: so of keepers, and of authors that the
+    log does not hold, only so many are taken.
+    """
 
     def __init__(self, log: object, author: bytes, keepers: tuple):
         self._log = log
@@ -65,7 +71,12 @@ class Ledger:
         ]
 
     def take(self, receipt: Receipt) -> bool:
-        """Keep a receipt if it says more than its keeper said before; say whether it does."""
+        """Keep a receipt if it says more than its keeper said before; say whether it does.
+
+        One more than there is room for is passed over: of a keeper, of an author, or in all.
+        """
+        if not self._fits(receipt):
+            return False
         known = self.note_keeper(receipt.keeper, receipt.incarnation)
         if receipt.incarnation < known or receipt.number <= self.receipted_by(receipt.author, receipt.keeper):
             return False
@@ -74,7 +85,12 @@ class Ledger:
         return True
 
     def note_keeper(self, keeper: bytes, incarnation: int) -> int:
-        """Learn a keeper's incarnation, forget its words of lower ones; return the highest known."""
+        """Learn a keeper's incarnation, forget its words of lower ones; return the highest known.
+
+        KEEPERS_FULL for one more than are remembered: its older words could not be told from its newer ones.
+        """
+        if not self._has_room(keeper):
+            raise HedgerowError("KEEPERS_FULL", str(limits.MAX_KNOWN_KEEPERS))
         known = self._incarnations.get(keeper, 0)
         if incarnation <= known:
             return known
@@ -85,10 +101,33 @@ class Ledger:
         return incarnation
 
     def require(self, author: bytes, keepers: list) -> None:
-        """Learn whose receipts another author requires."""
+        """Learn whose receipts another author requires; AUTHORS_FULL if there is no room to remember it."""
         if tuple(keepers) != self.required.get(author, ()):
+            if not self._may_grow(self.required, author):
+                raise HedgerowError("AUTHORS_FULL", "%d require keepers" % len(self.required))
             self.required[author] = tuple(keepers)
             self._log.put(STATE_CONFIG, _REQUIRED + author, b"".join(keepers))
+
+    def _fits(self, receipt: Receipt) -> bool:
+        author, keeper = receipt.author, receipt.keeper
+        if keeper in [known for known, _ in self._numbers.get(author, ())]:
+            return True
+        if not self._has_room(keeper) or not self._may_grow(self._numbers, author):
+            return False
+        most = limits.MAX_AUTHORS + limits.MAX_RECEIPTS * len(self._log.authors())
+        count = sum([len(entries) for entries in self._numbers.values()])
+        return count < most or keeper in self.required.get(author, ())
+
+    def _has_room(self, keeper: bytes) -> bool:
+        known = self._incarnations
+        return keeper in known or len(known) < limits.MAX_KNOWN_KEEPERS
+
+    def _may_grow(self, table: dict, author: bytes) -> bool:
+        """Say whether a table by author has an entry, or room for one: always for who is in the log."""
+        if author in table:
+            return True
+        authors = self._log.authors()
+        return author in authors or len(table) < limits.MAX_AUTHORS + len(authors)
 
 
 def _split(value: bytes) -> tuple:

@@ -10,7 +10,10 @@ _READ_BYTES = limits.const(4096)
 
 
 class Stability:
-    """`positions` maps takers to up to which of our arrivals they have been told, by their own word."""
+    """`positions` maps takers to up to which of our arrivals they have been told, by their own word.
+
+    Takers beyond MAX_TAKERS are not waited for: they begin anew if something went by them.
+    """
 
     def __init__(self, peer: object):
         self._peer = peer
@@ -21,7 +24,10 @@ class Stability:
 
     def note(self, taker: bytes, position: int) -> None:
         """Learn how far a peer has been told; who holds nothing yet counts too."""
-        if self.positions.get(taker) != position:
+        known = self.positions.get(taker)
+        if known is None and len(self.positions) >= limits.MAX_TAKERS:
+            return
+        if known != position:
             self.positions[taker] = position
             self._peer.log.put(STATE_CONFIG, _TAKER + taker, position.to_bytes(8, "big"))
 
@@ -44,7 +50,7 @@ class Stability:
                 if at > told or decode_body(body)[0] > newest:
                     entries = []
                     break
-                if number > numbers.get(author, 0):
+                if self._peer.writer_of(author) is None and number > numbers.get(author, 0):
                     numbers[author] = number
                 position = at
             entries = entries and log.since(position, _READ_BYTES)
@@ -52,5 +58,5 @@ class Stability:
             return False
         if known is not None and position == known.position:
             return False
-        down.pass_frontier(Frontier(self._peer.author, log.incarnation, position, numbers), False)
+        down.pass_frontier(Frontier(self._peer.identity, log.incarnation, position, numbers), False)
         return True

@@ -44,12 +44,11 @@ class _Reader:
         return True
 
     def value(self, depth: int) -> object:
-        if depth > limits.MAX_DEPTH:
-            raise HedgerowError("QUERY_DOCUMENT", "JSON nested too deeply")
-        if self.takes("{"):
-            return self._object(depth + 1)
-        if self.takes("["):
-            return self._array(depth + 1)
+        for mark, read in (("{", self._object), ("[", self._array)):
+            if self.takes(mark):
+                if depth == limits.MAX_DEPTH:
+                    raise HedgerowError("QUERY_DOCUMENT", "JSON nested too deeply")
+                return read(depth + 1)
         if self.takes('"'):
             return self._string()
         for word, value in (("null", None), ("true", True), ("false", False)):

@@ -13,6 +13,8 @@ READ_BYTES = 2048
 _HELD = 0
 _SEALED = 1
 _RECEIPTED = 2
+# What it takes for receipted, by whatever keeper: it may have dropped that.
+_CLAIMED = 3
 
 
 class Courier:
@@ -53,7 +55,11 @@ class Courier:
         for author, held, sealed, receipted in entries:
             if author == peer.author and held > peer.log.held(author):
                 raise HedgerowError("SYNC_OWN_AUTHOR", "%d held elsewhere" % held)
-            entry = [held, sealed, receipted]
+            claimed = receipted
+            if peer.keeper:
+                # What it knows beyond our own word may be our word of before a restore.
+                receipted = min(receipted, peer.receipted(author))
+            entry = [held, sealed, receipted, claimed]
             if author in self._theirs and not rewind:
                 entry = [max(pair) for pair in zip(entry, self._theirs[author])]
             self._theirs[author] = entry
@@ -78,8 +84,9 @@ class Courier:
         if not names:
             self._known = set()
             self._rewind = True
+        shared = self.peer.shared_schemas() if names else []
         for name in names:
-            if name in self.peer.schemas:
+            if name in shared:
                 self.session.queue_schema(self.peer.schemas[name].encoded)
 
     def push_all(self, limit: int) -> bool:
@@ -116,7 +123,7 @@ class Courier:
                     self._asked.add(author)
                     self.tell([self.entry(author)])
                 return False
-            entry = self._theirs[author] = [0, 0, 0]
+            entry = self._theirs[author] = [0, 0, 0, 0]
             self._send_receipt(author, entry)
         more = log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
         return more and author not in self._blocked
@@ -133,27 +140,29 @@ class Courier:
     def _push(self, author: bytes) -> None:
         """Queue the next of an author's entries that the other side lacks."""
         entry = self._theirs[author]
-        entries = self.peer.log.read(author, entry[_HELD], entry[_SEALED], READ_BYTES)
+        log = self.peer.log
+        entries = log.read(author, entry[_HELD], entry[_SEALED], READ_BYTES)
+        if not entries and self._say_lost(author, entry, log.held(author)):
+            return
         at = 0
         while at < len(entries):
             kind, first, last, body = entries[at]
             at += 1
+            # What is to be held over there before this entry makes sense.
+            before = last if kind == ENTRY_SEAL else first - 1
+            if before > entry[_HELD] or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
+                if self._say_lost(author, entry, before):
+                    return
+                break
             if kind == ENTRY_SEAL:
                 self.session.queue_seal(author, body)
                 entry[_SEALED] = last
                 continue
-            if first > entry[_HELD] + 1 or (kind == ENTRY_SKIP and Skip.decode(body).kind == RECEIPTED):
-                if author == self.peer.author and first > entry[_HELD] + 1:
-                    # It was receipted and left our log, and its keeper was put back to before that.
-                    self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, first - 1))
-                    entry[_HELD] = first - 1
-                    return
-                break
             if kind == ENTRY_SKIP:
                 self.session.queue_skip(author, body)
             else:
                 run = [body]
-                while at < len(entries) and entries[at][0] == ENTRY_OP:
+                while at < len(entries) and entries[at][0] == ENTRY_OP and entries[at][1] == first + len(run):
                     run.append(entries[at][3])
                     at += 1
                 last = first + len(run) - 1
@@ -164,6 +173,17 @@ class Courier:
                 return
         # What follows was evicted here, or lies with a keeper: it is another peer's to send.
         self._blocked.add(author)
+
+    def _say_lost(self, author: bytes, entry: list, last: int) -> bool:
+        """Say that own operations are gone which the other side lacks up to `last`; whether there are any.
+
+        They are lost here, or were receipted and left our log and their keeper was put back to before that.
+        """
+        if author != self.peer.author or last <= entry[_HELD]:
+            return False
+        self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, last))
+        entry[_HELD] = last
+        return True
 
     def _send_run(self, author: bytes, first: int, bodies: list) -> None:
         self.queue_schemas(segment_schemas(bodies))
@@ -180,7 +200,7 @@ class Courier:
     def knows(self, author: bytes, number: int) -> bool:
         """Say whether the other side has an operation: above what it knows receipted it has no holes."""
         entry = self._theirs.get(author)
-        return entry is not None and entry[_RECEIPTED] < number <= entry[_HELD]
+        return entry is not None and max(entry[_RECEIPTED:]) < number <= entry[_HELD]
 
     def send_receipts(self) -> None:
         """Queue the receipts that the other side lacks."""
@@ -190,6 +210,6 @@ class Courier:
     def note_held(self, author: bytes, number: int) -> None:
         """Note that the other side has sent an author's operations up to a number."""
         if author not in self._theirs:
-            self._theirs[author] = [0, 0, 0]
+            self._theirs[author] = [0, 0, 0, 0]
         entry = self._theirs[author]
         entry[_HELD] = max(entry[_HELD], number)

@@ -7,7 +7,7 @@ receive(), after each commit of the peer, and at next_wakeup().
 
 from .. import limits
 from ..codec.schema import Schema
-from ..codec.segment import decode_segment
+from ..codec.segment import decode_segment, segment_schemas
 from ..codec.varint import read_uint
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
@@ -137,10 +137,10 @@ class Exchange:
 
     def _take(self, function: object, segment: bytes) -> None:
         """Take operations; what has just come from the other side needs no telling back."""
-        level = self._giver is not None and self._giver.level()
+        level = self._giver.level() if self._giver is not None else []
         function(segment)
         if level:
-            self._giver.skip_to_newest()
+            self._giver.skip_to_newest(level)
 
     def _apply_down(self, kind: int, value: object, now: int) -> None:
         if kind == frames.PICK or kind == frames.MARK or kind == frames.FRONTIER:
@@ -200,23 +200,36 @@ class Exchange:
         stalled = author in self._stalled
         if author in self.refused or (stalled and first > peer.log.held(author) + 1):
             return
-        schemas = peer.schemas
-        if self.refused:
-            schemas = {name: schema for name, schema in schemas.items() if name not in self.refused}
         try:
-            author, first, bodies = decode_segment(data, schemas)
+            author, first, bodies = self.decode(data)
             self.operations_in += peer.ingest(author, first, bodies)
         except HedgerowError as error:
             if error.code != "SCHEMA_UNKNOWN" or stalled:
                 self._refuse(author, error)
                 return
             # What is under way behind it is passed over until the other side starts again from here.
+            if len(self._stalled) >= limits.MAX_AUTHORS:
+                raise HedgerowError("AUTHORS_FULL", "too many wait for schemas") from None
             self._stalled.add(author)
             self.session.queue_want_schema([])
             self.courier.tell([self.courier.entry(author)])
             return
         self._stalled.discard(author)
         self.courier.note_held(author, first + len(bodies) - 1)
+
+    def decode(self, segment: bytes) -> tuple:
+        """Return (author, first number, stored forms) of a segment.
+
+        What another schema is meant for than the one that bears its name here is refused with its code.
+        """
+        schemas = self.peer.schemas
+        if self.refused:
+            schemas = {name: schema for name, schema in schemas.items() if name not in self.refused}
+        author, first, bodies = decode_segment(segment, schemas)
+        for name in segment_schemas(bodies) if self.refused else ():
+            if name in self.refused:
+                raise HedgerowError(self.refused[name], repr(name))
+        return author, first, bodies
 
     def _refuse(self, author: bytes, error: HedgerowError) -> None:
         """Take nothing more of an author or schema in this session; what is no author's doing ends it."""
@@ -259,6 +272,8 @@ class Exchange:
 
     def next_wakeup(self, now: int) -> int:
         """Return the moment at which outgoing() must be called even if nothing happens before."""
+        if self._giver is not None and self._giver.more:
+            return now
         wakeup = self.session.next_wakeup(now)
         if self._settled_at is not None and self._linger_ms is not None:
             wakeup = min(wakeup, self._settled_at + self._linger_ms)
@@ -294,10 +309,9 @@ class Exchange:
         giver = self._giver
         if giver is None:
             return True
-        if not giver.fill(limit):
-            return False
-        giver.mark(now, self._linger_ms is not None)
-        return True
+        complete = giver.fill(limit)
+        giver.mark(now, complete, self._linger_ms is not None)
+        return complete
 
     def _settle(self, now: int) -> None:
         """All is said: tell the other side, and as the central end the session when it has said the same."""

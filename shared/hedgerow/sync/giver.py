@@ -7,6 +7,7 @@ from .. import limits
 from ..codec import cbor
 from ..codec.schema import SCOPE_ALL, scope_of
 from ..codec.segment import encode_segment, segment_schemas
+from ..custody.skip import RECEIPTED, Skip
 from ..document import document_ids
 from ..log import ENTRY_SKIP
 from ..operation import CLOCK, DELETE, decode_body
@@ -15,6 +16,8 @@ from .interest import write_marks
 
 _READ_BYTES = limits.const(1024)
 _REMEMBERED = limits.const(31)
+# How often the log is read in one call: a condition that nothing fulfils must not hold up the link.
+_READS = limits.const(8)
 
 
 class _Asked:
@@ -58,7 +61,9 @@ class Giver:
         # Who begins anew may have lost what it wrote itself.
         self._anew = False
         self._wants: list = []
-        self._said_at = 0
+        self._said_at: int | None = None
+        # Whether fill() has stopped before its time was over, and goes on when it is called again.
+        self.more = False
         self._picked = 0
         # Dots sent in this session, as far as they are remembered: one document may be met twice.
         self._sent: list = []
@@ -78,11 +83,25 @@ class Giver:
                 below = b"\1"
             self._anew = self._anew or not asked.position
         if self._peer.keeper and self._asked:
-            down = self._peer.down
-            down.stability.note(self._exchange.remote.author, min([asked.position for asked in self._asked]))
+            self._note_taker(min([asked.position for asked in self._asked]))
         frontier = self._peer.down.frontier
-        if frontier is not None and self._asked:
+        # Who does not know of all deletes below its frontier says nothing of it, and is not trusted below it.
+        if frontier is not None and self._asked and self._vouches():
             self._exchange.session.queue(frames.FRONTIER, below + frontier.encode())
+
+    def _vouches(self) -> bool:
+        """Say whether what is here of all that is asked for lies under every delete below our frontier."""
+        subscriptions = self._peer.down.subscriptions
+        return self._peer.keeper or not [1 for a in self._asked if not subscriptions.vouches(a.collection)]
+
+    def _note_taker(self, position: int) -> None:
+        """As a keeper, learn how far a peer has been told, once we hold what it wrote before it was."""
+        remote = self._exchange.remote
+        wrote = [entry[1] for entry in remote.vector if entry[0] == remote.author]
+        stability = self._peer.down.stability
+        if self._serial > 1 or (wrote and self._log.held(remote.author) < wrote[0]):
+            position = min(position, stability.positions.get(remote.author, 0))
+        stability.note(remote.author, position)
 
     def want(self, ranges: list) -> None:
         """Take holes that the other side asks for."""
@@ -90,14 +109,18 @@ class Giver:
         self._owed = True
         self._wants = (self._wants + ranges)[: limits.MAX_WANTS]
 
-    def level(self) -> bool:
-        """Say whether every interest is answered up to the newest arrival."""
-        newest = self._log.position()
-        return not [1 for asked in self._asked if asked.position < newest]
+    def level(self) -> list:
+        """Return the interests that need not be told of what comes next from the other side itself.
 
-    def skip_to_newest(self) -> None:
+        They are answered up to the newest arrival, and have no condition: what comes may make a document
+        fulfil one, of which the other side has no more than that.
+        """
+        newest = self._log.position()
+        return [asked for asked in self._asked if asked.condition is None and asked.position == newest]
+
+    def skip_to_newest(self, level: list) -> None:
         """Count as answered what has just come from the other side itself."""
-        for asked in self._asked:
+        for asked in level:
             asked.position = self._log.position()
 
     # ---- out
@@ -105,6 +128,8 @@ class Giver:
     def fill(self, limit: int) -> bool:
         """Queue about a record of what the other side lacks; say whether that is all."""
         session = self._exchange.session
+        self.more = False
+        reads = _READS
         while self._wants:
             if session.waiting() >= limit or session.room() <= 0:
                 return False
@@ -113,18 +138,26 @@ class Giver:
             while asked.position < self._log.position():
                 if session.waiting() >= limit or session.room() <= 0:
                     return False
+                if not reads:
+                    self.more = True
+                    return False
+                reads -= 1
                 self._go_on(asked)
         return True
 
-    def mark(self, now: int, last: bool) -> None:
+    def mark(self, now: int, complete: bool, last: bool) -> None:
         """Say how far all is answered: once for each question, then with what was sent, or once in a while.
 
-        `last` says that the link ends when all is said.
+        `complete` says that all is said, `last` that the link ends then. What a link brought that breaks
+        before need not come again.
         """
+        if self._said_at is None:
+            self._said_at = now
         positions = [asked.position for asked in self._asked]
         moved = positions != [asked.said for asked in self._asked]
-        if self._owed or (moved and (last or self._picked or now - self._said_at >= limits.MARK_EVERY_MS)):
-            self._owed = False
+        due = moved and now - self._said_at >= limits.MARK_EVERY_MS
+        if due or (complete and (self._owed or (moved and (last or self._picked)))):
+            self._owed = self._owed and not complete
             self._said_at = now
             self._picked = 0
             for asked in self._asked:
@@ -171,34 +204,46 @@ class Giver:
             if entry[:2] not in dots:
                 dots.append(entry[:2])
         new = [dot for dot in dots if dot in batch]
+        if [1 for dot in new if self._below(dot)] and [1 for entry in history if entry[3][0] == DELETE]:
+            # Who has collected the document already must not get it back without its delete.
+            return dots
         if asked.condition is None or asked.wants(documents, document_id, history, batch):
             return new
-        return dots if asked.wants(documents, document_id, history, ()) else []
+        if asked.wants(documents, document_id, history, ()):
+            return dots
+        # Who was told of more than is left here may have seen the document fulfil the condition.
+        unsure = asked.position < self._peer.down.thinned or documents.pruned(asked.collection, document_id)
+        return new if asked.position and unsure else []
+
+    def _below(self, dot: tuple) -> bool:
+        """Say whether an operation may have been collected by others."""
+        frontier = self._peer.down.frontier
+        return frontier is not None and frontier.covers(dot[0], dot[1])
 
     def _answer(self, author: bytes, first: int, last: int) -> None:
         """Send what is held of a range that the other side wants, and the skips that stand there."""
-        if author == self._peer.local:
+        if self._peer.writer_of(author):
             return
         dots = []
         for number in range(first, last + 1):
             body = self._log.fetch(author, number)
             if body is not None and self._peer.down.scope_of(body) == SCOPE_ALL:
                 dots.append((author, number))
-        self._send(dots)
+        self._send(dots, True)
         if dots and dots[-1][1] == last:
             return
         for kind, low, high, body in self._log.read(author, first - 1, limits.MAX_NUMBER, _READ_BYTES):
-            if kind == ENTRY_SKIP and low <= last and high >= first:
+            if kind == ENTRY_SKIP and low <= last and high >= first and Skip.decode(body).kind != RECEIPTED:
                 self._exchange.session.queue_skip(author, body)
 
-    def _send(self, dots: list) -> None:
-        """Queue operations, consecutive ones of an author together."""
+    def _send(self, dots: list, wanted: bool = False) -> None:
+        """Queue operations, consecutive ones together; `wanted` ones whatever is known of the other side."""
         run: list = []
         start = None
         remote = self._exchange.remote.author
         for author, number in dots:
-            if (
-                (author == remote and not self._anew)
+            if not wanted and (
+                (author == remote and not self._anew and not self._below((author, number)))
                 or (author, number) in self._sent
                 or self._exchange.courier.knows(author, number)
             ):

@@ -35,11 +35,13 @@ class Interest:
         self.position = position
         check_name(collection)
         encoded = cbor.encode([collection, where, self.parameters])
-        if not isinstance(where, str) or len(where) > limits.MAX_CONDITION:
+        if not isinstance(where, str) or len(where.encode()) > limits.MAX_CONDITION:
             raise HedgerowError(
-                "INTEREST_INVALID", "a condition of more than %d characters" % limits.MAX_CONDITION
+                "INTEREST_INVALID", "a condition of more than %d bytes" % limits.MAX_CONDITION
             )
-        if not isinstance(self.parameters, dict) or len(encoded) > limits.MAX_INTEREST:
+        if not isinstance(self.parameters, dict) or len(self.parameters) > limits.MAX_PARAMETERS:
+            raise HedgerowError("INTEREST_INVALID", "more than %d parameters" % limits.MAX_PARAMETERS)
+        if len(encoded) > limits.MAX_INTEREST or len(cbor.encode(self.parameters)) > limits.MAX_CONDITION:
             raise HedgerowError("INTEREST_INVALID", "%d bytes" % len(encoded))
         self.key = sha256(encoded).digest()[:4]
 

@@ -174,9 +174,11 @@ class Session:
         error_ms, at = read_uint(body, 6)
         hold_ms, at = read_uint(body, at)
         trip = now - self._asked_at - hold_ms
-        # A stamp has 48 bits: no clock may be led so far that it comes to their end.
-        if at != len(body) or trip < 0 or error_ms >> 40 or utc_ms >> 42:
+        # A stamp has 48 bits: no clock may be led so far that it comes to their end. Three times in whole
+        # milliseconds may make a short way look shorter than none.
+        if at != len(body) or trip < -2 or error_ms >> 40 or utc_ms >> 42:
             raise HedgerowError("FRAME_INVALID", "time")
+        trip = max(trip, 0)
         self._asked_at = None
         # Two clocks were read in whole milliseconds at each end.
         return utc_ms + (trip >> 1), (trip + 1 >> 1) + error_ms + 2, self.remote.role == KEEPER
@@ -283,13 +285,23 @@ class Session:
         """Return the counted bytes that are queued."""
         return sum([frames.frame_size(len(body)) for kind, body in self._queue if frames.counted(kind)])
 
+    def _free(self) -> int:
+        return len([1 for kind, _ in self._queue if not frames.counted(kind)])
+
     def queue(self, kind: int, body: bytes = b"") -> None:
-        """Queue a frame of bytes as they are: a schema, a segment, a time request, schema names."""
+        """Queue a frame of bytes as they are: a schema, a segment, a time request, schema names.
+
+        SESSION_QUEUE for too many that need no credit: the other side asks, and takes no answers.
+        """
         if not self.ending:
+            if not frames.counted(kind) and self._free() >= limits.MAX_FREE_FRAMES:
+                raise HedgerowError("SESSION_QUEUE", str(limits.MAX_FREE_FRAMES))
             self._queue.append((kind, body))
 
     def queue_schema(self, encoded: bytes) -> None:
-        self.queue(frames.SCHEMA, encoded)
+        # It may be asked for again and again: once is enough.
+        if (frames.SCHEMA, encoded) not in self._queue:
+            self.queue(frames.SCHEMA, encoded)
 
     def queue_segment(self, segment: bytes) -> None:
         self.queue(frames.SEGMENT, segment)

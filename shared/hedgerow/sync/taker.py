@@ -1,9 +1,11 @@
 """The side of a session that has interests: it says them, and takes what comes down (SPEC 7.10)."""
 
-from ..codec.segment import decode_segment
 from ..errors import HedgerowError
+from ..subscriptions import TOLD
 from . import frames
 from .interest import write_interests, write_wants
+
+_MISSED = ("LOG_FULL", "AUTHORS_FULL", "SCHEMA_UNKNOWN", "SCHEMA_CONFLICT", "SCHEMAS_FULL")
 
 
 class Taker:
@@ -41,23 +43,25 @@ class Taker:
         session.queue(frames.INTEREST, write_interests(interests, positions))
 
     def take(self, segment: bytes) -> int:
-        """Take operations that came down; return how many were news. A fault makes later marks void."""
-        schemas = self._peer.schemas
-        refused = self._exchange.refused
-        if refused:
-            schemas = {name: schema for name, schema in schemas.items() if name not in refused}
+        """Take operations that came down; return how many were news.
+
+        What there is no room for today makes later marks void; what breaks a rule is passed over for good.
+        """
         try:
-            author, first, bodies = decode_segment(segment, schemas)
-            if author in refused:
+            author, first, bodies = self._exchange.decode(segment)
+            if author in self._exchange.refused:
                 self._missed = True
                 return 0
             return self._peer.down.fill(author, first, bodies, self._passed)
         except HedgerowError as error:
-            if error.code in ("LOG_FULL", "AUTHORS_FULL", "SCHEMA_UNKNOWN"):
+            if error.code in _MISSED:
                 # No room, or no way to read it, today: it is asked for again.
                 self._missed = True
                 return 0
-            raise
+            if error.code == "SYNC_OWN_AUTHOR" or error.code[:7] in ("SEGMENT", "VARINT_"):
+                raise
+            # It breaks a rule, and will for ever: what else was asked for must not wait for it.
+            return 0
 
     def mark(self, serial: int, positions: list) -> None:
         """Note how far the interests have been answered; what was said of former ones does not count."""
@@ -72,11 +76,16 @@ class Taker:
             )
         remote = self._exchange.remote
         for interest, position in zip(self._said, positions):
-            self._peer.down.subscriptions.mark(remote.author, remote.incarnation, interest.key, position)
+            subscriptions = self._peer.down.subscriptions
+            subscriptions.mark(remote.author, remote.incarnation, interest.key, position)
+            if self._passed:
+                subscriptions.set_trust(interest.key, TOLD)
 
     def pass_frontier(self, below: bool, frontier: object, now: int) -> None:
         """Take a stability frontier that the other side has passed; `below`: we have to begin anew."""
-        self._passed = True
-        if self._peer.down.pass_frontier(frontier, below):
+        down = self._peer.down
+        # Who has passed less than we have may hold what was deleted since.
+        self._passed = frontier.reaches(down.frontier)
+        if self._passed and down.pass_frontier(frontier, below, self._said):
             self._said = []
             self.say(now)

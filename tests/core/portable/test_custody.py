@@ -6,6 +6,7 @@ from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.custody import vectors
 from hedgerow.custody.digest import digest
+from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
 from hedgerow.limits import MAX_NUMBER
@@ -126,3 +127,12 @@ def _by_hand(data: bytes) -> bytes:
     from hashlib import sha256
 
     return sha256(data).digest()[:6]
+
+
+def test_frontiers_of_one_keeper_are_ordered() -> None:
+    one = Frontier(b"keeper-1", 1, 9, {A: 3})
+    assert one.later(None) and one.covers(A, 3) and not one.covers(A, 4) and not one.covers(B, 1)
+    assert Frontier(b"keeper-1", 1, 10, {}).later(one) and Frontier(b"keeper-1", 2, 0, {}).later(one)
+    assert not one.later(one) and not Frontier(b"keeper-1", 1, 8, {}).later(one)
+    # Another keeper's positions mean something else.
+    assert not Frontier(b"keeper-2", 5, 99, {}).later(one)

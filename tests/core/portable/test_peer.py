@@ -9,7 +9,7 @@ from hedgerow.codec.schema import KEEP, STREAM, Schema
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_SCHEMAS
+from hedgerow.limits import MAX_AUTHORS, MAX_LEARNT_SCHEMAS, MAX_SCHEMAS
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, MemoryLog, MemoryStore
 from hedgerow.operation import CLOCK, INSERT, SOURCE_GATEWAY, SOURCE_KEEPER, decode_body
 from hedgerow.peer import Peer
@@ -118,9 +118,11 @@ def test_authors_and_schemas_are_bounded() -> None:
     _refused(peer, "AUTHORS_FULL", peer.ingest, b"author99", 1, body)
     _refused(peer, "AUTHORS_FULL", peer.ingest_skip, b"author99", Skip(1, 2, LOST, [1, b"123456"]).encode())
     assert peer.ingest(b"author00", 2, body) == 1
-    for number in range(MAX_SCHEMAS):
+    for number in range(MAX_LEARNT_SCHEMAS):
         peer.ingest_schema(Schema("c%d" % number, KEEP, ()).encoded)
     _refused(peer, "SCHEMAS_FULL", peer.ingest_schema, Schema("one more", KEEP, ()).encoded)
+    for number in range(MAX_LEARNT_SCHEMAS, MAX_SCHEMAS):
+        peer.insert("c%d" % number, {}, 5)
     _refused(peer, "SCHEMAS_FULL", peer.insert, "one more", {}, 5)
     peer.ingest_schema(Schema("c0", KEEP, ()).encoded)
 

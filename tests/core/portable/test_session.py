@@ -396,3 +396,15 @@ def test_garbage_in_good_records_ends_in_a_code() -> None:
             assert events == [] and two.outgoing(1200, 0)
             refused += 1
     assert refused > 100
+
+
+def test_a_time_that_seems_to_come_before_it_was_asked_for() -> None:
+    """Whole milliseconds at three places may make a trip look up to 2 ms shorter than none (SPEC 7.9)."""
+    for hold, good in ((2, True), (3, False)):
+        one, _ = _pair()
+        one.queue_time_ask()
+        one.outgoing(1200, 100)
+        body = (900000000000).to_bytes(6, "big") + b"\x05" + bytes((hold,))
+        events = one.receive(_record(1, (frames.TIME, body)), 100)
+        assert (events == [(frames.TIME, (900000000000, 7, False))]) == good
+        assert (one.error is None) == good

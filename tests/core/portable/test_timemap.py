@@ -151,3 +151,15 @@ def test_many_mappings_of_one_boot() -> None:
     for hour in range(1, 200):
         times.add(hour + 1, 1, hour * 3600000, 0, GATEWAY, utc + hour * 3600000, 20)
     assert times.resolve(150, hlc.pack(100 * 3600000 + 1000)) == (utc + 100 * 3600000 + 1000, 22)
+
+
+def test_a_time_has_the_source_of_the_mapping_that_it_goes_by() -> None:
+    times = TimeMap()
+    times.add(1, 1, 0, 0, 2, 900_000_000_000, 500)
+    times.add(3, 1, 4_000, 0, 4, 900_000_004_000, 10)
+    times.add(5, 2, 0, 0, 0, None, 0)
+    assert [times.source(number, hlc.pack(ms)) for number, ms in ((2, 1_000), (4, 5_000))] == [4, 4]
+    times.add(7, 3, 0, 0, 2, 900_000_100_000, 500)
+    assert times.resolve(6, hlc.pack(1_000)) is not None and times.source(6, hlc.pack(1_000)) is None
+    assert times.source(8, hlc.pack(1_000)) == 2
+    assert TimeMap().source(1, hlc.pack(1_000)) is None
