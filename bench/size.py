@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from hedgerow.errors import HedgerowError
-from hedgerow_boards.profiles import PROFILES
-from hedgerow_cli.firmware_files import build
+from hedgerow_boards.profiles import PROFILES, ROM_BYTES
+from hedgerow_cli.firmware_files import ROM, build, rom_image
 
 from . import size_board, size_heap
 
 #: How each part of the result was measured.
 HOW = {
-    "mpy_bytes": "each module as `hedgerow flash` compiles it (constants folded, mpy-cross -O3)",
+    "mpy_bytes": "each module as `hedgerow flash` compiles it (constants folded, private names short, "
+    "mpy-cross -O2); all of them lie in flash and are used there",
     "resident": "sys.modules of the unchanged firmware on an emulated esp32c3: after readings and beacons, "
-    "then after a session with a keeper",
-    "live_bytes_32": "gc.mem_alloc() between top-level calls on MicroPython's 32-bit WebAssembly VM (npm), "
-    "whose heap has no end: with nothing, the firmware's modules loaded and the log opened on a flash in a "
-    "file, readings recorded, the modules loaded with which a relay makes connections itself",
-    "live_bytes_64": "the same on the 64-bit unix VM (PyPI)",
+    "then after a session with a keeper; what they take of the heap is below",
+    "live_bytes_64": "gc.mem_alloc() between top-level calls on the 64-bit unix VM (PyPI) with the "
+    "firmware in a"
+    " ROMFS image, whose bytes are not counted: with nothing, the firmware's modules loaded and"
+    " the log opened on a flash in a file, readings recorded, the modules loaded with which a "
+    "relay makes connections itself, after a SELECT over all readings",
+    "live_bytes_32": "the same on MicroPython's 32-bit WebAssembly VM (npm), which has no ROMFS: "
+    "bytecode counts",
     "smallest_heap": "smallest `-X heapsize` of the 64-bit unix VM, in steps of 4 KiB, with which the same "
     "peer records and syncs with a keeper in another process; for 32 bits it is divided by the factor",
 }
@@ -32,13 +36,15 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="hedgerow-size-") as folder:
         files = build(Path(folder, "build"))
         sizes = {
-            name.removeprefix("/lib/").removesuffix(".mpy").replace("/", ".").removesuffix(".__init__"): len(
-                local.read_bytes()
-            )
+            name.removeprefix(f"{ROM}/")
+            .removesuffix(".mpy")
+            .replace("/", ".")
+            .removesuffix(".__init__"): len(local.read_bytes())
             for local, name in files
             if name.endswith(".mpy")
         }
         result: dict[str, Any] = {"how": HOW, "mpy_bytes": sizes, "mpy_bytes_total": sum(sizes.values())}
+        result["rom_image_bytes"], result["rom_partition_bytes"] = len(rom_image(files)), ROM_BYTES
         result["resident"] = {
             state: {"bytes": sum(sizes[name] for name in names), "modules": names}
             for state, names in size_board.resident(files).items()
@@ -74,6 +80,9 @@ def lines(result: dict[str, Any]) -> list[str]:
         loaded = [state for state, what in states.items() if name in what["modules"]]
         said.append(f"  {size:6}  {name:32}{', '.join(loaded)}".rstrip())
     said.append(f"  {result['mpy_bytes_total']:6}  all of them")
+    said.append(
+        f"  {result['rom_image_bytes']:6}  image, of {result['rom_partition_bytes']} bytes of the partition"
+    )
     said += [f"  {what['bytes']:6}  resident: {state}" for state, what in states.items()]
     heap = result["heap"]
     said.append(

@@ -9,6 +9,7 @@ from types import ModuleType
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
+from hedgerow_cli.firmware_files import ROM, rom_image
 
 READINGS = 10
 #: A board with room to spare: what is loaded is the question here, not whether it fits.
@@ -47,11 +48,31 @@ def _install(board: Board, files: list[tuple[Path, str]], root: Path) -> None:
         json.dumps({"name": "board", "field": _FIELD, "interval_ms": 50, "readings": READINGS})
     )
     staged = root / "staged"
+    image = root / "firmware.romfs"
+    image.write_bytes(rom_image(files))
     for local, name in files:
+        if name.startswith(f"{ROM}/"):
+            continue
         target = staged / name[1:]
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((_PROBE if name == "/main.py" else local).read_bytes())
-    copy = ["cp", "-r", f"{staged}/.", ":/", "+", "cp", str(settings), ":/hedgerow.json", "+", "reset"]
+        target.write_bytes(local.read_bytes())
+    (staged / "app.py").write_bytes(_PROBE.read_bytes())
+    copy = [
+        "romfs",
+        "deploy",
+        str(image),
+        "+",
+        "cp",
+        "-r",
+        f"{staged}/.",
+        ":/",
+        "+",
+        "cp",
+        str(settings),
+        ":/hedgerow.json",
+        "+",
+        "reset",
+    ]
     board.mpremote(*copy)
 
 

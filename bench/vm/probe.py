@@ -1,18 +1,15 @@
-"""The main.py of a board that does what it always does, and says when more modules of ours are loaded."""
+"""The app.py of a board that records as without it, and says when more modules of ours are loaded."""
 
 import asyncio
-import gc
 import sys
 
-import hedgerow_device.app as app
+from hedgerow_device import recorder
 
 
-async def _feed(watchdog: object) -> None:
-    """In place of the firmware's own task, which does the same without saying anything."""
+async def say() -> None:
+    """Print the modules that are loaded, each time when there are others."""
     known = 0
     while True:
-        watchdog.feed()
-        gc.collect()
         names = sorted(name for name in sys.modules if name.startswith("hedgerow"))
         if len(names) != known:
             known = len(names)
@@ -22,5 +19,8 @@ async def _feed(watchdog: object) -> None:
         await asyncio.sleep_ms(200)
 
 
-app._feed = _feed
-app.main()
+async def main(peer: object) -> None:
+    """Record, and say what is loaded, for ever."""
+    saying = asyncio.create_task(say())
+    await recorder.main(peer, peer.settings)
+    await saying

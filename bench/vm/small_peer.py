@@ -68,7 +68,7 @@ def start(path: str) -> None:
     from hedgerow_device.flashlog import FlashLog
 
     make = hedgerow_device.device_peer.DevicePeer
-    peer = make(FlashLog(Flash(path)), now, name="board", kinds={COLLECTION: STREAM}, credit=CREDIT)
+    peer = make(FlashLog(Flash(path)), lambda: now, name="board", kinds={COLLECTION: STREAM}, credit=CREDIT)
 
 
 def record(count: int) -> None:
@@ -126,6 +126,14 @@ def sync_with_host() -> None:
 def load_central() -> None:
     """Load what a relay has loaded besides, once it has made a connection itself."""
     import hedgerow_device.central  # noqa: F401
+
+
+def select() -> None:
+    """Look at all documents for one row."""
+    peer.look_limit = None
+    rows = peer.execute("SELECT * FROM readings WHERE n = 1").rows
+    if len(rows) != 1:
+        raise ValueError("%d rows" % len(rows))
 
 
 def live() -> int:

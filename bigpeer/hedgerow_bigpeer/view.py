@@ -21,6 +21,7 @@ def seen(document_id: Any, fields: dict[str, Any], moment: Moment | None) -> dic
     """Return a document as queries see it."""
     document: dict[str, Any] = {"_id": document_id}
     document.update(fields)
+    document["_id"] = document_id
     if moment is not None and TIME not in document:
         document[TIME] = rfc3339(moment.utc)
         document[TIME_ERROR] = moment.error

@@ -98,10 +98,12 @@ def _words(error: Exception) -> str:
     return repr(error)
 
 
-async def _feed(watchdog: Watchdog) -> None:
+async def _feed(watchdog: Watchdog, peer: object) -> None:
     while True:
         watchdog.feed()
         gc.collect()
+        # What waits for its time comes without an event.
+        _tell(peer)
         await asyncio.sleep_ms(_FEED_MS)
 
 
@@ -116,12 +118,25 @@ def _open_node(peer: object) -> object:
         return None
 
 
+def _tell(peer: object) -> None:
+    """Let observers hear of what has changed; what they do wrong is the application's."""
+    try:
+        peer.dispatch()
+    except Exception as error:
+        report(HedgerowError("APP_FAILED", _words(error)))
+
+
 async def _sync(node: object, peer: object) -> None:
+    committed: list = []
+    peer.add_listener(lambda: committed or committed.append(True))
     ticking = asyncio.create_task(node.tick())
     while not ticking.done():
         await node.woken()
         try:
             node.step(now())
+            if committed:
+                committed.clear()
+                _tell(peer)
             if node.idle:
                 peer.log.prepare()
         except Exception as error:  # sessions are made again, recordings are not
@@ -143,7 +158,7 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
     peer.on_receipt = on_receipt
     peer.on_time = lambda source, error_ms: print("time", "source=%d" % source, "error_ms=%d" % error_ms)
     node = _open_node(peer)
-    tasks = [_feed(watchdog), _application(peer, settings)]
+    tasks = [_feed(watchdog, peer), _application(peer, settings)]
     if node:
         tasks.append(_sync(node, peer))
     await asyncio.gather(*tasks)

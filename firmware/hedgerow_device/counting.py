@@ -4,37 +4,37 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import STATE_CONFIG
 from hedgerow.operation import INSERT, decode_body
 
-from .uptime import now
-
 _COUNT = b"n"
 _READ_BYTES = 4096
 _STEP = 16
 
 
 class Counting:
-    """Records documents of a collection with a field `n`, one more each time; `count` is the newest.
+    """`count` is the greatest `n` of the readings of a collection that are durable, 0 before the first.
 
-    One for each peer. It goes on from the newest reading in the log, or from the number that is kept apart
-    from it: that is written before a receipt is, because receipted readings may leave the ring.
+    The next reading gets one more. One for each peer. It goes by the log, whatever became of the call that
+    wrote a reading, and by the number that is kept apart from it: that one is written before a receipt is, as
+    receipted readings may leave the ring.
     """
 
     def __init__(self, peer: object, collection: str):
         self._peer = peer
         self._collection = collection
-        self.count = self._newest()
+        self._newest = self._find_newest()
+        self._seen = peer.log.held(peer.author)
         peer.before_receipt = self.keep
 
-    def record(self, document: dict) -> int:
-        """Add the next `n` to a document and insert it; return its operation's number. It is durable then."""
-        document["n"] = self.count + 1
+    @property
+    def count(self) -> int:
+        """The greatest `n`."""
         peer = self._peer
         held = peer.log.held(peer.author)
-        try:
-            return peer.insert(self._collection, document, now())
-        finally:
-            # If it became durable before an error it counts: the next one must not have its `n`.
-            if peer.log.held(peer.author) > held:
-                self.count += 1
+        while self._seen < held:
+            for _, _, last, body in peer.log.read(peer.author, self._seen, held, _READ_BYTES):
+                if self._seen < last <= held:
+                    self._newest = max(self._newest, self._n_of(body))
+                    self._seen = last
+        return self._newest
 
     def keep(self) -> None:
         """Make the count durable apart from the readings; a log too full for it keeps the older one."""
@@ -46,7 +46,7 @@ class Counting:
             if error.code != "LOG_FULL":
                 raise
 
-    def _newest(self) -> int:
+    def _find_newest(self) -> int:
         """Return the greatest `n` so far: that of the newest reading in the log, or as kept apart."""
         peer = self._peer
         log = peer.log

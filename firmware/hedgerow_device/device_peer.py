@@ -24,10 +24,10 @@ _ROWS = const(64)
 # With less than this free, sessions and documents take turns in the heap.
 _ROOMY = const(49152)
 _DOCUMENTS = (
-    "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements hedgerow.subscriptions "
-    "hedgerow.clock.timemap hedgerow.query.evaluate hedgerow.query.live hedgerow.query.expression "
-    "hedgerow.query.values hedgerow.query.mutate hedgerow.query.arithmetic hedgerow.query.group "
-    "hedgerow.query.aggregate hedgerow.query.json_text hedgerow.counter"
+    "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements "
+    "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
+    "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
+    "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text"
 )
 # Free sectors left for clock records of later boots once this boot has written its own.
 _SPARE = 7
@@ -88,12 +88,17 @@ class DevicePeer(ReadyPeer):
     # ---- statements
 
     def execute_slowly(self, text: str, parameters: dict) -> object:
-        """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small."""
+        """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small.
+
+        DEVICE_MEMORY if it does not fit: what it was to write may be written then.
+        """
         tight = self._down is None and _free() < _ROOMY
         if tight and self.make_room:
             self.make_room()
         try:
             return (yield from super().execute_slowly(text, parameters))
+        except MemoryError as error:
+            raise HedgerowError("DEVICE_MEMORY", str(error))
         finally:
             if tight:
                 self._close_documents()

@@ -29,8 +29,8 @@ _CENTRAL_FREE = const(24576)
 _ONCE = "hedgerow_device.flashreclaim hedgerow_device.central"
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
-    "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest hedgerow.codec.segment "
-    "hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
+    "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
+    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
 )
 
 

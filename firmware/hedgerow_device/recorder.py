@@ -12,7 +12,9 @@ class Recorder:
     """Records what the sensor says as {"board", "n", field}."""
 
     def __init__(self, peer: object, settings: dict):
+        self._peer = peer
         self._readings = Counting(peer, settings["collection"])
+        self._insert = "INSERT INTO `%s` DOCUMENTS (:r)" % settings["collection"]
         self._settings = settings
         self._sensor = None
 
@@ -27,8 +29,10 @@ class Recorder:
         if self._sensor is None:
             self._sensor = open_sensor(settings["sensor"])
         value = self._sensor.read()
-        number = self._readings.record({"board": settings["name"], settings["field"]: value})
-        print("ack", self.count, "op=%d" % number, "value=%s" % value)
+        n = self.count + 1
+        reading = {"board": settings["name"], "n": n, settings["field"]: value}
+        result = self._peer.execute(self._insert, r=reading)
+        print("ack", n, "op=%d" % result.mutated[0][1], "value=%s" % value)
 
     def wanted(self) -> bool:
         """Say whether there is more to record."""

@@ -16,6 +16,12 @@ from .adapter import PowerCycle
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+def check_uplink(name: str, url: str | None) -> None:
+    """Refuse a setting of this name that is no address of a Big Peer: SETTING_INVALID."""
+    if url is not None and not url.startswith(("ws://", "wss://")):
+        raise HedgerowError("SETTING_INVALID", f"{name}: {url} is no ws:// or wss:// address")
+
+
 def host_name() -> str:
     """Return this host's name, cut to what a hello may carry."""
     return socket.gethostname()[:MAX_PEER_NAME]
@@ -50,8 +56,7 @@ class GatewayConfig:
     power_cycle: PowerCycle | None = None
 
     def __post_init__(self) -> None:
-        if self.uplink is not None and not self.uplink.startswith(("ws://", "wss://")):
-            raise HedgerowError("SETTING_INVALID", f"uplink: {self.uplink} is no ws:// or wss:// address")
+        check_uplink("uplink", self.uplink)
         if self.time not in (clock.KERNEL, clock.TRUST):
             raise HedgerowError("SETTING_INVALID", f"time: {self.time} is neither kernel nor trust")
         if not self.mesh or len(self.name) > MAX_PEER_NAME:

@@ -19,7 +19,7 @@ from hedgerow.transaction import Transaction
 from . import limits
 from .bounded import wait_event
 from .clock import KERNEL, Clock
-from .config import host_name
+from .config import check_uplink, host_name
 from .gateway import mesh_tag, tell_time
 from .home import Home
 from .sqlite_log import SqliteLog
@@ -163,7 +163,10 @@ class LocalPeer:
     def observe(
         self, text: str, on_change: Callable[[Changes], object], **parameters: Any
     ) -> Callable[[], None]:
-        """Call `on_change` with what a SELECT gives, now and after each change; return what ends that."""
+        """Call `on_change` with what a SELECT gives, now and after each change; return what ends that.
+
+        What `on_change` writes itself is told after it has returned; without a url, after the next statement.
+        """
         return self._stopper(self._home.call(lambda: self._ready().observe(text, on_change, **parameters)))
 
     async def aobserve(self, text: str, **parameters: Any) -> AsyncIterator[Changes]:
@@ -208,7 +211,7 @@ class LocalPeer:
     # ---- how it is
 
     def status(self) -> dict[bytes, dict[str, Any]]:
-        """Return {author: {"held", "sealed", "open", "receipted"}}."""
+        """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}} (ReadyPeer.status)."""
         return self._home.call(lambda: self._ready().status(self._clock.now()))
 
     async def astatus(self) -> dict[bytes, dict[str, Any]]:
@@ -332,8 +335,9 @@ def open_peer(
     `kinds` maps collections to hedgerow's STREAM or KEEP. With `url` (ws:// or wss://) it syncs with a Big
     Peer: for as long as the event loop runs that is running now, or, in a plain program, on a thread of its
     own until it is closed. Without a url it is used on this thread, with a loop or without.
-    Raises the codes of SqliteLog.
+    Raises the codes of SqliteLog, and SETTING_INVALID for another kind of address.
     """
+    check_uplink("url", url)
     home = _home(url)
     clock = Clock(time)
 

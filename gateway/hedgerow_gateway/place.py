@@ -33,14 +33,19 @@ def _machine(token: bytes) -> bytes:
 
 
 def _open(database: Path, suffix: str) -> int:
-    return os.open(database.with_name(database.name + suffix), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(
+            database.with_name(database.name + suffix), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+    except OSError as error:
+        raise HedgerowError("DATABASE_FAILED", f"{database}: {error.strerror}") from error
 
 
 class Place:
     """The place of one database, open and locked as long as the database is."""
 
     def __init__(self, database: Path) -> None:
-        """Open and lock; raises DATABASE_IN_USE when another process has it."""
+        """Open and lock; DATABASE_IN_USE when another process has it, DATABASE_FAILED for no place."""
         self._database = database
         self._files = [_open(database, ".place"), _open(database, ".seen")]
         try:

@@ -47,7 +47,8 @@ class ReadyPeer(Peer):
     def execute(self, text: str, **parameters: object) -> object:
         """Run a statement of DQL (SPEC 10); return a Result. What it writes is durable on return.
 
-        Raises the codes of queries, documents and operations; nothing has been changed then.
+        Raises the codes of queries, documents and operations; nothing has been changed then. What an observer
+        raises comes out of it too, and then the change stands.
         """
         result = self._record(text, parameters)
         return self._last(self.execute_slowly(text, parameters)) if result is None else result
@@ -65,7 +66,7 @@ class ReadyPeer(Peer):
         schemas: list = []
         for expression in statement[3]:
             document = parameters.get(expression[1]) if expression[0] == "param" else None
-            if not isinstance(document, dict) or document.get("_id") is not None:
+            if not isinstance(document, dict) or "_id" in document:
                 return None
             schema = schema_for(collection, self.kind_of(collection), document)
             changes.append([INSERT, schema.name, None, schema.pack(document)])
@@ -145,13 +146,18 @@ class ReadyPeer(Peer):
             self.down.documents.on_touch = self._touch
         observer = Observer(self, self.parse(text), parameters, on_change)
         self._observers.append(observer)
-        self._refresh()
-        observer.run()
 
         def stop() -> None:
             if observer in self._observers:
                 self._observers.remove(observer)
 
+        self._refresh()
+        try:
+            observer.run()
+        except BaseException:
+            # Nobody has got the function that ends it.
+            stop()
+            raise
         return stop
 
     def _touch(self, collection: str, document_id: object) -> None:
@@ -159,12 +165,21 @@ class ReadyPeer(Peer):
             observer.touch(collection, document_id)
 
     def dispatch(self) -> None:
-        """Tell observers what has changed; a shell calls it when something came, and when time has passed."""
+        """Tell observers what has changed; a shell calls it when something came, and when time has passed.
+
+        An error of a callback is raised when all have been told; what was written before stays.
+        """
         if self._down is None:
             return
         self._refresh()
+        first: object = None
         for observer in list(self._observers):
-            observer.run()
+            try:
+                observer.run()
+            except Exception as error:  # noqa: BLE001  an application's own
+                first = first or error
+        if first is not None:
+            raise first
 
     def _refresh(self) -> None:
         """Let in what waited for its time."""

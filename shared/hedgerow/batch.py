@@ -131,4 +131,5 @@ def _shown(entry: tuple) -> dict | None:
         return None
     shown = {"_id": document_id}
     shown.update(value)
+    shown["_id"] = document_id
     return shown

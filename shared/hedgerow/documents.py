@@ -209,6 +209,7 @@ class Documents:
             return None
         shown = {"_id": document_id}
         shown.update(value)
+        shown["_id"] = document_id
         if changes and is_stream(changes[0][4].kind) and "_time" not in value:
             best = changes[0]
             for entry in changes:
@@ -295,7 +296,7 @@ class Documents:
                 if not stable and (peer.keeper or peer.carries(author, number)):
                     continue
                 gone = stable and self._gone(author, number, frontier)
-                if gone and author != peer.local:
+                if gone and peer.writer_of(author) is None:
                     collected = position
                 stamp, changes = decode_body(body)
                 if gone and [1 for change in changes if change[0] == DELETE]:
@@ -312,7 +313,7 @@ class Documents:
 
     def _stable(self, frontier: object, author: bytes, number: int) -> bool:
         """Say whether everybody who has to know of an operation does, and no seal needs it."""
-        if author == self._peer.local:
+        if self._peer.writer_of(author) is not None:
             return True
         below = frontier is not None and frontier.covers(author, number)
         return below and not self._peer.carries(author, number)

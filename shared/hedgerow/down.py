@@ -4,7 +4,6 @@ from . import limits
 from .clock import hlc
 from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
-from .custody.frontier import Frontier
 from .documents import Documents, horizon_at
 from .errors import HedgerowError
 from .log import STATE_CONFIG
@@ -34,7 +33,11 @@ class Down:
         self._subscriptions: object = None
         self._stability: object = None
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
-        self.frontier = Frontier.decode(stored) if stored else None
+        self.frontier: object = None
+        if stored:
+            from .custody.frontier import Frontier
+
+            self.frontier = Frontier.decode(stored)
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
         self.thinned = int.from_bytes(self._log.get(STATE_CONFIG, _THINNED) or b"", "big")
 
@@ -78,7 +81,7 @@ class Down:
         ours = self.frontier is not None and self.frontier.keeper == peer.identity
         news = 0
         for number, body in enumerate(bodies, first):
-            if author == peer.local or (author == peer.author and number > self._log.held(author)):
+            if peer.writer_of(author) or (author == peer.author and number > self._log.held(author)):
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
@@ -129,7 +132,7 @@ class Down:
 
     # ---- the frontier
 
-    def pass_frontier(self, frontier: Frontier, below: bool, asked: tuple = ()) -> bool:
+    def pass_frontier(self, frontier: object, below: bool, asked: tuple = ()) -> bool:
         """Take a keeper's frontier from who answers the interests `asked`; say whether some begin anew.
 
         Who is `below` drops the documents below the frontier that it asks for, others' and its own that are
@@ -147,8 +150,11 @@ class Down:
                 self.subscriptions.restart(interest.key)
         if stale:
             for author, number, body in list(self.documents.operations()):
-                if frontier.covers(author, number) and self._may_go(author, number, body, stale):
+                if frontier.may_cover(author, number) and self._may_go(author, number, body, stale):
                     self.documents.forget(author, number, body)
+            # Who has them from us would never hear that they were deleted: all whom we have told anything
+            # begin anew too.
+            self._note_collected(self._log.position() + 1)
         if later:
             self.frontier = frontier
             self._log.put(STATE_CONFIG, _FRONTIER, frontier.encode())
@@ -158,7 +164,7 @@ class Down:
         """Say whether an operation is of merged documents of these collections and held elsewhere: open ones
         stay.
         """
-        if author == self._peer.local or self._peer.carries(author, number):
+        if self._peer.writer_of(author) or self._peer.carries(author, number):
             return False
         found = False
         for change in decode_body(body)[1]:
@@ -195,11 +201,14 @@ class Down:
         if dropped:
             self.thinned = self._log.position()
             self._log.put(STATE_CONFIG, _THINNED, self.thinned.to_bytes(8, "big"))
-        if collected > self.collected:
-            self.collected = collected
-            self._log.put(STATE_CONFIG, _COLLECTED, collected.to_bytes(8, "big"))
+        self._note_collected(collected)
         self._peer.commit()
         return dropped + gone
+
+    def _note_collected(self, position: int) -> None:
+        if position > self.collected:
+            self.collected = position
+            self._log.put(STATE_CONFIG, _COLLECTED, position.to_bytes(8, "big"))
 
     # ---- time
 
@@ -214,9 +223,10 @@ class Down:
 
     def time_of(self, author: bytes, number: int, stamp: bytes) -> tuple | None:
         """Return (UTC ms since 2000, error ms) of an operation, None while nothing bounds it."""
-        if author == self._peer.local:
+        writer = self._peer.writer_of(author)
+        if writer:
             # The local operations share the clock, and so the clock records, of the author's own.
-            return self._local_time(stamp)
+            return self._local_time(writer, stamp)
         times = self._times.get(author)
         if times is None:
             times = self._times[author] = self._map_of(author)
@@ -239,9 +249,8 @@ class Down:
                         times.add(number, *change[1:])
         return times
 
-    def _local_time(self, stamp: bytes) -> tuple | None:
-        """Place a local operation by the own clock record that was the newest at its stamp."""
-        author = self._peer.author
+    def _local_time(self, author: bytes, stamp: bytes) -> tuple | None:
+        """Place a local operation by the writer's clock record that was the newest at its stamp."""
         best = 0
         for known, number in self.documents.clocks():
             body = self._log.fetch(known, number) if known == author else None

@@ -50,6 +50,13 @@ class Peer(Presence):
         self.log = log
         self.author = log.author
         self.local = local_author(log.author)
+        # A store that was copied goes on as another author; what was local before stays so.
+        self._locals = {self.local: log.author}
+        authors = log.authors()
+        for writer in authors:
+            local = local_author(writer)
+            if local in authors:
+                self._locals[local] = writer
         self.identity = self._identity() if keeper else log.author
         self.name = name
         Presence.__init__(self, hello.KEEPER if keeper else role, distance, now)
@@ -159,6 +166,15 @@ class Peer(Presence):
         self.commit()
         return number
 
+    def writer_of(self, local: bytes) -> bytes | None:
+        """Return the author whose local author this is, None if it is no local author of this store."""
+        return self._locals.get(local)
+
+    def _check_foreign(self, author: bytes, number: int) -> None:
+        """Refuse what others send under a name that only this store writes under."""
+        if author == self.author or author in self._locals:
+            raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
+
     def _arrived(self, author: bytes, number: int, body: bytes) -> None:
         if self._down is not None:
             self._down.arrived(author, number, body)
@@ -234,9 +250,8 @@ class Peer(Presence):
         fresh = bodies[max(0, held + 1 - first) :]
         if not fresh:
             return 0
-        if author == self.author:
-            raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
-        if author != self.author and held + len(fresh) > self.receipted(author) + self._quota:
+        self._check_foreign(author, first)
+        if held + len(fresh) > self.receipted(author) + self._quota:
             raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
         self.check_schemas(fresh)
         first = max(first, held + 1)
@@ -246,14 +261,20 @@ class Peer(Presence):
             self._arrived(author, number, body)
         return len(fresh)
 
+    def shared_schemas(self) -> list:
+        """Return the names of the schemas that others may see."""
+        return [name for name in self.schemas if scope_of(self.schemas[name].kind) != SCOPE_LOCAL]
+
     def check_schemas(self, bodies: list) -> None:
-        """Refuse operations whose schemas are not known, or that should not have left their peer."""
-        for name in segment_schemas(bodies):
-            schema = self.schemas.get(name)
-            if schema is None:
-                raise HedgerowError("SCHEMA_UNKNOWN", repr(name))
-            if scope_of(schema.kind) == SCOPE_LOCAL:
-                raise HedgerowError("SCOPE_LOCAL", schema.collection)
+        """Refuse operations that do not fit their schemas, or that should not have left their peer.
+
+        One that was taken all the same would spoil every look at its documents.
+        """
+        from .codec.unfold import check_fit
+
+        for body in bodies:
+            if check_fit(body, self.schemas) == SCOPE_LOCAL:
+                raise HedgerowError("SCOPE_LOCAL", repr(segment_schemas([body])))
 
     def _bridge(self, author: bytes, held: int, first: int) -> None:
         """Let a receipt stand for operations that lie between what is held and `first`."""
@@ -269,8 +290,7 @@ class Peer(Presence):
         held = self.log.held(author)
         if skip.last <= held:
             return
-        if author == self.author:
-            raise HedgerowError("SYNC_OWN_AUTHOR", str(skip.first))
+        self._check_foreign(author, skip.first)
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
@@ -289,6 +309,7 @@ class Peer(Presence):
         sealed = self.log.sealed(author)
         if seal.last <= sealed:
             return
+        self._check_foreign(author, seal.first)
         base = sealed if self.keeper else max(sealed, self.receipted(author))
         if seal.last > self.log.held(author) or seal.first > base + 1:
             raise HedgerowError("SYNC_GAP", "seal %d-%d" % (seal.first, seal.last))
@@ -301,9 +322,13 @@ class Peer(Presence):
     def ingest_schema(self, encoded: bytes) -> None:
         """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit.
 
-        That lies below the limit for own ones: others cannot keep this peer from writing.
+        That lies below the limit for own ones: others cannot keep this peer from writing. SCOPE_LOCAL for one
+        of what never leaves its peer: nobody may make a collection here such a one.
         """
-        self._add_schema(Schema.decode(encoded), limits.MAX_LEARNT_SCHEMAS)
+        schema = Schema.decode(encoded)
+        if scope_of(schema.kind) == SCOPE_LOCAL:
+            raise HedgerowError("SCOPE_LOCAL", schema.collection)
+        self._add_schema(schema, limits.MAX_LEARNT_SCHEMAS)
 
     def _add_schema(self, schema: Schema, most: int = limits.MAX_SCHEMAS) -> None:
         known = self.schemas.get(schema.name)
@@ -350,7 +375,7 @@ class Peer(Presence):
 
     def carries(self, author: bytes, number: int) -> bool:
         """Say whether an operation here is one that this peer has to bring to a keeper."""
-        return author != self.local and self.receipted(author) < number <= self.log.held(author)
+        return author not in self._locals and self.receipted(author) < number <= self.log.held(author)
 
     def receipts(self, author: bytes) -> list:
         """Return the receipts behind receipted()."""

@@ -41,7 +41,7 @@ class Presence:
 
     def authors(self) -> list:
         """Return the authors in the log whose operations travel."""
-        return [author for author in self.log.authors() if author != self.local]
+        return [author for author in self.log.authors() if self.writer_of(author) is None]
 
     def vector(self) -> list:
         """Return [(author, held, sealed, receipted)], open authors first."""
@@ -72,7 +72,7 @@ class Presence:
             flags=self._time_flags(now) | partial,
             credit=self._credit,
             vector=entries,
-            schemas=list(self.schemas),
+            schemas=self.shared_schemas(),
             keepers=self.ledger.required[self.author],
             name=self.name,
         )

@@ -14,6 +14,7 @@ from hedgerow.codec.segment import encode_segment
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import SEAL_EVERY
+from hedgerow.log import ENTRY_OP
 from hedgerow.operation import INSERT, decode_body, encode_body
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 from hedgerow_bigpeer import limits
@@ -53,14 +54,14 @@ def forged_seal(relay: Writer) -> tuple[bytes, int, int, str]:
 
 
 def too_few_values(relay: Writer) -> tuple[bytes, int, int, str]:
-    """An operation has fewer values than its schema has fields; a relay does not look."""
+    """An operation has fewer values than its schema has fields; this relay did not look."""
     bad = sealed("bad", 40)
     carry(bad, relay)
     author = bad.peer.author
     last = bad.bodies()[-1]
     stamp, (change,) = decode_body(last)
     body = encode_body(stamp, [[INSERT, change[1], None, change[3][:1]]])
-    relay.peer.ingest(author, 42, [body])
+    relay.peer.log.append(ENTRY_OP, author, 42, 42, body)
     relay.peer.commit()
     return author, 41, 41, "CHANGE_FIELDS"
 

@@ -14,6 +14,7 @@ from store_contract import CHECKS, OpenStore
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
+from hedgerow_bigpeer.store import sqlite_collect
 from hedgerow_bigpeer.store.port import Store, Submission
 from hedgerow_bigpeer.store.sqlite import TOUCHED_QUERY, SqliteStore
 from hedgerow_bigpeer.store.sqlite_ingest import ARRIVAL_QUERY
@@ -108,3 +109,14 @@ def test_the_way_down_reads_by_keys(tmp_path: Path, query: str, plan: str) -> No
 async def _made(path: Path) -> None:
     store = await SqliteStore.open(path)
     await store.close()
+
+
+def test_takers_beyond_those_that_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can make up names: each would hold up forgetting, and take room, for 90 days."""
+    monkeypatch.setattr(sqlite_collect, "MAX_TAKERS", 2)
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE TABLE peers (app, shard, peer, position, last_seen, PRIMARY KEY (app, shard, peer))")
+    for name, position in ((b"a", 5), (b"b", 6), (b"c", 0), (b"a", 7)):
+        sqlite_collect.confirm(db, ("demo", 0), name, position, 1)
+    assert db.execute("SELECT peer, position FROM peers ORDER BY peer").fetchall() == [(b"a", 7), (b"b", 6)]
+    db.close()

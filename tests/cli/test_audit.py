@@ -74,6 +74,12 @@ def test_all_is_well_with_a_reading_that_survived_unacknowledged(tmp_path: Path)
     assert found.clean
 
 
+def test_a_board_that_recorded_nothing_is_no_success(tmp_path: Path) -> None:
+    found = audit(tmp_path, [], [])
+    assert found == Findings(silent=1)
+    assert not found.clean
+
+
 def test_a_reading_that_did_not_survive_leaves_no_hole(tmp_path: Path) -> None:
     lines = [(at, text.replace("ack 4", "ack 3")) for at, text in LINES]
     kept = documents()

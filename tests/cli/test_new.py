@@ -22,7 +22,7 @@ from hedgerow_gateway import LocalPeer, open_peer
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "greenhouse"
-    make_project(folder, "esp32c3")
+    make_project(folder, "esp32")
     return folder
 
 
@@ -34,11 +34,11 @@ def test_it_writes_a_project_that_flash_reads(tmp_path: Path) -> None:
     }
     project = find_project(tmp_path / "greenhouse")
     assert project is not None
-    assert project.board == "esp32c3" and [file.name for file in project.files] == ["app.py"]
+    assert project.board == "esp32" and [file.name for file in project.files] == ["app.py"]
     assert project.settings["name"] == "greenhouse"
     sensor = project.settings["sensor"]
-    assert (sensor["sda"], sensor["scl"]) == (PROFILES["esp32c3"].i2c_sda, PROFILES["esp32c3"].i2c_scl)
-    assert 'profile="esp32c3"' in (tmp_path / "greenhouse" / "test_app.py").read_text()
+    assert (sensor["sda"], sensor["scl"]) == (PROFILES["esp32"].i2c_sda, PROFILES["esp32"].i2c_scl)
+    assert 'profile="esp32"' in (tmp_path / "greenhouse" / "test_app.py").read_text()
 
 
 def test_a_name_with_quotes_and_letters_of_the_world_is_kept(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_name_with_quotes_and_letters_of_the_world_is_kept(tmp_path: Path) -> 
 
 
 def test_flash_deploys_the_project_and_the_second_time_nothing(project: Path, tmp_path: Path) -> None:
-    with Board("blank", tmp_path / "blank", profile="esp32c3") as board:
+    with Board("blank", tmp_path / "blank", profile="esp32") as board:
         board.power_on()
         command = ("flash", "--port", board.port, "--no-start", "--json")
         first = json.loads(hedgerow(*command, cwd=project).stdout)
@@ -70,8 +70,8 @@ def test_flash_deploys_the_project_and_the_second_time_nothing(project: Path, tm
 @pytest.mark.parametrize(
     ("old", "new", "detail"),
     [
-        ('board = "esp32c3"', "board = 3", "board is a text"),
-        ('board = "esp32c3"', "bored = 3", "bored: not known"),
+        ('board = "esp32"', "board = 3", "board is a text"),
+        ('board = "esp32"', "bored = 3", "bored: not known"),
         ('files = ["app.py"]', 'files = ["../app.py"]', "files: '../app.py'"),
         ('files = ["app.py"]', 'files = ["main.py"]', "files: 'main.py'"),
         ('files = ["app.py"]', 'files = ["other.py"]', "other.py"),

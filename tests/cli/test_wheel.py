@@ -76,5 +76,5 @@ def test_it_emulates_and_flashes(installed: Path, tmp_path: Path, monkeypatch: p
     with running("emulate", "--json", log=tmp_path / "log") as process:
         port = first_json(process)["boards"][0]["port"]
         report = json.loads(run(installed, "-m", "hedgerow_cli", "flash", "--port", port, "--json"))
-        assert report["sent"] == report["files"] > 20
+        assert report["sent"] == report["files"] == 4
         assert interrupt(process) == 0

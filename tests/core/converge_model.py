@@ -15,6 +15,11 @@ _CLOCK = 4
 _AHEAD_MS = 300000
 
 
+def _waits_for_none(change: list) -> bool:
+    """Say whether a change shows whatever its stamp says (5.9.1)."""
+    return change[0] == _INITIAL or (change[0] == _INSERT and change[2] is None)
+
+
 class Union:
     """Operations by author and number; `schemas` by name are those of all peers together."""
 
@@ -63,7 +68,7 @@ class Union:
         own = isinstance(name, list) and len(name) > 1 and name[0]
         if utc is not None and [entry for entry in run if entry[3] != own]:
             latest = hlc.pack(min(utc + _AHEAD_MS, (1 << 48) - 1), 0xFFFF)
-            run = [entry for entry in run if entry[2] <= latest or _alone(entry[0])]
+            run = [entry for entry in run if entry[2] <= latest or _waits_for_none(entry[0])]
         return value_of(run)
 
     def view(self, collection: str, me: bytes, keeper: bool, utc: int | None, without: object = ()) -> dict:
@@ -75,8 +80,3 @@ class Union:
                 if value is not None:
                     shown[place[1]] = cbor.encode(value)
         return shown
-
-
-def _alone(change: list) -> bool:
-    """Say whether a change never waits for its time (5.9.1): a new document, or a default."""
-    return change[0] == _INITIAL or (change[0] == _INSERT and change[2] is None)

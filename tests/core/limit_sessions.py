@@ -203,12 +203,12 @@ def mark_every() -> None:
     giver = Giver(exchange)
     giver.ask([Interest("c")])
     giver.fill(1200)
-    giver.mark(0, False)
+    giver.mark(0, True, False)
     peer.insert("other", {}, 5)
     giver.fill(1200)
-    giver.mark(limits.MARK_EVERY_MS - 1, False)
+    giver.mark(limits.MARK_EVERY_MS - 1, True, False)
     assert sent.kinds == [frames.MARK]
-    giver.mark(limits.MARK_EVERY_MS, False)
+    giver.mark(limits.MARK_EVERY_MS, True, False)
     assert sent.kinds == [frames.MARK, frames.MARK]
 
 

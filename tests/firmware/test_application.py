@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device_rig import SERIES, acks, check_log, errors, install
+from keeper import Keeper
 
+from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
 
 Boards = Callable[..., list[Board]]
@@ -20,8 +22,9 @@ async def main(peer):
     sensor = open_sensor(peer.settings["sensor"])
     while True:
         value = sensor.read()
-        number = readings.record({"board": peer.name, "temperature_f": value})
-        print("ack", readings.count, "op=%d" % number, "value=%s" % value)
+        reading = {"board": peer.name, "n": readings.count + 1, "temperature_f": value}
+        result = peer.execute("INSERT INTO readings DOCUMENTS (:r)", r=reading)
+        print("ack", reading["n"], "op=%d" % result.mutated[0][1], "value=%s" % value)
         await asyncio.sleep_ms(50)
 """
 
@@ -66,3 +69,92 @@ def test_a_failing_application_is_named_and_started_again(boards: Boards, firmwa
     board.wait_for("second try", 10)
     assert errors(board).count("APP_FAILED") == 1
     assert acks(board) == []
+
+
+WATCHES = """
+import asyncio
+
+
+async def main(peer):
+    peer.kinds["plants"] = 0
+    stop = peer.observe("SELECT * FROM plants", lambda changes: print("plants", len(changes.rows)))
+    for at in range(3):
+        peer.execute("INSERT INTO plants DOCUMENTS (:p)", p={"_id": "p%d" % at, "height": at})
+    stop()
+    peer.execute("UPDATE plants SET height = 9 WHERE _id = 'p1'")
+    peer.execute("DELETE FROM plants WHERE _id = 'p2'")
+    for at in range(70):
+        peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"n": at})
+    try:
+        print("rows", len(peer.execute("SELECT * FROM readings").rows))
+    except Exception as error:
+        print("refused", error.code)
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep_ms(0)
+
+    counting = asyncio.create_task(count())
+    result = await peer.aexecute("SELECT height FROM plants WHERE height > :low ORDER BY height", low=1)
+    counting.cancel()
+    print("tall", [row["height"] for row in result.rows], turns > 0)
+    author = peer.author
+    last = peer.log.held(author)
+    kept = [n for n in range(2, 7) if peer.keeps(author, n, peer.log.fetch(author, n))]
+    print("kept", kept, peer.keeps(author, last, peer.log.fetch(author, last)))
+"""
+
+
+def test_observers_slow_statements_and_what_is_kept(boards: Boards, firmware: Path) -> None:
+    (board,) = boards(profile="esp32c3")
+    start(board, firmware, WATCHES)
+    board.wait_for("kept ", 20)
+    words = ("plants", "refused", "tall", "kept")
+    said = [line.text for line in board.console if line.text.startswith(words)]
+    assert said == [
+        "plants 0",
+        "plants 1",
+        "plants 2",
+        "plants 3",
+        "refused QUERY_ROWS",
+        "tall [9] True",
+        # The fourth operation made a document that the sixth has deleted; readings are not carried along.
+        "kept [2, 3, 5, 6] False",
+    ]
+    assert set(errors(board)) == {"BLE_UNAVAILABLE"}
+
+
+ASKS_TOO_MUCH = """
+import asyncio
+
+
+async def main(peer):
+    for at in range(40):
+        peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"board": peer.name, "n": at})
+        if at % 10 == 9:
+            try:
+                result = await peer.aexecute("SELECT board, count(*) AS c FROM readings GROUP BY board")
+                print("answered", result.rows[0]["c"])
+            except Exception as error:
+                print("refused", error.code)
+        await asyncio.sleep_ms(100)
+    print("recorded", at + 1)
+"""
+
+
+def test_a_statement_that_does_not_fit_is_refused_and_the_board_goes_on(
+    boards: Boards, firmware: Path, air: Air
+) -> None:
+    (board,) = boards(profile="esp32", air=air.path)
+    start(board, firmware, ASKS_TOO_MUCH)
+    with Keeper(air.path) as keeper:
+        board.wait_for("recorded 40", 30)
+        author = bytes.fromhex(board.wait_for("boot ", 5).text.split("=")[1])
+        keeper.wait_for(author, 41, 20)
+    asked = [line.text for line in board.console if line.text.startswith(("answered", "refused"))]
+    assert len(asked) == 4
+    assert set(asked) <= {"refused DEVICE_MEMORY", "answered 10", "answered 20", "answered 30", "answered 40"}
+    assert "APP_FAILED" not in errors(board)

@@ -13,14 +13,14 @@ import sys
 sys.path[:] = ["{root}/shared", "{root}/firmware", ".frozen"]
 from hedgerow.memory import MemoryLog
 from hedgerow.operation import INSERT, decode_body
-from hedgerow.peer import Peer
+from hedgerow.application import ReadyPeer
 from hedgerow_device.recorder import Recorder
 
 class Sensor:
     def read(self):
         return 7
 
-peer = Peer(MemoryLog(), 0, kinds={{"readings": 1}})
+peer = ReadyPeer(MemoryLog(), lambda: 0, kinds={{"readings": 1}})
 settings = {{"name": "b", "collection": "readings", "field": "value", "readings": 0}}
 recorder = Recorder(peer, settings)
 recorder._sensor = Sensor()
@@ -38,15 +38,15 @@ except MemoryError:
 peer.log.commit = sound
 recorder.sample()
 
-whole = peer.insert
-def insert(*arguments):
+whole = peer.execute
+def execute(*arguments, **parameters):
     raise MemoryError("before it was written")
-peer.insert = insert
+peer.execute = execute
 try:
     recorder.sample()
 except MemoryError:
     print("error")
-peer.insert = whole
+peer.execute = whole
 recorder.sample()
 entries = peer.log.read(peer.author, 0, 0, 100000)
 found = [decode_body(body)[1][0] for kind, _, _, body in entries if kind == 0]

@@ -296,3 +296,11 @@ def test_a_subscription_brings_what_the_big_peer_has_and_observers_hear_of_it(tm
                     break
 
     run(main())
+
+
+def test_what_cannot_be_opened_says_so(tmp_path: Path) -> None:
+    with pytest.raises(HedgerowError, match="SETTING_INVALID: url: http://"):
+        open_peer(tmp_path / "field.db", "http://127.0.0.1:8080")
+    with pytest.raises(HedgerowError, match="DATABASE_FAILED: .*No such file or directory"):
+        open_peer(tmp_path / "nowhere" / "field.db")
+    assert list(tmp_path.iterdir()) == [], "nothing is left of it"

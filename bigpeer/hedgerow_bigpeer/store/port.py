@@ -288,7 +288,10 @@ class Store(Protocol):
         ...
 
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
-        """Note durably up to which transaction a peer holds what it subscribes to; it may fall."""
+        """Note durably up to which transaction a peer holds what it subscribes to; it may fall.
+
+        One beyond MAX_TAKERS is not waited for.
+        """
         ...
 
     async def stable(self, silent_since: int, before: int) -> Stable:

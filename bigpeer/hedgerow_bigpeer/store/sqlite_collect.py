@@ -6,6 +6,7 @@ from hedgerow import operation
 from hedgerow.codec.schema import Schema
 from hedgerow.custody.skip import SUPERSEDED, Skip
 from hedgerow.document import Document, key_of
+from hedgerow.limits import MAX_TAKERS
 
 from .merge import changes_of, touched_by
 from .port import Arrival, Collected, DocumentRow, Stable
@@ -25,6 +26,10 @@ Dot = tuple[bytes, int]
 
 def confirm(db: sqlite3.Connection, key: Key, peer: bytes, position: int, at: int) -> None:
     """See `Store.confirm`."""
+    known = db.execute("SELECT count(*), max(peer = ?) FROM peers WHERE app = ? AND shard = ?", (peer, *key))
+    count, enrolled = known.fetchone()
+    if count >= MAX_TAKERS and not enrolled:
+        return
     db.execute("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)", (*key, peer, position, at))
 
 

@@ -37,9 +37,10 @@ def flash(
 ) -> None:
     """Put the firmware on a board that runs MicroPython, or bring it up to date.
 
-    Only files that differ are sent. The partition table is written when it differs: it gives the log a
-    partition of its own and keeps the file system, with its files. Keys and log are never erased; while
-    the log holds readings that no Big Peer has, a table that would move it is refused.
+    The firmware goes into a partition that MicroPython (1.25 or newer) uses in place, and only what
+    differs is sent. The partition table is written when it differs: it gives firmware and log partitions
+    of their own and keeps the file system, with its files. Keys and log are never erased; while the log
+    holds readings that no Big Peer has, a table that would move it is refused.
 
     In a folder with a hedgerow.toml, as `hedgerow new` writes it, the program of that project goes along, and
     its settings, unless --config names others.

@@ -16,7 +16,10 @@ TIME_ERROR_MS = 1000
 
 @dataclass
 class Findings:
-    """Counts of readings. `recorded` are those acknowledged, and those that a power cut let survive."""
+    """Counts of readings. `recorded` are those acknowledged, and those that a power cut let survive.
+
+    `silent` counts boards that have recorded nothing at all.
+    """
 
     recorded: int = 0
     at_big_peer: int = 0
@@ -25,10 +28,11 @@ class Findings:
     wrong: int = 0
     time_wrong: int = 0
     receipted: int = 0
+    silent: int = 0
 
     @property
     def clean(self) -> bool:
-        return not (self.missing or self.duplicates or self.wrong or self.time_wrong)
+        return not (self.silent or self.missing or self.duplicates or self.wrong or self.time_wrong)
 
     def add(self, other: "Findings") -> None:
         for name in vars(self):
@@ -48,6 +52,7 @@ def audit_board(ledger: BoardLedger, field: str, documents: Sequence[dict[str, A
     found.at_big_peer = len(by_number)
     found.missing = sum(n not in by_number for n in range(1, last + 1))
     found.recorded = len(by_number.keys() | ledger.acknowledged.keys())
+    found.silent = int(not found.recorded)
     truth = _truth(ledger, samples)
     for n, document in by_number.items():
         candidates = truth[n] if n in truth else _between(n, truth, samples)

@@ -24,6 +24,8 @@ from hedgerow_cli.output import console, print_json
 
 __all__ = ["DemoOptions", "run_demo"]
 
+#: The boards' program, flashed as that of a project is.
+_APP = Path(__file__).with_name("app.py")
 _STEP_SECONDS = 0.25
 _SILENT_SECONDS = 5.0
 _STATUS_PATH = "/api/hedgerow/v1/status"
@@ -59,9 +61,8 @@ class Run:
                 "readings": self.options.readings,
                 "mesh": MESH,
             }
-            flash_board(
-                board.port, Options(board=board.profile.name, config=settings, start=False), show, firmware
-            )
+            wanted = Options(board=board.profile.name, config=settings, files=(_APP,), start=False)
+            flash_board(board.port, wanted, show, firmware)
             # The reset comes when mpremote has let go of the port, so that the ledger misses no line.
             board.reset()
             self.notes[index] = ""

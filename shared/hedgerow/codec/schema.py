@@ -82,6 +82,8 @@ def schema_for(collection: str, kind: int, document: dict) -> Schema:
     fields = []
     for name in document:
         check_path(name)
+        if path_of(name)[0] == "_id":
+            raise HedgerowError("SCHEMA_INVALID", "_id names a document and is no field")
     for name in sorted(document, key=path_of):
         value = document[name]
         fields.append((name, value.exponent if isinstance(value, Decimal) else None))

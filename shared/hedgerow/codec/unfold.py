@@ -3,8 +3,9 @@
 from .. import limits
 from ..clock import hlc
 from ..errors import HedgerowError
-from ..operation import check_value, decode_body
+from ..operation import CLOCK, DELETE, INSERT, check_value, decode_body, scope_of_changes
 from . import cbor
+from .schema import scope_of
 from .segment import COLUMNS, CONSTANT, DELTA, DELTAS, HEAD, LINEAR, PLAIN, RAW
 from .varint import read_int, read_uint
 
@@ -35,6 +36,31 @@ def unfold(data: bytes, schemas: dict) -> tuple:
     if not 0 < first <= limits.MAX_NUMBER + 1 - len(bodies):
         raise HedgerowError("SEGMENT_INVALID", f"number {first}")
     return author, first, bodies
+
+
+def check_fit(body: bytes, schemas: dict) -> int:
+    """Return the scope of a valid stored form whose values stand along the fields of their schemas.
+
+    CHANGE_FIELDS, SCOPE_MIXED, SCHEMA_UNKNOWN for others.
+    """
+    at = 3 + (body[1] & 0x0F)
+    if body[0] == 0x82 and body[at] == INSERT and body[at + 6] == 0xF6:
+        # One insert without id, as most are: its values need not be decoded to be counted.
+        schema = schemas.get(bytes(body[at + 2 : at + 6]))
+        if schema is not None:
+            _check_count(cbor.read_head(body, at + 7)[1], schema)
+            return scope_of(schema.kind)
+    changes = decode_body(body)[1]
+    scope = scope_of_changes(changes, schemas)
+    for change in changes:
+        if change[0] != CLOCK and change[0] != DELETE:
+            _check_count(len(change[3]), schemas[change[1]])
+    return scope
+
+
+def _check_count(count: int, schema: object) -> None:
+    if count != len(schema.fields):
+        raise HedgerowError("CHANGE_FIELDS", f"{count} values, {len(schema.fields)} fields")
 
 
 class _Budget:

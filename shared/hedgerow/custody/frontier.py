@@ -29,9 +29,19 @@ class Frontier:
         """Say whether an operation lies below."""
         return number <= self.numbers.get(author, 0)
 
+    def may_cover(self, author: bytes, number: int) -> bool:
+        """Say whether an operation may lie below: a full frontier had no room for all authors."""
+        unnamed = author not in self.numbers and len(self.numbers) >= limits.MAX_FRONTIER
+        return unnamed or self.covers(author, number)
+
     def reaches(self, other: "Frontier | None") -> bool:
-        """Say whether all that lies below another one, or below none, lies below this one."""
+        """Say whether all that lies below another one, or below none, lies below this one.
+
+        A keeper that has not been put back knows; it may name others of its authors each time.
+        """
         if other is not None:
+            if (self.keeper, self.incarnation) == (other.keeper, other.incarnation):
+                return self.position >= other.position
             for author in other.numbers:
                 if not self.covers(author, other.numbers[author]):
                     return False

@@ -50,7 +50,7 @@ class Stability:
                 if at > told or decode_body(body)[0] > newest:
                     entries = []
                     break
-                if author != self._peer.local and number > numbers.get(author, 0):
+                if self._peer.writer_of(author) is None and number > numbers.get(author, 0):
                     numbers[author] = number
                 position = at
             entries = entries and log.since(position, _READ_BYTES)

