@@ -30,7 +30,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_fixtures_of_users_tests(tmp_path: Path) -> None:
-    (example,) = blocks("python")
+    (example,) = [block for block in blocks("python") if "def test_" in block]
     (tmp_path / "test_mine.py").write_text(example)
     (tmp_path / "blink.py").write_text(BLINK)
     (tmp_path / "logger.py").write_text(LOGGER)
@@ -44,6 +44,19 @@ def test_the_fixtures_of_users_tests(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
+
+
+def test_a_peer_in_three_lines(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks("python") if "open_peer" in block]
+    # Nobody listens at the address: it records all the same, and ends.
+    program = (
+        example.replace(":8080/", ":9/") + "print(peer.execute('SELECT gate, count FROM visits').rows)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "[{'gate': 'north', 'count': 3}]\n" and (tmp_path / "field.db").exists()
 
 
 def test_the_demos_last_line_has_the_keys_that_it_has() -> None:
