@@ -68,10 +68,12 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
     """Start everything; boards are on, and as bought. All has ended when the block is left."""
     field = load_series(options.data).name
     with contextlib.ExitStack() as stack:
-        port = _free_port()
+        with _free_port() as first, _free_port() as second:
+            port, page_port = _number(first), _number(second)
+            # It takes a port of its own, which must be neither of these.
+            proxy = stack.enter_context(Proxy(port))
         url = f"http://127.0.0.1:{port}"
         big_peer = _start(stack, directory / "bigpeer.log", _big_peer_command(directory, port))
-        proxy = stack.enter_context(Proxy(port))
         bench = stack.enter_context(
             emulated(
                 _profiles(options),
@@ -84,7 +86,7 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
         )
         if options.far:
             _move_away(bench)
-        page = f"127.0.0.1:{_free_port()}"
+        page = f"127.0.0.1:{page_port}"
         _await_answer(big_peer, f"{url}/healthz")
         command = _gateway_command(directory, proxy.port, bench.air_path, page)
         gateway = _start(stack, directory / "gateway.log", command)
@@ -135,9 +137,13 @@ def _move_away(bench: Bench) -> None:
             bench.air.block(far, address)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def _free_port() -> socket.socket:
+    """Return a listener on a port that is free once it is closed."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def _number(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
 
 
 def _await_answer(child: Child, url: str) -> None:
