@@ -17,7 +17,7 @@ from .figure import NO_FIGURES, Figure, figure, skip
 
 OPERATIONS = 5_000
 _PROGRAM = Path(__file__).parent / "vm" / "apply.py"
-_HEAP = "16m"
+_HEAP = "64m"
 
 
 def core() -> Path:
