@@ -1,10 +1,12 @@
 """Hedgerow on a board: the log on flash, the radio, the sensor program. MicroPython only."""
 
 
-def open_peer(config: dict | None = None) -> object:
+def open_peer(path: str | None = None, url: str | None = None, *, config: dict | None = None) -> object:
     """Return a ready Peer on this board's log; `config` as config.load() returns it, which is the default.
 
-    Raises CONFIG_INVALID, LOG_PARTITION and what FlashLog raises.
+    `path` and `url` are those of open_peer on a Pi, so that one program runs on both: a board keeps its log in
+    a partition of its own, and reaches the Big Peer over the mesh. Raises CONFIG_INVALID, LOG_PARTITION and
+    what FlashLog raises.
     """
     from . import config as configuration
     from .device_peer import open_device_peer

@@ -148,7 +148,7 @@ async def _sync(node: object, peer: object) -> None:
 async def _run(settings: dict, watchdog: Watchdog) -> None:
     from . import open_peer
 
-    peer = open_peer(settings)
+    peer = open_peer(config=settings)
     print("boot", peer.epoch, "author=" + "".join(["%02x" % byte for byte in peer.author]))
 
     def on_receipt(author: bytes, number: int) -> None:
