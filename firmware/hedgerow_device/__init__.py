@@ -4,7 +4,7 @@
 def open_peer(path: str | None = None, url: str | None = None, *, config: dict | None = None) -> object:
     """Return a ready Peer on this board's log; `config` as config.load() returns it, which is the default.
 
-    `path` and `url` are those of open_peer on a Pi, so that one program runs on both: a board keeps its log in
+    `path` and `url` are those of open_peer on a Pi, so that one program runs on both: a board has its log in
     a partition of its own, and reaches the Big Peer over the mesh. Raises CONFIG_INVALID, LOG_PARTITION and
     what FlashLog raises.
     """

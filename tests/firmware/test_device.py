@@ -29,17 +29,25 @@ def test_records_and_goes_on_after_a_reset(boards: Boards, firmware: Path) -> No
     assert open_image(board).author.hex() == first.split("=")[1]
 
 
+def test_a_first_write_takes_the_three_lines_of_a_pi(boards: Boards, firmware: Path) -> None:
+    (board,) = boards(sensor=SERIES)
+    install(board, firmware)
+    board.wait_for("ack 1 ", 10)
+    code = """from hedgerow_device import open_peer
+peer = open_peer("field.db", url="ws://big.example")
+result = peer.execute("INSERT INTO visits DOCUMENTS (:v)", v={"count": 3})
+print(result.mutated == [[peer.author, peer.log.held(peer.author)]])
+"""
+    assert board.mpremote("exec", code).stdout.strip() == "True"
+
+
 def test_the_repl_answers_while_it_records(boards: Boards, firmware: Path) -> None:
     (board,) = boards(sensor=SERIES)
     install(board, firmware)
     board.wait_for("ack 5 ", 10)
     for _ in range(3):
         assert board.mpremote("exec", "print(6 * 7)").stdout.strip() == "42"
-    # The three lines that are the same on a Pi.
-    code = """from hedgerow_device import open_peer
-peer = open_peer("field.db", url="ws://big.example")
-peer.execute("INSERT INTO visits DOCUMENTS (:v)", v={"count": 3})
-print(peer.log.held(peer.author))"""
+    code = "from hedgerow_device import open_peer; peer = open_peer(); print(peer.log.held(peer.author))"
     assert int(board.mpremote("exec", code).stdout) >= 7
     since = board.console_count
     board.mpremote("reset")
