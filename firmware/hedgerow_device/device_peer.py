@@ -18,11 +18,13 @@ from .uptime import now
 LABEL = "hedgerow"
 # What one side may send before it is acknowledged; the receive buffers hold it with the records around it.
 CREDIT = 1024
+# Open operations of one other author that a relay carries: no author fills the log of all.
+_QUOTA = const(2048)
 # One call may look at as many documents, which takes about a second; the radio's queues hold as long.
 _LOOK = const(1000)
 _ROWS = const(64)
 # With less than this free, sessions and documents take turns in the heap.
-_ROOMY = const(49152)
+_ROOMY = const(65536)
 _DOCUMENTS = (
     "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements "
     "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
@@ -164,6 +166,7 @@ def open_device_peer(config: dict) -> DevicePeer:
         mesh=mesh_tag(config["mesh"]),
         kinds={config["collection"]: STREAM},
         credit=CREDIT,
+        quota=_QUOTA,
     )
     peer.settings = config
     log.spare = _SPARE

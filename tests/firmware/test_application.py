@@ -127,6 +127,31 @@ def test_observers_slow_statements_and_what_is_kept(boards: Boards, firmware: Pa
     assert set(errors(board)) == {"BLE_UNAVAILABLE"}
 
 
+ASKS = """
+import asyncio
+
+
+async def main(peer):
+    for at in range(500):
+        peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"board": peer.name, "n": at})
+        await asyncio.sleep_ms(0)
+    for text in ("SELECT count(*) AS c, max(n) AS n FROM readings",
+                 "SELECT n FROM readings WHERE n > 490 ORDER BY n DESC LIMIT 3"):
+        result = await peer.aexecute(text)
+        print("answered", result.rows)
+"""
+
+
+def test_the_smallest_heap_answers_questions_over_500_readings(
+    boards: Boards, firmware: Path, air: Air
+) -> None:
+    (board,) = boards(profile="esp32", air=air.path)
+    start(board, firmware, ASKS)
+    assert "'c': 500" in board.wait_for("answered ", 40).text
+    board.wait_for("answered [{'n': 499}, {'n': 498}, {'n': 497}]", 20)
+    assert errors(board) == []
+
+
 ASKS_TOO_MUCH = """
 import asyncio
 
