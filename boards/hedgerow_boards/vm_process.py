@@ -103,7 +103,7 @@ def copy_without_native_code(folder: Path) -> None:
 
 # The VM's tables of names double each time that one is full. The shims' own names make it need the one of
 # 1,280 places (11 bytes each), which the firmware alone does not (tests/firmware/test_short_names.py).
-_NAMES_TABLE = 1280 * 11
+NAMES_TABLE_BYTES = 1280 * 11
 
 
 @functools.cache
@@ -132,4 +132,4 @@ def shim_heap_bytes(air: bool) -> int:
         process.close()
         if words[:1] != [b"heap"]:
             raise HedgerowError("BOARD_BOOT", f"the emulator's modules do not start in the VM: {printed!r}")
-        return int(words[1]) + _NAMES_TABLE
+        return int(words[1]) + NAMES_TABLE_BYTES
