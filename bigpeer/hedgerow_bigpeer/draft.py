@@ -10,7 +10,7 @@ from hedgerow.codec.schema import KEEP, Schema
 from hedgerow.document import Document, document_ids
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_CHANGES, MAX_OPERATION
-from hedgerow.query.mutate import plan_delete, plan_insert, plan_update
+from hedgerow.query.mutate import plan_delete, plan_insert, plan_update, set_merge_stamp
 from hedgerow_host.dql import dot_of
 
 from .service import Service
@@ -108,9 +108,8 @@ class Draft:
             latest = self._latest.get(place) or (existing.stamp() if existing is not None else b"")
             self._latest[place] = self._stamp
             if latest >= self._stamp:
-                self._latest[place] = merge = hlc.above(latest)
-                options = change.pop() if isinstance(change[-1], dict) else {}
-                change.append({**options, operation.MERGE_STAMP: hlc.wire(merge)})
+                self._latest[place] = hlc.above(latest)
+                set_merge_stamp(change, self._latest[place])
         self.changes.append(change)
         self.schemas[schema.name] = schema
 

@@ -1,12 +1,12 @@
 """One operation in the making: statements see the documents as they will be (SPEC 3.5, 10.8)."""
 
 from . import limits
-from .clock import hlc
 from .codec import cbor
 from .codec.schema import SCOPE_LOCAL, scope_of
 from .document import Document, document_ids
+from .documents import shown
 from .errors import HedgerowError
-from .operation import INITIAL, MERGE_STAMP
+from .operation import INITIAL
 
 
 class Batch:
@@ -29,7 +29,6 @@ class Batch:
         self._stamp = peer.clock.tick(self._now)
         self._held = peer.log.held(peer.author), peer.log.held(peer.local)
         self._plans: list = []
-        self._latest: dict = {}
         self._overlay: dict = {}
         self._scope: int | None = None
 
@@ -51,18 +50,14 @@ class Batch:
         self._plans.append((change, schema))
         document_id = self._ids()[-1]
         place = (collection, cbor.encode(document_id))
-        document = self._open(collection, document_id)
-        latest = self._latest.get(place) or document.stamp()
-        stamp = self._stamp
-        if change[0] != INITIAL:
-            if latest >= stamp:
-                # It follows on what it has seen, however far ahead that is; the clock stays where it is.
-                stamp = hlc.above(latest)
-                options = change.pop() if isinstance(change[-1], dict) else {}
-                options[MERGE_STAMP] = hlc.wire(stamp)
-                change.append(options)
-            self._latest[place] = stamp
-        document.apply(change, schema, stamp, self._author())
+        document = self.load(collection, document_id)
+        merge = document.merge_stamp(self._stamp)
+        if merge and change[0] != INITIAL:
+            # It follows on what it has seen, however far ahead that is; the clock stays where it is.
+            from .query.mutate import set_merge_stamp
+
+            set_merge_stamp(change, merge)
+        document.apply(change, schema, self._stamp, self._author())
         self._overlay[place] = (document_id, document)
 
     def _author(self) -> bytes:
@@ -97,20 +92,17 @@ class Batch:
 
     # ---- documents as they will be
 
-    def _open(self, collection: str, document_id: object) -> Document:
-        entry = self._overlay.get((collection, cbor.encode(document_id)))
-        return entry[1] if entry else self._documents.load(collection, document_id)
-
     def load(self, collection: str, document_id: object) -> Document:
         """Return the merged document with the changes of this batch."""
-        return self._open(collection, document_id)
+        entry = self._overlay.get((collection, cbor.encode(document_id)))
+        return entry[1] if entry else self._documents.load(collection, document_id)
 
     def view(self, collection: str, document_id: object) -> dict | None:
         """Return a document as queries see it, with the changes of this batch."""
         entry = self._overlay.get((collection, cbor.encode(document_id)))
         if entry is None:
             return self._documents.view(collection, document_id)
-        return _shown(entry)
+        return shown(entry[1], document_id)
 
     def scan(self, collection: str) -> object:
         """Yield the documents of a collection, as Documents.scan does, with the changes of this batch."""
@@ -119,17 +111,7 @@ class Batch:
                 yield document
         for place in sorted(self._overlay):
             if place[0] == collection:
-                shown = _shown(self._overlay[place])
-                if shown is not None:
-                    yield shown
-
-
-def _shown(entry: tuple) -> dict | None:
-    document_id, document = entry
-    value = document.value()
-    if value is None:
-        return None
-    shown = {"_id": document_id}
-    shown.update(value)
-    shown["_id"] = document_id
-    return shown
+                document_id, document = self._overlay[place]
+                row = shown(document, document_id)
+                if row is not None:
+                    yield row

@@ -26,6 +26,17 @@ def index_key(collection: str, document_id: object) -> int:
     return crc32(cbor.encode([collection, document_id])) & 0x3FFFFFFF
 
 
+def shown(document: Document, document_id: object) -> dict | None:
+    """Return a document's fields and `_id`, None if it does not exist."""
+    value = document.value()
+    if value is None:
+        return None
+    row = {"_id": document_id}
+    row.update(value)
+    row["_id"] = document_id
+    return row
+
+
 def dot_of(document_id: object) -> tuple | None:
     """Return the (author, number) that an id is, None if it is no dot."""
     if isinstance(document_id, (list, tuple)) and 2 <= len(document_id) <= 3:
@@ -204,19 +215,14 @@ class Documents:
         return self._shown(document, document_id, [entry for entry in changes if entry[5]])
 
     def _shown(self, document: Document, document_id: object, changes: list) -> dict | None:
-        value = document.value()
-        if value is None:
-            return None
-        shown = {"_id": document_id}
-        shown.update(value)
-        shown["_id"] = document_id
-        if changes and is_stream(changes[0][4].kind) and "_time" not in value:
+        row = shown(document, document_id)
+        if row is not None and changes and is_stream(changes[0][4].kind) and "_time" not in row:
             best = changes[0]
             for entry in changes:
                 if entry[2] + entry[0] > best[2] + best[0] and entry[3][0] == INSERT:
                     best = entry
-            self._peer.down.show_time(shown, best[0], best[1], best[2])
-        return shown
+            self._peer.down.show_time(row, best[0], best[1], best[2])
+        return row
 
     # ---- all of them
 

@@ -79,13 +79,14 @@ class Down:
         """
         peer = self._peer
         ours = self.frontier is not None and self.frontier.keeper == peer.identity
+        lost = self._lost(author)
         news = 0
         for number, body in enumerate(bodies, first):
             if peer.writer_of(author) or (author == peer.author and number > self._log.held(author)):
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
-            if (ours or not passed) and self._collected(author, number):
+            if (ours or not passed) and self._collected(author, number, lost):
                 continue
             peer.check_schemas([body])
             self._log.fill(author, number, body)
@@ -105,20 +106,26 @@ class Down:
         """
         rest: list = []
         for author, first, last in self.wanted:
-            while first <= last and self._collected(author, first):
+            lost = self._lost(author)
+            while first <= last and self._collected(author, first, lost):
                 first += 1
             if self._lacks(author, first, last):
                 rest.append((author, first, last))
         self.wanted = rest
         return rest
 
-    def _collected(self, author: bytes, number: int) -> bool:
-        """Say whether an operation may have been collected here: what is held as lost was never here."""
+    def _lost(self, author: bytes) -> list:
+        """Return what is held as lost of an author, as _collected() asks for it."""
+        return [] if self.frontier is None else self._peer.lost(author)
+
+    def _collected(self, author: bytes, number: int, lost: list) -> bool:
+        """Say whether an operation may have been collected here: what is held as `lost` was never here."""
         frontier = self.frontier
         if frontier is None or not frontier.covers(author, number):
             return False
-        lost = [1 for first, last in self._peer.lost(author) if first <= number <= last]
-        return not lost and self._log.fetch(author, number) is None
+        if [1 for first, last in lost if first <= number <= last]:
+            return False
+        return self._log.fetch(author, number) is None
 
     def _lacks(self, author: bytes, first: int, last: int) -> bool:
         for number in range(first, last + 1):

@@ -12,10 +12,11 @@ the next one of the same document is planned.
 """
 
 from .. import limits
+from ..clock import hlc
 from ..codec import cbor
 from ..codec.schema import Schema, schema_for
 from ..errors import HedgerowError
-from ..operation import COUNTER, DELETE, INITIAL, INSERT, UNSET, UPDATE, check_id
+from ..operation import COUNTER, DELETE, INITIAL, INSERT, MERGE_STAMP, UNSET, UPDATE, check_id
 from .arithmetic import calculate
 from .expression import bind, evaluate
 from .values import MISSING, is_float, is_number, order_key
@@ -156,6 +157,13 @@ def plan_delete(collection: str, kind: int, document_id: object) -> tuple:
     """Return the plan that deletes a document."""
     schema = Schema(collection, kind, ())
     return [DELETE, schema.name, document_id], schema
+
+
+def set_merge_stamp(change: list, stamp: bytes) -> None:
+    """Give a change the stamp with which it merges in the place of its operation's."""
+    options = change.pop() if isinstance(change[-1], dict) else {}
+    options[MERGE_STAMP] = hlc.wire(stamp)
+    change.append(options)
 
 
 def batches(documents: list) -> list:
