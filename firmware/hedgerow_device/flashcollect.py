@@ -196,7 +196,7 @@ class Collector:
             return size + _MORE
         custody = kind != frames.FILLED or reader.kind & OF_RUN
         is_open = custody and author != log.own[1] and reader.last > self._receipted(author)
-        if not is_open and not self._kept(reader):
+        if not is_open and not self._kept(reader) and not self._lowest_seal(reader):
             return 0
         if kind == frames.NOTE or (kind == frames.FILLED and reader.kind & MOVED):
             return size
@@ -271,6 +271,23 @@ class Collector:
         if reader.type == ENTRY_SKIP or (reader.type == frames.NOTE and reader.kind != FORGOTTEN):
             return False
         return reader.last == index.held
+
+    def _lowest_seal(self, reader: object) -> bool:
+        """Say whether a receipted seal is all that tells where another author's seals end below its receipt.
+
+        A frontier that falls has to know. In the run the next sector's author frame says it.
+        """
+        seal = reader.type == ENTRY_SEAL or (reader.type == frames.NOTE and reader.kind == ENTRY_SEAL)
+        if not seal or reader.author in self.log.own:
+            return False
+        index = self.log.indexes[reader.author]
+        number = self._receipted(reader.author)
+        if index.held <= number:
+            return False
+        for i, seq in enumerate(index.seqs):
+            if seq > self.ring.tail:
+                return index.floors[i] > number
+        return True
 
     def _kept(self, reader: object) -> bool:
         """Say whether an operation's document lives on."""

@@ -330,7 +330,7 @@ class FlashLog:
 
     def band(self) -> int:
         """Return how many free sectors above the reserve are aimed at."""
-        return max(2, self.ring.count >> 5)
+        return max(2, self.ring.count // 10)
 
     def end_limit(self) -> int:
         """Return up to which offset of a sector frames may go."""
