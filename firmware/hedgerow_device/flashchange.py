@@ -90,10 +90,28 @@ def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> N
     if not 0 < first <= last <= log.held(author):
         raise HedgerowError("LOG_OUT_OF_ORDER", "%d-%d in %d" % (first, last, log.held(author)))
     more = log.beside()
+    for edge in (first - 1, last):
+        if _is_in_skip(more, author, edge):
+            raise HedgerowError("LOG_OUT_OF_ORDER", "a skip reaches over %d" % edge)
     _check_ranges(more)
     log.room(len(body) + frames.MAX_OVERHEAD, author, log.last_spare)
     at = write_note(log, author, REPLACED, first, last, body)
     more.hide(author, first, last, log.ring.seq, at | _SKIPS)
+
+
+def _is_in_skip(more: object, author: bytes, number: int) -> bool:
+    """Say whether a skip has a number and the next one."""
+    for reader in more.entries(author, number, number + 1):
+        if reader.type == frames.NOTE and reader.kind in (ENTRY_SKIP, REPLACED):
+            if reader.first <= number < reader.last:
+                return True
+    for reader in more.run(author, number):
+        if reader.type <= ENTRY_SKIP and reader.last > number:
+            if reader.type == ENTRY_SKIP:
+                return reader.first <= number
+            if reader.type == ENTRY_OP:
+                break
+    return False
 
 
 def _check_ranges(more: object) -> None:

@@ -101,7 +101,7 @@ class Reclaim:
         copies = frames.MAX_RECLAIMED_FRAME + collector.silent() * frames.MAX_AUTHOR_FRAME
         authors = set()
         reader = frames.Reader(ring, ring.tail, HEADER)
-        while ring.header(ring.tail) and reader.next():
+        while reader.next():
             if reader.start < self.log.cursor:
                 continue
             size = collector.judge(reader)
