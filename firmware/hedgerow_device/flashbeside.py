@@ -49,6 +49,8 @@ class Beside:
         self.filled = 0
         self.stale = 0
         self.changes = 0
+        # What is dead before the cursor counts too: it is back if the next boot finds the cursor lower.
+        self.whole = False
         # Whose frames a sector has beside the run: a slot + 1, or those of several.
         self._marks = bytearray(log.ring.count)
 
@@ -150,7 +152,7 @@ class Beside:
         log = self.log
         seq = reader.seq
         start = reader.start
-        if seq == log.ring.tail and start < log.cursor:
+        if seq == log.ring.tail and start < log.cursor and not self.whole:
             return True
         author = reader.author
         kind = reader.type

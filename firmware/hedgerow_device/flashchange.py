@@ -7,6 +7,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
 from .flashbeside import REPLACED
+from .flashring import HEADER
 
 # Ranges that were dropped or replaced, of all authors, and cuts of one.
 MAX_RANGES = const(256)
@@ -26,6 +27,9 @@ def fill(log: object, author: bytes, number: int, body: bytes) -> None:
         raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
     if more.filled + len(body) > log.ring.count * log.ring.size // 4:
         raise HedgerowError("LOG_FULL", "%d bytes are filled in" % more.filled)
+    if author in log.indexes and log.cursor > HEADER and _any(log, author, number, number):
+        # The dead one would be here twice if the next boot finds the cursor lower.
+        drop(log, author, number, number)
     log.room(len(body) + frames.MAX_OVERHEAD, author, log.spare)
     write(log, author, number, 0, body)
 
@@ -120,17 +124,21 @@ def _check_ranges(more: object) -> None:
 
 
 def _any(log: object, author: bytes, first: int, last: int, but: tuple = (1, 0)) -> bool:
-    """Say whether there is an operation in a range, but for the numbers of another."""
+    """Say whether there is an operation in a range, or may be after a boot, but for the numbers of another."""
     more = log.beside()
-    for reader in more.run(author, first - 1):
-        if reader.type == ENTRY_OP and first <= reader.last <= last:
-            if not but[0] <= reader.last <= but[1]:
+    more.whole = True
+    try:
+        for reader in more.run(author, first - 1):
+            if reader.type == ENTRY_OP and first <= reader.last <= last:
+                if not but[0] <= reader.last <= but[1]:
+                    return True
+            if reader.type in (ENTRY_OP, ENTRY_SKIP) and reader.last > last:
+                break
+        for reader in more.entries(author, first, last):
+            if reader.type == frames.FILLED and not but[0] <= reader.last <= but[1]:
                 return True
-        if reader.type in (ENTRY_OP, ENTRY_SKIP) and reader.last > last:
-            break
-    for reader in more.entries(author, first, last):
-        if reader.type == frames.FILLED and not but[0] <= reader.last <= but[1]:
-            return True
+    finally:
+        more.whole = False
     return False
 
 
