@@ -250,7 +250,11 @@ class Reader:
 
     def body(self) -> bytes:
         """Return the body of this frame."""
-        return self.ring.read(self.seq, self.at, self.size)
+        ring = self.ring
+        if self.size > len(ring.window):
+            return ring.read(self.seq, self.at, self.size)
+        where = ring.fetch(self.seq, self.at, self.size)
+        return bytes(ring.window[where : where + self.size])
 
 
 def verify_at(ring: object, lsn: int, slot: int, number: int) -> Reader | None:

@@ -119,14 +119,13 @@ class AuthorIndex:
 class Marks:
     """What the summary of the sector that is written is going to say, and how far the checkpoint has come.
 
-    `offsets` of control frames that a mount reads one by one, slots of `new` authors, `reserve` bytes kept
-    free for the summary, of which `plan` are for a slice. `begun` is the sector with the first slice of the
-    cycle under way, `whole` that of the last complete one, 0 for none; the next slice begins in `slot` behind
-    `after`, its last sector (-1: with the author itself), or with slot 64 behind the position `after`.
+    Slots of `new` authors, `reserve` bytes kept free for the summary, of which `plan` are for a slice.
+    `begun` is the sector with the first slice of the cycle under way, `whole` that of the last complete one,
+    0 for none; the next slice begins in `slot` behind `after`, its last sector (-1: with the author itself),
+    or with slot 64 behind the position `after`.
     """
 
     def __init__(self):
-        self.offsets = array("H")
         self.new = bytearray()
         self.reserve = self.plan = 0
         self.begun = self.whole = self.slot = 0
@@ -134,7 +133,6 @@ class Marks:
 
     def begin(self, plan: int) -> None:
         """Begin a sector whose slice takes about `plan` bytes."""
-        self.offsets = array("H")
         self.new = bytearray()
         self.plan = plan
         self.reserve = plan + _SUMMARY
@@ -159,10 +157,9 @@ class Marks:
         # A longer summary is not written.
         self.reserve = min(self.reserve + size, MAX_SUMMARY + _SUMMARY)
 
-    def noted(self, at: int) -> None:
-        """Have a mount read the control frame at an offset by itself."""
-        self.offsets.append(at)
-        self._take(2)
+    def noted(self) -> None:
+        """Keep room for the position of a control frame."""
+        self._take(4)
 
 
 def size_of(number: int) -> int:

@@ -127,9 +127,9 @@ class FlashLog:
         bound(self.indexes, MAX_INDEX)
         return index
 
-    def noted(self, at: int) -> None:
+    def noted(self) -> None:
         """See flashsummary."""
-        self.marks.noted(at)
+        self.marks.noted()
 
     def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
         """See flashsummary."""
@@ -309,7 +309,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
-        self.noted(at)
+        self.noted()
         self.remember(name, value, ring.seq, at)
 
     # ---- space

@@ -40,7 +40,6 @@ def tables(log: FlashLog) -> dict[str, object]:
         "carrying": log.carrying,
         "newest": (log.arrived, log.newest_keys, log.cursor),
         "totals": list(log.totals),
-        "sector": list(log.marks.offsets),
         "written": {a: (i.used, i.low, i.high) for a, i in log.indexes.items() if i.touched == ring.seq},
         "cycle": (log.marks.begun, log.marks.whole),
         "cursor": (log.marks.slot, log.marks.after) if log.marks.begun else None,
