@@ -8,9 +8,7 @@ from flash_cuts import KEEPER
 from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
-from hedgerow.custody.skip import LOST, Skip
-from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT
+from hedgerow.log import ENTRY_OP, STATE_RECEIPT
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
 
