@@ -48,7 +48,8 @@ def mount(log: object, checkpoint: bool = True) -> None:
         # Erased cells read as anything: only a clean end is known to be one.
         blank = clean
     if not clean:
-        ring.heal = (reader.start, reader.end - reader.start) if reader else (0, 0)
+        start = reader.start if reader else 0
+        ring.heal = (start, reader.end - start) if reader else (0, 0)
     ring.end = reader.end if reader else 0
     ring.closed = stepped or ring.summary != 0 or not blank
     log.marks.plan = plan(log)
