@@ -83,7 +83,7 @@ def _find_tail(ring: object) -> bool:
                 reclaiming = 0
                 ring.tail = reader.last
         nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
-        if header and not reclaiming and (stepped or not nothing):
+        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
             return stepped
         ring.stale = max(ring.stale, ring.seq)
         ring.step_back()

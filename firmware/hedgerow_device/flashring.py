@@ -338,7 +338,8 @@ class Ring:
 
         Its header has said where the sector before it ends, and may say so again: nothing is added there.
         """
-        passed = self.header(self.seq).flags & PASSED
+        here = self.header(self.seq)
+        passed = here and here.flags & PASSED
         seq = self.seq - 1
         while passed and seq > self.tail and self.header(seq) is None:
             seq -= 1
