@@ -99,6 +99,7 @@ class Ring:
         self._ready = 0
         self._ended = (0, 0)
         self._failures = 0
+        self._void = 0
         self.heal: tuple | None = None
         # esp32.Partition: (type, subtype, address, size, label, encrypted)
         self.align = 16 if hasattr(device, "info") and device.info()[5] else 1
@@ -223,6 +224,11 @@ class Ring:
         if self._ready == seq or self.free() < 1:
             return False
         self._mend()
+        while self._void > seq:
+            # A void sector behind the next one would be the newest still.
+            self.device.ioctl(_ERASE, self._void % self.count)
+            self._void -= 1
+        self._void = 0
         old = self._header_in(seq % self.count)
         self._next_erases = old.erases + 1 if old else max(1, self.erases)
         try:
@@ -331,7 +337,9 @@ class Ring:
 
         Its header has said where the sector before it ends, and may say so again: nothing is added there.
         """
-        passed = self.header(self.seq).flags & PASSED
+        header = self.header(self.seq)
+        passed = header and header.flags & PASSED
+        self._void = max(self._void, self.seq)
         seq = self.seq - 1
         while passed and seq > self.tail and self.header(seq) is None:
             seq -= 1
