@@ -142,10 +142,6 @@ class FlashLog:
         bound(self.indexes, MAX_INDEX)
         return index
 
-    def noted(self) -> None:
-        """See flashsummary."""
-        self.marks.noted()
-
     def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
         """See flashsummary."""
         self.marks.beside(index, first, last)
@@ -378,7 +374,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
-        self.noted()
+        self.marks.noted()
         self.remember(name, value, ring.seq, at)
 
     # ---- space
@@ -434,16 +430,9 @@ class FlashLog:
 
     def close(self) -> None:
         """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
-        ring = self.ring
-        if ring.closed or self.clean == ring.seq * ring.size + ring.end:
-            return
-        frame = ring.padded(frames.control_frame(ring.seq, 9, b""))
-        if ring.end + len(frame) <= ring.size:
-            try:
-                ring.program(frame)
-            except NotTaken:
-                return
-            self.clean = ring.seq * ring.size + ring.end
+        from . import flashsummary
+
+        flashsummary.end(self)
 
 
 def schema_kind(value: bytes) -> int:

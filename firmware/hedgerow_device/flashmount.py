@@ -168,7 +168,7 @@ def _note_control(log: object, reader: object, positions: list | None, position:
         log.totals[at] += 1
         log.totals[at + 1] += reader.end - reader.start
     if kind not in (frames.FILLED, frames.NOTE) or (kind == frames.NOTE and reader.kind == frames.REPLACED):
-        log.noted()
+        log.marks.noted()
         if positions is not None and kind != frames.STATE:
             positions.append(position)
     if kind == frames.CUT:
