@@ -62,7 +62,7 @@ def mount(log: object, checkpoint: bool = True) -> None:
     if log.has_beside():
         log.beside().reclaimed(ring.tail)
     if log.has_beside() or log.totals[0] or log.totals[2]:
-        from .flashcollect import find_cursor
+        from .flashcursor import find_cursor
 
         find_cursor(log)
 
@@ -82,10 +82,13 @@ def _find_tail(ring: object) -> bool:
             if reader.type == frames.RECLAIMED:
                 reclaiming = 0
                 ring.tail = reader.last
-        nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
-        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
+        if stepped:
+            # The first of two void sectors may have been erased already.
+            void = header is None and ring.seq >= ring.tail
+        else:
+            void = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
+        if not reclaiming and not void:
             return stepped
-        ring.stale = max(ring.stale, ring.seq)
         ring.step_back()
         stepped = True
 
@@ -165,7 +168,7 @@ def _note_control(log: object, reader: object, positions: list | None, position:
         log.totals[at] += 1
         log.totals[at + 1] += reader.end - reader.start
     if kind not in (frames.FILLED, frames.NOTE) or (kind == frames.NOTE and reader.kind == frames.REPLACED):
-        log.noted()
+        log.marks.noted()
         if positions is not None and kind != frames.STATE:
             positions.append(position)
     if kind == frames.CUT:

@@ -4,7 +4,7 @@ Who mounts a log reads summaries and slices back to where the last whole cycle o
 only the newest sector and those of which nothing else tells. So who programs a frame says what a summary
 needs to know of it:
 
-- `log.noted()`, of a control frame that a mount must read by itself: a value, a dropped, cut or replacing
+- `log.marks.noted()`, of a control frame that a mount reads by itself: a value, a dropped, cut or replacing
   frame. Room is kept for its position then; those that still matter are named when the sector ends, and in
   slices later: `log.values`, and those that `log.beside().live()` gives as positions (sequence * sector size
   + offset of the frame).
@@ -62,6 +62,20 @@ def close(log: object) -> None:
     except NotTaken:
         marks.begun, marks.whole, marks.slot, marks.after = before
     ring.closed = True
+
+
+def end(log: object) -> None:
+    """Program a clean frame, if there is room and none stands there yet."""
+    ring = log.ring
+    if ring.closed or log.clean == ring.seq * ring.size + ring.end:
+        return
+    frame = ring.padded(control_frame(ring.seq, 9, b""))
+    if ring.end + len(frame) <= ring.size:
+        try:
+            ring.program(frame)
+        except NotTaken:
+            return
+        log.clean = ring.seq * ring.size + ring.end
 
 
 def _head(log: object) -> bytearray:
