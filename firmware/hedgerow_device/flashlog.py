@@ -28,13 +28,13 @@ from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
 
-# Free sectors left by values, by others' seals, and by what makes room in the end: receipts, own seals.
+# Free sectors left by values, by others' seals, and by what makes room in the end.
 _VALUE_SPARE = const(4)
 _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
+
 _HINTS = const(32)
 _MEAN = const(48)
-
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
@@ -233,10 +233,10 @@ class FlashLog:
         """
         found: list = []
         index = self.indexes.get(author)
-        if index is None:
-            return found
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
+        if index is None:
+            return found
         more = self._more
         if index.highest:
             from . import flashmoved
@@ -276,7 +276,6 @@ class FlashLog:
         return self._more
 
     def has_beside(self) -> bool:
-        """Say whether there are such tables: without them nothing is filled, dropped or cut."""
         return self._more is not None
 
     def hint(self, author: bytes, number: int, place: int) -> None:
@@ -426,9 +425,9 @@ class FlashLog:
         return False
 
     def storage(self) -> dict:
-        from . import flashstorage
+        from .flashstorage import storage
 
-        return flashstorage.storage(self)
+        return storage(self)
 
     def close(self) -> None:
         """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
