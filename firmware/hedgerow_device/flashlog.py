@@ -428,6 +428,12 @@ class FlashLog:
         self.open_sector(0)
         return False
 
+    def storage(self) -> dict:
+        """Return how full the log is; see MemoryLog.storage. It reads the headers, nothing else."""
+        from .flashcollect import storage
+
+        return storage(self)
+
     def close(self) -> None:
         """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
         from . import flashsummary

@@ -82,13 +82,10 @@ def _find_tail(ring: object) -> bool:
             if reader.type == frames.RECLAIMED:
                 reclaiming = 0
                 ring.tail = reader.last
-        if stepped:
-            # The first of two void sectors may have been erased already.
-            void = header is None and ring.seq >= ring.tail
-        else:
-            void = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
-        if not reclaiming and not void:
+        nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
+        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
             return stepped
+        ring.stale = max(ring.stale, ring.seq)
         ring.step_back()
         stepped = True
 
