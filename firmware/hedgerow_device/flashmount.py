@@ -173,8 +173,6 @@ def _note_control(log: object, reader: object, positions: list | None, position:
     if kind == frames.STATE:
         remember(log, reader)
         return
-    if positions is not None and not hasattr(log.beside(), "live"):
-        raise Misfit
     if positions is None or kind == frames.FILLED:
         log.beside().note(reader)
 
@@ -303,8 +301,6 @@ class Checkpoint:
                 remember(log, reader)
                 continue
             reader.author = log.slots[reader.slot] if reader.type == frames.NOTE else b""
-            if not hasattr(log.beside(), "live"):
-                raise Misfit
             kept = [(index, index.state()) for index in log.indexes.values()]
             log.beside().note(reader)
             for index, state in kept:
