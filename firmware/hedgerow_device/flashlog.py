@@ -102,15 +102,9 @@ class FlashLog:
         """End the sector that is written with its summary, and begin the next one."""
         from . import flashsummary
 
-        ring = self.ring
-        marks = self.marks
-        if not ring.closed:
-            flashsummary.close(self)
-        ring.checkpoint = 0 if marks.whole < ring.tail else ring.seq + 1 - marks.whole
-        ring.open(flags)
+        flashsummary.turn(self, flags)
         if self._more:
             self._more.opened()
-        marks.begin(flashsummary.plan(self))
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
         """Return the index of an author, who gets the slot when it comes for the first time."""

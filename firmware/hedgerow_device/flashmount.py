@@ -82,13 +82,10 @@ def _find_tail(ring: object) -> bool:
             if reader.type == frames.RECLAIMED:
                 reclaiming = 0
                 ring.tail = reader.last
-        if stepped:
-            # The first of two void sectors may have been erased already.
-            void = header is None and ring.seq >= ring.tail
-        else:
-            void = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
-        if not reclaiming and not void:
+        nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
+        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
             return stepped
+        ring.stale = max(ring.stale, ring.seq)
         ring.step_back()
         stepped = True
 
@@ -176,8 +173,6 @@ def _note_control(log: object, reader: object, positions: list | None, position:
     if kind == frames.STATE:
         remember(log, reader)
         return
-    if positions is not None and not hasattr(log.beside(), "live"):
-        raise Misfit
     if positions is None or kind == frames.FILLED:
         log.beside().note(reader)
 
@@ -306,8 +301,6 @@ class Checkpoint:
                 remember(log, reader)
                 continue
             reader.author = log.slots[reader.slot] if reader.type == frames.NOTE else b""
-            if not hasattr(log.beside(), "live"):
-                raise Misfit
             kept = [(index, index.state()) for index in log.indexes.values()]
             log.beside().note(reader)
             for index, state in kept:

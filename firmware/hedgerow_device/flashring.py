@@ -89,7 +89,8 @@ class Ring:
             raise HedgerowError("LOG_DEVICE", "%d sectors of %d bytes" % (self.count, self.size))
         self.seq = self.tail = self.end = self.erases = self.incarnation = 0
         self.author = b""
-        self.programmed = 0
+        # The greatest sequence of a sector that a mount found void.
+        self.stale = self.programmed = 0
         self.summary = self.checkpoint = 0
         self.closed = True
         self.window = memoryview(bytearray(WINDOW))
@@ -100,7 +101,6 @@ class Ring:
         self._ready = 0
         self._ended = (0, 0)
         self._failures = 0
-        self._void = 0
         self.heal: tuple | None = None
         # esp32.Partition: (type, subtype, address, size, label, encrypted)
         self.align = 16 if hasattr(device, "info") and device.info()[5] else 1
@@ -222,14 +222,13 @@ class Ring:
     def prepare(self) -> bool:
         """Erase the next sector ahead of its use; say whether there was something to do."""
         seq = self.seq + 1
+        while self.stale > seq:
+            # What was void with the next sector would say where that ends, once it is used again.
+            self.device.ioctl(_ERASE, self.stale % self.count)
+            self.stale -= 1
         if self._ready == seq or self.free() < 1:
             return False
         self._mend()
-        while self._void > seq:
-            # A void sector behind the next one would be the newest still.
-            self.device.ioctl(_ERASE, self._void % self.count)
-            self._void -= 1
-        self._void = 0
         old = self._header_in(seq % self.count)
         self._next_erases = old.erases + 1 if old else max(1, self.erases)
         try:
@@ -339,9 +338,8 @@ class Ring:
 
         Its header has said where the sector before it ends, and may say so again: nothing is added there.
         """
-        header = self.header(self.seq)
-        passed = header and header.flags & PASSED
-        self._void = max(self._void, self.seq)
+        here = self.header(self.seq)
+        passed = here and here.flags & PASSED
         seq = self.seq - 1
         while passed and seq > self.tail and self.header(seq) is None:
             seq -= 1

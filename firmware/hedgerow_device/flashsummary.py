@@ -45,6 +45,17 @@ def plan(log: object) -> int:
     return max(MIN_SLICE, min(tables // min(12, ring.count >> 2), 256, ring.size >> 3))
 
 
+def turn(log: object, flags: int) -> None:
+    """End the sector that is written with its summary, and begin the next one."""
+    ring = log.ring
+    marks = log.marks
+    if not ring.closed:
+        close(log)
+    ring.checkpoint = 0 if marks.whole < ring.tail else ring.seq + 1 - marks.whole
+    ring.open(flags)
+    marks.begin(plan(log))
+
+
 def close(log: object) -> None:
     """Program the summary of the sector that is written, if there is room for it; nothing follows on it."""
     ring = log.ring
@@ -126,7 +137,7 @@ def _positions(log: object, low: int, high: int) -> list:
     for name, position in log.values.items():
         if low < position < high:
             found.append((position, 0 if mark(name) in twice else mark(name)))
-    if log.has_beside() and hasattr(log.beside(), "live"):
+    if log.has_beside():
         found.extend([(position, 0) for position in log.beside().live() if low < position < high])
     return sorted(found)
 
