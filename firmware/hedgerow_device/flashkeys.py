@@ -34,8 +34,6 @@ _SPARE = const(3)
 _REMOVED = const(0x40)
 # Places in the log are kept modulo 2**30, in small integers.
 PLACE = const(0x3FFFFFFF)
-# A place that is none, for it lies in a header: what is not known yet of a chain.
-UNKNOWN = const(1)
 # A chain is written anew if one look at it met so many entries that do not count any more.
 _LONG = const(32)
 # What has arrived behind the position on flash before that is written: while documents are open, and when
@@ -98,7 +96,7 @@ class FlashIndex:
         """Say whether a place is one in a sector that is in use."""
         ring = self._ring
         end = ((ring.seq + 1) * ring.size) & PLACE
-        return place > UNKNOWN and (end - place) & PLACE <= (ring.seq - ring.tail + 1) * ring.size
+        return place > 0 and (end - place) & PLACE <= (ring.seq - ring.tail + 1) * ring.size
 
     def _head(self, chain: int) -> int:
         """Return the place of a chain's newest entry, 0 for none."""

@@ -6,7 +6,7 @@ from hedgerow.codec.varint import read_uint
 from hedgerow.errors import HedgerowError
 
 from . import flashframes as frames
-from .flashkeys import CHUNK, PLACE, SLICE, UNKNOWN
+from .flashkeys import CHUNK, PLACE, SLICE
 
 
 def load(index: object, log: object) -> None:
@@ -14,6 +14,7 @@ def load(index: object, log: object) -> None:
     ring = log.ring
     lsn = log.newest_keys
     left = -1
+    known = bytearray()
     while left and lsn and lsn >= ring.tail * ring.size:
         reader = frames.Reader(ring, lsn // ring.size, lsn % ring.size)
         if not reader.next() or reader.type != frames.KEYS:
@@ -28,12 +29,9 @@ def load(index: object, log: object) -> None:
             numbers.append(number)
         if left < 0:
             left = _begin(index, lsn, numbers)
-        left -= _learn_frame(index, data, i, lsn, lsn + reader.at - reader.start, numbers)
+            known = bytearray(left >> 3)
+        left -= _learn_frame(index, known, data, i, lsn, lsn + reader.at - reader.start, numbers)
         lsn = lsn - numbers[3] if numbers[3] else 0
-    for heads in index.heads:
-        for i, head in enumerate(heads):
-            if head == UNKNOWN:
-                heads[i] = 0
 
 
 def _begin(index: object, lsn: int, numbers: list) -> int:
@@ -43,7 +41,8 @@ def _begin(index: object, lsn: int, numbers: list) -> int:
         raise HedgerowError("LOG_DAMAGED", "%d chains" % count)
     index.count = count
     size = min(count, CHUNK)
-    index.heads = [array("I", [UNKNOWN] * size) for _ in range(0, count, size)]
+    empty = bytes(4 * size)
+    index.heads = [array("I", empty) for _ in range(0, count, size)]
     index.safe = index.durable = lsn - numbers[2]
     index.made = numbers[4]
     index.newest = lsn
@@ -51,8 +50,13 @@ def _begin(index: object, lsn: int, numbers: list) -> int:
     return count
 
 
-def _learn_frame(index: object, data: memoryview, i: int, lsn: int, body: int, numbers: list) -> int:
-    """Take the beginnings of chains from a frame, where no younger one knows better; return how many."""
+def _learn_frame(
+    index: object, known: bytearray, data: memoryview, i: int, lsn: int, body: int, numbers: list
+) -> int:
+    """Take the beginnings of chains from a frame, where no younger one knows better; return how many.
+
+    `known` has a bit for each chain; `body` is where the frame's body stands.
+    """
     begins: list = []
     for _ in range(SLICE):
         back, i = read_uint(data, i)
@@ -64,16 +68,17 @@ def _learn_frame(index: object, data: memoryview, i: int, lsn: int, body: int, n
         newest[index.key & (index.count - 1)] = here
     found = 0
     for chain in newest:
-        found += _learn(index.heads, chain, newest[chain])
+        found += _learn(index.heads, known, chain, newest[chain])
     for i in range(SLICE):
         # There may be more chains by now; what was one then began as this one.
         for chain in range(numbers[1] * SLICE + i, index.count, numbers[0] * SLICE):
-            found += _learn(index.heads, chain, begins[i])
+            found += _learn(index.heads, known, chain, begins[i])
     return found
 
 
-def _learn(heads: list, chain: int, head: int) -> bool:
-    if heads[chain >> 8][chain & 0xFF] != UNKNOWN:
+def _learn(heads: list, known: bytearray, chain: int, head: int) -> bool:
+    if known[chain >> 3] >> (chain & 7) & 1:
         return False
+    known[chain >> 3] |= 1 << (chain & 7)
     heads[chain >> 8][chain & 0xFF] = head
     return True
