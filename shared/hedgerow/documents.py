@@ -351,12 +351,12 @@ class Documents:
         return found
 
     def forget(self, author: bytes, number: int, body: bytes) -> None:
-        """Drop an operation from log and index."""
+        """Drop an operation from log and index; in this order, so that the index never lacks what is here."""
+        self._log.drop(author, number, number)
         for change in decode_body(body)[1]:
             if change[0] != CLOCK and change[2] is not None:
                 key = index_key(self._peer.schemas[change[1]].collection, change[2])
                 self._index.remove(key, author, number)
-        self._log.drop(author, number, number)
 
     def clocks(self) -> list:
         """Return [(author, number)] of the operations that hold clock records."""
