@@ -16,13 +16,17 @@ from hedgerow.log import STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
+from .modules import unload
 
-# Bytes of the ring for each chain, at most; chains in one array, chains at most.
+# Bytes of the ring for each chain, when there are most; chains in one array; bounds of the most.
 _PER_CHAIN = const(512)
 CHUNK = const(256)
+_LEAST = const(64)
 _MOST = const(2048)
-# Chains become twice as many once so many entries for each of them have been made.
-_LOAD = const(4)
+# Once so many entries for each chain have been made, there become four times as many: each time, what a chain
+# already holds gets into the way of all that come from it.
+_LOAD = const(2)
+_PARTS_LOG2 = const(2)
 # Beginnings of chains that a frame says beside its entries.
 SLICE = const(16)
 # Entries in one frame; the most bytes of one, and of a frame less its entries.
@@ -55,7 +59,7 @@ class FlashIndex:
     def __init__(self, log: object):
         self._log = log
         self._ring = log.ring
-        most = CHUNK // 4
+        most = _LEAST
         while most < _MOST and most * 2 * _PER_CHAIN <= log.ring.count * log.ring.size:
             most *= 2
         self.most = most
@@ -65,16 +69,18 @@ class FlashIndex:
         # What _read() found: of the entry at a place.
         self.key = self._where = self._number = self._at = self._before = 0
         self._begin()
-        try:
+        if log.newest_keys:
             from .flashkeysload import load
 
-            load(self, log)
-        except HedgerowError:
-            self._begin()
+            try:
+                load(self, log)
+            except HedgerowError:
+                self._begin()
+            unload("hedgerow_device.flashkeysload")
 
     def _begin(self) -> None:
         """Be empty."""
-        self.count = min(CHUNK, self.most)
+        self.count = SLICE
         self.heads = [array("I", bytes(4 * self.count))]
         # Of each entry that is not on flash: key, slot with the removed flag, number, place of the operation.
         self._buffer = array("I")
@@ -304,9 +310,7 @@ class FlashIndex:
         log = self._log
         ring = self._ring
         if cut < 0 and self.made > _LOAD * self.count and self.count < self.most:
-            # Each chain goes on as two, which share what is there.
-            self.heads += [array("I", heads) for heads in self.heads]
-            self.count *= 2
+            self._part()
         try:
             log.room(_OVERHEAD + count * _ENTRY, None, _SPARE)
         except HedgerowError as error:
@@ -329,6 +333,16 @@ class FlashIndex:
         self.cursor = (self.cursor + SLICE) & (self.count - 1)
         return True
 
+    def _part(self) -> None:
+        """Let each chain go on as several, which share what is there."""
+        for _ in range(_PARTS_LOG2):
+            if self.count < self.most:
+                if self.count < CHUNK:
+                    self.heads[0].extend(self.heads[0])
+                else:
+                    self.heads += [array("I", heads) for heads in self.heads]
+                self.count *= 2
+
     def _body(self, start: int, lead: int, count: int, cut: int, position: int) -> tuple:
         """Return (body of the frame that begins at `start`, newest place of each chain in it)."""
         ring = self._ring
@@ -336,7 +350,7 @@ class FlashIndex:
         write_uint(body, self.count // SLICE)
         write_uint(body, self.cursor // SLICE)
         write_uint(body, max(0, start - position))
-        write_uint(body, start - self.newest if self.newest >= ring.tail * ring.size else 0)
+        write_uint(body, start - self.newest if self.newest else 0)
         write_uint(body, self.made)
         for chain in range(self.cursor, self.cursor + SLICE):
             head = self._head(chain)
