@@ -148,7 +148,7 @@ def survive(cells: bytearray, seed: int) -> None:
 
 def cut_everywhere(seed: int, laps: float, every: int) -> int:
     trace, frames = record(seed, laps)
-    assert frames > 20
+    assert frames > 12
     cells = bytearray(b"\xff" * (COUNT * SIZE))
     cuts = 0
     for index, operation in enumerate(trace):
