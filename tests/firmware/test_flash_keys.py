@@ -13,8 +13,8 @@ from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
-from hedgerow.log import STATE_CONFIG, STATE_RECEIPT
-from hedgerow_device import flashkeys
+from hedgerow.log import ENTRY_OP, STATE_CONFIG, STATE_RECEIPT
+from hedgerow_device import flashkeys, flashlog
 from hedgerow_device.flashlog import FlashLog
 
 HERE = Path(__file__).parent
@@ -186,6 +186,25 @@ def test_no_bit_of_an_entry_changes_unseen() -> None:
                 entry[at] ^= 1 << bit
                 assert flashkeys._check(memoryview(entry), 77) != check
                 entry[at] ^= 1 << bit
+
+
+def test_the_example_of_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    nor = Nor(64)
+    monkeypatch.setattr(flashlog, "new_author", lambda: b"author-a")
+    log = FlashLog(nor)
+    log.append(ENTRY_OP, log.author, 1, 1, b"operation 1")
+    index = log.index
+    index.position = log.position()
+    index.add(5, log.author, 1)
+    index.add(0x3FFFFFFF, log.author, 1)
+    index.remove(21, log.author, 1)
+    nor.trace = []
+    index.flush()
+    assert nor.trace[0][2] == 68
+    assert nor.trace[0][3].hex() == (
+        "31c8010000000200000000000000000000000000000000f40000000500010027c73fffffff00010030"
+        "7600000015400112399c1414"
+    )
 
 
 def test_nothing_is_written_while_the_log_collects() -> None:
