@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from index_contract import CHECKS
 from keys_kit import compare, in_ram, key_of, know, write
 from nor import Nor
 
+from hedgerow.codec.schema import KEEP
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, STATE_CONFIG, STATE_RECEIPT
@@ -205,6 +207,25 @@ def test_the_example_of_the_specification(monkeypatch: pytest.MonkeyPatch) -> No
         "31c8010000000200000000000000000000000000000000f40000000500010027c73fffffff00010030"
         "7600000015400112399c1414"
     )
+
+
+def test_a_board_that_closes_its_documents_drops_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What CPython's time lacks
+    monkeypatch.setattr(time, "ticks_ms", lambda: 0, raising=False)
+    monkeypatch.setattr(time, "ticks_diff", lambda a, b: a - b, raising=False)
+    from hedgerow_device import device_peer
+
+    monkeypatch.setattr(device_peer, "_free", lambda: 0)
+    monkeypatch.setattr(device_peer, "unload", lambda names: None)
+    log = FlashLog(Nor(64))
+    peer = device_peer.DevicePeer(log, lambda: 1000, name="board", kinds={"plants": KEEP})
+    for name in "abc":
+        peer.execute("INSERT INTO plants DOCUMENTS (:p)", p={"_id": name, "height": 1})
+        assert log._index is None
+    programmed = log.ring.device.programmed
+    rows = peer.execute("SELECT height FROM plants WHERE _id = 'b'").rows
+    assert [row["height"] for row in rows] == [1]
+    assert log._index is None and log.ring.device.programmed == programmed
 
 
 def test_nothing_is_written_while_the_log_collects() -> None:
