@@ -86,7 +86,7 @@ class FlashIndex:
         self._buffer = array("I")
         self._others: object = None
         self.cursor = self.made = self.newest = 0
-        self._long = -1
+        self._long = self._refused = -1
         # Up to which position all is entered, what of that a frame says, and how much had arrived then.
         self.safe = self.durable = 0
         self._arrivals = -1
@@ -160,7 +160,8 @@ class FlashIndex:
 
     def flush(self, behind: int = _CLOSE_BEHIND) -> None:
         """Write what is not on flash yet; nothing if that is less than `behind` bytes of the log."""
-        if self._log.collecting or self._busy:
+        ring = self._ring
+        if self._log.collecting or self._busy or self._refused == ring.seq + ring.tail:
             return
         if not self._buffer and self.safe - self.durable < behind:
             return
@@ -177,7 +178,10 @@ class FlashIndex:
     def _keep_up(self) -> None:
         """Write where one would have to begin to catch up, if that has become much; rewrite a long chain."""
         if self._long >= 0:
-            self._renew(self._long)
+            try:
+                self._renew(self._long)
+            except HedgerowError:
+                self.clear()
         if self.safe - self.durable >= _BEHIND:
             self.flush()
 
@@ -222,7 +226,7 @@ class FlashIndex:
             return
         place = log.hints.get((author, number), 0) & PLACE
         buffer = self._buffer
-        for i in range(0, len(buffer), 4):
+        for i in range(max(0, len(buffer) - 4 * self._room), len(buffer), 4):
             if buffer[i] == key and buffer[i + 2] == number and buffer[i + 1] & 0x3F == index.slot:
                 buffer[i + 1] = index.slot | removed
                 if place:
@@ -247,7 +251,7 @@ class FlashIndex:
     def _find(self, key: int) -> list:
         known: dict = {}
         buffer = self._buffer
-        for i in range(0, len(buffer), 4):
+        for i in range(len(buffer) - 4, -1, -4):
             if buffer[i] == key:
                 self._judge(known, buffer[i + 1], buffer[i + 2], buffer[i + 3])
         chain = key & (self.count - 1)
@@ -313,9 +317,9 @@ class FlashIndex:
             self._part()
         try:
             log.room(_OVERHEAD + count * _ENTRY, None, _SPARE)
-        except HedgerowError as error:
-            if error.code not in ("LOG_FULL", "LOG_WORN"):
-                raise
+        except HedgerowError:
+            # Most likely LOG_FULL. The log says so to who writes what matters; it is not asked again soon.
+            self._refused = ring.seq + ring.tail
             return False
         start = ring.seq * ring.size + ring.end
         position = self.safe if count * 4 == len(self._buffer) else self.durable
