@@ -16,6 +16,7 @@ from hedgerow.log import STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
+from .flashring import NotTaken
 from .modules import unload
 
 # Bytes of the ring for each chain, when there are most; chains in one array; bounds of the most.
@@ -307,9 +308,10 @@ class FlashIndex:
     # ---- writing
 
     def _write(self, count: int, cut: int) -> bool:
-        """Program a frame with the first entries of the buffer; False if there is no room.
+        """Program a frame with the first entries of the buffer; False if that cannot be done now.
 
-        `cut` is a chain that begins anew with them, -1 for none. The position goes with the last of them.
+        They stay in the buffer if the sector does not take them: the next one may. `cut` is a chain that
+        begins anew with them, -1 for none. The position goes with the last of them.
         """
         log = self._log
         ring = self._ring
@@ -328,7 +330,12 @@ class FlashIndex:
         if len(body) < 0x7F:
             lead = 1
             body, heads = self._body(start, lead, count, cut, position)
-        ring.program(frames.control_frame(ring.seq, _KEYS, body))
+        try:
+            ring.program(frames.control_frame(ring.seq, _KEYS, body))
+        except NotTaken:
+            return True
+        except HedgerowError:
+            return False
         for chain in heads:
             self.heads[chain >> 8][chain & 0xFF] = heads[chain] & PLACE
         self._buffer = self._buffer[4 * count :]

@@ -22,7 +22,7 @@ from hedgerow.log import (
 
 from . import flashframes as frames
 from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
-from .flashring import HEADER, Ring
+from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(4)
 
@@ -82,7 +82,7 @@ class FlashLog:
         self._kinds: dict = {}
         self.carrying = False
         self.blocked: tuple | None = None
-        self.arrived = self.newest_keys = self.cursor = 0
+        self.arrived = self.newest_keys = self.cursor = self.clean = 0
         self.totals = [0, 0, 0, 0]
         self.arrivals = 0
         self.hints: dict = {}
@@ -162,9 +162,26 @@ class FlashLog:
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it is durable on return.
 
-        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL.
+        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL;
+        and LOG_WORN.
         """
         author = bytes(author)
+        while True:
+            try:
+                return self._append(kind, author, first, last, body)
+            except NotTaken:
+                # The sector is closed now; what was done so far is done once more in the next.
+                pass
+
+    def again(self, method: object, *args: object) -> object:
+        """Call a method that programs frames, and again in the next sector as long as one does not take."""
+        while True:
+            try:
+                return method(*args)
+            except NotTaken:
+                pass
+
+    def _append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         index = self.indexes.get(author)
         held = index.held if index else 0
         check_entry(kind, first, last, held)
@@ -268,19 +285,19 @@ class FlashLog:
         return self._more is not None
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
-        self.beside().fill(bytes(author), number, body)
+        self.again(self.beside().fill, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
         return self.beside().fetch(author, number)
 
     def drop(self, author: bytes, first: int, last: int) -> None:
-        self.beside().drop(bytes(author), first, last)
+        self.again(self.beside().drop, bytes(author), first, last)
 
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
 
     def cut(self, author: bytes, held: int) -> None:
-        self.beside().cut(bytes(author), held)
+        self.again(self.beside().cut, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
         return self.beside().missing(author)
@@ -319,6 +336,10 @@ class FlashLog:
         size = len(name) + len(value) + frames.MAX_OVERHEAD
         if len(key) > _MAX_KEY or size > self.ring.size // 2:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
+        self.again(self._put, name, value, size)
+
+    def _put(self, name: bytes, value: bytes, size: int) -> None:
+        kind = name[0]
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _LAST_SPARE if kind == STATE_RECEIPT else _VALUE_SPARE
         if not self.room(size, None, spare, pending):
@@ -367,6 +388,7 @@ class FlashLog:
         """
         ring = self.ring
         stranger = author is not None and not self.is_here(author)
+        size += 2 * (ring.align - 1)
         limit = ring.size - self.marks.reserve
         fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
         # A sector that was opened from the reserve is not for what must leave it alone.
@@ -387,8 +409,18 @@ class FlashLog:
         return self.spare + (self.ring.count >> 4 if self.carrying else 0)
 
     def close(self) -> None:
-        """Write what the document index has not written yet."""
+        """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
         self.drop_index()
+        ring = self.ring
+        if ring.closed or self.clean == ring.seq * ring.size + ring.end:
+            return
+        frame = ring.padded(frames.control_frame(ring.seq, 9, b""))
+        if ring.end + len(frame) <= ring.size:
+            try:
+                ring.program(frame)
+            except NotTaken:
+                return
+            self.clean = ring.seq * ring.size + ring.end
 
 
 def schema_kind(value: bytes) -> int:
