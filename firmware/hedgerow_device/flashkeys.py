@@ -273,11 +273,14 @@ class FlashIndex:
         dot = (log.slots[where & 0x3F], number)
         if dot in known:
             return False
-        known[dot] = not where & _REMOVED and (not place or self._alive(place))
+        known[dot] = not where & _REMOVED
         if known[dot] and place:
-            place = self._full(place)
-            if place >= self._ring.tail * self._ring.size + log.cursor:
-                log.hint(dot[0], number, place)
+            ring = self._ring
+            full = self._full(place)
+            # What collection has gone by is dead, or moved and entered again; not yet while it is at work.
+            known[dot] = self._alive(place) and (log.collecting or full >= ring.tail * ring.size + log.cursor)
+            if known[dot]:
+                log.hint(dot[0], number, full)
         return known[dot]
 
     def _read(self, place: int) -> int:
