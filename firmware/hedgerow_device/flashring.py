@@ -89,6 +89,8 @@ class Ring:
             raise HedgerowError("LOG_DEVICE", "%d sectors of %d bytes" % (self.count, self.size))
         self.seq = self.tail = self.end = self.erases = self.incarnation = 0
         self.author = b""
+        # The greatest sequence of a sector that a mount found void.
+        self.stale = self.programmed = 0
         self.summary = self.checkpoint = 0
         self.closed = True
         self.window = memoryview(bytearray(WINDOW))
@@ -220,6 +222,10 @@ class Ring:
     def prepare(self) -> bool:
         """Erase the next sector ahead of its use; say whether there was something to do."""
         seq = self.seq + 1
+        while self.stale > seq:
+            # What was void with the next sector would say where that ends, once it is used again.
+            self.device.ioctl(_ERASE, self.stale % self.count)
+            self.stale -= 1
         if self._ready == seq or self.free() < 1:
             return False
         self._mend()
@@ -287,6 +293,7 @@ class Ring:
     def _takes(self, data: bytes, at: int) -> bool:
         """Program bytes in the newest sector and say whether they read back; LOG_WORN if none do any more."""
         self._forget()
+        self.programmed += len(data)
         try:
             self.device.writeblocks(self.seq % self.count, data, at)
             good = self._same(data, at)

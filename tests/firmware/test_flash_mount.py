@@ -103,7 +103,6 @@ def test_both_ways_are_the_same_and_what_runs_too(work: str, count: int, size: i
             "values",
             "receipts",
             "newest",
-            "totals",
             "written",
             "cycle",
         ):
