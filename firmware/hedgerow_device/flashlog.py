@@ -53,8 +53,8 @@ class FlashLog:
     `scanned` that the mount had to read all frames; `cursor` is an offset in the oldest sector: what stands
     before it was moved on or is dead. `own` are the log's author and its local one. `hints` say where some
     operations may stand: (author, number) -> sector * size + offset; `mean` is what an operation's frame
-    takes. While it is `urgent`, the core makes room: own operations and values may use the reserve. `arrivals` counts
-    what arrives or is moved while the log is open, for the document index.
+    takes. While it is `urgent`, the core makes room: own operations and values may use the reserve.
+    `arrivals` counts what arrives or is moved while the log is open.
     """
 
     urgent = False
