@@ -91,6 +91,17 @@ def test_what_is_lost_with_the_power_is_entered_again() -> None:
     assert compare(again, again.index) == 340
 
 
+def test_readings_alone_move_the_position_on() -> None:
+    nor = Nor(64)
+    log = FlashLog(nor)
+    assert log.index.position == 0
+    for number in range(1, 2001):
+        log.append(ENTRY_OP, log.author, number, number, bytes(32))
+        log.index.noted()
+    again = FlashLog(nor)
+    assert 0 < again.position() - again.index.safe < 9000
+
+
 def test_chains_become_more() -> None:
     nor = Nor(512)
     log = FlashLog(nor)
