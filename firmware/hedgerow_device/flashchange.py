@@ -49,6 +49,7 @@ def write(log: object, author: bytes, number: int, flags: int, body: bytes) -> N
     log.beside().told(author, number, number, len(frame), flags & MOVED)
     log.hint(author, number, ring.seq * ring.size + at)
     log.arrived = ring.seq * ring.size + ring.end
+    log.arrivals += 1
 
 
 def write_note(log: object, author: bytes, kind: int, first: int, last: int, body: bytes) -> int:

@@ -282,10 +282,13 @@ class Collector:
         log = self.log
         if reader.type not in (ENTRY_OP, frames.FILLED) or not (log.keeps or log.carrying):
             return False
-        if log.keeps and tight:
-            return log.keeps(reader.author, reader.last, reader.body(), True)
         if log.keeps:
-            return log.keeps(reader.author, reader.last, reader.body())
+            more = (True,) if tight else ()
+            log.collecting = True
+            try:
+                return log.keeps(reader.author, reader.last, reader.body(), *more)
+            finally:
+                log.collecting = False
         if reader.author not in log.own:
             return False
         for change in decode_body(reader.body())[1]:

@@ -53,11 +53,14 @@ class FlashLog:
     newest arrival, `carrying` says that keep collections are known, `scanned` that the mount had to read all
     frames. What stands in the oldest sector before the offset `cursor` was moved on or is dead. `own` are the
     log's author and its local one, `hints` where some operations may stand: (author, number) -> sector * size
-    + offset, `mean` what an operation's frame takes.
+    + offset, `mean` what an operation's frame takes; `arrivals` counts what comes or is moved on.
     """
 
     urgent = False
     last_spare = _LAST_SPARE
+
+    # Set while `keeps` is asked: whoever answers programs nothing.
+    collecting = False
 
     def __init__(self, device: object):
         self.spare = SPARE
@@ -94,6 +97,8 @@ class FlashLog:
         self.mean = _MEAN
         self.totals = [0, 0, 0, 0]
         self.marks = Marks()
+        self.arrivals = 0
+        self._index: object = None
         self._more: object = None
 
     # ---- sectors and authors
@@ -199,6 +204,7 @@ class FlashLog:
         index.held = last
         if kind == ENTRY_OP:
             self.arrived = ring.seq * ring.size + ring.end
+            self.arrivals += 1
             self.mean += (size - self.mean) // 8
             self.hint(author, first, ring.seq * ring.size + at)
 
@@ -319,6 +325,23 @@ class FlashLog:
     def since(self, position: int, max_bytes: int) -> list:
         return self.beside().since(position, max_bytes)
 
+    # ---- documents
+
+    @property
+    def index(self) -> object:
+        """The document index, loaded when somebody asks for it."""
+        if self._index is None:
+            from .flashkeys import FlashIndex
+
+            self._index = FlashIndex(self)
+        return self._index
+
+    def drop_index(self) -> None:
+        """Forget the document index in RAM; opening it again is cheap."""
+        if self._index is not None:
+            self._index.flush()
+            self._index = None
+
     # ---- durable values
 
     def put(self, kind: int, key: bytes, value: bytes) -> None:
@@ -427,6 +450,7 @@ class FlashLog:
         """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
         from . import flashsummary
 
+        self.drop_index()
         flashsummary.end(self)
 
 
