@@ -540,8 +540,7 @@ CHECKS = (
     check_cutting_what_was_dropped,
     check_arrivals,
     check_arriving_twice,
-    *REPLACING,
-)
+) + REPLACING
 
 
 def check_log(new: object) -> None:

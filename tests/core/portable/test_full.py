@@ -8,6 +8,9 @@ from hedgerow.codec.decimal import Decimal
 from hedgerow.custody.skip import Skip
 from hedgerow.trust.lost import make_lost
 
+# Logs in memory forget nothing that was ever written.
+HEAP = "24m"
+
 
 def test_refuse_is_the_default_and_says_so() -> None:
     rig = Rig()
@@ -311,7 +314,7 @@ def test_a_relay_brings_lost_ranges() -> None:
 
 def test_what_a_keeper_holds_beyond_its_seals_stands_in_no_way() -> None:
     for policy in ("oldest", "thin"):
-        for cut in range(0, 9000, 611):
+        for cut in range(0, 9000, 1811):
             rig = Rig({"readings": policy})
             rig.record(200)
             top = keeper()
