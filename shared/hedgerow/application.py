@@ -21,6 +21,8 @@ class ReadyPeer(Peer):
     what was "lost" that way, "dropped" of others, "refused".
     """
 
+    # Set by shells whose log takes nothing back by itself: `reclaim()` does, and says whether anything went.
+    reclaim: object = None
     look_limit: int | None = None
     in_transaction = False
     answer_rows = limits.MAX_RESULT_ROWS

@@ -12,6 +12,7 @@ class ReadyPeer(Peer):
     answer_rows: int
     in_transaction: bool
     now: Callable[[], int]
+    reclaim: Callable[[], bool] | None
     full: dict[str, str]
     account: dict[str, int]
     def __init__(

@@ -30,7 +30,7 @@ def check_policies(full: dict) -> dict:
 
 def make_room(peer: object, now: int) -> bool:
     """Make room in a log that is full; say whether anything could be done."""
-    found = False
+    found = bool(peer.reclaim and peer.reclaim())
     while drop_excess(peer):
         found = True
     return found or give_up(peer, now)
@@ -41,7 +41,7 @@ def write(peer: object, error: HedgerowError, now: int, again: object, numbered:
 
     `numbered` says that its number must be the next one. `error` stands if nothing could be done.
     """
-    number = None
+    number = _attempt(again) if peer.reclaim and peer.reclaim() else None
     while number is None and drop_excess(peer):
         number = _attempt(again)
     if number is not None:
