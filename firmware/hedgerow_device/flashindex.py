@@ -9,20 +9,27 @@ MAX_INDEX = const(1024)
 
 
 class AuthorIndex:
-    """What the log knows of one author: `held`, `sealed`, and in which sectors it begins with which number.
+    """What the log knows of one author: `slot`, `held`, `sealed`, and in which sectors it begins with which
+    number. `here` is the sector in which its frames may follow without another author frame, 0 for none.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
-    of them there; both rise. Sectors may be missing, then searches begin earlier.
+    of them there; both rise. Sectors may be missing once it is `thinned`, then searches begin earlier. `bytes`
+    is what the frames of its run take.
     """
 
-    def __init__(self):
+    def __init__(self, slot: int):
+        self.slot = slot
+        self.here = 0
         self.held = 0
         self.sealed = 0
+        self.bytes = 0
+        self.thinned = False
         self.seqs = array("I")
         self.floors = array("I")
 
     def introduced(self, seq: int, held: int) -> None:
         """Note that entries of the author follow in sector `seq`."""
+        self.here = seq
         self.seqs.append(seq)
         self.floors.append(held)
 
@@ -35,18 +42,29 @@ class AuthorIndex:
             found = self.seqs[i]
         return max(found, tail)
 
+    def after(self, seq: int) -> int:
+        """Return the next sector after `seq` that may have entries of the author."""
+        if not self.thinned:
+            for known in self.seqs:
+                if known > seq:
+                    return known
+            return 1 << 32
+        return seq + 1
+
     def last_sector(self) -> int:
         """Return the newest sector with entries of the author, 0 for none."""
         return self.seqs[-1] if self.seqs else 0
 
     def fall(self, held: int, sealed: int) -> None:
         """Let both frontiers fall, and forget the sectors that begin above them."""
+        self.here = 0
         self.held = held
         self.sealed = sealed
         self._keep([i for i, floor in enumerate(self.floors) if floor <= held])
 
     def thin(self) -> None:
         """Forget every other sector, but not the last: searches begin earlier then."""
+        self.thinned = True
         self._keep([i for i in range(len(self.seqs)) if (len(self.seqs) - i) & 1])
 
     def drop_below(self, tail: int) -> None:

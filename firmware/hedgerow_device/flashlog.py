@@ -14,9 +14,11 @@ from hedgerow.log import (
     ENTRY_OP,
     ENTRY_SEAL,
     ENTRY_SKIP,
+    STATE_CONFIG,
     STATE_RECEIPT,
     STATE_SCHEMA,
     check_entry,
+    local_author,
     new_author,
 )
 
@@ -24,14 +26,14 @@ from . import flashframes as frames
 from .flashindex import MAX_INDEX, AuthorIndex, bound
 from .flashring import HEADER, Ring
 
-SPARE = const(4)
+SPARE = const(5)
 
 # Free sectors left by values, by others' seals, and by what makes room in the end: receipts, own seals.
-_VALUE_SPARE = const(3)
-_SEAL_SPARE = const(2)
-_LAST_SPARE = const(1)
+_VALUE_SPARE = const(4)
+_SEAL_SPARE = const(3)
+_LAST_SPARE = const(2)
+_HINTS = const(32)
 
-_MAX_PLACES = const(64)
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
@@ -44,11 +46,17 @@ class FlashLog:
     which committed frames could not be read. `keeps(author, number, body)` says whether a receipted operation
     is to be carried along; None: if it is of a keep collection and our own.
 
-    What is no part of the Log port is for mounting and reclaiming: `indexes` by author in the `order` of
-    their coming, where the current `values` stand, and the `places` of authors in the sector that is written;
+    What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
+    authors in the order of their coming, where the current `values` stand;
     `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
-    `blocked` is (sector, author, number) of what kept it last.
+    `cursor` is an offset in the oldest sector: what stands before it was moved on or is dead. `own` are the
+    log's author and its local one. `hints` say where some operations may stand: (author, number) -> sector *
+    size + offset. While it is `urgent`, the core makes room: own operations and values may use the reserve.
     """
+
+    urgent = False
+
+    last_spare = _LAST_SPARE
 
     def __init__(self, device: object):
         self.spare = SPARE
@@ -56,16 +64,17 @@ class FlashLog:
         self.damaged = 0
         self.ring = ring = Ring(device)
         self.indexes: dict = {}
-        self.order: list = []
+        self.slots: list = []
         self.values: dict = {}
         self._receipts: dict = {}
-        self.places: dict = {}
-        self._introduced = 0
-        self.blocked: tuple | None = None
         self.keeps: object = None
         self.carrying = False
         self.arrived = 0
+        self.cursor = HEADER
+        self.hints: dict = {}
+        self._hinted: list = []
         self._more: object = None
+        self._collector: object = None
         if ring.find() is None:
             ring.format(new_author())
         else:
@@ -74,33 +83,35 @@ class FlashLog:
             mount(self)
         self.author = ring.author
         self.incarnation = ring.incarnation
+        self.own = (ring.author, local_author(ring.author))
 
     # ---- sectors and authors
 
-    def begin_sector(self) -> None:
-        """Forget the places of authors: each sector gives its own."""
-        self.places = {}
-        self._introduced = 0
-
-    def place(self, author: bytes, seq: int, held: int) -> AuthorIndex:
-        """Note that a sector gives the author its next place, with `held` operations before it."""
+    def settle(self, slot: int, author: bytes) -> AuthorIndex:
+        """Return the index of an author, who gets the slot when it comes for the first time."""
         index = self.indexes.get(author)
         if index is None:
-            index = self.indexes[author] = AuthorIndex()
-            self.order.append(author)
-        index.introduced(seq, held)
-        self.places[author] = self._introduced
-        self._introduced += 1
+            index = self.indexes[author] = AuthorIndex(slot)
+            while len(self.slots) <= slot:
+                self.slots.append(b"")
+            self.slots[slot] = author
         return index
 
     def introduce(self, author: bytes, held: int) -> AuthorIndex:
-        """Give the author a place in the sector that is written."""
+        """Begin the author's frames in the sector that is written."""
         ring = self.ring
         index = self.indexes.get(author)
-        ring.program(frames.author_frame(ring.seq, author, held, index.sealed if index else 0))
-        index = self.place(author, ring.seq, held)
+        slot = index.slot if index else len(self.slots)
+        ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
+        index = self.settle(slot, author)
+        index.introduced(ring.seq, held)
         bound(self.indexes, MAX_INDEX)
         return index
+
+    def is_here(self, author: bytes) -> bool:
+        """Say whether frames of the author may follow in the sector that is written."""
+        index = self.indexes.get(author)
+        return index is not None and index.here == self.ring.seq
 
     def remember(self, name: bytes, value: bytes, seq: int, at: int) -> None:
         """Note where the current value of a name stands."""
@@ -123,29 +134,29 @@ class FlashLog:
         check_entry(kind, first, last, held)
         if index is None and len(self.indexes) >= limits.MAX_AUTHORS:
             raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
-        spare = self.spare
+        spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
             spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
         self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
         ring = self.ring
-        if author not in self.places:
+        if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
-        ring.program(frames.entry_frame(ring.seq, held, self.places[author], kind, first, last, body))
+        at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
+        index.bytes += ring.end - at
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
         index.held = last
         if kind == ENTRY_OP:
             self.arrived = ring.seq * ring.size + ring.end
-            if self._more:
-                self._more.appended(author, first)
+            self.hint(author, first, ring.seq * ring.size + at)
 
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
 
     def authors(self) -> list:
         """Return the authors with entries, in the order in which they came."""
-        return [author for author in self.order if self.indexes[author].held]
+        return [author for author in self.slots if author and self.indexes[author].held]
 
     def held(self, author: bytes) -> int:
         """Return the number up to which every operation is held or skipped, 0 for none."""
@@ -169,17 +180,22 @@ class FlashLog:
             return found
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
-        seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         more = self._more
+        if more and author in more.spans:
+            from . import flashmoved
+
+            if more.spans[author][1] > min(flashmoved.floors(self, author, held, sealed)):
+                return flashmoved.read(self, author, held, sealed, max_bytes)
+        seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         while seq <= ring.seq and (held < index.held or sealed < index.sealed):
-            reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
-            while reader and reader.next():
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
                 kind = reader.type
-                if kind > ENTRY_SKIP or reader.authors[reader.place] != author:
+                if kind > ENTRY_SKIP or reader.author != author:
                     continue
                 if reader.last <= (sealed if kind == ENTRY_SEAL else held):
                     continue
-                if more and more.hides(author, reader):
+                if more and more.hidden(reader):
                     continue
                 max_bytes -= reader.size
                 if found and max_bytes < 0:
@@ -189,7 +205,7 @@ class FlashLog:
                     sealed = reader.last
                 else:
                     held = reader.last
-            seq += 1
+            seq = index.after(seq)
         return found
 
     # ---- beside the run; MemoryLog says what these do
@@ -206,20 +222,44 @@ class FlashLog:
         """Say whether there are such tables: without them nothing is filled, dropped or cut."""
         return self._more is not None
 
+    def hint(self, author: bytes, number: int, place: int) -> None:
+        """Note where an operation stands, in the place of the oldest hint."""
+        name = (author, number)
+        if name not in self.hints:
+            self._hinted.append(name)
+            if len(self._hinted) > _HINTS:
+                self.hints.pop(self._hinted.pop(0), None)
+        self.hints[name] = place
+
     def fill(self, author: bytes, number: int, body: bytes) -> None:
-        self.beside().fill(bytes(author), number, body)
+        from . import flashchange
+
+        flashchange.fill(self, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
         return self.beside().fetch(author, number)
 
+    def newest(self, author: bytes) -> bytes | None:
+        """Return the newest operation of one of the log's own authors, also if it was dropped."""
+        return self.beside().newest(author)
+
     def drop(self, author: bytes, first: int, last: int) -> None:
-        self.beside().drop(bytes(author), first, last)
+        from . import flashchange
+
+        flashchange.drop(self, bytes(author), first, last)
+
+    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
+        from . import flashchange
+
+        flashchange.replace(self, bytes(author), first, last, body)
 
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
 
     def cut(self, author: bytes, held: int) -> None:
-        self.beside().cut(bytes(author), held)
+        from . import flashchange
+
+        flashchange.cut(self, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
         return self.beside().missing(author)
@@ -242,7 +282,10 @@ class FlashLog:
         if len(key) > _MAX_KEY or size > self.ring.size // 2:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
-        spare = _LAST_SPARE if kind == STATE_RECEIPT else _VALUE_SPARE
+        spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
+        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (key == b"n" or key[:1] == b"x")):
+            # What is counted is stored before the receipt that frees it.
+            spare = _LAST_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
 
@@ -278,8 +321,34 @@ class FlashLog:
         return max([self._receipts[name] for name in self._receipts if name[1:9] == author] or [0])
 
     def prepare(self) -> bool:
-        """Erase a sector ahead, while there is time; say whether there was one to erase."""
-        return self.ring.prepare()
+        """Erase a sector ahead, or collect a little, while there is time; say whether there was need to."""
+        if self.ring.prepare():
+            return True
+        return self.ring.free() - self.spare <= self.band() and self.collector().idle()
+
+    def collector(self) -> object:
+        """Return what moves on from the oldest sector what is alive there (flashcollect.Collector)."""
+        if self._collector is None:
+            from .flashcollect import Collector
+
+            self._collector = Collector(self)
+        return self._collector
+
+    def band(self) -> int:
+        """Return how many free sectors above the reserve are aimed at."""
+        return max(2, self.ring.count // 10)
+
+    def end_limit(self) -> int:
+        """Return up to which offset of a sector frames may go."""
+        return self.ring.size - frames.MAX_RECLAIMED_FRAME
+
+    def fits(self, size: int) -> bool:
+        """Say whether so many bytes fit the sector that is written."""
+        return not self.ring.closed and self.ring.end + size <= self.end_limit()
+
+    def begin_sector(self, flags: int) -> None:
+        """Open the next sector."""
+        self.ring.open(flags)
 
     def room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
         """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
@@ -287,28 +356,20 @@ class FlashLog:
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
-        stranger = author is not None and author not in self.places
-        limit = ring.size - frames.MAX_RECLAIMED_FRAME
-        fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
-        if stranger and self._introduced >= _MAX_PLACES:
-            fits = False
-        # A sector that was opened from the reserve is not for what must leave it alone.
-        if fits and not ring.closed and ring.free() >= spare:
-            return False
-        need = size + frames.MAX_AUTHOR_FRAME
-        if HEADER + need > limit:
+        if HEADER + size + frames.MAX_AUTHOR_FRAME > self.end_limit():
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
-        if ring.free() - 1 <= self.target():
+        if ring.free() - self.spare <= self.band():
+            self.collector().share(size)
+        # A sector that was opened from the reserve is not for what must leave it alone.
+        if self.fits(size + (author is not None and not self.is_here(author)) * frames.MAX_AUTHOR_FRAME):
+            if ring.free() >= spare:
+                return False
+        if ring.free() - 1 < spare:
             from . import flashreclaim
 
-            return flashreclaim.advance(self, need, spare, pending)
-        ring.open(0)
-        self.begin_sector()
+            return flashreclaim.advance(self, size + frames.MAX_AUTHOR_FRAME, spare, pending)
+        self.begin_sector(0)
         return False
-
-    def target(self) -> int:
-        """Return how many sectors are kept free: some more where carrying operations along takes room."""
-        return self.spare + (self.ring.count >> 4 if self.carrying else 0)
 
     def close(self) -> None:
         """Leave the flash as it is."""
