@@ -30,7 +30,8 @@ class ReadyPeer(Peer):
     def __init__(self, log: object, clock: object, full: dict | None = None, **options: object):
         self.now = clock
         self.full: dict = {}
-        self.account: dict = {"lost": 0, "dropped": 0, "refused": 0, "scanned": 0, "receipted": 0, "quota": 0}
+        names = ("lost", "dropped", "refused", "scanned", "receipted", "quota", "vain")
+        self.account: dict = dict.fromkeys(names, 0)
         self._statements: dict = {}
         self._observers: list = []
         self._opened = clock()

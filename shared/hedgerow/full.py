@@ -17,15 +17,17 @@ _LEAST = limits.const(32)
 # Room is made for a while at a time: a part of the log, or a few operations of the greatest size.
 _PART = limits.const(64)
 _LEAST_BYTES = limits.const(2048)
+# So often room is made for nothing before own operations are left alone until receipts come.
+_VAIN = limits.const(2)
 _UNDONE = ("LOG_FULL", "SCHEMAS_FULL", "STATE_TOO_LARGE", "OPERATION_TOO_LARGE")
 
 
 def check_policies(full: dict) -> dict:
-    """Return policies by collection; SETTING_INVALID for one that there is not."""
+    """Return the policies that let something go, by collection; SETTING_INVALID for one that there is not."""
     for collection in full:
         if full[collection] not in (REFUSE, OLDEST, THIN):
             raise HedgerowError("SETTING_INVALID", "full: %s is refuse, oldest or thin" % collection)
-    return dict(full)
+    return {collection: full[collection] for collection in full if full[collection] != REFUSE}
 
 
 def make_room(peer: object, now: int) -> bool:
@@ -46,6 +48,11 @@ def write(peer: object, error: HedgerowError, now: int, again: object, numbered:
         number = _attempt(again)
     if number is not None:
         return number
+    if peer.receipted(peer.author) != peer.account["receipted"]:
+        peer.account["vain"] = 0
+    if peer.account["vain"] >= _VAIN:
+        # What would go helps nobody.
+        return _refuse(peer, error)
     if numbered and peer.full and _thins_next(peer):
         # A summary would take its number: it is written into the reserve first.
         number = _attempt(again, peer)
@@ -54,10 +61,13 @@ def write(peer: object, error: HedgerowError, now: int, again: object, numbered:
             return number
     if give_up(peer, now):
         number = _attempt(again)
-    if number is None:
-        peer.account["refused"] += 1
-        raise HedgerowError("LOG_FULL", error.detail)
-    return number
+        peer.account["vain"] = peer.account["vain"] + 1 if number is None else 0
+    return _refuse(peer, error) if number is None else number
+
+
+def _refuse(peer: object, error: HedgerowError) -> int:
+    peer.account["refused"] += 1
+    raise HedgerowError("LOG_FULL", error.detail)
 
 
 def _attempt(again: object, urgent: object = None) -> int | None:

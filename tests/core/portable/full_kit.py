@@ -19,6 +19,8 @@ class Rig:
     `written` maps the numbers of its operations to (collection, value), `refused` counts the others.
     """
 
+    new_log: object = MemoryLog
+
     def __init__(self, full: dict | None = None, capacity: int = CAPACITY, **options: object):
         self.now = 0
         self.store = MemoryStore()
@@ -32,7 +34,7 @@ class Rig:
     def open(self) -> None:
         """Open the peer on its log, as after a power cut."""
         self.now += 1000
-        log = MemoryLog(self.store, capacity=self.capacity)
+        log = self.new_log(self.store, capacity=self.capacity)
         self.peer = ReadyPeer(
             log, lambda: self.now, name="board", kinds=KINDS, role=RELAY, full=self.full, **self.options
         )

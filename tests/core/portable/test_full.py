@@ -6,6 +6,8 @@ from sync_kit import sync
 
 from hedgerow.codec.decimal import Decimal
 from hedgerow.custody.skip import Skip
+from hedgerow.errors import HedgerowError
+from hedgerow.log import ENTRY_OP, MemoryLog
 from hedgerow.trust.lost import make_lost
 
 # Logs in memory forget nothing that was ever written.
@@ -202,6 +204,33 @@ def test_observers_see_what_went() -> None:
     rig.record(900)
     rig.peer.dispatch()
     assert seen[0] == 5 and seen[-1] == 0
+
+
+class _Stuck(MemoryLog):
+    """A log that takes nothing more, whatever goes."""
+
+    stuck = False
+
+    def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
+        if self.stuck and kind == ENTRY_OP:
+            raise HedgerowError("LOG_FULL", "stuck")
+        super().append(kind, author, first, last, body)
+
+
+class _StuckRig(Rig):
+    new_log = _Stuck
+
+
+def test_nothing_goes_for_nothing() -> None:
+    rig = _StuckRig({"readings": "oldest"}, capacity=1 << 20)
+    rig.record(3000)
+    rig.peer.log.stuck = True
+    rig.record(20)
+    lost = rig.peer.account["lost"]
+    assert rig.refused == 20 and 0 < lost <= 2000
+    rig.peer.log.stuck = False
+    rig.record(1)
+    assert rig.refused == 20 and rig.peer.account["lost"] == lost
 
 
 def test_a_policy_that_there_is_not() -> None:
