@@ -76,22 +76,6 @@ class LocalTransaction:
         return await self._home.acall(lambda: self._exit(kind, error, trace))
 
 
-class _Core(ReadyPeer):
-    """The core's peer: it opens on a full log too, and takes back what is receipted before anything else."""
-
-    def _boot(self, now: int) -> None:
-        try:
-            super()._boot(now)
-        except HedgerowError as error:
-            if error.code != "LOG_FULL":
-                raise
-            self.log.urgent = True
-            try:
-                super()._boot(now)
-            finally:
-                self.log.urgent = False
-
-
 class LocalPeer:
     """A peer on an SQLite file, with its clock and, if it has a URL, its uplink.
 
@@ -384,7 +368,9 @@ def open_peer(
     def make() -> LocalPeer:
         log = SqliteLog(path, max_bytes=log_bytes, refuses=True)
         try:
-            core = _Core(
+            # A full log is opened too, or it could never be delivered.
+            log.urgent = True
+            core = ReadyPeer(
                 log,
                 clock.now,
                 name=host_name() if name is None else name,
@@ -393,6 +379,7 @@ def open_peer(
                 kinds=kinds or {},
                 full=full,
             )
+            log.urgent = False
             core.reclaim = Reclaimer(log, core, log_bytes).make_room
             return LocalPeer(home, log, core, clock, url)
         except BaseException:
