@@ -35,10 +35,11 @@ class ReadyPeer(Peer):
         self._statements: dict = {}
         self._observers: list = []
         self._opened = clock()
-        if full:
-            from .full import check_policies
-
-            self.full = check_policies(full)
+        for collection in full or ():
+            if full[collection] not in ("refuse", "oldest", "thin"):
+                raise HedgerowError("SETTING_INVALID", "full: %s is refuse, oldest or thin" % collection)
+            if full[collection] != "refuse":
+                self.full[collection] = full[collection]
         super().__init__(log, self._opened, **options)
         if log.get(STATE_CONFIG, b"thin"):
             from .thin import finish

@@ -7,10 +7,6 @@ itself. Then go others' open operations beyond their share, then own ones by the
 from . import limits
 from .errors import HedgerowError
 
-REFUSE = "refuse"
-OLDEST = "oldest"
-THIN = "thin"
-
 # All others together keep a third of the room of a log that is full, and each of them so many operations.
 _SHARE = limits.const(3)
 _LEAST = limits.const(32)
@@ -20,14 +16,6 @@ _LEAST_BYTES = limits.const(2048)
 # So often room is made for nothing before own operations are left alone until receipts come.
 _VAIN = limits.const(2)
 _UNDONE = ("LOG_FULL", "SCHEMAS_FULL", "STATE_TOO_LARGE", "OPERATION_TOO_LARGE")
-
-
-def check_policies(full: dict) -> dict:
-    """Return the policies that let something go, by collection; SETTING_INVALID for one that there is not."""
-    for collection in full:
-        if full[collection] not in (REFUSE, OLDEST, THIN):
-            raise HedgerowError("SETTING_INVALID", "full: %s is refuse, oldest or thin" % collection)
-    return {collection: full[collection] for collection in full if full[collection] != REFUSE}
 
 
 def make_room(peer: object, now: int) -> bool:

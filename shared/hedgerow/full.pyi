@@ -1,13 +1,8 @@
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from .errors import HedgerowError
 
-REFUSE: Final = "refuse"
-OLDEST: Final = "oldest"
-THIN: Final = "thin"
-
-def check_policies(full: Mapping[str, str]) -> dict[str, str]: ...
 def make_room(peer: Any, now: int) -> bool: ...
 def write(peer: Any, error: HedgerowError, now: int, again: Callable[[], int], numbered: bool) -> int: ...
 def drop_excess(peer: Any) -> bool: ...
