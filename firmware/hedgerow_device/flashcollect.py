@@ -4,19 +4,22 @@ Each append pays a share: it looks at some of the oldest sector and moves at mos
 small ones. `flashreclaim` does the rest at once where that was not enough.
 """
 
+from hedgerow.codec.varint import read_uint
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
-from .flashbeside import FORGOTTEN, MOVED, OF_RUN, REPLACED
+from .flashbeside import MOVED, OF_RUN
+from .flashframes import FORGOTTEN, REPLACED
+from .flashindex import size_of
 from .flashlog import schema_kind
 from .flashring import HEADER
 
 # Bytes of small frames that are moved in one step.
 MOST = const(512)
-# What an entry's frame grows by when it is moved.
-_MORE = const(7)
+# What an entry's frame grows by when it is moved, besides its number: a slot, and a longer length.
+_MORE = const(2)
 # Authors without a younger frame that are named again in one step.
 _NAMED = const(8)
 # The greatest share of the ring, in tenths, that is taken up by what is moved on or will have to be.
@@ -92,7 +95,7 @@ class Collector:
                 if not log.fits(room):
                     if ring.free() - 1 < log.spare or (moved and HEADER + room + need > ring.size):
                         return
-                    log.begin_sector(0)
+                    log.open_sector(0)
                 moved += size
             self._credit -= self.take(size)
 
@@ -103,7 +106,7 @@ class Collector:
         if not log.fits(_NAMED * frames.MAX_AUTHOR_FRAME):
             if self.ring.free() - 1 < log.spare:
                 return False
-            log.begin_sector(0)
+            log.open_sector(0)
         if self.name_silent(_NAMED):
             self.give_up()
             return True
@@ -130,14 +133,8 @@ class Collector:
         log = self.log
         self._waiting = False
         length = reader.end - reader.start
-        if reader.type <= ENTRY_SKIP:
-            index = log.indexes[reader.author]
-            index.bytes = max(0, index.bytes - length)
-        elif reader.type in (frames.FILLED, frames.NOTE):
-            more = log.beside()
-            more.weigh(reader, -1)
-            if not size:
-                more.stale = max(0, more.stale - length)
+        if reader.type in (frames.FILLED, frames.NOTE):
+            log.beside().gone(reader, not size)
         log.cursor = reader.end
         return length
 
@@ -180,6 +177,7 @@ class Collector:
         kind = reader.type
         log = self.log
         size = reader.end - reader.start
+        more = _MORE + size_of(reader.first) + (0 if kind == ENTRY_OP else _MORE)
         if kind == frames.STATE:
             return size if alive(log, reader) else 0
         if kind > ENTRY_SKIP and kind not in (frames.FILLED, frames.NOTE):
@@ -187,18 +185,18 @@ class Collector:
         author = reader.author
         newest = self._newest_own(reader)
         if log.has_beside() and log.beside().void(reader):
-            return size + _MORE if newest and kind in (ENTRY_OP, frames.FILLED) else 0
+            return size + more if newest and kind in (ENTRY_OP, frames.FILLED) else 0
         if kind == frames.NOTE and reader.kind == FORGOTTEN:
             return size if newest else 0
         if newest:
-            return size + _MORE
+            return size + more
         custody = kind != frames.FILLED or reader.kind & OF_RUN
         is_open = custody and author != log.own[1] and reader.last > self._receipted(author)
         if not is_open and not self._kept(reader):
             return 0
         if kind == frames.NOTE or (kind == frames.FILLED and reader.kind & MOVED):
             return size
-        grown = _MORE if is_open else size + _MORE
+        grown = more if is_open else size + more
         if not self._bears(grown):
             if not is_open and author not in log.own and not self._kept(reader, True):
                 return 0
@@ -208,7 +206,7 @@ class Collector:
             )  # fmt: skip
             return -1
         self._load += grown
-        return size + _MORE
+        return size + more
 
     def _bears(self, grown: int) -> bool:
         """Say whether so much more may be moved on."""
@@ -220,36 +218,42 @@ class Collector:
         if self._load + grown > most and log.has_beside():
             more = log.beside()
             now = ring.seq + more.changes
-            if more.carried and self._counted != now:
+            if log.totals[1] and self._counted != now:
                 self._counted = now
-                more.stale = max(0, more.carried - self._count())
+                self._count()
                 self._load = self.load()
         return self._forced or self._load + grown <= most
 
     def load(self) -> int:
         """Return the bytes of what was moved and is not known to be dead, and of open entries of the runs."""
         log = self.log
-        total = 0
-        if log.has_beside():
-            more = log.beside()
-            total = max(0, more.carried - more.stale)
-        for author in log.indexes:
-            total += open_bytes(log, author)
-        return total
+        stale = log.beside().stale if log.has_beside() else 0
+        return max(0, log.totals[1] - stale) + open_bytes(log)
 
-    def _count(self) -> int:
-        """Return the bytes of moved frames that are alive."""
+    def _count(self) -> None:
+        """Count what was moved, and how much of it is dead."""
         log = self.log
+        ring = self.ring
         more = log.beside()
-        total = 0
-        for author in list(more.spans):
-            for reader in more.entries(author, 1, 0xFFFFFFFF):
-                if reader.type == frames.FILLED and not reader.kind & MOVED:
+        count = total = living = 0
+        seq = ring.tail
+        while seq <= ring.seq:
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
+                note = reader.type == frames.NOTE
+                if not note and (reader.type != frames.FILLED or not reader.kind & MOVED):
                     continue
-                custody = reader.type == frames.NOTE or reader.kind & OF_RUN
-                if (custody and reader.last > self._receipted(author)) or self._kept(reader):
-                    total += reader.end - reader.start
-        return total
+                if seq == ring.tail and reader.start < log.cursor:
+                    continue
+                count += 1
+                total += reader.end - reader.start
+                is_open = (note or reader.kind & OF_RUN) and reader.last > self._receipted(reader.author)
+                if not more.void(reader) and (is_open or self._kept(reader)):
+                    living += reader.end - reader.start
+            seq += 1
+        log.totals[0] = count
+        log.totals[1] = total
+        more.stale = total - living
 
     def _receipted(self, author: bytes) -> int:
         number = self.log.receipted(author)
@@ -309,14 +313,21 @@ class Collector:
             write_note(log, reader.author, kind, reader.first, reader.last, body)
 
 
-def open_bytes(log: object, author: bytes) -> int:
-    """Return about how many bytes of an author's run are above its receipts."""
-    index = log.indexes[author]
-    floor = index.floors[0] if index.floors else index.held
-    over = index.held - max(floor, log.receipted(author))
-    if over <= 0 or author == log.own[1]:
-        return 0
-    return index.bytes * over // (index.held - floor)
+def open_bytes(log: object) -> int:
+    """Return about how many bytes of the runs of all authors are above their receipts."""
+    ring = log.ring
+    total = 0
+    for author, index in log.indexes.items():
+        if index.seqs and author != log.own[1]:
+            low = max(index.floors[0], log.receipted(author))
+            over = index.held - low
+            if over > 0 and log.has_beside():
+                over = max(0, over - log.beside().hides(author, low, index.held))
+            # A skip may stand for any number of operations, but not for more sectors.
+            sectors = len([1 for floor in index.floors if floor >= low]) + 1
+            total += min(over * log.mean, sectors * ring.size)
+    used = (ring.seq - ring.tail) * ring.size + ring.end - log.cursor
+    return min(total, max(0, used - log.totals[1] - log.totals[3]))
 
 
 def alive(log: object, reader: object) -> bool:
@@ -331,45 +342,64 @@ def alive(log: object, reader: object) -> bool:
 def find_cursor(log: object) -> None:
     """Set `log.cursor` after a mount: behind the frame of the oldest sector that was moved last.
 
-    That is the last one moved behind the last reclaimed frame. What lies before it is taken off the counts.
+    That is the last one moved behind the last reclaimed frame and the last summary, which names the cursor.
+    What lies before it is taken off the counts.
     """
     ring = log.ring
-    log.cursor = HEADER
+    told = HEADER
     wanted = None
+    reclaimed = False
     seq = ring.seq
-    while seq > ring.tail and wanted is None:
-        header = ring.header(seq)
+    while seq >= ring.tail and not reclaimed:
+        moved = None
         reader = frames.Reader(ring, seq, HEADER)
         while reader.next():
             if reader.type == frames.RECLAIMED:
-                wanted = ()
+                reclaimed = True
+                moved = None
             elif (reader.type == frames.FILLED and reader.kind & MOVED) or (
                 reader.type == frames.NOTE and reader.kind != REPLACED
             ):
-                wanted = _name(reader)
-        if header and header.tail != ring.tail:
+                moved = _name(reader)
+        wanted = wanted or moved
+        header = ring.header(seq)
+        if reclaimed or header is None or header.tail != ring.tail:
             break
         seq -= 1
-    if not wanted:
-        return
-    reader = frames.Reader(ring, ring.tail, HEADER)
-    found = HEADER
-    while reader.next():
-        if _name(reader) == wanted:
-            found = reader.end
-    _take_off(log, found)
+        before = _summed(ring, seq, header.previous_summary)
+        if before:
+            told = before
+            break
+    log.cursor = found = told
+    if wanted:
+        reader = frames.Reader(ring, ring.tail, HEADER)
+        while reader.next():
+            if _name(reader) == wanted:
+                found = max(found, reader.end)
+    _take_off(log, told, found)
     log.cursor = found
 
 
-def _take_off(log: object, end: int) -> None:
-    """Take the frames of the oldest sector up to `end` off the counts."""
+def _summed(ring: object, seq: int, at: int) -> int:
+    """Return the cursor that the summary of a sector names, 0 if it has none."""
+    if not at or seq < ring.tail:
+        return 0
+    reader = frames.Reader(ring, seq, at)
+    if not reader.next() or reader.type != frames.SUMMARY:
+        return 0
+    data = reader.body()
+    cursor = at = 0
+    for _ in range(3):
+        cursor, at = read_uint(data, at)
+    return cursor
+
+
+def _take_off(log: object, begin: int, end: int) -> None:
+    """Take the frames of the oldest sector between two offsets off the counts."""
     reader = frames.Reader(log.ring, log.ring.tail, HEADER)
     while reader.end < end and reader.next():
-        if reader.type <= ENTRY_SKIP:
-            index = log.indexes[reader.author]
-            index.bytes = max(0, index.bytes - (reader.end - reader.start))
-        elif reader.type in (frames.FILLED, frames.NOTE):
-            log.beside().weigh(reader, -1)
+        if reader.start >= begin and reader.type in (frames.FILLED, frames.NOTE):
+            log.beside().gone(reader, False)
 
 
 def _name(reader: object) -> tuple:

@@ -23,7 +23,7 @@ from hedgerow.log import (
 )
 
 from . import flashframes as frames
-from .flashindex import MAX_INDEX, AuthorIndex, bound
+from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
 from .flashring import HEADER, Ring
 
 SPARE = const(5)
@@ -33,6 +33,7 @@ _VALUE_SPARE = const(4)
 _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
 _HINTS = const(32)
+_MEAN = const(48)
 
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
@@ -48,10 +49,11 @@ class FlashLog:
 
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
     authors in the order of their coming, where the current `values` stand;
-    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
-    `cursor` is an offset in the oldest sector: what stands before it was moved on or is dead. `own` are the
-    log's author and its local one. `hints` say where some operations may stand: (author, number) -> sector *
-    size + offset. While it is `urgent`, the core makes room: own operations and values may use the reserve.
+    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known,
+    `scanned` that the mount had to read all frames; `cursor` is an offset in the oldest sector: what stands
+    before it was moved on or is dead. `own` are the log's author and its local one. `hints` say where some
+    operations may stand: (author, number) -> sector * size + offset; `mean` is what an operation's frame
+    takes. While it is `urgent`, the core makes room: own operations and values may use the reserve.
     """
 
     urgent = False
@@ -61,22 +63,13 @@ class FlashLog:
     def __init__(self, device: object):
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
-        self.damaged = 0
-        self.ring = ring = Ring(device)
-        self.indexes: dict = {}
-        self.slots: list = []
-        self.values: dict = {}
-        self._receipts: dict = {}
         self.keeps: object = None
-        self.carrying = False
-        self.arrived = 0
-        self.cursor = HEADER
-        self.hints: dict = {}
-        self._hinted: list = []
-        self._more: object = None
+        self.ring = ring = Ring(device)
         self._collector: object = None
+        self.clear()
         if ring.find() is None:
             ring.format(new_author())
+            self.marks.begin(MIN_SLICE)
         else:
             from .flashmount import mount
 
@@ -85,7 +78,40 @@ class FlashLog:
         self.incarnation = ring.incarnation
         self.own = (ring.author, local_author(ring.author))
 
+    def clear(self) -> None:
+        """Forget all that a mount learns."""
+        self.damaged = 0
+        self.scanned = True
+        self.indexes: dict = {}
+        self.slots: list = []
+        self.values: dict = {}
+        self._receipts: dict = {}
+        self._kinds: dict = {}
+        self.carrying = False
+        self.arrived = self.newest_keys = 0
+        self.cursor = HEADER
+        self.hints: dict = {}
+        self._hinted: list = []
+        self.mean = _MEAN
+        self.totals = [0, 0, 0, 0]
+        self.marks = Marks()
+        self._more: object = None
+
     # ---- sectors and authors
+
+    def open_sector(self, flags: int) -> None:
+        """End the sector that is written with its summary, and begin the next one."""
+        from . import flashsummary
+
+        ring = self.ring
+        marks = self.marks
+        if not ring.closed:
+            flashsummary.close(self)
+        ring.checkpoint = 0 if marks.whole < ring.tail else ring.seq + 1 - marks.whole
+        ring.open(flags)
+        if self._more:
+            self._more.opened()
+        marks.begin(flashsummary.plan(self))
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
         """Return the index of an author, who gets the slot when it comes for the first time."""
@@ -97,16 +123,32 @@ class FlashLog:
             self.slots[slot] = author
         return index
 
+    def enter(self, seq: int, slot: int, author: bytes, held: int) -> AuthorIndex:
+        """Note that the author's frames begin in sector `seq`, the last one so far, behind number `held`."""
+        if author not in self.indexes:
+            self.marks.came(slot)
+        index = self.settle(slot, author)
+        self.marks.touched(index, seq)
+        index.introduced(seq, held)
+        return index
+
     def introduce(self, author: bytes, held: int) -> AuthorIndex:
         """Begin the author's frames in the sector that is written."""
         ring = self.ring
         index = self.indexes.get(author)
         slot = index.slot if index else len(self.slots)
         ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
-        index = self.settle(slot, author)
-        index.introduced(ring.seq, held)
+        index = self.enter(ring.seq, slot, author, held)
         bound(self.indexes, MAX_INDEX)
         return index
+
+    def noted(self) -> None:
+        """See flashsummary."""
+        self.marks.noted()
+
+    def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
+        """See flashsummary."""
+        self.marks.beside(index, first, last)
 
     def is_here(self, author: bytes) -> bool:
         """Say whether frames of the author may follow in the sector that is written."""
@@ -118,8 +160,9 @@ class FlashLog:
         self.values[name] = seq * self.ring.size + at
         if name[0] == STATE_RECEIPT:
             self._receipts[name] = _receipted_number(value)
-        elif name[0] == STATE_SCHEMA and not schema_kind(value) & STREAM:
-            self.carrying = True
+        elif name[0] == STATE_SCHEMA:
+            self._kinds[name] = schema_kind(value) & STREAM
+            self.carrying = 0 in self._kinds.values()
 
     # ---- entries
 
@@ -142,13 +185,15 @@ class FlashLog:
         if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
         at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
-        index.bytes += ring.end - at
+        size = ring.end - at
+        index.used += size
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
         index.held = last
         if kind == ENTRY_OP:
             self.arrived = ring.seq * ring.size + ring.end
+            self.mean += (size - self.mean) // 8
             self.hint(author, first, ring.seq * ring.size + at)
 
     def commit(self) -> None:
@@ -181,10 +226,10 @@ class FlashLog:
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
         more = self._more
-        if more and author in more.spans:
+        if index.highest:
             from . import flashmoved
 
-            if more.spans[author][1] > min(flashmoved.floors(self, author, held, sealed)):
+            if index.highest > min(flashmoved.floors(self, author, held, sealed)):
                 return flashmoved.read(self, author, held, sealed, max_bytes)
         seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         while seq <= ring.seq and (held < index.held or sealed < index.sealed):
@@ -312,6 +357,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
+        self.noted()
         self.remember(name, value, ring.seq, at)
 
     # ---- space
@@ -338,17 +384,10 @@ class FlashLog:
         """Return how many free sectors above the reserve are aimed at."""
         return max(2, self.ring.count // 10)
 
-    def end_limit(self) -> int:
-        """Return up to which offset of a sector frames may go."""
-        return self.ring.size - frames.MAX_RECLAIMED_FRAME
-
     def fits(self, size: int) -> bool:
-        """Say whether so many bytes fit the sector that is written."""
-        return not self.ring.closed and self.ring.end + size <= self.end_limit()
-
-    def begin_sector(self, flags: int) -> None:
-        """Open the next sector."""
-        self.ring.open(flags)
+        """Say whether so many bytes fit the sector that is written, and its summary behind them."""
+        ring = self.ring
+        return not ring.closed and ring.end + size <= ring.size - self.marks.reserve
 
     def room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
         """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
@@ -356,7 +395,7 @@ class FlashLog:
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
-        if HEADER + size + frames.MAX_AUTHOR_FRAME > self.end_limit():
+        if HEADER + size + frames.MAX_AUTHOR_FRAME > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
         if ring.free() - self.spare <= self.band():
             self.collector().share(size)
@@ -368,7 +407,7 @@ class FlashLog:
             from . import flashreclaim
 
             return flashreclaim.advance(self, size + frames.MAX_AUTHOR_FRAME, spare, pending)
-        self.begin_sector(0)
+        self.open_sector(0)
         return False
 
     def close(self) -> None:

@@ -5,14 +5,11 @@ that ends the copies: so a cut costs no sector, and what is left of the reserve 
 """
 
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import const
 from hedgerow.log import local_author  # noqa: F401  (it was here first)
 
 from . import flashframes as frames
+from .flashindex import MAX_FRESH
 from .flashring import HEADER, RECLAIMS
-
-# By how many sectors what asks for room may lower the reserve: operations grow when they are first moved.
-_DRAIN = const(2)
 
 
 def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
@@ -47,7 +44,7 @@ class Reclaim:
         turns = 0
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
-                log.begin_sector(0)
+                log.open_sector(0)
                 break
             turns += 1
             waiting = collector.pending is not None
@@ -56,12 +53,13 @@ class Reclaim:
             copies = self._weigh()
             # Where a receipt lets the sector go, it has to be durable before that.
             whole = copies + (self.need if waiting else 0)
-            sectors = 0 if log.fits(whole) else 1 if HEADER + whole <= log.end_limit() else 2
-            drains = sectors > 1 and ring.free() - 1 < spare - _DRAIN
+            sectors = 0 if log.fits(whole) else 1 if HEADER + whole <= ring.size - MAX_FRESH else 2
+            # Operations grow when they are first moved, but what makes room needs the rest of the reserve.
+            drains = sectors > 1 and spare > log.last_spare > ring.free() - 1
             if copies < 0 or drains or ring.free() < sectors or turns > 2 * ring.count:
                 raise HedgerowError("LOG_FULL", self._reason())
             if sectors:
-                log.begin_sector(RECLAIMS)
+                log.open_sector(RECLAIMS)
             if waiting:
                 self._store()
             self._take_back()
@@ -120,10 +118,10 @@ class Reclaim:
         while collector.peek():
             size = collector.judge(collector.reader)
             if size and not log.fits(size + frames.MAX_AUTHOR_FRAME):
-                log.begin_sector(RECLAIMS)
+                log.open_sector(RECLAIMS)
             collector.take(size)
         while not collector.name_silent(0):
             if not log.fits(frames.MAX_AUTHOR_FRAME):
-                log.begin_sector(RECLAIMS)
+                log.open_sector(RECLAIMS)
             collector.name_silent(1)
         collector.give_up()
