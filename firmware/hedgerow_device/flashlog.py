@@ -316,14 +316,9 @@ class FlashLog:
         return self.beside().since(position, max_bytes)
 
     def storage(self) -> dict:
-        """Return how full the log is (MemoryLog.storage). NOT YET: what is open, and what is worn."""
-        ring = self.ring
-        free = ring.free() * ring.size
-        used = ring.count * ring.size - free
-        report = dict.fromkeys(("live", "receipted", "open", "carried", "dropped"), 0)
-        report.update({"capacity": None, "used": used, "free": free, "life_days": None})
-        report["sectors"] = ring.count
-        return report
+        from .flashstorage import storage
+
+        return storage(self)
 
     # ---- durable values
 

@@ -18,12 +18,10 @@ class StorageWatch:
         self._peer = peer
         self._high = False
         self._at = -_EVERY_MS
-        self._went = (0, 0, 0)
+        self._went: dict = {}
 
     def look(self) -> None:
         """Print what there is to say; called now and then."""
-        account = self._peer.account
-        went = (account["lost"], account["dropped"], account["refused"])
         if now() - self._at < _EVERY_MS:
             return
         self._at = now()
@@ -31,8 +29,9 @@ class StorageWatch:
 
         report = self._peer.storage()
         percent = open_percent(report)
+        went = dict(self._peer.account)
         if went != self._went or (percent >= _HIGH and not self._high):
             print(line(report))
         self._went = went
         self._high = percent >= (_LOW if self._high else _HIGH)
-        unload("hedgerow.storage")
+        unload("hedgerow.storage hedgerow_device.flashstorage")

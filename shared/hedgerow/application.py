@@ -17,8 +17,8 @@ class ReadyPeer(Peer):
     `look_limit` is how many documents one call of execute() may look at, None for any number: on a board the
     radio waits meanwhile. `answer_rows` is how many rows an answer may have. `full` maps collections to what
     becomes of their operations that no keeper has when the log is full: "refuse" (new ones are refused, the
-    default), "oldest" (the oldest go) or "thin" (readings become summaries). `account` counts since the boot
-    what was "lost" that way, "dropped" of others, "refused".
+    default), "oldest" (the oldest go) or "thin" (readings become summaries). `account` is what the module
+    `full` counts since the boot, empty before the log was full.
     """
 
     # Set by shells whose log takes nothing back by itself: `reclaim()` does, and says whether anything went.
@@ -30,16 +30,14 @@ class ReadyPeer(Peer):
     def __init__(self, log: object, clock: object, full: dict | None = None, **options: object):
         self.now = clock
         self.full: dict = {}
-        names = ("lost", "dropped", "refused", "scanned", "receipted", "quota", "vain")
-        self.account: dict = dict.fromkeys(names, 0)
+        self.account: dict = {}
         self._statements: dict = {}
         self._observers: list = []
         self._opened = clock()
-        for collection in full or ():
-            if full[collection] not in ("refuse", "oldest", "thin"):
-                raise HedgerowError("SETTING_INVALID", "full: %s is refuse, oldest or thin" % collection)
-            if full[collection] != "refuse":
-                self.full[collection] = full[collection]
+        if full:
+            from .storage import check_policies
+
+            self.full = check_policies(full)
         super().__init__(log, self._opened, **options)
         if log.get(STATE_CONFIG, b"thin"):
             from .thin import finish
@@ -79,7 +77,7 @@ class ReadyPeer(Peer):
         try:
             return super().ingest(author, first, bodies)
         except HedgerowError as error:
-            if error.code != "QUOTA_FULL" or not self.account["quota"]:
+            if error.code != "QUOTA_FULL" or not self.account:
                 raise
             from .full import has_room
 

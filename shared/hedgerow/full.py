@@ -18,6 +18,18 @@ _VAIN = limits.const(2)
 _UNDONE = ("LOG_FULL", "SCHEMAS_FULL", "STATE_TOO_LARGE", "OPERATION_TOO_LARGE")
 
 
+def account(peer: object) -> dict:
+    """Return what is counted since the boot, all 0 at first.
+
+    Own operations "lost", others' "dropped", writes "refused"; up to which number nothing is left to go
+    ("scanned", while so much was "receipted"), the "quota" of better days, attempts in "vain".
+    """
+    if not peer.account:
+        names = ("lost", "dropped", "refused", "scanned", "receipted", "quota", "vain")
+        peer.account.update(dict.fromkeys(names, 0))
+    return peer.account
+
+
 def make_room(peer: object, now: int) -> bool:
     """Make room in a log that is full; say whether anything could be done."""
     found = bool(peer.reclaim and peer.reclaim())
@@ -36,9 +48,9 @@ def write(peer: object, error: HedgerowError, now: int, again: object, numbered:
         number = _attempt(again)
     if number is not None:
         return number
-    if peer.receipted(peer.author) != peer.account["receipted"]:
-        peer.account["vain"] = 0
-    if peer.account["vain"] >= _VAIN:
+    if peer.receipted(peer.author) != account(peer)["receipted"]:
+        account(peer)["vain"] = 0
+    if account(peer)["vain"] >= _VAIN:
         # What would go helps nobody.
         return _refuse(peer, error)
     if numbered and peer.full and _thins_next(peer):
@@ -49,12 +61,12 @@ def write(peer: object, error: HedgerowError, now: int, again: object, numbered:
             return number
     if give_up(peer, now):
         number = _attempt(again)
-        peer.account["vain"] = peer.account["vain"] + 1 if number is None else 0
+        account(peer)["vain"] = account(peer)["vain"] + 1 if number is None else 0
     return _refuse(peer, error) if number is None else number
 
 
 def _refuse(peer: object, error: HedgerowError) -> int:
-    peer.account["refused"] += 1
+    account(peer)["refused"] += 1
     raise HedgerowError("LOG_FULL", error.detail)
 
 
@@ -94,7 +106,7 @@ def drop_excess(peer: object) -> bool:
             counts.append((count, author))
     if not counts:
         return False
-    share = peer.account["quota"] or peer.quota
+    share = account(peer)["quota"] or peer.quota
     storage = log.storage()
     if storage["capacity"]:
         mean = max(1, storage["open"] // (own + sum([count for count, _ in counts])))
@@ -104,8 +116,8 @@ def drop_excess(peer: object) -> bool:
         return False
     held = log.held(author)
     log.cut(author, peer.receipted(author) + share)
-    peer.account["dropped"] += held - log.held(author)
-    peer.account["quota"] = peer.account["quota"] or peer.quota
+    account(peer)["dropped"] += held - log.held(author)
+    account(peer)["quota"] = account(peer)["quota"] or peer.quota
     peer.quota = share
     peer.commit()
     return True
@@ -114,10 +126,10 @@ def drop_excess(peer: object) -> bool:
 def has_room(peer: object) -> bool:
     """Say whether others may have as many operations here again as before the log was full."""
     storage = peer.log.storage()
-    if not peer.account["quota"] or (storage["capacity"] and storage["open"] * 2 > storage["capacity"]):
+    if not account(peer)["quota"] or (storage["capacity"] and storage["open"] * 2 > storage["capacity"]):
         return False
-    peer.quota = peer.account["quota"]
-    peer.account["quota"] = 0
+    peer.quota = account(peer)["quota"]
+    account(peer)["quota"] = 0
     return True
 
 

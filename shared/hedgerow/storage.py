@@ -1,11 +1,20 @@
 """What a peer says of its storage: how full the log is, how worn, and what had to go."""
 
 from . import limits
+from .errors import HedgerowError
 
 _CYCLES = limits.const(100000)
 _DAY_MS = limits.const(86400000)
 # Less of a boot says nothing about a day.
 _LEAST_MS = limits.const(600000)
+
+
+def check_policies(full: dict) -> dict:
+    """Return the policies that let something go, by collection; SETTING_INVALID for one that there is not."""
+    for collection in full:
+        if full[collection] not in ("refuse", "oldest", "thin"):
+            raise HedgerowError("SETTING_INVALID", "full: %s is refuse, oldest or thin" % collection)
+    return {collection: full[collection] for collection in full if full[collection] != "refuse"}
 
 
 def storage(peer: object, uptime: int) -> dict:
@@ -16,9 +25,9 @@ def storage(peer: object, uptime: int) -> dict:
     "life_days" is how long the flash lasts at the pace of this boot, None where nobody knows.
     """
     report = dict(peer.log.storage())
-    report["lost"] = peer.account["lost"]
-    report["gone"] = peer.account["dropped"]
-    report["refused"] = peer.account["refused"]
+    report["lost"] = peer.account.get("lost", 0)
+    report["gone"] = peer.account.get("dropped", 0)
+    report["refused"] = peer.account.get("refused", 0)
     programmed = report.get("programmed")
     mean = report.get("erases_mean")
     if programmed and mean is not None and uptime >= _LEAST_MS:

@@ -6,6 +6,7 @@ from .codec import cbor
 from .codec.schema import is_stream
 from .custody.skip import DROPPED, LOST, SEALED, THINNED, Skip
 from .errors import HedgerowError
+from .full import account
 from .log import ENTRY_OP, ENTRY_SKIP, STATE_CONFIG
 from .operation import CLOCK, INSERT, SOURCE_BOOT, decode_body
 from .peer import Peer
@@ -73,7 +74,7 @@ class Plan:
 
     def _replace(self, reason: int, summary: list | None) -> None:
         peer = self._peer
-        peer.account["lost"] += self._count
+        account(peer)["lost"] += self._count
         for first, last in self.parts:
             peer.touch_own(first, last)
             put_skip(peer, first, last, reason, summary)
@@ -157,12 +158,12 @@ class _Search:
         peer = self._peer
         log = self._log
         author = peer.author
-        account = peer.account
+        counts = account(peer)
         receipted = peer.receipted(author)
-        if receipted < account["receipted"]:
-            account["scanned"] = 0
-        account["receipted"] = receipted
-        at = max(receipted, account["scanned"])
+        if receipted < counts["receipted"]:
+            counts["scanned"] = 0
+        counts["receipted"] = receipted
+        at = max(receipted, counts["scanned"])
         # The next boot goes on from the newest operation; and what no seal covers is not old.
         end = min(log.sealed(author), log.held(author) - 1)
         looked = 0
@@ -181,7 +182,7 @@ class _Search:
     def _note(self, plan: Plan | None, at: int) -> Plan | None:
         """Remember below which number nothing is left to find."""
         first = plan.parts[0][0] if plan else self._first
-        self._peer.account["scanned"] = first - 1 if first else at
+        account(self._peer)["scanned"] = first - 1 if first else at
         return plan
 
     def _take(self, kind: int, first: int, last: int, body: bytes) -> Plan | None:

@@ -17,7 +17,6 @@ DAMAGED = 2
 THINNED = 3
 # How many parts the detail of a sealed lost skip has.
 SEALED = 6
-REASONS = ("dropped", "restored", "damaged", "thinned")
 
 
 class Skip:

@@ -8,7 +8,6 @@ RESTORED: Final = 1
 DAMAGED: Final = 2
 THINNED: Final = 3
 SEALED: Final = 6
-REASONS: Final = ("dropped", "restored", "damaged", "thinned")
 
 class Skip:
     first: int

@@ -8,13 +8,17 @@ from hashlib import sha256
 from ..clock.civil import rfc3339
 from ..clock.hlc import stamp_ms
 from ..codec import cbor
-from ..custody.skip import LOST, REASONS, SEALED, Skip
+from ..custody.skip import LOST, SEALED, Skip
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL, ENTRY_SKIP
 from .seal import NO_SEAL, SEAL_HASH, Seal
 from .verify import hash_of_seal_before
 
 _READ_BYTES = 2048
+
+
+# The names of the reasons in custody.skip.
+_REASONS = ("dropped", "restored", "damaged", "thinned")
 
 
 def _signature(author: bytes, first: int, last: int, parts: list) -> bytes:
@@ -92,7 +96,7 @@ def show(skip: Skip) -> dict:
     """
     reason = skip.detail[0]
     if not isinstance(reason, str):
-        reason = REASONS[reason] if reason < len(REASONS) else "reason %d" % reason
+        reason = _REASONS[reason] if reason < len(_REASONS) else "reason %d" % reason
     return {
         "first": skip.first,
         "last": skip.last,
