@@ -17,14 +17,14 @@ class StorageWatch:
     def __init__(self, peer: object):
         self._peer = peer
         self._high = False
-        self._at = -_EVERY_MS
+        self._looked_at = -_EVERY_MS
         self._went: dict = {}
 
     def look(self) -> None:
         """Print what there is to say; called now and then."""
-        if now() - self._at < _EVERY_MS:
+        if now() - self._looked_at < _EVERY_MS:
             return
-        self._at = now()
+        self._looked_at = now()
         from hedgerow.storage import line, open_percent
 
         report = self._peer.storage()

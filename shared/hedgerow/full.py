@@ -52,7 +52,7 @@ def write(peer: object, error: HedgerowError, now: int, again: object, numbered:
         account(peer)["vain"] = 0
     if account(peer)["vain"] >= _VAIN:
         # What would go helps nobody.
-        return _refuse(peer, error)
+        return _give_in(peer, error)
     if numbered and peer.full and _thins_next(peer):
         # A summary would take its number: it is written into the reserve first.
         number = _attempt(again, peer)
@@ -62,10 +62,10 @@ def write(peer: object, error: HedgerowError, now: int, again: object, numbered:
     if give_up(peer, now):
         number = _attempt(again)
         account(peer)["vain"] = account(peer)["vain"] + 1 if number is None else 0
-    return _refuse(peer, error) if number is None else number
+    return _give_in(peer, error) if number is None else number
 
 
-def _refuse(peer: object, error: HedgerowError) -> int:
+def _give_in(peer: object, error: HedgerowError) -> int:
     account(peer)["refused"] += 1
     raise HedgerowError("LOG_FULL", error.detail)
 

@@ -4,7 +4,7 @@ from . import limits
 from .errors import HedgerowError
 
 _CYCLES = limits.const(100000)
-_DAY_MS = limits.const(86400000)
+_EACH_DAY_MS = limits.const(86400000)
 # Less of a boot says nothing about a day.
 _LEAST_MS = limits.const(600000)
 
@@ -32,7 +32,7 @@ def storage(peer: object, uptime: int) -> dict:
     mean = report.get("erases_mean")
     if programmed and mean is not None and uptime >= _LEAST_MS:
         left = max(0, _CYCLES - int(mean)) * report["capacity"]
-        report["life_days"] = left // max(1, programmed * _DAY_MS // uptime)
+        report["life_days"] = left // max(1, programmed * _EACH_DAY_MS // uptime)
     return report
 
 

@@ -39,7 +39,7 @@ class Summary:
 
     def __init__(self):
         self.rows: list = []
-        self._open: list = []
+        self._unfinished: list = []
         self._taken = 0
         self._again = False
 
@@ -51,7 +51,7 @@ class Summary:
         self._again = again
         self._taken += 1
         texts = _texts(document)
-        row = self._row(collection, kind, texts)
+        row = self._row_for(collection, kind, texts)
         if again:
             _widen(row, document["_count"], document["_from"], document["_to"])
             for name in document:
@@ -63,27 +63,27 @@ class Summary:
             for name in document:
                 number = _number(document[name])
                 if number and (name in row[6] or len(row[6]) < _FIELDS):
-                    _fold(row[6], name, number[0], number[1], number[2], number[2], number[2], 1)
+                    _fold_in(row[6], name, number[0], number[1], number[2], number[2], number[2], 1)
 
-    def _row(self, collection: str, kind: int, texts: list) -> list:
+    def _row_for(self, collection: str, kind: int, texts: list) -> list:
         for _ in range(2):
-            for row in self._open:
+            for row in self._unfinished:
                 if row[0] == collection and row[1] == kind and row[2] == texts:
                     return row
-            if len(self._open) < _GROUPS or not texts:
+            if len(self._unfinished) < _GROUPS or not texts:
                 break
             texts = []
-        self._open.append([collection, kind, texts, 0, None, None, {}])
-        return self._open[-1]
+        self._unfinished.append([collection, kind, texts, 0, None, None, {}])
+        return self._unfinished[-1]
 
     def flush(self) -> None:
         """Complete the summaries that readings still go into."""
-        for row in self._open:
+        for row in self._unfinished:
             for at in (4, 5):
                 if not isinstance(row[at], str):
                     row[at] = rfc3339(row[at])
-        self.rows += self._open
-        self._open = []
+        self.rows += self._unfinished
+        self._unfinished = []
         self._taken = 0
 
     def coarsen(self) -> bool:
@@ -98,7 +98,7 @@ class Summary:
             for row in self.rows:
                 pair = [other for other in single if other[:3] == row[:3]]
                 if pair:
-                    _merge(pair[0], row)
+                    _merge_rows(pair[0], row)
                     single.remove(pair[0])
                 else:
                     kept.append(row)
@@ -115,13 +115,13 @@ class Summary:
         changes: list = []
         schemas: list = []
         for row in self.rows:
-            schema = schema_for(row[0], row[1], _document(row))
-            changes.append([INSERT, schema.name, None, schema.pack(_document(row))])
+            schema = schema_for(row[0], row[1], _written(row))
+            changes.append([INSERT, schema.name, None, schema.pack(_written(row))])
             schemas.append(schema)
         return changes, schemas
 
 
-def _document(row: list) -> dict:
+def _written(row: list) -> dict:
     document = dict(row[2])
     document["_count"] = row[3]
     document["_from"] = row[4]
@@ -130,7 +130,7 @@ def _document(row: list) -> dict:
         form, exponent, low, high, total, count = row[6][name]
         mean = total / count if form == _FLOAT else (2 * total + count) // (2 * count)
         try:
-            values = [_value(form, exponent, value) for value in (low, mean, high)]
+            values = [_in_form(form, exponent, value) for value in (low, mean, high)]
         except HedgerowError:
             continue
         for suffix, value in zip(("_min", "_mean", "_max"), values):
@@ -140,7 +140,7 @@ def _document(row: list) -> dict:
     return document
 
 
-def _value(form: int, exponent: int, value: object) -> object:
+def _in_form(form: int, exponent: int, value: object) -> object:
     if form == _INTEGER and -1 <= value >> 64 <= 0:
         return value
     return value if form == _FLOAT else Decimal(value, exponent)
@@ -163,11 +163,11 @@ def _widen(row: list, count: int, low: object, high: object) -> None:
     row[5] = high if row[5] is None or high > row[5] else row[5]
 
 
-def _merge(row: list, other: list) -> None:
+def _merge_rows(row: list, other: list) -> None:
     _widen(row, other[3], other[4], other[5])
     for name in other[6]:
         if name in row[6] or len(row[6]) < _FIELDS:
-            _fold(row[6], name, *other[6][name])
+            _fold_in(row[6], name, *other[6][name])
 
 
 def _fold_summary(fields: dict, base: object, document: dict) -> None:
@@ -178,10 +178,10 @@ def _fold_summary(fields: dict, base: object, document: dict) -> None:
     count = document.get(_with(base, "_count"), document["_count"])
     if is_integer(count) and count > 0 and (base in fields or len(fields) < _FIELDS):
         form, exponent, mean = found[1]
-        _fold(fields, base, form, exponent, found[0][2], found[2][2], mean * count, count)
+        _fold_in(fields, base, form, exponent, found[0][2], found[2][2], mean * count, count)
 
 
-def _fold(
+def _fold_in(
     fields: dict, name: object, form: int, exponent: int, low: object, high: object, total: object, count: int
 ) -> None:
     """Fold numbers of a form and scale into those of a field."""

@@ -84,14 +84,14 @@ class Plan:
 def put_skip(peer: object, first: int, last: int, reason: int, summary: list | None) -> None:
     """Put a lost skip in the place of own operations; it is durable after commit()."""
     log = peer.log
-    previous = _previous(log, peer.author, first)
+    previous = _seal_before(log, peer.author, first)
     stamp = hlc.wire(peer.clock.last)
     log.replace(
         peer.author, first, last, make_lost(peer.author, first, last, reason, stamp, summary, previous)
     )
 
 
-def _previous(log: object, author: bytes, first: int) -> bytes | None:
+def _seal_before(log: object, author: bytes, first: int) -> bytes | None:
     """Return the hash of the seal before an operation, as the seal over it, or the skip there, names it."""
     if first == 1:
         return NO_SEAL
@@ -142,14 +142,14 @@ class _Search:
         self._peer = peer
         self._log = peer.log
         self._thins = THIN in peer.full.values()
-        self._begin()
+        self._start_range()
 
-    def _begin(self) -> None:
-        self._first = self._last = self._stop = 0
+    def _start_range(self) -> None:
+        self._lowest = self._highest = self._stop = 0
         self._drop = self._thin = True
         self._looked = self._count = self._size = 0
         self._low = 0
-        self._summary: object = None
+        self._sums: object = None
         # The newest clock record in the range, and whether anything before it and behind it is worth a skip.
         self._clock = 0
         self._worth = [False, False]
@@ -172,16 +172,16 @@ class _Search:
             if not entries:
                 break
             for kind, first, last, body in entries:
-                plan = self._close() if last > end else self._take(kind, first, last, body)
+                plan = self._end_range() if last > end else self._take(kind, first, last, body)
                 if plan or last > end:
                     return self._note(plan, at)
                 at = last
                 looked += 1
-        return self._note(self._close(), at)
+        return self._note(self._end_range(), at)
 
     def _note(self, plan: Plan | None, at: int) -> Plan | None:
         """Remember below which number nothing is left to find."""
-        first = plan.parts[0][0] if plan else self._first
+        first = plan.parts[0][0] if plan else self._lowest
         account(self._peer)["scanned"] = first - 1 if first else at
         return plan
 
@@ -192,14 +192,14 @@ class _Search:
         else:
             drop, thin, low = self._classify_skip(body)
         if not (self._drop and drop) and not (self._thin and thin):
-            plan = self._close()
+            plan = self._end_range()
             if plan:
                 return plan
-            self._begin()
+            self._start_range()
             if not drop and not thin:
                 return None
-        self._first = self._first or first
-        self._last = last
+        self._lowest = self._lowest or first
+        self._highest = last
         self._drop = self._drop and drop
         self._thin = self._thin and thin
         self._size += len(body) + _ENTRY_BYTES
@@ -218,24 +218,24 @@ class _Search:
             self._count += 1
             if self._thin:
                 self._gather(readings)
-        return self._close() if self._is_long() else None
+        return self._end_range() if self._is_long() else None
 
     def _is_long(self) -> bool:
         """Say whether the range is long enough, and ends with a seal's run."""
         if self._looked < _MOST:
             return False
         if not self._stop:
-            seal = seal_over(self._log, self._peer.author, self._last)
-            self._stop = seal.last if seal else self._last
-        return self._last >= self._stop
+            seal = seal_over(self._log, self._peer.author, self._highest)
+            self._stop = seal.last if seal else self._highest
+        return self._highest >= self._stop
 
     def _gather(self, readings: list) -> None:
-        if self._summary is None:
+        if self._sums is None:
             from .summary import Summary
 
-            self._summary = Summary()
+            self._sums = Summary()
         for reading in readings:
-            self._summary.add(*reading)
+            self._sums.add(*reading)
 
     def _classify_skip(self, body: bytes) -> tuple:
         """Return whether a skip may go into one of what is dropped, or thinned; and its oldest summary."""
@@ -266,17 +266,17 @@ class _Search:
                 readings.append((schema.collection, schema.kind, document, hlc.stamp_ms(stamp)))
         return drop, thin, readings
 
-    def _close(self) -> Plan | None:
+    def _end_range(self) -> Plan | None:
         """Return the plan for the range as it is, None if it is not worth it."""
-        first, last, clock = self._first, self._last, self._clock
+        first, last, clock = self._lowest, self._highest, self._clock
         if not self._worth[0] and not self._worth[1]:
             return None
         parts = [(first, last)]
-        if clock and not _boots(self._log.fetch(self._peer.author, last + 1)):
+        if clock and not _is_boot(self._log.fetch(self._peer.author, last + 1)):
             # What follows still needs the newest clock record.
             both = ((first, clock - 1), (clock + 1, last))
             parts = [part for part, worth in zip(both, self._worth) if worth]
-        summary = None if self._drop else self._summary
+        summary = None if self._drop else self._sums
         if summary is None and not self._drop:
             return None
         gain = self._size + _SEAL_BYTES * (last - first + 1) // limits.SEAL_EVERY
@@ -291,7 +291,7 @@ class _Search:
         return Plan(self._peer, parts, summary, self._low, self._count, gain)
 
 
-def _boots(body: bytes | None) -> bool:
+def _is_boot(body: bytes | None) -> bool:
     """Say whether an operation is a boot's clock record: those before it are nothing to what follows."""
     if body is None:
         return False

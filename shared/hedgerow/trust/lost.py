@@ -21,7 +21,7 @@ _READ_BYTES = 2048
 _REASONS = ("dropped", "restored", "damaged", "thinned")
 
 
-def _signature(author: bytes, first: int, last: int, parts: list) -> bytes:
+def _word_of(author: bytes, first: int, last: int, parts: list) -> bytes:
     return sha256(cbor.encode([1, author, first, last, parts])).digest() + bytes(32)
 
 
@@ -40,7 +40,7 @@ def make_lost(
     `previous` the hash of the seal before the range, NO_SEAL where it is the first, None if nobody knows it.
     """
     parts = [reason, stamp, summary, previous]
-    seal = [SEAL_HASH, _signature(author, first, last, parts)]
+    seal = [SEAL_HASH, _word_of(author, first, last, parts)]
     return Skip(first, last, LOST, parts + seal).encode()
 
 
@@ -56,7 +56,7 @@ def check_word(author: bytes, skip: Skip, before: bytes | None) -> None:
     if skip.kind != LOST or len(skip.detail) != SEALED:
         return
     parts = skip.detail[:4]
-    if _signature(author, skip.first, skip.last, parts) != skip.detail[5]:
+    if _word_of(author, skip.first, skip.last, parts) != skip.detail[5]:
         raise HedgerowError("SKIP_INVALID", "%d-%d: not sealed by its author" % (skip.first, skip.last))
     if before is not None and parts[3] is not None and parts[3] != before:
         raise HedgerowError("SKIP_INVALID", "%d-%d: another seal before it" % (skip.first, skip.last))
