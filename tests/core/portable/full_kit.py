@@ -35,9 +35,12 @@ class Rig:
         """Open the peer on its log, as after a power cut."""
         self.now += 1000
         log = self.new_log(self.store, capacity=self.capacity)
+        # A full log is opened too.
+        log.urgent = True
         self.peer = ReadyPeer(
             log, lambda: self.now, name="board", kinds=KINDS, role=RELAY, full=self.full, **self.options
         )
+        log.urgent = False
 
     def record(self, count: int, collection: str = "readings", **more: object) -> None:
         """Write readings; what is refused is counted."""
