@@ -69,7 +69,10 @@ CODES = {
     "SEAL_INVALID": (207, "A seal that breaks the rules of SPEC 5.8, or is not for these operations."),
     "QUOTA_FULL": (208, "More open operations of one author than this relay keeps; they go when receipted."),
     "FRONTIER_INVALID": (209, "A stability frontier that breaks the rules of SPEC 5.11."),
-    "LOG_FULL": (210, "The log has no room for more; what it holds must be receipted first."),
+    "LOG_FULL": (
+        210,
+        "The log has no room for more; bring a gateway or keeper near, or let the setting `full` make room.",
+    ),
     "LOG_VERSION": (211, "The flash holds a log of another version; update the firmware."),
     "LOG_DEVICE": (212, "The log's partition is too small, or its sectors are of an unknown size."),
     "LOG_DAMAGED": (213, "A part of the log cannot be read."),

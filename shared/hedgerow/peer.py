@@ -65,7 +65,7 @@ class Peer(Presence):
         self.keeper = keeper
         self.on_receipt = on_receipt
         self.verdict = verdict
-        self._quota = quota
+        self.quota = quota
         self._credit = credit
         self._listeners: list = []
         self._time: tuple | None = None
@@ -251,7 +251,7 @@ class Peer(Presence):
         if not fresh:
             return 0
         self._check_foreign(author, first)
-        if held + len(fresh) > self.receipted(author) + self._quota:
+        if held + len(fresh) > self.receipted(author) + self.quota:
             raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
         self.check_schemas(fresh)
         first = max(first, held + 1)
@@ -291,6 +291,10 @@ class Peer(Presence):
         if skip.last <= held:
             return
         self._check_foreign(author, skip.first)
+        if self.keeper and skip.kind == LOST:
+            from .trust.lost import check_lost
+
+            check_lost(self.log, author, skip)
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
@@ -311,12 +315,15 @@ class Peer(Presence):
             return
         self._check_foreign(author, seal.first)
         base = sealed if self.keeper else max(sealed, self.receipted(author))
-        if seal.last > self.log.held(author) or seal.first > base + 1:
+        apart = seal.first > base + 1
+        if apart:
+            from .trust.lost import spans
+        if seal.last > self.log.held(author) or (apart and not spans(self.log, author, base, seal.first)):
             raise HedgerowError("SYNC_GAP", "seal %d-%d" % (seal.first, seal.last))
         if self.keeper:
             from .trust.verify import verify_seal
 
-            verify_seal(self.log, self.schemas, author, body)
+            verify_seal(self.log, self.schemas, author, body, apart)
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
 
     def ingest_schema(self, encoded: bytes) -> None:

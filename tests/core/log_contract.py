@@ -4,7 +4,14 @@
 stands for a power cut between two calls: what was committed is there, what was not may be there or not.
 """
 
-from hedgerow.custody.skip import LOST, RECEIPTED, Skip
+from log_contract_kit import A, B, C
+from log_contract_kit import all_since as _all_since
+from log_contract_kit import body as _body
+from log_contract_kit import fill as _fill
+from log_contract_kit import skip as _skip
+from log_contract_room import REPLACING
+
+from hedgerow.custody.skip import LOST, RECEIPTED
 from hedgerow.errors import HedgerowError
 from hedgerow.log import (
     ENTRY_OP,
@@ -16,10 +23,6 @@ from hedgerow.log import (
     STATE_SCHEMA,
 )
 
-A = b"author-a"
-B = b"author-b"
-C = b"author-c"
-
 
 def _refused(log: object, kind: int, first: int, last: int) -> None:
     try:
@@ -28,15 +31,6 @@ def _refused(log: object, kind: int, first: int, last: int) -> None:
         assert error.code == "LOG_OUT_OF_ORDER", error
     else:
         raise AssertionError("append of %d, %d-%d was taken" % (kind, first, last))
-
-
-def _body(number: int) -> bytes:
-    return b"operation %d" % number
-
-
-def _fill(log: object, author: bytes, first: int, last: int) -> None:
-    for number in range(first, last + 1):
-        log.append(ENTRY_OP, author, number, number, _body(number))
 
 
 def check_names(new: object) -> None:
@@ -204,10 +198,6 @@ def check_large(new: object) -> None:
     log.close()
 
 
-def _skip(first: int, last: int, kind: int) -> bytes:
-    return Skip(first, last, kind, [0, bytes(8)] if kind == LOST else None).encode()
-
-
 def check_filling(new: object) -> None:
     """An operation beside the run is found by its number, changes no frontier, and yields to the run."""
     open_log = new()
@@ -318,18 +308,6 @@ def check_cutting_what_was_dropped(new: object) -> None:
     log.close()
 
 
-def _all_since(log: object, position: int) -> list:
-    found: list = []
-    entries = log.since(position, 64)
-    while entries:
-        for entry in entries:
-            assert entry[0] > position, "positions rise"
-            position = entry[0]
-            found.append(entry[1:])
-        entries = log.since(position, 64)
-    return found
-
-
 def check_arrivals(new: object) -> None:
     """Operations come back in the order of their arrival, from any position on, also after opening again."""
     open_log = new()
@@ -396,7 +374,7 @@ CHECKS = (
     check_cutting_what_was_dropped,
     check_arrivals,
     check_arriving_twice,
-)
+) + REPLACING
 
 
 def check_log(new: object) -> None:

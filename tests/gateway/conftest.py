@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
+CORE = Path(__file__).parents[1] / "core"
+sys.path[:0] = [str(CORE / "portable"), str(CORE)]

@@ -6,6 +6,8 @@ RECEIPTED: Final = 2
 DROPPED: Final = 0
 RESTORED: Final = 1
 DAMAGED: Final = 2
+THINNED: Final = 3
+SEALED: Final = 6
 
 class Skip:
     first: int
