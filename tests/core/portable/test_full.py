@@ -13,7 +13,7 @@ from hedgerow.trust.lost import make_lost
 from hedgerow.trust.seal import make_seal, seal_hash
 
 # Logs in memory forget nothing that was ever written.
-HEAP = "24m"
+HEAP = "64m"
 
 
 def test_refuse_is_the_default_and_says_so() -> None:
@@ -155,7 +155,7 @@ def test_the_clock_record_that_readings_need_stays() -> None:
 
 def test_a_thinned_log_is_thinned_again_and_again() -> None:
     rig = Rig({"readings": "thin"}, capacity=16000)
-    for turn in range(12):
+    for turn in range(8):
         rig.record(500)
         rig.peer.withdraw_time(SOURCE_GATEWAY)
         rig.peer.set_time(900000000000 + turn * 600000, 50, SOURCE_GATEWAY, rig.now)
