@@ -7,11 +7,13 @@ from sync_kit import sync
 from hedgerow.codec.decimal import Decimal
 from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, MemoryLog
+from hedgerow.log import ENTRY_OP, STATE_CONFIG, MemoryLog
+from hedgerow.operation import SOURCE_GATEWAY, h16
 from hedgerow.trust.lost import make_lost
+from hedgerow.trust.seal import make_seal, seal_hash
 
 # Logs in memory forget nothing that was ever written.
-HEAP = "24m"
+HEAP = "64m"
 
 
 def test_refuse_is_the_default_and_says_so() -> None:
@@ -83,6 +85,7 @@ def test_readings_are_thinned_and_the_counts_add_up() -> None:
         assert last > row["last"] and first <= last
         assert [1 for other in lost if other["first"] <= last <= other["last"]] or top.log.fetch(author, last)
     assert top.receipted(author) == rig.peer.log.held(author)
+    assert rig.peer.log.get(STATE_CONFIG, b"thin") == b"", "nothing is left to be completed"
 
 
 def test_other_collections_stay_and_what_must_not_go_is_refused() -> None:
@@ -132,7 +135,7 @@ def test_a_board_that_boots_for_each_reading() -> None:
 
 def test_the_clock_record_that_readings_need_stays() -> None:
     from hedgerow.clock import hlc
-    from hedgerow.operation import SOURCE_GATEWAY, decode_body
+    from hedgerow.operation import decode_body
 
     for policy in ("oldest", "thin"):
         rig = Rig({"readings": policy})
@@ -152,13 +155,21 @@ def test_the_clock_record_that_readings_need_stays() -> None:
 
 def test_a_thinned_log_is_thinned_again_and_again() -> None:
     rig = Rig({"readings": "thin"}, capacity=16000)
-    rig.record(6000)
+    for turn in range(8):
+        rig.record(500)
+        rig.peer.withdraw_time(SOURCE_GATEWAY)
+        rig.peer.set_time(900000000000 + turn * 600000, 50, SOURCE_GATEWAY, rig.now)
     assert not rig.refused and len(skips(rig.peer)) <= 8
     top = keeper()
     sync(rig.peer, top, rig.now)
     thinned = check_all_named(rig, top, ("thinned",))["thinned"]
     held = documents(top, rig.peer.author)
     assert sum([row.get("_count", 0) for rows in held.values() for row in rows]) == thinned
+    # Whoever follows the lost ranges comes by every summary.
+    named = [row["summary"] for row in top.losses(rig.peer.author)]
+    for number in held:
+        if "_count" in held[number][0]:
+            assert [1 for first, last in named if first <= number <= last], (number, named)
 
 
 def test_summaries_of_several_forms_of_readings() -> None:
@@ -306,6 +317,31 @@ def test_a_keeper_checks_whose_word_a_lost_range_is() -> None:
     skip = Skip.decode(body)
     other = make_lost(author, 1, last, 0, skip.detail[1], None, bytes(15) + b"\1")
     raises("SKIP_INVALID", keeper().ingest_skip, author, other)
+
+
+def test_a_seal_behind_lost_ones_is_checked_by_its_root_alone() -> None:
+    board, top = Rig().peer, keeper()
+    for n in range(5):
+        board.insert("readings", {"n": n}, 1000)
+    author = board.author
+    bodies = [board.log.fetch(author, number) for number in (4, 5)]
+    for schema in board.schemas.values():
+        top.ingest_schema(schema.encoded)
+    top.ingest_skip(author, make_lost(author, 1, 3, 0, bytes(6), None, bytes(16)))
+    top.ingest(author, 4, bodies)
+    marks = [h16(author, 4 + at, bodies[at], board.schemas) for at in range(2)]
+    previous = b"a seal that went."[:16]
+    raises("SEAL_INVALID", top.ingest_seal, author, make_seal(author, 4, 5, marks[::-1], previous))
+    raises("SYNC_GAP", top.ingest_seal, author, make_seal(author, 5, 6, marks, previous))
+    top.ingest_seal(author, make_seal(author, 4, 5, marks, previous))
+    assert top.receipted(author) == 5
+    # A lost range names the seal before it.
+    stamp = bytes(6)
+    raises("SKIP_INVALID", top.ingest_skip, author, make_lost(author, 6, 9, 0, stamp, None, bytes(16)))
+    top.ingest_skip(
+        author, make_lost(author, 6, 9, 0, stamp, None, seal_hash(top.log.read(author, 5, 0, 1)[0][3]))
+    )
+    assert top.log.held(author) == 9
 
 
 def test_a_relay_brings_lost_ranges_and_survivors_fill_them() -> None:

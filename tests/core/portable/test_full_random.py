@@ -5,7 +5,7 @@ from kit import Random
 from sync_kit import converse, sync
 
 # Logs in memory forget nothing that was ever written.
-HEAP = "24m"
+HEAP = "64m"
 POLICIES = (
     {"readings": "oldest"},
     {"readings": "thin"},
