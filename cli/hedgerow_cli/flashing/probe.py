@@ -112,7 +112,7 @@ for _, value in log.items(STATE_RECEIPT):
 authors = []
 for author in log.authors():
     number = start = received.get(author, 0)
-    count = 0
+    count = newest = 0
     while True:
         entries = log.read(author, number, 0xFFFFFFFF, 2048)
         if not entries:
@@ -120,8 +120,9 @@ for author in log.authors():
         for kind, _, last, body in entries:
             number = max(number, last)
             if kind == ENTRY_OP and decode_body(body)[1][0][0] != CLOCK:
-                count += 1
-    authors.append((binascii.hexlify(author).decode(), log.held(author), log.sealed(author), start, count))
+                count, newest = count + 1, last
+    held, sealed = log.held(author), log.sealed(author)
+    authors.append((binascii.hexlify(author).decode(), held, sealed, start, count, newest))
 print(%r + json.dumps((binascii.hexlify(log.author).decode(), authors)))
 """
 

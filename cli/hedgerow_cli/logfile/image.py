@@ -108,14 +108,15 @@ def read_image(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Author:
-    """What a log holds of an author: numbers up to which it is held, sealed, receipted; `readings` are
-    operations above the receipts that are no clock records."""
+    """What a log holds of an author: numbers up to which it is held, sealed, receipted; how many `readings`
+    it has above the receipts (operations that are no clock records), and the number of the `newest`."""
 
     name: str
     held: int
     sealed: int
     receipted: int
     readings: int
+    newest: int
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,10 @@ class Custody:
         return sum(author.readings for author in self.authors)
 
     def covers(self, other: "Custody") -> bool:
-        """Whether a log in this state lacks nothing that one in the other state holds."""
+        """Whether a log in this state lacks no reading that is open in one in the other state."""
         held = {author.name: author.held for author in self.authors}
         return self.author == other.author and all(
-            held.get(author.name, 0) >= author.held for author in other.authors if author.readings
+            held.get(author.name, 0) >= author.newest for author in other.authors
         )
 
 
@@ -147,11 +148,12 @@ def custody(log: Any) -> Custody:
     found = []
     for author in log.authors():
         number = start = receipted.get(author, 0)
-        readings = 0
+        readings = newest = 0
         # What was dropped at the end of a run is read by nobody.
         while entries := log.read(author, number, _ALL_SEALED, _READ_BYTES):
             for kind, _, last, body in entries:
                 number = max(number, last)
-                readings += kind == ENTRY_OP and decode_body(body)[1][0][0] != CLOCK
-        found.append(Author(author.hex(), log.held(author), log.sealed(author), start, readings))
+                if kind == ENTRY_OP and decode_body(body)[1][0][0] != CLOCK:
+                    readings, newest = readings + 1, last
+        found.append(Author(author.hex(), log.held(author), log.sealed(author), start, readings, newest))
     return Custody(log.author.hex(), tuple(found))
