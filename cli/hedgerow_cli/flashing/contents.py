@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hedgerow_boards.partition_table import FLAG_ENCRYPTED, SECTOR, SUBTYPE_FAT, TYPE_DATA, Partition
 from hedgerow_boards.profiles import Profile
-from hedgerow_cli.logfile.image import Sector
+from hedgerow_cli.logfile.image import Sector, foreign
 from hedgerow_device.tail import FEWEST, files_end
 
 FILES = "vfs"
@@ -59,7 +59,7 @@ class Contents:
     @property
     def foreign(self) -> tuple[Sector, ...]:
         """Sectors of the log that this version of the software does not read."""
-        return tuple(sector for sector in self.own if not sector.readable)
+        return tuple(foreign(self.own))
 
     def _within(self, sector: Sector) -> bool:
         return self.log is not None and self.log.offset <= sector.index * SECTOR < self.log.end

@@ -79,7 +79,7 @@ def place_for_log(state: probe.BoardState, contents: Contents) -> Place | None:
     if place_of(state.table, LOG) is not None:
         return None
     here, log = contents.files, contents.log
-    if state.mounted and here is not None and log is not None and log.offset == here.end:
+    if here is not None and log is not None and log.offset == here.end:
         return None
     files = place_of(state.table, FILES)
     if files is None or files.size < LEAST_BYTES:

@@ -77,17 +77,12 @@ try:
         rom = binascii.hexlify(hashlib.sha256(memoryview(vfs.rom_ioctl(2, 0))[:%d]).digest()).decode()
 except (ImportError, AttributeError):
     pass
-try:
-    mounted = os.statvfs("/")[0] > 0
-except OSError:
-    mounted = False
 answer = {
     "platform": sys.platform,
     "machine": getattr(sys.implementation, "_machine", ""),
     "identity": identity,
     "config": config,
     "table": table,
-    "mounted": mounted,
     "heads": heads,
     "sectors": sectors,
     "tree": tree("", []),
@@ -160,7 +155,6 @@ class BoardState:
     identity: str
     config: str | None
     table: tuple[Partition, ...]
-    mounted: bool
     heads: tuple[bytes, ...]
     sectors: tuple[Sector, ...]
     files: dict[str, int]
@@ -186,7 +180,6 @@ def board_state(port: str, paths: Sequence[str], rom_bytes: int = 0) -> BoardSta
         identity=answer["identity"],
         config=answer["config"],
         table=tuple(sorted(table, key=lambda entry: entry.offset)),
-        mounted=answer["mounted"],
         heads=tuple(bytes.fromhex(head) for head in answer["heads"]),
         sectors=tuple(sector for sector in sectors if sector is not None),
         files={path: int(size) for path, size in answer["tree"]},

@@ -1,5 +1,7 @@
 """The image of a log partition: what lies in it, opened with the log that runs on boards."""
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from hedgerow_boards.limits import FLASH_BYTES
 from hedgerow_boards.partition_table import SECTOR
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import HEADER, Header
+from hedgerow_device.tail import FEWEST
 
 #: A sector of a log, of whatever version, begins so; then come its version and its flags.
 MAGIC = b"Hg"
@@ -40,13 +43,32 @@ class Sector:
         return cls(index, head[2], int.from_bytes(head[4:8], "big"), head)
 
     @property
-    def readable(self) -> bool:
-        """Whether this version of the software reads it; one whose header is damaged counts as read."""
+    def ours(self) -> bool | None:
+        """Whether its header is whole and of this version; None if it is none that we can check."""
         try:
-            Header.decode(self.head[:HEADER])
+            return True if Header.decode(self.head[:HEADER]) else None
         except HedgerowError:
             return False
-        return True
+
+
+def foreign(found: Sequence[Sector]) -> list[Sector]:
+    """Those of the sectors of one log that are of another version of the software.
+
+    One whose header we cannot check counts only where there is none of ours: it may be torn.
+    """
+    any_ours = any(sector.ours for sector in found)
+    return [
+        sector
+        for sector in found
+        if sector.ours is False or (sector.ours is None and not any_ours and sector.version != _version())
+    ]
+
+
+@functools.cache
+def _version() -> int:
+    device = ImageDevice(b"\xff" * FEWEST * SECTOR)
+    FlashLog(device)
+    return sectors(bytes(device.cells))[0].version
 
 
 def sectors(data: bytes) -> list[Sector]:
@@ -89,7 +111,10 @@ def open_image(data: bytes, *, encrypted: bool = False) -> Any:
 
     Raises LOG_IMAGE if there is none, LOG_VERSION if it is of another version of the software.
     """
-    if len(data) % SECTOR or not sectors(data):
+    found = [] if len(data) % SECTOR else sectors(data)
+    if others := foreign(found):
+        raise HedgerowError("LOG_VERSION", str(others[0].version))
+    if not any(sector.ours for sector in found):
         raise HedgerowError("LOG_IMAGE", f"{len(data)} bytes, and no sector of a log in them")
     return FlashLog(ImageDevice(data, encrypted=encrypted))
 
