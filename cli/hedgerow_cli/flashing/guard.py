@@ -47,15 +47,14 @@ def check_board(port: str, contents: Contents, consent: Consent, why: str) -> No
     if held is None:
         raise _refused(port, f"{_unreadable(contents, exported)}; {why}")
     if held.readings:
-        raise_unless_covered(port, held, exported, why)
+        _check_covered(port, held, _custody(exported, contents.log.encrypted), why)
 
 
-def raise_unless_covered(port: str, held: Custody, exported: bytes | None, why: str) -> None:
-    """Refuse unless the export has all that the log holds."""
-    if exported is None:
+def _check_covered(port: str, held: Custody, there: Custody | None, why: str) -> None:
+    """Refuse unless the log in the export has all readings that the board's holds."""
+    if there is None:
         raise _refused(port, f"{held.readings} readings are on this board only; {why}")
-    there = _custody(exported)
-    if there is None or not there.covers(held):
+    if not there.covers(held):
         raise _refused(port, f"the export is not of this log, or older than its newest readings; {why}")
 
 
@@ -93,7 +92,7 @@ def check_chip(tool: Programmer, profile: Profile, consent: Consent) -> Contents
     if held is None:
         raise _refused("the chip", "it has a log in another place, which cannot be read now")
     if held.readings:
-        raise_unless_covered("the chip", held, exported, "its log would be moved")
+        _check_covered("the chip", held, _custody(exported), "its log would be moved")
     return contents
 
 
@@ -104,7 +103,7 @@ def sectors_of(contents: Contents) -> list[int]:
 
 def _digest(port: str, contents: Contents, log: Place) -> str:
     first = (log.offset - contents.base) // SECTOR
-    return probe.digest_of(port, contents.via, first, first + log.size // SECTOR)
+    return probe.digest_of(port, contents.via, first, first + log.size // SECTOR, log.encrypted)
 
 
 def _unreadable(contents: Contents, exported: bytes | None) -> str:
@@ -113,9 +112,12 @@ def _unreadable(contents: Contents, exported: bytes | None) -> str:
     return "the board's log is of another version" if contents.foreign else "the board's log cannot be read"
 
 
-def _custody(image: bytes) -> Custody | None:
+def _custody(image: bytes | None, encrypted: bool = False) -> Custody | None:
+    """What the log in an image holds; None if there is none that can be read."""
+    if image is None:
+        return None
     try:
-        return custody(open_image(image))
+        return custody(open_image(image, encrypted=encrypted))
     except HedgerowError:
         return None
 

@@ -136,6 +136,8 @@ sector = bytearray(4096)
 state = hashlib.sha256()
 for block in range(%d, %d):
     part.readblocks(block, sector, 0)
+    if %r and sector[:2] != b"Hg":
+        sector[:] = b"\\xff" * 4096
     state.update(sector)
 print(%r + json.dumps(binascii.hexlify(state.digest()).decode()))
 """
@@ -206,9 +208,9 @@ def open_readings(port: str) -> int | None:
     return None if found is None else found.readings
 
 
-def digest_of(port: str, label: str, first: int, last: int) -> str:
-    """SHA-256 in hex of the sectors `first` to before `last` of a partition."""
-    return str(ask(port, _DIGEST % (label, first, last, MARK)))
+def digest_of(port: str, label: str, first: int, last: int, encrypted: bool) -> str:
+    """SHA-256 in hex of the sectors `first` to before `last` of a partition, as an export has them."""
+    return str(ask(port, _DIGEST % (label, first, last, encrypted, MARK)))
 
 
 def erase(port: str, label: str, sectors: Sequence[int]) -> None:

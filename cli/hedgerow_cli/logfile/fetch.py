@@ -29,15 +29,19 @@ from hedgerow_device.tail import HEAD
 CONFIG_PATH = "/hedgerow.json"
 _LINE = "hedgerow-sector "
 
-# Each sector without the erased bytes at its end, which most of a log's are.
+# Each sector without the erased bytes at its end, which most of a log's are. Through encryption erased cells
+# read as noise: a sector that does not begin as one of a log counts as erased there.
 _READ = """
 import binascii, hashlib, json
 from esp32 import Partition
 part = [part for part in Partition.find(1) if part.info()[4] == %r][0]
 sector = bytearray(4096)
+blank = b"\\xff" * 4096
 state = hashlib.sha256()
 for block in range(%d, %d):
     part.readblocks(block, sector, 0)
+    if %r and sector[:2] != b"Hg":
+        sector[:] = blank
     state.update(sector)
     end = 4096
     while end and sector[end - 1] == 255:
@@ -158,7 +162,7 @@ def _read(port: str, contents: Contents, log: Place, show: Show) -> bytes:
             found.extend(_sector(line))
             show("fetching the log", min(len(found) // SECTOR, count - 1), count)
 
-    program = _READ % (contents.via, first, first + count, _LINE, probe.MARK)
+    program = _READ % (contents.via, first, first + count, log.encrypted, _LINE, probe.MARK)
     printed = mpremote(port, "exec", program, on_line=on_line, seconds=FETCH_SECONDS)
     last = printed.rpartition("\n")[2].removeprefix(probe.MARK).strip('"')
     if len(found) != log.size or hashlib.sha256(found).hexdigest() != last:
