@@ -13,14 +13,18 @@ from hedgerow_boards.partition_table import Partition, pack
 from hedgerow_boards.profiles import PROFILES, STOCK_TABLE
 from hedgerow_boards.sensor import SensorSeries
 from hedgerow_cli.flashing import keep
+from hedgerow_cli.flashing.contents import contents_of, place_of
 from hedgerow_cli.flashing.flash import Firmware, Options, Report, build_firmware, flash_board
 from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.side_channel import SideChannel
+from hedgerow_cli.flashing.tables import pieces
+from hedgerow_cli.logfile.fetch import fetch, save
 from hedgerow_cli.logfile.image import custody, open_image
 
 PROFILE = PROFILES["esp32c3"]
 LOG = PROFILE.table[-1]
 FILES_AT = 0x200000
+TAIL_AT = 0x2C0000  # with the firmware among the files
 SERIES = SensorSeries("celsius", [f"{20 + n}.5" for n in range(50)])
 
 
@@ -55,8 +59,12 @@ def flash(board: Board, firmware: Firmware, **options: object) -> Report:
     return flash_board(board.port, Options(**wanted), lambda *step: None, firmware)  # type: ignore[arg-type]
 
 
-def log_of(board: Board) -> bytes:
-    return board.read_flash(LOG.offset, LOG.size)
+def tail_of_flash(board: Board, at: int = TAIL_AT) -> bytes:
+    return board.read_flash(at, PROFILE.flash_bytes - at)
+
+
+def files_digest(board: Board) -> bytes:
+    return hashlib.sha256(board.read_flash(FILES_AT, TAIL_AT - FILES_AT)).digest()
 
 
 def write(board: Board, path: str, text: str) -> None:
@@ -64,7 +72,7 @@ def write(board: Board, path: str, text: str) -> None:
 
 
 def test_it_records_through_power_cuts_and_keeps_table_and_files(
-    make: Callable[..., Board], firmware: Firmware
+    make: Callable[..., Board], firmware: Firmware, tmp_path: Path
 ) -> None:
     board = make()
     write(board, "/notes.txt", "mine")
@@ -72,7 +80,7 @@ def test_it_records_through_power_cuts_and_keeps_table_and_files(
     assert (report.files_renewed, report.table_written) == (True, False)
     assert board.partitions == STOCK_TABLE
     assert board.mpremote("cat", ":/notes.txt").stdout == "mine"
-    front = hashlib.sha256(board.read_flash(FILES_AT, LOG.offset - FILES_AT)).digest()
+    front = files_digest(board)
     overwrites = board.counters.overwrites
     board.reset()
     board.wait_for("ack 2 ", 20)
@@ -86,19 +94,33 @@ def test_it_records_through_power_cuts_and_keeps_table_and_files(
     board.wait_for("ack 5 ", 20, since)
     board.power_off()
     assert board.counters.overwrites == overwrites
-    assert hashlib.sha256(board.read_flash(FILES_AT, LOG.offset - FILES_AT)).digest() == front
-    held = custody(open_image(log_of(board)))
-    assert [author.readings for author in held.authors] == [5]
-    # Where the log lies is where our own table has it: the board may get that later, and loses nothing.
+    assert files_digest(board) == front
+    assert [author.readings for author in custody(open_image(tail_of_flash(board))).authors] == [5]
+    # Our own table would have the log elsewhere.
     board.power_on()
-    report = flash(board, firmware, keep_table=False)
+    with pytest.raises(HedgerowError, match="5 readings") as caught:
+        flash(board, firmware, keep_table=False)
+    assert caught.value.code == "LOG_UNRECEIPTED"
+    path = tmp_path / "export"
+    data, note = fetch(board.port, lambda *step: None)
+    save(path, data, note)
+    assert (note.offset, custody(open_image(data)).readings) == (TAIL_AT, 5)
+    report = flash(board, firmware, keep_table=False, consent=Consent(exported=path))
     assert (report.table_written, report.log_erased) == (True, False)
     assert board.partitions == PROFILE.table
-    after = custody(open_image(log_of(board)))
-    assert after.covers(held)
-    assert after.readings == 5
     assert board.mpremote("cat", ":/notes.txt").stdout == "mine"
     assert "hedgerow" not in board.mpremote("ls", "/lib", check=False).stdout
+
+
+def test_a_file_system_of_512_kib_puts_the_log_where_our_own_table_has_it() -> None:
+    table = (*STOCK_TABLE, Partition("vfs", 1, 0x81, FILES_AT, 0x200000))
+    head = bytearray(512)
+    head[:1], head[54:57], head[510:] = b"\xeb", b"FAT", b"\x55\xaa"
+    head[11:13], head[19:21] = (4096).to_bytes(2, "little"), (128).to_bytes(2, "little")
+    contents = contents_of(table, (bytes(head), bytes(512)), (), PROFILE)
+    assert contents.log == place_of(PROFILE.table, "hedgerow")
+    assert contents.via == "vfs"
+    assert [offset for offset, _ in pieces(contents, PROFILE)] == [0x8000, FILES_AT]
 
 
 def test_flashing_again_sends_nothing(make: Callable[..., Board], firmware: Firmware) -> None:
@@ -200,5 +222,5 @@ def test_firmware_in_files_is_only_run_where_the_file_system_ends(
     program += "part = Partition.find(1, label='vfs')[0]\nprint(tail_of(part).info())\n"
     program += "part.ioctl(6, 0)\nprint(tail_of(part))"
     printed = board.mpremote("exec", program).stdout.split("\n")
-    assert printed[0] == f"(1, 129, {LOG.offset}, {LOG.size}, 'vfs', False)"
+    assert printed[0] == f"(1, 129, {TAIL_AT}, {PROFILE.flash_bytes - TAIL_AT}, 'vfs', False)"
     assert printed[1].strip() == "None"

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,8 +147,8 @@ class _Run:
         in_rom = not options.keep_table or keep.has_room(self.state.table, firmware.rom.size)
         if not in_rom:
             keep.check_memory(self.profile)
-        self.renew()
         modules = () if in_rom else firmware.modules
+        self.renew(modules)
         # The firmware before what starts it: where it breaks off, main.py says so.
         sent = []
         if in_rom and transfer.deploy(self.port, firmware.rom, self.state, self.show):
@@ -170,12 +171,12 @@ class _Run:
             started=options.start,
         )
 
-    def renew(self) -> None:
+    def renew(self, modules: Sequence[File]) -> None:
         """Give the log and the firmware their places, and see that no readings are lost on the way."""
         options, profile, contents = self.options, self.profile, self.contents()
         firmware = set(self.paths)
         if options.keep_table:
-            place = keep.place_for_log(self.state, contents)
+            place = keep.place_for_log(self.state, contents, modules)
             if place is not None:
                 stale = () if place.holds(contents.sectors) else contents.sectors
                 if stale:

@@ -13,14 +13,18 @@ from hedgerow_boards.profiles import Profile
 from hedgerow_cli.flashing import probe, tables
 from hedgerow_cli.flashing.contents import FILES, LOG, Contents, Place, place_of
 from hedgerow_cli.flashing.mpremote import mpremote
+from hedgerow_cli.flashing.transfer import File, folders_of
 from hedgerow_cli.logfile.image import Sector
 
-#: What the firmware as files, and the board's own, get of a partition that is large enough.
+#: The least that the file system becomes. On our own boards without firmware among the files, the log then
+#: lies just where the profile's table has it.
 FILES_BYTES = 512 * 1024
-#: Smaller than this a partition cannot hold both.
-LEAST_BYTES = 768 * 1024
-#: Of `FILES_BYTES` the firmware takes about 110 clusters of 4 KiB.
-_OWN_BYTES = 48 * SECTOR
+_STEP_BYTES = 128 * 1024
+#: The least that is left to the log.
+LOG_BYTES = 128 * 1024
+# Clusters of one sector: what the board's own files may take, and what a FAT takes for itself.
+_OWN = 48
+_FAT = 6
 #: Imported from files the firmware lies in the heap; the 72 KiB of an ESP32 are too few for it.
 LEAST_HEAP_KIB = 112
 
@@ -71,8 +75,15 @@ def check_memory(profile: Profile) -> None:
         )
 
 
-def place_for_log(state: probe.BoardState, contents: Contents) -> Place | None:
-    """Where the log is to lie once the file system is made anew; None where it has its place.
+def files_bytes(firmware: Sequence[File]) -> int:
+    """How large a file system must be for firmware as files and a board's own."""
+    clusters = _FAT + _OWN + len(folders_of(firmware)) + sum(-(-file.size // SECTOR) for file in firmware)
+    return max(FILES_BYTES, -(-clusters * SECTOR // _STEP_BYTES) * _STEP_BYTES)
+
+
+def place_for_log(state: probe.BoardState, contents: Contents, firmware: Sequence[File]) -> Place | None:
+    """Where the log is to lie once the file system is made anew, with `firmware` among the files; None where
+    it has its place.
 
     Raises `TABLE_NEEDED` where there is no room for both.
     """
@@ -82,12 +93,14 @@ def place_for_log(state: probe.BoardState, contents: Contents) -> Place | None:
     if here is not None and log is not None and log.offset == here.end:
         return None
     files = place_of(state.table, FILES)
-    if files is None or files.size < LEAST_BYTES:
-        size = f"{files.size // 1024} KiB" if files else "none"
+    size = files_bytes(firmware)
+    if files is None or files.size < size + LOG_BYTES:
+        there = f"{files.size // 1024} KiB" if files else "none"
+        least = (size + LOG_BYTES) // 1024
         raise HedgerowError(
-            "TABLE_NEEDED", f"partition vfs: {size}; it takes {LEAST_BYTES // 1024} to hold files and a log"
+            "TABLE_NEEDED", f"partition vfs: {there}; it takes {least} to hold files and a log"
         )
-    return Place(files.offset + FILES_BYTES, files.size - FILES_BYTES, files.encrypted)
+    return Place(files.offset + size, files.size - size, files.encrypted)
 
 
 def make_room(
@@ -101,4 +114,4 @@ def make_room(
     assert files is not None
     blank = [sector.index - files.offset // SECTOR for sector in stale]
     program = _MAKE_FAT % ((log.offset - files.offset) // SECTOR, blank)
-    tables.keep_files(port, state, firmware, _OWN_BYTES, lambda: str(mpremote(port, "exec", program)))
+    tables.keep_files(port, state, firmware, _OWN * SECTOR, lambda: str(mpremote(port, "exec", program)))
