@@ -24,7 +24,7 @@ class AuthorIndex:
     bounds of what is beside the run there, 0 for nothing; `lowest` and `highest` those in the whole ring.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
-    of them there; both rise. Sectors may be missing, then searches begin earlier.
+    of them there; both rise. Sectors may be missing once it is `thinned`, then searches begin earlier.
     """
 
     def __init__(self, slot: int):
@@ -32,14 +32,14 @@ class AuthorIndex:
         self.here = self.touched = self.used = self.low = self.high = self.lowest = self.highest = 0
         self.held = 0
         self.sealed = 0
+        self.thinned = False
         self.seqs = array("I")
         self.floors = array("I")
 
     def introduced(self, seq: int, held: int) -> None:
         """Note that entries of the author follow in sector `seq`."""
         self.here = seq
-        # A copy of an old operation may begin lower: searches for it begin with the oldest sector.
-        if not self.seqs or (self.seqs[-1] != seq and self.floors[-1] <= held):
+        if not self.seqs or self.seqs[-1] != seq:
             self.seqs.append(seq)
             self.floors.append(held)
 
@@ -71,6 +71,15 @@ class AuthorIndex:
             found = self.seqs[i]
         return max(found, tail)
 
+    def after(self, seq: int) -> int:
+        """Return the next sector after `seq` that may have entries of the author."""
+        if not self.thinned:
+            for known in self.seqs:
+                if known > seq:
+                    return known
+            return 1 << 32
+        return seq + 1
+
     def last_sector(self) -> int:
         """Return the newest sector with entries of the author, 0 for none."""
         return self.seqs[-1] if self.seqs else 0
@@ -84,6 +93,7 @@ class AuthorIndex:
 
     def thin(self) -> None:
         """Forget every other sector, but not the last: searches begin earlier then."""
+        self.thinned = True
         self._keep([i for i in range(len(self.seqs)) if (len(self.seqs) - i) & 1])
 
     def tidy(self, tail: int) -> None:

@@ -48,12 +48,23 @@ def mount(log: object, checkpoint: bool = True) -> None:
         # Erased cells read as anything: only a clean end is known to be one.
         blank = clean
     if not clean:
-        ring.heal = (reader.start, reader.end - reader.start) if reader else (0, 0)
+        start = reader.start if reader else 0
+        ring.heal = (start, reader.end - start) if reader else (0, 0)
     ring.end = reader.end if reader else 0
     ring.closed = stepped or ring.summary != 0 or not blank
     log.marks.plan = plan(log)
     log.marks.reserve += log.marks.plan
     ring.look(WINDOW, WINDOW)
+    if not log.scanned and ring.count * len(log.slots) > MAX_INDEX:
+        for index in log.indexes.values():
+            index.thinned = True
+    log.cursor = HEADER
+    if log.has_beside():
+        log.beside().reclaimed(ring.tail)
+    if log.has_beside() or log.totals[0] or log.totals[2]:
+        from .flashcursor import find_cursor
+
+        find_cursor(log)
 
 
 def _find_tail(ring: object) -> bool:
@@ -62,17 +73,21 @@ def _find_tail(ring: object) -> bool:
     It is void, and will be used again, if it did not finish reclaiming: its copies have their originals yet.
     So it is if its first frame was torn. Otherwise every cut there would cost a sector.
     """
-    reader = frames.Reader(ring, ring.seq, HEADER)
-    reclaiming = ring.header(ring.seq).flags & RECLAIMS
-    while reader.next():
-        if reader.type == frames.RECLAIMED:
-            reclaiming = 0
-            ring.tail = reader.last
-    nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
-    if reclaiming or nothing:
+    stepped = False
+    while True:
+        reader = frames.Reader(ring, ring.seq, HEADER)
+        header = ring.header(ring.seq)
+        reclaiming = header and header.flags & RECLAIMS
+        while reader.next():
+            if reader.type == frames.RECLAIMED:
+                reclaiming = 0
+                ring.tail = reader.last
+        nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
+        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
+            return stepped
+        ring.stale = max(ring.stale, ring.seq)
         ring.step_back()
-        return True
-    return False
+        stepped = True
 
 
 # ---- by frames
@@ -122,8 +137,6 @@ def _note(log: object, reader: object, positions: list | None) -> None:
         else:
             index.held = max(index.held, reader.last)
         if kind == ENTRY_OP:
-            if log.has_beside():
-                log.beside().appended(reader.author, reader.last)
             log.arrived = position + reader.end - reader.start
     elif kind == frames.AUTHOR:
         held = reader.held[reader.slot]
@@ -148,11 +161,11 @@ def _note_control(log: object, reader: object, positions: list | None, position:
         log.noted_beside(index, reader.first, reader.last)
         if kind == frames.FILLED:
             log.arrived = position + reader.end - reader.start
-            at = 0 if reader.carried else 2
-            log.totals[at] += 1
-            log.totals[at + 1] += reader.end - reader.start
-    if kind not in (frames.FILLED, frames.NOTE) or (kind == frames.NOTE and reader.kind == ENTRY_SKIP):
-        log.noted()
+        at = 0 if kind == frames.NOTE or reader.carried else 2
+        log.totals[at] += 1
+        log.totals[at + 1] += reader.end - reader.start
+    if kind not in (frames.FILLED, frames.NOTE) or (kind == frames.NOTE and reader.kind == frames.REPLACED):
+        log.marks.noted()
         if positions is not None and kind != frames.STATE:
             positions.append(position)
     if kind == frames.CUT:
@@ -160,8 +173,6 @@ def _note_control(log: object, reader: object, positions: list | None, position:
     if kind == frames.STATE:
         remember(log, reader)
         return
-    if positions is not None and not hasattr(log.beside(), "live"):
-        raise Misfit
     if positions is None or kind == frames.FILLED:
         log.beside().note(reader)
 
@@ -290,8 +301,6 @@ class Checkpoint:
                 remember(log, reader)
                 continue
             reader.author = log.slots[reader.slot] if reader.type == frames.NOTE else b""
-            if not hasattr(log.beside(), "live"):
-                raise Misfit
             kept = [(index, index.state()) for index in log.indexes.values()]
             log.beside().note(reader)
             for index, state in kept:

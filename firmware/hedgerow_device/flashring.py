@@ -26,7 +26,7 @@ _MIN_SECTORS = const(8)
 _MIN_SIZE = const(512)
 _MAX_SIZE = const(4096)
 # Sectors in a row without a header that a search steps over.
-_PASS = const(3)
+_PASS = const(5)
 # Programs and erases in a row that did not take.
 _MAX_FAILURES = const(6)
 
@@ -89,6 +89,8 @@ class Ring:
             raise HedgerowError("LOG_DEVICE", "%d sectors of %d bytes" % (self.count, self.size))
         self.seq = self.tail = self.end = self.erases = self.incarnation = 0
         self.author = b""
+        # The greatest sequence of a sector that a mount found void.
+        self.stale = self.programmed = 0
         self.summary = self.checkpoint = 0
         self.closed = True
         self.window = memoryview(bytearray(WINDOW))
@@ -133,31 +135,40 @@ class Ring:
         return newest
 
     def _search(self) -> Header | None:
-        """Find the newest sector by halves: those of its lap come first; None if that is not clear."""
-        newest = self._header_in(1)
-        if newest is None or newest.seq % self.count != 1:
-            return None
-        first = newest.seq
-        low = 1
+        """Find the newest sector by halves: those of its lap come first; None if that is not clear.
+
+        What was passed over, torn or erased ahead says nothing, not even if it has an older header: the
+        sectors behind it do.
+        """
+        lap = -1
+        for slot in range(1, _PASS + 2):
+            header = self._header_in(slot)
+            if header and header.seq % self.count == slot and header.seq - slot > lap:
+                lap = header.seq - slot
+        header = self._header_in(0)
+        if header and header.seq == lap + self.count:
+            return header
+        low = 0
         high = self.count
-        while high - low > 1:
+        newest = None
+        while lap >= 0 and high - low > 1:
             middle = at = (low + high) // 2
-            header = self._header_in(at)
-            # A sector that is erased ahead, torn or worn says nothing: the ones behind it do.
-            young = first < self.count and header is None and self._blank(at)
-            while header is None and not young and at < middle + _PASS and at + 1 < high:
-                at += 1
+            header = None
+            clear = lap == 0
+            while at <= middle + _PASS and at < high:
                 header = self._header_in(at)
-            if header is None and not young and at == middle + _PASS:
-                return None
-            if header and header.seq == first - 1 + at:
+                if header and header.seq == lap + at:
+                    break
+                clear = clear or header is not None
+                header = None
+                at += 1
+            if header:
                 low = at
                 newest = header
-            else:
+            elif clear or at == high:
                 high = middle
-        header = self._header_in(0)
-        if header and low == self.count - 1 and header.seq == first + low:
-            newest = header
+            else:
+                return None
         return newest
 
     def _blank(self, slot: int) -> bool:
@@ -211,6 +222,10 @@ class Ring:
     def prepare(self) -> bool:
         """Erase the next sector ahead of its use; say whether there was something to do."""
         seq = self.seq + 1
+        while self.stale > seq:
+            # What was void with the next sector would say where that ends, once it is used again.
+            self.device.ioctl(_ERASE, self.stale % self.count)
+            self.stale -= 1
         if self._ready == seq or self.free() < 1:
             return False
         self._mend()
@@ -244,7 +259,7 @@ class Ring:
                 flags, self.seq, self.tail, self.erases, self.end, self.summary, self.checkpoint,
                 self.incarnation, self.author,
             )  # fmt: skip
-            if self._takes(self.padded(Header(fields).encode()), 0) and self._is_blank():
+            if self._takes(self.padded(Header(fields).encode()), 0):
                 break
             flags |= PASSED
             if self.checkpoint:
@@ -252,9 +267,6 @@ class Ring:
         self.end = self.up(HEADER)
         self.summary = 0
         self.closed = False
-
-    def _is_blank(self) -> bool:
-        return self.align > 1 or self.erased(self.seq, HEADER)
 
     def program(self, frame: bytes) -> int:
         """Program a frame behind the last one in one go; return its offset.
@@ -281,6 +293,7 @@ class Ring:
     def _takes(self, data: bytes, at: int) -> bool:
         """Program bytes in the newest sector and say whether they read back; LOG_WORN if none do any more."""
         self._forget()
+        self.programmed += len(data)
         try:
             self.device.writeblocks(self.seq % self.count, data, at)
             good = self._same(data, at)
@@ -325,7 +338,8 @@ class Ring:
 
         Its header has said where the sector before it ends, and may say so again: nothing is added there.
         """
-        passed = self.header(self.seq).flags & PASSED
+        here = self.header(self.seq)
+        passed = here and here.flags & PASSED
         seq = self.seq - 1
         while passed and seq > self.tail and self.header(seq) is None:
             seq -= 1
