@@ -104,7 +104,9 @@ def test_show_and_read_say_what_lies_in_it(board: Board, tmp_path: Path) -> None
     path = tmp_path / "b1.log"
     export(board, path)
     shown = json.loads(hedgerow("log", "show", str(path), "--json").stdout)
-    assert shown["capacity"] == LOG.size
+    assert shown["sectors"] == LOG.size // 4096
+    assert 0 < shown["open"] < shown["capacity"] < LOG.size
+    assert shown["damaged"] == 0
     assert shown["authors"] == [
         {"author": shown["author"], "held": 5, "sealed": 5, "receipted": 0, "open_readings": 4}
     ]

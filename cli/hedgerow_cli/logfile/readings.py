@@ -32,23 +32,7 @@ def storage(log: Any) -> dict[str, Any]:
         | {"open_readings": author.readings}
         for author in held.authors
     ]
-    return {"author": held.author, **_figures(log), "authors": rows}
-
-
-def _figures(log: Any) -> dict[str, int]:
-    """Bytes, sectors and erases as the sectors' headers have them."""
-    ring = log.ring
-    headers = [header for seq in range(ring.tail, ring.seq + 1) if (header := ring.header(seq))]
-    erases = [header.erases for header in headers]
-    return {
-        "capacity": ring.count * ring.size,
-        "used": (ring.seq - ring.tail) * ring.size + ring.end,
-        "sectors": ring.count,
-        "sectors_used": len(headers),
-        "erases_min": min(erases),
-        "erases_max": max(erases),
-        "damaged": log.damaged,
-    }
+    return {"author": held.author, **log.storage(), "damaged": log.damaged, "authors": rows}
 
 
 def entries(log: Any) -> Iterator[dict[str, Any]]:
