@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -46,8 +47,8 @@ class Board:
 
     The image and all else that must survive is in `directory`; a Board made on a directory that has
     them continues that board. `port` is the path to give to `mpremote connect`. A new board has an
-    erased flash with the profile's partition table, or with MicroPython's own if `stock`; its VM
-    formats the file system when it first boots. `air` is the path of the air's socket, without
+    erased flash with the profile's partition table, with MicroPython's own if `stock`, or with `table`; its
+    VM formats the file system when it first boots. `air` is the path of the air's socket, without
     which the board has no Bluetooth.
     """
 
@@ -63,6 +64,7 @@ class Board:
         seed: int = 0,
         clock_drift_ppm: float = 0.0,
         stock: bool = False,
+        table: Sequence[Partition] | None = None,
     ) -> None:
         vm_library()
         if profile not in PROFILES:
@@ -76,7 +78,8 @@ class Board:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.image = self.directory / "flash.bin"
         if not self.image.exists():
-            flash.create(self.image, self.profile.flash_bytes, STOCK_TABLE if stock else self.profile.table)
+            table = table or (STOCK_TABLE if stock else self.profile.table)
+            flash.create(self.image, self.profile.flash_bytes, table)
         config = self._config(air, sensor, clock_drift_ppm)
         self._heap_bytes = 2 * self.profile.heap_kib * 1024 + shim_heap_bytes(air is not None)
         self._control = ControlPage(self.directory / "control.bin", self.profile.flash_bytes)
@@ -174,6 +177,13 @@ class Board:
             self._control.set(cut_kind=kind)
 
         self._rack.call(arm)
+
+    def wear_out(self, partition: str, sector: int, *how: str) -> None:
+        """From now on a sector of a partition behaves as `how` says: of flash.WORN; nothing heals it."""
+        entry = self.partition(partition)
+        if not 0 <= sector < entry.size // layout.SECTOR or not set(how) <= set(flash.WORN):
+            raise HedgerowError("FLASH_RANGE", f"sector {sector} of {partition}, {', '.join(how)}")
+        self._control.set_worn(entry.offset // layout.SECTOR + sector, sum(flash.WORN[name] for name in how))
 
     def wait_power_cut(self, timeout: float) -> None:
         """Until a cut has happened since power came; the board is off then. Raises `BOARD_TIMEOUT`."""

@@ -17,6 +17,8 @@ class ControlPage:
         if not path.exists():
             path.write_bytes(bytes(layout.BLANK) + b"\xff" * layout.SECTOR + bytes(size - layout.WEAR))
         with path.open("r+b") as file:
+            if path.stat().st_size < size:  # of a former version
+                file.truncate(size)
             self._map = mmap.mmap(file.fileno(), size)
         self._sectors = flash_bytes // layout.SECTOR
 
@@ -35,6 +37,10 @@ class ControlPage:
     def erase_counts(self) -> list[int]:
         """Erases of each sector of the chip since the image was made."""
         return list(struct.unpack_from(f"<{self._sectors}I", self._map, layout.WEAR))
+
+    def set_worn(self, sector: int, how: int) -> None:
+        """Say how a sector is worn: bits of the layout."""
+        self._map[layout.worn_at(self._sectors * layout.SECTOR) + sector] = how
 
     def pin(self, gpio: int) -> int:
         return self._map[layout.PINS + gpio]

@@ -11,12 +11,20 @@ from pathlib import Path
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.limits import FLASH_BYTES
 from hedgerow_boards.partition_table import SECTOR, TABLE_BYTES, TABLE_OFFSET, Partition, pack, parse
+from hedgerow_boards.vm import control_layout as layout
 
 #: How a program that loses power leaves the flash: the first bytes only; these and random bits of the
 #: rest; these and random bits of the next byte; the last bytes instead of the first.
 PROGRAM_MODELS = ("prefix", "bits", "byte", "suffix")
 #: How an erase does: not begun; half of the sector; random bits set; done, but never reported.
 ERASE_MODELS = ("none", "half", "bits", "blank")
+#: How a worn sector behaves.
+WORN = {
+    "erase-noop": layout.ERASE_NOOP,
+    "erase-error": layout.ERASE_ERROR,
+    "program-noop": layout.PROGRAM_NOOP,
+    "program-error": layout.PROGRAM_ERROR,
+}
 
 
 def create(path: Path, flash_bytes: int, table: Sequence[Partition]) -> None:

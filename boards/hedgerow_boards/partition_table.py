@@ -23,6 +23,7 @@ SUBTYPE_NVS = 0x02
 SUBTYPE_FAT = 0x81
 SUBTYPE_ROMFS = 0x8F  # MicroPython finds it by its label, "romfs"
 HEDGEROW_LOG = 0x40
+FLAG_ENCRYPTED = 1
 
 _ENTRY = struct.Struct("<2sBBII16sI")
 _MAGIC = b"\xaa\x50"

@@ -1,6 +1,7 @@
 """Emulated boards, their air and the side channels of `hedgerow flash`, started and stopped together."""
 
 import contextlib
+import fcntl
 import signal
 import tempfile
 import threading
@@ -57,10 +58,13 @@ def emulated(
     """A board of each of `profiles`, as bought and on, with its part of the series; all is gone at the end.
 
     `air` names the socket of one that runs; without it there is one for these boards, and its frames go
-    to `air_log`. With `directory` the boards' flash stays there and is gone on with.
+    to `air_log`. With `directory` the boards' flash stays there and is gone on with; EMULATOR_DIRECTORY while
+    another process does that.
     """
     series = load_series(data)
     with contextlib.ExitStack() as stack:
+        if directory is not None:
+            stack.enter_context(_alone(directory))
         # A Unix socket's name may have only about 100 bytes, so not below `directory`.
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hedgerow-")))
         own = None
@@ -84,6 +88,18 @@ def emulated(
         for board in bench.boards:
             board.power_on()
         yield bench
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Two processes with one flash mapped would tear it to pieces; the lock ends with its process."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HedgerowError("EMULATOR_DIRECTORY", str(directory)) from None
+        yield
 
 
 def wait_for_end() -> None:

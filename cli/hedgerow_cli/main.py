@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli import __version__, lifeline
-from hedgerow_cli.commands import bigpeer, demo, emulate, flash, gateway, new, query
+from hedgerow_cli.commands import bigpeer, demo, emulate, flash, gateway, log, new, query
 from hedgerow_cli.output import FAILED, INTERRUPTED, ask_for_json, errors, fail
 
 
@@ -57,6 +57,7 @@ def _root(
 app.command("new")(new.new)
 app.command("emulate")(emulate.emulate)
 app.command("flash")(flash.flash)
+app.add_typer(log.app, name="log")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(bigpeer.app, name="bigpeer")
 app.command("query")(query.query)

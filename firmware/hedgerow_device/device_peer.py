@@ -196,13 +196,17 @@ def mesh_tag(name: str) -> bytes:
 
 
 def open_log() -> FlashLog:
-    """Open the log on the partition named `hedgerow`; LOG_PARTITION if the flash has none."""
+    """Open the log on the partition named `hedgerow`, else behind the file system of `vfs` (see tail)."""
     from esp32 import Partition
 
     found = Partition.find(Partition.TYPE_DATA, label=LABEL)
-    if not found:
-        raise HedgerowError("LOG_PARTITION", LABEL)
-    log = FlashLog(found[0])
+    if found:
+        device = found[0]
+    else:
+        from .tail import log_device
+
+        device = log_device()
+    log = FlashLog(device)
     unload("hedgerow_device.flashmount")
     return log
 

@@ -107,7 +107,10 @@ CODES = {
     # Boards
     "CONFIG_MISSING": (400, "The board has no /hedgerow.json; `hedgerow flash` writes one."),
     "CONFIG_INVALID": (401, "The board's /hedgerow.json breaks a rule; the detail names the field."),
-    "LOG_PARTITION": (402, "The flash has no partition named hedgerow; `hedgerow flash` writes the table."),
+    "LOG_PARTITION": (
+        402,
+        "The flash has no place for the log; `hedgerow flash` makes one, with --keep-table behind the file system.",
+    ),
     "SENSOR_MISSING": (403, "The sensor does not answer, or another device does; see wires and address."),
     "SENSOR_TIMEOUT": (404, "The sensor did not end its measurement in time."),
     "BLE_UNAVAILABLE": (405, "The radio could not be started; the board records without it."),
@@ -246,8 +249,8 @@ CODES = {
     ),
     "LOG_UNRECEIPTED": (
         808,
-        "The partition table would move a log that holds readings; let a gateway collect them, or lose them "
-        "with --discard-log.",
+        "The log holds readings that no keeper has, and would be lost; let a gateway collect them, or save it "
+        "with `hedgerow log export` and name the file with --exported, or lose them with --discard-log.",
     ),
     "FILES_TOO_LARGE": (809, "The board's own files do not fit the file system to come; remove some."),
     "FIRMWARE_BUILD": (830, "The firmware did not compile; the detail has the compiler's words."),
@@ -266,6 +269,17 @@ CODES = {
         815,
         "The board's MicroPython is older than 1.25; get one from micropython.org/download "
         "and give it to `hedgerow flash --micropython IMAGE`.",
+    ),
+    "TABLE_NEEDED": (
+        816,
+        "A board like this cannot keep its partition table; flash it without --keep-table.",
+    ),
+    "LOG_IMAGE": (817, "The file holds no log of a board; `hedgerow log export` writes one."),
+    "LOG_FETCH": (818, "The log did not arrive from the board as it lies there; try again."),
+    "LOG_DELIVERY": (819, "Not everything in the log was receipted in time; run it again, it goes on."),
+    "EMULATOR_DIRECTORY": (
+        822,
+        "Another process emulates the boards in this directory; end it, or name another directory.",
     ),
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),

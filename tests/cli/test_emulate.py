@@ -54,6 +54,18 @@ def test_a_directory_keeps_the_boards_files(tmp_path: Path, monkeypatch: pytest.
     assert printed == "here"
 
 
+def test_two_processes_do_not_share_a_directory(tmp_path: Path) -> None:
+    arguments = ["emulate", "--json", "--directory", str(tmp_path / "boards")]
+    with running(*arguments, log=tmp_path / "log") as process:
+        first_json(process)
+        refused = hedgerow(*arguments[:1], *arguments[2:], status=1).stderr
+        assert refused.startswith("EMULATOR_DIRECTORY: ")
+        process.kill()
+        process.wait()
+    with running(*arguments, log=tmp_path / "log") as process:
+        assert first_json(process)["boards"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -18,6 +18,7 @@ from hedgerow_boards.profiles import PROFILES, STOCK_TABLE
 from hedgerow_boards.sensor import SensorSeries
 from hedgerow_cli.flashing import probe
 from hedgerow_cli.flashing.flash import Firmware, Options, Report, build_firmware, flash_board
+from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.image import image_pieces
 from hedgerow_cli.flashing.probe import open_readings
 from hedgerow_cli.flashing.side_channel import SideChannel
@@ -180,7 +181,7 @@ def test_a_log_with_readings_is_not_moved(stock: Board, firmware: Firmware) -> N
     assert "2 readings" in caught.value.detail
     assert stock.partitions == moved
     assert open_readings(stock.port) == 2
-    assert flash(stock, firmware, discard_log=True).table_written
+    assert flash(stock, firmware, consent=Consent(discard=True)).table_written
     assert stock.partitions == PROFILE.table
 
 

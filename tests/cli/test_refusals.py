@@ -12,6 +12,7 @@ from hedgerow_boards.profiles import PROFILES
 from hedgerow_cli.emulation import load_series
 from hedgerow_cli.flashing import side_channel
 from hedgerow_cli.flashing.flash import Options, flash_board
+from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.image import write_micropython
 from hedgerow_cli.flashing.programmer import Programmer
 from hedgerow_cli.flashing.side_channel import SideChannel
@@ -36,7 +37,7 @@ def test_an_image_that_cannot_be_read(tmp_path: Path) -> None:
     tool = cast(Programmer, None)
     image = tmp_path / "none.bin"
     profile = PROFILES["esp32"]
-    assert _code(lambda: write_micropython(image, profile, tool, discard_log=False)) == "IMAGE_INVALID"
+    assert _code(lambda: write_micropython(image, profile, tool, Consent())) == "IMAGE_INVALID"
 
 
 def test_a_write_beyond_the_flash_writes_nothing(board: Board) -> None:

@@ -63,7 +63,7 @@ def _mount():
         return
     flash = found[0]
     try:
-        vfs.mount(vfs.VfsLfs2(flash), "/")
+        vfs.mount(flash, "/")  # whatever file system it holds: FAT or littlefs
     except OSError:
         if not _blank(flash):
             _corrupted()

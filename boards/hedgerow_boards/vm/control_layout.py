@@ -27,13 +27,25 @@ PINS = 3072  # one byte per GPIO: its level
 ANALOG = 3200  # one 16-bit word per GPIO: what an ADC on it reads
 GPIOS = 64
 BLANK = 4096  # one erased sector, to copy from
-WEAR = 8192  # one 32-bit erase count per sector of flash
+WEAR = 8192  # one 32-bit erase count per sector of flash, then one byte per sector: how it is worn
 SECTOR = 4096
 
 CUT_PROGRAM = 1
 CUT_ERASE = 2
 
 
+#: Bits of a worn sector: its erases, or programs in it, do nothing, or report an error and do nothing.
+ERASE_NOOP = 1
+ERASE_ERROR = 2
+PROGRAM_NOOP = 4
+PROGRAM_ERROR = 8
+
+
+def worn_at(flash_bytes: int) -> int:
+    """Where the bytes begin that say how sectors are worn."""
+    return WEAR + flash_bytes // SECTOR * 4
+
+
 def control_bytes(flash_bytes: int) -> int:
     """Size of the mapping for a flash of that many bytes."""
-    return WEAR + flash_bytes // SECTOR * 4
+    return worn_at(flash_bytes) + flash_bytes // SECTOR

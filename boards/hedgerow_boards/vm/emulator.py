@@ -22,6 +22,9 @@ wear = uctypes.struct(
     config["control_at"] + _layout.WEAR,
     (uctypes.ARRAY | 0, uctypes.UINT32 | (config["image_bytes"] // _layout.SECTOR)),
 )
+worn = uctypes.bytearray_at(
+    config["control_at"] + _layout.worn_at(config["image_bytes"]), config["image_bytes"] // _layout.SECTOR
+)
 _events = open(f"/dev/fd/{config['events']}", "wb")
 
 

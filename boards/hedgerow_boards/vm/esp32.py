@@ -4,6 +4,9 @@ Codes are ESP-IDF's (esp_err.h), negative in OSError as the ESP32 port reports t
 to set a cleared bit leaves it cleared on a chip, without an error. Here it raises OSError(EIO), as it
 is a mistake; only under the file system it does what a chip does, because littlefs, after a power cut,
 finds out by reading back what it can no longer program, and goes elsewhere.
+
+An encrypted partition holds noise: erased cells read as such, programs begin and end at multiples of 16
+bytes, and bytes are programmed once between two erases (the same ones again change nothing).
 """
 
 import struct
@@ -17,7 +20,9 @@ from emulator import flash as _flash
 from emulator import halt as _halt
 from emulator import shared as _shared
 from emulator import wear as _wear
+from emulator import worn as _worn
 from micropython import const as _const
+from nor import cipher as _cipher
 from nor import clear as _clear
 from nor import unclear as _unclear
 
@@ -25,6 +30,7 @@ HEAP_EXEC = 1
 HEAP_DATA = 4
 
 _SECTOR = _const(4096)
+_CIPHER_BLOCK = _const(16)
 _TABLE = _const(0x8000)
 _TABLE_END = _const(0x8C00)
 _FAT = _const(0x81)
@@ -33,6 +39,7 @@ _EIO = _const(5)
 _EINVAL = _const(22)
 _INVALID_ARG = _const(-0x102)
 _INVALID_SIZE = _const(-0x104)
+_FLASH_FAIL = _const(-0x6001)
 
 _cells = memoryview(_flash)
 _blank = memoryview(_shared(_layout.BLANK, _SECTOR))
@@ -71,6 +78,11 @@ def _power_cut(kind, at, left, data):
 def _program(at, data, strict):
     control = _control
     length = len(data)
+    worn = _worn[at // _SECTOR]
+    if worn & _layout.PROGRAM_ERROR:
+        raise OSError(_FLASH_FAIL, "ESP_ERR_FLASH_OP_FAIL")
+    if worn & _layout.PROGRAM_NOOP:
+        return
     wrong = _unclear(_flash, at, data, length)
     if wrong >= 0:
         control.overwrites += 1
@@ -92,9 +104,24 @@ def _erase(at):
         if control.cut_left <= 1:
             _power_cut("erase", at, 0, b"")
         control.cut_left -= 1
+    worn = _worn[at // _SECTOR]
+    if worn & _layout.ERASE_ERROR:
+        raise OSError(_FLASH_FAIL, "ESP_ERR_FLASH_OP_FAIL")
+    if worn & _layout.ERASE_NOOP:
+        return
     _cells[at : at + _SECTOR] = _blank
     control.erases += 1
     _wear[at // _SECTOR] += 1
+
+
+def _once(at, data):
+    """Refuse to program bytes of an encrypted partition a second time with others."""
+    there = _cells[at : at + len(data)]
+    if there != data:
+        for i, cell in enumerate(there):
+            if cell != 0xFF and cell != data[i]:
+                _control.overwrites += 1
+                raise OSError(_EIO, f"program over encrypted bytes at 0x{at + i:x}")
 
 
 class Partition:
@@ -118,6 +145,7 @@ class Partition:
         self._size = info[3]
         self._block = block_size
         self._strict = info[:2] != (self.TYPE_DATA, _FAT)
+        self._encrypted = info[5]
 
     @staticmethod
     def find(type=TYPE_APP, subtype=0xFF, label=None, block_size=_SECTOR):
@@ -140,6 +168,8 @@ class Partition:
             raise OSError(_INVALID_SIZE, "ESP_ERR_INVALID_SIZE")
         start += self._at
         memoryview(buf)[:] = _cells[start : start + length]
+        if self._encrypted:
+            _cipher(buf, start, length)
         _control.read += length
 
     @micropython.native
@@ -154,11 +184,20 @@ class Partition:
         if start < 0 or start + length > self._size:
             raise OSError(_INVALID_SIZE, "ESP_ERR_INVALID_SIZE")
         start += self._at
+        if self._encrypted:
+            if start % _CIPHER_BLOCK:
+                raise OSError(_INVALID_ARG, "ESP_ERR_INVALID_ARG")
+            if length % _CIPHER_BLOCK:
+                raise OSError(_INVALID_SIZE, "ESP_ERR_INVALID_SIZE")
+            buf = bytearray(buf)
+            _cipher(buf, start, length)
         if offset is None:
             at = start
             while at < start + length:
                 _erase(at)
                 at += _SECTOR
+        elif self._encrypted and self._strict:
+            _once(start, buf)
         _program(start, buf, self._strict)
 
     @micropython.native

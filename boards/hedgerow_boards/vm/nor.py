@@ -22,3 +22,12 @@ def clear(cells: ptr8, at: int, data: ptr8, length: int):
     """Program: clear the bits that are 0 in `data`."""
     for i in range(length):
         cells[at + i] = cells[at + i] & data[i]
+
+
+@micropython.viper
+def cipher(buf: ptr8, at: int, length: int):
+    """To and from what an encrypted partition holds: noise that depends on the place in the flash."""
+    for i in range(length):
+        x = (at + i) * 40503 & 0xFFFFFF
+        x = (x ^ (x >> 11)) * 29537 & 0xFFFFFF
+        buf[i] = buf[i] ^ ((x >> 9) & 0xFF)

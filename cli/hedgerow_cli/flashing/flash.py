@@ -2,28 +2,34 @@
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.profiles import PROFILES, Profile
 from hedgerow_cli.firmware_files import ROM, build, rom_image
-from hedgerow_cli.flashing import image, probe, tables, transfer
+from hedgerow_cli.flashing import guard, image, keep, probe, tables, transfer
+from hedgerow_cli.flashing.contents import LOG, Contents, contents_of, place_of
+from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.mpremote import greet, mpremote
-from hedgerow_cli.flashing.programmer import programmer
+from hedgerow_cli.flashing.programmer import Programmer, programmer
 from hedgerow_cli.flashing.transfer import File, Show
 from hedgerow_device.config import check
 
 CONFIG_PATH = "/hedgerow.json"
+#: Where the firmware lies on a board without a partition for it.
+LIB = "/lib"
 
 
 @dataclass(frozen=True)
 class Options:
     """What is wanted. `config` is a JSON file, or the settings themselves; `name` overrides theirs.
 
-    `files` go to the board's root beside the firmware. Without `start` the board is left at its REPL instead
-    of being reset.
+    `files` go to the board's root beside the firmware. `consent` says what allows its log to go. With
+    `keep_table` the partition table stays as it is. Without `start` the board is left at its REPL instead of
+    being reset.
     """
 
     board: str = "esp32"
@@ -31,7 +37,8 @@ class Options:
     config: Path | dict[str, Any] | None = None
     files: tuple[Path, ...] = ()
     micropython: Path | None = None
-    discard_log: bool = False
+    consent: Consent = field(default_factory=Consent)
+    keep_table: bool = False
     start: bool = True
 
 
@@ -45,6 +52,8 @@ class Report:
     bytes_sent: int
     table_written: bool
     micropython_written: bool
+    files_renewed: bool
+    log_erased: bool
     started: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,18 +63,25 @@ class Report:
     @property
     def outcome(self) -> str:
         """In words, for people."""
-        table = (
-            "partition table written, the board's own files kept" if self.table_written else "table unchanged"
-        )
-        return f"{table}; the board runs" if self.started else f"{table}; the board waits at its REPL"
+        table = "table unchanged"
+        if self.table_written:
+            table = "partition table written, the board's own files kept"
+        if self.files_renewed:
+            table = "table unchanged, file system made smaller, the board's own files kept"
+        log = "; the former log erased" if self.log_erased else ""
+        return f"{table}{log}; the board {'runs' if self.started else 'waits at its REPL'}"
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """What goes to every board: the image for its ROM partition, and the files that start it."""
+    """What goes to every board: the image for its ROM partition, and the files that start it.
+
+    `modules` are what the image holds, as files for a board without such a partition.
+    """
 
     rom: File
     files: tuple[File, ...]
+    modules: tuple[File, ...]
 
 
 def build_firmware(folder: Path) -> Firmware:
@@ -74,7 +90,11 @@ def build_firmware(folder: Path) -> Firmware:
     image = folder / "firmware.romfs"
     image.write_bytes(rom_image(built))
     own = [File.of(local, path) for local, path in built if not path.startswith(f"{ROM}/")]
-    return Firmware(File.of(image, ROM), tuple(own))
+    modules = [File.of(local, LIB + path[len(ROM) :]) for local, path in built if path.startswith(f"{ROM}/")]
+    # The last to be sent: main.py looks for it.
+    whole = folder / "whole"
+    whole.write_text(File.of(image, ROM).digest, encoding="utf-8")
+    return Firmware(File.of(image, ROM), tuple(own), (*modules, File.of(whole, transfer.WHOLE)))
 
 
 def flash_board(port: str, options: Options, show: Show, firmware: Firmware | None = None) -> Report:
@@ -88,41 +108,99 @@ def flash_board(port: str, options: Options, show: Show, firmware: Firmware | No
     with tempfile.TemporaryDirectory(prefix="hedgerow-flash-") as temporary:
         folder = Path(temporary)
         firmware = firmware or build_firmware(folder / "firmware")
-        rom = firmware.rom
         if options.micropython is not None:
+            if options.keep_table:
+                raise HedgerowError("ARGUMENTS_INVALID", "--micropython writes a partition table")
             show("writing MicroPython", 0, 1)
-            image.write_micropython(options.micropython, profile, tool, discard_log=options.discard_log)
+            image.write_micropython(options.micropython, profile, tool, options.consent)
         show("looking at the board", 0, 1)
         greet(port)
-        program = [File.of(local, f"/{local.name}") for local in options.files]
-        paths = [CONFIG_PATH, *(file.path for file in (*program, *firmware.files))]
-        state = probe.board_state(port, paths, rom.size)
-        _check_board(port, state, profile)
-        files = [_config_file(options, state, folder), *program, *firmware.files]
-        changed = tables.differs(state.table, profile)
-        if changed:
-            tables.check_change(state.table, profile)
-            if not options.discard_log:
-                tables.check_log(port, state.table, profile)
-            show("writing the partition table", 0, 1)
-            tables.change(port, state, profile, tool, {file.path for file in files})
-            state = probe.board_state(port, paths, rom.size)
+        run = _Run(port, options, profile, tool, firmware, show)
+        return run.go(folder)
+
+
+class _Run:
+    """One run of flash_board() on a board that answers."""
+
+    def __init__(
+        self, port: str, options: Options, profile: Profile, tool: Programmer, firmware: Firmware, show: Show
+    ) -> None:
+        self.port, self.options, self.profile = port, options, profile
+        self.tool, self.firmware, self.show = tool, firmware, show
+        self.program = [File.of(local, f"/{local.name}") for local in options.files]
+        own = [CONFIG_PATH, *(file.path for file in (*self.program, *firmware.files))]
+        self.paths = [*own, *(file.path for file in firmware.modules)]
+        self.state = self.look()
+        self.table_written = self.files_renewed = self.log_erased = False
+
+    def look(self) -> probe.BoardState:
+        self.state = probe.board_state(self.port, self.paths, self.firmware.rom.size)
+        return self.state
+
+    def contents(self) -> Contents:
+        return contents_of(self.state.table, self.state.heads, self.state.sectors, self.profile)
+
+    def go(self, folder: Path) -> Report:
+        options, firmware = self.options, self.firmware
+        _check_board(self.port, self.state, self.profile, options.keep_table)
+        config = _config_file(options, self.state, folder)
+        in_rom = not options.keep_table or keep.has_room(self.state.table, firmware.rom.size)
+        if not in_rom:
+            keep.check_memory(self.profile)
+        modules = () if in_rom else firmware.modules
+        self.renew(modules)
         # The firmware before what starts it: where it breaks off, main.py says so.
-        sent = [rom] if transfer.deploy(port, rom, state, show) else []
-        sent += transfer.send(port, files, state, show)
+        sent = []
+        if in_rom and transfer.deploy(self.port, firmware.rom, self.state, self.show):
+            sent.append(firmware.rom)
+        files = [*modules, config, *self.program, *firmware.files]
+        sent += transfer.send(self.port, files, self.state, self.show)
         if options.start:
-            show("starting the board", 0, 1)
-            mpremote(port, "resume", "reset")
-        show("done", 1, 1)
-    return Report(
-        port=port,
-        files=1 + len(files),
-        sent=len(sent),
-        bytes_sent=sum(file.size for file in sent),
-        table_written=changed,
-        micropython_written=options.micropython is not None,
-        started=options.start,
-    )
+            self.show("starting the board", 0, 1)
+            mpremote(self.port, "resume", "reset")
+        self.show("done", 1, 1)
+        return Report(
+            port=self.port,
+            files=len(files) + in_rom,
+            sent=len(sent),
+            bytes_sent=sum(file.size for file in sent),
+            table_written=self.table_written,
+            micropython_written=options.micropython is not None,
+            files_renewed=self.files_renewed,
+            log_erased=self.log_erased,
+            started=options.start,
+        )
+
+    def renew(self, modules: Sequence[File]) -> None:
+        """Give the log and the firmware their places, and see that no readings are lost on the way."""
+        options, profile, contents = self.options, self.profile, self.contents()
+        firmware = set(self.paths)
+        if options.keep_table:
+            place = keep.place_for_log(self.state, contents, modules)
+            if place is not None:
+                stale = () if place.holds(contents.sectors) else contents.sectors
+                if stale:
+                    guard.check_board(
+                        self.port, contents, options.consent, "the file system would be made anew"
+                    )
+                self.show("making the file system smaller", 0, 1)
+                keep.make_room(self.port, self.state, place, stale, firmware)
+                self.files_renewed = True
+        elif tables.differs(self.state.table, profile):
+            tables.check_change(self.state.table, profile)
+            if contents.log != place_of(profile.table, LOG):
+                guard.check_board(self.port, contents, options.consent, "the partition table would move it")
+            self.show("writing the partition table", 0, 1)
+            tables.change(self.port, self.state, contents, profile, self.tool, firmware)
+            self.table_written = True
+        if self.table_written or self.files_renewed:
+            self.look()
+            contents = self.contents()
+        if contents.foreign:
+            guard.check_board(self.port, contents, options.consent, "this firmware cannot read its version")
+            self.show("erasing the former log", 0, 1)
+            probe.erase(self.port, contents.via, guard.sectors_of(contents))
+            self.log_erased = True
 
 
 def _profile(name: str) -> Profile:
@@ -131,17 +209,17 @@ def _profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def _check_board(port: str, state: probe.BoardState, profile: Profile) -> None:
+def _check_board(port: str, state: probe.BoardState, profile: Profile, keep_table: bool) -> None:
     """Refuse another chip, a board that is none of the ESP32 family, and a MicroPython without ROMFS.
 
-    Emulated boards have every chip.
+    Emulated boards have every chip. A board that keeps its table can have the firmware as files.
     """
     if not state.table:
         raise HedgerowError("CHIP_MISMATCH", f"{port}: {state.machine or state.platform} is no ESP32")
     chip = state.machine.rpartition(" with ")[2].lower()
     if state.platform == "esp32" and chip != profile.chip:
         raise HedgerowError("CHIP_MISMATCH", f"{port}: the board has {state.machine}")
-    if not state.has_rom:
+    if not state.has_rom and not keep_table:
         raise HedgerowError("MICROPYTHON_OLD", f"{port}: it has no vfs.rom_ioctl")
 
 

@@ -1,12 +1,12 @@
 """A MicroPython image cut so that writing it leaves everything on the chip that is not MicroPython."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from hedgerow.errors import HedgerowError
-from hedgerow_boards.partition_table import TABLE_OFFSET, Partition
+from hedgerow_boards.partition_table import TABLE_OFFSET
 from hedgerow_boards.profiles import Profile
 from hedgerow_cli.flashing import tables
+from hedgerow_cli.flashing.guard import Consent, check_chip
 from hedgerow_cli.flashing.programmer import Piece, Programmer
 from hedgerow_cli.limits import IMAGE_BYTES
 
@@ -33,10 +33,10 @@ def image_pieces(image: bytes, profile: Profile) -> list[Piece]:
     return [(start, loader.rstrip(b"\xff")), (program.offset, code)]
 
 
-def write_micropython(path: Path, profile: Profile, tool: Programmer, *, discard_log: bool) -> None:
+def write_micropython(path: Path, profile: Profile, tool: Programmer, consent: Consent) -> None:
     """Write an image and our partition table, and nothing else.
 
-    Raises `LOG_UNRECEIPTED` where the flash has a log in another place, which nobody can read now.
+    Raises `LOG_UNRECEIPTED` where that would cost readings (see guard.check_chip).
     """
     try:
         with path.open("rb") as file:
@@ -46,11 +46,7 @@ def write_micropython(path: Path, profile: Profile, tool: Programmer, *, discard
     if len(data) > IMAGE_BYTES:
         raise HedgerowError("IMAGE_INVALID", f"{path}: over {IMAGE_BYTES} bytes")
     wanted = image_pieces(data, profile)
-    table: Sequence[Partition] = tables.table_in_flash(tool)
-    if tables.moves_log(table, profile) and not discard_log:
-        raise HedgerowError(
-            "LOG_UNRECEIPTED", "the flash holds a log in another place; it cannot be read now"
-        )
-    if tables.differs(table, profile):
-        wanted += tables.pieces(table, profile)
+    contents = check_chip(tool, profile, consent)
+    if tables.differs(tables.table_in_flash(tool), profile):
+        wanted += tables.pieces(contents, profile)
     tool.write(wanted)

@@ -2,11 +2,12 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.partition_table import (
+    FLAG_ENCRYPTED,
     SECTOR,
     TABLE_BYTES,
     TABLE_OFFSET,
@@ -17,25 +18,22 @@ from hedgerow_boards.partition_table import (
 )
 from hedgerow_boards.profiles import Profile
 from hedgerow_cli.flashing import probe, transfer
+from hedgerow_cli.flashing.contents import FILES, LOG, Contents, place_of
 from hedgerow_cli.flashing.programmer import Piece, Programmer
 from hedgerow_cli.limits import SAVED_FILES
 
-FILES = "vfs"
-LOG = "hedgerow"
 _SPARE_FILE_BLOCKS = 8
 # Of a littlefs the first two blocks say what it is; without them the board makes a new one.
 _SUPERBLOCKS = 2 * SECTOR
 
 
-def _place(table: Sequence[Partition], label: str) -> tuple[int, int] | None:
-    return next(((entry.offset, entry.size) for entry in table if entry.label == label), None)
-
-
 def differs(table: Sequence[Partition], profile: Profile) -> bool:
     """Whether a board's partitions are other than its profile wants."""
-    return {(entry.label, entry.offset, entry.size) for entry in table} != {
-        (entry.label, entry.offset, entry.size) for entry in profile.table
-    }
+    return _rows(table) != _rows(profile.table)
+
+
+def _rows(table: Sequence[Partition]) -> set[tuple[str, int, int, int]]:
+    return {(entry.label, entry.offset, entry.size, entry.flags & FLAG_ENCRYPTED) for entry in table}
 
 
 def check_change(table: Sequence[Partition], profile: Profile) -> None:
@@ -47,53 +45,61 @@ def check_change(table: Sequence[Partition], profile: Profile) -> None:
         raise HedgerowError("TABLE_FOREIGN", f"the board has {shown}")
 
 
-def moves_log(table: Sequence[Partition], profile: Profile) -> bool:
-    """Whether there is a log now that the profile's table would have elsewhere."""
-    here = _place(table, LOG)
-    return here is not None and here != _place(profile.table, LOG)
+def pieces(contents: Contents, profile: Profile) -> list[Piece]:
+    """What to write to the flash: the table; blanks where the file system or the log come to lie anew.
 
-
-def check_log(port: str, table: Sequence[Partition], profile: Profile) -> None:
-    """Refuse (`LOG_UNRECEIPTED`) to move or shrink a log with readings that no Big Peer has."""
-    if not moves_log(table, profile):
-        return
-    count = probe.open_readings(port)
-    if count is None:
-        raise HedgerowError("LOG_UNRECEIPTED", f"{port}: the board's log cannot be read, and would be moved")
-    if count:
-        raise HedgerowError("LOG_UNRECEIPTED", f"{port}: {count} readings are on this board only")
-
-
-def pieces(table: Sequence[Partition], profile: Profile) -> list[Piece]:
-    """What to write to the flash: the table; blanks where the file system or the log come to lie anew."""
+    A log that is left behind is blanked, or its sectors would be taken for one that nobody knows.
+    """
     written: list[Piece] = [(TABLE_OFFSET, pack(profile.table, profile.flash_bytes))]
-    for label, blank in ((FILES, _SUPERBLOCKS), (LOG, None)):
-        place = _place(profile.table, label)
-        if place is not None and place != _place(table, label):
-            written.append((place[0], b"\xff" * (blank or place[1])))
+    kept: set[int] = set()
+    for label, here, blank in ((FILES, contents.files, _SUPERBLOCKS), (LOG, contents.log, None)):
+        place = place_of(profile.table, label)
+        if place is None:
+            continue
+        size = place.size
+        if place != here:
+            size = blank or size
+            written.append((place.offset, b"\xff" * size))
+        kept |= set(range(place.offset // SECTOR, (place.offset + size) // SECTOR))
+    if contents.log != place_of(profile.table, LOG):
+        left = [sector.index for sector in contents.sectors if sector.index not in kept]
+        written += [(index * SECTOR, b"\xff" * SECTOR) for index in left]
     return written
 
 
 def change(
-    port: str, state: probe.BoardState, profile: Profile, tool: Programmer, firmware: set[str]
+    port: str,
+    state: probe.BoardState,
+    contents: Contents,
+    profile: Profile,
+    tool: Programmer,
+    firmware: set[str],
 ) -> None:
-    """Write the table. Files of the board other than `firmware` are fetched before and put back after.
-
-    Raises `FILES_TOO_LARGE` before anything is changed if they do not fit the file system to come. If it
-    fails later, the error says where the files lie.
-    """
-    if _place(state.table, FILES) == _place(profile.table, FILES):
-        tool.write(pieces(state.table, profile))
+    """Write the table. Files of the board other than `firmware` are fetched before and put back after."""
+    if contents.files == place_of(profile.table, FILES):
+        tool.write(pieces(contents, profile))
         return
+    place = place_of(profile.table, FILES)
+    room = place.size // 2 if place else 0
+    keep_files(port, state, firmware, room, lambda: tool.write(pieces(contents, profile)))
+
+
+def keep_files(
+    port: str, state: probe.BoardState, firmware: set[str], room: int, renew: Callable[[], object]
+) -> None:
+    """Fetch a board's files other than `firmware`, have its file system made anew, and put them back.
+
+    Raises `FILES_TOO_LARGE` before anything is changed if they take more than `room` bytes. If it fails
+    later, the error says where the files lie.
+    """
     paths = [path for path in sorted(state.files) if path not in firmware and not transfer.is_former(path)]
     blocks = sum(-(-state.files[path] // SECTOR) + 1 for path in paths) + _SPARE_FILE_BLOCKS
-    place = _place(profile.table, FILES)
-    if place is None or blocks * SECTOR > place[1] // 2 or len(paths) > SAVED_FILES:
+    if blocks * SECTOR > room or len(paths) > SAVED_FILES:
         raise HedgerowError("FILES_TOO_LARGE", f"{len(paths)} files, {blocks * SECTOR // 1024} KiB")
     folder = Path(tempfile.mkdtemp(prefix="hedgerow-files-"))
     try:
         kept = transfer.save(port, paths, folder)
-        tool.write(pieces(state.table, profile))
+        renew()
         if kept:
             fresh = probe.board_state(port, paths)
             transfer.send(port, kept, fresh, lambda what, done, total: None)

@@ -26,8 +26,10 @@ for path in %r:
     except OSError:
         pass
 """
-#: Where the firmware of former versions lay.
+#: Where the firmware lies on a board that has no partition for it; once it did so on all.
 _FORMER = ("/lib/hedgerow/", "/lib/hedgerow_device/")
+#: The last of those files.
+WHOLE = "/lib/hedgerow/whole"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def folders_of(files: Sequence[File]) -> list[str]:
 
 
 def is_former(path: str) -> bool:
-    """Whether a file on a board is firmware of a version that kept it among the board's own files."""
+    """Whether a file on a board is firmware among the board's own files."""
     return path.startswith(_FORMER)
 
 
@@ -72,9 +74,17 @@ def deploy(port: str, rom: File, state: BoardState, show: Show) -> bool:
 
 
 def send(port: str, files: Sequence[File], state: BoardState, show: Show) -> list[File]:
-    """Bring the board's files up to date in the given order; returns those that were sent."""
+    """Bring the board's files up to date in the given order; returns those that were sent.
+
+    Firmware among them that is not wanted is removed.
+    """
     changed = [file for file in files if state.digests.get(file.path) != file.digest]
-    surplus = sorted(path for path in state.files if is_former(path))
+    wanted = {file.path for file in files}
+    surplus = sorted(path for path in state.files if is_former(path) and path not in wanted)
+    if WHOLE in state.files and any(is_former(file.path) for file in changed):
+        # Until all of it is there, there is none.
+        surplus.append(WHOLE)
+        changed += [file for file in files if file.path == WHOLE and file not in changed]
     if not changed and not surplus:
         return []
     total = sum(file.size for file in changed)

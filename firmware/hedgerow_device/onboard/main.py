@@ -1,11 +1,12 @@
 import binascii
+import os
 
 import vfs
 
 
-def firmware_is_whole():
+def rom_is_whole():
     # The last 8 bytes of its image are the CRC of those before; a power cut may have come in between.
-    if vfs.rom_ioctl(1) < 1:
+    if not hasattr(vfs, "rom_ioctl") or vfs.rom_ioctl(1) < 1:
         return False
     rom = memoryview(vfs.rom_ioctl(2, 0))
     if bytes(rom[:3]) != b"\xd2\xcd\x31":
@@ -18,7 +19,16 @@ def firmware_is_whole():
     return bytes(rom[end : end + 8]) == b"%08x" % binascii.crc32(rom[:end])
 
 
-if firmware_is_whole():
+def files_are_whole():
+    # Where no partition holds the image, its files lie in /lib, and this one went there last.
+    try:
+        os.stat("/lib/hedgerow/whole")
+        return True
+    except OSError:
+        return False
+
+
+if rom_is_whole() or files_are_whole():
     from hedgerow_device.app import main
 
     main()

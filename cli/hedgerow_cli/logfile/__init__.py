@@ -1,0 +1,1 @@
+"""A board's log as a file on this machine: fetched, looked into, and delivered."""
