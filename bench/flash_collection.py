@@ -1,0 +1,91 @@
+"""What collecting costs while documents are kept: the factor beside theory, and the worst single append."""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from .figure import Figure, figure
+from .flash_vm import AUTHORS, READING, RING, Counters, in_vm, named, run_all
+
+LAPS = 3
+#: Percent of the room that is alive; those with a goal, the others are for the curve.
+SHARES = (30, 50, 60, 70, 80)
+_GOAL_SHARES = (50, 70)
+_WORST_SHARE = 70
+_GOAL = 1.05
+_APPEND_GOAL = 1024
+
+
+@cache
+def _collections() -> dict[tuple[int, int], Counters]:
+    """By (live share in percent, authors)."""
+    kinds = [(share, 1) for share in SHARES] + [(_WORST_SHARE, AUTHORS[-1])]
+    counted = run_all([
+        ("flash_log", "collect", {
+            "percent": share, "size": READING, "laps": LAPS, "sectors": RING, "authors": authors,
+            "idle": True,
+        }) for share, authors in kinds
+    ])  # fmt: skip
+    return dict(zip(kinds, counted, strict=True))
+
+
+def theory(share: float) -> float:
+    """How many times a first-in-first-out ring writes what is written, at a live share of its frames.
+
+    A survivor of a lap is copied: share = (1 - p) / -ln p, where p of each sector lives; 1 / (1 - p).
+    """
+    low, high = 1e-12, 1 - 1e-9
+    for _ in range(200):
+        middle = (low + high) / 2
+        if (1 - middle) / -math.log(middle) < share:
+            low = middle
+        else:
+            high = middle
+    return 1 / (1 - low)
+
+
+@in_vm
+def collection() -> list[Figure]:
+    """How many times documents that are kept are written, updates spread evenly over them."""
+    figures = []
+    for share in SHARES:
+        counted = _collections()[(share, 1)]
+        name = f"flash.collection.{share}_percent"
+        if "refused" in counted:
+            print(f"{name}: {counted['refused']}")
+            if share in _GOAL_SHARES:
+                figures.append(figure(name, None, "1", _GOAL * theory(share / 100)))
+            continue
+        factor, live = _factor(counted)
+        goal = _GOAL * theory(live) if share in _GOAL_SHARES else None
+        beside = {"theory": theory(live), "live_share": live}
+        figures.append(figure(name, factor, "1", goal, beside))
+    return figures
+
+
+def _factor(counted: Counters) -> tuple[float, float]:
+    """Return (collection factor, live share of the frames between the tail and the end)."""
+    measured: dict[str, Any] = counted["measured"]
+    kinds = ("op", "beside")
+    data = sum(measured["bytes"][kind] for kind in kinds)
+    mean = data / sum(measured["frames"][kind] for kind in kinds)
+    in_use = counted["bytes_in_use"] * data / measured["programmed"] / mean
+    return data / measured["bytes"]["op"], counted["documents"] / in_use
+
+
+@in_vm
+def worst_append() -> list[Figure]:
+    """The most that one append programs beyond its own frame and one live frame moved, while collecting."""
+    figures = []
+    for authors in (1, AUTHORS[-1]):
+        counted = _collections()[(_WORST_SHARE, authors)]
+        name = f"flash.collection.worst_append_{named(authors)}"
+        if "refused" in counted:
+            print(f"{name}: {counted['refused']}")
+        beside = {"in_receipt": counted["most_in_receipt"]} if "most_in_receipt" in counted else {}
+        figures.append(figure(name, counted.get("most_beyond"), "B", _APPEND_GOAL, beside))
+    return figures
+
+
+FIGURES: list[Callable[[], list[Figure]]] = [collection, worst_append]
