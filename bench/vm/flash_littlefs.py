@@ -78,8 +78,8 @@ def mount(size: int, count: int, sectors: int) -> dict:
 
 
 def paired(size: int, chunk: int, rounds: int, sectors: int) -> dict:
-    """Microseconds of so many appends of ours and of littlefs, in turns, in one process; no collection of
-    garbage falls into either."""
+    """Microseconds of so many appends of ours and of littlefs, in turns, in one process; no collection
+    of garbage falls into either."""
     ours = Nor(sectors)
     log = FlashLog(ours)
     log.spare = SPARE
