@@ -29,7 +29,8 @@ _DOCUMENTS = (
     "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements "
     "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
-    "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text"
+    "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text "
+    "hedgerow_device.flashkeys hedgerow_device.flashkeysload"
 )
 # Free sectors left for clock records of later boots once this boot has written its own.
 _SPARE = 7
@@ -109,6 +110,7 @@ class DevicePeer(ReadyPeer):
         """Forget what documents take, unless somebody watches them or has asked others for some."""
         if self._down is not None and self._down.idle and not self._observers:
             self._down = None
+            self.log.drop_index()
             unload(_DOCUMENTS)
 
     async def aexecute(self, text: str, **parameters: object) -> object:

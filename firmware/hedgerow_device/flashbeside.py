@@ -139,7 +139,7 @@ class Beside:
         slot = log.indexes[author].slot
         at = ring.program(frames.filled_frame(ring.seq, slot, number, body, carried))
         self._put(author, number, ring.seq, at, ring.end, carried)
-        log.arrived = ring.seq * ring.size + ring.end
+        log.arrive(author, number, at)
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
         """See MemoryLog.fill; LOG_FULL too for more than are kept in RAM, or a quarter of the ring."""
@@ -376,6 +376,7 @@ class Beside:
                     return found
                 end = seq * ring.size + reader.end
                 found.append((end, reader.author, reader.last, reader.body()))
+                log.hint(reader.author, reader.last, seq * ring.size + reader.start)
             seq += 1
             behind = 0
         return found

@@ -33,6 +33,7 @@ _LAST_SPARE = const(1)
 
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
+_HINTS = const(32)
 
 
 class FlashLog:
@@ -46,8 +47,13 @@ class FlashLog:
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
     authors in the order of their coming, where the current `values` stand;
     `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
-    `blocked` is (sector, author, number) of what kept it last.
+    `blocked` is (sector, author, number) of what kept it last; `arrivals` counts what arrives, `hints` says
+    where some operations stand, `newest_keys` where the newest frame of the document index does.
     """
+
+    # Set while `keeps` is asked: whoever answers programs nothing.
+    collecting = False
+    cursor = 0
 
     def __init__(self, device: object):
         self.spare = SPARE
@@ -62,6 +68,10 @@ class FlashLog:
         self.keeps: object = None
         self.carrying = False
         self.arrived = 0
+        self.arrivals = 0
+        self.hints: dict = {}
+        self.newest_keys = 0
+        self._index: object = None
         self._more: object = None
         if ring.find() is None:
             ring.format(new_author())
@@ -128,15 +138,28 @@ class FlashLog:
         ring = self.ring
         if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
-        ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
+        at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
         index.held = last
         if kind == ENTRY_OP:
-            self.arrived = ring.seq * ring.size + ring.end
+            self.arrive(author, first, at)
             if self._more:
                 self._more.appended(author, first)
+
+    def arrive(self, author: bytes, number: int, at: int) -> None:
+        """Note that an operation has come, or come to another place: in the newest frame, at offset `at`."""
+        ring = self.ring
+        self.arrived = ring.seq * ring.size + ring.end
+        self.arrivals += 1
+        self.hint(author, number, ring.seq * ring.size + at)
+
+    def hint(self, author: bytes, number: int, lsn: int) -> None:
+        """Remember for a while where an operation stands."""
+        if len(self.hints) >= _HINTS:
+            self.hints.clear()
+        self.hints[(author, number)] = lsn
 
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
@@ -228,6 +251,23 @@ class FlashLog:
     def since(self, position: int, max_bytes: int) -> list:
         return self.beside().since(position, max_bytes)
 
+    # ---- documents
+
+    @property
+    def index(self) -> object:
+        """The document index, loaded when somebody asks for it."""
+        if self._index is None:
+            from .flashkeys import FlashIndex
+
+            self._index = FlashIndex(self)
+        return self._index
+
+    def drop_index(self) -> None:
+        """Forget the document index in RAM; opening it again is cheap."""
+        if self._index is not None:
+            self._index.flush()
+            self._index = None
+
     # ---- durable values
 
     def put(self, kind: int, key: bytes, value: bytes) -> None:
@@ -306,7 +346,8 @@ class FlashLog:
         return self.spare + (self.ring.count >> 4 if self.carrying else 0)
 
     def close(self) -> None:
-        """Leave the flash as it is."""
+        """Write what the document index has not written yet."""
+        self.drop_index()
 
 
 def schema_kind(value: bytes) -> int:

@@ -71,6 +71,8 @@ def _note(log: object, reader: object) -> None:
             index.held = max(index.held, reader.last)
         if kind == ENTRY_OP and log.has_beside():
             log.beside().appended(author, reader.last)
+    elif kind == frames.KEYS:
+        log.newest_keys = reader.seq * reader.ring.size + reader.start
     elif frames.FILLED <= kind <= frames.CUT:
         log.beside().note(reader)
     if kind in (ENTRY_OP, frames.FILLED):

@@ -197,7 +197,11 @@ class Reclaim:
         if self.tight and author not in self.own:
             return False
         if log.keeps:
-            return log.keeps(author, reader.last, reader.body())
+            log.collecting = True
+            try:
+                return log.keeps(author, reader.last, reader.body())
+            finally:
+                log.collecting = False
         if author not in self.own:
             return False
         for change in decode_body(reader.body())[1]:
@@ -283,9 +287,9 @@ class Reclaim:
         body = reader.body()
         slot = log.indexes[author].slot
         frame = frames.entry_frame(ring.seq, held, slot, reader.type, reader.first, reader.last, body)
-        ring.program(frame)
+        at = ring.program(frame)
         if reader.type == ENTRY_OP:
-            log.arrived = ring.seq * ring.size + ring.end
+            log.arrive(author, reader.first, at)
 
 
 def _hidden(log: object, reader: object) -> bool:

@@ -66,6 +66,9 @@ class SqliteIndex:
             (key, number, author),
         )
 
+    def noted(self) -> None:
+        """Nothing: the log tells this index where it is."""
+
     def clear(self) -> None:
         """Forget everything, to be filled anew from the start of the log."""
         self._change("DELETE FROM touched", ())

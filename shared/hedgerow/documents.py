@@ -84,6 +84,7 @@ class Documents:
         """Take an operation into account that has just been appended or filled in."""
         changes = decode_body(body)[1]
         self._enter(author, number, changes)
+        self._index.noted()
         if len(changes) == 1 and changes[0][2] is None and not self.on_touch:
             # A reading: nothing else can have named it.
             return
@@ -127,8 +128,9 @@ class Documents:
             (needed if carried else dead).append((author, number))
         for dot in dead:
             if dot not in needed:
-                self._index.remove(key, dot[0], dot[1])
+                # In this order: an index that is written down never lacks the mark.
                 self._index.add(key, self._peer.author, _PRUNED)
+                self._index.remove(key, dot[0], dot[1])
 
     # ---- one document
 
@@ -349,12 +351,12 @@ class Documents:
         return found
 
     def forget(self, author: bytes, number: int, body: bytes) -> None:
-        """Drop an operation from log and index."""
+        """Drop an operation from log and index; in this order, so that the index never lacks what is here."""
+        self._log.drop(author, number, number)
         for change in decode_body(body)[1]:
             if change[0] != CLOCK and change[2] is not None:
                 key = index_key(self._peer.schemas[change[1]].collection, change[2])
                 self._index.remove(key, author, number)
-        self._log.drop(author, number, number)
 
     def clocks(self) -> list:
         """Return [(author, number)] of the operations that hold clock records."""

@@ -46,6 +46,9 @@ class RamIndex:
         else:
             shard.pop(key, None)
 
+    def noted(self) -> None:
+        """Hear that the operation which came in last has been entered whole."""
+
     def clear(self) -> None:
         """Forget everything, to be filled anew from the start of the log."""
         self.__init__()

@@ -56,6 +56,8 @@ def check_position(new: object) -> None:
     index.add(7, A, 1)
     index.position = 5
     assert index.position == 5
+    index.noted()
+    assert index.get(7) == [(A, 1)]
     index.clear()
     assert index.position == 0 and index.get(7) == []
     index.add(7, B, 1)
