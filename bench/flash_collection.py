@@ -57,21 +57,24 @@ def collection() -> list[Figure]:
             if share in _GOAL_SHARES:
                 figures.append(figure(name, None, "1", _GOAL * theory(share / 100)))
             continue
-        factor, live = _factor(counted)
+        factor, in_bytes, live = _factor(counted)
         goal = _GOAL * theory(live) if share in _GOAL_SHARES else None
-        beside = {"theory": theory(live), "live_share": live}
+        beside = {"theory": theory(live), "live_share": live, "in_bytes": in_bytes}
         figures.append(figure(name, factor, "1", goal, beside))
     return figures
 
 
-def _factor(counted: Counters) -> tuple[float, float]:
-    """Return (collection factor, live share of the frames between the tail and the end)."""
+def _factor(counted: Counters) -> tuple[float, float, float]:
+    """Return (operations written for each that is appended, the same in bytes, the live share).
+
+    A moved operation's frame says its number, and is longer. The share is that of the frames in the ring.
+    """
     measured: dict[str, Any] = counted["measured"]
-    kinds = ("op", "beside")
-    data = sum(measured["bytes"][kind] for kind in kinds)
-    mean = data / sum(measured["frames"][kind] for kind in kinds)
-    in_use = counted["bytes_in_use"] * data / measured["programmed"] / mean
-    return data / measured["bytes"]["op"], counted["documents"] / in_use
+    size, frames = ({kind: measured[of][kind] for kind in ("op", "beside")} for of in ("bytes", "frames"))
+    data = sum(size.values())
+    written = sum(frames.values())
+    in_use = counted["bytes_in_use"] * written / measured["programmed"]
+    return written / frames["op"], data / size["op"], counted["documents"] / in_use
 
 
 @in_vm

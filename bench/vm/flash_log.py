@@ -8,7 +8,9 @@ from hedgerow.log import ENTRY_OP, STATE_RECEIPT
 from hedgerow_device.flashlog import FlashLog
 
 KEEPER = b"keeper-1"
+# Operations between receipts, of each author; of more authors at a time the ring has no room for.
 RECEIPT_EVERY = 64
+MOST_AT_A_TIME = 16
 # What the firmware leaves free (device_peer.py): the ring that is measured is the board's.
 SPARE = 7
 
@@ -103,7 +105,7 @@ def appends(size: int, laps: int, sectors: int, authors: int, idle: bool) -> dic
     random = Random(size)
     body = bytearray(random.bytes(size))
     while run.log.ring.seq <= laps * sectors:
-        for _ in range(RECEIPT_EVERY * authors):
+        for _ in range(RECEIPT_EVERY * min(authors, MOST_AT_A_TIME)):
             body[random.below(size)] = random.below(256)
             run.append(run.names[random.below(authors)], bytes(body))
         run.receipts()
@@ -125,15 +127,15 @@ def collect(percent: int, size: int, laps: int, sectors: int, authors: int, idle
 
     log.keeps = keeps
     body = bytearray(random.bytes(size))
-    frame = size + 9
-    documents = percent * (sectors - log.target()) * (log.ring.size - 200) // frame // 100
+    frame = size + 7
+    documents = percent * (sectors - SPARE - sectors // 16) * (log.ring.size - 200) // frame // 100
 
     def update(document: int) -> None:
         body[0] = document >> 8
         body[1] = document & 0xFF
         name = run.names[document % authors]
         newest[name][document] = run.append(name, bytes(body))
-        if run.count % (RECEIPT_EVERY * authors) == 0:
+        if run.count % (RECEIPT_EVERY * min(authors, MOST_AT_A_TIME)) == 0:
             run.receipts()
 
     try:
