@@ -77,11 +77,13 @@ def mount(size: int, count: int, sectors: int) -> dict:
     return found
 
 
-def paired(size: int, chunk: int, rounds: int, sectors: int) -> dict:
-    """Microseconds of so many appends of ours and of littlefs, in turns, in one process; no collection
-    of garbage falls into either."""
-    ours = Nor(sectors)
-    log = FlashLog(ours)
+def paired(size: int, ours: int, theirs: int, rounds: int, sectors: int) -> dict:
+    """Microseconds of `ours` appends to our log and of `theirs` to a file, in turns, in one process.
+
+    No collection of garbage falls into either.
+    """
+    flash = Nor(sectors)
+    log = FlashLog(flash)
     log.spare = SPARE
     device = Nor(sectors)
     files = _formatted(device)
@@ -94,11 +96,11 @@ def paired(size: int, chunk: int, rounds: int, sectors: int) -> dict:
             gc.disable()
             number = log.held(log.author)
             began = time.ticks_us()
-            for i in range(number + 1, number + chunk + 1):
+            for i in range(number + 1, number + ours + 1):
                 log.append(ENTRY_OP, log.author, i, i, body)
                 log.commit()
             middle = time.ticks_us()
-            for _ in range(chunk):
+            for _ in range(theirs):
                 file.write(body)
                 file.flush()
             ended = time.ticks_us()
@@ -106,4 +108,4 @@ def paired(size: int, chunk: int, rounds: int, sectors: int) -> dict:
             while log.prepare():
                 pass
     gc.enable()
-    return {"times": times, "ours": ours.counters(), "littlefs": device.counters()}
+    return {"times": times, "ours": flash.counters(), "littlefs": device.counters()}
