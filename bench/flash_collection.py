@@ -18,14 +18,15 @@ _APPEND_GOAL = 1024
 
 
 @cache
-def _collections() -> dict[tuple[int, int], Counters]:
-    """By (live share in percent, authors)."""
-    kinds = [(share, 1) for share in SHARES] + [(_WORST_SHARE, AUTHORS[-1])]
+def _collections() -> dict[tuple[int, int, bool], Counters]:
+    """By (live share in percent, authors, whether there is idle time between appends)."""
+    kinds = [(share, 1, True) for share in SHARES]
+    kinds += [(_WORST_SHARE, AUTHORS[-1], True), (_WORST_SHARE, 1, False)]
     counted = run_all([
         ("flash_log", "collect", {
             "percent": share, "size": READING, "laps": LAPS, "sectors": RING, "authors": authors,
-            "idle": True,
-        }) for share, authors in kinds
+            "idle": idle,
+        }) for share, authors, idle in kinds
     ])  # fmt: skip
     return dict(zip(kinds, counted, strict=True))
 
@@ -50,7 +51,7 @@ def collection() -> list[Figure]:
     """How many times documents that are kept are written, updates spread evenly over them."""
     figures = []
     for share in SHARES:
-        counted = _collections()[(share, 1)]
+        counted = _collections()[share, 1, True]
         name = f"flash.collection.{share}_percent"
         if "refused" in counted:
             print(f"{name}: {counted['refused']}")
@@ -79,15 +80,28 @@ def _factor(counted: Counters) -> tuple[float, float, float]:
 
 @in_vm
 def worst_append() -> list[Figure]:
-    """The most that one append programs beyond its own frame and one live frame moved, while collecting."""
+    """What one append does at most while documents are collected: bytes, and erases of the ring.
+
+    Bytes are those beyond the operation's own frame and one live frame that moved.
+    """
+    one, many, busy = (
+        _collections()[_WORST_SHARE, authors, idle]
+        for authors, idle in ((1, True), (AUTHORS[-1], True), (1, False))
+    )
     figures = []
-    for authors in (1, AUTHORS[-1]):
-        counted = _collections()[(_WORST_SHARE, authors)]
-        name = f"flash.collection.worst_append_{named(authors)}"
+    for what, counted, kind, goal in (
+        (f"worst_append_{named(1)}", one, "most_beyond", _APPEND_GOAL),
+        (f"worst_append_{named(AUTHORS[-1])}", many, "most_beyond", _APPEND_GOAL),
+        ("erases_in_append_with_idle", one, "most_erases", 0),
+        ("erases_in_append", busy, "most_erases", 1),
+    ):
+        name = f"flash.collection.{what}"
         if "refused" in counted:
             print(f"{name}: {counted['refused']}")
-        beside = {"in_receipt": counted["most_in_receipt"]} if "most_in_receipt" in counted else {}
-        figures.append(figure(name, counted.get("most_beyond"), "B", _APPEND_GOAL, beside))
+        beside = (
+            {"in_receipt": counted["most_in_receipt"]} if kind == "most_beyond" and kind in counted else {}
+        )
+        figures.append(figure(name, counted.get(kind), "B" if beside else "1", goal, beside))
     return figures
 
 

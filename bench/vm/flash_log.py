@@ -127,8 +127,10 @@ def collect(percent: int, size: int, laps: int, sectors: int, authors: int, idle
 
     log.keeps = keeps
     body = bytearray(random.bytes(size))
-    frame = size + 7
-    documents = percent * (sectors - SPARE - sectors // 16) * (log.ring.size - 200) // frame // 100
+    frame = size + 8
+    documents = (
+        percent * (sectors - SPARE - sectors // 16) * (log.ring.size - 190 - 28 * authors) // frame // 100
+    )
 
     def update(document: int) -> None:
         body[0] = document >> 8
