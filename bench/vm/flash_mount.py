@@ -1,7 +1,7 @@
 """What mounting a full log reads after a power cut, wherever the newest sector is cut."""
 
 from flash_log import Appends, Random
-from flash_nor import Nor, apply
+from flash_nor import SECTOR, Nor, apply
 
 from hedgerow_device.flashlog import FlashLog
 
@@ -14,17 +14,16 @@ def full(size: int, sectors: int, authors: int) -> tuple:
     """Return a log that has been full for a quarter of a lap, and its random bodies."""
     run = Appends(sectors, authors, True)
     random = Random(authors)
-    lap = sectors * 4096 // (size + 6)
     while run.log.ring.seq < sectors + sectors // 4:
         step(run, random, size)
-        if run.count % (lap // RECEIPTS_A_LAP) == 0:
-            run.receipts()
     return run, random
 
 
 def step(run: object, random: object, size: int) -> None:
-    """Append one reading of any author."""
+    """Append one reading of any author, and now and then receipts of all."""
     run.append(run.names[random.below(len(run.names))], random.bytes(size))
+    if run.count % (run.device.count * SECTOR // (size + 6) // RECEIPTS_A_LAP) == 0:
+        run.receipts()
 
 
 def mount(size: int, sectors: int, authors: int, cuts: int) -> dict:
@@ -35,15 +34,12 @@ def mount(size: int, sectors: int, authors: int, cuts: int) -> dict:
     other = Nor(sectors)
     reads: list = []
     last = log.ring.seq + SPAN
-    chance = 0x10000 * cuts // (SPAN * 4096 // (size + 6))
+    chance = 0x10000 * cuts // (SPAN * SECTOR // (size + 6))
     while log.ring.seq < last:
         before = bytes(device.cells)
         device.trace = []
         seq = log.ring.seq
         step(run, random, size)
-        # With receipts the ring goes on; a value now and then is a receipt's.
-        if log.ring.free() <= log.target():
-            run.receipts()
         if log.ring.seq == seq and random.below(0x10000) >= chance:
             continue
         steps = device.trace
