@@ -16,13 +16,18 @@ from hedgerow.log import STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
+from .flashring import NotTaken
+from .modules import unload
 
-# Bytes of the ring for each chain, at most; chains in one array, chains at most.
+# Bytes of the ring for each chain, when there are most; chains in one array; bounds of the most.
 _PER_CHAIN = const(512)
 CHUNK = const(256)
+_LEAST = const(64)
 _MOST = const(2048)
-# Chains become twice as many once so many entries for each of them have been made.
-_LOAD = const(4)
+# Once so many entries for each chain have been made, there become four times as many: each time, what a chain
+# already holds gets into the way of all that come from it.
+_LOAD = const(2)
+_PARTS_LOG2 = const(2)
 # Beginnings of chains that a frame says beside its entries.
 SLICE = const(16)
 # Entries in one frame; the most bytes of one, and of a frame less its entries.
@@ -55,7 +60,7 @@ class FlashIndex:
     def __init__(self, log: object):
         self._log = log
         self._ring = log.ring
-        most = CHUNK // 4
+        most = _LEAST
         while most < _MOST and most * 2 * _PER_CHAIN <= log.ring.count * log.ring.size:
             most *= 2
         self.most = most
@@ -65,22 +70,24 @@ class FlashIndex:
         # What _read() found: of the entry at a place.
         self.key = self._where = self._number = self._at = self._before = 0
         self._begin()
-        try:
+        if log.newest_keys:
             from .flashkeysload import load
 
-            load(self, log)
-        except HedgerowError:
-            self._begin()
+            try:
+                load(self, log)
+            except HedgerowError:
+                self._begin()
+            unload("hedgerow_device.flashkeysload")
 
     def _begin(self) -> None:
         """Be empty."""
-        self.count = min(CHUNK, self.most)
+        self.count = SLICE
         self.heads = [array("I", bytes(4 * self.count))]
         # Of each entry that is not on flash: key, slot with the removed flag, number, place of the operation.
         self._buffer = array("I")
         self._others: object = None
         self.cursor = self.made = self.newest = 0
-        self._long = -1
+        self._long = self._refused = -1
         # Up to which position all is entered, what of that a frame says, and how much had arrived then.
         self.safe = self.durable = 0
         self._arrivals = -1
@@ -154,7 +161,8 @@ class FlashIndex:
 
     def flush(self, behind: int = _CLOSE_BEHIND) -> None:
         """Write what is not on flash yet; nothing if that is less than `behind` bytes of the log."""
-        if self._log.collecting or self._busy:
+        ring = self._ring
+        if self._log.collecting or self._busy or self._refused == ring.seq + ring.tail:
             return
         if not self._buffer and self.safe - self.durable < behind:
             return
@@ -171,7 +179,10 @@ class FlashIndex:
     def _keep_up(self) -> None:
         """Write where one would have to begin to catch up, if that has become much; rewrite a long chain."""
         if self._long >= 0:
-            self._renew(self._long)
+            try:
+                self._renew(self._long)
+            except HedgerowError:
+                self.clear()
         if self.safe - self.durable >= _BEHIND:
             self.flush()
 
@@ -216,7 +227,7 @@ class FlashIndex:
             return
         place = log.hints.get((author, number), 0) & PLACE
         buffer = self._buffer
-        for i in range(0, len(buffer), 4):
+        for i in range(max(0, len(buffer) - 4 * self._room), len(buffer), 4):
             if buffer[i] == key and buffer[i + 2] == number and buffer[i + 1] & 0x3F == index.slot:
                 buffer[i + 1] = index.slot | removed
                 if place:
@@ -241,7 +252,7 @@ class FlashIndex:
     def _find(self, key: int) -> list:
         known: dict = {}
         buffer = self._buffer
-        for i in range(0, len(buffer), 4):
+        for i in range(len(buffer) - 4, -1, -4):
             if buffer[i] == key:
                 self._judge(known, buffer[i + 1], buffer[i + 2], buffer[i + 3])
         chain = key & (self.count - 1)
@@ -297,21 +308,20 @@ class FlashIndex:
     # ---- writing
 
     def _write(self, count: int, cut: int) -> bool:
-        """Program a frame with the first entries of the buffer; False if there is no room.
+        """Program a frame with the first entries of the buffer; False if that cannot be done now.
 
-        `cut` is a chain that begins anew with them, -1 for none. The position goes with the last of them.
+        They stay in the buffer if the sector does not take them: the next one may. `cut` is a chain that
+        begins anew with them, -1 for none. The position goes with the last of them.
         """
         log = self._log
         ring = self._ring
         if cut < 0 and self.made > _LOAD * self.count and self.count < self.most:
-            # Each chain goes on as two, which share what is there.
-            self.heads += [array("I", heads) for heads in self.heads]
-            self.count *= 2
+            self._part()
         try:
             log.room(_OVERHEAD + count * _ENTRY, None, _SPARE)
-        except HedgerowError as error:
-            if error.code not in ("LOG_FULL", "LOG_WORN"):
-                raise
+        except HedgerowError:
+            # Most likely LOG_FULL. The log says so to who writes what matters; it is not asked again soon.
+            self._refused = ring.seq + ring.tail
             return False
         start = ring.seq * ring.size + ring.end
         position = self.safe if count * 4 == len(self._buffer) else self.durable
@@ -320,7 +330,12 @@ class FlashIndex:
         if len(body) < 0x7F:
             lead = 1
             body, heads = self._body(start, lead, count, cut, position)
-        ring.program(frames.control_frame(ring.seq, _KEYS, body))
+        try:
+            ring.program(frames.control_frame(ring.seq, _KEYS, body))
+        except NotTaken:
+            return True
+        except HedgerowError:
+            return False
         for chain in heads:
             self.heads[chain >> 8][chain & 0xFF] = heads[chain] & PLACE
         self._buffer = self._buffer[4 * count :]
@@ -329,6 +344,16 @@ class FlashIndex:
         self.cursor = (self.cursor + SLICE) & (self.count - 1)
         return True
 
+    def _part(self) -> None:
+        """Let each chain go on as several, which share what is there."""
+        for _ in range(_PARTS_LOG2):
+            if self.count < self.most:
+                if self.count < CHUNK:
+                    self.heads[0].extend(self.heads[0])
+                else:
+                    self.heads += [array("I", heads) for heads in self.heads]
+                self.count *= 2
+
     def _body(self, start: int, lead: int, count: int, cut: int, position: int) -> tuple:
         """Return (body of the frame that begins at `start`, newest place of each chain in it)."""
         ring = self._ring
@@ -336,7 +361,7 @@ class FlashIndex:
         write_uint(body, self.count // SLICE)
         write_uint(body, self.cursor // SLICE)
         write_uint(body, max(0, start - position))
-        write_uint(body, start - self.newest if self.newest >= ring.tail * ring.size else 0)
+        write_uint(body, start - self.newest if self.newest else 0)
         write_uint(body, self.made)
         for chain in range(self.cursor, self.cursor + SLICE):
             head = self._head(chain)

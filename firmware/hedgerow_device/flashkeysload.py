@@ -37,7 +37,7 @@ def load(index: object, log: object) -> None:
 def _begin(index: object, lsn: int, numbers: list) -> int:
     """Take over what the newest frame says of the whole index; return how many chains there are."""
     count = numbers[0] * SLICE
-    if count > index.most or count & (count - 1) or count < index.count:
+    if count > index.most or count & (count - 1) or not count:
         raise HedgerowError("LOG_DAMAGED", "%d chains" % count)
     index.count = count
     size = min(count, CHUNK)

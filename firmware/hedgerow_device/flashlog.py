@@ -21,8 +21,8 @@ from hedgerow.log import (
 )
 
 from . import flashframes as frames
-from .flashindex import MAX_INDEX, AuthorIndex, bound
-from .flashring import HEADER, Ring
+from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
+from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(4)
 
@@ -46,35 +46,24 @@ class FlashLog:
 
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
     authors in the order of their coming, where the current `values` stand;
-    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
-    `blocked` is (sector, author, number) of what kept it last; `arrivals` counts what arrives, `hints` says
-    where some operations stand, `newest_keys` where the newest frame of the document index does.
+    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known,
+    `scanned` that the mount had to read all frames; `blocked` is (sector, author, number) of what kept it
+    last; `arrivals` counts what arrives while the log is open, `hints` says where some operations stand,
+    `newest_keys` where the newest frame of the document index does.
     """
 
     # Set while `keeps` is asked: whoever answers programs nothing.
     collecting = False
-    cursor = 0
 
     def __init__(self, device: object):
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
-        self.damaged = 0
-        self.ring = ring = Ring(device)
-        self.indexes: dict = {}
-        self.slots: list = []
-        self.values: dict = {}
-        self._receipts: dict = {}
-        self.blocked: tuple | None = None
         self.keeps: object = None
-        self.carrying = False
-        self.arrived = 0
-        self.arrivals = 0
-        self.hints: dict = {}
-        self.newest_keys = 0
-        self._index: object = None
-        self._more: object = None
+        self.ring = ring = Ring(device)
+        self.clear()
         if ring.find() is None:
             ring.format(new_author())
+            self.marks.begin(MIN_SLICE)
         else:
             from .flashmount import mount
 
@@ -82,7 +71,40 @@ class FlashLog:
         self.author = ring.author
         self.incarnation = ring.incarnation
 
+    def clear(self) -> None:
+        """Forget all that a mount learns."""
+        self.damaged = 0
+        self.scanned = True
+        self.indexes: dict = {}
+        self.slots: list = []
+        self.values: dict = {}
+        self._receipts: dict = {}
+        self._kinds: dict = {}
+        self.carrying = False
+        self.blocked: tuple | None = None
+        self.arrived = self.newest_keys = self.cursor = self.clean = 0
+        self.totals = [0, 0, 0, 0]
+        self.arrivals = 0
+        self.hints: dict = {}
+        self.marks = Marks()
+        self._index: object = None
+        self._more: object = None
+
     # ---- sectors and authors
+
+    def open_sector(self, flags: int) -> None:
+        """End the sector that is written with its summary, and begin the next one."""
+        from . import flashsummary
+
+        ring = self.ring
+        marks = self.marks
+        if not ring.closed:
+            flashsummary.close(self)
+        more = self._more
+        useless = marks.whole < ring.tail or (more and not hasattr(more, "live") and more.any())
+        ring.checkpoint = 0 if useless else ring.seq + 1 - marks.whole
+        ring.open(flags)
+        marks.begin(flashsummary.plan(self))
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
         """Return the index of an author, who gets the slot when it comes for the first time."""
@@ -94,16 +116,32 @@ class FlashLog:
             self.slots[slot] = author
         return index
 
+    def enter(self, seq: int, slot: int, author: bytes, held: int) -> AuthorIndex:
+        """Note that the author's frames begin in sector `seq`, the last one so far, behind number `held`."""
+        if author not in self.indexes:
+            self.marks.came(slot)
+        index = self.settle(slot, author)
+        self.marks.touched(index, seq)
+        index.introduced(seq, held)
+        return index
+
     def introduce(self, author: bytes, held: int) -> AuthorIndex:
         """Begin the author's frames in the sector that is written."""
         ring = self.ring
         index = self.indexes.get(author)
         slot = index.slot if index else len(self.slots)
         ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
-        index = self.settle(slot, author)
-        index.introduced(ring.seq, held)
+        index = self.enter(ring.seq, slot, author, held)
         bound(self.indexes, MAX_INDEX)
         return index
+
+    def noted(self) -> None:
+        """See flashsummary."""
+        self.marks.noted()
+
+    def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
+        """See flashsummary."""
+        self.marks.beside(index, first, last)
 
     def is_here(self, author: bytes) -> bool:
         """Say whether frames of the author may follow in the sector that is written."""
@@ -115,17 +153,35 @@ class FlashLog:
         self.values[name] = seq * self.ring.size + at
         if name[0] == STATE_RECEIPT:
             self._receipts[name] = _receipted_number(value)
-        elif name[0] == STATE_SCHEMA and not schema_kind(value) & STREAM:
-            self.carrying = True
+        elif name[0] == STATE_SCHEMA:
+            self._kinds[name] = schema_kind(value) & STREAM
+            self.carrying = 0 in self._kinds.values()
 
     # ---- entries
 
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it is durable on return.
 
-        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL.
+        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL;
+        and LOG_WORN.
         """
         author = bytes(author)
+        while True:
+            try:
+                return self._append(kind, author, first, last, body)
+            except NotTaken:
+                # The sector is closed now; what was done so far is done once more in the next.
+                pass
+
+    def again(self, method: object, *args: object) -> object:
+        """Call a method that programs frames, and again in the next sector as long as one does not take."""
+        while True:
+            try:
+                return method(*args)
+            except NotTaken:
+                pass
+
+    def _append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         index = self.indexes.get(author)
         held = index.held if index else 0
         check_entry(kind, first, last, held)
@@ -139,6 +195,7 @@ class FlashLog:
         if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
         at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
+        index.used += ring.end - at
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
@@ -228,19 +285,19 @@ class FlashLog:
         return self._more is not None
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
-        self.beside().fill(bytes(author), number, body)
+        self.again(self.beside().fill, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
         return self.beside().fetch(author, number)
 
     def drop(self, author: bytes, first: int, last: int) -> None:
-        self.beside().drop(bytes(author), first, last)
+        self.again(self.beside().drop, bytes(author), first, last)
 
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
 
     def cut(self, author: bytes, held: int) -> None:
-        self.beside().cut(bytes(author), held)
+        self.again(self.beside().cut, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
         return self.beside().missing(author)
@@ -279,6 +336,10 @@ class FlashLog:
         size = len(name) + len(value) + frames.MAX_OVERHEAD
         if len(key) > _MAX_KEY or size > self.ring.size // 2:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
+        self.again(self._put, name, value, size)
+
+    def _put(self, name: bytes, value: bytes, size: int) -> None:
+        kind = name[0]
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _LAST_SPARE if kind == STATE_RECEIPT else _VALUE_SPARE
         if not self.room(size, None, spare, pending):
@@ -307,6 +368,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
+        self.noted()
         self.remember(name, value, ring.seq, at)
 
     # ---- space
@@ -326,19 +388,20 @@ class FlashLog:
         """
         ring = self.ring
         stranger = author is not None and not self.is_here(author)
-        limit = ring.size - frames.MAX_RECLAIMED_FRAME
+        size += 2 * (ring.align - 1)
+        limit = ring.size - self.marks.reserve
         fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
         # A sector that was opened from the reserve is not for what must leave it alone.
         if fits and not ring.closed and ring.free() >= spare:
             return False
         need = size + frames.MAX_AUTHOR_FRAME
-        if HEADER + need > limit:
+        if HEADER + need > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
         if ring.free() - 1 <= self.target():
             from . import flashreclaim
 
             return flashreclaim.advance(self, need, spare, pending)
-        ring.open(0)
+        self.open_sector(0)
         return False
 
     def target(self) -> int:
@@ -346,8 +409,18 @@ class FlashLog:
         return self.spare + (self.ring.count >> 4 if self.carrying else 0)
 
     def close(self) -> None:
-        """Write what the document index has not written yet."""
+        """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
         self.drop_index()
+        ring = self.ring
+        if ring.closed or self.clean == ring.seq * ring.size + ring.end:
+            return
+        frame = ring.padded(frames.control_frame(ring.seq, 9, b""))
+        if ring.end + len(frame) <= ring.size:
+            try:
+                ring.program(frame)
+            except NotTaken:
+                return
+            self.clean = ring.seq * ring.size + ring.end
 
 
 def schema_kind(value: bytes) -> int:

@@ -148,7 +148,7 @@ def survive(cells: bytearray, seed: int) -> None:
 
 def cut_everywhere(seed: int, laps: float, every: int) -> int:
     trace, frames = record(seed, laps)
-    assert frames > 30
+    assert frames > 12
     cells = bytearray(b"\xff" * (COUNT * SIZE))
     cuts = 0
     for index, operation in enumerate(trace):
@@ -171,6 +171,6 @@ def test_cuts_at_sampled_operations(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 5))
+@pytest.mark.parametrize("seed", range(2, 8))
 def test_cuts_at_every_operation(seed: int) -> None:
-    assert cut_everywhere(seed, 3, 1) > 2500
+    assert cut_everywhere(seed, 1.4, 1) > 1000
