@@ -157,7 +157,7 @@ def test_a_goal_that_is_missed_ends_with_a_status(
 
 
 def test_what_the_vm_complains_of_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(HedgerowError, match=r"BENCH_FAILED: appends.*LOG_DEVICE"):
+    with pytest.raises(HedgerowError, match=r"(?s)BENCH_FAILED: appends.*LOG_DEVICE"):
         flash_vm.run(
             "flash_log", "appends", {"size": 32, "laps": 1, "sectors": 4, "authors": 1, "idle": True}
         )
