@@ -26,7 +26,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flash_vm, "LAPS", {12: 1, 32: 3, 60: 1})
     monkeypatch.setattr(flash_vm, "RING", 32)
     monkeypatch.setattr(flash_vm, "RECORDS", 300)
-    for name, value in (("RING", 32), ("SHARES", (50,)), ("_GOAL_SHARES", (50,)), ("LAPS", 2)):
+    for name, value in (
+        ("RING", 32),
+        ("SHARES", (50,)),
+        ("_GOAL_SHARES", (50,)),
+        ("_WORST_SHARE", 50),
+        ("LAPS", 2),
+    ):
         monkeypatch.setattr(flash_collection, name, value)
     for function in (flash_vm.laps, flash_vm.littlefs, flash_collection._collections):
         function.cache_clear()
@@ -58,6 +64,9 @@ def test_collection_is_near_to_theory_and_no_append_does_much() -> None:
     assert factor["value"] is not None and factor["value"] > 1.1, factor
     assert factor["beside"]["in_bytes"] >= factor["value"]
     assert factor["beside"]["live_share"] == pytest.approx(0.5, abs=0.1)
+    assert keeps_its_goal(factor), factor
+    for each in flash_collection.worst_append():
+        assert keeps_its_goal(each), each
 
 
 def test_theory_of_a_ring_first_in_first_out() -> None:
