@@ -14,13 +14,13 @@ FUZZ_STAMP := $(VENV)/installed-fuzz
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
 	@echo "               [BOARDS=5 READINGS=100 SEED=1 DATA=my.csv PROFILE=esp32c3 KEEP=1"
-	@echo "                AIR=off FAR=1 DIR=folder]"
+	@echo "                AIR=off FAR=1 CUTS=100 DIR=folder]"
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
 	@echo "make test      all tests  [ARGS='-k flash']"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SEED=7 WORLDS=20]"
-	@echo "make bench     figures, one JSON object each  [ONLY=link or ONLY=sync]"
+	@echo "make bench     figures, one JSON object each  [ONLY=link, ONLY=sync or ONLY=flash]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
 	@echo "make fuzz      all decoders, guided by coverage  [SECONDS=60 ONLY=session]"
 	@echo "make format    let ruff format the sources"
@@ -41,7 +41,8 @@ demo: $(STAMP)
 	@$(BIN)/hedgerow demo $(if $(BOARDS),--boards $(BOARDS)) $(if $(READINGS),--readings $(READINGS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data '$(DATA)') $(if $(PROFILE),--profile $(PROFILE)) \
 	  $(if $(filter-out 0,$(KEEP)),--keep) \
-	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(FAR)),--far) $(if $(DIR),--directory '$(DIR)')
+	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(FAR)),--far) $(if $(CUTS),--cuts $(CUTS)) \
+	  $(if $(DIR),--directory '$(DIR)')
 
 emulate: $(STAMP)
 	@$(BIN)/hedgerow emulate $(if $(BOARDS),--boards $(BOARDS)) $(if $(PROFILE),--profile $(PROFILE)) \

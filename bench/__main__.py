@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import bench
 
-from .figure import Figure
+from .figure import Figure, keeps_its_goal
 
 Measure = Callable[[], list[Figure]]
 
@@ -36,11 +36,11 @@ def with_ratios(figure: Figure) -> Figure:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the wanted benchmarks; returns the exit status, 2 when there is no figure of that name."""
+    """Run the wanted benchmarks; returns the exit status: 1 if a goal is missed, 2 without such a figure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", default="", help="only figures whose name begins so")
     wanted: str = parser.parse_args(arguments).only
-    shown = 0
+    shown = missed = 0
     for measure in measures(wanted):
         with contextlib.redirect_stdout(sys.stderr):
             figures = measure()
@@ -48,9 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
             if figure["figure"].startswith(wanted):
                 shown += 1
                 print(json.dumps(with_ratios(figure)), flush=True)
+                if not keeps_its_goal(figure):
+                    missed += 1
+                    print(f"{figure['figure']} misses its goal", file=sys.stderr)
     if not shown:
         print(f"no figure's name begins with {wanted!r}", file=sys.stderr)
-    return 0 if shown else 2
+        return 2
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ def test_size_names_every_module_and_how_it_was_measured(tmp_path: Path) -> None
 
 
 def test_a_figure_keeps_its_shape() -> None:
-    assert figure("a.b", 1.234, "B", 2.0, {"c": 5}) == {
+    assert figure("a.b", 1.2346, "B", 2.0, {"c": 5}) == {
         "figure": "a.b",
-        "value": 1.23,
+        "value": 1.235,
         "unit": "B",
         "goal": 2.0,
         "beside": {"c": 5},

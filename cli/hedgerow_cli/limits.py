@@ -13,4 +13,5 @@ IMAGE_BYTES = 16 * 1024 * 1024  # a MicroPython image
 SAVED_FILES = 2000  # files of a board that are kept over a change of its partition table
 DEMO_BOARDS = 32
 DEMO_READINGS = 100_000
+DEMO_CUTS = 10_000
 PROJECT_FILE_BYTES = 128 * 1024  # a file of a project; a board's file system has 256 KiB

@@ -9,7 +9,7 @@ import pytest
 
 from hedgerow_boards.console import ConsoleLine
 from hedgerow_boards.sensor import Sample
-from hedgerow_cli.demo.audit import Findings, audit_board
+from hedgerow_cli.demo.audit import Findings, audit_board, audit_log
 from hedgerow_cli.demo.ledger import BoardLedger
 
 START = 1_700_000_000.0
@@ -135,6 +135,38 @@ def test_a_reading_without_time_is_wrong(tmp_path: Path) -> None:
     changed = documents()
     del changed[1]["_time"]
     assert audit(tmp_path, changed).time_wrong == 1
+
+
+def test_a_new_author_is_found(tmp_path: Path) -> None:
+    lines = [
+        (at, text.replace(f"boot 2 author={AUTHOR}", "boot 2 author=ff00000000000000")) for at, text in LINES
+    ]
+    found = audit(tmp_path, documents(), lines)
+    assert found.minted == 1 and not found.clean
+
+
+@pytest.mark.parametrize(
+    ("author", "numbers", "gone", "minted"),
+    [
+        (AUTHOR, {1, 2, 3, 4, 5, 6}, 0, 0),
+        # Receipted up to 3, so the ring may have taken back all below its oldest.
+        (AUTHOR, {4, 5, 6}, 0, 0),
+        (AUTHOR, {1, 2, 4, 5, 6}, 1, 0),
+        (AUTHOR, {1, 2, 3, 4, 5}, 1, 0),
+        (AUTHOR, {7, 8}, 1, 0),
+        (AUTHOR, set(), 3, 0),
+        ("ff00000000000000", {2, 3, 6}, 0, 1),
+    ],
+)
+def test_what_was_acknowledged_must_be_in_the_log(
+    tmp_path: Path, author: str, numbers: set[int], gone: int, minted: int
+) -> None:
+    board: Any = ToldBoard(tmp_path, LINES, SAMPLES)
+    ledger = BoardLedger(board)
+    ledger.read()
+    found = audit_log(ledger, author, numbers)
+    assert found == Findings(gone=gone, minted=minted)
+    assert found.clean == (not gone and not minted)
 
 
 def test_the_ledger_is_kept_outside_the_board(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def test_an_error_is_json_when_json_was_asked_for() -> None:
     assert error["help"].endswith("see --help.")
 
 
+def test_power_cuts_take_the_air(tmp_path: Path) -> None:
+    """A board is cut once it has learnt the time."""
+    done = hedgerow("demo", "--cuts", "3", "--air", "off", "--directory", str(tmp_path / "demo"), status=1)
+    assert done.stderr.splitlines()[-1].startswith("ARGUMENTS_INVALID: --cuts takes the air")
+    assert not (tmp_path / "demo").exists()
+
+
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     done = hedgerow("bigpeer", "run", "--data", str(tmp_path), "--host", "0.0.0.0", status=1)
     assert done.stderr.splitlines()[-1].startswith("SETTING_INVALID: host")

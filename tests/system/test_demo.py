@@ -21,6 +21,14 @@ def test_everything_arrives_in_spite_of_a_power_cut_and_an_outage() -> None:
     assert result["beacons"] > 3
 
 
+def test_a_board_that_loses_power_again_and_again_keeps_what_it_acknowledged() -> None:
+    result = demo("--boards", "2", "--readings", "20", "--cuts", "8", "--seed", "3")
+    assert clean(result), result
+    assert (result["minted"], result["gone"]) == (0, 0)
+    assert result["cuts_in_programs"] + result["cuts_in_erases"] == result["power_cuts"] == 8
+    assert "lost power inside" in result["said"]
+
+
 def test_another_series_and_more_boards(tmp_path: Path) -> None:
     data = tmp_path / "my.csv"
     rows = [f"2024-01-01,{i},{(-1) ** i * i / 8:.3f}" for i in range(60)]

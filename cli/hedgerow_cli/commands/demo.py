@@ -36,14 +36,23 @@ def demo(
             "the smallest board has no room for that).",
         ),
     ] = False,
+    cuts: Annotated[
+        int,
+        typer.Option(
+            help="Cut one board's power so often, each time inside a write of its flash.",
+            min=0,
+            max=limits.DEMO_CUTS,
+        ),
+    ] = 0,
     directory: Annotated[
         Path | None, typer.Option(help="Leave logs, databases and flash images here; new or empty.")
     ] = None,
 ) -> None:
     """Emulated ESP32 boards, a gateway and a Big Peer; recorded readings travel the whole path.
 
-    On the way one board loses power inside a flash write, and the uplink is down for some seconds. The
-    last line is one JSON object; the exit status is 0 only if nothing is missing, doubled or wrong.
+    On the way one board loses power inside a flash write, once or as often as --cuts says, and the uplink
+    is down for some seconds. The last line is one JSON object; the exit status is 0 only if nothing is
+    missing, doubled or wrong.
     """
     with extra("all"):
         from hedgerow_cli.demo.run import DemoOptions, run_demo
@@ -52,6 +61,10 @@ def demo(
         raise HedgerowError("ARGUMENTS_INVALID", f"--air is 'on' or 'off', not {air!r}")
     if far and boards < 2:
         raise HedgerowError("ARGUMENTS_INVALID", "--far takes two boards or more")
+    if cuts and air == "off":
+        raise HedgerowError(
+            "ARGUMENTS_INVALID", "--cuts takes the air: a board is cut once it knows the time"
+        )
     options = DemoOptions(
         boards=boards,
         readings=readings,
@@ -61,6 +74,7 @@ def demo(
         keep=keep,
         air=air == "on",
         far=far,
+        cuts=cuts,
         directory=directory,
     )
     if not run_demo(options):

@@ -18,7 +18,8 @@ TIME_ERROR_MS = 1000
 class Findings:
     """Counts of readings. `recorded` are those acknowledged, and those that a power cut let survive.
 
-    `silent` counts boards that have recorded nothing at all.
+    `silent` counts boards that have recorded nothing at all, `minted` boots under another author than before;
+    `gone` are acknowledged readings that the log of the board that was cut many times does not give.
     """
 
     recorded: int = 0
@@ -29,10 +30,13 @@ class Findings:
     time_wrong: int = 0
     receipted: int = 0
     silent: int = 0
+    minted: int = 0
+    gone: int = 0
 
     @property
     def clean(self) -> bool:
-        return not (self.silent or self.missing or self.duplicates or self.wrong or self.time_wrong)
+        bad = self.silent + self.missing + self.duplicates + self.wrong + self.time_wrong
+        return not (bad + self.minted + self.gone)
 
     def add(self, other: "Findings") -> None:
         for name in vars(self):
@@ -53,6 +57,7 @@ def audit_board(ledger: BoardLedger, field: str, documents: Sequence[dict[str, A
     found.missing = sum(n not in by_number for n in range(1, last + 1))
     found.recorded = len(by_number.keys() | ledger.acknowledged.keys())
     found.silent = int(not found.recorded)
+    found.minted = ledger.minted
     truth = _truth(ledger, samples)
     for n, document in by_number.items():
         candidates = truth[n] if n in truth else _between(n, truth, samples)
@@ -63,6 +68,17 @@ def audit_board(ledger: BoardLedger, field: str, documents: Sequence[dict[str, A
             found.time_wrong += 1
         found.receipted += _operation(document) <= ledger.receipted_op
     return found
+
+
+def audit_log(ledger: BoardLedger, author: str, numbers: set[int]) -> Findings:
+    """Compare what a board said with the operations in its log.
+
+    What the ring has taken back may be gone: receipted operations below all that are in it.
+    """
+    taken_back = min(min(numbers, default=0) - 1, ledger.receipted_op)
+    said = {reading.op for reading in ledger.acknowledged.values()}
+    gone = sum(op not in numbers and op > taken_back for op in said)
+    return Findings(gone=gone, minted=int(author != ledger.author))
 
 
 def _truth(ledger: BoardLedger, samples: Sequence[Sample]) -> dict[int, list[Sample]]:

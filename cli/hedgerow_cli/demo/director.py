@@ -1,17 +1,18 @@
-"""What goes wrong on purpose: one power cut inside a flash write, one outage of the uplink."""
+"""What goes wrong on purpose: power cuts inside flash writes, one outage of the uplink."""
 
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.flash import PROGRAM_MODELS
+from hedgerow_cli.demo.cuts import LOG, Cuts
 from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.demo.options import OUTAGE_SECONDS, POWER_OFF_SECONDS, DemoOptions
 from hedgerow_cli.demo.proxy import Proxy
 
-_LOG = "hedgerow"
 _CUT_SECONDS = 20.0
 _OUTAGE_AT = 0.3  # of all readings
 
@@ -19,8 +20,9 @@ _OUTAGE_AT = 0.3  # of all readings
 class Director:
     """Runs both mishaps in threads of its own while the demo reads the ledgers.
 
-    The power cut comes after its board's first contact, which is when it learns the time; with the air
-    switched off there is none. `note(board index)` is for the table.
+    The power cuts come after their board's first contact, which is when it learns the time; with the air
+    switched off there are none. `notes` (by board) are for the table; `cuts` is how many there were in
+    programs and in erases, `cut_board` the board that had them.
     """
 
     def __init__(
@@ -33,6 +35,8 @@ class Director:
         self._rng = random.Random(options.seed)
         self._ended = threading.Event()
         self.notes: dict[int, str] = {}
+        self.cuts: Counter[str] = Counter()
+        self.cut_board: int | None = None
         self.failure: HedgerowError | None = None
         parts = (self._power, self._uplink) if options.air else (self._uplink,)
         self._threads = [threading.Thread(target=self._guarded, args=(part,), daemon=True) for part in parts]
@@ -73,11 +77,16 @@ class Director:
         board = ledger.board
         if not self._until(lambda: ledger.met_time):
             return
-        board.cut_power(after_bytes=after, model=model, partition=_LOG)
+        self.cut_board = chosen
+        if self._options.cuts:
+            self._many(chosen)
+            return
+        board.cut_power(after_bytes=after, model=model, partition=LOG)
         deadline = time.monotonic() + _CUT_SECONDS
         if not self._until(lambda: board.power_cuts > 0 or time.monotonic() > deadline):
             return
         board.wait_power_cut(0)
+        self.cuts["program"] += 1
         self.notes[chosen] = "no power"
         self._say(f"{board.name} lost power inside a flash write ({model})")
         self._ended.wait(POWER_OFF_SECONDS)
@@ -85,8 +94,23 @@ class Director:
         self.notes[chosen] = "power is back"
         self._say(f"{board.name} has power again, and believes that it is 2000-01-01")
 
+    def _many(self, chosen: int) -> None:
+        def show(words: str) -> None:
+            self.notes[chosen] = words
+
+        ledger = self._ledgers[chosen]
+        self._say(f"{ledger.board.name} is about to lose power {self._options.cuts} times")
+        cuts = Cuts(ledger, self._options.cuts, self._rng, self._until, show)
+        self.cuts = cuts.happened
+        cuts.run()
+        self.notes[chosen] = f"{self.cuts.total()} cuts"
+        self._say(
+            f"{ledger.board.name} lost power inside {self.cuts['program']} programs and "
+            f"{self.cuts['erase']} erases of its log"
+        )
+
     def _uplink(self) -> None:
-        wanted = self._options.boards * self._options.readings * _OUTAGE_AT
+        wanted = self._options.boards * self._options.readings_per_board * _OUTAGE_AT
 
         def time_has_come() -> bool:
             return self._proxy.connected and sum(len(each.acknowledged) for each in self._ledgers) >= wanted

@@ -32,10 +32,14 @@ class Boot:
 
 @dataclass
 class BoardLedger:
-    """Everything that one board has said; read() takes in what is new, and writes it to `console.log`."""
+    """Everything that one board has said; read() takes in what is new, and writes it to `console.log`.
+
+    `author` is that of its newest boot, `minted` how often it was another one than the boot before.
+    """
 
     board: Board
     author: str = ""
+    minted: int = 0
     boots: list[Boot] = field(default_factory=list)
     acknowledged: dict[int, Acknowledgement] = field(default_factory=dict)
     receipted_op: int = 0
@@ -62,6 +66,7 @@ class BoardLedger:
             self.reacknowledged += n in self.acknowledged
             self.acknowledged[n] = Acknowledgement(n, int(match[2]), match[3], line.host_time)
         elif match := _BOOT.match(line.text):
+            self.minted += self.author not in ("", match[2])
             self.author = match[2]
             self.boots.append(Boot(line.host_time))
         elif match := _RECEIPT.match(line.text):

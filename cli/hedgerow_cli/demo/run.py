@@ -11,7 +11,8 @@ from pathlib import Path
 from types import FrameType
 
 from hedgerow_cli.big_peer_http import execute
-from hedgerow_cli.demo.audit import Findings, audit_board
+from hedgerow_cli.demo.audit import Findings, audit_board, audit_log
+from hedgerow_cli.demo.board_log import own_operations
 from hedgerow_cli.demo.director import Director
 from hedgerow_cli.demo.frames import FrameTally
 from hedgerow_cli.demo.ledger import BoardLedger
@@ -58,7 +59,7 @@ class Run:
                 "name": board.name,
                 "field": self.scene.field,
                 "interval_ms": INTERVAL_MS,
-                "readings": self.options.readings,
+                "readings": self.options.readings_per_board,
                 "mesh": MESH,
             }
             wanted = Options(board=board.profile.name, config=settings, files=(_APP,), start=False)
@@ -104,13 +105,23 @@ class Run:
         self.tally.read()
         return found
 
+    def audit_log(self, chosen: int) -> Findings:
+        """Look into the log of a board that was cut, while it is off."""
+        ledger = self.ledgers[chosen]
+        ledger.board.power_off()
+        ledger.read()
+        found = audit_log(ledger, *own_operations(ledger.board))
+        if self.options.keep:
+            ledger.board.power_on()
+        return found
+
     def errors(self) -> list[str]:
         """What boards complained of."""
         return [f"{ledger.board.name}: {line}" for ledger in self.ledgers for line in ledger.errors]
 
-    def show(self) -> None:
+    def show(self, notes: dict[int, str]) -> None:
         """The last table."""
-        self.screen.show(self._rows({}), self.tally.connection_total, final=True)
+        self.screen.show(self._rows(notes), self.tally.connection_total, final=True)
 
     def _step(self, notes: dict[int, str]) -> None:
         self.scene.check()
@@ -144,7 +155,9 @@ class Run:
         return rows
 
     def _recorded(self) -> bool:
-        return all(max(each.acknowledged, default=0) >= self.options.readings for each in self.ledgers)
+        return all(
+            max(each.acknowledged, default=0) >= self.options.readings_per_board for each in self.ledgers
+        )
 
     def _arrived(self) -> bool:
         for ledger in self.ledgers:
@@ -164,21 +177,24 @@ def run_demo(options: DemoOptions) -> bool:
         try:
             console.print("starting a Big Peer, a gateway and the boards")
             scene = stack.enter_context(staged(options, directory))
-            with Screen(console, options.readings) as screen:
+            with Screen(console, options.readings_per_board) as screen:
                 run = Run(options, scene, screen)
                 run.flash()
                 with Director(options, run.ledgers, scene.proxy, screen.event) as director:
                     run.watch(director)
                 found = run.audit()
-                run.show()
+                if options.cuts and director.cut_board is not None:
+                    found.add(run.audit_log(director.cut_board))
+                run.show(director.notes if options.cuts else {})
+            clean = found.clean and director.cuts.total() >= options.cuts
             _verdict(options, run, found)
-            if options.air and not found.clean:
+            if options.air and not clean:
                 keep_files = True
                 console.print(f"logs, databases and flash images stay in {directory}")
-            print_json(_result(options, run, found, time.monotonic() - started))
+            print_json(_result(options, run, director, found, time.monotonic() - started))
             if options.keep:
                 wait_for_end()
-            return found.clean
+            return clean
         finally:
             stack.close()
             if not keep_files:
@@ -208,13 +224,19 @@ def _verdict(options: DemoOptions, run: Run, found: Findings) -> None:
             console.print(f"mpremote connect {board.port}   # {board.name}", markup=False)
 
 
-def _result(options: DemoOptions, run: Run, found: Findings, seconds: float) -> dict[str, object]:
+def _result(
+    options: DemoOptions, run: Run, director: Director, found: Findings, seconds: float
+) -> dict[str, object]:
+    cut_board = director.cut_board
     return {
         "boards": options.boards,
         **vars(found),
         "connections": run.tally.connection_total,
         "beacons": run.tally.beacon_total,
         "power_cuts": sum(board.power_cuts for board in run.scene.boards),
+        "cuts_in_programs": director.cuts["program"],
+        "cuts_in_erases": director.cuts["erase"],
+        "boots_of_cut_board": 0 if cut_board is None else len(run.ledgers[cut_board].boots),
         "uplink_outages": run.scene.proxy.outages,
         "seconds": round(seconds, 1),
         "url": run.scene.url,
