@@ -6,7 +6,7 @@ Loaded when such a frame is met or such a method called; a board that only recor
 from array import array
 
 from hedgerow import limits
-from hedgerow.codec.varint import read_uint, write_uint
+from hedgerow.codec.varint import read_uint
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
@@ -21,33 +21,8 @@ MAX_CUTS = const(8)
 
 _NOTE = const(32)
 _NOTE_SPARE = const(3)
-_CONTROL = const(3)
-# Of a filled frame's place, and of a table's third number.
-_CARRIED = const(0x40)
+# Of a table's third number.
 _CARRIED_SIZE = const(0x8000)
-
-
-def filled_frame(seq: int, place: int, number: int, body: bytes, carried: bool = False) -> bytearray:
-    """Return the frame of an operation beside the run of the author at `place`; `carried` if it was in it."""
-    prefix = bytearray((place | (_CARRIED if carried else 0),))
-    write_uint(prefix, number)
-    return frames.make(seq, 0, _CONTROL << 6 | 3, prefix, body)
-
-
-def dropped_frame(seq: int, author: bytes, first: int, last: int, hides: bool) -> bytearray:
-    """Return the frame that forgets operations; `hides` says that there are some in the run."""
-    tail = bytearray()
-    write_uint(tail, first)
-    write_uint(tail, (last - first) << 1 | hides)
-    return frames.make(seq, 0, _CONTROL << 6 | 4, author, tail)
-
-
-def cut_frame(seq: int, author: bytes, held: int, sealed: int) -> bytearray:
-    """Return the frame with which an author's frontiers fall."""
-    tail = bytearray()
-    write_uint(tail, held)
-    write_uint(tail, sealed)
-    return frames.make(seq, 0, _CONTROL << 6 | 5, author, tail)
 
 
 class Beside:
@@ -72,7 +47,7 @@ class Beside:
         """Take a frame of one of the three types into the tables."""
         if reader.type == frames.FILLED:
             self._put(
-                reader.authors[reader.place],
+                reader.author,
                 reader.last,
                 reader.seq,
                 reader.start,
@@ -138,7 +113,7 @@ class Beside:
 
     def stands(self, reader: object) -> bool:
         """Say whether a frame is where a filled operation stands now."""
-        author = reader.authors[reader.place]
+        author = reader.author
         i = self.find(author, reader.last)
         if i < 0:
             return False
@@ -159,9 +134,10 @@ class Beside:
         """Program a filled operation; there is room for it and for its author's frame."""
         log = self.log
         ring = log.ring
-        if author not in log.places:
+        if not log.is_here(author):
             log.introduce(author, log.held(author))
-        at = ring.program(filled_frame(ring.seq, log.places[author], number, body, carried))
+        slot = log.indexes[author].slot
+        at = ring.program(frames.filled_frame(ring.seq, slot, number, body, carried))
         self._put(author, number, ring.seq, at, ring.end, carried)
         log.arrived = ring.seq * ring.size + ring.end
 
@@ -211,7 +187,7 @@ class Beside:
         while seq <= ring.seq:
             reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
             while reader and reader.next():
-                if reader.type <= frames.AUTHOR and reader.authors[reader.place] == author:
+                if reader.type <= frames.AUTHOR and reader.author == author:
                     if reader.type == frames.AUTHOR or not self.hides(author, reader):
                         yield reader
             seq += 1
@@ -281,7 +257,7 @@ class Beside:
     def write_drop(self, author: bytes, first: int, last: int, hides: bool) -> None:
         """Program a dropped frame."""
         ring = self.log.ring
-        ring.program(dropped_frame(ring.seq, author, first, last, hides))
+        ring.program(frames.dropped_frame(ring.seq, author, first, last, hides))
 
     def _any(self, author: bytes, first: int, last: int) -> bool:
         """Say whether the run has an operation in a range."""
@@ -329,7 +305,7 @@ class Beside:
         held, sealed = self._landing(author, lower[-1] if len(lower) >= MAX_CUTS else held)
         log.room(_NOTE, None, _NOTE_SPARE)
         ring = log.ring
-        at = ring.program(cut_frame(ring.seq, author, held, sealed))
+        at = ring.program(frames.cut_frame(ring.seq, author, held, sealed))
         self._fall(author, held, sealed, ring.seq * ring.size + at)
 
     def _landing(self, author: bytes, held: int) -> tuple:
@@ -339,7 +315,7 @@ class Beside:
             if reader.type == ENTRY_SKIP and reader.first <= held < reader.last:
                 return self._landing(author, reader.first - 1)
             if reader.type == frames.AUTHOR:
-                number = reader.sealed[reader.place]
+                number = reader.sealed[reader.slot]
                 if self.cut_away(author, reader, number):
                     continue
             else:
@@ -353,7 +329,6 @@ class Beside:
         index = log.indexes.get(author)
         if index:
             index.fall(held, sealed)
-        log.places.pop(author, None)
         log.blocked = None
         self._keep_ranges(author, [], 0, held)
         self.cuts[author] = [cut for cut in self.cuts.get(author, ()) if cut[1] < held] + [(position, held)]
@@ -378,7 +353,7 @@ class Beside:
             return self.stands(reader)
         if reader.type != ENTRY_OP:
             return False
-        author = reader.authors[reader.place]
+        author = reader.author
         return self.find(author, reader.last) < 0 and not self.hides(author, reader)
 
     def since(self, position: int, max_bytes: int) -> list:
@@ -400,7 +375,7 @@ class Beside:
                 if found and max_bytes < 0:
                     return found
                 end = seq * ring.size + reader.end
-                found.append((end, reader.authors[reader.place], reader.last, reader.body()))
+                found.append((end, reader.author, reader.last, reader.body()))
             seq += 1
             behind = 0
         return found

@@ -1,8 +1,9 @@
 """Frames in a sector: how they are made, and a reader that steps through them (SPEC 9.3).
 
-A frame is a length (1 byte, or 2 from 128 on), a head (2 bits of type, 6 of the author's place in this
-sector or of the control type), a body, and 3 bytes of CRC. An operation's number is not written: it follows
-on the number before it, and the CRC covers it.
+A frame is a length (1 byte, or 2 from 128 on), a head (2 bits of type, 6 of the author's slot or of the
+control type), a body, and 3 bytes of CRC. An operation's number is not written: it follows on the number
+before it, and the CRC covers it. So an operation at a known place can be read alone by who knows its number,
+a control frame by anybody.
 """
 
 from binascii import crc32
@@ -11,23 +12,33 @@ from hedgerow.codec.varint import read_uint, write_uint
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
-from .flashring import WINDOW
+from .flashring import HEADER, WINDOW
 
-# Types as a reader shows them; the first three are those of the log's entries.
+# Types as a reader shows them; the first three are those of the log's entries, the others 3 + control type.
 AUTHOR = const(3)
 STATE = const(4)
 RECLAIMED = const(5)
 FILLED = const(6)
 DROPPED = const(7)
 CUT = const(8)
+NOTE = const(9)
+SUMMARY = const(10)
+KEYS = const(11)
+CLEAN = const(12)
 
 MAX_OVERHEAD = const(17)
-MAX_AUTHOR_FRAME = const(23)
+MAX_AUTHOR_FRAME = const(24)
 MAX_RECLAIMED_FRAME = const(10)
+
+# In the first byte of a filled frame: the operation was in the run and was moved.
+CARRIED = const(0x40)
 
 _CONTROL = const(3)
 _MIN = const(5)
-_PREFIX = const(16)
+_PREFIX = const(24)
+_LAST_CONTROL = const(9)
+# Control types that begin with a slot or a number.
+_WITH_NUMBERS = (0, 2, 3, 6)
 
 
 def make(seq: int, held: int, head: int, prefix: bytes, body: bytes) -> bytearray:
@@ -50,60 +61,100 @@ def make(seq: int, held: int, head: int, prefix: bytes, body: bytes) -> bytearra
     return frame
 
 
-def entry_frame(seq: int, held: int, place: int, kind: int, first: int, last: int, body: bytes) -> bytearray:
-    """Return the frame of a log entry of the author at `place`, who has `held` operations before it."""
+def entry_frame(seq: int, held: int, slot: int, kind: int, first: int, last: int, body: bytes) -> bytearray:
+    """Return the frame of a log entry of the author in `slot`, who has `held` operations before it."""
     prefix = bytearray()
     if kind == ENTRY_SEAL:
         write_uint(prefix, held - last)
     if kind != ENTRY_OP:
         write_uint(prefix, last - first)
-    return make(seq, held, kind << 6 | place, prefix, body)
+    return make(seq, held, kind << 6 | slot, prefix, body)
 
 
-def author_frame(seq: int, author: bytes, held: int, sealed: int) -> bytearray:
-    """Return the frame that gives an author the next place in this sector."""
-    tail = bytearray()
-    write_uint(tail, held)
-    write_uint(tail, sealed)
-    return make(seq, 0, _CONTROL << 6, author, tail)
+def control_frame(seq: int, control: int, prefix: bytes, body: bytes = b"") -> bytearray:
+    """Return the frame of a control type, 0 to 9."""
+    return make(seq, 0, _CONTROL << 6 | control, prefix, body)
+
+
+def author_frame(seq: int, slot: int, author: bytes, held: int, sealed: int) -> bytearray:
+    """Return the frame with which an author's frames in this sector begin."""
+    body = bytearray((slot,))
+    body.extend(author)
+    write_uint(body, held)
+    write_uint(body, sealed)
+    return control_frame(seq, 0, body)
 
 
 def state_frame(seq: int, name: bytes, value: bytes) -> bytearray:
     """Return the frame of a durable value; `name` is a byte of kind and the key."""
-    return make(seq, 0, _CONTROL << 6 | 1, bytes((len(name),)) + name, value)
+    return control_frame(seq, 1, bytes((len(name),)) + name, value)
 
 
 def reclaimed_frame(seq: int, tail: int) -> bytearray:
     """Return the frame that says: sectors below `tail` are not needed any more."""
     body = bytearray()
     write_uint(body, tail)
-    return make(seq, 0, _CONTROL << 6 | 2, b"", body)
+    return control_frame(seq, 2, body)
+
+
+def filled_frame(seq: int, slot: int, number: int, body: bytes, carried: bool = False) -> bytearray:
+    """Return the frame of an operation beside the run; `carried` if it was in the run and was moved."""
+    prefix = bytearray((slot | CARRIED if carried else slot,))
+    write_uint(prefix, number)
+    return control_frame(seq, 3, prefix, body)
+
+
+def note_frame(seq: int, slot: int, kind: int, first: int, last: int, body: bytes) -> bytearray:
+    """Return the frame of a seal or a skip beside the run, by the `kind` of the entry."""
+    prefix = bytearray((slot | kind << 6,))
+    write_uint(prefix, first)
+    write_uint(prefix, last - first)
+    return control_frame(seq, 6, prefix, body)
+
+
+def dropped_frame(seq: int, author: bytes, first: int, last: int, hides: bool) -> bytearray:
+    """Return the frame that forgets operations; `hides` says that there are some in the run."""
+    body = bytearray(author)
+    write_uint(body, first)
+    write_uint(body, (last - first) << 1 | hides)
+    return control_frame(seq, 4, body)
+
+
+def cut_frame(seq: int, author: bytes, held: int, sealed: int) -> bytearray:
+    """Return the frame with which an author's frontiers fall."""
+    body = bytearray(author)
+    write_uint(body, held)
+    write_uint(body, sealed)
+    return control_frame(seq, 5, body)
 
 
 class Reader:
-    """Steps through the frames of one sector, up to its end or to the first that is not whole.
+    """Steps through the frames of one sector, up to where they end or to the first that is not whole.
 
-    After next() said True: `type`; `place`, `first` and `last` of entries and filled operations, and whether
-    these are `carried`; `at` and `size` of the body in the sector; `start` of the frame. `authors`, `held`
-    and `sealed` are by place. `end` is where the frames end so far.
+    After next() said True: `type`; `slot` and `author`, `first` and `last` of entries and of what is beside
+    the run, whether that was `carried`, and the `kind` of a note; `at` and `size` of the body in the sector;
+    `start` of the frame. `authors`, `held` and `sealed` are by slot, of those who came in this sector. `end`
+    is where the frames end so far, `limit` where they end in all.
     """
 
     def __init__(self, ring: object, seq: int, start: int):
         self.ring = ring
         self.seq = seq
         self.end = start
-        self.authors: list = []
-        self.held: list = []
-        self.sealed: list = []
+        self.limit = ring.end_of(seq)
+        self.authors: dict = {}
+        self.held: dict = {}
+        self.sealed: dict = {}
         self.carried = False
-        self.start = self.type = self.place = self.first = self.last = self.at = self.size = 0
+        self.author = b""
+        self.kind = self.start = self.type = self.slot = self.first = self.last = self.at = self.size = 0
 
     def next(self) -> bool:
         """Go to the next frame; False if there is none."""
         ring = self.ring
         seq = self.seq
         at = self.end
-        if at + _MIN > ring.size:
+        if at + _MIN > self.limit:
             return False
         window = ring.window
         where = ring.fetch(seq, at, 2)
@@ -113,7 +164,7 @@ class Reader:
             size = (size & 0x7F) << 8 | window[where + 1]
             lead = 2
         end = at + lead + size
-        if end + 3 > ring.size or not size or (lead == 2 and size < 0x80):
+        if end + 3 > self.limit or not size or (lead == 2 and size < 0x80):
             return False
         if end + 3 - at <= WINDOW:
             where = ring.fetch(seq, at, end + 3 - at)
@@ -123,75 +174,98 @@ class Reader:
             where = ring.fetch(seq, at, _MIN)
         head = window[where + lead]
         kind = head >> 6
-        place = head & 0x3F
+        slot = head & 0x3F
         held = 0
         if kind != _CONTROL:
-            if place >= len(self.authors):
+            held = self.held.get(slot, -1)
+            if held < 0:
                 return False
-            held = self.held[place]
         where = ring.fetch(seq, end, 3)
         if (check ^ held) & 0xFFFFFF != window[where] << 16 | window[where + 1] << 8 | window[where + 2]:
             return False
         self.start = at
         self.end = end + 3
-        self.type = kind
-        self.place = place
         self.at = at + lead + 1
         self.size = size - 1
+        if kind == _CONTROL:
+            self.type = AUTHOR + slot
+            if slot > _LAST_CONTROL:
+                return False
+            if slot in _WITH_NUMBERS:
+                self._parse_control(slot)
+            return True
+        self.type = kind
+        self.slot = slot
+        self.author = self.authors.get(slot, b"")
         if kind == ENTRY_OP:
             self.first = self.last = held + 1
-            self.held[place] = held + 1
-        elif kind != _CONTROL or place != 1:
-            return self._parse(kind, place, held)
+            self.held[slot] = held + 1
         else:
-            self.type = STATE
+            self._parse_entry(kind, slot, held)
         return True
 
-    def _parse(self, kind: int, place: int, held: int) -> bool:
-        """Read the numbers that begin the body."""
-        take = min(self.size, _PREFIX + 8)
-        where = self.ring.fetch(self.seq, self.at, take)
+    def _parse_entry(self, kind: int, slot: int, held: int) -> None:
+        """Read the numbers that begin the body of a seal or a skip."""
         data = self.ring.window
-        begin = where
-        if kind == _CONTROL:
-            if place == 0:
-                self.type = AUTHOR
-                self.authors.append(bytes(data[where : where + 8]))
-                number, where = read_uint(data, where + 8)
-                self.held.append(number)
-                number, where = read_uint(data, where)
-                self.sealed.append(number)
-                self.place = len(self.authors) - 1
-            elif place == 2:
-                self.type = RECLAIMED
-                self.last, where = read_uint(data, where)
-            elif place == 3:
-                self.type = FILLED
-                self.place = data[where] & 0x3F
-                self.carried = bool(data[where] & 0x40)
-                self.last, where = read_uint(data, where + 1)
-                self.first = self.last
-                if self.place >= len(self.authors):
-                    return False
-            elif place <= 5:
-                self.type = 3 + place
-            else:
-                return False
+        begin = where = self.ring.fetch(self.seq, self.at, min(self.size, _PREFIX))
+        if kind == ENTRY_SEAL:
+            back, where = read_uint(data, where)
+            self.last = held - back
+        span, where = read_uint(data, where)
+        if kind == ENTRY_SKIP:
+            self.last = held + 1 + span
+            self.held[slot] = self.last
+        self.first = self.last - span
+        if kind == ENTRY_SEAL and self.last > self.sealed.get(slot, 0):
+            self.sealed[slot] = self.last
+        self._cut_off(where - begin)
+
+    def _parse_control(self, control: int) -> None:
+        """Read the numbers that begin the body of a control frame."""
+        data = self.ring.window
+        begin = where = self.ring.fetch(self.seq, self.at, min(self.size, _PREFIX))
+        if control == 2:
+            self.last, where = read_uint(data, where)
         else:
-            if kind == ENTRY_SEAL:
-                back, where = read_uint(data, where)
-                self.last = held - back
-            span, where = read_uint(data, where)
-            if kind == ENTRY_SKIP:
-                self.last = held + 1 + span
-                self.held[place] = self.last
-            self.first = self.last - span
-            if kind == ENTRY_SEAL and self.last > self.sealed[place]:
-                self.sealed[place] = self.last
-        self.at += where - begin
-        self.size -= where - begin
-        return True
+            slot = self.slot = data[where] & 0x3F
+            self.carried = bool(data[where] & CARRIED)
+            self.kind = data[where] >> 6
+            where += 1
+            if control == 0:
+                self.authors[slot] = bytes(data[where : where + 8])
+                self.held[slot], where = read_uint(data, where + 8)
+                self.sealed[slot], where = read_uint(data, where)
+            else:
+                self.first, where = read_uint(data, where)
+                self.last = self.first
+                if control == 6:
+                    span, where = read_uint(data, where)
+                    self.last += span
+            self.author = self.authors.get(slot, b"")
+        self._cut_off(where - begin)
+
+    def _cut_off(self, count: int) -> None:
+        self.at += count
+        self.size -= count
 
     def body(self) -> bytes:
         """Return the body of this frame."""
         return self.ring.read(self.seq, self.at, self.size)
+
+
+def verify_at(ring: object, lsn: int, slot: int, number: int) -> Reader | None:
+    """Return a reader at the operation, or the skip that begins with `number`, that stands at `lsn` (sequence
+    * sector size + offset of the frame), in the run or beside it; None if it is not there.
+
+    The reader's `author` is not known; it may be dropped or cut away all the same.
+    """
+    seq, at = divmod(lsn, ring.size)
+    if not ring.tail <= seq <= ring.seq or at < HEADER:
+        return None
+    reader = Reader(ring, seq, at)
+    reader.held[slot] = number - 1
+    if not reader.next() or reader.slot != slot or reader.first != number:
+        return None
+    if reader.type in (ENTRY_OP, ENTRY_SKIP, FILLED) or (reader.type == NOTE and reader.kind == ENTRY_SKIP):
+        return reader
+    return None

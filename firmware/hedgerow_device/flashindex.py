@@ -9,13 +9,16 @@ MAX_INDEX = const(1024)
 
 
 class AuthorIndex:
-    """What the log knows of one author: `held`, `sealed`, and in which sectors it begins with which number.
+    """What the log knows of one author: `slot`, `held`, `sealed`, and in which sectors it begins with which
+    number. `here` is the sector in which its frames may follow without another author frame, 0 for none.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
     of them there; both rise. Sectors may be missing, then searches begin earlier.
     """
 
-    def __init__(self):
+    def __init__(self, slot: int):
+        self.slot = slot
+        self.here = 0
         self.held = 0
         self.sealed = 0
         self.seqs = array("I")
@@ -23,6 +26,7 @@ class AuthorIndex:
 
     def introduced(self, seq: int, held: int) -> None:
         """Note that entries of the author follow in sector `seq`."""
+        self.here = seq
         self.seqs.append(seq)
         self.floors.append(held)
 
@@ -41,6 +45,7 @@ class AuthorIndex:
 
     def fall(self, held: int, sealed: int) -> None:
         """Let both frontiers fall, and forget the sectors that begin above them."""
+        self.here = 0
         self.held = held
         self.sealed = sealed
         self._keep([i for i, floor in enumerate(self.floors) if floor <= held])

@@ -31,7 +31,6 @@ _VALUE_SPARE = const(3)
 _SEAL_SPARE = const(2)
 _LAST_SPARE = const(1)
 
-_MAX_PLACES = const(64)
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
@@ -44,8 +43,8 @@ class FlashLog:
     which committed frames could not be read. `keeps(author, number, body)` says whether a receipted operation
     is to be carried along; None: if it is of a keep collection and our own.
 
-    What is no part of the Log port is for mounting and reclaiming: `indexes` by author in the `order` of
-    their coming, where the current `values` stand, and the `places` of authors in the sector that is written;
+    What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
+    authors in the order of their coming, where the current `values` stand;
     `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
     `blocked` is (sector, author, number) of what kept it last.
     """
@@ -56,11 +55,9 @@ class FlashLog:
         self.damaged = 0
         self.ring = ring = Ring(device)
         self.indexes: dict = {}
-        self.order: list = []
+        self.slots: list = []
         self.values: dict = {}
         self._receipts: dict = {}
-        self.places: dict = {}
-        self._introduced = 0
         self.blocked: tuple | None = None
         self.keeps: object = None
         self.carrying = False
@@ -77,30 +74,31 @@ class FlashLog:
 
     # ---- sectors and authors
 
-    def begin_sector(self) -> None:
-        """Forget the places of authors: each sector gives its own."""
-        self.places = {}
-        self._introduced = 0
-
-    def place(self, author: bytes, seq: int, held: int) -> AuthorIndex:
-        """Note that a sector gives the author its next place, with `held` operations before it."""
+    def settle(self, slot: int, author: bytes) -> AuthorIndex:
+        """Return the index of an author, who gets the slot when it comes for the first time."""
         index = self.indexes.get(author)
         if index is None:
-            index = self.indexes[author] = AuthorIndex()
-            self.order.append(author)
-        index.introduced(seq, held)
-        self.places[author] = self._introduced
-        self._introduced += 1
+            index = self.indexes[author] = AuthorIndex(slot)
+            while len(self.slots) <= slot:
+                self.slots.append(b"")
+            self.slots[slot] = author
         return index
 
     def introduce(self, author: bytes, held: int) -> AuthorIndex:
-        """Give the author a place in the sector that is written."""
+        """Begin the author's frames in the sector that is written."""
         ring = self.ring
         index = self.indexes.get(author)
-        ring.program(frames.author_frame(ring.seq, author, held, index.sealed if index else 0))
-        index = self.place(author, ring.seq, held)
+        slot = index.slot if index else len(self.slots)
+        ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
+        index = self.settle(slot, author)
+        index.introduced(ring.seq, held)
         bound(self.indexes, MAX_INDEX)
         return index
+
+    def is_here(self, author: bytes) -> bool:
+        """Say whether frames of the author may follow in the sector that is written."""
+        index = self.indexes.get(author)
+        return index is not None and index.here == self.ring.seq
 
     def remember(self, name: bytes, value: bytes, seq: int, at: int) -> None:
         """Note where the current value of a name stands."""
@@ -128,9 +126,9 @@ class FlashLog:
             spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
         self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
         ring = self.ring
-        if author not in self.places:
+        if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
-        ring.program(frames.entry_frame(ring.seq, held, self.places[author], kind, first, last, body))
+        ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
@@ -145,7 +143,7 @@ class FlashLog:
 
     def authors(self) -> list:
         """Return the authors with entries, in the order in which they came."""
-        return [author for author in self.order if self.indexes[author].held]
+        return [author for author in self.slots if author and self.indexes[author].held]
 
     def held(self, author: bytes) -> int:
         """Return the number up to which every operation is held or skipped, 0 for none."""
@@ -175,7 +173,7 @@ class FlashLog:
             reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
             while reader and reader.next():
                 kind = reader.type
-                if kind > ENTRY_SKIP or reader.authors[reader.place] != author:
+                if kind > ENTRY_SKIP or reader.author != author:
                     continue
                 if reader.last <= (sealed if kind == ENTRY_SEAL else held):
                     continue
@@ -287,11 +285,9 @@ class FlashLog:
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
-        stranger = author is not None and author not in self.places
+        stranger = author is not None and not self.is_here(author)
         limit = ring.size - frames.MAX_RECLAIMED_FRAME
         fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
-        if stranger and self._introduced >= _MAX_PLACES:
-            fits = False
         # A sector that was opened from the reserve is not for what must leave it alone.
         if fits and not ring.closed and ring.free() >= spare:
             return False
@@ -303,7 +299,6 @@ class FlashLog:
 
             return flashreclaim.advance(self, need, spare, pending)
         ring.open(0)
-        self.begin_sector()
         return False
 
     def target(self) -> int:

@@ -10,7 +10,7 @@ from .flashring import HEADER, RECLAIMS
 def mount(log: object) -> None:
     """Fill the tables of a FlashLog whose ring has found its newest sector. Nothing is programmed."""
     ring = log.ring
-    _find_tail(ring)
+    stepped = _find_tail(ring)
     seq = ring.tail
     end = 0
     while seq <= ring.seq:
@@ -20,18 +20,17 @@ def mount(log: object) -> None:
         end = 0
         if header:
             reader = frames.Reader(ring, seq, HEADER)
-            log.begin_sector()
             while reader.next():
                 _note(log, reader)
             end = reader.end
             bound(log.indexes, MAX_INDEX)
         seq += 1
     ring.end = end
-    ring.closed = not end or not ring.erased(ring.seq, end)
+    ring.closed = stepped or not end or not ring.erased(ring.seq, end)
 
 
-def _find_tail(ring: object) -> None:
-    """Learn from the newest sector where the ring begins.
+def _find_tail(ring: object) -> bool:
+    """Learn from the newest sector where the ring begins; say whether that sector was void.
 
     That sector is void, and will be used again, if it did not finish reclaiming: its copies have their
     originals yet. So it is if its first frame was torn. Otherwise every cut there would cost a sector.
@@ -44,6 +43,8 @@ def _find_tail(ring: object) -> None:
             ring.tail = reader.last
     if reclaiming or (reader.end == HEADER and not ring.erased(ring.seq, HEADER)):
         ring.step_back()
+        return True
+    return False
 
 
 def _note(log: object, reader: object) -> None:
@@ -54,15 +55,15 @@ def _note(log: object, reader: object) -> None:
         name = data[1 : 1 + data[0]]
         log.remember(name, data[1 + data[0] :], reader.seq, reader.start)
     elif kind == frames.AUTHOR:
-        held = reader.held[reader.place]
-        author = reader.authors[reader.place]
-        if author in log.indexes and log.indexes[author].held < held:
+        held = reader.held[reader.slot]
+        index = log.settle(reader.slot, reader.author)
+        if index.held < held and index.seqs:
             log.damaged += 1
-        index = log.place(author, reader.seq, held)
+        index.introduced(reader.seq, held)
         index.held = max(index.held, held)
-        index.sealed = max(index.sealed, reader.sealed[reader.place])
+        index.sealed = max(index.sealed, reader.sealed[reader.slot])
     elif kind <= ENTRY_SKIP:
-        author = reader.authors[reader.place]
+        author = reader.author
         index = log.indexes[author]
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, reader.last)
@@ -70,7 +71,7 @@ def _note(log: object, reader: object) -> None:
             index.held = max(index.held, reader.last)
         if kind == ENTRY_OP and log.has_beside():
             log.beside().appended(author, reader.last)
-    elif kind != frames.RECLAIMED:
+    elif frames.FILLED <= kind <= frames.CUT:
         log.beside().note(reader)
     if kind in (ENTRY_OP, frames.FILLED):
         log.arrived = reader.seq * reader.ring.size + reader.end

@@ -88,7 +88,6 @@ class Reclaim:
 
     def _open(self, flags: int) -> None:
         self.ring.open(flags)
-        self.log.begin_sector()
 
     def _take_back(self, left: int) -> None:
         """Reclaim sectors while they are wanted, and fit the newest one with `left` bytes to spare."""
@@ -141,7 +140,7 @@ class Reclaim:
                 continue
             if kind <= ENTRY_SKIP:
                 hidden = _hidden(log, reader)
-                author = reader.authors[reader.place]
+                author = reader.author
                 if not hidden and author != self.own[1] and reader.last > self._receipted(author):
                     log.blocked = (seq, author, reader.last)
                     return None
@@ -152,7 +151,7 @@ class Reclaim:
                 if kind != frames.FILLED:
                     size += _MORE
                 self.carry += size
-                carrying.add(reader.authors[reader.place])
+                carrying.add(reader.author)
                 if kind != frames.FILLED or not reader.carried:
                     count += 1
                     carried += size
@@ -179,7 +178,7 @@ class Reclaim:
 
     def _newest_own(self, reader: object) -> bool:
         """Say whether a frame is the newest operation or seal of our own: the next boot goes on from them."""
-        author = reader.authors[reader.place]
+        author = reader.author
         if author not in self.own:
             return False
         index = self.log.indexes[author]
@@ -194,7 +193,7 @@ class Reclaim:
             return False
         if not log.beside().here(reader):
             return False
-        author = reader.authors[reader.place]
+        author = reader.author
         if self.tight and author not in self.own:
             return False
         if log.keeps:
@@ -218,9 +217,9 @@ class Reclaim:
             entry = reader.type <= ENTRY_SKIP
             if (entry and self._newest_own(reader)) or not self._kept(reader):
                 continue
-            author = reader.authors[reader.place]
+            author = reader.author
             size = reader.end - reader.start + (_MORE if entry else 0)
-            if ring.end + size + (0 if author in log.places else frames.MAX_AUTHOR_FRAME) > room:
+            if ring.end + size + (0 if log.is_here(author) else frames.MAX_AUTHOR_FRAME) > room:
                 return False
             beside.write(author, reader.last, reader.body(), True)
         return True
@@ -235,9 +234,9 @@ class Reclaim:
             reader = frames.Reader(ring, seq, HEADER)
             while reader.next():
                 self._leave(reader, gone)
-        for author in log.order:
-            index = log.indexes[author]
-            if index.last_sector() <= seq:
+        for author in log.slots:
+            index = log.indexes.get(author)
+            if index and index.last_sector() <= seq:
                 log.introduce(author, index.held)
         ring.program(frames.reclaimed_frame(ring.seq, seq + 1))
         ring.tail = seq + 1
@@ -256,9 +255,9 @@ class Reclaim:
             return
         if reader.type == frames.FILLED:
             if log.beside().stands(reader):
-                log.beside().remove(reader.authors[reader.place], reader.last, reader.last)
+                log.beside().remove(reader.author, reader.last, reader.last)
         elif reader.type <= ENTRY_SKIP:
-            author = reader.authors[reader.place]
+            author = reader.author
             hidden = _hidden(log, reader)
             if reader.type == ENTRY_OP and not (
                 hidden and log.beside().cut_away(author, reader, reader.last)
@@ -274,16 +273,16 @@ class Reclaim:
         """Copy the newest own operation or seal; both stand on the number before them."""
         log = self.log
         ring = self.ring
-        author = reader.authors[reader.place]
+        author = reader.author
         held = log.indexes[author].held
         if reader.type == ENTRY_OP:
             held -= 1
             log.introduce(author, held)
-        elif author not in log.places:
+        elif not log.is_here(author):
             log.introduce(author, held)
         body = reader.body()
-        place = log.places[author]
-        frame = frames.entry_frame(ring.seq, held, place, reader.type, reader.first, reader.last, body)
+        slot = log.indexes[author].slot
+        frame = frames.entry_frame(ring.seq, held, slot, reader.type, reader.first, reader.last, body)
         ring.program(frame)
         if reader.type == ENTRY_OP:
             log.arrived = ring.seq * ring.size + ring.end
@@ -291,7 +290,7 @@ class Reclaim:
 
 def _hidden(log: object, reader: object) -> bool:
     """Say whether an entry was dropped or given up."""
-    return log.has_beside() and log.beside().hides(reader.authors[reader.place], reader)
+    return log.has_beside() and log.beside().hides(reader.author, reader)
 
 
 def _alive(log: object, reader: object) -> bool:

@@ -10,13 +10,14 @@ from binascii import crc32
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 
-HEADER = const(32)
+HEADER = const(36)
 RECLAIMS = const(1)
+PASSED = const(2)
 WINDOW = const(512)
 
-_FORMAT = ">2sBBIIIHH8sI"
+_FORMAT = ">2sBBIIIHHHH8sI"
 _MAGIC = b"Hg"
-_VERSION = const(1)
+_VERSION = const(2)
 _FIRST = const(1)
 _COUNT = const(4)
 _SIZE = const(5)
@@ -27,26 +28,34 @@ _MAX_SIZE = const(4096)
 
 
 class Header:
-    """What a sector says of itself: `seq`, `flags`, the `tail` and the `previous_end` when it was opened,
-    how often it was `erases`-d, and whose log it is (`author` 8 bytes, `incarnation`)."""
+    """What a sector says of itself: `seq`, `flags`, the `tail` when it was opened, how often it was
+    `erases`-d, where the frames of the sector before it end (`previous_end`) and its summary stands
+    (`previous_summary`, 0 for none), how many sectors back the last whole checkpoint begins (`checkpoint`, 0
+    for none), and whose log it is (`incarnation`, `author` 8 bytes)."""
 
     def __init__(self, fields: tuple):
         self.flags, self.seq, self.tail, self.erases = fields[:4]
-        self.previous_end, self.incarnation, self.author = fields[4:]
+        self.previous_end, self.previous_summary, self.checkpoint = fields[4:7]
+        self.incarnation, self.author = fields[7:]
 
     def encode(self) -> bytes:
-        """Return the 32 bytes."""
+        """Return the 36 bytes."""
         data = struct.pack(
             _FORMAT, _MAGIC, _VERSION, self.flags, self.seq, self.tail, self.erases, self.previous_end,
-            self.incarnation, self.author, 0,
+            self.previous_summary, self.checkpoint, self.incarnation, self.author, 0,
         )[:-4]  # fmt: skip
         return data + struct.pack(">I", crc32(data))
 
     @staticmethod
     def decode(data: bytes) -> "Header | None":
-        """Read 32 bytes; None if they are no header, LOG_VERSION if they are one of another version."""
+        """Read 36 bytes; None if they are no header, LOG_VERSION if they are one of another version."""
         fields = struct.unpack(_FORMAT, data)
-        if fields[0] != _MAGIC or crc32(memoryview(data)[:-4]) != fields[-1]:
+        if fields[0] != _MAGIC:
+            return None
+        # The first version had 4 bytes less.
+        size = HEADER - 4 if fields[1] == 1 else HEADER
+        view = memoryview(data)
+        if crc32(view[: size - 4]) != struct.unpack(">I", view[size - 4 : size])[0]:
             return None
         if fields[1] != _VERSION:
             raise HedgerowError("LOG_VERSION", str(fields[1]))
@@ -58,7 +67,8 @@ class Ring:
 
     `device` has readblocks(block, buffer, offset), writeblocks(block, buffer, offset), which only clears
     bits, and ioctl(4 count, 5 size, 6 erase). `end` is the offset behind the last frame of the sector
-    that is written; `closed` says that nothing more may be programmed there.
+    that is written; `closed` says that nothing more may be programmed there; `summary` and `checkpoint` are
+    what the next header is to say of it.
     """
 
     def __init__(self, device: object):
@@ -69,12 +79,14 @@ class Ring:
             raise HedgerowError("LOG_DEVICE", "%d sectors of %d bytes" % (self.count, self.size))
         self.seq = self.tail = self.end = self.erases = self.incarnation = 0
         self.author = b""
+        self.summary = self.checkpoint = 0
         self.closed = True
         self.window = memoryview(bytearray(WINDOW))
         self._window_seq = 0
         self._window_at = 0
         self._window_end = 0
         self._ready = 0
+        self._ended = (0, 0)
 
     # ---- headers
 
@@ -101,7 +113,21 @@ class Ring:
             self.erases = newest.erases
             self.author = newest.author
             self.incarnation = newest.incarnation
+            self.checkpoint = newest.checkpoint
+            self.end = self.size
         return newest
+
+    def end_of(self, seq: int) -> int:
+        """Return where the frames of a sector end: what lies behind that is torn, even if it reads as whole.
+
+        Where the next header cannot be read, that is the end of the sector.
+        """
+        if seq == self.seq:
+            return self.end
+        if self._ended[0] != seq:
+            header = self.header(seq + 1)
+            self._ended = (seq, header.previous_end if header else self.size)
+        return self._ended[1]
 
     def format(self, author: bytes) -> None:
         """Begin a new log."""
@@ -134,7 +160,10 @@ class Ring:
         self._ready = 0
         self.seq += 1
         self.erases = self._next_erases
-        fields = (flags, self.seq, self.tail, self.erases, self.end, self.incarnation, self.author)
+        fields = (
+            flags, self.seq, self.tail, self.erases, self.end, self.summary, self.checkpoint,
+            self.incarnation, self.author,
+        )  # fmt: skip
         self.closed = True
         self._forget()
         self.device.writeblocks(self.seq % self.count, Header(fields).encode(), 0)
@@ -153,10 +182,16 @@ class Ring:
         return at
 
     def step_back(self) -> None:
-        """Give up the newest sector, which holds nothing of its own: it will be erased and used again."""
+        """Give up the newest sector, which holds nothing of its own: it will be erased and used again.
+
+        Its header has said where the sector before it ends, and may say so again: nothing is added there.
+        """
+        self.end = self.end_of(self.seq - 1)
         self.seq -= 1
         before = self.header(self.seq)
         self.erases = before.erases if before else self.erases
+        self.closed = True
+        self._ended = (0, 0)
         self._forget()
 
     # ---- reads

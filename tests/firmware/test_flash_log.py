@@ -169,15 +169,16 @@ def test_mounting_programs_nothing() -> None:
     assert (nor.programmed, nor.erases) == before
 
 
-def test_a_log_of_another_version_is_left_alone() -> None:
+@pytest.mark.parametrize(("version", "size"), [(9, 36), (1, 32)])
+def test_a_log_of_another_version_is_left_alone(version: int, size: int) -> None:
     import struct
     from binascii import crc32
 
     nor = Nor(8)
     FlashLog(nor)
-    header = bytearray(nor.cells[4096 : 4096 + 28])
-    header[2] = 9
-    nor.cells[4096 : 4096 + 32] = header + struct.pack(">I", crc32(header))
+    header = bytearray(nor.cells[4096 : 4096 + size - 4])
+    header[2] = version
+    nor.cells[4096 : 4096 + size] = header + struct.pack(">I", crc32(header))
     before = bytes(nor.cells)
     with pytest.raises(HedgerowError) as refused:
         FlashLog(nor)

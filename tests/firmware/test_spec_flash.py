@@ -5,23 +5,25 @@ from pathlib import Path
 import pytest
 
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
-from hedgerow_device import flashbeside as beside
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashring import Header
 
 ROOT = Path(__file__).parents[2]
 AUTHOR = b"author-a"
 EXAMPLES = {
-    "header": Header((0, 1, 1, 1, 0, 1, AUTHOR)).encode(),
-    "author": frames.author_frame(1, AUTHOR, 0, 0),
+    "header": Header((0, 3, 1, 1, 4071, 3801, 2, 1, AUTHOR)).encode(),
+    "author": frames.author_frame(1, 0, AUTHOR, 0, 0),
     "operation": frames.entry_frame(1, 0, 0, ENTRY_OP, 1, 1, b"operation 1"),
     "seal": frames.entry_frame(1, 1, 0, ENTRY_SEAL, 1, 1, b"seal"),
     "skip": frames.entry_frame(1, 1, 0, ENTRY_SKIP, 2, 9, b"skip"),
     "value": frames.state_frame(1, bytes((STATE_CONFIG,)) + b"epoch", b"\0\0\0\1"),
-    "filled": beside.filled_frame(1, 0, 7, b"operation 7"),
-    "carried": beside.filled_frame(1, 0, 7, b"operation 7", carried=True),
-    "dropped": beside.dropped_frame(1, AUTHOR, 3, 5, hides=True),
-    "cut": beside.cut_frame(1, AUTHOR, 9, 8),
+    "filled": frames.filled_frame(1, 0, 7, b"operation 7"),
+    "carried": frames.filled_frame(1, 0, 7, b"operation 7", carried=True),
+    "seal beside": frames.note_frame(1, 0, ENTRY_SEAL, 3, 5, b"seal"),
+    "skip beside": frames.note_frame(1, 0, ENTRY_SKIP, 3, 5, b"skip"),
+    "clean": frames.control_frame(1, 9, b""),
+    "dropped": frames.dropped_frame(1, AUTHOR, 3, 5, hides=True),
+    "cut": frames.cut_frame(1, AUTHOR, 9, 8),
 }
 
 
