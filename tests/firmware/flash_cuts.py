@@ -1,8 +1,8 @@
-"""Power cuts for the flash log by trace replay: a recorded run, and what must hold after a cut anywhere in it.
+"""Power cuts for the flash log by trace replay: a recorded run, and what holds after a cut anywhere in it.
 
-`Recording` runs a seeded workload once and notes every operation of the flash; `cut` takes the image as it was
-before one of them, tears that operation, mounts, checks, goes on, mounts again and checks again. What it went on
-with is a trace too: it can be cut again, and so on.
+`Recording` runs a seeded workload once and notes every operation of the flash. `cut` tears one of them in the
+image before it; `go_on` mounts that, checks, goes on, mounts again and checks again. What it went on with is
+a trace too: it can be cut again, and so on.
 """
 
 import os
@@ -17,12 +17,10 @@ from flash_tears import ERASE_TEARS, MODELS, PROGRAM_TEARS, Cells, Operation, cu
 from flash_workload import Step, Workload
 from nor import Nor
 
-from hedgerow_device.flashlog import FlashLog
-
 __all__ = [
-    "DOCUMENTS", "ERASE_TEARS", "FREE", "KEEPER", "MODELS", "OTHERS", "PINNED", "PROGRAM_TEARS", "Cells", "Leg",
-    "Operation", "Oracle", "Recording", "Step", "View", "Workload", "check", "cut", "cuts_in", "go_on", "seeded", "span",
-    "survive", "tear", "unproven",
+    "DOCUMENTS", "ERASE_TEARS", "FREE", "KEEPER", "MODELS", "OTHERS", "PINNED", "PROGRAM_TEARS", "Cells",
+    "Leg", "Operation", "Oracle", "Recording", "Step", "View", "Workload", "check", "cut", "cuts_in", "go_on",
+    "seeded", "span", "survive", "tear", "unproven",
 ]  # fmt: skip
 COUNT = 10
 SIZE = 1024
@@ -64,15 +62,18 @@ class Leg:
         cells = bytearray(self.start)
         for index, operation in enumerate(self.trace):
             yield index, operation, cells
-            at, after = span(operation, self.size)
-            cells[at : at + len(after)] = after
+            self.apply(cells, index)
+
+    def apply(self, cells: Cells, index: int) -> None:
+        """Do an operation on the cells before it."""
+        at, after = span(self.trace[index], self.size)
+        cells[at : at + len(after)] = after
 
     def cells_at(self, index: int) -> Cells:
         """Return the cells before the operation with this index."""
         cells = bytearray(self.start)
-        for operation in self.trace[:index]:
-            at, after = span(operation, self.size)
-            cells[at : at + len(after)] = after
+        for before in range(index):
+            self.apply(cells, before)
         return cells
 
     def step_at(self, index: int) -> int:
@@ -139,9 +140,7 @@ def cut(leg: Leg, index: int, cells: Cells, model: str, byte: int, seed: str) ->
     return torn, unproven(operation, model)
 
 
-def go_on(
-    leg: Leg, index: int, cells: Cells, doubtful: set[int], seed: int | str, deep: bool = False
-) -> Leg:
+def go_on(leg: Leg, index: int, cells: Cells, doubtful: set[int], seed: int | str, deep: bool = False) -> Leg:
     """Mount what a cut left, check, go on, mount again, check again; return the way from there."""
     oracle = leg.oracle_at(index)
     number = leg.step_at(index)

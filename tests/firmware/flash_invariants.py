@@ -13,7 +13,15 @@ I8 a cut costs at most one sector of free space.
 from flash_oracle import Oracle
 from nor import Nor
 
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_PEER, STATE_RECEIPT, STATE_SCHEMA
+from hedgerow.log import (
+    ENTRY_OP,
+    ENTRY_SEAL,
+    ENTRY_SKIP,
+    STATE_CONFIG,
+    STATE_PEER,
+    STATE_RECEIPT,
+    STATE_SCHEMA,
+)
 from hedgerow_device.flashlog import FlashLog
 
 ALL = 1 << 30

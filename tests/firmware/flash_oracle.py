@@ -1,9 +1,9 @@
 """What a log acknowledged, so that it can be asked for it again.
 
 Bodies say which documents they change, so that the oracle knows what is alive: the first byte is that of a
-document up to `DOCUMENTS`, the same + `TOMBSTONE` if it was deleted, `MANY` before a count and as many of those,
-`PINNED` in a filled operation that is always kept, or `FREE`. The newest operation that an author ever wrote of
-a document is alive.
+document up to `DOCUMENTS`, the same + `TOMBSTONE` if it was deleted, `MANY` before a count and as many of
+those, `PINNED` in a filled operation that is always kept, or `FREE`. The newest operation that an author ever
+wrote of a document is alive.
 """
 
 from hedgerow.custody.receipt import Receipt
@@ -87,8 +87,10 @@ class Oracle:
             self.author = log.author
         return log
 
-    def keeps(self, author: bytes, number: int, body: bytes) -> bool:
-        """Say whether an operation is alive."""
+    def keeps(self, author: bytes, number: int, body: bytes, tight: bool = False) -> bool:
+        """Say whether an operation is alive; where room is short, only our own."""
+        if tight and not self.is_own(author):
+            return False
         if body[0] == PINNED:
             return self.filled.get((author, number)) == body
         if (author, number) in self.dropped:
@@ -162,8 +164,11 @@ class Oracle:
         kept: list[Entry] = []
         placed = False
         for entry in self.entries[author]:
-            inside = entry[0] != ENTRY_SEAL and first <= entry[1] and entry[2] <= last
-            if inside and not placed:
+            inside = first <= entry[1] and entry[2] <= last
+            if inside and entry[0] == ENTRY_SEAL:
+                # The next seal names the one that ends with the range.
+                inside = entry[2] < last
+            elif inside and not placed:
                 kept.append((ENTRY_SKIP, first, last, body))
                 placed = True
             if not inside:

@@ -1,11 +1,11 @@
 """A seeded workload for the flash log: one action of the port after another, told to an oracle.
 
-What it does comes in phases, so that a short run sees everything: receipts that come and receipts that do not,
-until the log is full.
+Where receipts stop coming, the log gets full; then everything is receipted.
 """
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from flash_oracle import DOCUMENTS, FREE, KEEPER, MANY, OTHERS, PINNED, TOMBSTONE, Action, Oracle
@@ -26,7 +26,6 @@ from hedgerow.log import (
 from hedgerow_device.flashlog import FlashLog
 
 
-
 class Step(NamedTuple):
     """An action, the operations `start` to `end` of the trace that it took, the oracle before it, and whether
     the log was mounted for it."""
@@ -41,8 +40,9 @@ class Step(NamedTuple):
 class Workload:
     """Does one seeded action after another on a log and tells the oracle before and after.
 
-    With `nor`, which is traced, `steps` says what each action took of the trace; `on_step(log)` is called after
-    each. `quiet` stops receipts until the log is full, `counts` and `refused` are how often what was done.
+    With `nor`, which is traced, `steps` says what each action took of the trace; `on_step(log)` is called
+    after each. `quiet` stops receipts until the log is full, `counts` and `refused` say how often what was
+    done.
     """
 
     def __init__(self, seed: int | str, oracle: Oracle, nor: Nor | None = None):
@@ -59,7 +59,7 @@ class Workload:
     # ---- doing
 
     def act(self, log: FlashLog) -> FlashLog:
-        """Do one action; make room with receipts if the log is full. Returns the log, which may be a new one."""
+        """Do one action, with receipts if the log is full; return the log, which may be mounted anew."""
         die = self.rng.random()
         if self.nor and die < 0.03:
             return self.boot(log, clean=die < 0.015)
@@ -196,7 +196,7 @@ class Workload:
         # The newest one stays, and so does what has a neighbour that was dropped.
         while len(chosen) > 1 and (chosen[-1] == open_[-1] or chosen[-1][2] - chosen[0][1] >= 40):
             chosen.pop()
-        if any(after[1] != before[2] + 1 for before, after in zip(chosen, chosen[1:])):
+        if any(after[1] != before[2] + 1 for before, after in pairwise(chosen)):
             chosen = chosen[:1]
         first, last = chosen[0][1], chosen[-1][2]
         skip = Skip(first, last, LOST, [DROPPED, rng.randbytes(6)])
