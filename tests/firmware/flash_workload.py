@@ -65,12 +65,20 @@ class Workload:
             return self.boot(log, clean=die < 0.015)
         if die < 0.05:
             self._idle(log, "prepare")
-        name, args = self._choose(log)
+        self._try(log, *self._choose(log))
+        return log
+
+    def write(self, log: FlashLog, author: bytes) -> None:
+        """Append an operation of an author."""
+        number = self.oracle.held(author) + 1
+        self._try(log, "append", (ENTRY_OP, author, number, number, self._body()))
+
+    def _try(self, log: FlashLog, name: str, args: tuple[object, ...]) -> None:
+        """Do an action if there is one, or what makes room for it."""
         if args and self._do(log, name, args) == "full":
             self.refused += 1
             self.quiet = False
             self._free(log)
-        return log
 
     def boot(self, log: FlashLog, clean: bool) -> FlashLog:
         """Mount anew, after a shutdown if `clean`."""
@@ -157,9 +165,14 @@ class Workload:
         rng = self.rng
         die = rng.random()
         if die < 0.06:
-            changes = [rng.choice((FREE, rng.randrange(DOCUMENTS))) for _ in range(rng.randint(2, 8))]
             self.counts["many"] = self.counts.get("many", 0) + 1
-            return bytes((MANY, len(changes), *changes)) + rng.randbytes(rng.randint(60, 330))
+            large = rng.random() < 0.6
+            # What lives must fit the ring: large ones are of documents that do not.
+            marks = [
+                FREE if large else rng.choice((FREE, rng.randrange(DOCUMENTS)))
+                for _ in range(rng.randint(2, 8))
+            ]
+            return bytes((MANY, len(marks), *marks)) + rng.randbytes(rng.randint(150, 400) if large else 20)
         if die < 0.1:
             self.counts["tombstone"] = self.counts.get("tombstone", 0) + 1
             return bytes((TOMBSTONE + rng.randrange(DOCUMENTS),)) + rng.randbytes(12)
