@@ -41,6 +41,10 @@ class Beside:
         self.dropped: dict = {}
         self.cuts: dict = {}
 
+    def any(self) -> bool:
+        """Say whether there is anything in the tables: a mount reads all frames then."""
+        return bool(self.filled or self.dropped or self.cuts)
+
     # ---- what the mount and the run tell
 
     def note(self, reader: object) -> None:

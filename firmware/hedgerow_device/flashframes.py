@@ -12,7 +12,7 @@ from hedgerow.codec.varint import read_uint, write_uint
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
-from .flashring import HEADER, WINDOW
+from .flashring import HEADER
 
 # Types as a reader shows them; the first three are those of the log's entries, the others 3 + control type.
 AUTHOR = const(3)
@@ -137,11 +137,11 @@ class Reader:
     is where the frames end so far, `limit` where they end in all.
     """
 
-    def __init__(self, ring: object, seq: int, start: int):
+    def __init__(self, ring: object, seq: int, start: int, limit: int = 0):
         self.ring = ring
         self.seq = seq
         self.end = start
-        self.limit = ring.end_of(seq)
+        self.limit = limit or ring.end_of(seq)
         self.authors: dict = {}
         self.held: dict = {}
         self.sealed: dict = {}
@@ -166,7 +166,7 @@ class Reader:
         end = at + lead + size
         if end + 3 > self.limit or not size or (lead == 2 and size < 0x80):
             return False
-        if end + 3 - at <= WINDOW:
+        if end + 3 - at <= len(window):
             where = ring.fetch(seq, at, end + 3 - at)
             check = crc32(window[where : where + lead + size], seq)
         else:

@@ -21,7 +21,7 @@ from hedgerow.log import (
 )
 
 from . import flashframes as frames
-from .flashindex import MAX_INDEX, AuthorIndex, bound
+from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
 from .flashring import HEADER, Ring
 
 SPARE = const(4)
@@ -45,26 +45,20 @@ class FlashLog:
 
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
     authors in the order of their coming, where the current `values` stand;
-    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
-    `blocked` is (sector, author, number) of what kept it last.
+    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known,
+    `scanned` that the mount had to read all frames; `blocked` is (sector, author, number) of what kept it
+    last.
     """
 
     def __init__(self, device: object):
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
-        self.damaged = 0
-        self.ring = ring = Ring(device)
-        self.indexes: dict = {}
-        self.slots: list = []
-        self.values: dict = {}
-        self._receipts: dict = {}
-        self.blocked: tuple | None = None
         self.keeps: object = None
-        self.carrying = False
-        self.arrived = 0
-        self._more: object = None
+        self.ring = ring = Ring(device)
+        self.clear()
         if ring.find() is None:
             ring.format(new_author())
+            self.marks.begin(MIN_SLICE)
         else:
             from .flashmount import mount
 
@@ -72,7 +66,37 @@ class FlashLog:
         self.author = ring.author
         self.incarnation = ring.incarnation
 
+    def clear(self) -> None:
+        """Forget all that a mount learns."""
+        self.damaged = 0
+        self.scanned = True
+        self.indexes: dict = {}
+        self.slots: list = []
+        self.values: dict = {}
+        self._receipts: dict = {}
+        self._kinds: dict = {}
+        self.carrying = False
+        self.blocked: tuple | None = None
+        self.arrived = self.newest_keys = self.cursor = 0
+        self.totals = [0, 0, 0, 0]
+        self.marks = Marks()
+        self._more: object = None
+
     # ---- sectors and authors
+
+    def open_sector(self, flags: int) -> None:
+        """End the sector that is written with its summary, and begin the next one."""
+        from . import flashsummary
+
+        ring = self.ring
+        marks = self.marks
+        if not ring.closed:
+            flashsummary.close(self)
+        more = self._more
+        useless = marks.whole < ring.tail or (more and not hasattr(more, "live") and more.any())
+        ring.checkpoint = 0 if useless else ring.seq + 1 - marks.whole
+        ring.open(flags)
+        marks.begin(flashsummary.plan(self))
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
         """Return the index of an author, who gets the slot when it comes for the first time."""
@@ -84,16 +108,32 @@ class FlashLog:
             self.slots[slot] = author
         return index
 
+    def enter(self, seq: int, slot: int, author: bytes, held: int) -> AuthorIndex:
+        """Note that the author's frames begin in sector `seq`, the last one so far, behind number `held`."""
+        if author not in self.indexes:
+            self.marks.came(slot)
+        index = self.settle(slot, author)
+        self.marks.touched(index, seq)
+        index.introduced(seq, held)
+        return index
+
     def introduce(self, author: bytes, held: int) -> AuthorIndex:
         """Begin the author's frames in the sector that is written."""
         ring = self.ring
         index = self.indexes.get(author)
         slot = index.slot if index else len(self.slots)
         ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
-        index = self.settle(slot, author)
-        index.introduced(ring.seq, held)
+        index = self.enter(ring.seq, slot, author, held)
         bound(self.indexes, MAX_INDEX)
         return index
+
+    def noted(self, at: int) -> None:
+        """See flashsummary."""
+        self.marks.noted(at)
+
+    def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
+        """See flashsummary."""
+        self.marks.beside(index, first, last)
 
     def is_here(self, author: bytes) -> bool:
         """Say whether frames of the author may follow in the sector that is written."""
@@ -105,8 +145,9 @@ class FlashLog:
         self.values[name] = seq * self.ring.size + at
         if name[0] == STATE_RECEIPT:
             self._receipts[name] = _receipted_number(value)
-        elif name[0] == STATE_SCHEMA and not schema_kind(value) & STREAM:
-            self.carrying = True
+        elif name[0] == STATE_SCHEMA:
+            self._kinds[name] = schema_kind(value) & STREAM
+            self.carrying = 0 in self._kinds.values()
 
     # ---- entries
 
@@ -128,7 +169,8 @@ class FlashLog:
         ring = self.ring
         if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
-        ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
+        at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
+        index.used += ring.end - at
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
@@ -267,6 +309,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
+        self.noted(at)
         self.remember(name, value, ring.seq, at)
 
     # ---- space
@@ -286,19 +329,19 @@ class FlashLog:
         """
         ring = self.ring
         stranger = author is not None and not self.is_here(author)
-        limit = ring.size - frames.MAX_RECLAIMED_FRAME
+        limit = ring.size - self.marks.reserve
         fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
         # A sector that was opened from the reserve is not for what must leave it alone.
         if fits and not ring.closed and ring.free() >= spare:
             return False
         need = size + frames.MAX_AUTHOR_FRAME
-        if HEADER + need > limit:
+        if HEADER + need > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
         if ring.free() - 1 <= self.target():
             from . import flashreclaim
 
             return flashreclaim.advance(self, need, spare, pending)
-        ring.open(0)
+        self.open_sector(0)
         return False
 
     def target(self) -> int:

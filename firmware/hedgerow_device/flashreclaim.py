@@ -13,6 +13,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
+from .flashindex import MAX_FRESH
 from .flashlog import schema_kind
 from .flashring import HEADER, RECLAIMS
 
@@ -42,7 +43,7 @@ class Reclaim:
         self.log = log
         self.ring = log.ring
         self.need = need
-        self.limit = self.ring.size - frames.MAX_RECLAIMED_FRAME
+        self.limit = self.ring.size - MAX_FRESH
         self.own = (log.author, local_author(log.author))
         self.pending: tuple | None = None
         # What the oldest sector asks for: bytes of copies, bytes of what is carried along.
@@ -87,7 +88,7 @@ class Reclaim:
         return self.why or "%d of %d sectors are free" % (self.ring.free(), self.ring.count)
 
     def _open(self, flags: int) -> None:
-        self.ring.open(flags)
+        self.log.open_sector(flags)
 
     def _take_back(self, left: int) -> None:
         """Reclaim sectors while they are wanted, and fit the newest one with `left` bytes to spare."""

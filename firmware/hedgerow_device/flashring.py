@@ -25,6 +25,8 @@ _ERASE = const(6)
 _MIN_SECTORS = const(8)
 _MIN_SIZE = const(512)
 _MAX_SIZE = const(4096)
+# Sectors in a row without a header that a search steps over.
+_PASS = const(3)
 
 
 class Header:
@@ -82,6 +84,7 @@ class Ring:
         self.summary = self.checkpoint = 0
         self.closed = True
         self.window = memoryview(bytearray(WINDOW))
+        self.take = WINDOW
         self._window_seq = 0
         self._window_at = 0
         self._window_end = 0
@@ -102,11 +105,7 @@ class Ring:
 
     def find(self) -> Header | None:
         """Find the newest sector and go there; return its header, None if the device holds no log."""
-        newest = None
-        for slot in range(self.count):
-            header = self._header_in(slot)
-            if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
-                newest = header
+        newest = self._search() or self._look_everywhere()
         if newest:
             self.seq = newest.seq
             self.tail = max(newest.tail, newest.seq - self.count + 1)
@@ -115,6 +114,45 @@ class Ring:
             self.incarnation = newest.incarnation
             self.checkpoint = newest.checkpoint
             self.end = self.size
+        return newest
+
+    def _search(self) -> Header | None:
+        """Find the newest sector by halves: those of its lap come first; None if that is not clear."""
+        newest = self._header_in(1)
+        if newest is None or newest.seq % self.count != 1:
+            return None
+        first = newest.seq
+        low = 1
+        high = self.count
+        while high - low > 1:
+            middle = at = (low + high) // 2
+            header = self._header_in(at)
+            # A sector that is erased ahead, torn or worn says nothing: the ones behind it do.
+            while header is None and at < middle + _PASS and at + 1 < high:
+                at += 1
+                header = self._header_in(at)
+            if header is None and middle + _PASS < high:
+                if first > self.count or not self._blank(middle):
+                    return None
+            if header and header.seq == first - 1 + at:
+                low = at
+                newest = header
+            else:
+                high = middle
+        header = self._header_in(0)
+        if header and low == self.count - 1 and header.seq == first + low:
+            newest = header
+        return newest
+
+    def _blank(self, slot: int) -> bool:
+        return self.read(slot, 0, HEADER) == b"\xff" * HEADER
+
+    def _look_everywhere(self) -> Header | None:
+        newest = None
+        for slot in range(self.count):
+            header = self._header_in(slot)
+            if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
+                newest = header
         return newest
 
     def end_of(self, seq: int) -> int:
@@ -168,6 +206,7 @@ class Ring:
         self._forget()
         self.device.writeblocks(self.seq % self.count, Header(fields).encode(), 0)
         self.end = HEADER
+        self.summary = 0
         self.closed = False
 
     def program(self, frame: bytes) -> int:
@@ -199,13 +238,19 @@ class Ring:
     def fetch(self, seq: int, at: int, count: int) -> int:
         """Bring `count` bytes (at most the window's size) into the window; return where they are in it."""
         if seq != self._window_seq or at < self._window_at or at + count > self._window_end:
-            take = min(WINDOW, self.size - at)
+            take = min(max(count, self.take), self.size - at)
             self._window_seq = 0
             self.device.readblocks(seq % self.count, self.window[:take], at)
             self._window_seq = seq
             self._window_at = at
             self._window_end = at + take
         return at - self._window_at
+
+    def look(self, window: int, take: int) -> None:
+        """Read through a window of `window` bytes, `take` of them at a time."""
+        self._forget()
+        self.window = memoryview(bytearray(window))
+        self.take = take
 
     def _forget(self) -> None:
         self._window_seq = 0
@@ -219,7 +264,7 @@ class Ring:
     def crc(self, seq: int, at: int, count: int, value: int) -> int:
         """Return the CRC-32 of `count` bytes of a sector, begun with `value`."""
         while count:
-            take = min(count, WINDOW)
+            take = min(count, len(self.window))
             start = self.fetch(seq, at, take)
             value = crc32(self.window[start : start + take], value)
             at += take
@@ -229,7 +274,7 @@ class Ring:
     def erased(self, seq: int, at: int) -> bool:
         """Say whether every byte of a sector from `at` on is erased."""
         while at < self.size:
-            take = min(WINDOW, self.size - at)
+            take = min(len(self.window), self.size - at)
             start = self.fetch(seq, at, take)
             for value in self.window[start : start + take]:
                 if value != 0xFF:

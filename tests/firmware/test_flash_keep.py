@@ -76,7 +76,7 @@ def test_others_keep_goes_unless_somebody_keeps_it() -> None:
         assert log.fetch(OTHER, 5) is None
 
 
-@pytest.mark.parametrize("size", [20, 900])
+@pytest.mark.parametrize("size", [20, 700])
 def test_too_much_to_keep_is_refused_and_nothing_is_lost(size: int) -> None:
     nor = Nor(16, 1024)
     log = open_log(nor)
