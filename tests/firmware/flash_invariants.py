@@ -10,6 +10,8 @@ I7 a mount reads a bounded number of bytes.
 I8 a cut costs at most one sector of free space.
 """
 
+from collections.abc import Iterator
+
 from flash_oracle import Oracle
 from nor import Nor
 
@@ -22,6 +24,7 @@ from hedgerow.log import (
     STATE_RECEIPT,
     STATE_SCHEMA,
 )
+from hedgerow_device import flashmount
 from hedgerow_device.flashlog import FlashLog
 
 ALL = 1 << 30
@@ -222,9 +225,17 @@ def i5_same(view: View, nor: Nor, oracle: Oracle) -> None:
         assert other.shown() == view.shown(), f"I5: {differences(view, other)}"
 
 
-def mounts(nor: Nor, oracle: Oracle) -> list[FlashLog]:
-    """Return the log mounted once more in every way."""
-    return [oracle.open(nor)]
+def mounts(nor: Nor, oracle: Oracle) -> Iterator[FlashLog]:
+    """Yield the log mounted once more in every way: from the checkpoint, and by all frames."""
+    yield oracle.open(nor)
+    defaults = flashmount.mount.__defaults__
+    flashmount.mount.__defaults__ = (False,)
+    try:
+        log = oracle.open(nor)
+    finally:
+        flashmount.mount.__defaults__ = defaults
+    assert log.scanned
+    yield log
 
 
 def differences(one: View, other: View) -> str:

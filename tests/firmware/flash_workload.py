@@ -71,7 +71,7 @@ class Workload:
     def write(self, log: FlashLog, author: bytes) -> None:
         """Append an operation of an author."""
         number = self.oracle.held(author) + 1
-        self._try(log, "append", (ENTRY_OP, author, number, number, self._body()))
+        self._try(log, "append", (ENTRY_OP, author, number, number, self._body(log.ring.size)))
 
     def _try(self, log: FlashLog, name: str, args: tuple[object, ...]) -> None:
         """Do an action if there is one, or what makes room for it."""
@@ -158,10 +158,10 @@ class Workload:
             return self._beside(author, held)
         if die < 0.4 and hasattr(log, "replace"):
             return self._thinning(log.author)
-        return "append", (ENTRY_OP, author, held + 1, held + 1, self._body())
+        return "append", (ENTRY_OP, author, held + 1, held + 1, self._body(log.ring.size))
 
-    def _body(self) -> bytes:
-        """Return a body: small ones, some of one document, some of many and large."""
+    def _body(self, size: int) -> bytes:
+        """Return a body, small or, for sectors of `size` bytes, large; of no, one or many documents."""
         rng = self.rng
         die = rng.random()
         if die < 0.06:
@@ -172,7 +172,9 @@ class Workload:
                 FREE if large else rng.choice((FREE, rng.randrange(DOCUMENTS)))
                 for _ in range(rng.randint(2, 8))
             ]
-            return bytes((MANY, len(marks), *marks)) + rng.randbytes(rng.randint(150, 400) if large else 20)
+            return bytes((MANY, len(marks), *marks)) + rng.randbytes(
+                rng.randint(size // 7, size * 2 // 5) if large else 20
+            )
         if die < 0.1:
             self.counts["tombstone"] = self.counts.get("tombstone", 0) + 1
             return bytes((TOMBSTONE + rng.randrange(DOCUMENTS),)) + rng.randbytes(12)
