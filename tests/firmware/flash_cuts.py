@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flash_invariants import View, between, check, i5_same, i6_untouched, i7_bounded, i8_space
+from flash_invariants import View, between, check, i5_same, i5_what_ran, i6_untouched, i7_bounded, i8_space
 from flash_oracle import DOCUMENTS, FREE, KEEPER, OTHERS, PINNED, Oracle
 from flash_tears import ERASE_TEARS, MODELS, PROGRAM_TEARS, Cells, Operation, cuts_in, span, tear, unproven
 from flash_workload import Step, Workload
@@ -160,7 +160,7 @@ def go_on(leg: Leg, index: int, cells: Cells, doubtful: set[int], seed: int | st
         if before:
             i8_space(view, before, after)
             if index == leg.steps[number].start and cells == leg.cells_at(index):
-                between(view, before, before)
+                between(view, before, before, oracle)
         if deep:
             i5_same(view, nor, oracle)
         workload = Workload(seed, oracle, nor)
@@ -176,5 +176,5 @@ def go_on(leg: Leg, index: int, cells: Cells, doubtful: set[int], seed: int | st
         again = oracle.open(nor)
         i7_bounded(nor)
         mounted = check(again, oracle, deep)
-        assert mounted.shown() == ran.shown(), "I5: what ran is not what mounts"
+        i5_what_ran(ran, mounted, oracle)
     return way

@@ -24,7 +24,7 @@ from nor import Nor, NorError
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_RECEIPT
-from hedgerow_device import flashframes, flashreclaim
+from hedgerow_device import flashframes
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Ring
 
@@ -209,11 +209,17 @@ def test_what_the_next_boot_needs_outlives_reclaiming() -> None:
     check_quiet_author(quiet_author(Nor(12, 512)))
 
 
-@pytest.mark.parametrize(
-    ("place", "name"),
-    [(flashreclaim, "_alive"), (flashreclaim.Reclaim, "_newest_own")],
-    ids=["values", "own"],
-)
+try:
+    from hedgerow_device import flashcollect
+
+    COPIES = [(flashcollect, "alive"), (flashcollect.Collector, "_newest_own")]
+except ImportError:
+    from hedgerow_device import flashreclaim
+
+    COPIES = [(flashreclaim, "_alive"), (flashreclaim.Reclaim, "_newest_own")]
+
+
+@pytest.mark.parametrize(("place", "name"), COPIES, ids=["values", "own"])
 def test_reclaiming_without_copies_is_noticed(
     place: object, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
