@@ -33,6 +33,11 @@ MAX_RECLAIMED_FRAME = const(10)
 # In the first byte of a filled frame: the operation was in the run and was moved.
 CARRIED = const(0x40)
 
+# Kinds of notes besides those of entries (a seal or a skip that was moved): the newest own operation although
+# it was dropped; a skip that was put in the place of operations.
+FORGOTTEN = const(0)
+REPLACED = const(3)
+
 _CONTROL = const(3)
 _MIN = const(5)
 _PREFIX = const(24)
@@ -250,7 +255,11 @@ class Reader:
 
     def body(self) -> bytes:
         """Return the body of this frame."""
-        return self.ring.read(self.seq, self.at, self.size)
+        ring = self.ring
+        if self.size > len(ring.window):
+            return ring.read(self.seq, self.at, self.size)
+        where = ring.fetch(self.seq, self.at, self.size)
+        return bytes(ring.window[where : where + self.size])
 
 
 def verify_at(ring: object, lsn: int, slot: int, number: int) -> Reader | None:

@@ -24,7 +24,7 @@ class AuthorIndex:
     bounds of what is beside the run there, 0 for nothing; `lowest` and `highest` those in the whole ring.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
-    of them there; both rise. Sectors may be missing, then searches begin earlier.
+    of them there; both rise. Sectors may be missing once it is `thinned`, then searches begin earlier.
     """
 
     def __init__(self, slot: int):
@@ -32,14 +32,14 @@ class AuthorIndex:
         self.here = self.touched = self.used = self.low = self.high = self.lowest = self.highest = 0
         self.held = 0
         self.sealed = 0
+        self.thinned = False
         self.seqs = array("I")
         self.floors = array("I")
 
     def introduced(self, seq: int, held: int) -> None:
         """Note that entries of the author follow in sector `seq`."""
         self.here = seq
-        # A copy of an old operation may begin lower: searches for it begin with the oldest sector.
-        if not self.seqs or (self.seqs[-1] != seq and self.floors[-1] <= held):
+        if not self.seqs or self.seqs[-1] != seq:
             self.seqs.append(seq)
             self.floors.append(held)
 
@@ -71,6 +71,15 @@ class AuthorIndex:
             found = self.seqs[i]
         return max(found, tail)
 
+    def after(self, seq: int) -> int:
+        """Return the next sector after `seq` that may have entries of the author."""
+        if not self.thinned:
+            for known in self.seqs:
+                if known > seq:
+                    return known
+            return 1 << 32
+        return seq + 1
+
     def last_sector(self) -> int:
         """Return the newest sector with entries of the author, 0 for none."""
         return self.seqs[-1] if self.seqs else 0
@@ -84,6 +93,7 @@ class AuthorIndex:
 
     def thin(self) -> None:
         """Forget every other sector, but not the last: searches begin earlier then."""
+        self.thinned = True
         self._keep([i for i in range(len(self.seqs)) if (len(self.seqs) - i) & 1])
 
     def tidy(self, tail: int) -> None:
@@ -119,14 +129,13 @@ class AuthorIndex:
 class Marks:
     """What the summary of the sector that is written is going to say, and how far the checkpoint has come.
 
-    `offsets` of control frames that a mount reads one by one, slots of `new` authors, `reserve` bytes kept
-    free for the summary, of which `plan` are for a slice. `begun` is the sector with the first slice of the
-    cycle under way, `whole` that of the last complete one, 0 for none; the next slice begins in `slot` behind
-    `after`, its last sector (-1: with the author itself), or with slot 64 behind the position `after`.
+    Slots of `new` authors, `reserve` bytes kept free for the summary, of which `plan` are for a slice.
+    `begun` is the sector with the first slice of the cycle under way, `whole` that of the last complete one,
+    0 for none; the next slice begins in `slot` behind `after`, its last sector (-1: with the author itself),
+    or with slot 64 behind the position `after`.
     """
 
     def __init__(self):
-        self.offsets = array("H")
         self.new = bytearray()
         self.reserve = self.plan = 0
         self.begun = self.whole = self.slot = 0
@@ -134,7 +143,6 @@ class Marks:
 
     def begin(self, plan: int) -> None:
         """Begin a sector whose slice takes about `plan` bytes."""
-        self.offsets = array("H")
         self.new = bytearray()
         self.plan = plan
         self.reserve = plan + _SUMMARY
@@ -159,10 +167,9 @@ class Marks:
         # A longer summary is not written.
         self.reserve = min(self.reserve + size, MAX_SUMMARY + _SUMMARY)
 
-    def noted(self, at: int) -> None:
-        """Have a mount read the control frame at an offset by itself."""
-        self.offsets.append(at)
-        self._take(2)
+    def noted(self) -> None:
+        """Keep room for the position of a control frame."""
+        self._take(4)
 
 
 def size_of(number: int) -> int:

@@ -14,9 +14,11 @@ from hedgerow.log import (
     ENTRY_OP,
     ENTRY_SEAL,
     ENTRY_SKIP,
+    STATE_CONFIG,
     STATE_RECEIPT,
     STATE_SCHEMA,
     check_entry,
+    local_author,
     new_author,
 )
 
@@ -24,12 +26,14 @@ from . import flashframes as frames
 from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
 from .flashring import HEADER, Ring
 
-SPARE = const(4)
+SPARE = const(5)
 
 # Free sectors left by values, by others' seals, and by what makes room in the end: receipts, own seals.
-_VALUE_SPARE = const(3)
-_SEAL_SPARE = const(2)
-_LAST_SPARE = const(1)
+_VALUE_SPARE = const(4)
+_SEAL_SPARE = const(3)
+_LAST_SPARE = const(2)
+_HINTS = const(32)
+_MEAN = const(48)
 
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
@@ -46,15 +50,22 @@ class FlashLog:
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
     authors in the order of their coming, where the current `values` stand;
     `arrived` is the position of the newest arrival, `carrying` says that keep collections are known,
-    `scanned` that the mount had to read all frames; `blocked` is (sector, author, number) of what kept it
-    last.
+    `scanned` that the mount had to read all frames; `cursor` is an offset in the oldest sector: what stands
+    before it was moved on or is dead. `own` are the log's author and its local one. `hints` say where some
+    operations may stand: (author, number) -> sector * size + offset; `mean` is what an operation's frame
+    takes. While it is `urgent`, the core makes room: own operations and values may use the reserve.
     """
+
+    urgent = False
+
+    last_spare = _LAST_SPARE
 
     def __init__(self, device: object):
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
         self.keeps: object = None
         self.ring = ring = Ring(device)
+        self._collector: object = None
         self.clear()
         if ring.find() is None:
             ring.format(new_author())
@@ -65,6 +76,7 @@ class FlashLog:
             mount(self)
         self.author = ring.author
         self.incarnation = ring.incarnation
+        self.own = (ring.author, local_author(ring.author))
 
     def clear(self) -> None:
         """Forget all that a mount learns."""
@@ -76,8 +88,11 @@ class FlashLog:
         self._receipts: dict = {}
         self._kinds: dict = {}
         self.carrying = False
-        self.blocked: tuple | None = None
-        self.arrived = self.newest_keys = self.cursor = 0
+        self.arrived = self.newest_keys = 0
+        self.cursor = HEADER
+        self.hints: dict = {}
+        self._hinted: list = []
+        self.mean = _MEAN
         self.totals = [0, 0, 0, 0]
         self.marks = Marks()
         self._more: object = None
@@ -92,10 +107,10 @@ class FlashLog:
         marks = self.marks
         if not ring.closed:
             flashsummary.close(self)
-        more = self._more
-        useless = marks.whole < ring.tail or (more and not hasattr(more, "live") and more.any())
-        ring.checkpoint = 0 if useless else ring.seq + 1 - marks.whole
+        ring.checkpoint = 0 if marks.whole < ring.tail else ring.seq + 1 - marks.whole
         ring.open(flags)
+        if self._more:
+            self._more.opened()
         marks.begin(flashsummary.plan(self))
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
@@ -127,9 +142,9 @@ class FlashLog:
         bound(self.indexes, MAX_INDEX)
         return index
 
-    def noted(self, at: int) -> None:
+    def noted(self) -> None:
         """See flashsummary."""
-        self.marks.noted(at)
+        self.marks.noted()
 
     def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
         """See flashsummary."""
@@ -162,7 +177,7 @@ class FlashLog:
         check_entry(kind, first, last, held)
         if index is None and len(self.indexes) >= limits.MAX_AUTHORS:
             raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
-        spare = self.spare
+        spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
             spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
         self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
@@ -170,15 +185,16 @@ class FlashLog:
         if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
         at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
-        index.used += ring.end - at
+        size = ring.end - at
+        index.used += size
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
         index.held = last
         if kind == ENTRY_OP:
             self.arrived = ring.seq * ring.size + ring.end
-            if self._more:
-                self._more.appended(author, first)
+            self.mean += (size - self.mean) // 8
+            self.hint(author, first, ring.seq * ring.size + at)
 
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
@@ -209,17 +225,22 @@ class FlashLog:
             return found
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
-        seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         more = self._more
+        if index.highest:
+            from . import flashmoved
+
+            if index.highest > min(flashmoved.floors(self, author, held, sealed)):
+                return flashmoved.read(self, author, held, sealed, max_bytes)
+        seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         while seq <= ring.seq and (held < index.held or sealed < index.sealed):
-            reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
-            while reader and reader.next():
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
                 kind = reader.type
                 if kind > ENTRY_SKIP or reader.author != author:
                     continue
                 if reader.last <= (sealed if kind == ENTRY_SEAL else held):
                     continue
-                if more and more.hides(author, reader):
+                if more and more.hidden(reader):
                     continue
                 max_bytes -= reader.size
                 if found and max_bytes < 0:
@@ -229,7 +250,7 @@ class FlashLog:
                     sealed = reader.last
                 else:
                     held = reader.last
-            seq += 1
+            seq = index.after(seq)
         return found
 
     # ---- beside the run; MemoryLog says what these do
@@ -246,20 +267,44 @@ class FlashLog:
         """Say whether there are such tables: without them nothing is filled, dropped or cut."""
         return self._more is not None
 
+    def hint(self, author: bytes, number: int, place: int) -> None:
+        """Note where an operation stands, in the place of the oldest hint."""
+        name = (author, number)
+        if name not in self.hints:
+            self._hinted.append(name)
+            if len(self._hinted) > _HINTS:
+                self.hints.pop(self._hinted.pop(0), None)
+        self.hints[name] = place
+
     def fill(self, author: bytes, number: int, body: bytes) -> None:
-        self.beside().fill(bytes(author), number, body)
+        from . import flashchange
+
+        flashchange.fill(self, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
         return self.beside().fetch(author, number)
 
+    def newest(self, author: bytes) -> bytes | None:
+        """Return the newest operation of one of the log's own authors, also if it was dropped."""
+        return self.beside().newest(author)
+
     def drop(self, author: bytes, first: int, last: int) -> None:
-        self.beside().drop(bytes(author), first, last)
+        from . import flashchange
+
+        flashchange.drop(self, bytes(author), first, last)
+
+    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
+        from . import flashchange
+
+        flashchange.replace(self, bytes(author), first, last, body)
 
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
 
     def cut(self, author: bytes, held: int) -> None:
-        self.beside().cut(bytes(author), held)
+        from . import flashchange
+
+        flashchange.cut(self, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
         return self.beside().missing(author)
@@ -282,7 +327,10 @@ class FlashLog:
         if len(key) > _MAX_KEY or size > self.ring.size // 2:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
-        spare = _LAST_SPARE if kind == STATE_RECEIPT else _VALUE_SPARE
+        spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
+        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (key == b"n" or key[:1] == b"x")):
+            # What is counted is stored before the receipt that frees it.
+            spare = _LAST_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
 
@@ -309,7 +357,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
-        self.noted(at)
+        self.noted()
         self.remember(name, value, ring.seq, at)
 
     # ---- space
@@ -319,8 +367,27 @@ class FlashLog:
         return max([self._receipts[name] for name in self._receipts if name[1:9] == author] or [0])
 
     def prepare(self) -> bool:
-        """Erase a sector ahead, while there is time; say whether there was one to erase."""
-        return self.ring.prepare()
+        """Erase a sector ahead, or collect a little, while there is time; say whether there was need to."""
+        if self.ring.prepare():
+            return True
+        return self.ring.free() - self.spare <= self.band() and self.collector().idle()
+
+    def collector(self) -> object:
+        """Return what moves on from the oldest sector what is alive there (flashcollect.Collector)."""
+        if self._collector is None:
+            from .flashcollect import Collector
+
+            self._collector = Collector(self)
+        return self._collector
+
+    def band(self) -> int:
+        """Return how many free sectors above the reserve are aimed at."""
+        return max(2, self.ring.count // 10)
+
+    def fits(self, size: int) -> bool:
+        """Say whether so many bytes fit the sector that is written, and its summary behind them."""
+        ring = self.ring
+        return not ring.closed and ring.end + size <= ring.size - self.marks.reserve
 
     def room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
         """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
@@ -328,25 +395,20 @@ class FlashLog:
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
-        stranger = author is not None and not self.is_here(author)
-        limit = ring.size - self.marks.reserve
-        fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
-        # A sector that was opened from the reserve is not for what must leave it alone.
-        if fits and not ring.closed and ring.free() >= spare:
-            return False
-        need = size + frames.MAX_AUTHOR_FRAME
-        if HEADER + need > ring.size - MAX_FRESH:
+        if HEADER + size + frames.MAX_AUTHOR_FRAME > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
-        if ring.free() - 1 <= self.target():
+        if ring.free() - self.spare <= self.band():
+            self.collector().share(size)
+        # A sector that was opened from the reserve is not for what must leave it alone.
+        if self.fits(size + (author is not None and not self.is_here(author)) * frames.MAX_AUTHOR_FRAME):
+            if ring.free() >= spare:
+                return False
+        if ring.free() - 1 < spare:
             from . import flashreclaim
 
-            return flashreclaim.advance(self, need, spare, pending)
+            return flashreclaim.advance(self, size + frames.MAX_AUTHOR_FRAME, spare, pending)
         self.open_sector(0)
         return False
-
-    def target(self) -> int:
-        """Return how many sectors are kept free: some more where carrying operations along takes room."""
-        return self.spare + (self.ring.count >> 4 if self.carrying else 0)
 
     def close(self) -> None:
         """Leave the flash as it is."""

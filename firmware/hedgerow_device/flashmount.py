@@ -18,7 +18,7 @@ from .flashsummary import BESIDE, ENDS, FLOOR, LIST, LISTS, plan
 
 _SLOT = const(0x3F)
 # A value is read in one go if it is no longer.
-_TAKE = const(96)
+_TAKE = const(64)
 _SUMMARY_HEAD = const(0xC7)
 
 
@@ -35,18 +35,27 @@ def mount(log: object, checkpoint: bool = True) -> None:
     try:
         if not checkpoint:
             raise Misfit
-        reader = Checkpoint(log).mount()
+        reader, blank = Checkpoint(log).mount()
         log.scanned = False
     except Misfit:
         log.clear()
-        reader = _by_frames(log)
-    end = reader.end if reader else 0
+        reader, blank = _by_frames(log)
     ring.summary = reader.start if reader and reader.type == frames.SUMMARY else 0
-    ring.end = end
-    ring.closed = stepped or ring.summary or not end or not ring.erased(ring.seq, end)
+    ring.end = reader.end if reader else 0
+    ring.closed = stepped or ring.summary != 0 or not blank
     log.marks.plan = plan(log)
     log.marks.reserve += log.marks.plan
     ring.look(WINDOW, WINDOW)
+    if not log.scanned and ring.count * len(log.slots) > MAX_INDEX:
+        for index in log.indexes.values():
+            index.thinned = True
+    log.cursor = HEADER
+    if log.has_beside():
+        log.beside().reclaimed(ring.tail)
+    if log.has_beside() or log.totals[0] or log.totals[2]:
+        from .flashcollect import find_cursor
+
+        find_cursor(log)
 
 
 def _find_tail(ring: object) -> bool:
@@ -55,23 +64,28 @@ def _find_tail(ring: object) -> bool:
     It is void, and will be used again, if it did not finish reclaiming: its copies have their originals yet.
     So it is if its first frame was torn. Otherwise every cut there would cost a sector.
     """
-    reader = frames.Reader(ring, ring.seq, HEADER)
-    reclaiming = ring.header(ring.seq).flags & RECLAIMS
-    while reader.next():
-        if reader.type == frames.RECLAIMED:
-            reclaiming = 0
-            ring.tail = reader.last
-    if reclaiming or (reader.end == HEADER and not ring.erased(ring.seq, HEADER)):
+    stepped = False
+    while True:
+        reader = frames.Reader(ring, ring.seq, HEADER)
+        header = ring.header(ring.seq)
+        reclaiming = header and header.flags & RECLAIMS
+        while reader.next():
+            if reader.type == frames.RECLAIMED:
+                reclaiming = 0
+                ring.tail = reader.last
+        torn = not stepped and reader.end == HEADER and not ring.erased(ring.seq, HEADER)
+        if not reclaiming and not torn:
+            return stepped
         ring.step_back()
-        return True
-    return False
+        stepped = True
 
 
 # ---- by frames
 
 
-def _by_frames(log: object) -> object:
-    """Read all frames; return the reader at the end of the newest sector, None if that has no header."""
+def _by_frames(log: object) -> tuple:
+    """Read all frames; return the reader at the end of the newest sector, None if that has no header, and
+    whether all behind it is erased."""
     ring = log.ring
     seq = ring.tail
     end = 0
@@ -85,7 +99,7 @@ def _by_frames(log: object) -> object:
         if reader:
             end = reader.end
         seq += 1
-    return reader
+    return reader, end > 0 and ring.erased(ring.seq, end)
 
 
 def _scan(log: object, seq: int, positions: list | None) -> object:
@@ -111,8 +125,6 @@ def _note(log: object, reader: object, positions: list | None) -> None:
         else:
             index.held = max(index.held, reader.last)
         if kind == ENTRY_OP:
-            if log.has_beside():
-                log.beside().appended(reader.author, reader.last)
             log.arrived = position + reader.end - reader.start
     elif kind == frames.AUTHOR:
         held = reader.held[reader.slot]
@@ -137,18 +149,17 @@ def _note_control(log: object, reader: object, positions: list | None, position:
         log.noted_beside(index, reader.first, reader.last)
         if kind == frames.FILLED:
             log.arrived = position + reader.end - reader.start
-            at = 0 if reader.carried else 2
-            log.totals[at] += 1
-            log.totals[at + 1] += reader.end - reader.start
-    if kind not in (frames.FILLED, frames.NOTE) or (kind == frames.NOTE and reader.kind == ENTRY_SKIP):
-        log.noted(reader.start)
-        if positions is not None:
+        at = 0 if kind == frames.NOTE or reader.carried else 2
+        log.totals[at] += 1
+        log.totals[at + 1] += reader.end - reader.start
+    if kind not in (frames.FILLED, frames.NOTE) or (kind == frames.NOTE and reader.kind == frames.REPLACED):
+        log.noted()
+        if positions is not None and kind != frames.STATE:
             positions.append(position)
     if kind == frames.CUT:
         _note_cut(log, reader)
     if kind == frames.STATE:
-        if positions is None:
-            remember(log, reader)
+        remember(log, reader)
         return
     if positions is not None and not hasattr(log.beside(), "live"):
         raise Misfit
@@ -166,25 +177,29 @@ def _note_cut(log: object, reader: object) -> None:
 
 
 def remember(log: object, reader: object) -> None:
-    """Take a value into the tables."""
+    """Take a value into the tables, if it is the newest of its name."""
     data = reader.body()
-    log.remember(data[1 : 1 + data[0]], data[1 + data[0] :], reader.seq, reader.start)
+    name = data[1 : 1 + data[0]]
+    if log.values.get(name, -1) < reader.seq * reader.ring.size + reader.start:
+        log.remember(name, data[1 + data[0] :], reader.seq, reader.start)
 
 
 # ---- by summaries and slices
 
 
 class Checkpoint:
-    """One mount from a checkpoint: `positions` are those of control frames to be read one by one."""
+    """One mount from a checkpoint: `positions` are those of control frames to be read one by one, `newest`
+    those of values by the mark of their name."""
 
     def __init__(self, log: object):
         self.log = log
         self.ring = log.ring
         self.positions: list = []
+        self.newest: dict = {}
         self.whole = False
 
-    def mount(self) -> object:
-        """Fill the tables; return the reader at the end of the newest sector. Raises Misfit."""
+    def mount(self) -> tuple:
+        """Fill the tables; return what _by_frames() does. Raises Misfit."""
         log = self.log
         ring = self.ring
         header = ring.header(ring.seq)
@@ -198,9 +213,10 @@ class Checkpoint:
         if not self.whole or b"" in log.slots:
             raise Misfit
         reader = _scan(log, ring.seq, self.positions)
+        blank = ring.erased(ring.seq, reader.end)
         self._alone()
         self._tidy()
-        return reader
+        return reader, blank
 
     def _sector(self, seq: int) -> None:
         """Take what a sector's summary says into the tables, or its frames where it has none."""
@@ -241,6 +257,13 @@ class Checkpoint:
             raise Misfit
         return index
 
+    def at(self, position: int, name: int) -> None:
+        """Have a control frame read, unless a younger one with the same mark of a name makes it void."""
+        if not name:
+            self.positions.append(position)
+        elif self.newest.get(name, 0) < position:
+            self.newest[name] = position
+
     def known(self, slot: int) -> object:
         """Return the index of an author by its slot, None as long as no slice has named it."""
         slots = self.log.slots
@@ -252,6 +275,7 @@ class Checkpoint:
         ring = self.ring
         ring.look(WINDOW, _TAKE)
         before = -1
+        self.positions.extend(self.newest.values())
         for position in sorted(self.positions):
             seq, at = divmod(position, ring.size)
             if position == before or seq < ring.tail:
@@ -287,13 +311,7 @@ def _tell(log: object, data: bytes, seq: int, position: int, into: Checkpoint | 
             into.author(data[at], data[at + 1 : at + 9])
         at += 9
     at = _tell_authors(data, at, seq, into)
-    count, at = read_uint(data, at)
-    position = seq * log.ring.size
-    for _ in range(count):
-        step, at = read_uint(data, at)
-        position += step
-        if into:
-            into.positions.append(position)
+    _, at = _tell_positions(log, data, at, seq, into)
     if at < len(data):
         _tell_slice(log, data, at, seq, into)
 
@@ -336,7 +354,9 @@ def _tell_slice(log: object, data: bytes, at: int, seq: int, into: Checkpoint | 
         tag = data[at]
         at += 1
         if tag == LIST:
-            at = _tell_positions(log, data, at, seq, into)
+            last, at = _tell_positions(log, data, at, seq, into)
+            marks.slot = LISTS
+            marks.after = max(last, marks.after, 0)
             continue
         index = into.known(tag & _SLOT) if into else None
         if not tag & FLOOR:
@@ -376,15 +396,14 @@ def _tell_zones(marks: object, data: bytes, at: int, seq: int, index: object) ->
     return at
 
 
-def _tell_positions(log: object, data: bytes, at: int, seq: int, into: Checkpoint | None) -> int:
-    """Read positions of control frames; return the offset behind them."""
+def _tell_positions(log: object, data: bytes, at: int, seq: int, into: Checkpoint | None) -> tuple:
+    """Read positions of control frames; return (the last one, 0 for none, the offset behind them)."""
     count, at = read_uint(data, at)
-    position = seq * log.ring.size
+    position = (seq + 1) * log.ring.size if count else 0
     for i in range(count):
         step, at = read_uint(data, at)
         position = position + step if i else position - step
         if into:
-            into.positions.append(position)
-    log.marks.slot = LISTS
-    log.marks.after = position
-    return at
+            into.at(position, data[at] << 8 | data[at + 1])
+        at += 2
+    return position, at

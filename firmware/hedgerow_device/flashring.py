@@ -128,12 +128,12 @@ class Ring:
             middle = at = (low + high) // 2
             header = self._header_in(at)
             # A sector that is erased ahead, torn or worn says nothing: the ones behind it do.
-            while header is None and at < middle + _PASS and at + 1 < high:
+            young = first < self.count and header is None and self._blank(at)
+            while header is None and not young and at < middle + _PASS and at + 1 < high:
                 at += 1
                 header = self._header_in(at)
-            if header is None and middle + _PASS < high:
-                if first > self.count or not self._blank(middle):
-                    return None
+            if header is None and not young and at == middle + _PASS:
+                return None
             if header and header.seq == first - 1 + at:
                 low = at
                 newest = header

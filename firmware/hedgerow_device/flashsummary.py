@@ -4,10 +4,10 @@ Who mounts a log reads summaries and slices back to where the last whole cycle o
 only the newest sector and those of which nothing else tells. So who programs a frame says what a summary
 needs to know of it:
 
-- `log.noted(at)`, of a control frame at offset `at` of the sector that is written which a mount must read by
-  itself: a value, a dropped, cut or replacing frame. Frames of older
-  sectors that still matter are in the slices: those of `log.values`, and those that `log.beside().live()`
-  gives as positions (sequence * sector size + offset of the frame).
+- `log.noted()`, of a control frame that a mount must read by itself: a value, a dropped, cut or replacing
+  frame. Room is kept for its position then; those that still matter are named when the sector ends, and in
+  slices later: `log.values`, and those that `log.beside().live()` gives as positions (sequence * sector size
+  + offset of the frame).
 - `log.noted_beside(index, first, last)`, of an operation, seal or skip beside the run.
 - `log.marks.touched(index, seq)`, where an author's frontiers change without a frame of its own: a cut.
 - `log.totals`: [operations carried, their bytes, operations filled in, their bytes] as they are now.
@@ -15,6 +15,8 @@ needs to know of it:
 
 A mount tells of each frame again, in `beside().note(reader)` by the order of positions.
 """
+
+from binascii import crc32
 
 from hedgerow.codec.varint import write_uint
 from hedgerow.limits import const
@@ -83,12 +85,30 @@ def _head(log: object) -> bytearray:
         if index.low:
             write_uint(body, index.low)
             write_uint(body, index.high - index.low)
-    before = 0
-    write_uint(body, len(log.marks.offsets))
-    for at in log.marks.offsets:
-        write_uint(body, at - before)
-        before = at
+    found = _positions(log, ring.seq * ring.size - 1, here)
+    _list(body, found, (ring.seq + 1) * ring.size, ring.size)
     return body
+
+
+def mark(name: bytes) -> int:
+    """Return 16 bits of a hash of a value's name: a mount reads only the newest value with a mark."""
+    return crc32(name) & 0xFFFF
+
+
+def _positions(log: object, low: int, high: int) -> list:
+    """Return sorted [(position, mark)] of control frames that matter, between two positions.
+
+    Where two names have the same mark it is 0: that one is always read.
+    """
+    marks = sorted([mark(name) for name in log.values])
+    twice = [one for i, one in enumerate(marks) if i and marks[i - 1] == one]
+    found = []
+    for name, position in log.values.items():
+        if low < position < high:
+            found.append((position, 0 if mark(name) in twice else mark(name)))
+    if log.has_beside() and hasattr(log.beside(), "live"):
+        found.extend([(position, 0) for position in log.beside().live() if low < position < high])
+    return sorted(found)
 
 
 def _slice(log: object, limit: int) -> bytearray:
@@ -112,7 +132,7 @@ def _slice(log: object, limit: int) -> bytearray:
     if marks.slot < LISTS:
         marks.slot = LISTS
         marks.after = 0
-    if _positions(out, log, limit):
+    if _older(out, log, limit):
         out[flags] = ENDS
         marks.whole = marks.begun
         marks.begun = 0
@@ -155,28 +175,35 @@ def _author(out: bytearray, index: object, author: bytes, marks: object, seq: in
     return complete
 
 
-def _positions(out: bytearray, log: object, limit: int) -> bool:
+def _older(out: bytearray, log: object, limit: int) -> bool:
     """Add positions of control frames older than the cycle; say whether those were all."""
     marks = log.marks
     size = log.ring.size
-    found = list(log.values.values())
-    if log.has_beside() and hasattr(log.beside(), "live"):
-        found.extend(log.beside().live())
-    found = sorted([position for position in found if marks.after < position < marks.begun * size])
+    found = _positions(log, marks.after, marks.begun * size)
+    if not found:
+        return True
+    out.append(LIST)
+    written = _list(out, found, (log.ring.seq + 1) * size, limit)
+    if written:
+        marks.after = found[written - 1][0]
+    return written == len(found)
+
+
+def _list(out: bytearray, found: list, base: int, limit: int) -> int:
+    """Add as many positions with their marks as fit `limit`, counted back from `base`; return how many."""
     body = bytearray()
     count = 0
-    before = log.ring.seq * size
-    for position in found:
+    before = base
+    for position, name in found:
         step = bytearray()
         write_uint(step, position - before if count else before - position)
-        if len(out) + len(body) + len(step) + _COUNT > limit:
+        if len(out) + len(body) + len(step) + 2 + _COUNT > limit:
             break
         body.extend(step)
+        body.append(name >> 8)
+        body.append(name & 0xFF)
         before = position
         count += 1
-    if count:
-        out.append(LIST)
-        write_uint(out, count)
-        out.extend(body)
-        marks.after = before
-    return count == len(found)
+    write_uint(out, count)
+    out.extend(body)
+    return count

@@ -38,13 +38,13 @@ def tables(log: FlashLog) -> dict[str, object]:
         "values": dict(log.values),
         "receipts": dict(log._receipts),
         "carrying": log.carrying,
-        "newest": (log.arrived, log.newest_keys, log.cursor),
+        "newest": (log.arrived, log.newest_keys),
+        "collected": log.cursor,
         "totals": list(log.totals),
-        "sector": list(log.marks.offsets),
         "written": {a: (i.used, i.low, i.high) for a, i in log.indexes.items() if i.touched == ring.seq},
         "cycle": (log.marks.begun, log.marks.whole),
         "cursor": (log.marks.slot, log.marks.after) if log.marks.begun else None,
-        "beside": None if not more else (more.filled, more.dropped, more.cuts),
+        "beside": None if not more else (more.ranges, more.cuts),
     }
 
 
