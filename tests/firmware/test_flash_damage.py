@@ -4,7 +4,7 @@ import random
 
 import pytest
 from flash_cuts import Recording, View, Workload, check, go_on, seeded
-from flash_faults import WornNor, Written, disturbed, flips, look, lost, sector_of, weak_images
+from flash_damage import WornNor, Written, disturbed, flips, look, lost, sector_of, weak_images
 from flash_oracle import Oracle
 from nor import Nor
 
