@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -230,23 +231,22 @@ def run(
     outcome = Outcome()
     seeds: list[int] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        multiprocessing.Pool(jobs) as pool,
-        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
-    ):
+    with ExitStack() as stack:
+        pool = stack.enter_context(multiprocessing.Pool(jobs)) if jobs > 1 else None
+        progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        stack.enter_context(progress)
         bar = progress.add_task("power cuts", total=cuts)
         while len(outcome.images) < cuts and len(outcome.failures) < _FAILURES:
             seeds.append(seed + len(seeds))
             todo, planned = plan(seeds[-1], cuts - len(outcome.images), models)
             progress.update(bar, total=len(outcome.images) + planned)
             before = len(outcome.images)
-            for part in pool.imap_unordered(work, todo):
+            for part in pool.imap_unordered(work, todo) if pool else map(work, todo):
                 outcome.add(part)
                 progress.update(
                     bar, completed=len(outcome.images), description=f"{len(outcome.failures)} failures"
                 )
                 if len(outcome.failures) >= _FAILURES:
-                    pool.terminate()
                     break
             if len(outcome.images) == before:
                 break

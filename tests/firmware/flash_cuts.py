@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flash_invariants import View, between, check, i5_same, i5_what_ran, i6_untouched, i7_bounded, i8_space
-from flash_oracle import DOCUMENTS, FREE, KEEPER, OTHERS, PINNED, Oracle
+from flash_oracle import DOCUMENTS, KEEPER, OTHERS, PINNED, Oracle
 from flash_tears import ERASE_TEARS, MODELS, PROGRAM_TEARS, Cells, Operation, cuts_in, span, tear, unproven
 from flash_workload import Step, Workload
 from nor import Nor
 
 __all__ = [
-    "DOCUMENTS", "ERASE_TEARS", "FREE", "KEEPER", "MODELS", "OTHERS", "PINNED", "PROGRAM_TEARS", "Cells",
+    "DOCUMENTS", "ERASE_TEARS", "KEEPER", "MODELS", "OTHERS", "PINNED", "PROGRAM_TEARS", "Cells",
     "Leg", "Operation", "Oracle", "Recording", "Step", "View", "Workload", "check", "cut", "cuts_in", "go_on",
     "seeded", "span", "survive", "tear", "unproven",
 ]  # fmt: skip

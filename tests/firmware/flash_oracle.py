@@ -1,30 +1,38 @@
 """What a log acknowledged, so that it can be asked for it again.
 
-Bodies say which documents they change, so that the oracle knows what is alive: the first byte is that of a
-document up to `DOCUMENTS`, the same + `TOMBSTONE` if it was deleted, `MANY` before a count and as many of
-those, `PINNED` in a filled operation that is always kept, or `FREE`. The newest operation that an author ever
-wrote of a document is alive.
+Bodies are operations on documents of a kept collection, whose ids below `DOCUMENTS` are those that live: the
+newest operation that an author ever wrote of one, be it its deletion, is alive. `PINNED` is the id of what is
+filled in and always kept. What has no id, or a greater one, need not be kept once it is receipted.
 """
 
+from functools import lru_cache
+
+from hedgerow.codec.schema import KEEP, STREAM, Schema
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, local_author
+from hedgerow.operation import decode_body
 from hedgerow_device.flashlog import FlashLog
 
 KEEPER = b"keeper-1"
 OTHERS = (b"author-b", b"author-c")
+PLANTS = Schema("plants", KEEP, (("height", None),))
+READINGS = Schema("readings", STREAM, (("height", None),))
 DOCUMENTS = 4
-TOMBSTONE = 50
 PINNED = 100
-MANY = 200
-FREE = 255
 Entry = tuple[int, int, int, bytes]
 Action = tuple[str, tuple[object, ...]]
 
 
-def documents(body: bytes) -> list[int]:
-    """Return the documents that a body changes or deletes."""
-    marks = body[2 : 2 + body[1]] if body[0] == MANY else body[:1]
-    return [mark % TOMBSTONE for mark in marks if mark % TOMBSTONE < DOCUMENTS and mark < PINNED]
+@lru_cache(maxsize=8192)
+def ids(body: bytes) -> tuple[int, ...]:
+    """Return the ids of the documents that a body changes or deletes."""
+    return tuple(change[2] for change in decode_body(body)[1] if change[2] is not None)
+
+
+@lru_cache(maxsize=8192)
+def living(body: bytes) -> tuple[int, ...]:
+    """Return those that live."""
+    return tuple(document for document in ids(body) if document < DOCUMENTS)
 
 
 class Oracle:
@@ -90,11 +98,11 @@ class Oracle:
         """Say whether an operation is alive; where room is short, only our own."""
         if tight and not self.is_own(author):
             return False
-        if body[0] == PINNED:
+        if PINNED in ids(body):
             return self.filled.get((author, number)) == body
         if (author, number) in self.dropped:
             return False
-        return any(self.newest.get((author, document)) == number for document in documents(body))
+        return any(self.newest.get((author, document)) == number for document in living(body))
 
     def here(self, author: bytes) -> list[Entry]:
         """Return the entries of an author's run that nobody dropped."""
@@ -128,7 +136,7 @@ class Oracle:
         if kind == ENTRY_OP:
             self.filled.pop((author, first), None)
             self.dropped.discard((author, first))
-            for document in documents(body):
+            for document in living(body):
                 self.newest[author, document] = first
 
     def _put(self, _: object, kind: int, key: bytes, value: bytes) -> None:

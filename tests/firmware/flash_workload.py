@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-from flash_oracle import DOCUMENTS, FREE, KEEPER, MANY, OTHERS, PINNED, TOMBSTONE, Action, Oracle
+from flash_oracle import DOCUMENTS, KEEPER, OTHERS, PINNED, PLANTS, READINGS, Action, Oracle, ids
 from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
@@ -23,6 +23,7 @@ from hedgerow.log import (
     STATE_RECEIPT,
     STATE_SCHEMA,
 )
+from hedgerow.operation import DELETE, INSERT, UPDATE, encode_body
 from hedgerow_device.flashlog import FlashLog
 
 
@@ -71,7 +72,7 @@ class Workload:
     def write(self, log: FlashLog, author: bytes) -> None:
         """Append an operation of an author."""
         number = self.oracle.held(author) + 1
-        self._try(log, "append", (ENTRY_OP, author, number, number, self._body(log.ring.size)))
+        self._try(log, "append", (ENTRY_OP, author, number, number, self._body(author, log.ring.size)))
 
     def _try(self, log: FlashLog, name: str, args: tuple[object, ...]) -> None:
         """Do an action if there is one, or what makes room for it."""
@@ -148,8 +149,10 @@ class Workload:
             kind, key = rng.choice(((STATE_CONFIG, b"epoch"), (STATE_CONFIG, b"n"), (STATE_PEER, b"peer")))
             return "put", (kind, key, rng.randbytes(4))
         if die < 0.22:
-            key = rng.choice((b"sch1", b"sch2", b"sch3"))
-            return "put", (STATE_SCHEMA, key, rng.randbytes(rng.randint(20, 60)))
+            schema = rng.choice((PLANTS, READINGS))
+            if log.get(STATE_SCHEMA, schema.name) is None:
+                return "put", (STATE_SCHEMA, schema.name, schema.encoded)
+            return "put", (STATE_CONFIG, rng.choice((b"name", b"area")), rng.randbytes(rng.randint(20, 60)))
         held = oracle.held(author)
         if die < 0.24 and author in OTHERS:
             skip = Skip(held + 1, held + rng.randint(1, 300), RECEIPTED)
@@ -158,32 +161,31 @@ class Workload:
             return self._beside(author, held)
         if die < 0.4 and hasattr(log, "replace"):
             return self._thinning(log.author)
-        return "append", (ENTRY_OP, author, held + 1, held + 1, self._body(log.ring.size))
+        return "append", (ENTRY_OP, author, held + 1, held + 1, self._body(author, log.ring.size))
 
-    def _body(self, size: int) -> bytes:
+    def _body(self, author: bytes, size: int) -> bytes:
         """Return a body, small or, for sectors of `size` bytes, large; of no, one or many documents."""
         rng = self.rng
         die = rng.random()
+        stamp = (self.oracle.held(author) + 1).to_bytes(6, "big") + bytes(2)
         if die < 0.06:
             self.counts["many"] = self.counts.get("many", 0) + 1
             large = rng.random() < 0.6
             # What lives must fit the ring: large ones are of documents that do not.
-            marks = [
-                FREE if large else rng.choice((FREE, rng.randrange(DOCUMENTS)))
-                for _ in range(rng.randint(2, 8))
-            ]
-            return bytes((MANY, len(marks), *marks)) + rng.randbytes(
-                rng.randint(size // 7, size * 2 // 5) if large else 20
-            )
+            low, high = (DOCUMENTS, 20) if large else (0, DOCUMENTS + 2)
+            each = size // 16 if large else 4
+            changes = [_update(rng, rng.randrange(low, high), each) for _ in range(rng.randint(2, 5))]
+            return encode_body(stamp, changes)
         if die < 0.1:
             self.counts["tombstone"] = self.counts.get("tombstone", 0) + 1
-            return bytes((TOMBSTONE + rng.randrange(DOCUMENTS),)) + rng.randbytes(12)
-        first = rng.randrange(DOCUMENTS) if die < 0.28 else FREE
-        return bytes((first,)) + rng.randbytes(rng.randint(7, 70))
+            return encode_body(stamp, [[DELETE, PLANTS.name, rng.randrange(DOCUMENTS)]])
+        if die < 0.28:
+            return encode_body(stamp, [_update(rng, rng.randrange(DOCUMENTS), rng.randint(1, 40))])
+        return encode_body(stamp, [[INSERT, READINGS.name, None, [rng.randbytes(rng.randint(1, 60))]]])
 
     def pinned(self) -> int:
         """Return how many filled operations are to be kept."""
-        return sum(body[0] == PINNED for body in self.oracle.filled.values())
+        return sum(PINNED in ids(body) for body in self.oracle.filled.values())
 
     def _beside(self, author: bytes, held: int) -> Action:
         """Fill, drop or cut something of an author."""
@@ -195,9 +197,9 @@ class Workload:
         if die < 0.6 and held:
             first = rng.randint(max(1, held - 30), held)
             return "drop", (author, first, first + rng.choice((0, 0, 3, 20)))
-        first = PINNED if self.pinned() < 2 and rng.random() < 0.2 else FREE
+        document = PINNED if self.pinned() < 2 and rng.random() < 0.2 else rng.randrange(DOCUMENTS, 20)
         number = max(1, held + rng.randint(-30, 6)) if author in OTHERS else max(1, held - rng.randint(0, 30))
-        return "fill", (author, number, bytes((first,)) + rng.randbytes(20))
+        return "fill", (author, number, encode_body(bytes(8), [_update(rng, document, 12)]))
 
     def _thinning(self, author: bytes) -> Action:
         """Put a lost skip in the place of a few own open entries, skips among them."""
@@ -230,3 +232,8 @@ class Workload:
 
     def _receipt_up_to(self, author: bytes, number: int) -> tuple[int, bytes, bytes]:
         return STATE_RECEIPT, author + KEEPER, Receipt(KEEPER, 1, author, number).encode()
+
+
+def _update(rng: random.Random, document: int, size: int) -> list[object]:
+    """Return a change of a document."""
+    return [UPDATE, PLANTS.name, document, [rng.randbytes(size)]]
