@@ -171,7 +171,7 @@ def go_on(leg: Leg, index: int, cells: Cells, doubtful: set[int], seed: int | st
         for _ in range(GO_ON):
             log = workload.act(log)
         assert nor.again <= 1 + workload.counts.get("boot", 0), "I6: programs again what stands there"
-        ran = View(log)
+        ran = View(log, runs=deep)
         nor.read = 0
         again = oracle.open(nor)
         i7_bounded(nor)
