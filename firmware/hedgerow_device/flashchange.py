@@ -86,7 +86,7 @@ def drop(log: object, author: bytes, first: int, last: int) -> None:
 
 def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> None:
     """See MemoryLog.replace; LOG_FULL too for more ranges than are kept in RAM."""
-    if not 0 < first <= last <= log.held(author):
+    if author not in log.own or not 0 < first <= last <= log.held(author):
         raise HedgerowError("LOG_OUT_OF_ORDER", "%d-%d in %d" % (first, last, log.held(author)))
     more = log.beside()
     for edge in (first - 1, last):

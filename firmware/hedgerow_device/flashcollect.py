@@ -62,7 +62,8 @@ class Collector:
         above = max(1, (ring.free() - self.log.spare) * ring.size + ring.size - ring.end)
         band = self.log.band() * ring.size
         if above < band:
-            self._credit = min(self._credit + size * band // above, 2 * ring.size)
+            # Steep enough to get through long stretches of which all is alive.
+            self._credit = min(self._credit + size * band // above * band // above, 2 * ring.size)
             self._work(size)
 
     def idle(self) -> bool:
@@ -190,7 +191,8 @@ class Collector:
             return size if newest else 0
         if newest:
             return size + more
-        custody = kind != frames.FILLED or reader.kind & OF_RUN
+        # What was filled in above the run is nobody's to bring on.
+        custody = kind != frames.FILLED or reader.kind & OF_RUN or reader.last <= log.held(author)
         is_open = custody and author != log.own[1] and reader.last > self._receipted(author)
         if not is_open and not self._kept(reader):
             return 0
@@ -247,7 +249,9 @@ class Collector:
                     continue
                 count += 1
                 total += reader.end - reader.start
-                is_open = (note or reader.kind & OF_RUN) and reader.last > self._receipted(reader.author)
+                is_open = (note or reader.last <= log.held(reader.author)) and (
+                    reader.last > self._receipted(reader.author)
+                )
                 if not more.void(reader) and (is_open or self._kept(reader)):
                     living += reader.end - reader.start
             seq += 1
@@ -328,6 +332,43 @@ def open_bytes(log: object) -> int:
             total += min(over * log.mean, sectors * ring.size)
     used = (ring.seq - ring.tail) * ring.size + ring.end - log.cursor
     return min(total, max(0, used - log.totals[1] - log.totals[3]))
+
+
+def storage(log: object) -> dict:
+    """Return the report of FlashLog.storage(): estimates but for "carried" and the sectors."""
+    ring = log.ring
+    sector = ring.size - HEADER
+    used = (ring.seq - ring.tail) * sector + ring.end - log.cursor
+    collector = log.collector()
+    live = min(used, collector.load())
+    erases = []
+    for seq in range(max(1, ring.seq - ring.count + 1), ring.seq + 1):
+        header = ring.header(seq)
+        if header:
+            erases.append(header.erases)
+    dropped = 0
+    if log.has_beside():
+        more = log.beside()
+        for author, index in log.indexes.items():
+            dropped += more.hides(author, 0, index.held) * log.mean
+    if len(erases) < ring.count:
+        erases.append(0)
+    return {
+        "capacity": (ring.count - log.spare) * sector,
+        "used": used,
+        "free": max(0, (ring.free() - log.spare) * sector + ring.size - ring.end),
+        "open": open_bytes(log),
+        "live": live,
+        "receipted": used - live,
+        "carried": log.totals[1],
+        "dropped": min(dropped, used),
+        "sectors": ring.count,
+        "erases_min": min(erases),
+        "erases_max": max(erases),
+        "erases_mean": sum(erases) // len(erases),
+        "programmed": ring.programmed,
+        "life_days": None,
+    }
 
 
 def alive(log: object, reader: object) -> bool:

@@ -145,7 +145,7 @@ class Reader:
     def __init__(self, ring: object, seq: int, start: int, limit: int = 0):
         self.ring = ring
         self.seq = seq
-        self.end = start
+        self.end = ring.up(start)
         self.limit = limit or ring.end_of(seq)
         self.authors: dict = {}
         self.held: dict = {}
@@ -189,7 +189,7 @@ class Reader:
         if (check ^ held) & 0xFFFFFF != window[where] << 16 | window[where + 1] << 8 | window[where + 2]:
             return False
         self.start = at
-        self.end = end + 3
+        self.end = ring.up(end + 3)
         self.at = at + lead + 1
         self.size = size - 1
         if kind == _CONTROL:

@@ -24,7 +24,7 @@ from hedgerow.log import (
 
 from . import flashframes as frames
 from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
-from .flashring import HEADER, Ring
+from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
 
@@ -88,7 +88,7 @@ class FlashLog:
         self._receipts: dict = {}
         self._kinds: dict = {}
         self.carrying = False
-        self.arrived = self.newest_keys = 0
+        self.arrived = self.newest_keys = self.clean = 0
         self.cursor = HEADER
         self.hints: dict = {}
         self._hinted: list = []
@@ -169,9 +169,26 @@ class FlashLog:
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it is durable on return.
 
-        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL.
+        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL;
+        and LOG_WORN.
         """
         author = bytes(author)
+        while True:
+            try:
+                return self._append(kind, author, first, last, body)
+            except NotTaken:
+                # The sector is closed now; what was done so far is done once more in the next.
+                pass
+
+    def again(self, method: object, *args: object) -> object:
+        """Call a method that programs frames, and again in the next sector as long as one does not take."""
+        while True:
+            try:
+                return method(*args)
+            except NotTaken:
+                pass
+
+    def _append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         index = self.indexes.get(author)
         held = index.held if index else 0
         check_entry(kind, first, last, held)
@@ -279,7 +296,7 @@ class FlashLog:
     def fill(self, author: bytes, number: int, body: bytes) -> None:
         from . import flashchange
 
-        flashchange.fill(self, bytes(author), number, body)
+        self.again(flashchange.fill, self, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
         return self.beside().fetch(author, number)
@@ -291,12 +308,12 @@ class FlashLog:
     def drop(self, author: bytes, first: int, last: int) -> None:
         from . import flashchange
 
-        flashchange.drop(self, bytes(author), first, last)
+        self.again(flashchange.drop, self, bytes(author), first, last)
 
     def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
         from . import flashchange
 
-        flashchange.replace(self, bytes(author), first, last, body)
+        self.again(flashchange.replace, self, bytes(author), first, last, body)
 
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
@@ -304,7 +321,7 @@ class FlashLog:
     def cut(self, author: bytes, held: int) -> None:
         from . import flashchange
 
-        flashchange.cut(self, bytes(author), held)
+        self.again(flashchange.cut, self, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
         return self.beside().missing(author)
@@ -326,9 +343,13 @@ class FlashLog:
         size = len(name) + len(value) + frames.MAX_OVERHEAD
         if len(key) > _MAX_KEY or size > self.ring.size // 2:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
+        self.again(self._put, name, value, size)
+
+    def _put(self, name: bytes, value: bytes, size: int) -> None:
+        kind = name[0]
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
-        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (key == b"n" or key[:1] == b"x")):
+        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (name[1:] == b"n" or name[1:2] == b"x")):
             # What is counted is stored before the receipt that frees it.
             spare = _LAST_SPARE
         if not self.room(size, None, spare, pending):
@@ -370,7 +391,7 @@ class FlashLog:
         """Erase a sector ahead, or collect a little, while there is time; say whether there was need to."""
         if self.ring.prepare():
             return True
-        return self.ring.free() - self.spare <= self.band() and self.collector().idle()
+        return self.ring.free() - self.spare <= self.band() and self.again(self.collector().idle)
 
     def collector(self) -> object:
         """Return what moves on from the oldest sector what is alive there (flashcollect.Collector)."""
@@ -395,6 +416,7 @@ class FlashLog:
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
+        size += 2 * (ring.align - 1)
         if HEADER + size + frames.MAX_AUTHOR_FRAME > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
         if ring.free() - self.spare <= self.band():
@@ -410,8 +432,24 @@ class FlashLog:
         self.open_sector(0)
         return False
 
+    def storage(self) -> dict:
+        """Return how full the log is; see MemoryLog.storage. It reads the headers, nothing else."""
+        from .flashcollect import storage
+
+        return storage(self)
+
     def close(self) -> None:
-        """Leave the flash as it is."""
+        """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
+        ring = self.ring
+        if ring.closed or self.clean == ring.seq * ring.size + ring.end:
+            return
+        frame = ring.padded(frames.control_frame(ring.seq, 9, b""))
+        if ring.end + len(frame) <= ring.size:
+            try:
+                ring.program(frame)
+            except NotTaken:
+                return
+            self.clean = ring.seq * ring.size + ring.end
 
 
 def schema_kind(value: bytes) -> int:

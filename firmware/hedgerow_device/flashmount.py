@@ -13,7 +13,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
 from .flashindex import MAX_INDEX, bound
-from .flashring import HEADER, RECLAIMS, WINDOW
+from .flashring import HEADER, PASSED, RECLAIMS, WINDOW
 from .flashsummary import BESIDE, ENDS, FLOOR, LIST, LISTS, plan
 
 _SLOT = const(0x3F)
@@ -41,6 +41,15 @@ def mount(log: object, checkpoint: bool = True) -> None:
         log.clear()
         reader, blank = _by_frames(log)
     ring.summary = reader.start if reader and reader.type == frames.SUMMARY else 0
+    clean = reader is not None and reader.type == frames.CLEAN
+    if clean:
+        log.clean = ring.seq * ring.size + reader.end
+    if ring.align > 1:
+        # Erased cells read as anything: only a clean end is known to be one.
+        blank = clean
+    if not clean:
+        start = reader.start if reader else 0
+        ring.heal = (start, reader.end - start) if reader else (0, 0)
     ring.end = reader.end if reader else 0
     ring.closed = stepped or ring.summary != 0 or not blank
     log.marks.plan = plan(log)
@@ -73,9 +82,10 @@ def _find_tail(ring: object) -> bool:
             if reader.type == frames.RECLAIMED:
                 reclaiming = 0
                 ring.tail = reader.last
-        torn = not stepped and reader.end == HEADER and not ring.erased(ring.seq, HEADER)
-        if not reclaiming and not torn:
+        nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
+        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
             return stepped
+        ring.stale = max(ring.stale, ring.seq)
         ring.step_back()
         stepped = True
 
@@ -92,9 +102,11 @@ def _by_frames(log: object) -> tuple:
     reader = None
     while seq <= ring.seq:
         header = ring.header(seq)
-        if header is None or (end and header.previous_end > end):
-            log.damaged += 1
-        end = 0
+        following = None if header else ring.following(seq)
+        if following is None or not following.flags & PASSED:
+            if header is None or (end and header.previous_end > end):
+                log.damaged += 1
+            end = 0
         reader = _scan(log, seq, None) if header else None
         if reader:
             end = reader.end
@@ -221,22 +233,25 @@ class Checkpoint:
     def _sector(self, seq: int) -> None:
         """Take what a sector's summary says into the tables, or its frames where it has none."""
         ring = self.ring
-        following = ring.header(seq + 1)
+        following = ring.following(seq)
         if following is None:
             raise Misfit
+        if following.flags & PASSED and ring.header(seq) is None:
+            return
         at = following.previous_summary
         if not at:
             if ring.header(seq) is None or _scan(self.log, seq, self.positions).end < following.previous_end:
                 raise Misfit
             return
         data = ring.read(seq, at, following.previous_end - at)
-        if crc32(data[:-3], seq) & 0xFFFFFF != int.from_bytes(data[-3:], "big"):
-            raise Misfit
         start = 1 if data[0] < 0x80 else 2
+        end = start + (data[0] if start == 1 else (data[0] & 0x7F) << 8 | data[1])
+        if crc32(data[:end], seq) & 0xFFFFFF != int.from_bytes(data[end : end + 3], "big"):
+            raise Misfit
         if data[start] != _SUMMARY_HEAD:
             raise Misfit
         try:
-            _tell(self.log, data[start + 1 : -3], seq, seq * ring.size + at, self)
+            _tell(self.log, data[start + 1 : end], seq, seq * ring.size + at, self)
         except (HedgerowError, IndexError) as error:
             raise Misfit(str(error))
         if sum([len(index.seqs) for index in self.log.indexes.values()]) > MAX_INDEX:

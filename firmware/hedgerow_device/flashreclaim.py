@@ -5,11 +5,15 @@ that ends the copies: so a cut costs no sector, and what is left of the reserve 
 """
 
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
 from hedgerow.log import local_author  # noqa: F401  (it was here first)
 
 from . import flashframes as frames
 from .flashindex import MAX_FRESH
 from .flashring import HEADER, RECLAIMS
+
+# Sectors that are taken back in one go for what is stored from the last of the reserve.
+_TURNS = const(8)
 
 
 def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
@@ -42,6 +46,8 @@ class Reclaim:
         if collector.pending and log.fits(self.need):
             self._store()
         turns = 0
+        # Receipts wait for nothing that has to be kept, but need not go round all of it at once.
+        most = _TURNS if spare <= log.last_spare else 2 * ring.count
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
                 log.open_sector(0)
@@ -50,13 +56,13 @@ class Reclaim:
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
-            copies = self._weigh()
+            copies = self._weigh(spare <= log.last_spare)
             # Where a receipt lets the sector go, it has to be durable before that.
             whole = copies + (self.need if waiting else 0)
             sectors = 0 if log.fits(whole) else 1 if HEADER + whole <= ring.size - MAX_FRESH else 2
             # Operations grow when they are first moved, but what makes room needs the rest of the reserve.
             drains = sectors > 1 and spare > log.last_spare > ring.free() - 1
-            if copies < 0 or drains or ring.free() < sectors or turns > 2 * ring.count:
+            if copies < 0 or drains or ring.free() < sectors or turns > most:
                 raise HedgerowError("LOG_FULL", self._reason())
             if sectors:
                 log.open_sector(RECLAIMS)
@@ -89,13 +95,13 @@ class Reclaim:
         free = "%d of %d sectors are free" % (ring.free(), ring.count)
         return self.collector.why + ": " + free if self.collector.why else free
 
-    def _weigh(self) -> int:
+    def _weigh(self, forced: bool) -> int:
         """Return the bytes of copies that the oldest sector asks for, -1 if it may not go."""
         ring = self.ring
         collector = self.collector
         if ring.tail >= ring.seq:
             return -1
-        collector.begin()
+        collector.begin(forced)
         copies = frames.MAX_RECLAIMED_FRAME + collector.silent() * frames.MAX_AUTHOR_FRAME
         authors = set()
         reader = frames.Reader(ring, ring.tail, HEADER)
@@ -112,6 +118,15 @@ class Reclaim:
 
     def _take_back(self) -> None:
         """Move what is alive in the oldest sector on, and give it up."""
+        log = self.log
+        try:
+            self._move_all()
+        except BaseException:
+            # Nothing else may stand in a sector that does not count yet.
+            log.ring.closed = True
+            raise
+
+    def _move_all(self) -> None:
         log = self.log
         collector = self.collector
         collector.begin(True)

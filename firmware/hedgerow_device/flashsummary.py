@@ -23,6 +23,7 @@ from hedgerow.limits import const
 
 from .flashframes import control_frame
 from .flashindex import MAX_SUMMARY, MIN_SLICE
+from .flashring import NotTaken
 
 FLOOR = const(0x40)
 BESIDE = const(0x80)
@@ -48,13 +49,18 @@ def close(log: object) -> None:
     """Program the summary of the sector that is written, if there is room for it; nothing follows on it."""
     ring = log.ring
     body = _head(log)
-    room = min(ring.size - ring.end, MAX_SUMMARY) - len(body) - _FRAME
+    room = min(ring.size - ring.end, MAX_SUMMARY) - len(body) - _FRAME - ring.align + 1
     if room < 0:
         return
-    limit = min(room, log.marks.plan)
+    marks = log.marks
+    before = (marks.begun, marks.whole, marks.slot, marks.after)
+    limit = min(room, marks.plan)
     if limit >= _LEAST:
         body.extend(_slice(log, limit))
-    ring.summary = ring.program(control_frame(ring.seq, 7, b"", body))
+    try:
+        ring.summary = ring.program(control_frame(ring.seq, 7, b"", body))
+    except NotTaken:
+        marks.begun, marks.whole, marks.slot, marks.after = before
     ring.closed = True
 
 

@@ -147,4 +147,5 @@ def test_a_reclaim_does_not_take_long_at_once() -> None:
         if log.held(log.author) % 16 == 0:
             receipt(log, log.author)
         worst = max(worst, nor.erases - before)
-    assert worst <= 10
+    # Once: the stretch of which all is alive has gone round then.
+    assert worst <= 16
