@@ -9,7 +9,7 @@ BENCH_STAMP := $(VENV)/installed-bench
 FUZZ_STAMP := $(VENV)/installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench size fuzz sim flash emulate format docs clean
+.PHONY: help demo test check bench size fuzz sim powercut flash emulate format docs clean
 
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
@@ -20,6 +20,7 @@ help:
 	@echo "make test      all tests  [ARGS='-k flash']"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SEED=7 WORLDS=20]"
+	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
 	@echo "make bench     figures, one JSON object each  [ONLY=link, ONLY=sync or ONLY=flash]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
 	@echo "make fuzz      all decoders, guided by coverage  [SECONDS=60 ONLY=session]"
@@ -67,6 +68,11 @@ format: $(STAMP)
 
 sim: $(STAMP)
 	@$(BIN)/python tests/sim.py $(if $(SEED),--seed $(SEED)) $(if $(WORLDS),--worlds $(WORLDS))
+
+powercut: $(STAMP)
+	@$(BIN)/python tests/powercut.py $(if $(SEED),--seed $(SEED)) $(if $(CUTS),--cuts $(CUTS)) \
+	  $(if $(MODEL),--model '$(MODEL)') $(if $(JOBS),--jobs $(JOBS)) $(if $(REPLAY),--replay '$(REPLAY)') \
+	  $(if $(filter-out 0,$(JSON)),--json)
 
 $(BENCH_STAMP) $(FUZZ_STAMP): $(VENV)/installed-%: $(STAMP)
 	@echo "installing what make $* compares with or needs into $(VENV)" >&2
