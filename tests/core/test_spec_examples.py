@@ -15,11 +15,13 @@ from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.codec.segment import encode_segment
 from hedgerow.codec.varint import write_uint
 from hedgerow.custody.frontier import Frontier
+from hedgerow.custody.skip import DROPPED
 from hedgerow.document import Document
 from hedgerow.errors import CODES
 from hedgerow.operation import CLOCK, COUNTER, INITIAL, canonical, encode_body, h16
 from hedgerow.sync import interest
 from hedgerow.sync.hello import WANTS_TIME, Hello
+from hedgerow.trust.lost import make_lost
 
 SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8").split("\n## 8 ")[0]
 MOMENT = 837_000_000_000
@@ -66,6 +68,7 @@ REBUILT = {
     "4.9a": encode_segment(AUTHOR, 7, [BODY], SCHEMAS),
     "4.9b": encode_segment(AUTHOR, 7, THREE, SCHEMAS),
     "4.9c": encode_segment(AUTHOR, 6, [RECORD, BODY], SCHEMAS),
+    "5.5.5": make_lost(AUTHOR, 2, 9, DROPPED, bytes(5) + b"\5", None, bytes(16)),
     "5.11": Frontier(b"keeper-1", 1, 90, {AUTHOR: 7}).encode(),
     "7.5": Hello(
         b"\xb3\xa1\xc2", AUTHOR, vector=((AUTHOR, 300, 299, 128),), name="greenhouse", flags=WANTS_TIME
