@@ -53,6 +53,7 @@ class FlashLog:
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
         self.damaged = 0
+        self.lost: list = []
         self.ring = ring = Ring(device)
         self.indexes: dict = {}
         self.slots: list = []
@@ -304,6 +305,16 @@ class FlashLog:
     def target(self) -> int:
         """Return how many sectors are kept free: some more where carrying operations along takes room."""
         return self.spare + (self.ring.count >> 4 if self.carrying else 0)
+
+    def renew(self) -> None:
+        from .flashrepair import renew
+
+        renew(self)
+
+    def damage(self) -> list:
+        found = self.lost
+        self.lost = []
+        return found
 
     def close(self) -> None:
         """Leave the flash as it is."""
