@@ -13,6 +13,9 @@ from hedgerow.trust.seal import NO_SEAL, bare_seals, is_bare, make_seal
 from hedgerow.trust.verify import verify_seal
 
 
+HEAP = "1m"
+
+
 def _image(store: MemoryStore) -> tuple:
     return list(store.entries), dict(store.state)
 
