@@ -13,7 +13,8 @@ class AuthorIndex:
     number. `here` is the sector in which its frames may follow without another author frame, 0 for none.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
-    of them there; both rise. Sectors may be missing, then searches begin earlier.
+    of them there; both rise. Sectors may be missing once it is `thinned`, then searches begin earlier. `bytes`
+    is what the frames of its run take.
     """
 
     def __init__(self, slot: int):
@@ -21,6 +22,8 @@ class AuthorIndex:
         self.here = 0
         self.held = 0
         self.sealed = 0
+        self.bytes = 0
+        self.thinned = False
         self.seqs = array("I")
         self.floors = array("I")
 
@@ -39,6 +42,15 @@ class AuthorIndex:
             found = self.seqs[i]
         return max(found, tail)
 
+    def after(self, seq: int) -> int:
+        """Return the next sector after `seq` that may have entries of the author."""
+        if not self.thinned:
+            for known in self.seqs:
+                if known > seq:
+                    return known
+            return 1 << 32
+        return seq + 1
+
     def last_sector(self) -> int:
         """Return the newest sector with entries of the author, 0 for none."""
         return self.seqs[-1] if self.seqs else 0
@@ -52,6 +64,7 @@ class AuthorIndex:
 
     def thin(self) -> None:
         """Forget every other sector, but not the last: searches begin earlier then."""
+        self.thinned = True
         self._keep([i for i in range(len(self.seqs)) if (len(self.seqs) - i) & 1])
 
     def drop_below(self, tail: int) -> None:

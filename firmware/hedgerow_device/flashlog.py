@@ -17,6 +17,7 @@ from hedgerow.log import (
     STATE_RECEIPT,
     STATE_SCHEMA,
     check_entry,
+    local_author,
     new_author,
 )
 
@@ -24,12 +25,13 @@ from . import flashframes as frames
 from .flashindex import MAX_INDEX, AuthorIndex, bound
 from .flashring import HEADER, Ring
 
-SPARE = const(4)
+SPARE = const(5)
 
 # Free sectors left by values, by others' seals, and by what makes room in the end: receipts, own seals.
-_VALUE_SPARE = const(3)
-_SEAL_SPARE = const(2)
-_LAST_SPARE = const(1)
+_VALUE_SPARE = const(4)
+_SEAL_SPARE = const(3)
+_LAST_SPARE = const(2)
+_HINTS = const(32)
 
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
@@ -46,8 +48,12 @@ class FlashLog:
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
     authors in the order of their coming, where the current `values` stand;
     `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
-    `blocked` is (sector, author, number) of what kept it last.
+    `cursor` is an offset in the oldest sector: what stands before it was moved on or is dead. `own` are the
+    log's author and its local one. `hints` say where some operations may stand: (author, number) -> sector *
+    size + offset.
     """
+
+    last_spare = _LAST_SPARE
 
     def __init__(self, device: object):
         self.spare = SPARE
@@ -59,11 +65,14 @@ class FlashLog:
         self.slots: list = []
         self.values: dict = {}
         self._receipts: dict = {}
-        self.blocked: tuple | None = None
         self.keeps: object = None
         self.carrying = False
         self.arrived = 0
+        self.cursor = HEADER
+        self.hints: dict = {}
+        self._hinted: list = []
         self._more: object = None
+        self._collector: object = None
         if ring.find() is None:
             ring.format(new_author())
         else:
@@ -72,6 +81,7 @@ class FlashLog:
             mount(self)
         self.author = ring.author
         self.incarnation = ring.incarnation
+        self.own = (ring.author, local_author(ring.author))
 
     # ---- sectors and authors
 
@@ -129,15 +139,15 @@ class FlashLog:
         ring = self.ring
         if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
-        ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
+        at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
+        index.bytes += ring.end - at
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
         index.held = last
         if kind == ENTRY_OP:
             self.arrived = ring.seq * ring.size + ring.end
-            if self._more:
-                self._more.appended(author, first)
+            self.hint(author, first, ring.seq * ring.size + at)
 
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
@@ -168,8 +178,13 @@ class FlashLog:
             return found
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
-        seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         more = self._more
+        if more and author in more.spans:
+            from . import flashmoved
+
+            if more.spans[author][1] > min(flashmoved.floors(self, author, held, sealed)):
+                return flashmoved.read(self, author, held, sealed, max_bytes)
+        seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         while seq <= ring.seq and (held < index.held or sealed < index.sealed):
             reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
             while reader and reader.next():
@@ -178,7 +193,7 @@ class FlashLog:
                     continue
                 if reader.last <= (sealed if kind == ENTRY_SEAL else held):
                     continue
-                if more and more.hides(author, reader):
+                if more and more.hidden(reader):
                     continue
                 max_bytes -= reader.size
                 if found and max_bytes < 0:
@@ -188,7 +203,7 @@ class FlashLog:
                     sealed = reader.last
                 else:
                     held = reader.last
-            seq += 1
+            seq = index.after(seq)
         return found
 
     # ---- beside the run; MemoryLog says what these do
@@ -205,20 +220,44 @@ class FlashLog:
         """Say whether there are such tables: without them nothing is filled, dropped or cut."""
         return self._more is not None
 
+    def hint(self, author: bytes, number: int, place: int) -> None:
+        """Note where an operation stands, in the place of the oldest hint."""
+        name = (author, number)
+        if name not in self.hints:
+            self._hinted.append(name)
+            if len(self._hinted) > _HINTS:
+                self.hints.pop(self._hinted.pop(0), None)
+        self.hints[name] = place
+
     def fill(self, author: bytes, number: int, body: bytes) -> None:
-        self.beside().fill(bytes(author), number, body)
+        from . import flashchange
+
+        flashchange.fill(self, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
         return self.beside().fetch(author, number)
 
+    def newest(self, author: bytes) -> bytes | None:
+        """Return the newest operation of one of the log's own authors, also if it was dropped."""
+        return self.beside().newest(author)
+
     def drop(self, author: bytes, first: int, last: int) -> None:
-        self.beside().drop(bytes(author), first, last)
+        from . import flashchange
+
+        flashchange.drop(self, bytes(author), first, last)
+
+    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
+        from . import flashchange
+
+        flashchange.replace(self, bytes(author), first, last, body)
 
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
 
     def cut(self, author: bytes, held: int) -> None:
-        self.beside().cut(bytes(author), held)
+        from . import flashchange
+
+        flashchange.cut(self, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
         return self.beside().missing(author)
@@ -277,8 +316,34 @@ class FlashLog:
         return max([self._receipts[name] for name in self._receipts if name[1:9] == author] or [0])
 
     def prepare(self) -> bool:
-        """Erase a sector ahead, while there is time; say whether there was one to erase."""
-        return self.ring.prepare()
+        """Erase a sector ahead, or collect a little, while there is time; say whether there was need to."""
+        if self.ring.prepare():
+            return True
+        return self.ring.free() - self.spare <= self.band() and self.collector().idle()
+
+    def collector(self) -> object:
+        """Return what moves on from the oldest sector what is alive there (flashcollect.Collector)."""
+        if self._collector is None:
+            from .flashcollect import Collector
+
+            self._collector = Collector(self)
+        return self._collector
+
+    def band(self) -> int:
+        """Return how many free sectors above the reserve are aimed at."""
+        return max(2, self.ring.count >> 5)
+
+    def end_limit(self) -> int:
+        """Return up to which offset of a sector frames may go."""
+        return self.ring.size - frames.MAX_RECLAIMED_FRAME
+
+    def fits(self, size: int) -> bool:
+        """Say whether so many bytes fit the sector that is written."""
+        return not self.ring.closed and self.ring.end + size <= self.end_limit()
+
+    def begin_sector(self, flags: int) -> None:
+        """Open the next sector."""
+        self.ring.open(flags)
 
     def room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
         """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
@@ -286,25 +351,20 @@ class FlashLog:
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
-        stranger = author is not None and not self.is_here(author)
-        limit = ring.size - frames.MAX_RECLAIMED_FRAME
-        fits = ring.end + size + stranger * frames.MAX_AUTHOR_FRAME <= limit
-        # A sector that was opened from the reserve is not for what must leave it alone.
-        if fits and not ring.closed and ring.free() >= spare:
-            return False
-        need = size + frames.MAX_AUTHOR_FRAME
-        if HEADER + need > limit:
+        if HEADER + size + frames.MAX_AUTHOR_FRAME > self.end_limit():
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
-        if ring.free() - 1 <= self.target():
+        if ring.free() - self.spare <= self.band():
+            self.collector().share(size)
+        # A sector that was opened from the reserve is not for what must leave it alone.
+        if self.fits(size + (author is not None and not self.is_here(author)) * frames.MAX_AUTHOR_FRAME):
+            if ring.free() >= spare:
+                return False
+        if ring.free() - 1 < spare:
             from . import flashreclaim
 
-            return flashreclaim.advance(self, need, spare, pending)
-        ring.open(0)
+            return flashreclaim.advance(self, size + frames.MAX_AUTHOR_FRAME, spare, pending)
+        self.begin_sector(0)
         return False
-
-    def target(self) -> int:
-        """Return how many sectors are kept free: some more where carrying operations along takes room."""
-        return self.spare + (self.ring.count >> 4 if self.carrying else 0)
 
     def renew(self) -> None:
         from .flashrepair import renew

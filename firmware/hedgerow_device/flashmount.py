@@ -27,6 +27,10 @@ def mount(log: object) -> None:
         seq += 1
     ring.end = end
     ring.closed = stepped or not end or not ring.erased(ring.seq, end)
+    if ring.tail < ring.seq and log.has_beside():
+        from .flashcollect import find_cursor
+
+        find_cursor(log)
 
 
 def _find_tail(ring: object) -> bool:
@@ -35,16 +39,20 @@ def _find_tail(ring: object) -> bool:
     That sector is void, and will be used again, if it did not finish reclaiming: its copies have their
     originals yet. So it is if its first frame was torn. Otherwise every cut there would cost a sector.
     """
-    reader = frames.Reader(ring, ring.seq, HEADER)
-    reclaiming = ring.header(ring.seq).flags & RECLAIMS
-    while reader.next():
-        if reader.type == frames.RECLAIMED:
-            reclaiming = 0
-            ring.tail = reader.last
-    if reclaiming or (reader.end == HEADER and not ring.erased(ring.seq, HEADER)):
+    stepped = False
+    while True:
+        reader = frames.Reader(ring, ring.seq, HEADER)
+        header = ring.header(ring.seq)
+        reclaiming = header and header.flags & RECLAIMS
+        while reader.next():
+            if reader.type == frames.RECLAIMED:
+                reclaiming = 0
+                ring.tail = reader.last
+        torn = not stepped and reader.end == HEADER and not ring.erased(ring.seq, HEADER)
+        if not reclaiming and not torn:
+            return stepped
         ring.step_back()
-        return True
-    return False
+        stepped = True
 
 
 def _note(log: object, reader: object) -> None:
@@ -69,9 +77,8 @@ def _note(log: object, reader: object) -> None:
             index.sealed = max(index.sealed, reader.last)
         else:
             index.held = max(index.held, reader.last)
-        if kind == ENTRY_OP and log.has_beside():
-            log.beside().appended(author, reader.last)
-    elif frames.FILLED <= kind <= frames.CUT:
+        index.bytes += reader.end - reader.start
+    elif frames.FILLED <= kind <= frames.NOTE:
         log.beside().note(reader)
     if kind in (ENTRY_OP, frames.FILLED):
         log.arrived = reader.seq * reader.ring.size + reader.end

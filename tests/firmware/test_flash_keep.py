@@ -10,7 +10,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, STATE_RECEIPT, STATE_SCHEMA
 from hedgerow.operation import INSERT, encode_body
 from hedgerow_device.flashlog import FlashLog
-from hedgerow_device.flashreclaim import local_author
+from hedgerow.log import local_author
 
 FIELDS = (("a", None),)
 SETTINGS = Schema("settings", KEEP, FIELDS)

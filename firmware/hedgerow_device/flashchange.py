@@ -1,0 +1,154 @@
+"""Filling in, dropping, replacing and giving up operations on flash (SPEC 9.11, 9.12)."""
+
+from hedgerow import limits
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
+
+from . import flashframes as frames
+from .flashbeside import REPLACED
+
+# Ranges that were dropped or replaced, of all authors, and cuts of one.
+MAX_RANGES = const(256)
+MAX_CUTS = const(8)
+
+_NUMBERS = const(4)
+_NOTE = const(32)
+_SKIPS = const(0x8000)
+
+
+def fill(log: object, author: bytes, number: int, body: bytes) -> None:
+    """See MemoryLog.fill; LOG_FULL too for more than a quarter of the ring."""
+    more = log.beside()
+    if more.fetch(author, number) is not None:
+        return
+    if author not in log.indexes and len(log.indexes) >= limits.MAX_AUTHORS:
+        raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
+    if more.filled + len(body) > log.ring.count * log.ring.size // 4:
+        raise HedgerowError("LOG_FULL", "%d bytes are filled in" % more.filled)
+    log.room(len(body) + frames.MAX_OVERHEAD, author, log.spare)
+    write(log, author, number, 0, body)
+
+
+def write(log: object, author: bytes, number: int, flags: int, body: bytes) -> None:
+    """Program an operation beside the run, where there is room for it and for its author's frame.
+
+    `flags` are MOVED and OF_RUN.
+    """
+    ring = log.ring
+    if not log.is_here(author):
+        log.introduce(author, log.held(author))
+    index = log.indexes[author]
+    frame = frames.filled_frame(ring.seq, index.slot | flags << 6, number, body)
+    at = ring.program(frame)
+    more = log.beside()
+    more.told(ring.seq, author, number, number)
+    if flags:
+        more.carried += len(frame)
+    else:
+        more.filled += len(frame)
+    log.hint(author, number, ring.seq * ring.size + at)
+    log.arrived = ring.seq * ring.size + ring.end
+
+
+def write_note(log: object, author: bytes, kind: int, first: int, last: int, body: bytes) -> int:
+    """Program a note, where there is room for it and for its author's frame; return its offset."""
+    ring = log.ring
+    if not log.is_here(author):
+        log.introduce(author, log.held(author))
+    frame = frames.note_frame(ring.seq, log.indexes[author].slot, kind, first, last, body)
+    at = ring.program(frame)
+    more = log.beside()
+    more.told(ring.seq, author, first, last)
+    more.carried += len(frame)
+    return at
+
+
+def drop(log: object, author: bytes, first: int, last: int) -> None:
+    """See MemoryLog.drop; LOG_FULL too for more ranges than are kept in RAM."""
+    if author not in log.indexes or not _any(log, author, first, last):
+        return
+    more = log.beside()
+    last = min(last, max(log.held(author), more.seen(author)))
+    ranges = more.ranges.get(author, b"")
+    for i in range(0, len(ranges), _NUMBERS):
+        low, high = ranges[i : i + 2]
+        # A neighbour of which nothing has come back since is dropped once more: one range for both.
+        if low <= last + 1 and high >= first - 1 and not (first <= low and high <= last):
+            if not ranges[i + 3] & _SKIPS and not _any(log, author, low, high, (first, last)):
+                first = min(first, low)
+                last = max(last, high)
+    _check_ranges(more)
+    ring = log.ring
+    log.room(_NOTE, None, log.last_spare)
+    at = ring.program(frames.dropped_frame(ring.seq, author, first, last, True))
+    more.hide(author, first, last, ring.seq, at)
+
+
+def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> None:
+    """See MemoryLog.replace; LOG_FULL too for more ranges than are kept in RAM."""
+    if not 0 < first <= last <= log.held(author):
+        raise HedgerowError("LOG_OUT_OF_ORDER", "%d-%d in %d" % (first, last, log.held(author)))
+    more = log.beside()
+    _check_ranges(more)
+    log.room(len(body) + frames.MAX_OVERHEAD, author, log.last_spare)
+    at = write_note(log, author, REPLACED, first, last, body)
+    more.hide(author, first, last, log.ring.seq, at | _SKIPS)
+
+
+def _check_ranges(more: object) -> None:
+    if sum([len(ranges) for ranges in more.ranges.values()]) >= _NUMBERS * MAX_RANGES:
+        raise HedgerowError("LOG_FULL", "%d ranges were dropped" % MAX_RANGES)
+
+
+def _any(log: object, author: bytes, first: int, last: int, but: tuple = (1, 0)) -> bool:
+    """Say whether there is an operation in a range, but for the numbers of another."""
+    more = log.beside()
+    for reader in more.run(author, first - 1):
+        if reader.type == ENTRY_OP and first <= reader.last <= last:
+            if not but[0] <= reader.last <= but[1]:
+                return True
+        if reader.type in (ENTRY_OP, ENTRY_SKIP) and reader.last > last:
+            break
+    for reader in more.entries(author, first, last):
+        if reader.type == frames.FILLED and not but[0] <= reader.last <= but[1]:
+            return True
+    return False
+
+
+def cut(log: object, author: bytes, held: int) -> None:
+    """See MemoryLog.cut. A frontier may fall lower: to before a skip, and where cuts are too many."""
+    if author in log.own:
+        raise HedgerowError("LOG_OUT_OF_ORDER", "own operations are not given up")
+    if held >= log.held(author):
+        return
+    more = log.beside()
+    lower = [cut[1] for cut in more.cuts.get(author, ()) if cut[1] < held]
+    held, sealed = _landing(more, author, lower[-1] if len(lower) >= MAX_CUTS else held)
+    log.room(_NOTE, None, log.last_spare)
+    ring = log.ring
+    at = ring.program(frames.cut_frame(ring.seq, author, held, sealed))
+    more.fall(author, held, sealed, ring.seq * ring.size + at)
+
+
+def _landing(more: object, author: bytes, held: int) -> tuple:
+    """Return (held, sealed) after a fall to `held`: no skip and no seal is cut in two."""
+    sealed = 0
+    for reader in more.entries(author, 1, limits.MAX_NUMBER):
+        if reader.type == frames.NOTE:
+            if reader.kind == ENTRY_SEAL:
+                sealed = max(sealed, reader.last if reader.last <= held else 0)
+            elif reader.first <= held < reader.last:
+                return _landing(more, author, reader.first - 1)
+    for reader in more.run(author, held):
+        if reader.type == ENTRY_SKIP and reader.first <= held < reader.last:
+            return _landing(more, author, reader.first - 1)
+        if reader.type == frames.AUTHOR:
+            number = reader.sealed[reader.slot]
+            if more.cut_away(author, reader.seq, reader.start, number):
+                continue
+        else:
+            number = 0 if reader.type in (ENTRY_OP, ENTRY_SKIP) else reader.last
+        if number <= held:
+            sealed = max(sealed, number)
+    return held, sealed

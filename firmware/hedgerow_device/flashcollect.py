@@ -1,0 +1,384 @@
+"""Moving what is alive in the oldest sector on, frame by frame, so that the sector can go (SPEC 9.8, 9.13).
+
+Each append pays a share: it looks at some of the oldest sector and moves at most one large frame or a few
+small ones. `flashreclaim` does the rest at once where that was not enough.
+"""
+
+from hedgerow.limits import const
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_SCHEMA
+from hedgerow.operation import CLOCK, decode_body
+
+from . import flashframes as frames
+from .flashbeside import FORGOTTEN, MOVED, OF_RUN, REPLACED
+from .flashlog import schema_kind
+from .flashring import HEADER
+
+# Bytes of small frames that are moved in one step.
+MOST = const(512)
+# What an entry's frame grows by when it is moved.
+_MORE = const(7)
+# Authors without a younger frame that are named again in one step.
+_NAMED = const(8)
+# The greatest share of the ring, in tenths, that is taken up by what is moved on or will have to be.
+_SHARE = const(7)
+
+
+class Collector:
+    """Where collecting has got to: `log.cursor` is an offset in the oldest sector, all before it is done.
+
+    `why` says what cannot be moved. `pending` is a value that is about to be stored, whose receipt counts
+    already: (name, value, receipted number).
+    """
+
+    def __init__(self, log: object):
+        self.log = log
+        self.ring = log.ring
+        self.pending: tuple | None = None
+        self.why = ""
+        self.reader: object = None
+        # The reader stands at a frame that is not done.
+        self._waiting = False
+        self._slot = 0
+        self._credit = 0
+        self._load = -1
+        self._counted = -1
+        self._forced = False
+
+    def begin(self, forced: bool = False) -> None:
+        """Begin to judge frames; if `forced`, what was judged to be alive is not refused any more."""
+        self._load = -1
+        self._forced = forced
+        if not forced:
+            self.why = ""
+
+    # ---- pacing
+
+    def share(self, size: int) -> None:
+        """Do what an append of `size` bytes owes: the more, the less is free."""
+        ring = self.ring
+        above = max(1, (ring.free() - self.log.spare) * ring.size + ring.size - ring.end)
+        band = self.log.band() * ring.size
+        if above < band:
+            self._credit = min(self._credit + size * band // above, 2 * ring.size)
+            self._work(size)
+
+    def idle(self) -> bool:
+        """Do one step while there is time; say whether there was something to do."""
+        ring = self.ring
+        above = (ring.free() - self.log.spare) * ring.size + ring.size - ring.end
+        if above >= self.log.band() * ring.size:
+            return False
+        before = (ring.tail, self.log.cursor)
+        self._credit = MOST
+        self._work(0)
+        return (ring.tail, self.log.cursor) != before
+
+    def _work(self, need: int) -> None:
+        """Use up what is owed, as far as that can be done in one append of `need` bytes."""
+        log = self.log
+        ring = self.ring
+        self.begin()
+        moved = 0
+        while self._credit > 0 and ring.tail < ring.seq:
+            if not self.peek():
+                if not self._end():
+                    return
+                continue
+            size = self.judge(self.reader)
+            if size < 0 or (moved and moved + size > MOST):
+                return
+            if size:
+                room = size + frames.MAX_AUTHOR_FRAME
+                if not log.fits(room):
+                    if ring.free() - 1 < log.spare or (moved and HEADER + room + need > ring.size):
+                        return
+                    log.begin_sector(0)
+                moved += size
+            self._credit -= self.take(size)
+
+    def _end(self) -> bool:
+        """Do what is left once all of the oldest sector was looked at; say whether that was all."""
+        log = self.log
+        self._credit -= HEADER
+        if not log.fits(_NAMED * frames.MAX_AUTHOR_FRAME):
+            if self.ring.free() - 1 < log.spare:
+                return False
+            log.begin_sector(0)
+        if self.name_silent(_NAMED):
+            self.give_up()
+            return True
+        return False
+
+    # ---- one frame
+
+    def peek(self) -> bool:
+        """Go to the next frame of the oldest sector that is not done; False if there is none."""
+        ring = self.ring
+        if self.reader is None or self.reader.seq != ring.tail:
+            self._waiting = False
+            self._slot = 0
+            if not ring.header(ring.tail):
+                return False
+            self.reader = frames.Reader(ring, ring.tail, HEADER)
+        while not self._waiting and self.reader.next():
+            self._waiting = self.reader.start >= self.log.cursor
+        return self._waiting
+
+    def take(self, size: int) -> int:
+        """Move the frame if `size` says that it is alive; it is done then. Return how long it was."""
+        reader = self.reader
+        if size:
+            self.move(reader)
+        log = self.log
+        self._waiting = False
+        length = reader.end - reader.start
+        if reader.type <= ENTRY_SKIP:
+            index = log.indexes[reader.author]
+            index.bytes = max(0, index.bytes - length)
+        elif reader.type in (frames.FILLED, frames.NOTE):
+            more = log.beside()
+            more.weigh(reader, -1)
+            if not size:
+                more.stale = max(0, more.stale - length)
+        log.cursor = reader.end
+        return length
+
+    def name_silent(self, most: int) -> bool:
+        """Write author frames for those who have none in a younger sector; say whether those were all."""
+        log = self.log
+        while self._slot < len(log.slots):
+            index = log.indexes.get(log.slots[self._slot])
+            if index and index.last_sector() <= self.ring.tail:
+                if not most:
+                    return False
+                most -= 1
+                log.introduce(log.slots[self._slot], index.held)
+            self._slot += 1
+        return True
+
+    def silent(self) -> int:
+        """Return how many authors have no frame in a younger sector."""
+        return len([1 for index in self.log.indexes.values() if index.last_sector() <= self.ring.tail])
+
+    def give_up(self) -> None:
+        """Say that the oldest sector is not in use any more."""
+        log = self.log
+        ring = self.ring
+        ring.program(frames.reclaimed_frame(ring.seq, ring.tail + 1))
+        ring.tail += 1
+        log.cursor = HEADER
+        self.reader = None
+        self._waiting = False
+        self._slot = 0
+        for index in log.indexes.values():
+            index.drop_below(ring.tail)
+        if log.has_beside():
+            log.beside().reclaimed(ring.tail)
+
+    # ---- what is alive
+
+    def judge(self, reader: object) -> int:
+        """Return how many bytes a frame takes to be moved, 0 if it is dead, -1 if it has to stay."""
+        kind = reader.type
+        log = self.log
+        size = reader.end - reader.start
+        if kind == frames.STATE:
+            return size if alive(log, reader) else 0
+        if kind > ENTRY_SKIP and kind not in (frames.FILLED, frames.NOTE):
+            return 0
+        author = reader.author
+        newest = self._newest_own(reader)
+        if log.has_beside() and log.beside().void(reader):
+            return size + _MORE if newest and kind in (ENTRY_OP, frames.FILLED) else 0
+        if kind == frames.NOTE and reader.kind == FORGOTTEN:
+            return size if newest else 0
+        if newest:
+            return size + _MORE
+        custody = kind != frames.FILLED or reader.kind & OF_RUN
+        is_open = custody and author != log.own[1] and reader.last > self._receipted(author)
+        if not is_open and not self._kept(reader):
+            return 0
+        if kind == frames.NOTE or (kind == frames.FILLED and reader.kind & MOVED):
+            return size
+        grown = _MORE if is_open else size + _MORE
+        if not self._bears(grown):
+            if not is_open and author not in log.own:
+                return 0
+            self.why = "%s operation %d is %s" % (
+                "an own" if author in log.own else "another author's", reader.last,
+                "open" if is_open else "kept",
+            )  # fmt: skip
+            return -1
+        self._load += grown
+        return size + _MORE
+
+    def _bears(self, grown: int) -> bool:
+        """Say whether so much more may be moved on."""
+        log = self.log
+        ring = self.ring
+        most = (ring.count - log.spare - 1) * (ring.size - HEADER) * _SHARE // 10
+        if self._load < 0:
+            self._load = self.load()
+        if self._load + grown > most and log.has_beside():
+            more = log.beside()
+            now = ring.seq + more.changes
+            if more.carried and self._counted != now:
+                self._counted = now
+                more.stale = max(0, more.carried - self._count())
+                self._load = self.load()
+        return self._forced or self._load + grown <= most
+
+    def load(self) -> int:
+        """Return the bytes of what was moved and is not known to be dead, and of open entries of the runs."""
+        log = self.log
+        total = 0
+        if log.has_beside():
+            more = log.beside()
+            total = max(0, more.carried - more.stale)
+        for author in log.indexes:
+            total += open_bytes(log, author)
+        return total
+
+    def _count(self) -> int:
+        """Return the bytes of moved frames that are alive."""
+        log = self.log
+        more = log.beside()
+        total = 0
+        for author in list(more.spans):
+            for reader in more.entries(author, 1, 0xFFFFFFFF):
+                if reader.type == frames.FILLED and not reader.kind & MOVED:
+                    continue
+                custody = reader.type == frames.NOTE or reader.kind & OF_RUN
+                if (custody and reader.last > self._receipted(author)) or self._kept(reader):
+                    total += reader.end - reader.start
+        return total
+
+    def _receipted(self, author: bytes) -> int:
+        number = self.log.receipted(author)
+        pending = self.pending
+        if pending and pending[0][0] == STATE_RECEIPT and pending[0][1:9] == author:
+            number = max(number, pending[2])
+        return number
+
+    def _newest_own(self, reader: object) -> bool:
+        """Say whether a frame is the newest operation or seal of our own: the next boot goes on from them."""
+        author = reader.author
+        if author not in self.log.own:
+            return False
+        index = self.log.indexes[author]
+        if reader.type == ENTRY_SEAL or (reader.type == frames.NOTE and reader.kind == ENTRY_SEAL):
+            return reader.last == index.sealed
+        if reader.type == ENTRY_SKIP or (reader.type == frames.NOTE and reader.kind != FORGOTTEN):
+            return False
+        return reader.last == index.held
+
+    def _kept(self, reader: object) -> bool:
+        """Say whether an operation's document lives on."""
+        log = self.log
+        if reader.type not in (ENTRY_OP, frames.FILLED) or not (log.keeps or log.carrying):
+            return False
+        if log.keeps:
+            return log.keeps(reader.author, reader.last, reader.body())
+        if reader.author not in log.own:
+            return False
+        for change in decode_body(reader.body())[1]:
+            if change[0] != CLOCK and not schema_kind(log.get(STATE_SCHEMA, change[1]) or b"") & 1:
+                return True
+        return False
+
+    # ---- copies
+
+    def move(self, reader: object) -> None:
+        """Write a frame once more behind the last one."""
+        from .flashchange import write, write_note
+
+        log = self.log
+        kind = reader.type
+        body = reader.body()
+        if kind == frames.STATE:
+            log.write_value(body[1 : 1 + body[0]], body[1 + body[0] :])
+        elif kind in (ENTRY_OP, frames.FILLED):
+            if self._newest_own(reader) and log.has_beside() and log.beside().void(reader):
+                write_note(log, reader.author, FORGOTTEN, reader.last, reader.last, body)
+                return
+            flags = MOVED | OF_RUN if kind == ENTRY_OP else MOVED | reader.kind & OF_RUN
+            write(log, reader.author, reader.last, flags, body)
+        else:
+            if kind == frames.NOTE:
+                kind = ENTRY_SKIP if reader.kind == REPLACED else reader.kind
+            write_note(log, reader.author, kind, reader.first, reader.last, body)
+
+
+def open_bytes(log: object, author: bytes) -> int:
+    """Return about how many bytes of an author's run are above its receipts."""
+    index = log.indexes[author]
+    floor = index.floors[0] if index.floors else index.held
+    over = index.held - max(floor, log.receipted(author))
+    if over <= 0 or author == log.own[1]:
+        return 0
+    return index.bytes * over // (index.held - floor)
+
+
+def alive(log: object, reader: object) -> bool:
+    """Say whether a control frame is a value that is still the current one."""
+    if reader.type != frames.STATE:
+        return False
+    data = reader.ring.read(reader.seq, reader.at, 1)
+    name = reader.ring.read(reader.seq, reader.at + 1, data[0])
+    return log.values.get(name) == reader.seq * reader.ring.size + reader.start
+
+
+def find_cursor(log: object) -> None:
+    """Set `log.cursor` after a mount: behind the frame of the oldest sector that was moved last.
+
+    That is the last one moved behind the last reclaimed frame. What lies before it is taken off the counts.
+    """
+    ring = log.ring
+    log.cursor = HEADER
+    wanted = None
+    seq = ring.seq
+    while seq > ring.tail and wanted is None:
+        header = ring.header(seq)
+        reader = frames.Reader(ring, seq, HEADER) if header else None
+        while reader and reader.next():
+            if reader.type == frames.RECLAIMED:
+                wanted = ()
+            elif (reader.type == frames.FILLED and reader.kind & MOVED) or (
+                reader.type == frames.NOTE and reader.kind != REPLACED
+            ):
+                wanted = _name(reader)
+        if header and header.tail != ring.tail:
+            break
+        seq -= 1
+    if not wanted or not ring.header(ring.tail):
+        return
+    reader = frames.Reader(ring, ring.tail, HEADER)
+    found = HEADER
+    while reader.next():
+        if _name(reader) == wanted:
+            found = reader.end
+    _take_off(log, found)
+    log.cursor = found
+
+
+def _take_off(log: object, end: int) -> None:
+    """Take the frames of the oldest sector up to `end` off the counts."""
+    reader = frames.Reader(log.ring, log.ring.tail, HEADER)
+    while reader.end < end and reader.next():
+        if reader.type <= ENTRY_SKIP:
+            index = log.indexes[reader.author]
+            index.bytes = max(0, index.bytes - (reader.end - reader.start))
+        elif reader.type in (frames.FILLED, frames.NOTE):
+            log.beside().weigh(reader, -1)
+
+
+def _name(reader: object) -> tuple:
+    """Return what a frame and its moved copy have in common, () of one that is never moved so."""
+    kind = reader.type
+    if kind == frames.FILLED:
+        kind = ENTRY_OP
+    elif kind == frames.NOTE:
+        kind = (ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, ENTRY_SKIP)[reader.kind]
+    elif kind > ENTRY_SKIP:
+        return ()
+    return kind, reader.author, reader.first, reader.last
