@@ -141,7 +141,9 @@ class Beside:
         """Say whether numbers up to `last` may stand anywhere."""
         index = self.log.indexes[author]
         span = self.spans.get(author)
-        return author in self.cuts or not index.seqs or index.floors[0] < last or bool(span and span[0] <= last)
+        return (
+            author in self.cuts or not index.seqs or index.floors[0] < last or bool(span and span[0] <= last)
+        )
 
     # ---- what counts
 

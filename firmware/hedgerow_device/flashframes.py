@@ -142,6 +142,8 @@ class Reader:
         self.seq = seq
         self.end = start
         self.limit = ring.end_of(seq)
+        self._whole = start == HEADER
+        self.crossed = 0
         self.authors: dict = {}
         self.held: dict = {}
         self.sealed: dict = {}
@@ -150,7 +152,24 @@ class Reader:
         self.kind = self.start = self.type = self.slot = self.first = self.last = self.at = self.size = 0
 
     def next(self) -> bool:
-        """Go to the next frame; False if there is none."""
+        """Go to the next frame, over what is damaged; False if there is none."""
+        while not self.step():
+            # Who reads from within a sector looks for one frame alone.
+            if self.end >= self.limit or not self._whole:
+                return False
+            gap = self.ring.gap(self)
+            if not gap:
+                return False
+            self.end, names, slot, held, lost = gap
+            self.crossed += lost
+            for other in names:
+                self.authors.setdefault(other, names[other])
+            if slot >= 0:
+                self.held[slot] = held
+        return True
+
+    def step(self) -> bool:
+        """Go to the frame that follows at once; False if none does."""
         ring = self.ring
         seq = self.seq
         at = self.end

@@ -59,8 +59,9 @@ class FlashLog:
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
         self.damaged = 0
-        self.lost: list = []
+        self._audited = 0
         self.ring = ring = Ring(device)
+        ring.survey = self._survey
         self.indexes: dict = {}
         self.slots: list = []
         self.values: dict = {}
@@ -79,6 +80,7 @@ class FlashLog:
             from .flashmount import mount
 
             mount(self)
+            ring.forget_gaps()
         self.author = ring.author
         self.incarnation = ring.incarnation
         self.own = (ring.author, local_author(ring.author))
@@ -298,7 +300,7 @@ class FlashLog:
         ring = self.ring
         seq, at = divmod(place, ring.size)
         reader = frames.Reader(ring, seq, at)
-        if not reader.next():
+        if not reader.step():
             raise HedgerowError("LOG_DAMAGED", "a value in sector %d" % seq)
         data = reader.body()
         return data[1 + data[0] :]
@@ -372,9 +374,25 @@ class FlashLog:
         renew(self)
 
     def damage(self) -> list:
-        found = self.lost
-        self.lost = []
-        return found
+        if self.damaged == self._audited:
+            return []
+        from .flashrepair import audit
+
+        lost = audit(self)
+        # What the look itself has met is in its answer.
+        self._audited = self.damaged
+        return lost
+
+    def meet(self, reader: object) -> None:
+        """Take a frame behind damage into the tables."""
+        from .flashrepair import meet
+
+        meet(self, reader)
+
+    def _survey(self, reader: object) -> tuple:
+        from .flashrepair import survey
+
+        return survey(self, reader)
 
     def close(self) -> None:
         """Leave the flash as it is."""

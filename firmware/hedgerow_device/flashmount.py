@@ -11,6 +11,9 @@ def mount(log: object) -> None:
     """Fill the tables of a FlashLog whose ring has found its newest sector. Nothing is programmed."""
     ring = log.ring
     stepped = _find_tail(ring)
+    # Before the authors were known little could be said of what is damaged there.
+    ring.forget_gaps(True)
+    log.damaged = 0
     seq = ring.tail
     end = 0
     while seq <= ring.seq:
@@ -58,6 +61,8 @@ def _find_tail(ring: object) -> bool:
 def _note(log: object, reader: object) -> None:
     """Take a frame into the tables."""
     kind = reader.type
+    if reader.crossed:
+        log.meet(reader)
     if kind == frames.STATE:
         data = reader.body()
         name = data[1 : 1 + data[0]]

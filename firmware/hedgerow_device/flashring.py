@@ -87,13 +87,43 @@ class Ring:
         self._window_end = 0
         self._ready = 0
         self._ended = (0, 0)
+        # flashrepair.survey, and what it said, by position.
+        self.survey: object = None
+        self._gaps: dict = {}
+        self._mended: dict = {}
+
+    # ---- damage
+
+    def gap(self, reader: object) -> tuple:
+        """Return where a reader goes on, as flashrepair.survey says; () if nowhere."""
+        place = reader.seq * self.size + reader.end
+        if place not in self._gaps:
+            self._gaps[place] = ()
+            if self.survey is not None:
+                self._gaps[place] = self.survey(reader)
+        return self._gaps[place]
+
+    def forget_gaps(self, every: bool = False) -> None:
+        """Forget where nothing is damaged: frames may be programmed there; or all that was said of damage."""
+        self._gaps = {place: gap for place, gap in self._gaps.items() if gap and not every}
+
+    def _mend(self, seq: int) -> Header | None:
+        """Return the header of a sector in use that cannot be read any more, None if there is no such."""
+        if seq not in self._mended:
+            from .flashrepair import mend
+
+            self._mended[seq] = None
+            self._mended[seq] = mend(self, seq)
+        return self._mended[seq]
 
     # ---- headers
 
     def header(self, seq: int) -> Header | None:
         """Return the header of a sector, None if the sector is not there."""
         found = self._header_in(seq % self.count)
-        return found if found and found.seq == seq else None
+        if found and found.seq == seq:
+            return found
+        return self._mend(seq) if self.tail <= seq <= self.seq else None
 
     def _header_in(self, slot: int) -> Header | None:
         data = bytearray(HEADER)
@@ -107,6 +137,9 @@ class Ring:
             header = self._header_in(slot)
             if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
                 newest = header
+        self._mended = {}
+        self._gaps = {}
+        newest = self._mend_newest(newest)
         if newest:
             self.seq = newest.seq
             self.tail = max(newest.tail, newest.seq - self.count + 1)
@@ -115,6 +148,22 @@ class Ring:
             self.incarnation = newest.incarnation
             self.checkpoint = newest.checkpoint
             self.end = self.size
+        return newest
+
+    def _mend_newest(self, newest: Header | None) -> Header | None:
+        """Return the newest header, also where it is damaged: what stands behind it was committed."""
+        slots = range(self.count)
+        if newest:
+            slots = range(newest.seq + 1, newest.seq + 2)
+            self.seq = newest.seq
+            self.tail = newest.tail
+        for slot in slots:
+            if self._header_in(slot % self.count) is None and not self.erased(slot, 0):
+                from .flashrepair import mend_newest
+
+                found = mend_newest(self, slot, newest)
+                if found and (newest is None or found.seq > newest.seq):
+                    self._mended[found.seq] = newest = found
         return newest
 
     def end_of(self, seq: int) -> int:

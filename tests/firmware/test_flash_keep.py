@@ -7,10 +7,9 @@ from nor import Nor
 from hedgerow.codec.schema import KEEP, STREAM, Schema
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, STATE_RECEIPT, STATE_SCHEMA
+from hedgerow.log import ENTRY_OP, STATE_RECEIPT, STATE_SCHEMA, local_author
 from hedgerow.operation import INSERT, encode_body
 from hedgerow_device.flashlog import FlashLog
-from hedgerow.log import local_author
 
 FIELDS = (("a", None),)
 SETTINGS = Schema("settings", KEEP, FIELDS)
