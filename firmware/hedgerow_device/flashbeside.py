@@ -49,6 +49,8 @@ class Beside:
         self.filled = 0
         self.stale = 0
         self.changes = 0
+        # What is dead before the cursor counts too: it is back if the next boot finds the cursor lower.
+        self.whole = False
         # Whose frames a sector has beside the run: a slot + 1, or those of several.
         self._marks = bytearray(log.ring.count)
 
@@ -152,7 +154,7 @@ class Beside:
         log = self.log
         seq = reader.seq
         start = reader.start
-        if seq == log.ring.tail and start < log.cursor:
+        if seq == log.ring.tail and start < log.cursor and not self.whole:
             return True
         author = reader.author
         kind = reader.type
@@ -160,13 +162,20 @@ class Beside:
             if self.cut_away(author, seq, start, reader.last):
                 return True
         ranges = self.ranges.get(author)
-        if ranges and kind != ENTRY_SEAL and not (kind == frames.NOTE and reader.kind == ENTRY_SEAL):
-            operation = kind in (ENTRY_OP, frames.FILLED) or reader.kind == FORGOTTEN
-            for i in range(0, len(ranges), _NUMBERS):
-                if ranges[i] <= reader.first and reader.last <= ranges[i + 1]:
-                    at = ranges[i + 3]
-                    before = seq < ranges[i + 2] or (seq == ranges[i + 2] and start < at & ~_SKIPS)
-                    if before and (operation or at & _SKIPS):
+        return bool(ranges) and self._in_range(ranges, reader)
+
+    def _in_range(self, ranges: object, reader: object) -> bool:
+        """Say whether what lies in a range that was dropped or replaced stands before that."""
+        kind = reader.type
+        note = kind == frames.NOTE
+        operation = kind in (ENTRY_OP, frames.FILLED) or (note and reader.kind == FORGOTTEN)
+        # The next seal names the one that ends with a range: that stays.
+        seal = kind == ENTRY_SEAL or (note and reader.kind == ENTRY_SEAL)
+        for i in range(0, len(ranges), _NUMBERS):
+            if ranges[i] <= reader.first and reader.last + seal <= ranges[i + 1]:
+                at = ranges[i + 3]
+                if operation or at & _SKIPS:
+                    if (reader.seq, reader.start) < (ranges[i + 2], at & ~_SKIPS):
                         return True
         return False
 
@@ -187,13 +196,23 @@ class Beside:
         # What was filled in yields to the run, if that has come to its number since.
         author = reader.author
         number = reader.last
-        if number > self.log.held(author):
+        position = reader.seq * self.log.ring.size + reader.start
+        if [1 for cut, held in self.cuts.get(author, ()) if position < cut and held < number]:
+            return self._came(author, number, reader.seq)
+        if not reader.held.get(reader.slot, 0) < number <= self.log.held(author):
             return False
-        if number <= reader.held.get(reader.slot, 0):
-            position = reader.seq * self.log.ring.size + reader.start
-            if not [1 for cut, held in self.cuts.get(author, ()) if position < cut and held < number]:
-                return False
         return self.run_at(author, number) is not None
+
+    def _came(self, author: bytes, number: int, seq: int) -> bool:
+        """Say whether the run has come to a number in a sector or later, also if it has fallen back since."""
+        ring = self.log.ring
+        while seq <= ring.seq:
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
+                if reader.type == ENTRY_OP and reader.last == number and reader.author == author:
+                    return True
+            seq += 1
+        return False
 
     # ---- searches
 
@@ -207,8 +226,8 @@ class Beside:
         index = log.indexes.get(author)
         seq = index.start(number, ring.tail) if index else ring.seq + 1
         while seq <= ring.seq:
-            reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
-            while reader and reader.next():
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
                 if reader.type <= frames.AUTHOR and reader.author == author:
                     if reader.type == frames.AUTHOR or not self.hidden(reader):
                         yield reader
@@ -230,7 +249,7 @@ class Beside:
         ring = self.log.ring
         mark = self.log.indexes[author].slot + 1
         for seq in range(ring.tail, ring.seq + 1):
-            if self._marks[seq % ring.count] not in (mark, _SEVERAL) or not ring.header(seq):
+            if self._marks[seq % ring.count] not in (mark, _SEVERAL):
                 continue
             reader = frames.Reader(ring, seq, HEADER)
             while reader.next():
@@ -274,8 +293,8 @@ class Beside:
             index = self.log.indexes[author]
             seq = self.log.ring.tail
             while seq <= self.log.ring.seq:
-                reader = frames.Reader(self.log.ring, seq, HEADER) if self.log.ring.header(seq) else None
-                while reader and reader.next():
+                reader = frames.Reader(self.log.ring, seq, HEADER)
+                while reader.next():
                     operation = reader.type in (ENTRY_OP, frames.FILLED)
                     if operation or (reader.type == frames.NOTE and reader.kind == FORGOTTEN):
                         if reader.slot == index.slot and reader.last == number:
@@ -329,8 +348,8 @@ class Beside:
             seq = ring.tail
             behind = 0
         while seq <= ring.seq and position < log.arrived:
-            reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
-            while reader and reader.next():
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
                 if reader.end <= behind or reader.type not in (ENTRY_OP, frames.FILLED) or self.void(reader):
                     continue
                 max_bytes -= reader.size

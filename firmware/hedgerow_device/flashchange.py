@@ -7,6 +7,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
 from .flashbeside import REPLACED
+from .flashring import HEADER
 
 # Ranges that were dropped or replaced, of all authors, and cuts of one.
 MAX_RANGES = const(256)
@@ -26,6 +27,9 @@ def fill(log: object, author: bytes, number: int, body: bytes) -> None:
         raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
     if more.filled + len(body) > log.ring.count * log.ring.size // 4:
         raise HedgerowError("LOG_FULL", "%d bytes are filled in" % more.filled)
+    if author in log.indexes and log.cursor > HEADER and _any(log, author, number, number):
+        # The dead one would be here twice if the next boot finds the cursor lower.
+        drop(log, author, number, number)
     log.room(len(body) + frames.MAX_OVERHEAD, author, log.spare)
     write(log, author, number, 0, body)
 
@@ -90,10 +94,28 @@ def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> N
     if not 0 < first <= last <= log.held(author):
         raise HedgerowError("LOG_OUT_OF_ORDER", "%d-%d in %d" % (first, last, log.held(author)))
     more = log.beside()
+    for edge in (first - 1, last):
+        if _is_in_skip(more, author, edge):
+            raise HedgerowError("LOG_OUT_OF_ORDER", "a skip reaches over %d" % edge)
     _check_ranges(more)
     log.room(len(body) + frames.MAX_OVERHEAD, author, log.last_spare)
     at = write_note(log, author, REPLACED, first, last, body)
     more.hide(author, first, last, log.ring.seq, at | _SKIPS)
+
+
+def _is_in_skip(more: object, author: bytes, number: int) -> bool:
+    """Say whether a skip has a number and the next one."""
+    for reader in more.entries(author, number, number + 1):
+        if reader.type == frames.NOTE and reader.kind in (ENTRY_SKIP, REPLACED):
+            if reader.first <= number < reader.last:
+                return True
+    for reader in more.run(author, number):
+        if reader.type <= ENTRY_SKIP and reader.last > number:
+            if reader.type == ENTRY_SKIP:
+                return reader.first <= number
+            if reader.type == ENTRY_OP:
+                break
+    return False
 
 
 def _check_ranges(more: object) -> None:
@@ -102,17 +124,21 @@ def _check_ranges(more: object) -> None:
 
 
 def _any(log: object, author: bytes, first: int, last: int, but: tuple = (1, 0)) -> bool:
-    """Say whether there is an operation in a range, but for the numbers of another."""
+    """Say whether there is an operation in a range, or may be after a boot, but for the numbers of another."""
     more = log.beside()
-    for reader in more.run(author, first - 1):
-        if reader.type == ENTRY_OP and first <= reader.last <= last:
-            if not but[0] <= reader.last <= but[1]:
+    more.whole = True
+    try:
+        for reader in more.run(author, first - 1):
+            if reader.type == ENTRY_OP and first <= reader.last <= last:
+                if not but[0] <= reader.last <= but[1]:
+                    return True
+            if reader.type in (ENTRY_OP, ENTRY_SKIP) and reader.last > last:
+                break
+        for reader in more.entries(author, first, last):
+            if reader.type == frames.FILLED and not but[0] <= reader.last <= but[1]:
                 return True
-        if reader.type in (ENTRY_OP, ENTRY_SKIP) and reader.last > last:
-            break
-    for reader in more.entries(author, first, last):
-        if reader.type == frames.FILLED and not but[0] <= reader.last <= but[1]:
-            return True
+    finally:
+        more.whole = False
     return False
 
 

@@ -117,8 +117,6 @@ class Collector:
         if self.reader is None or self.reader.seq != ring.tail:
             self._waiting = False
             self._slot = 0
-            if not ring.header(ring.tail):
-                return False
             self.reader = frames.Reader(ring, ring.tail, HEADER)
         while not self._waiting and self.reader.next():
             self._waiting = self.reader.start >= self.log.cursor
@@ -202,7 +200,7 @@ class Collector:
             return size
         grown = _MORE if is_open else size + _MORE
         if not self._bears(grown):
-            if not is_open and author not in log.own:
+            if not is_open and author not in log.own and not self._kept(reader, True):
                 return 0
             self.why = "%s operation %d is %s" % (
                 "an own" if author in log.own else "another author's", reader.last,
@@ -272,11 +270,13 @@ class Collector:
             return False
         return reader.last == index.held
 
-    def _kept(self, reader: object) -> bool:
-        """Say whether an operation's document lives on."""
+    def _kept(self, reader: object, tight: bool = False) -> bool:
+        """Say whether an operation's document lives on; `tight` asks whether it has to be here, too."""
         log = self.log
         if reader.type not in (ENTRY_OP, frames.FILLED) or not (log.keeps or log.carrying):
             return False
+        if log.keeps and tight:
+            return log.keeps(reader.author, reader.last, reader.body(), True)
         if log.keeps:
             return log.keeps(reader.author, reader.last, reader.body())
         if reader.author not in log.own:
@@ -339,8 +339,8 @@ def find_cursor(log: object) -> None:
     seq = ring.seq
     while seq > ring.tail and wanted is None:
         header = ring.header(seq)
-        reader = frames.Reader(ring, seq, HEADER) if header else None
-        while reader and reader.next():
+        reader = frames.Reader(ring, seq, HEADER)
+        while reader.next():
             if reader.type == frames.RECLAIMED:
                 wanted = ()
             elif (reader.type == frames.FILLED and reader.kind & MOVED) or (
@@ -350,7 +350,7 @@ def find_cursor(log: object) -> None:
         if header and header.tail != ring.tail:
             break
         seq -= 1
-    if not wanted or not ring.header(ring.tail):
+    if not wanted:
         return
     reader = frames.Reader(ring, ring.tail, HEADER)
     found = HEADER

@@ -14,6 +14,7 @@ from hedgerow.log import (
     ENTRY_OP,
     ENTRY_SEAL,
     ENTRY_SKIP,
+    STATE_CONFIG,
     STATE_RECEIPT,
     STATE_SCHEMA,
     check_entry,
@@ -50,8 +51,10 @@ class FlashLog:
     `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
     `cursor` is an offset in the oldest sector: what stands before it was moved on or is dead. `own` are the
     log's author and its local one. `hints` say where some operations may stand: (author, number) -> sector *
-    size + offset.
+    size + offset. While it is `urgent`, the core makes room: own operations and values may use the reserve.
     """
+
+    urgent = False
 
     last_spare = _LAST_SPARE
 
@@ -134,7 +137,7 @@ class FlashLog:
         check_entry(kind, first, last, held)
         if index is None and len(self.indexes) >= limits.MAX_AUTHORS:
             raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
-        spare = self.spare
+        spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
             spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
         self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
@@ -188,8 +191,8 @@ class FlashLog:
                 return flashmoved.read(self, author, held, sealed, max_bytes)
         seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         while seq <= ring.seq and (held < index.held or sealed < index.sealed):
-            reader = frames.Reader(ring, seq, HEADER) if ring.header(seq) else None
-            while reader and reader.next():
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
                 kind = reader.type
                 if kind > ENTRY_SKIP or reader.author != author:
                     continue
@@ -282,7 +285,10 @@ class FlashLog:
         if len(key) > _MAX_KEY or size > self.ring.size // 2:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
-        spare = _LAST_SPARE if kind == STATE_RECEIPT else _VALUE_SPARE
+        spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
+        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (key == b"n" or key[:1] == b"x")):
+            # What is counted is stored before the receipt that frees it.
+            spare = _LAST_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
 
@@ -333,7 +339,7 @@ class FlashLog:
 
     def band(self) -> int:
         """Return how many free sectors above the reserve are aimed at."""
-        return max(2, self.ring.count >> 5)
+        return max(2, self.ring.count // 10)
 
     def end_limit(self) -> int:
         """Return up to which offset of a sector frames may go."""

@@ -28,7 +28,7 @@ def read(log: object, author: bytes, held: int, sealed: int, max_bytes: int) -> 
     reader = _next(run, held, sealed)
     found: list = []
     while picked or reader:
-        if picked and (reader is None or picked[0][0] < _key(reader.last, reader.type)):
+        if picked and (reader is None or picked[0][0] < _key(reader.first, reader.last, reader.type)):
             _, kind, first, last, seq, at, size = picked.pop(0)
             body = None
         else:
@@ -47,8 +47,9 @@ def read(log: object, author: bytes, held: int, sealed: int, max_bytes: int) -> 
     return found
 
 
-def _key(last: int, kind: int) -> int:
-    return last * 2 + (kind == ENTRY_SEAL)
+def _key(first: int, last: int, kind: int) -> int:
+    """Return a number that rises in log order: a skip stands where its first number stood."""
+    return last * 2 + 1 if kind == ENTRY_SEAL else first * 2
 
 
 def _next(run: object, held: int, sealed: int) -> object:
@@ -76,7 +77,7 @@ def _pick(more: object, author: bytes, low: tuple, max_bytes: int) -> list:
             continue
         if reader.last <= low[kind == ENTRY_SEAL]:
             continue
-        key = _key(reader.last, kind)
+        key = _key(reader.first, reader.last, kind)
         i = len(picked)
         while i and picked[i - 1][0] > key:
             i -= 1

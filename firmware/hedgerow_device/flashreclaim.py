@@ -5,10 +5,14 @@ that ends the copies: so a cut costs no sector, and what is left of the reserve 
 """
 
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
 from hedgerow.log import local_author  # noqa: F401  (it was here first)
 
 from . import flashframes as frames
 from .flashring import HEADER, RECLAIMS
+
+# By how many sectors what asks for room may lower the reserve: operations grow when they are first moved.
+_DRAIN = const(2)
 
 
 def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
@@ -32,29 +36,55 @@ class Reclaim:
         self.ring = log.ring
         self.collector = collector
         self.need = need
+        self.stored = False
 
     def advance(self, spare: int) -> bool:
         log = self.log
         ring = self.ring
         collector = self.collector
-        pending = collector.pending
+        if collector.pending and log.fits(self.need):
+            self._store()
         turns = 0
         while ring.free() < spare or not log.fits(self.need):
+            if ring.free() > spare:
+                log.begin_sector(0)
+                break
             turns += 1
+            waiting = collector.pending is not None
+            if not waiting:
+                self._fill_up()
             copies = self._weigh()
             # Where a receipt lets the sector go, it has to be durable before that.
-            whole = copies + (self.need if pending else 0)
+            whole = copies + (self.need if waiting else 0)
             sectors = 0 if log.fits(whole) else 1 if HEADER + whole <= log.end_limit() else 2
-            if copies < 0 or ring.free() < sectors or turns > 2 * ring.count:
+            drains = sectors > 1 and ring.free() - 1 < spare - _DRAIN
+            if copies < 0 or drains or ring.free() < sectors or turns > 2 * ring.count:
                 raise HedgerowError("LOG_FULL", self._reason())
             if sectors:
                 log.begin_sector(RECLAIMS)
-            if pending:
-                log.write_value(pending[0], pending[1])
+            if waiting:
+                self._store()
             self._take_back()
-            if pending:
-                return True
-        return False
+        return self.stored
+
+    def _store(self) -> None:
+        """Program the pending value."""
+        name, value, _ = self.collector.pending
+        self.log.write_value(name, value)
+        self.collector.pending = None
+        self.stored = True
+        self.need = 0
+
+    def _fill_up(self) -> None:
+        """Move on what still fits the newest sector: it counts at once."""
+        log = self.log
+        collector = self.collector
+        collector.begin()
+        while self.ring.tail < self.ring.seq and collector.peek():
+            size = collector.judge(collector.reader)
+            if size < 0 or (size and not log.fits(size + frames.MAX_AUTHOR_FRAME)):
+                return
+            collector.take(size)
 
     def _reason(self) -> str:
         ring = self.ring
@@ -71,7 +101,7 @@ class Reclaim:
         copies = frames.MAX_RECLAIMED_FRAME + collector.silent() * frames.MAX_AUTHOR_FRAME
         authors = set()
         reader = frames.Reader(ring, ring.tail, HEADER)
-        while ring.header(ring.tail) and reader.next():
+        while reader.next():
             if reader.start < self.log.cursor:
                 continue
             size = collector.judge(reader)

@@ -20,7 +20,7 @@ from nor import Nor, NorError
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_RECEIPT
-from hedgerow_device import flashframes, flashreclaim
+from hedgerow_device import flashcollect, flashframes
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Ring
 
@@ -108,7 +108,7 @@ def test_what_the_next_boot_needs_outlives_reclaiming() -> None:
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [(flashreclaim, "_alive"), (flashreclaim.Reclaim, "_newest_own")],
+    [(flashcollect, "alive"), (flashcollect.Collector, "_newest_own")],
     ids=["values", "own"],
 )
 def test_reclaiming_without_copies_is_noticed(
