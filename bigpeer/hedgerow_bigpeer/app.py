@@ -132,6 +132,7 @@ def _add_status(app: FastAPI) -> None:
         rows = status.authors(peer.service, shown.names)
         values = {
             "authors": rows,
+            "lost": status.lost_rows(await peer.service.lost()),
             "held": sum(row["held"] for row in rows),
             "receipted": sum(row["receipted"] for row in rows),
             "connections": peer.service.connections,
@@ -156,4 +157,5 @@ async def _status(peer: BigPeer) -> dict[str, Any]:
         "transaction": peer.service.transaction,
         "connections": peer.service.connections,
         "authors": status.authors(peer.service, shown.names),
+        "lost": status.lost_rows(await peer.service.lost()),
     }

@@ -15,13 +15,13 @@ from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
 from hedgerow.custody.frontier import Frontier as StabilityFrontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_FRONTIER, MAX_WANT_NUMBERS, MAX_WANTS
+from hedgerow.limits import MAX_FRONTIER
 
 from . import limits
 from .clock import Clock
 from .config import BigPeerConfig
 from .refusals import Refusals
-from .store.port import Entry, Frontier, Ingested, Stable, Store, Submission
+from .store.port import Entry, Frontier, Ingested, Lost, Stable, Store, Submission
 from .view import Moment
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Service:
         self._times: dict[bytes, TimeMap] = {}
         self._touched: dict[str, int] = {}
         self._first = 0
-        self._lost: list[tuple[bytes, int, int]] = []
+        self._lost: Sequence[Lost] = []
         self._lost_until = 0
         self._listeners: set[Listener] = set()
         self.refusals = Refusals()
@@ -311,15 +311,12 @@ class Service:
         source = times.source(number, stamp)
         return Moment(*found, "between" if source is None else _SOURCES[source])
 
-    async def lost(self) -> Sequence[tuple[bytes, int, int]]:
-        """Return ranges that are held as lost, as many as one WANT takes; looked up anew after a while."""
+    async def lost(self) -> Sequence[Lost]:
+        """Return ranges that are held as lost, so many; looked up anew after a while."""
         now = self.clock.uptime()
         if self._lost_until <= now:
             self._lost_until = now + limits.LOST_LOOK_MS
-            found = await self.store.lost(MAX_WANTS)
-            self._lost = [
-                (author, first, min(last, first + MAX_WANT_NUMBERS - 1)) for author, first, last in found
-            ]
+            self._lost = await self.store.lost(limits.LOST_RANGES)
         return self._lost
 
     async def reached(self, transaction: int, seconds: float) -> None:

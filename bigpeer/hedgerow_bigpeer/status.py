@@ -1,6 +1,7 @@
 """What the status pages show: authors and how far they have come, and the newest readings."""
 
 import heapq
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hedgerow.codec.decimal import Decimal
@@ -10,7 +11,7 @@ from . import limits
 from .clock import rfc3339
 from .query import Queries
 from .service import Service
-from .store.port import Frontier
+from .store.port import Frontier, Lost
 from .view import TIME_ERROR
 
 # A document's field that says which device wrote it; shown where a device never told its name.
@@ -102,3 +103,11 @@ def authors(service: Service, names: dict[bytes, str]) -> list[dict[str, Any]]:
     shown |= {author: service.frontier(author) for author in refusals.authors()}
     rows = [author_row(frontier, names, refusals.code(frontier.author)) for frontier in shown.values()]
     return sorted(rows, key=lambda row: (row["name"] == "", row["name"], row["author"]))
+
+
+def lost_rows(lost: Sequence[Lost]) -> list[dict[str, Any]]:
+    """Return what /status says of lost operations: why, when by their author's clock, and what is left.
+
+    `summary` is [first, last] of the author's operations that hold the summaries of thinned readings.
+    """
+    return [{**row._asdict(), "author": row.author.hex()} for row in lost]

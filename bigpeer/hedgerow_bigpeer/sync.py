@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS
+from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS, MAX_WANT_NUMBERS, MAX_WANTS
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
@@ -24,6 +24,7 @@ from . import limits
 from .down import Giver
 from .intake import Intake
 from .service import Service
+from .store.port import Lost
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,23 @@ _Vector = tuple[bytes, int, int, int]
 def mesh_tag(name: str) -> bytes:
     """Return the three bytes by which a mesh is known on the air and in hellos."""
     return sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
+
+
+def wanted(lost: Iterable[Lost], vector: Iterable[_Vector]) -> list[tuple[bytes, int, int]]:
+    """Return the ranges to ask for of what is lost, as many as one WANT takes.
+
+    Whoever holds an author up to a number is asked for what is lost below that, the newest first; anybody
+    else may have some of it beside the run.
+    """
+    held = {entry[0]: entry[1] for entry in vector}
+    ranges: list[tuple[bytes, int, int]] = []
+    for row in sorted(lost, key=lambda row: row.author not in held):
+        last = min(row.last, held.get(row.author, row.first + MAX_WANT_NUMBERS - 1))
+        while row.first <= last and len(ranges) < MAX_WANTS:
+            first = max(row.first, last - MAX_WANT_NUMBERS + 1)
+            ranges.append((row.author, first, last))
+            last = first - 1
+    return ranges
 
 
 class SyncEndpoint:
@@ -193,7 +211,8 @@ class Connection:
 
     async def _want_lost(self) -> None:
         """Ask for what is held as lost: the other side may have it."""
-        ranges = await self._service.lost()
+        assert self._session.remote is not None
+        ranges = wanted(await self._service.lost(), self._session.remote.vector)
         if ranges:
             self._session.queue(frames.WANT, write_wants(ranges))
 

@@ -1,14 +1,20 @@
 """Hedgerow on a board: the log on flash, the radio, the sensor program. MicroPython only."""
 
 
-def open_peer(path: str | None = None, url: str | None = None, *, config: dict | None = None) -> object:
+def open_peer(
+    path: str | None = None, url: str | None = None, *, config: dict | None = None, full: dict | None = None
+) -> object:
     """Return a ready Peer on this board's log; `config` as config.load() returns it, which is the default.
 
     `path` and `url` are those of open_peer on a Pi, so that one program runs on both: a board has its log in
-    a partition of its own, and reaches the Big Peer over the mesh. Raises CONFIG_INVALID, LOG_PARTITION and
-    what FlashLog raises.
+    a partition of its own, and reaches the Big Peer over the mesh. `full` maps collections to "refuse",
+    "oldest" or "thin" in the place of what the configuration says. Raises CONFIG_INVALID, SETTING_INVALID,
+    LOG_PARTITION and what FlashLog raises.
     """
     from . import config as configuration
     from .device_peer import open_device_peer
 
-    return open_device_peer(config or configuration.load())
+    config = config or configuration.load()
+    if full is not None:
+        config["full"] = full
+    return open_device_peer(config)

@@ -1,7 +1,7 @@
 """The program of a board: it opens the peer, syncs, feeds the watchdog, and runs the application.
 
 That is /app.py with `async def main(peer)`, or the built-in recorder. Console lines: `boot`, `ack`, `time`,
-`receipt`, `error` (ARCHITECTURE.md). Ctrl-C ends it in the REPL.
+`receipt`, `storage`, `error` (ARCHITECTURE.md). Ctrl-C ends it in the REPL.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from hedgerow.errors import HedgerowError
 
 from .modules import unload
 from .uptime import now
+from .watch import StorageWatch
 
 # The watchdog of the chip cannot be stopped; this is the longest time that its timer takes.
 _REPL_WATCHDOG_MS = 3600000
@@ -99,9 +100,11 @@ def _words(error: Exception) -> str:
 
 
 async def _feed(watchdog: Watchdog, peer: object) -> None:
+    watch = StorageWatch(peer)
     while True:
         watchdog.feed()
         gc.collect()
+        watch.look()
         # What waits for its time comes without an event.
         _tell(peer)
         await asyncio.sleep_ms(_FEED_MS)

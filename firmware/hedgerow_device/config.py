@@ -21,6 +21,8 @@ _FIELDS = {
     "role": (str, "relay", 1, 8),
     "watchdog_ms": (int, 30000, 0, 600000),
 }
+_POLICIES = ("refuse", "oldest", "thin")
+_COLLECTIONS = const(16)
 _SENSOR = {
     "address": (int, 0x48, 8, 0x77),
     "bus": (int, 0, 0, 1),
@@ -52,18 +54,31 @@ def check(values: object) -> dict:
     sensor = values.get("sensor", {})
     if not isinstance(sensor, dict):
         raise HedgerowError("CONFIG_INVALID", "sensor")
-    known = _check(_FIELDS, values, "sensor")
+    known = _check(_FIELDS, values, ("sensor", "full"))
     if known["role"] not in _ROLES:
         raise HedgerowError("CONFIG_INVALID", "role: leaf or relay")
     if known["field"] in ("board", "n"):
         raise HedgerowError("CONFIG_INVALID", "field: board and n have their meaning")
-    known["sensor"] = _check(_SENSOR, sensor, "")
+    known["sensor"] = _check(_SENSOR, sensor, ())
+    known["full"] = _check_full(values.get("full", {}), known["collection"])
     return known
 
 
-def _check(fields: dict, values: dict, besides: str) -> dict:
+def _check_full(full: object, collection: str) -> dict:
+    """Return what becomes of collections when the log is full: one word stands for the recorder's own."""
+    if isinstance(full, str):
+        full = {collection: full}
+    if not isinstance(full, dict) or len(full) > _COLLECTIONS:
+        raise HedgerowError("CONFIG_INVALID", "full: a policy, or an object of them by collection")
+    for name in full:
+        if not 0 < len(name) <= limits.MAX_NAME or full[name] not in _POLICIES:
+            raise HedgerowError("CONFIG_INVALID", "full: %s is refuse, oldest or thin" % name)
+    return full
+
+
+def _check(fields: dict, values: dict, besides: tuple) -> dict:
     for name in values:
-        if name not in fields and name != besides:
+        if name not in fields and name not in besides:
             raise HedgerowError("CONFIG_INVALID", "%s: not known" % name)
     known = {}
     for name in fields:

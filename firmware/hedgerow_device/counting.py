@@ -1,7 +1,7 @@
 """Readings that count on over restarts: `n` has no holes and none comes twice, whenever the power goes."""
 
 from hedgerow.errors import HedgerowError
-from hedgerow.log import STATE_CONFIG
+from hedgerow.log import ENTRY_OP, STATE_CONFIG
 from hedgerow.operation import INSERT, decode_body
 
 _COUNT = b"n"
@@ -30,9 +30,10 @@ class Counting:
         peer = self._peer
         held = peer.log.held(peer.author)
         while self._seen < held:
-            for _, _, last, body in peer.log.read(peer.author, self._seen, held, _READ_BYTES):
+            for kind, _, last, body in peer.log.read(peer.author, self._seen, held, _READ_BYTES):
                 if self._seen < last <= held:
-                    self._newest = max(self._newest, self._n_of(body))
+                    if kind == ENTRY_OP:
+                        self._newest = max(self._newest, self._n_of(body))
                     self._seen = last
         return self._newest
 
@@ -56,10 +57,10 @@ class Counting:
         while high > floor:
             low = max(floor, high - _STEP)
             found = 0
-            for _, _, last, body in log.read(peer.author, low, high, _READ_BYTES):
+            for kind, _, last, body in log.read(peer.author, low, high, _READ_BYTES):
                 if last > high:
                     break
-                found = self._n_of(body) or found
+                found = (self._n_of(body) if kind == ENTRY_OP else 0) or found
             if found:
                 return max(found, kept)
             high = low

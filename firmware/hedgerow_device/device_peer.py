@@ -31,6 +31,11 @@ _DOCUMENTS = (
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
     "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text"
 )
+# What is loaded while a full log makes room.
+_FULL = (
+    "hedgerow.full hedgerow.thin hedgerow.summary hedgerow.trust.lost hedgerow.trust.verify "
+    "hedgerow.clock.civil"
+)
 # Free sectors left for clock records of later boots once this boot has written its own.
 _SPARE = 7
 
@@ -72,6 +77,25 @@ class DevicePeer(ReadyPeer):
             if self._late:
                 raise HedgerowError("LOG_FULL", "since this boot")
         return super().write(changes, schemas, now, local, stamp)
+
+    def _write_full(self, error: HedgerowError, now: int, again: object, numbered: bool) -> int:
+        """See ReadyPeer._write_full; what it has loaded is given back.
+
+        DEVICE_MEMORY if it does not fit: nothing has been written then, but room may have been made.
+        """
+        if self.make_room and _free() < _ROOMY:
+            self.make_room()
+        log = self.log
+        try:
+            if self.full and self.before_receipt:
+                log.urgent = True
+                self.before_receipt()
+            return super()._write_full(error, now, again, numbered)
+        except MemoryError as failure:
+            raise HedgerowError("DEVICE_MEMORY", str(failure))
+        finally:
+            log.urgent = False
+            unload(_FULL)
 
     def ingest_receipt(self, receipt: object) -> bool:
         """See Peer.ingest_receipt."""
@@ -124,8 +148,11 @@ class DevicePeer(ReadyPeer):
                 return end.value
             await asyncio.sleep_ms(0)
 
-    def keeps(self, author: bytes, number: int, body: bytes) -> bool:
-        """Say whether a receipted operation still carries something, so that the log takes it along."""
+    def keeps(self, author: bytes, number: int, body: bytes, tight: bool = False) -> bool:
+        """Say whether a receipted operation still carries something, so that the log takes it along.
+
+        Where room is `tight`, others' documents go that no subscription of this peer's matches.
+        """
         changes = decode_body(body)[1]
         for change in changes:
             if change[0] != CLOCK and not is_stream(self.schemas[change[1]].kind):
@@ -133,9 +160,32 @@ class DevicePeer(ReadyPeer):
         else:
             return False
         try:
+            if (
+                tight
+                and author not in (self.author, self.local)
+                and not self._wants_any(author, number, changes)
+            ):
+                return False
             return not self.down.documents.superseded(author, number, body)
         except MemoryError:
             return True
+
+    def _wants_any(self, author: bytes, number: int, changes: list) -> bool:
+        """Say whether an own subscription matches one of the documents that an operation changes."""
+        documents = self.down.documents
+        for collection, document_id in documents.named(author, number, changes):
+            for interest in self.down.subscriptions.own:
+                if interest.collection != collection:
+                    continue
+                if not interest.where:
+                    return True
+                from hedgerow.query.condition import Condition
+
+                # Of a deleted one nobody can say what it was.
+                document = documents.view(collection, document_id)
+                if document is None or Condition(interest.where, interest.parameters).holds(document):
+                    return True
+        return False
 
 
 def mesh_tag(name: str) -> bytes:
@@ -167,6 +217,7 @@ def open_device_peer(config: dict) -> DevicePeer:
         kinds={config["collection"]: STREAM},
         credit=CREDIT,
         quota=_QUOTA,
+        full=config.get("full"),
     )
     peer.settings = config
     log.spare = _SPARE

@@ -26,7 +26,7 @@ _DEFAULT_MTU = const(23)
 # About half a kilobyte of a 32-bit heap each.
 _NEIGHBOURS = const(6)
 _CENTRAL_FREE = const(24576)
-_ONCE = "hedgerow_device.flashreclaim hedgerow_device.central"
+_ONCE = "hedgerow_device.flashreclaim hedgerow_device.central hedgerow.trust.lost hedgerow.trust.verify"
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
     "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "

@@ -22,6 +22,7 @@ from .clock import KERNEL, Clock
 from .config import check_uplink, host_name
 from .gateway import mesh_tag, tell_time
 from .home import Home
+from .reclaim import Reclaimer
 from .sqlite_log import SqliteLog
 from .uplink import Uplink
 
@@ -73,6 +74,22 @@ class LocalTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._home.acall(lambda: self._exit(kind, error, trace))
+
+
+class _Core(ReadyPeer):
+    """The core's peer: it opens on a full log too, and takes back what is receipted before anything else."""
+
+    def _boot(self, now: int) -> None:
+        try:
+            super()._boot(now)
+        except HedgerowError as error:
+            if error.code != "LOG_FULL":
+                raise
+            self.log.urgent = True
+            try:
+                super()._boot(now)
+            finally:
+                self.log.urgent = False
 
 
 class LocalPeer:
@@ -218,6 +235,22 @@ class LocalPeer:
         """As status()."""
         return await self._home.acall(lambda: self._ready().status(self._clock.now()))
 
+    def storage(self) -> dict[str, Any]:
+        """Return how full the log is, and what had to go since it was opened (ReadyPeer.storage)."""
+        return self._home.call(lambda: self._ready().storage())
+
+    async def astorage(self) -> dict[str, Any]:
+        """As storage()."""
+        return await self._home.acall(lambda: self._ready().storage())
+
+    def losses(self, author: bytes) -> list[dict[str, Any]]:
+        """Return what an author says it has lost, and how (ReadyPeer.losses)."""
+        return self._home.call(lambda: self._ready().losses(author))
+
+    async def alosses(self, author: bytes) -> list[dict[str, Any]]:
+        """As losses()."""
+        return await self._home.acall(lambda: self._ready().losses(author))
+
     def _delivered(self) -> bool:
         core = self._ready()
         return bool(core.receipted(self.author) >= self._log.held(self.author))
@@ -329,29 +362,38 @@ def open_peer(
     mesh: str = "demo",
     kinds: dict[str, int] | None = None,
     time: str = KERNEL,
+    full: dict[str, str] | None = None,
+    log_bytes: int = limits.LOG_BYTES_DEFAULT,
 ) -> LocalPeer:
     """Open or make the log at `path` and return a ready peer on it.
 
     `kinds` maps collections to hedgerow's STREAM or KEEP. With `url` (ws:// or wss://) it syncs with a Big
     Peer: for as long as the event loop runs that is running now, or, in a plain program, on a thread of its
     own until it is closed. Without a url it is used on this thread, with a loop or without.
-    Raises the codes of SqliteLog, and SETTING_INVALID for another kind of address.
+    `log_bytes` is the greatest size of the file; `full` maps collections to what becomes of their operations
+    that no keeper has yet when it is reached: "refuse" (new ones are refused with LOG_FULL, the default),
+    "oldest" (the oldest go) or "thin" (the oldest readings become summaries).
+    Raises the codes of SqliteLog, and SETTING_INVALID for another kind of address, size or policy.
     """
     check_uplink("url", url)
+    if log_bytes < limits.LOG_BYTES_MIN:
+        raise HedgerowError("SETTING_INVALID", f"log_bytes: at least {limits.LOG_BYTES_MIN}")
     home = _home(url)
     clock = Clock(time)
 
     def make() -> LocalPeer:
-        log = SqliteLog(path)
+        log = SqliteLog(path, max_bytes=log_bytes, refuses=True)
         try:
-            core = ReadyPeer(
+            core = _Core(
                 log,
                 clock.now,
                 name=host_name() if name is None else name,
                 role=RELAY,
                 mesh=mesh_tag(mesh),
                 kinds=kinds or {},
+                full=full,
             )
+            core.reclaim = Reclaimer(log, core, log_bytes).make_room
             return LocalPeer(home, log, core, clock, url)
         except BaseException:
             log.close()

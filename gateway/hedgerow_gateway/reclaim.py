@@ -38,6 +38,17 @@ class Reclaimer:
                 await self._make_room()
             await asyncio.sleep(limits.RECLAIM_EVERY_S)
 
+    def make_room(self) -> bool:
+        """Remove receipted readings until the log is well below its limit; say whether there were any.
+
+        What was filled in stays: a program's own subscriptions asked for it.
+        """
+        before = self.removed
+        self._after = 0
+        while self._log.used() > self._low and self._step_run():
+            pass
+        return self.removed > before
+
     async def _make_room(self) -> None:
         self._after = 0
         while self._log.used() > self._low and self._step():
@@ -49,6 +60,9 @@ class Reclaimer:
         if filled:
             self.removed += filled
             return True
+        return self._step_run()
+
+    def _step_run(self) -> bool:
         entries = self._log.oldest(self._after, limits.RECLAIM_BATCH)
         if not entries:
             return False

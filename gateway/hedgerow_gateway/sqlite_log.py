@@ -8,12 +8,14 @@ from typing import Any
 
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, check_entry
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_RECEIPT, check_entry, check_replace
+from hedgerow.memory import frontiers
 
 from . import limits
 from .database import Database
 from .document_index import SqliteIndex
 from .ranges import Range, joined, subtract
+from .sqlite_room import put_skip, sizes
 
 Entry = tuple[int, int, int, bytes]
 OldEntry = tuple[int, bytes, int, int, int, bytes]
@@ -52,9 +54,10 @@ class SqliteLog:
     `author` (8 bytes) and `incarnation` name this store, `index` is its document index (hedgerow.index).
     After an error of the database the log refuses everything until it is opened again, and tells
     `on_failure` once: what had been appended is not durable, and the peer above must be built anew from
-    what is.
+    what is. With `refuses` it refuses operations shortly before `max_bytes`; while `urgent` is set they may
+    use what is left then, for making room.
 
-    Raises HedgerowError: those of Database, LOG_OUT_OF_ORDER, AUTHORS_FULL.
+    Raises HedgerowError: those of Database, LOG_OUT_OF_ORDER, AUTHORS_FULL, LOG_FULL.
     """
 
     damaged = 0
@@ -65,7 +68,12 @@ class SqliteLog:
         *,
         max_bytes: int = limits.LOG_BYTES_DEFAULT,
         on_failure: Callable[[HedgerowError], None] | None = None,
+        refuses: bool = False,
     ) -> None:
+        self._max_bytes = max_bytes
+        self._refuses = refuses
+        self._left = 0
+        self.urgent = False
         self._database = Database(Path(path), max_bytes, on_failure)
         self.path = self._database.path
         self.author = self._database.author
@@ -127,6 +135,8 @@ class SqliteLog:
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it counts at once and is durable after commit()."""
         check_entry(kind, first, last, self.held(author))
+        if self._refuses and kind == ENTRY_OP and not self.urgent:
+            self._check_room(len(body))
         known = self._author_row(author)
         self._run(
             "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)",
@@ -344,6 +354,43 @@ class SqliteLog:
     def used(self) -> int:
         """Return the bytes of the database that hold something."""
         return self._database.used()
+
+    def _check_room(self, size: int) -> None:
+        """Refuse an operation if the file is nearly full; it is measured anew when enough has come."""
+        need = limits.ENTRY_BYTES + 2 * size
+        if self._left < need:
+            self._left = self._max_bytes * limits.LOG_FULL_PERCENT // 100 - self.used()
+            if self._left < need:
+                raise HedgerowError("LOG_FULL", f"{self.used()} of {self._max_bytes} bytes are used")
+        self._left -= need
+
+    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
+        """Put a skip in the place of own operations up to what is held, as MemoryLog.replace does."""
+        check_replace(author == self.author, first, last, self.held(author))
+        self._note_position()
+        with self._database.guard():
+            self._database.begin()
+            put_skip(self._database.sql, self._author_row(author).row, first, last, bytes(body))
+        self._dirty.add(author)
+
+    def storage(self) -> dict[str, int | None]:
+        """Return how full the file is, in bytes, as MemoryLog.storage does."""
+        receipted = frontiers(self.items(STATE_RECEIPT))
+        rows = [(known.row, receipted.get(name, 0)) for name, known in self._authors.items()]
+        with self._database.guard():
+            total, opened = sizes(self._database.sql, rows)
+        used = self._database.used()
+        return {
+            "capacity": self._max_bytes,
+            "used": used,
+            "free": max(self._max_bytes - used, 0),
+            "open": opened,
+            "live": total,
+            "receipted": total - opened,
+            "carried": 0,
+            "dropped": 0,
+            "life_days": None,
+        }
 
     def oldest(self, after: int, count: int) -> list[OldEntry]:
         """Return up to `count` entries (position, author, kind, first, last, body) past a position."""

@@ -3,7 +3,8 @@
 from . import limits
 from .codec.schema import SCOPE_LOCAL, schema_for, scope_of
 from .errors import HedgerowError
-from .operation import INSERT
+from .log import STATE_CONFIG
+from .operation import CLOCK, INSERT, SOURCE_BOOT
 from .peer import Peer
 from .result import Result
 
@@ -14,18 +15,89 @@ class ReadyPeer(Peer):
     """A Peer that knows the time: `clock()` gives milliseconds since this process or board started.
 
     `look_limit` is how many documents one call of execute() may look at, None for any number: on a board the
-    radio waits meanwhile. `answer_rows` is how many rows an answer may have.
+    radio waits meanwhile. `answer_rows` is how many rows an answer may have. `full` maps collections to what
+    becomes of their operations that no keeper has when the log is full: "refuse" (new ones are refused, the
+    default), "oldest" (the oldest go) or "thin" (readings become summaries). `account` counts since the boot
+    what was "lost" that way, "dropped" of others, "refused".
     """
 
+    # Set by shells whose log takes nothing back by itself: `reclaim()` does, and says whether anything went.
+    reclaim: object = None
     look_limit: int | None = None
     in_transaction = False
     answer_rows = limits.MAX_RESULT_ROWS
 
-    def __init__(self, log: object, clock: object, **options: object):
+    def __init__(self, log: object, clock: object, full: dict | None = None, **options: object):
         self.now = clock
+        self.full: dict = {}
+        self.account: dict = {"lost": 0, "dropped": 0, "refused": 0, "scanned": 0, "receipted": 0, "quota": 0}
         self._statements: dict = {}
         self._observers: list = []
-        super().__init__(log, clock(), **options)
+        self._opened = clock()
+        if full:
+            from .full import check_policies
+
+            self.full = check_policies(full)
+        super().__init__(log, self._opened, **options)
+        if log.get(STATE_CONFIG, b"thin"):
+            from .thin import finish
+
+            finish(self)
+
+    # ---- when the log is full
+
+    def write(
+        self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
+    ) -> int:
+        """See Peer.write; in a full log room is made as `full` says, and LOG_FULL stands if there is none."""
+        log = self.log
+        held = log.held(self.author), log.held(self.local)
+        try:
+            return super().write(changes, schemas, now, local, stamp)
+        except HedgerowError as error:
+            if error.code != "LOG_FULL" or (log.held(self.author), log.held(self.local)) != held:
+                raise
+            if changes[0][0] == CLOCK and changes[0][4] != SOURCE_BOOT:
+                # Who brings the time brings receipts as well: nothing has to go for it.
+                raise
+            full = error
+
+        def again() -> int:
+            return Peer.write(self, changes, schemas, now, local, stamp)
+
+        return self._write_full(full, now, again, stamp is not None)
+
+    def _write_full(self, error: HedgerowError, now: int, again: object, numbered: bool) -> int:
+        from .full import write
+
+        return write(self, error, now, again, numbered)
+
+    def ingest(self, author: bytes, first: int, bodies: list) -> int:
+        """See Peer.ingest; who was given less room while the log was full has it again when there is some."""
+        try:
+            return super().ingest(author, first, bodies)
+        except HedgerowError as error:
+            if error.code != "QUOTA_FULL" or not self.account["quota"]:
+                raise
+            from .full import has_room
+
+            if not has_room(self):
+                raise
+        return super().ingest(author, first, bodies)
+
+    def storage(self) -> dict:
+        """Return how full and how worn the log is, and what had to go (see hedgerow.storage)."""
+        from .storage import storage
+
+        return storage(self, self.now() - self._opened)
+
+    def losses(self, author: bytes) -> list:
+        """Return what an author says it has lost, as far as nobody brought it: [{"first", "last", "reason",
+        "time", "summary"}], ascending; a range of thinned readings names the operations with their summaries.
+        """
+        from .trust.lost import losses
+
+        return losses(self.log, author)
 
     # ---- statements
 
@@ -181,6 +253,12 @@ class ReadyPeer(Peer):
         if first is not None:
             raise first
 
+    def touch_own(self, first: int, last: int) -> None:
+        """Tell observers, at their next turn, that own operations go."""
+        for number in range(first, last + 1) if self._observers else ():
+            for place in self.down.documents.touched(self.author, number):
+                self._touch(*place)
+
     def _refresh(self) -> None:
         """Let in what waited for its time."""
         for collection, document_id in self.down.set_horizon(self.now()):
@@ -208,7 +286,8 @@ class ReadyPeer(Peer):
     def status(self, now: int | None = None) -> dict:
         """Return {author: {"held", "sealed", "seen", "open", "receipted", "holes"}}.
 
-        Holes are [(first, last, why)]: superseded, lost, not here (receipted, or evicted), not asked for.
+        Holes are [(first, last, why)]: superseded, lost (losses() says how), not here (receipted, or
+        evicted), not asked for.
         """
         status = super().status(self.now() if now is None else now)
         for author in status:

@@ -6,10 +6,12 @@ covers it, so that custody and receipts go on; what survives elsewhere still cou
 """
 
 from . import limits
+from .clock import hlc
 from .custody.skip import DAMAGED, LOST, RECEIPTED, RESTORED, Skip
 from .errors import HedgerowError
 from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
 from .peer import CLOSED
+from .trust.lost import make_lost
 from .trust.seal import bare_seals
 
 
@@ -152,7 +154,7 @@ def _write_end(peer: object, author: bytes, end: int) -> None:
 def _lost_skip(peer: object, author: bytes, first: int, last: int) -> bytes:
     """Return our word that own operations are lost with damaged storage, since they were closed."""
     noted = peer.log.get(STATE_CONFIG, CLOSED + author) or b""
-    return Skip(first, last, LOST, [DAMAGED, noted[4:] or peer.clock.last]).encode()
+    return make_lost(author, first, last, DAMAGED, hlc.wire(noted[4:] or peer.clock.last))
 
 
 def restored_skip(peer: object, first: int, last: int) -> bytes:

@@ -194,9 +194,10 @@ class Down:
         return self.stability.advance(newest, self)
 
     def want_lost(self, authors: list) -> None:
-        """Ask for what is held as lost of these authors: a survivor elsewhere fills it."""
-        for author in authors:
+        """Ask for what is held as lost of these (author, held): who holds it so far fills it."""
+        for author, held in authors:
             for first, last in self._peer.lost(author):
+                last = min(last, held)
                 # Only the last ranges are kept, and what is lost may be as long as numbers go.
                 ranges = (last - first) // limits.MAX_WANT_NUMBERS + 1
                 first += max(0, ranges - limits.MAX_WANTS) * limits.MAX_WANT_NUMBERS

@@ -42,6 +42,12 @@ def check_entry(kind: int, first: int, last: int, held: int) -> None:
         raise HedgerowError("LOG_OUT_OF_ORDER", "%d: %d-%d on %d" % (kind, first, last, held))
 
 
+def check_replace(own: bool, first: int, last: int, held: int) -> None:
+    """Refuse to put a skip in the place of what is not our own, or not held (SPEC 5.5.5)."""
+    if not own or not 0 < first <= last <= held:
+        raise HedgerowError("LOG_OUT_OF_ORDER", "replace %d-%d of %d" % (first, last, held))
+
+
 def __getattr__(name: str) -> object:
     # A board has no use for the log in memory: it is loaded only when somebody asks for it.
     if name in ("MemoryLog", "MemoryStore"):

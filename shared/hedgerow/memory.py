@@ -1,14 +1,19 @@
 """The log in memory: the shortest implementation of the Log port; its methods are documented here."""
 
 from . import limits
+from .custody.receipt import Receipt
 from .custody.skip import RECEIPTED, Skip
 from .errors import HedgerowError
-from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, check_entry, new_author
+from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, check_entry, check_replace, new_author
 
 # What a store notes beside the entries of the run.
 _FILL = limits.const(3)
 _DROP = limits.const(4)
 _CUT = limits.const(5)
+_REPLACE = limits.const(6)
+# What an entry takes besides its body, and how much room operations leave to what makes some.
+_OVERHEAD = limits.const(8)
+_RESERVE = limits.const(8192)
 
 
 class MemoryStore:
@@ -27,14 +32,19 @@ class MemoryLog:
     `author` is 8 bytes, `incarnation` counts the restores of this store. Entries are tuples
     (kind, author, first, last, body): an operation (first == last), a seal over held operations, or a
     skip that stands in the place of numbers. They make the author's run; beside it lie operations that
-    were filled in.
+    were filled in. With a `capacity` in bytes, entries above the receipts have no more room than that: it
+    stands for a log that takes back what is receipted. While `urgent` is set, operations may use the reserve
+    that is there for making room.
     """
 
     damaged = 0
 
-    def __init__(self, store: MemoryStore | None = None, most_authors: int = 10000):
+    def __init__(self, store: MemoryStore | None = None, most_authors: int = 10000, capacity: int = 0):
         self.store = store or MemoryStore()
         self._most_authors = most_authors
+        self._capacity = capacity
+        self.urgent = False
+        self._counted: int | None = None
         self.author = self.store.author
         self.incarnation = self.store.incarnation
         self._authors: list = []
@@ -61,6 +71,8 @@ class MemoryLog:
             self._fall(author, last)
         elif kind == _FILL:
             self._arrive(author, first, body)
+        elif kind == _REPLACE:
+            self._put_skip(author, first, last, body)
         else:
             self._entries[author].append((kind, first, last, body))
             if kind == ENTRY_SEAL:
@@ -78,22 +90,43 @@ class MemoryLog:
     def _note(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         entry = (kind, bytes(author), first, last, bytes(body))
         self._take(entry)
+        # What is appended is above every receipt, as a rule; for the rest the entries are counted again.
+        self._counted = self._counted + len(body) + _OVERHEAD if self._counted and kind < _FILL else None
         self._pending.append(entry)
 
     def _check_author(self, author: bytes) -> None:
         if author not in self._entries and len(self._entries) >= self._most_authors:
             raise HedgerowError("AUTHORS_FULL", str(self._most_authors))
 
+    def _check_room(self, kind: int, size: int) -> None:
+        if self._capacity:
+            room = self._capacity - self._open_bytes() - size - _OVERHEAD
+            if room < (_RESERVE if kind == ENTRY_OP and not self.urgent else 0):
+                raise HedgerowError("LOG_FULL", "%d of %d bytes are left" % (max(room, 0), self._capacity))
+
+    def _open_bytes(self) -> int:
+        """Return the bytes of entries that no receipt covers."""
+        if self._counted is not None:
+            return self._counted
+        receipted = frontiers(self.items(STATE_RECEIPT))
+        total = 0
+        for author in self._authors:
+            number = receipted.get(author, 0)
+            total += sum([len(e[3]) + _OVERHEAD for e in self._entries[author] if e[2] > number])
+        self._counted = total
+        return total
+
     # ---- the run
 
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it counts at once and is durable after commit().
 
-        Raises LOG_OUT_OF_ORDER unless it extends what is held (operation, skip) or covers it (seal), and
-        AUTHORS_FULL for an author over the limit.
+        Raises LOG_OUT_OF_ORDER unless it extends what is held (operation, skip) or covers it (seal),
+        AUTHORS_FULL for an author over the limit, and LOG_FULL if there is no room.
         """
         check_entry(kind, first, last, self.held(author))
         self._check_author(author)
+        self._check_room(kind, len(body))
         self._note(kind, author, first, last, body)
 
     def renew(self) -> None:
@@ -168,6 +201,55 @@ class MemoryLog:
         self._entries[author] = kept
         self._held[author] = held
         self._sealed[author] = max([entry[2] for entry in kept if entry[0] == ENTRY_SEAL] or [0])
+
+    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
+        """Put a skip in the place of own operations up to what is held, which are gone then.
+
+        So are skips that lie wholly inside, and seals that end inside; one that ends at `last` stays, for the
+        next seal names it. LOG_OUT_OF_ORDER for another author's, what is not held, or a part of a skip.
+        """
+        check_replace(author == self.author, first, last, self.held(author))
+        for kind, low, high, _ in self._entries[author]:
+            if kind == ENTRY_SKIP and low <= last and high >= first and (low < first or high > last):
+                raise HedgerowError("LOG_OUT_OF_ORDER", "a part of the skip %d-%d" % (low, high))
+        self._note(_REPLACE, author, first, last, body)
+
+    def _put_skip(self, author: bytes, first: int, last: int, body: bytes) -> None:
+        kept: list = []
+        skip = (ENTRY_SKIP, first, last, body)
+        for entry in self._entries[author]:
+            kind, low, high, _ = entry
+            if skip and high >= first and kind != ENTRY_SEAL:
+                kept.append(skip)
+                skip = None
+            inside = first <= low and high <= last
+            if not inside or (kind == ENTRY_SEAL and high == last):
+                kept.append(entry)
+        self._entries[author] = kept
+        for number in [number for number in self._operations[author] if first <= number <= last]:
+            del self._operations[author][number]
+
+    def storage(self) -> dict:
+        """Return how full the log is, in bytes: {"capacity", "used", "free", "open", "receipted", ...}.
+
+        "capacity" and "free" are None where nothing is set. "open" is what no receipt covers; "live" is what
+        the log must keep; "carried" what it has moved to keep it, and "dropped" what lies dead in it; logs on
+        flash add "sectors", "erases_min", "erases_max", "erases_mean"; "programmed" counts since it was
+        opened. "life_days" is None where nothing is known.
+        """
+        used = sum([len(e[3]) + _OVERHEAD for author in self._authors for e in self._entries[author]])
+        count = self._open_bytes()
+        return {
+            "capacity": self._capacity or None,
+            "used": used,
+            "free": max(self._capacity - count, 0) if self._capacity else None,
+            "open": count,
+            "live": used,
+            "receipted": used - count,
+            "carried": 0,
+            "dropped": 0,
+            "life_days": None,
+        }
 
     # ---- beside the run
 
@@ -250,6 +332,8 @@ class MemoryLog:
     def put(self, kind: int, key: bytes, value: bytes) -> None:
         """Set a small durable value; it is durable after commit()."""
         self._state[kind, bytes(key)] = bytes(value)
+        if kind == STATE_RECEIPT:
+            self._counted = None
 
     def get(self, kind: int, key: bytes) -> bytes | None:
         """Return a value, or None."""
@@ -272,3 +356,15 @@ def _reason(skips: list, number: int, end: int) -> tuple:
         if number < first:
             end = min(end, first - 1)
     return RECEIPTED, end
+
+
+def frontiers(receipts: list) -> dict:
+    """Return {author: number} of stored receipts, [(key, value)]; what cannot be read says nothing."""
+    found: dict = {}
+    for _, value in receipts:
+        try:
+            receipt = Receipt.decode(value)
+        except HedgerowError:
+            continue
+        found[receipt.author] = max(receipt.number, found.get(receipt.author, 0))
+    return found

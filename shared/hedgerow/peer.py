@@ -74,7 +74,7 @@ class Peer(Presence):
         self.kinds = dict(kinds or {})
         self.on_receipt = on_receipt
         self.verdict = verdict
-        self._quota = quota
+        self.quota = quota
         self._credit = credit
         self._listeners: list = []
         self._time: tuple | None = None
@@ -295,7 +295,7 @@ class Peer(Presence):
             raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
         self.check_schemas(fresh)
         self.meet_own(author, first + len(bodies) - 1)
-        if held + len(fresh) > self.receipted(author) + self._quota and author not in self.former:
+        if held + len(fresh) > self.receipted(author) + self.quota and author not in self.former:
             raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
         first = max(first, held + 1)
         if author in self.former and first > max(held, self.receipted(author)) + 1:
@@ -336,6 +336,10 @@ class Peer(Presence):
         if skip.last <= held:
             return
         self._check_foreign(author, skip.first)
+        if self.keeper and skip.kind == LOST:
+            from .trust.lost import check_lost
+
+            check_lost(self.log, author, skip)
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
@@ -352,12 +356,15 @@ class Peer(Presence):
             return
         self._check_foreign(author, seal.first)
         base = sealed if self.keeper else max(sealed, self.receipted(author))
-        if seal.last > self.log.held(author) or seal.first > base + 1:
+        apart = seal.first > base + 1
+        if apart:
+            from .trust.lost import spans
+        if seal.last > self.log.held(author) or (apart and not spans(self.log, author, base, seal.first)):
             raise HedgerowError("SYNC_GAP", "seal %d-%d" % (seal.first, seal.last))
         if self.keeper:
             from .trust.verify import verify_seal
 
-            verify_seal(self.log, self.schemas, author, body)
+            verify_seal(self.log, self.schemas, author, body, apart)
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
 
     def ingest_schema(self, encoded: bytes) -> None:

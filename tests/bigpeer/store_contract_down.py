@@ -328,9 +328,9 @@ async def a_survivor_takes_the_place_of_a_skip(open_store: OpenStore) -> None:
     (before,) = await store.frontiers()
     assert (before.held, before.sealed, before.receipted) == (4, 4, 4)
     assert [document_id for document_id, _ in await values(store, "things")] == [0, 3]
-    assert await store.lost(9) == [(one.author, 2, 3)]
+    assert [row[:3] for row in await store.lost(9)] == [(one.author, 2, 3)]
     assert await take(store, [lost[1]]) == [None]
-    assert await store.lost(9) == [(one.author, 2, 2)]
+    assert [row[:3] for row in await store.lost(9)] == [(one.author, 2, 2)]
     assert await take(store, [lost[0]], [lost[0]]) == [None, None]
     assert await store.lost(9) == []
     assert [document_id for document_id, _ in await values(store, "things")] == [0, 1, 2, 3]

@@ -180,7 +180,7 @@ def lost_ranges() -> None:
     peer.log.append(
         2, AUTHOR, 1, limits.MAX_NUMBER, Skip(1, limits.MAX_NUMBER, LOST, [0, b"123456"]).encode()
     )
-    peer.down.want_lost([AUTHOR])
+    peer.down.want_lost([(AUTHOR, limits.MAX_NUMBER)])
     ranges = peer.down.wanted
     assert len(ranges) == limits.MAX_WANTS and ranges[-1][2] == limits.MAX_NUMBER
     most = limits.MAX_WANT_NUMBERS

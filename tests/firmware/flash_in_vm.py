@@ -5,7 +5,7 @@ import sys
 
 sys.path[:0] = sys.argv[1:]
 
-from log_contract import CHECKS  # noqa: E402
+from log_contract import CHECKS, REPLACING  # noqa: E402
 from nor import Nor  # noqa: E402
 
 from hedgerow.custody.receipt import Receipt  # noqa: E402  (the path comes first)
@@ -21,7 +21,8 @@ def new() -> object:
 
 
 passed = 0
-for check in CHECKS:
+# NOT YET: see test_flash_log.py
+for check in [check for check in CHECKS if check not in REPLACING]:
     check(new)
     # One 64 KiB image at a time: a heap in pieces has no room for a second.
     gc.collect()

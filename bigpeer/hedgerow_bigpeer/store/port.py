@@ -172,6 +172,17 @@ class Stable(NamedTuple):
     collected: int
 
 
+class Lost(NamedTuple):
+    """Operations that their author says it has lost, and how: see hedgerow.trust.lost.show."""
+
+    author: bytes
+    first: int
+    last: int
+    reason: str
+    time: str
+    summary: list[int] | None
+
+
 class Collected(NamedTuple):
     """What one call of collect() removed; `after` is where the next one goes on, None at the end."""
 
@@ -281,9 +292,9 @@ class Store(Protocol):
         """Return what is held of a range of an author's numbers, and the skips that lie in it."""
         ...
 
-    async def lost(self, limit: int) -> Sequence[tuple[bytes, int, int]]:
-        """Return (author, first, last) of operations of which their author says that they are lost: somebody
-        else may have them.
+    async def lost(self, limit: int) -> Sequence[Lost]:
+        """Return ranges of operations of which their author says that they are lost, by author and number:
+        somebody else may have them.
         """
         ...
 

@@ -15,6 +15,7 @@ from hedgerow.codec.schema import Schema
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import new_author
+from hedgerow.trust.lost import show
 
 from .migrate import migrate
 from .place import Place
@@ -25,6 +26,7 @@ from .port import (
     Frontier,
     Identity,
     Ingested,
+    Lost,
     Operation,
     OutboxRow,
     SkipEntry,
@@ -165,7 +167,7 @@ class SqliteStore:
         )
         return [Operation(*row) for row in rows], [SkipEntry(*row) for row in skips]
 
-    async def lost(self, limit: int) -> Sequence[tuple[bytes, int, int]]:
+    async def lost(self, limit: int) -> Sequence[Lost]:
         return await self._run(self._lost, limit)
 
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
@@ -307,24 +309,29 @@ class SqliteStore:
             found.append([Arrival(*row) for row in rows])
         return found
 
-    def _lost(self, limit: int) -> list[tuple[bytes, int, int]]:
-        skips = self._db.execute("SELECT author, body FROM skips WHERE app = ? AND shard = ?", self._key)
+    def _lost(self, limit: int) -> list[Lost]:
+        skips = self._db.execute(
+            "SELECT author, body FROM skips WHERE app = ? AND shard = ? ORDER BY author, last", self._key
+        )
         query = (
             "SELECT number FROM operations"
             " WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
         )
-        found: list[tuple[bytes, int, int]] = []
+        found: list[Lost] = []
+        covered = (b"", 0)
         for author, body in skips:
             skip = Skip.decode(body)
+            first = skip.first if covered[0] != author else max(skip.first, covered[1] + 1)
+            covered = (author, skip.last)
             if skip.kind != LOST:
                 continue
-            held = {
-                number for (number,) in self._db.execute(query, (*self._key, author, skip.first, skip.last))
-            }
-            first = skip.first
+            held = {number for (number,) in self._db.execute(query, (*self._key, author, first, skip.last))}
+            shown = show(skip)
             for number in [*sorted(held), skip.last + 1]:
                 if first < number:
-                    found.append((author, first, number - 1))
+                    found.append(
+                        Lost(author, first, number - 1, shown["reason"], shown["time"], shown["summary"])
+                    )
                 first = number + 1
             if len(found) >= limit:
                 break

@@ -7,9 +7,10 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 
 from hedgerow.codec.schema import SCOPE_LOCAL, Schema
-from hedgerow.custody.skip import Skip
+from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
+from hedgerow.trust.lost import check_word
 from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
 
 from . import ahead
@@ -248,8 +249,26 @@ class Ingest(Documents):
         if record.author in self.effects.last:
             self.effects.ended.append(self.effects.last[record.author])
 
-    def add_seal(self, author: bytes, seal: Seal, body: bytes) -> None:
-        """Keep a seal that is its author's word for the operations held."""
+    def lost_between(self, author: bytes, sealed: int, first: int) -> bool:
+        """Say whether an author's skips cover all between what is sealed and a seal as lost."""
+        skips = self._db.execute(
+            "SELECT body FROM skips WHERE app = ? AND shard = ? AND author = ? AND last > ? ORDER BY last",
+            (*self._key, author, sealed),
+        )
+        number = sealed
+        for (body,) in skips:
+            skip = Skip.decode(body)
+            if number >= first - 1 or skip.first > number + 1:
+                break
+            if skip.kind == LOST:
+                number = skip.last
+        return number >= first - 1
+
+    def add_seal(self, author: bytes, seal: Seal, body: bytes, *, apart: bool) -> None:
+        """Keep a seal that is its author's word for the operations held.
+
+        `apart` says that the seals right before it are gone, with what its author has lost.
+        """
         marks = self._db.execute(
             "SELECT h16 FROM operations WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
             " ORDER BY number",
@@ -268,7 +287,8 @@ class Ingest(Documents):
             good = not whole or check_seal(author, body, [mark for (mark,) in marks])
         elif len(marks) == seal.last - seal.first + 1:
             previous = seal_hash(before[0]) if before else NO_SEAL
-            good = check_seal(author, body, [mark for (mark,) in marks]) and seal.previous == previous
+            good = check_seal(author, body, [mark for (mark,) in marks])
+            good = good and (seal.previous == previous or (apart and before is None))
         else:
             # Without the operations that are skipped there is no root: the seal is taken for its place.
             good = before is None or seal.previous == seal_hash(before[0])
@@ -280,7 +300,12 @@ class Ingest(Documents):
         self.effects.changed = True
 
     def add_skip(self, author: bytes, skip: Skip, body: bytes) -> None:
-        """Keep a skip."""
+        """Keep a skip; a sealed one must be its author's word, behind the seal that it names."""
+        before = self._db.execute(
+            "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
+            (*self._key, author, skip.first - 1),
+        ).fetchone()
+        check_word(author, skip, NO_SEAL if skip.first == 1 else seal_hash(before[0]) if before else None)
         self._db.execute(
             "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, skip.last, skip.first, body)
         )
@@ -387,9 +412,12 @@ class _Work:
         seal = Seal.decode(entry.body)
         if seal.last <= frontier.sealed:
             return
-        if seal.last > frontier.held or seal.first > frontier.sealed + 1:
+        apart = seal.first > frontier.sealed + 1
+        if seal.last > frontier.held or (
+            apart and not self._ingest.lost_between(entry.author, frontier.sealed, seal.first)
+        ):
             raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} seal {seal.first}-{seal.last}")
-        self._ingest.add_seal(entry.author, seal, entry.body)
+        self._ingest.add_seal(entry.author, seal, entry.body, apart=apart)
         self._authors[entry.author] = frontier._replace(sealed=seal.last)
 
     def _skip(self, entry: SkipEntry) -> None:

@@ -10,18 +10,24 @@ LOST = 1
 RECEIPTED = 2
 
 # Reasons of a lost skip: dropped by the author's policy, given up under a receipt that a restored keeper does
-# not stand by any more, damaged flash.
+# not stand by any more, damaged flash, replaced by summaries.
 DROPPED = 0
 RESTORED = 1
 DAMAGED = 2
+THINNED = 3
+# How many parts the detail of a sealed lost skip has.
+SEALED = 6
+REASONS = ("dropped", "restored", "damaged", "thinned")
 
 
 class Skip:
     """Numbers `first` to `last` are not here, and why.
 
-    SUPERSEDED: `detail` is the greatest dominating dot [author, number]. LOST: [reason, stamp]: a number
-    below 256 or a text, and 6 or 8 bytes. RECEIPTED: None; the keeper has them. It is a note of this log
-    alone and never sent.
+    SUPERSEDED: `detail` is the greatest dominating dot [author, number]. LOST: [reason, stamp], a number
+    below 256 or a text, and 6 or 8 bytes; if it is sealed (trust.lost), besides [first, last] of the own
+    operations with the summaries or None, the 16 bytes by which the seal before is named or None, the kind
+    of the seal, its 64 bytes. RECEIPTED: None; the keeper has them. It is a note of this log alone and never
+    sent.
     """
 
     def __init__(self, first: int, last: int, kind: int, detail: object = None):
@@ -54,9 +60,11 @@ class Skip:
 def _fits(kind: int, detail: object) -> bool:
     if kind == RECEIPTED:
         return detail is None
-    if kind not in (SUPERSEDED, LOST) or not isinstance(detail, list) or len(detail) != 2:
+    if kind not in (SUPERSEDED, LOST) or not isinstance(detail, list) or len(detail) not in (2, SEALED):
         return False
-    one, other = detail
+    if len(detail) == SEALED and (kind != LOST or not _fits_seal(detail)):
+        return False
+    one, other = detail[:2]
     if kind == SUPERSEDED:
         if not is_integer(other) or not 0 < other <= limits.MAX_NUMBER:
             return False
@@ -66,3 +74,18 @@ def _fits(kind: int, detail: object) -> bool:
     if isinstance(one, str):
         return 0 < len(one) <= limits.MAX_CODE
     return is_integer(one) and 0 <= one < 256
+
+
+def _fits_seal(detail: list) -> bool:
+    reason, _, summary, previous, kind, signature = detail
+    if summary is not None:
+        if not isinstance(summary, list) or len(summary) != 2:
+            return False
+        first, last = summary
+        if not is_integer(first) or not is_integer(last) or not 0 < first <= last <= limits.MAX_NUMBER:
+            return False
+    if previous is not None and not (isinstance(previous, bytes) and len(previous) == 16):
+        return False
+    if not is_integer(kind) or kind or not isinstance(signature, bytes) or len(signature) != 64:
+        return False
+    return is_integer(reason) and (reason == THINNED) == (summary is not None)

@@ -6,6 +6,9 @@ RECEIPTED: Final = 2
 DROPPED: Final = 0
 RESTORED: Final = 1
 DAMAGED: Final = 2
+THINNED: Final = 3
+SEALED: Final = 6
+REASONS: Final = ("dropped", "restored", "damaged", "thinned")
 
 class Skip:
     first: int

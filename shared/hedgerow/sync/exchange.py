@@ -181,7 +181,7 @@ class Exchange:
         if self._up:
             peer.seal(now)
         if peer.role >= hello.GATEWAY:
-            lost = [entry[0] for entry in remote.vector if peer.lost(entry[0])]
+            lost = [entry[:2] for entry in remote.vector if peer.lost(entry[0])]
             if lost:
                 peer.down.want_lost(lost)
         self._say_interests(now)

@@ -9,11 +9,11 @@ from .seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
 _READ_BYTES = 8192
 
 
-def verify_seal(log: object, schemas: dict, author: bytes, body: bytes) -> None:
+def verify_seal(log: object, schemas: dict, author: bytes, body: bytes, apart: bool = False) -> None:
     """Refuse (SEAL_INVALID) a seal that is not for the operations held or not in its place.
 
     Where an operation is skipped the root cannot be computed: such a seal is taken for its place, and so is
-    one that vouches for nothing.
+    one that vouches for nothing. `apart` says that seals before it are gone, with what its author has lost.
     """
     seal = Seal.decode(body)
     if is_bare(author, body):
@@ -33,13 +33,20 @@ def verify_seal(log: object, schemas: dict, author: bytes, body: bytes) -> None:
     if before is not None and is_bare(author, before):
         # It may stand for one that its author has lost.
         good = skipped or check_seal(author, body, marks)
-    elif skipped:
+    elif skipped or (apart and before is None):
         good = before is None or seal.previous == seal_hash(before)
+        good = good and (skipped or check_seal(author, body, marks))
     else:
         previous = seal_hash(before) if before else NO_SEAL
         good = check_seal(author, body, marks) and seal.previous == previous
     if not good:
         raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
+
+
+def hash_of_seal_before(log: object, author: bytes, first: int) -> bytes | None:
+    """Return the hash of the seal that ends right before an operation, None if it is not here."""
+    before = _seal_before(log, author, first)
+    return seal_hash(before) if before else None
 
 
 def _seal_before(log: object, author: bytes, first: int) -> bytes | None:

@@ -1,0 +1,160 @@
+"""What happens when the log is full (SPEC 5.14): who makes room for a peer's own operations, in which order.
+
+What others have had receipted and nobody here asks for, and own receipted readings, the log takes back by
+itself. Then go others' open operations beyond their share, then own ones by the policy of their collection.
+"""
+
+from . import limits
+from .errors import HedgerowError
+
+REFUSE = "refuse"
+OLDEST = "oldest"
+THIN = "thin"
+
+# All others together keep a third of the room of a log that is full, and each of them so many operations.
+_SHARE = limits.const(3)
+_LEAST = limits.const(32)
+# Room is made for a while at a time: a part of the log, or a few operations of the greatest size.
+_PART = limits.const(64)
+_LEAST_BYTES = limits.const(2048)
+_UNDONE = ("LOG_FULL", "SCHEMAS_FULL", "STATE_TOO_LARGE", "OPERATION_TOO_LARGE")
+
+
+def check_policies(full: dict) -> dict:
+    """Return policies by collection; SETTING_INVALID for one that there is not."""
+    for collection in full:
+        if full[collection] not in (REFUSE, OLDEST, THIN):
+            raise HedgerowError("SETTING_INVALID", "full: %s is refuse, oldest or thin" % collection)
+    return dict(full)
+
+
+def make_room(peer: object, now: int) -> bool:
+    """Make room in a log that is full; say whether anything could be done."""
+    found = bool(peer.reclaim and peer.reclaim())
+    while drop_excess(peer):
+        found = True
+    return found or give_up(peer, now)
+
+
+def write(peer: object, error: HedgerowError, now: int, again: object, numbered: bool) -> int:
+    """Make room for an operation that the log refused, and write it by `again()`; return its number.
+
+    `numbered` says that its number must be the next one. `error` stands if nothing could be done.
+    """
+    number = _attempt(again) if peer.reclaim and peer.reclaim() else None
+    while number is None and drop_excess(peer):
+        number = _attempt(again)
+    if number is not None:
+        return number
+    if numbered and peer.full and _thins_next(peer):
+        # A summary would take its number: it is written into the reserve first.
+        number = _attempt(again, peer)
+        if number is not None:
+            give_up(peer, now)
+            return number
+    if give_up(peer, now):
+        number = _attempt(again)
+    if number is None:
+        peer.account["refused"] += 1
+        raise HedgerowError("LOG_FULL", error.detail)
+    return number
+
+
+def _attempt(again: object, urgent: object = None) -> int | None:
+    """Write; None if the log is still full. For an `urgent` peer the reserve may be used."""
+    try:
+        if urgent:
+            urgent.log.urgent = True
+        return again()
+    except HedgerowError as error:
+        if error.code != "LOG_FULL":
+            raise
+        return None
+    finally:
+        if urgent:
+            urgent.log.urgent = False
+
+
+# ---- others
+
+
+def drop_excess(peer: object) -> bool:
+    """Give up the open operations of the other author that is farthest beyond its share; say if there is one.
+
+    From then on nobody may have more here, until half of the room is free again.
+    """
+    if peer.keeper:
+        return False
+    log = peer.log
+    counts: list = []
+    own = 0
+    for author in log.authors():
+        count = log.held(author) - peer.receipted(author)
+        if peer.writer_of(author) is not None or author == peer.author:
+            own += max(count, 0)
+        elif count > 0:
+            counts.append((count, author))
+    if not counts:
+        return False
+    share = peer.account["quota"] or peer.quota
+    storage = log.storage()
+    if storage["capacity"]:
+        mean = max(1, storage["open"] // (own + sum([count for count, _ in counts])))
+        share = min(share, max(_LEAST, storage["capacity"] // _SHARE // len(counts) // mean))
+    count, author = max(counts)
+    if count <= share:
+        return False
+    held = log.held(author)
+    log.cut(author, peer.receipted(author) + share)
+    peer.account["dropped"] += held - log.held(author)
+    peer.account["quota"] = peer.account["quota"] or peer.quota
+    peer.quota = share
+    peer.commit()
+    return True
+
+
+def has_room(peer: object) -> bool:
+    """Say whether others may have as many operations here again as before the log was full."""
+    storage = peer.log.storage()
+    if not peer.account["quota"] or (storage["capacity"] and storage["open"] * 2 > storage["capacity"]):
+        return False
+    peer.quota = peer.account["quota"]
+    peer.account["quota"] = 0
+    return True
+
+
+# ---- own
+
+
+def _thins_next(peer: object) -> bool:
+    from .thin import find
+
+    plan = find(peer)
+    return plan is not None and plan.summary is not None
+
+
+def give_up(peer: object, now: int) -> bool:
+    """Drop or thin own open operations by the policies of their collections; say whether there were any."""
+    if not peer.full:
+        return False
+    from .thin import find, finish
+
+    log = peer.log
+    wanted = max((log.storage()["capacity"] or 0) // _PART, _LEAST_BYTES)
+    gained = 0
+    try:
+        log.urgent = True
+        if finish(peer):
+            return True
+        while gained < wanted:
+            plan = find(peer)
+            if plan is None:
+                break
+            plan.carry_out(now)
+            gained += plan.gain
+    except HedgerowError as error:
+        if error.code not in _UNDONE:
+            raise
+    finally:
+        log.urgent = False
+    return gained > 0
