@@ -395,6 +395,10 @@ class FlashLog:
 
         meet(self, reader)
 
+    def look_again(self) -> None:
+        """Let damage() tell once more what it has told: nothing could be done about it."""
+        self._audited = -1
+
     def _survey(self, reader: object) -> tuple:
         from .flashrepair import survey
 

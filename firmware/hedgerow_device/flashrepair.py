@@ -284,14 +284,19 @@ def audit(log: object) -> list:
         reader = frames.Reader(ring, seq, HEADER)
         end = HEADER
         while reader.next():
-            unsure += reader.start - end
+            gap = reader.start - end
+            links = _links(ring, seq, end, reader.start) if gap else 0
             end = reader.end
+            unsure += gap
             if reader.type > frames.AUTHOR or reader.type == ENTRY_SEAL:
                 continue
             author = reader.author
             first = reader.first if reader.type != frames.AUTHOR else reader.held[reader.slot] + 1
             if held.get(author, first) + 1 < first:
                 lost.append((author, held[author] + 1, first - 1))
+                if links == first - 1 - held[author]:
+                    # All that was lost there is accounted for.
+                    unsure -= gap
             held[author] = first - 1 if reader.type == frames.AUTHOR else reader.last
             if author == log.author:
                 unsure = 0
@@ -304,6 +309,19 @@ def audit(log: object) -> list:
         number = log.held(log.author)
         lost.append((log.author, number + 1, number + unsure // _LEAST + 1))
     return [part for entry in lost for part in _absent(log, *entry)]
+
+
+def _links(ring: object, seq: int, at: int, end: int) -> int:
+    """Return how many frames lay in a gap, 0 if their lengths do not say."""
+    view = memoryview(ring.read(seq, at, end - at))
+    at = links = 0
+    while at < len(view):
+        size = _size(view, at)
+        if not size:
+            return 0
+        at += size
+        links += 1
+    return links
 
 
 def _absent(log: object, author: bytes, first: int, last: int) -> list:

@@ -28,11 +28,11 @@ def boot(peer: object) -> None:
 
 
 def repair(peer: object) -> None:
-    """Take up what the log has found lost: of what no receipt covers the author is closed."""
+    """Take up what the log has found lost and no receipt covers: own authors are closed, others fall back."""
     log = peer.log
     lost: list = []
     for author, first, last in log.damage():
-        if last > peer.receipted(author):
+        if last > peer.receipted(author) and not _is_named(peer, author, first, last):
             lost.append((author, max(first, peer.receipted(author) + 1), last))
     ends = [last for author, _, last in lost if author == peer.author]
     if not ends and not peer.seal_tail():
@@ -47,9 +47,19 @@ def repair(peer: object) -> None:
             peer.take_author()
     for author, first, last in lost:
         last = min(last, log.held(author))
-        if first <= last and (peer.is_own(author) or peer.writer_of(author)):
+        if first > last:
+            continue
+        if not peer.is_own(author) and peer.writer_of(author) is None:
+            # Whoever has it hands it over once more.
+            log.cut(author, first - 1)
+        else:
             log.replace(author, first, last, _lost_skip(peer, author, first, last))
     log.commit()
+
+
+def _is_named(peer: object, author: bytes, first: int, last: int) -> bool:
+    """Say whether a range is held as lost already."""
+    return bool([1 for low, high in peer.lost(author) if low <= first and last <= high])
 
 
 def close(peer: object, number: int) -> None:

@@ -19,6 +19,7 @@ def storage(peer: object, uptime: int) -> dict:
     report["lost"] = peer.account["lost"]
     report["gone"] = peer.account["dropped"]
     report["refused"] = peer.account["refused"]
+    report["damaged"] = peer.log.damaged
     programmed = report.get("programmed")
     mean = report.get("erases_mean")
     if programmed and mean is not None and uptime >= _LEAST_MS:
@@ -43,6 +44,7 @@ def line(report: dict) -> str:
         "lost",
         "gone",
         "refused",
+        "damaged",
         "erases_max",
         "life_days",
     ):
