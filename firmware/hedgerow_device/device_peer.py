@@ -245,6 +245,7 @@ def open_device_peer(config: dict) -> DevicePeer:
         quota=_QUOTA,
         full=config.get("full"),
     )
+    unload("hedgerow.start " + _CLOSING)
     peer.settings = config
     log.spare = _SPARE
     log.keeps = peer.keeps

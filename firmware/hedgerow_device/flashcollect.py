@@ -193,7 +193,7 @@ class Collector:
         if newest:
             return size + _MORE
         custody = kind != frames.FILLED or reader.kind & OF_RUN
-        is_open = custody and author != log.own[1] and reader.last > self._receipted(author)
+        is_open = custody and author not in log.locals and reader.last > self._receipted(author)
         if not is_open and not self._kept(reader):
             return 0
         if kind == frames.NOTE or (kind == frames.FILLED and reader.kind & MOVED):
@@ -314,7 +314,7 @@ def open_bytes(log: object, author: bytes) -> int:
     index = log.indexes[author]
     floor = index.floors[0] if index.floors else index.held
     over = index.held - max(floor, log.receipted(author))
-    if over <= 0 or author == log.own[1]:
+    if over <= 0 or author in log.locals:
         return 0
     return index.bytes * over // (index.held - floor)
 

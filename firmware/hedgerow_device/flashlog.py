@@ -87,6 +87,8 @@ class FlashLog:
         self.author = ring.author
         self.incarnation = ring.incarnation
         self.own = (ring.author, local_author(ring.author))
+        # Those of former authors too: what is local waits for no receipt.
+        self.locals = [local_author(author) for author in self.slots if author] + [self.own[1]]
 
     # ---- sectors and authors
 

@@ -40,6 +40,7 @@ def renew(log: object) -> None:
     log.author = ring.author
     log.incarnation = ring.incarnation
     log.own = (ring.author, local_author(ring.author))
+    log.locals.append(log.own[1])
 
 
 # ---- frames behind damage
@@ -244,9 +245,20 @@ def _flipped(ring: object, slot: int) -> Header | None:
 
 def mend_newest(ring: object, slot: int, newest: Header | None) -> Header | None:
     """Return the damaged header in the slot behind the newest one, or in any where there is none."""
-    if newest:
+    found = _flipped(ring, slot)
+    if newest and (found is None or found.seq != newest.seq + 1):
         return mend(ring, newest.seq + 1)
-    return _flipped(ring, slot)
+    # Without a frame behind it, it is the header that was torn, and nothing is lost.
+    return found if _has_frame(ring, slot, found) else None
+
+
+def _has_frame(ring: object, slot: int, header: Header | None) -> bool:
+    """Say whether a whole control frame, as the first one in a sector is, stands behind a header."""
+    if header is None:
+        return False
+    view = memoryview(ring.read(slot, HEADER, ring.size - HEADER))
+    size = _size(view, 0)
+    return bool(size) and not _number(view, 0, size, header.seq)
 
 
 def mend(ring: object, seq: int) -> Header | None:

@@ -10,11 +10,10 @@ from .errors import HedgerowError
 from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
 from .operation import CLOCK, INSERT, SOURCE_BOOT, encode_body, h16
 from .presence import UNKNOWN_DISTANCE, Presence
-from .start import next_epoch, resume
 from .sync import hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
 
-_EPOCH = b"epoch"
+EPOCH = b"epoch"
 _KEEPER = b"keeper"
 # With an author behind it: where that former author of this log is closed.
 CLOSED = b"x"
@@ -79,7 +78,6 @@ class Peer(Presence):
         self._listeners: list = []
         self._time: tuple | None = None
         self._sealed_at = now
-        self.epoch = 0
         self.schemas: dict = {}
         for _, encoded in log.items(STATE_SCHEMA):
             schema = Schema.decode(encoded)
@@ -89,7 +87,9 @@ class Peer(Presence):
             self.ledger.required[author] = tuple(keepers)
         self._down: object = None
         self._wants = log.get(STATE_CONFIG, b"interests") is not None
-        self._h16s, self._previous, self.clock = resume(self)
+        from .start import resume
+
+        self._h16s, self._previous, self.clock, self.epoch = resume(self)
         if self.former or log.damaged:
             from .closing import boot
 
@@ -119,8 +119,7 @@ class Peer(Presence):
         return stored
 
     def _boot(self, now: int) -> None:
-        self.epoch = next_epoch(self.log.get(STATE_CONFIG, _EPOCH), self.log.damaged)
-        self.log.put(STATE_CONFIG, _EPOCH, self.epoch.to_bytes(4, "big"))
+        self.log.put(STATE_CONFIG, EPOCH, self.epoch.to_bytes(4, "big"))
         self._anew = False
         self.write([[CLOCK, self.epoch, now, self.clock.base_ms, SOURCE_BOOT, None, 0]], (), now)
 

