@@ -247,7 +247,12 @@ def mend_newest(ring: object, slot: int, newest: Header | None) -> Header | None
     """Return the damaged header in the slot behind the newest one, or in any where there is none."""
     found = _flipped(ring, slot)
     if newest and (found is None or found.seq != newest.seq + 1):
-        return mend(ring, newest.seq + 1)
+        # What was opened to reclaim, and is being erased, has copies alone.
+        reader = frames.Reader(ring, newest.seq + 1, HEADER)
+        while reader.step():
+            if reader.type <= ENTRY_SKIP:
+                return mend(ring, newest.seq + 1)
+        return None
     # Without a frame behind it, it is the header that was torn, and nothing is lost.
     return found if _has_frame(ring, slot, found) else None
 
