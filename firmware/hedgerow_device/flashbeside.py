@@ -1,4 +1,4 @@
-"""What lies beside the runs of authors on flash: filled, moved, dropped and given-up operations (SPEC 9.11, 9.12).
+"""What lies beside the runs of authors on flash, and what is void: dropped, given up (SPEC 9.11, 9.12).
 
 Loaded when such a frame is met or such a method called; a board that only records has no need of it. Nothing
 here costs RAM per operation: where one is, is found on flash. `flashchange` has the methods that write.
@@ -12,18 +12,21 @@ from hedgerow.limits import MAX_NUMBER, const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
+from .flashframes import FORGOTTEN, REPLACED
 from .flashring import HEADER
-
-# Kinds of notes: the newest own operation although it was dropped; a seal or a skip that was moved; a skip
-# that was put in the place of operations.
-FORGOTTEN = const(0)
-REPLACED = const(3)
 
 # In the kind of a filled frame: it was moved; it was in the run.
 MOVED = const(1)
 OF_RUN = const(2)
 
+# What is known of a sector: nothing, that nothing there is beside a run; else a slot + 2, or several.
+_UNKNOWN = const(0)
+_NOBODY = const(1)
 _SEVERAL = const(255)
+# Of a summary's authors.
+_SLOT = const(0x3F)
+_FLOOR = const(0x40)
+_BESIDE = const(0x80)
 # In the fourth number of a range: skips that lie inside are void too.
 _SKIPS = const(0x8000)
 _NUMBERS = const(4)
@@ -32,38 +35,26 @@ _NUMBERS = const(4)
 class Beside:
     """The tables in RAM.
 
-    `ranges`: author -> array of first, last, sector, offset | mark of what was dropped or replaced: operations
-    of these numbers that stand before that place are void. `cuts`: author -> [(position, held)]: what stands
-    before the position and reaches above `held` was given up; both rise. `spans`: author -> [lowest, highest
-    number] beside its run, or a wider range. `carried` and `filled` are the bytes of frames that were moved,
-    and of the others; `stale` those of `carried` that are known to be dead. `changes` counts what may have made
-    room.
+    `ranges`: author -> array of first, last, sector, offset | mark of what was dropped or replaced: what has
+    these numbers that stand before that place are void. `cuts`: author -> [(position, held)]: what stands
+    before the position and reaches above `held` was given up; both rise. `stale` is what is known to be dead
+    of the bytes that were moved; `changes` counts what may have made room.
     """
 
     def __init__(self, log: object):
         self.log = log
         self.ranges: dict = {}
         self.cuts: dict = {}
-        self.spans: dict = {}
-        self.carried = 0
-        self.filled = 0
         self.stale = 0
         self.changes = 0
         # What is dead before the cursor counts too: it is back if the next boot finds the cursor lower.
         self.whole = False
-        # Whose frames a sector has beside the run: a slot + 1, or those of several.
+        # Whose frames sectors have beside the run, as far as is known.
         self._marks = bytearray(log.ring.count)
 
     # ---- what the mount and the run tell
 
     def note(self, reader: object) -> None:
-        """Take a frame beside the runs into the tables."""
-        if reader.type in (frames.FILLED, frames.NOTE):
-            self.told(reader.seq, reader.author, reader.first, reader.last)
-            self.weigh(reader, 1)
-        self.rule(reader)
-
-    def rule(self, reader: object) -> None:
         """Take a frame that makes others void into the tables."""
         if reader.type == frames.NOTE and reader.kind == REPLACED:
             self.hide(reader.author, reader.first, reader.last, reader.seq, reader.start | _SKIPS)
@@ -77,25 +68,40 @@ class Beside:
             else:
                 self.hide(author, first, first + (second >> 1), reader.seq, reader.start)
 
-    def told(self, seq: int, author: bytes, first: int, last: int) -> None:
-        """Note that a sector has frames with numbers of a range beside an author's run."""
-        span = self.spans.get(author)
-        if span is None:
-            self.spans[author] = [first, last]
-        else:
-            span[0] = min(span[0], first)
-            span[1] = max(span[1], last)
-        mark = self.log.indexes[author].slot + 1
-        place = seq % len(self._marks)
-        self._marks[place] = mark if self._marks[place] in (0, mark) else _SEVERAL
+    def live(self) -> list:
+        """Return the positions of the frames that make others void."""
+        size = self.log.ring.size
+        found = [cut[0] for cuts in self.cuts.values() for cut in cuts]
+        for ranges in self.ranges.values():
+            for i in range(0, len(ranges), _NUMBERS):
+                found.append(ranges[i + 2] * size + (ranges[i + 3] & ~_SKIPS))
+        return found
 
-    def weigh(self, reader: object, sign: int) -> None:
-        """Count a frame beside the run, or take it off."""
-        size = (reader.end - reader.start) * sign
-        if reader.type == frames.NOTE or reader.kind & MOVED:
-            self.carried = max(0, self.carried + size)
-        else:
-            self.filled = max(0, self.filled + size)
+    def told(self, author: bytes, first: int, last: int, size: int, moved: bool) -> None:
+        """Note a frame beside an author's run that was just written."""
+        log = self.log
+        index = log.indexes[author]
+        log.noted_beside(index, first, last)
+        totals = log.totals
+        totals[0 if moved else 2] += 1
+        totals[1 if moved else 3] += size
+        place = log.ring.seq % len(self._marks)
+        mark = self._marks[place]
+        self._marks[place] = index.slot + 2 if mark in (_NOBODY, index.slot + 2) else _SEVERAL if mark else 0
+
+    def gone(self, reader: object, dead: bool) -> None:
+        """Take a frame beside the run off the counts."""
+        size = reader.end - reader.start
+        totals = self.log.totals
+        at = 0 if reader.type == frames.NOTE or reader.kind & MOVED else 2
+        totals[at] = max(0, totals[at] - 1)
+        totals[at + 1] = max(0, totals[at + 1] - size)
+        if dead:
+            self.stale = max(0, self.stale - size)
+
+    def opened(self) -> None:
+        """Note that a sector was begun: nothing is there yet."""
+        self._marks[self.log.ring.seq % len(self._marks)] = _NOBODY
 
     def hide(self, author: bytes, first: int, last: int, seq: int, at: int) -> None:
         """Make void what stands before a place: it takes the place of the ranges inside."""
@@ -121,12 +127,11 @@ class Beside:
     def reclaimed(self, tail: int) -> None:
         """Forget what makes nothing void any more: all that stood before it has gone."""
         ring = self.log.ring
-        self._marks[(tail - 1) % ring.count] = 0
         for author in list(self.ranges):
             old = self.ranges.pop(author)
             kept = array("I")
             for i in range(0, len(old), _NUMBERS):
-                if old[i + 2] >= tail and self._hides(author, old[i + 1]):
+                if old[i + 2] >= tail and self._matters(author, old[i + 1]):
                     kept.extend(old[i : i + _NUMBERS])
             if kept:
                 self.ranges[author] = kept
@@ -136,21 +141,26 @@ class Beside:
                 self.cuts[author] = left
             else:
                 del self.cuts[author]
-        if not self.carried + self.filled:
-            self.spans = {}
 
-    def _hides(self, author: bytes, last: int) -> bool:
+    def _matters(self, author: bytes, last: int) -> bool:
         """Say whether numbers up to `last` may stand anywhere."""
         index = self.log.indexes[author]
-        span = self.spans.get(author)
-        return (
-            author in self.cuts or not index.seqs or index.floors[0] < last or bool(span and span[0] <= last)
-        )
+        if author in self.cuts or not index.seqs or index.floors[0] < last:
+            return True
+        return self.log.totals[0] + self.log.totals[2] > 0
+
+    def hides(self, author: bytes, low: int, high: int) -> int:
+        """Return how many numbers above `low` and up to `high` were dropped or replaced."""
+        ranges = self.ranges.get(author, b"")
+        total = 0
+        for i in range(0, len(ranges), _NUMBERS):
+            total += max(0, min(high, ranges[i + 1]) - max(low, ranges[i] - 1))
+        return total
 
     # ---- what counts
 
     def hidden(self, reader: object) -> bool:
-        """Say whether an entry, or what stands beside the run, was moved on, dropped, replaced or given up."""
+        """Say whether an entry, or what is beside the run, was moved on, dropped, replaced or given up."""
         log = self.log
         seq = reader.seq
         start = reader.start
@@ -188,7 +198,7 @@ class Beside:
         return False
 
     def void(self, reader: object) -> bool:
-        """Say whether an entry, or what stands beside the run, counts no more; the reader came frame by frame."""
+        """Say whether an entry, or what is beside the run, does not count; the reader came frame by frame."""
         if self.hidden(reader):
             return True
         if reader.type != frames.FILLED or reader.kind & OF_RUN:
@@ -243,19 +253,55 @@ class Beside:
 
     def entries(self, author: bytes, first: int, last: int) -> object:
         """Yield a reader at each frame beside the run with numbers in a range that counts, in log order."""
-        span = self.spans.get(author)
-        if span is None or span[0] > last or span[1] < first:
+        index = self.log.indexes.get(author)
+        if index is None or not index.lowest or index.lowest > last or index.highest < first:
             return
         ring = self.log.ring
-        mark = self.log.indexes[author].slot + 1
-        for seq in range(ring.tail, ring.seq + 1):
-            if self._marks[seq % ring.count] not in (mark, _SEVERAL):
-                continue
-            reader = frames.Reader(ring, seq, HEADER)
-            while reader.next():
-                if reader.type in (frames.FILLED, frames.NOTE) and reader.author == author:
-                    if reader.last >= first and reader.first <= last and not self.void(reader):
-                        yield reader
+        seq = max(ring.tail, 1)
+        while seq <= ring.seq:
+            if self._may_have(seq, index.slot, first, last):
+                reader = frames.Reader(ring, seq, HEADER)
+                found = _NOBODY
+                while reader.next():
+                    if reader.type in (frames.FILLED, frames.NOTE):
+                        found = reader.slot + 2 if found in (_NOBODY, reader.slot + 2) else _SEVERAL
+                        if reader.slot == index.slot and reader.last >= first and reader.first <= last:
+                            if not self.void(reader):
+                                yield reader
+                self._marks[seq % ring.count] = found
+            seq += 1
+
+    def _may_have(self, seq: int, slot: int, first: int, last: int) -> bool:
+        """Say whether a sector may have something in a range beside the run of the author in a slot."""
+        ring = self.log.ring
+        mark = self._marks[seq % ring.count]
+        if mark not in (_UNKNOWN, _SEVERAL, slot + 2):
+            return False
+        header = ring.header(seq + 1) if seq < ring.seq else None
+        if header is None or not header.previous_summary:
+            return True
+        reader = frames.Reader(ring, seq, header.previous_summary)
+        if not reader.next() or reader.type != frames.SUMMARY:
+            return True
+        data = reader.body()
+        count = at = 0
+        # Three places, four totals, and how many new authors.
+        for _ in range(8):
+            count, at = read_uint(data, at)
+        count, at = read_uint(data, at + 9 * count)
+        for _ in range(count):
+            tag = data[at]
+            _, at = read_uint(data, at + 1)
+            _, at = read_uint(data, at)
+            if tag & _FLOOR:
+                _, at = read_uint(data, at)
+                _, at = read_uint(data, at)
+            if tag & _BESIDE:
+                low, at = read_uint(data, at)
+                span, at = read_uint(data, at)
+                if tag & _SLOT == slot:
+                    return low <= last and low + span >= first
+        return False
 
     def find(self, author: bytes, number: int) -> object:
         """Return a reader at an operation that is here, None if it is not."""

@@ -3,10 +3,11 @@
 from hedgerow import limits
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
 
 from . import flashframes as frames
-from .flashbeside import REPLACED
+from .flashbeside import MOVED
+from .flashframes import REPLACED
 from .flashring import HEADER
 
 # Ranges that were dropped or replaced, of all authors, and cuts of one.
@@ -25,8 +26,8 @@ def fill(log: object, author: bytes, number: int, body: bytes) -> None:
         return
     if author not in log.indexes and len(log.indexes) >= limits.MAX_AUTHORS:
         raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
-    if more.filled + len(body) > log.ring.count * log.ring.size // 4:
-        raise HedgerowError("LOG_FULL", "%d bytes are filled in" % more.filled)
+    if log.totals[3] + len(body) > log.ring.count * log.ring.size // 4:
+        raise HedgerowError("LOG_FULL", "%d bytes are filled in" % log.totals[3])
     if author in log.indexes and log.cursor > HEADER and _any(log, author, number, number):
         # The dead one would be here twice if the next boot finds the cursor lower.
         drop(log, author, number, number)
@@ -45,12 +46,7 @@ def write(log: object, author: bytes, number: int, flags: int, body: bytes) -> N
     index = log.indexes[author]
     frame = frames.filled_frame(ring.seq, index.slot | flags << 6, number, body)
     at = ring.program(frame)
-    more = log.beside()
-    more.told(ring.seq, author, number, number)
-    if flags:
-        more.carried += len(frame)
-    else:
-        more.filled += len(frame)
+    log.beside().told(author, number, number, len(frame), flags & MOVED)
     log.hint(author, number, ring.seq * ring.size + at)
     log.arrived = ring.seq * ring.size + ring.end
 
@@ -62,9 +58,7 @@ def write_note(log: object, author: bytes, kind: int, first: int, last: int, bod
         log.introduce(author, log.held(author))
     frame = frames.note_frame(ring.seq, log.indexes[author].slot, kind, first, last, body)
     at = ring.program(frame)
-    more = log.beside()
-    more.told(ring.seq, author, first, last)
-    more.carried += len(frame)
+    log.beside().told(author, first, last, len(frame), True)
     return at
 
 
@@ -86,12 +80,14 @@ def drop(log: object, author: bytes, first: int, last: int) -> None:
     ring = log.ring
     log.room(_NOTE, None, log.last_spare)
     at = ring.program(frames.dropped_frame(ring.seq, author, first, last, True))
+    log.marks.noted()
     more.hide(author, first, last, ring.seq, at)
 
 
 def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> None:
     """See MemoryLog.replace; LOG_FULL too for more ranges than are kept in RAM."""
-    if not 0 < first <= last <= log.held(author):
+    own = author in log.own or author in log.locals or log.get(STATE_CONFIG, b"x" + author) is not None
+    if not own or not 0 < first <= last <= log.held(author):
         raise HedgerowError("LOG_OUT_OF_ORDER", "%d-%d in %d" % (first, last, log.held(author)))
     more = log.beside()
     for edge in (first - 1, last):
@@ -100,6 +96,7 @@ def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> N
     _check_ranges(more)
     log.room(len(body) + frames.MAX_OVERHEAD, author, log.last_spare)
     at = write_note(log, author, REPLACED, first, last, body)
+    log.marks.noted()
     more.hide(author, first, last, log.ring.seq, at | _SKIPS)
 
 
@@ -124,7 +121,7 @@ def _check_ranges(more: object) -> None:
 
 
 def _any(log: object, author: bytes, first: int, last: int, but: tuple = (1, 0)) -> bool:
-    """Say whether there is an operation in a range, or may be after a boot, but for the numbers of another."""
+    """Say whether an operation of a range is here, or may be after a boot; not counting those in `but`."""
     more = log.beside()
     more.whole = True
     try:
@@ -154,6 +151,8 @@ def cut(log: object, author: bytes, held: int) -> None:
     log.room(_NOTE, None, log.last_spare)
     ring = log.ring
     at = ring.program(frames.cut_frame(ring.seq, author, held, sealed))
+    log.marks.noted()
+    log.marks.touched(log.indexes[author], ring.seq)
     more.fall(author, held, sealed, ring.seq * ring.size + at)
 
 

@@ -9,14 +9,16 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
-from .flashbeside import FORGOTTEN, MOVED, OF_RUN, REPLACED
+from .flashbeside import MOVED, OF_RUN
+from .flashframes import FORGOTTEN, REPLACED
+from .flashindex import size_of
 from .flashlog import schema_kind
 from .flashring import HEADER
 
 # Bytes of small frames that are moved in one step.
 MOST = const(512)
-# What an entry's frame grows by when it is moved.
-_MORE = const(7)
+# What an entry's frame grows by when it is moved, besides its number: a slot, and a longer length.
+_MORE = const(2)
 # Authors without a younger frame that are named again in one step.
 _NAMED = const(8)
 # The greatest share of the ring, in tenths, that is taken up by what is moved on or will have to be.
@@ -59,7 +61,8 @@ class Collector:
         above = max(1, (ring.free() - self.log.spare) * ring.size + ring.size - ring.end)
         band = self.log.band() * ring.size
         if above < band:
-            self._credit = min(self._credit + size * band // above, 2 * ring.size)
+            # Steep enough to get through long stretches of which all is alive.
+            self._credit = min(self._credit + size * band // above * band // above, 2 * ring.size)
             self._work(size)
 
     def idle(self) -> bool:
@@ -92,7 +95,7 @@ class Collector:
                 if not log.fits(room):
                     if ring.free() - 1 < log.spare or (moved and HEADER + room + need > ring.size):
                         return
-                    log.begin_sector(0)
+                    log.open_sector(0)
                 moved += size
             self._credit -= self.take(size)
 
@@ -103,7 +106,7 @@ class Collector:
         if not log.fits(_NAMED * frames.MAX_AUTHOR_FRAME):
             if self.ring.free() - 1 < log.spare:
                 return False
-            log.begin_sector(0)
+            log.open_sector(0)
         if self.name_silent(_NAMED):
             self.give_up()
             return True
@@ -130,14 +133,8 @@ class Collector:
         log = self.log
         self._waiting = False
         length = reader.end - reader.start
-        if reader.type <= ENTRY_SKIP:
-            index = log.indexes[reader.author]
-            index.bytes = max(0, index.bytes - length)
-        elif reader.type in (frames.FILLED, frames.NOTE):
-            more = log.beside()
-            more.weigh(reader, -1)
-            if not size:
-                more.stale = max(0, more.stale - length)
+        if reader.type in (frames.FILLED, frames.NOTE):
+            log.beside().gone(reader, not size)
         log.cursor = reader.end
         return length
 
@@ -180,6 +177,7 @@ class Collector:
         kind = reader.type
         log = self.log
         size = reader.end - reader.start
+        more = _MORE + size_of(reader.first) + (0 if kind == ENTRY_OP else _MORE)
         if kind == frames.STATE:
             return size if alive(log, reader) else 0
         if kind > ENTRY_SKIP and kind not in (frames.FILLED, frames.NOTE):
@@ -187,18 +185,19 @@ class Collector:
         author = reader.author
         newest = self._newest_own(reader)
         if log.has_beside() and log.beside().void(reader):
-            return size + _MORE if newest and kind in (ENTRY_OP, frames.FILLED) else 0
+            return size + more if newest and kind in (ENTRY_OP, frames.FILLED) else 0
         if kind == frames.NOTE and reader.kind == FORGOTTEN:
             return size if newest else 0
         if newest:
-            return size + _MORE
-        custody = kind != frames.FILLED or reader.kind & OF_RUN
+            return size + more
+        # What was filled in above the run is nobody's to bring on.
+        custody = kind != frames.FILLED or reader.kind & OF_RUN or reader.last <= log.held(author)
         is_open = custody and author not in log.locals and reader.last > self._receipted(author)
         if not is_open and not self._kept(reader):
             return 0
         if kind == frames.NOTE or (kind == frames.FILLED and reader.kind & MOVED):
             return size
-        grown = _MORE if is_open else size + _MORE
+        grown = more if is_open else size + more
         if not self._bears(grown):
             if not is_open and author not in log.own and not self._kept(reader, True):
                 return 0
@@ -208,7 +207,7 @@ class Collector:
             )  # fmt: skip
             return -1
         self._load += grown
-        return size + _MORE
+        return size + more
 
     def _bears(self, grown: int) -> bool:
         """Say whether so much more may be moved on."""
@@ -220,36 +219,44 @@ class Collector:
         if self._load + grown > most and log.has_beside():
             more = log.beside()
             now = ring.seq + more.changes
-            if more.carried and self._counted != now:
+            if log.totals[1] and self._counted != now:
                 self._counted = now
-                more.stale = max(0, more.carried - self._count())
+                self._count()
                 self._load = self.load()
         return self._forced or self._load + grown <= most
 
     def load(self) -> int:
         """Return the bytes of what was moved and is not known to be dead, and of open entries of the runs."""
         log = self.log
-        total = 0
-        if log.has_beside():
-            more = log.beside()
-            total = max(0, more.carried - more.stale)
-        for author in log.indexes:
-            total += open_bytes(log, author)
-        return total
+        stale = log.beside().stale if log.has_beside() else 0
+        return max(0, log.totals[1] - stale) + open_bytes(log)
 
-    def _count(self) -> int:
-        """Return the bytes of moved frames that are alive."""
+    def _count(self) -> None:
+        """Count what was moved, and how much of it is dead."""
         log = self.log
+        ring = self.ring
         more = log.beside()
-        total = 0
-        for author in list(more.spans):
-            for reader in more.entries(author, 1, 0xFFFFFFFF):
-                if reader.type == frames.FILLED and not reader.kind & MOVED:
+        count = total = living = 0
+        seq = ring.tail
+        while seq <= ring.seq:
+            reader = frames.Reader(ring, seq, HEADER)
+            while reader.next():
+                note = reader.type == frames.NOTE
+                if not note and (reader.type != frames.FILLED or not reader.kind & MOVED):
                     continue
-                custody = reader.type == frames.NOTE or reader.kind & OF_RUN
-                if (custody and reader.last > self._receipted(author)) or self._kept(reader):
-                    total += reader.end - reader.start
-        return total
+                if seq == ring.tail and reader.start < log.cursor:
+                    continue
+                count += 1
+                total += reader.end - reader.start
+                is_open = (note or reader.last <= log.held(reader.author)) and (
+                    reader.last > self._receipted(reader.author)
+                )
+                if not more.void(reader) and (is_open or self._kept(reader)):
+                    living += reader.end - reader.start
+            seq += 1
+        log.totals[0] = count
+        log.totals[1] = total
+        more.stale = total - living
 
     def _receipted(self, author: bytes) -> int:
         number = self.log.receipted(author)
@@ -309,14 +316,21 @@ class Collector:
             write_note(log, reader.author, kind, reader.first, reader.last, body)
 
 
-def open_bytes(log: object, author: bytes) -> int:
-    """Return about how many bytes of an author's run are above its receipts."""
-    index = log.indexes[author]
-    floor = index.floors[0] if index.floors else index.held
-    over = index.held - max(floor, log.receipted(author))
-    if over <= 0 or author in log.locals:
-        return 0
-    return index.bytes * over // (index.held - floor)
+def open_bytes(log: object) -> int:
+    """Return about how many bytes of the runs of all authors are above their receipts."""
+    ring = log.ring
+    total = 0
+    for author, index in log.indexes.items():
+        if index.seqs and author not in log.locals:
+            low = max(index.floors[0], log.receipted(author))
+            over = index.held - low
+            if over > 0 and log.has_beside():
+                over = max(0, over - log.beside().hides(author, low, index.held))
+            # A skip may stand for any number of operations, but not for more sectors.
+            sectors = len([1 for floor in index.floors if floor >= low]) + 1
+            total += min(over * log.mean, sectors * ring.size)
+    used = (ring.seq - ring.tail) * ring.size + ring.end - log.cursor
+    return min(total, max(0, used - log.totals[1] - log.totals[3]))
 
 
 def alive(log: object, reader: object) -> bool:
@@ -326,59 +340,3 @@ def alive(log: object, reader: object) -> bool:
     data = reader.ring.read(reader.seq, reader.at, 1)
     name = reader.ring.read(reader.seq, reader.at + 1, data[0])
     return log.values.get(name) == reader.seq * reader.ring.size + reader.start
-
-
-def find_cursor(log: object) -> None:
-    """Set `log.cursor` after a mount: behind the frame of the oldest sector that was moved last.
-
-    That is the last one moved behind the last reclaimed frame. What lies before it is taken off the counts.
-    """
-    ring = log.ring
-    log.cursor = HEADER
-    wanted = None
-    seq = ring.seq
-    while seq > ring.tail and wanted is None:
-        header = ring.header(seq)
-        reader = frames.Reader(ring, seq, HEADER)
-        while reader.next():
-            if reader.type == frames.RECLAIMED:
-                wanted = ()
-            elif (reader.type == frames.FILLED and reader.kind & MOVED) or (
-                reader.type == frames.NOTE and reader.kind != REPLACED
-            ):
-                wanted = _name(reader)
-        if header and header.tail != ring.tail:
-            break
-        seq -= 1
-    if not wanted:
-        return
-    reader = frames.Reader(ring, ring.tail, HEADER)
-    found = HEADER
-    while reader.next():
-        if _name(reader) == wanted:
-            found = reader.end
-    _take_off(log, found)
-    log.cursor = found
-
-
-def _take_off(log: object, end: int) -> None:
-    """Take the frames of the oldest sector up to `end` off the counts."""
-    reader = frames.Reader(log.ring, log.ring.tail, HEADER)
-    while reader.end < end and reader.next():
-        if reader.type <= ENTRY_SKIP:
-            index = log.indexes[reader.author]
-            index.bytes = max(0, index.bytes - (reader.end - reader.start))
-        elif reader.type in (frames.FILLED, frames.NOTE):
-            log.beside().weigh(reader, -1)
-
-
-def _name(reader: object) -> tuple:
-    """Return what a frame and its moved copy have in common, () of one that is never moved so."""
-    kind = reader.type
-    if kind == frames.FILLED:
-        kind = ENTRY_OP
-    elif kind == frames.NOTE:
-        kind = (ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, ENTRY_SKIP)[reader.kind]
-    elif kind > ENTRY_SKIP:
-        return ()
-    return kind, reader.author, reader.first, reader.last

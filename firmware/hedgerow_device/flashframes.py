@@ -12,7 +12,7 @@ from hedgerow.codec.varint import read_uint, write_uint
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
-from .flashring import HEADER, WINDOW
+from .flashring import HEADER
 
 # Types as a reader shows them; the first three are those of the log's entries, the others 3 + control type.
 AUTHOR = const(3)
@@ -32,6 +32,11 @@ MAX_RECLAIMED_FRAME = const(10)
 
 # In the first byte of a filled frame: the operation was in the run and was moved.
 CARRIED = const(0x40)
+
+# Kinds of notes besides those of entries (a seal or a skip that was moved): the newest own operation although
+# it was dropped; a skip that was put in the place of operations.
+FORGOTTEN = const(0)
+REPLACED = const(3)
 
 _CONTROL = const(3)
 _MIN = const(5)
@@ -137,12 +142,12 @@ class Reader:
     is where the frames end so far, `limit` where they end in all.
     """
 
-    def __init__(self, ring: object, seq: int, start: int):
+    def __init__(self, ring: object, seq: int, start: int, limit: int = 0):
         self.ring = ring
         self.seq = seq
-        self.end = start
-        self.limit = ring.end_of(seq)
-        self._whole = start == HEADER
+        self.end = ring.up(start)
+        self.limit = limit or ring.end_of(seq)
+        self._whole = start == HEADER and not limit
         self.crossed = 0
         self.authors: dict = {}
         self.held: dict = {}
@@ -185,7 +190,7 @@ class Reader:
         end = at + lead + size
         if end + 3 > self.limit or not size or (lead == 2 and size < 0x80):
             return False
-        if end + 3 - at <= WINDOW:
+        if end + 3 - at <= len(window):
             where = ring.fetch(seq, at, end + 3 - at)
             check = crc32(window[where : where + lead + size], seq)
         else:
@@ -203,7 +208,7 @@ class Reader:
         if (check ^ held) & 0xFFFFFF != window[where] << 16 | window[where + 1] << 8 | window[where + 2]:
             return False
         self.start = at
-        self.end = end + 3
+        self.end = ring.up(end + 3)
         self.at = at + lead + 1
         self.size = size - 1
         if kind == _CONTROL:
@@ -269,7 +274,11 @@ class Reader:
 
     def body(self) -> bytes:
         """Return the body of this frame."""
-        return self.ring.read(self.seq, self.at, self.size)
+        ring = self.ring
+        if self.size > len(ring.window):
+            return ring.read(self.seq, self.at, self.size)
+        where = ring.fetch(self.seq, self.at, self.size)
+        return bytes(ring.window[where : where + self.size])
 
 
 def verify_at(ring: object, lsn: int, slot: int, number: int) -> Reader | None:
@@ -283,7 +292,7 @@ def verify_at(ring: object, lsn: int, slot: int, number: int) -> Reader | None:
         return None
     reader = Reader(ring, seq, at)
     reader.held[slot] = number - 1
-    if not reader.next() or reader.slot != slot or reader.first != number:
+    if not reader.step() or reader.slot != slot or reader.first != number:
         return None
     if reader.type in (ENTRY_OP, ENTRY_SKIP, FILLED) or (reader.type == NOTE and reader.kind == ENTRY_SKIP):
         return reader

@@ -7,22 +7,31 @@ from hedgerow.limits import const
 # Sectors noted for all authors together.
 MAX_INDEX = const(1024)
 
+# What the summary of a sector may ask for that has one author and few values.
+MAX_FRESH = const(128)
+# The least that is planned for a slice.
+MIN_SLICE = const(48)
+# A summary's frame; a sector that asks for a longer one has none.
+MAX_SUMMARY = const(900)
+# Of a summary: its frame, the fixed numbers in it, a reclaimed and a clean frame behind.
+_SUMMARY = const(48)
+
 
 class AuthorIndex:
     """What the log knows of one author: `slot`, `held`, `sealed`, and in which sectors it begins with which
-    number. `here` is the sector in which its frames may follow without another author frame, 0 for none.
+    number. `here` is the sector in which its frames may follow without another author frame, 0 for none;
+    `touched` the sector whose summary names it, `used` the bytes of its entries there, `low` and `high` the
+    bounds of what is beside the run there, 0 for nothing; `lowest` and `highest` those in the whole ring.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
-    of them there; both rise. Sectors may be missing once it is `thinned`, then searches begin earlier. `bytes`
-    is what the frames of its run take.
+    of them there; both rise. Sectors may be missing once it is `thinned`, then searches begin earlier.
     """
 
     def __init__(self, slot: int):
         self.slot = slot
-        self.here = 0
+        self.here = self.touched = self.used = self.low = self.high = self.lowest = self.highest = 0
         self.held = 0
         self.sealed = 0
-        self.bytes = 0
         self.thinned = False
         self.seqs = array("I")
         self.floors = array("I")
@@ -30,8 +39,28 @@ class AuthorIndex:
     def introduced(self, seq: int, held: int) -> None:
         """Note that entries of the author follow in sector `seq`."""
         self.here = seq
-        self.seqs.append(seq)
-        self.floors.append(held)
+        if not self.seqs or self.seqs[-1] != seq:
+            self.seqs.append(seq)
+            self.floors.append(held)
+
+    def touch(self, seq: int) -> bool:
+        """Have the summary of sector `seq` name the author; say whether that is new."""
+        if self.touched == seq:
+            return False
+        self.touched = seq
+        self.used = self.low = self.high = 0
+        return True
+
+    def beside(self, first: int, last: int) -> None:
+        """Note that something of these numbers is beside the run in the sector that is written."""
+        self.low = min(self.low or first, first)
+        self.high = max(self.high, last)
+        self.span(first, last)
+
+    def span(self, first: int, last: int) -> None:
+        """Note that something of these numbers is beside the run in the ring."""
+        self.lowest = min(self.lowest or first, first)
+        self.highest = max(self.highest, last)
 
     def start(self, number: int, tail: int) -> int:
         """Return the sector to begin with in search of what follows on `number`."""
@@ -67,6 +96,26 @@ class AuthorIndex:
         self.thinned = True
         self._keep([i for i in range(len(self.seqs)) if (len(self.seqs) - i) & 1])
 
+    def tidy(self, tail: int) -> None:
+        """Put sectors that came in any order in order, without those below `tail` and above a later fall."""
+        pairs = sorted([(s, f) for s, f in zip(self.seqs, self.floors) if s >= tail and f <= self.held])
+        kept: list = []
+        for seq, floor in pairs:
+            while kept and kept[-1][1] > floor:
+                kept.pop()
+            if not kept or kept[-1][0] != seq:
+                kept.append((seq, floor))
+        self.seqs = array("I", [pair[0] for pair in kept])
+        self.floors = array("I", [pair[1] for pair in kept])
+
+    def state(self) -> tuple:
+        """Return what a cut lets fall, for restore()."""
+        return self.here, self.held, self.sealed, self.seqs, self.floors
+
+    def restore(self, state: tuple) -> None:
+        """Undo what a cut did that the numbers know already."""
+        self.here, self.held, self.sealed, self.seqs, self.floors = state
+
     def drop_below(self, tail: int) -> None:
         """Forget the sectors below `tail`."""
         if self.seqs and self.seqs[0] < tail:
@@ -75,6 +124,61 @@ class AuthorIndex:
     def _keep(self, places: list) -> None:
         self.seqs = array("I", [self.seqs[i] for i in places])
         self.floors = array("I", [self.floors[i] for i in places])
+
+
+class Marks:
+    """What the summary of the sector that is written is going to say, and how far the checkpoint has come.
+
+    Slots of `new` authors, `reserve` bytes kept free for the summary, of which `plan` are for a slice.
+    `begun` is the sector with the first slice of the cycle under way, `whole` that of the last complete one,
+    0 for none; the next slice begins in `slot` behind `after`, its last sector (-1: with the author itself),
+    or with slot 64 behind the position `after`.
+    """
+
+    def __init__(self):
+        self.new = bytearray()
+        self.reserve = self.plan = 0
+        self.begun = self.whole = self.slot = 0
+        self.after = -1
+
+    def begin(self, plan: int) -> None:
+        """Begin a sector whose slice takes about `plan` bytes."""
+        self.new = bytearray()
+        self.plan = plan
+        self.reserve = plan + _SUMMARY
+
+    def touched(self, index: AuthorIndex, seq: int) -> None:
+        """Have the summary of sector `seq`, which is written, name an author."""
+        if index.touch(seq):
+            self._take(5 + 2 * size_of(index.held + 0x800))
+
+    def came(self, slot: int) -> None:
+        """Have the summary give the author of a slot."""
+        self.new.append(slot)
+        self._take(9)
+
+    def beside(self, index: AuthorIndex, first: int, last: int) -> None:
+        """Note that something of these numbers is beside the run of an author of this sector."""
+        if not index.low:
+            self._take(10)
+        index.beside(first, last)
+
+    def _take(self, size: int) -> None:
+        # A longer summary is not written.
+        self.reserve = min(self.reserve + size, MAX_SUMMARY + _SUMMARY)
+
+    def noted(self) -> None:
+        """Keep room for the position of a control frame."""
+        self._take(4)
+
+
+def size_of(number: int) -> int:
+    """Return how many bytes a varint takes."""
+    size = 1
+    while number > 0x7F:
+        number >>= 7
+        size += 1
+    return size
 
 
 def bound(authors: dict, limit: int) -> None:

@@ -23,62 +23,54 @@ from hedgerow.log import (
 )
 
 from . import flashframes as frames
-from .flashindex import MAX_INDEX, AuthorIndex, bound
-from .flashring import HEADER, Ring
+from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
+from .flashmend import Mending
+from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
 
-# Free sectors left by values, by others' seals, and by what makes room in the end: receipts, own seals.
+# Free sectors left by values, by others' seals, and by what makes room in the end.
 _VALUE_SPARE = const(4)
 _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
-_HINTS = const(32)
 
+_HINTS = const(32)
+_MEAN = const(48)
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
 
-class FlashLog:
+class FlashLog(Mending):
     """A log on a block device (see Ring); formats it if it holds none.
 
     `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
     seals, receipts and boots, `read_limit` the most bytes that one read returns, `damaged` counts sectors in
     which committed frames could not be read. `keeps(author, number, body)` says whether a receipted operation
-    is to be carried along; None: if it is of a keep collection and our own.
+    is to be moved on, and with True behind whether it is still where room is short; None: if it is of a keep
+    collection and our own. While it is `urgent`, own operations and values may use the reserve.
 
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
-    authors in the order of their coming, where the current `values` stand;
-    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known;
-    `cursor` is an offset in the oldest sector: what stands before it was moved on or is dead. `own` are the
-    log's author and its local one. `hints` say where some operations may stand: (author, number) -> sector *
-    size + offset. While it is `urgent`, the core makes room: own operations and values may use the reserve.
+    authors in the order of their coming, where the current `values` stand; `arrived` is the position of the
+    newest arrival, `carrying` says that keep collections are known, `scanned` that the mount had to read all
+    frames. What stands in the oldest sector before the offset `cursor` was moved on or is dead. `own` are the
+    log's author and its local one, `hints` where some operations may stand: (author, number) -> sector * size
+    + offset, `mean` what an operation's frame takes.
     """
 
     urgent = False
-
     last_spare = _LAST_SPARE
 
     def __init__(self, device: object):
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
-        self.damaged = 0
-        self._audited = 0
+        self.keeps: object = None
         self.ring = ring = Ring(device)
         ring.survey = self._survey
-        self.indexes: dict = {}
-        self.slots: list = []
-        self.values: dict = {}
-        self._receipts: dict = {}
-        self.keeps: object = None
-        self.carrying = False
-        self.arrived = 0
-        self.cursor = HEADER
-        self.hints: dict = {}
-        self._hinted: list = []
-        self._more: object = None
         self._collector: object = None
+        self.clear()
         if ring.find() is None:
             ring.format(new_author())
+            self.marks.begin(MIN_SLICE)
         else:
             from .flashmount import mount
 
@@ -90,7 +82,35 @@ class FlashLog:
         # Those of former authors too: what is local waits for no receipt.
         self.locals = [local_author(author) for author in self.slots if author] + [self.own[1]]
 
+    def clear(self) -> None:
+        """Forget all that a mount learns."""
+        self.damaged = self._audited = 0
+        self.ring.forget_gaps(True)
+        self.scanned = True
+        self.indexes: dict = {}
+        self.slots: list = []
+        self.values: dict = {}
+        self._receipts: dict = {}
+        self._kinds: dict = {}
+        self.carrying = False
+        self.arrived = self.newest_keys = self.clean = 0
+        self.cursor = HEADER
+        self.hints: dict = {}
+        self._hinted: list = []
+        self.mean = _MEAN
+        self.totals = [0, 0, 0, 0]
+        self.marks = Marks()
+        self._more: object = None
+
     # ---- sectors and authors
+
+    def open_sector(self, flags: int) -> None:
+        """End the sector that is written with its summary, and begin the next one."""
+        from . import flashsummary
+
+        flashsummary.turn(self, flags)
+        if self._more:
+            self._more.opened()
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
         """Return the index of an author, who gets the slot when it comes for the first time."""
@@ -102,16 +122,28 @@ class FlashLog:
             self.slots[slot] = author
         return index
 
+    def enter(self, seq: int, slot: int, author: bytes, held: int) -> AuthorIndex:
+        """Note that the author's frames begin in sector `seq`, the last one so far, behind number `held`."""
+        if author not in self.indexes:
+            self.marks.came(slot)
+        index = self.settle(slot, author)
+        self.marks.touched(index, seq)
+        index.introduced(seq, held)
+        return index
+
     def introduce(self, author: bytes, held: int) -> AuthorIndex:
         """Begin the author's frames in the sector that is written."""
         ring = self.ring
         index = self.indexes.get(author)
         slot = index.slot if index else len(self.slots)
         ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
-        index = self.settle(slot, author)
-        index.introduced(ring.seq, held)
+        index = self.enter(ring.seq, slot, author, held)
         bound(self.indexes, MAX_INDEX)
         return index
+
+    def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
+        """See flashsummary."""
+        self.marks.beside(index, first, last)
 
     def is_here(self, author: bytes) -> bool:
         """Say whether frames of the author may follow in the sector that is written."""
@@ -123,17 +155,35 @@ class FlashLog:
         self.values[name] = seq * self.ring.size + at
         if name[0] == STATE_RECEIPT:
             self._receipts[name] = _receipted_number(value)
-        elif name[0] == STATE_SCHEMA and not schema_kind(value) & STREAM:
-            self.carrying = True
+        elif name[0] == STATE_SCHEMA:
+            self._kinds[name] = schema_kind(value) & STREAM
+            self.carrying = 0 in self._kinds.values()
 
     # ---- entries
 
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         """Add an entry; it is durable on return.
 
-        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL.
+        Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL;
+        and LOG_WORN.
         """
         author = bytes(author)
+        while True:
+            try:
+                return self._append(kind, author, first, last, body)
+            except NotTaken:
+                # The sector is closed now; what was done so far is done once more in the next.
+                pass
+
+    def again(self, method: object, *args: object) -> object:
+        """Call a method that programs frames, and again in the next sector as long as one does not take."""
+        while True:
+            try:
+                return method(*args)
+            except NotTaken:
+                pass
+
+    def _append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
         index = self.indexes.get(author)
         held = index.held if index else 0
         check_entry(kind, first, last, held)
@@ -147,13 +197,15 @@ class FlashLog:
         if index is None or index.here != ring.seq:
             index = self.introduce(author, held)
         at = ring.program(frames.entry_frame(ring.seq, held, index.slot, kind, first, last, body))
-        index.bytes += ring.end - at
+        size = ring.end - at
+        index.used += size
         if kind == ENTRY_SEAL:
             index.sealed = max(index.sealed, last)
             return
         index.held = last
         if kind == ENTRY_OP:
             self.arrived = ring.seq * ring.size + ring.end
+            self.mean += (size - self.mean) // 8
             self.hint(author, first, ring.seq * ring.size + at)
 
     def commit(self) -> None:
@@ -181,15 +233,15 @@ class FlashLog:
         """
         found: list = []
         index = self.indexes.get(author)
-        if index is None:
-            return found
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
+        if index is None:
+            return found
         more = self._more
-        if more and author in more.spans:
+        if index.highest:
             from . import flashmoved
 
-            if more.spans[author][1] > min(flashmoved.floors(self, author, held, sealed)):
+            if index.highest > min(flashmoved.floors(self, author, held, sealed)):
                 return flashmoved.read(self, author, held, sealed, max_bytes)
         seq = index.start(min(held, sealed) if sealed < index.sealed else held, ring.tail)
         while seq <= ring.seq and (held < index.held or sealed < index.sealed):
@@ -224,22 +276,20 @@ class FlashLog:
         return self._more
 
     def has_beside(self) -> bool:
-        """Say whether there are such tables: without them nothing is filled, dropped or cut."""
         return self._more is not None
 
     def hint(self, author: bytes, number: int, place: int) -> None:
         """Note where an operation stands, in the place of the oldest hint."""
-        name = (author, number)
-        if name not in self.hints:
-            self._hinted.append(name)
+        if (author, number) not in self.hints:
+            self._hinted.append((author, number))
             if len(self._hinted) > _HINTS:
                 self.hints.pop(self._hinted.pop(0), None)
-        self.hints[name] = place
+        self.hints[author, number] = place
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
         from . import flashchange
 
-        flashchange.fill(self, bytes(author), number, body)
+        self.again(flashchange.fill, self, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
         return self.beside().fetch(author, number)
@@ -251,12 +301,12 @@ class FlashLog:
     def drop(self, author: bytes, first: int, last: int) -> None:
         from . import flashchange
 
-        flashchange.drop(self, bytes(author), first, last)
+        self.again(flashchange.drop, self, bytes(author), first, last)
 
     def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
         from . import flashchange
 
-        flashchange.replace(self, bytes(author), first, last, body)
+        self.again(flashchange.replace, self, bytes(author), first, last, body)
 
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
@@ -264,7 +314,7 @@ class FlashLog:
     def cut(self, author: bytes, held: int) -> None:
         from . import flashchange
 
-        flashchange.cut(self, bytes(author), held)
+        self.again(flashchange.cut, self, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
         return self.beside().missing(author)
@@ -286,10 +336,14 @@ class FlashLog:
         size = len(name) + len(value) + frames.MAX_OVERHEAD
         if len(key) > _MAX_KEY or size > self.ring.size // 2:
             raise HedgerowError("STATE_TOO_LARGE", "%d and %d bytes" % (len(key), len(value)))
+        self.again(self._put, name, value, size)
+
+    def _put(self, name: bytes, value: bytes, size: int) -> None:
+        kind = name[0]
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
-        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (key == b"n" or key[:1] == b"x")):
-            # What is counted is stored before the receipt that frees it.
+        # What is counted is stored before the receipt that frees it.
+        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (name[1:] == b"n" or name[1:2] == b"x")):
             spare = _LAST_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
@@ -317,6 +371,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
+        self.marks.noted()
         self.remember(name, value, ring.seq, at)
 
     # ---- space
@@ -329,7 +384,7 @@ class FlashLog:
         """Erase a sector ahead, or collect a little, while there is time; say whether there was need to."""
         if self.ring.prepare():
             return True
-        return self.ring.free() - self.spare <= self.band() and self.collector().idle()
+        return self.ring.free() - self.spare <= self.band() and self.again(self.collector().idle)
 
     def collector(self) -> object:
         """Return what moves on from the oldest sector what is alive there (flashcollect.Collector)."""
@@ -343,17 +398,9 @@ class FlashLog:
         """Return how many free sectors above the reserve are aimed at."""
         return max(2, self.ring.count // 10)
 
-    def end_limit(self) -> int:
-        """Return up to which offset of a sector frames may go."""
-        return self.ring.size - frames.MAX_RECLAIMED_FRAME
-
     def fits(self, size: int) -> bool:
-        """Say whether so many bytes fit the sector that is written."""
-        return not self.ring.closed and self.ring.end + size <= self.end_limit()
-
-    def begin_sector(self, flags: int) -> None:
-        """Open the next sector."""
-        self.ring.open(flags)
+        """Say whether so many bytes fit the sector that is written, and its summary behind them."""
+        return not self.ring.closed and self.ring.end + size <= self.ring.size - self.marks.reserve
 
     def room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
         """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
@@ -361,53 +408,32 @@ class FlashLog:
         Says whether `pending`, a value (name, value, receipted number), was written on the way.
         """
         ring = self.ring
-        if HEADER + size + frames.MAX_AUTHOR_FRAME > self.end_limit():
+        size += 2 * (ring.align - 1)
+        if HEADER + size + frames.MAX_AUTHOR_FRAME > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
         if ring.free() - self.spare <= self.band():
             self.collector().share(size)
         # A sector that was opened from the reserve is not for what must leave it alone.
-        if self.fits(size + (author is not None and not self.is_here(author)) * frames.MAX_AUTHOR_FRAME):
-            if ring.free() >= spare:
-                return False
+        stranger = author is not None and not self.is_here(author)
+        if ring.free() >= spare and self.fits(size + stranger * frames.MAX_AUTHOR_FRAME):
+            return False
         if ring.free() - 1 < spare:
             from . import flashreclaim
 
             return flashreclaim.advance(self, size + frames.MAX_AUTHOR_FRAME, spare, pending)
-        self.begin_sector(0)
+        self.open_sector(0)
         return False
 
-    def renew(self) -> None:
-        from .flashrepair import renew
+    def storage(self) -> dict:
+        from .flashstorage import storage
 
-        renew(self)
-
-    def damage(self) -> list:
-        if self.damaged == self._audited:
-            return []
-        from .flashrepair import audit
-
-        lost = audit(self)
-        # What the look itself has met is in its answer.
-        self._audited = self.damaged
-        return lost
-
-    def meet(self, reader: object) -> None:
-        """Take a frame behind damage into the tables."""
-        from .flashrepair import meet
-
-        meet(self, reader)
-
-    def look_again(self) -> None:
-        """Let damage() tell once more what it has told: nothing could be done about it."""
-        self._audited = -1
-
-    def _survey(self, reader: object) -> tuple:
-        from .flashrepair import survey
-
-        return survey(self, reader)
+        return storage(self)
 
     def close(self) -> None:
-        """Leave the flash as it is."""
+        """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
+        from . import flashsummary
+
+        flashsummary.end(self)
 
 
 def schema_kind(value: bytes) -> int:

@@ -3,7 +3,8 @@
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
-from .flashbeside import FORGOTTEN, OF_RUN, REPLACED
+from .flashbeside import OF_RUN
+from .flashframes import FORGOTTEN, REPLACED
 
 
 def floors(log: object, author: bytes, held: int, sealed: int) -> tuple:

@@ -9,10 +9,11 @@ from hedgerow.limits import const
 from hedgerow.log import local_author  # noqa: F401  (it was here first)
 
 from . import flashframes as frames
+from .flashindex import MAX_FRESH
 from .flashring import HEADER, RECLAIMS
 
-# By how many sectors what asks for room may lower the reserve: operations grow when they are first moved.
-_DRAIN = const(2)
+# Sectors that are taken back in one go for what is stored from the last of the reserve.
+_TURNS = const(8)
 
 
 def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
@@ -45,23 +46,26 @@ class Reclaim:
         if collector.pending and log.fits(self.need):
             self._store()
         turns = 0
+        # Receipts wait for nothing that has to be kept, but need not go round all of it at once.
+        most = _TURNS if spare <= log.last_spare else 2 * ring.count
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
-                log.begin_sector(0)
+                log.open_sector(0)
                 break
             turns += 1
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
-            copies = self._weigh()
+            copies = self._weigh(spare <= log.last_spare)
             # Where a receipt lets the sector go, it has to be durable before that.
             whole = copies + (self.need if waiting else 0)
-            sectors = 0 if log.fits(whole) else 1 if HEADER + whole <= log.end_limit() else 2
-            drains = sectors > 1 and ring.free() - 1 < spare - _DRAIN
-            if copies < 0 or drains or ring.free() < sectors or turns > 2 * ring.count:
+            sectors = 0 if log.fits(whole) else 1 if HEADER + whole <= ring.size - MAX_FRESH else 2
+            # Operations grow when they are first moved, but what makes room needs the rest of the reserve.
+            drains = sectors > 1 and spare > log.last_spare > ring.free() - 1
+            if copies < 0 or drains or ring.free() < sectors or turns > most:
                 raise HedgerowError("LOG_FULL", self._reason())
             if sectors:
-                log.begin_sector(RECLAIMS)
+                log.open_sector(RECLAIMS)
             if waiting:
                 self._store()
             self._take_back()
@@ -91,13 +95,13 @@ class Reclaim:
         free = "%d of %d sectors are free" % (ring.free(), ring.count)
         return self.collector.why + ": " + free if self.collector.why else free
 
-    def _weigh(self) -> int:
+    def _weigh(self, forced: bool) -> int:
         """Return the bytes of copies that the oldest sector asks for, -1 if it may not go."""
         ring = self.ring
         collector = self.collector
         if ring.tail >= ring.seq:
             return -1
-        collector.begin()
+        collector.begin(forced)
         copies = frames.MAX_RECLAIMED_FRAME + collector.silent() * frames.MAX_AUTHOR_FRAME
         authors = set()
         reader = frames.Reader(ring, ring.tail, HEADER)
@@ -115,15 +119,24 @@ class Reclaim:
     def _take_back(self) -> None:
         """Move what is alive in the oldest sector on, and give it up."""
         log = self.log
+        try:
+            self._move_all()
+        except BaseException:
+            # Nothing else may stand in a sector that does not count yet.
+            log.ring.closed = True
+            raise
+
+    def _move_all(self) -> None:
+        log = self.log
         collector = self.collector
         collector.begin(True)
         while collector.peek():
             size = collector.judge(collector.reader)
             if size and not log.fits(size + frames.MAX_AUTHOR_FRAME):
-                log.begin_sector(RECLAIMS)
+                log.open_sector(RECLAIMS)
             collector.take(size)
         while not collector.name_silent(0):
             if not log.fits(frames.MAX_AUTHOR_FRAME):
-                log.begin_sector(RECLAIMS)
+                log.open_sector(RECLAIMS)
             collector.name_silent(1)
         collector.give_up()

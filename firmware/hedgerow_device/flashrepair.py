@@ -12,7 +12,7 @@ from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, local_author, new_author
 
 from . import flashframes as frames
-from .flashring import HEADER, Header
+from .flashring import HEADER, PASSED, Header
 
 _NOTE = const(32)
 _CONTROL = const(3)
@@ -20,6 +20,7 @@ _LAST_CONTROL = const(9)
 # The smallest frame of an operation: so many may have been lost with so many bytes.
 _LEAST = const(12)
 _MEAN = const(24)
+_PASSED_MOST = const(8)
 # How many numbers a gap may have swallowed where two frames in a row of one author say so; where they do not,
 # as many as frames are lost.
 _FAR = const(0x10000)
@@ -31,9 +32,12 @@ def renew(log: object) -> None:
     before = ring.author, ring.incarnation, ring.closed
     ring.author = new_author()
     ring.incarnation = min(ring.incarnation + 1, 0xFFFF)
-    ring.closed = True
     try:
-        log.room(_NOTE, None, log.last_spare)
+        if ring.free() - 1 >= log.last_spare:
+            log.open_sector(0)
+        else:
+            ring.closed = True
+            log.room(_NOTE, None, log.last_spare)
     except HedgerowError:
         ring.author, ring.incarnation, ring.closed = before
         raise
@@ -52,19 +56,23 @@ def survey(log: object, reader: object) -> tuple:
     `lost` is about how many frames are. The offset is the reader's limit if none follow; () if nothing is
     damaged: what does not fit is a torn program, or nothing was programmed there.
     """
+    if reader is None:
+        # A whole sector.
+        log.damaged += 1
+        return ()
     ring = reader.ring
     seq = reader.seq
     at = reader.end
     # What follows the last frame is known from the header of the next sector, if there is one.
     open_end = reader.limit == ring.size
-    if open_end and ring.erased(seq, at):
+    if open_end and (ring.align > 1 or ring.erased(seq, at)):
         return ()
     data = ring.read(seq, at, reader.limit - at)
     # The CRC of the last frame may end as an erased cell reads.
     view = memoryview(data)[: len(data.rstrip(b"\xff")) + 3] if open_end else memoryview(data)
     names: dict = {}
     known = _known(log, reader, names)
-    found = _search(view, seq, known, open_end, reader.crossed)
+    found = _search(view, seq, known, open_end, (ring.align, reader.crossed))
     if found is None and open_end:
         return ()
     log.damaged += 1
@@ -74,17 +82,26 @@ def survey(log: object, reader: object) -> tuple:
     return (at + where, names, slot, held, lost)
 
 
-def meet(log: object, reader: object) -> None:
-    """While mounting, let an author come with a frame behind damage: the one that named it may be lost."""
+def meet(log: object, reader: object) -> bool:
+    """While mounting, let an author come with a frame behind damage: the one that named it may be lost.
+
+    Say whether it is known.
+    """
+    if reader.type > ENTRY_SKIP and reader.type not in (frames.FILLED, frames.NOTE):
+        return True
     author = reader.author
-    if author:
-        index = log.settle(reader.slot, author)
-        if index.last_sector() < reader.seq and reader.type <= ENTRY_SKIP:
+    if not author:
+        return False
+    index = log.indexes.get(author)
+    if index is None or index.last_sector() < reader.seq:
+        held = index.held if index else 0
+        if reader.type <= ENTRY_SKIP:
             held = reader.last if reader.type == ENTRY_SEAL else reader.first - 1
-            index.introduced(reader.seq, held)
-            # Whoever writes there names it again.
-            index.here = 0
-            index.held = max(index.held, held)
+        index = log.enter(reader.seq, reader.slot, author, held)
+        # Whoever writes there names it again.
+        index.here = 0
+        index.held = max(index.held, held)
+    return True
 
 
 def _known(log: object, reader: object, names: dict) -> dict:
@@ -113,27 +130,28 @@ def _known(log: object, reader: object, names: dict) -> dict:
     return known
 
 
-def _search(view: object, seq: int, known: dict, open_end: bool, crossed: int) -> tuple | None:
+def _search(view: object, seq: int, known: dict, open_end: bool, so_far: tuple) -> tuple | None:
     """Return (offset, slot or -1, held, frames lost) of where it goes on, None if it does not.
 
     With the first frame only after others were lost, or with proof: its CRC may be what is damaged.
     """
     # Where the next frame would begin by the lengths of those that do not fit, and how many these are.
+    align, crossed = so_far
     chained = links = 0
-    for at in range(len(view)):
+    for at in range(0, len(view), align):
         lost = at // _MEAN + 1 if at else 0
         if at == chained:
             lost = links
             links += 1
-            chained = at + (_size(view, at) or len(view))
-        found = _resumes(view, at, seq, known, open_end, lost + crossed)
+            chained = at + (_size(view, at, align) or len(view))
+        found = _resumes(view, at, seq, known, open_end, (lost + crossed, align))
         if found:
             return found + (lost,)
     return None
 
 
-def _size(view: object, at: int) -> int:
-    """Return the bytes of a frame by the length that it begins with, 0 if that cannot be one."""
+def _size(view: object, at: int, align: int = 1) -> int:
+    """Return the bytes of a frame by the length that it begins with, padded, 0 if that cannot be one."""
     if at + 5 > len(view):
         return 0
     size = view[at]
@@ -143,7 +161,8 @@ def _size(view: object, at: int) -> int:
         lead = 2
         if size < 0x80:
             return 0
-    return lead + size + 3 if size and at + lead + size + 3 <= len(view) else 0
+    end = lead + size + 3
+    return end + -end % align if size and at + end <= len(view) else 0
 
 
 def _number(view: object, at: int, size: int, seq: int) -> int:
@@ -158,8 +177,12 @@ def _held(number: int, low: int) -> int:
     return low + ((number - low) & 0xFFFFFF)
 
 
-def _resumes(view: object, at: int, seq: int, known: dict, open_end: bool, near: int) -> tuple | None:
-    """Return (at, slot or -1, held) if a frame at `at` is whole, and so is what follows it."""
+def _resumes(view: object, at: int, seq: int, known: dict, open_end: bool, how: tuple) -> tuple | None:
+    """Return (at, slot or -1, held) if a frame at `at` is whole, and so is what follows it.
+
+    `how` is how many numbers it may be ahead, and what frames are padded to.
+    """
+    near, align = how
     size = _size(view, at)
     if not size:
         return None
@@ -179,7 +202,7 @@ def _resumes(view: object, at: int, seq: int, known: dict, open_end: bool, near:
         gap = held - known[slot]
         if gap > _FAR:
             return None
-    at_next = at + size
+    at_next = at + size + -size % align
     if not near and (gap or slot < 0):
         good = _follows(view, at_next, seq, {}, (head, slot, held, gap, at), 0)
         return (at, slot, held) if good else None
@@ -243,18 +266,40 @@ def _flipped(ring: object, slot: int) -> Header | None:
     return None
 
 
-def mend_newest(ring: object, slot: int, newest: Header | None) -> Header | None:
-    """Return the damaged header in the slot behind the newest one, or in any where there is none."""
-    found = _flipped(ring, slot)
-    if newest and (found is None or found.seq != newest.seq + 1):
-        # What was opened to reclaim, and is being erased, has copies alone.
-        reader = frames.Reader(ring, newest.seq + 1, HEADER)
-        while reader.step():
-            if reader.type <= ENTRY_SKIP:
-                return mend(ring, newest.seq + 1)
-        return None
-    # Without a frame behind it, it is the header that was torn, and nothing is lost.
-    return found if _has_frame(ring, slot, found) else None
+def mend_newest(ring: object, newest: Header | None) -> Header | None:
+    """Return the newest header, also where it is damaged; None if there is none on the device."""
+    slots = range(newest.seq + 1, newest.seq + 2) if newest else range(ring.count)
+    if newest:
+        ring.seq = newest.seq
+        ring.tail = newest.tail
+    for slot in slots:
+        found = _flipped(ring, slot)
+        if newest and (found is None or found.seq != slot):
+            found = None
+            # What was opened to reclaim, and is being erased, has copies alone.
+            reader = frames.Reader(ring, slot, HEADER)
+            while found is None and reader.step():
+                found = mend(ring, slot) if reader.type <= ENTRY_SKIP else None
+        elif not _has_frame(ring, slot, found):
+            # Without a frame behind it, it is the header that was torn, and nothing is lost.
+            found = None
+        if found and (newest is None or found.seq > newest.seq):
+            newest = found
+    return newest
+
+
+def remedy(ring: object, seq: int) -> Header | None:
+    """Return the header of a sector in use that cannot be read, None if it is lost, or was passed over."""
+    for following in range(seq + 1, min(seq + _PASSED_MOST, ring.seq) + 1):
+        header = ring.header_in(following % ring.count)
+        if header and header.seq == following:
+            if header.flags & PASSED:
+                return None
+            break
+    found = mend(ring, seq)
+    if found is None and ring.survey is not None:
+        ring.survey(None)
+    return found
 
 
 def _has_frame(ring: object, slot: int, header: Header | None) -> bool:
@@ -298,11 +343,13 @@ def audit(log: object) -> list:
     lost: list = []
     unsure = 0
     for seq in range(ring.tail, ring.seq + 1):
+        if ring.header(seq) is None:
+            continue
         reader = frames.Reader(ring, seq, HEADER)
-        end = HEADER
+        end = reader.end
         while reader.next():
             gap = reader.start - end
-            links = _links(ring, seq, end, reader.start) if gap else 0
+            links = _links(ring, seq, end, reader.start) if gap > 0 else 0
             end = reader.end
             unsure += gap
             if reader.type > frames.AUTHOR or reader.type == ENTRY_SEAL:
@@ -333,7 +380,7 @@ def _links(ring: object, seq: int, at: int, end: int) -> int:
     view = memoryview(ring.read(seq, at, end - at))
     at = links = 0
     while at < len(view):
-        size = _size(view, at)
+        size = _size(view, at, ring.align)
         if not size:
             return 0
         at += size

@@ -25,6 +25,14 @@ _ERASE = const(6)
 _MIN_SECTORS = const(8)
 _MIN_SIZE = const(512)
 _MAX_SIZE = const(4096)
+# Sectors in a row without a header that a search steps over.
+_PASS = const(5)
+# Programs and erases in a row that did not take.
+_MAX_FAILURES = const(6)
+
+
+class NotTaken(Exception):
+    """A program did not read back: the sector is closed, and the frame has to be made again for the next."""
 
 
 class Header:
@@ -68,7 +76,9 @@ class Ring:
     `device` has readblocks(block, buffer, offset), writeblocks(block, buffer, offset), which only clears
     bits, and ioctl(4 count, 5 size, 6 erase). `end` is the offset behind the last frame of the sector
     that is written; `closed` says that nothing more may be programmed there; `summary` and `checkpoint` are
-    what the next header is to say of it.
+    what the next header is to say of it. `align` is what frames begin at and are padded to: 16 where the
+    partition is encrypted, so that erased cells read as anything. `heal` is the (offset, size) of the last
+    frame before a boot that was not clean, which is programmed again before anything else.
     """
 
     def __init__(self, device: object):
@@ -79,10 +89,13 @@ class Ring:
             raise HedgerowError("LOG_DEVICE", "%d sectors of %d bytes" % (self.count, self.size))
         self.seq = self.tail = self.end = self.erases = self.incarnation = 0
         self.author = b""
+        # The greatest sequence of a sector that a mount found void.
+        self.stale = self.programmed = 0
         self.summary = self.checkpoint = 0
         self.closed = True
         self.window = memoryview(bytearray(WINDOW))
-        self._window_seq = 0
+        self.take = WINDOW
+        self._window_seq = -1
         self._window_at = 0
         self._window_end = 0
         self._ready = 0
@@ -91,6 +104,14 @@ class Ring:
         self.survey: object = None
         self._gaps: dict = {}
         self._mended: dict = {}
+        self._failures = 0
+        self.heal: tuple | None = None
+        # esp32.Partition: (type, subtype, address, size, label, encrypted)
+        self.align = 16 if hasattr(device, "info") and device.info()[5] else 1
+
+    def up(self, at: int) -> int:
+        """Return the next offset at which a frame may begin."""
+        return at + -at % self.align
 
     # ---- damage
 
@@ -107,39 +128,42 @@ class Ring:
         """Forget where nothing is damaged: frames may be programmed there; or all that was said of damage."""
         self._gaps = {place: gap for place, gap in self._gaps.items() if gap and not every}
 
-    def _mend(self, seq: int) -> Header | None:
+    def _remedy(self, seq: int) -> Header | None:
         """Return the header of a sector in use that cannot be read any more, None if there is no such."""
         if seq not in self._mended:
-            from .flashrepair import mend
+            from .flashrepair import remedy
 
             self._mended[seq] = None
-            self._mended[seq] = mend(self, seq)
+            self._mended[seq] = remedy(self, seq)
         return self._mended[seq]
 
     # ---- headers
 
     def header(self, seq: int) -> Header | None:
         """Return the header of a sector, None if the sector is not there."""
-        found = self._header_in(seq % self.count)
+        found = self.header_in(seq % self.count)
         if found and found.seq == seq:
             return found
-        return self._mend(seq) if self.tail <= seq <= self.seq else None
+        return self._remedy(seq) if self.tail <= seq <= self.seq else None
 
-    def _header_in(self, slot: int) -> Header | None:
+    def header_in(self, slot: int) -> Header | None:
+        """Return the header in a slot, of whatever sequence."""
         data = bytearray(HEADER)
         self.device.readblocks(slot, data, 0)
         return Header.decode(data)
 
     def find(self) -> Header | None:
         """Find the newest sector and go there; return its header, None if the device holds no log."""
-        newest = None
-        for slot in range(self.count):
-            header = self._header_in(slot)
-            if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
-                newest = header
+        newest = self._search() or self._look_everywhere()
         self._mended = {}
         self._gaps = {}
-        newest = self._mend_newest(newest)
+        slot = newest.seq + 1 if newest else 0
+        if newest is None or not (self._blank(slot % self.count) or self.header_in(slot % self.count)):
+            from .flashrepair import mend_newest
+
+            newest = mend_newest(self, newest)
+            if newest:
+                self._mended[newest.seq] = newest
         if newest:
             self.seq = newest.seq
             self.tail = max(newest.tail, newest.seq - self.count + 1)
@@ -150,20 +174,52 @@ class Ring:
             self.end = self.size
         return newest
 
-    def _mend_newest(self, newest: Header | None) -> Header | None:
-        """Return the newest header, also where it is damaged: what stands behind it was committed."""
-        slots = range(self.count)
-        if newest:
-            slots = range(newest.seq + 1, newest.seq + 2)
-            self.seq = newest.seq
-            self.tail = newest.tail
-        for slot in slots:
-            if self._header_in(slot % self.count) is None and not self.erased(slot, 0):
-                from .flashrepair import mend_newest
+    def _search(self) -> Header | None:
+        """Find the newest sector by halves: those of its lap come first; None if that is not clear.
 
-                found = mend_newest(self, slot, newest)
-                if found and (newest is None or found.seq > newest.seq):
-                    self._mended[found.seq] = newest = found
+        What was passed over, torn or erased ahead says nothing, not even if it has an older header: the
+        sectors behind it do.
+        """
+        lap = -1
+        for slot in range(1, _PASS + 2):
+            header = self.header_in(slot)
+            if header and header.seq % self.count == slot and header.seq - slot > lap:
+                lap = header.seq - slot
+        header = self.header_in(0)
+        if header and header.seq == lap + self.count:
+            return header
+        low = 0
+        high = self.count
+        newest = None
+        while lap >= 0 and high - low > 1:
+            middle = at = (low + high) // 2
+            header = None
+            clear = lap == 0
+            while at <= middle + _PASS and at < high:
+                header = self.header_in(at)
+                if header and header.seq == lap + at:
+                    break
+                clear = clear or header is not None
+                header = None
+                at += 1
+            if header:
+                low = at
+                newest = header
+            elif clear or at == high:
+                high = middle
+            else:
+                return None
+        return newest
+
+    def _blank(self, slot: int) -> bool:
+        return self.read(slot, 0, HEADER) == b"\xff" * HEADER
+
+    def _look_everywhere(self) -> Header | None:
+        newest = None
+        for slot in range(self.count):
+            header = self.header_in(slot)
+            if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
+                newest = header
         return newest
 
     def end_of(self, seq: int) -> int:
@@ -174,9 +230,20 @@ class Ring:
         if seq == self.seq:
             return self.end
         if self._ended[0] != seq:
-            header = self.header(seq + 1)
+            header = self.following(seq)
             self._ended = (seq, header.previous_end if header else self.size)
         return self._ended[1]
+
+    def following(self, seq: int) -> Header | None:
+        """Return the header of the sector that was opened after one, None if it cannot be read."""
+        header = self.header(seq + 1)
+        step = seq + 2
+        while header is None and step <= min(seq + 1 + _MAX_FAILURES, self.seq):
+            header = self.header(step)
+            if header and not header.flags & PASSED:
+                return None
+            step += 1
+        return header
 
     def format(self, author: bytes) -> None:
         """Begin a new log."""
@@ -195,50 +262,132 @@ class Ring:
     def prepare(self) -> bool:
         """Erase the next sector ahead of its use; say whether there was something to do."""
         seq = self.seq + 1
+        while self.stale > seq:
+            # What was void with the next sector would say where that ends, once it is used again.
+            self.device.ioctl(_ERASE, self.stale % self.count)
+            self.stale -= 1
         if self._ready == seq or self.free() < 1:
             return False
-        old = self._header_in(seq % self.count)
+        self._mend()
+        old = self.header_in(seq % self.count)
         self._next_erases = old.erases + 1 if old else max(1, self.erases)
-        self.device.ioctl(_ERASE, seq % self.count)
+        try:
+            self.device.ioctl(_ERASE, seq % self.count)
+        except OSError:
+            # Its header will not take either.
+            pass
+        if seq == self._window_seq:
+            self._forget()
         self._ready = seq
         return True
 
     def open(self, flags: int) -> None:
-        """Begin the next sector: erase it, then program its header in one go."""
-        self.prepare()
-        self._ready = 0
-        self.seq += 1
-        self.erases = self._next_erases
-        fields = (
-            flags, self.seq, self.tail, self.erases, self.end, self.summary, self.checkpoint,
-            self.incarnation, self.author,
-        )  # fmt: skip
+        """Begin the next sector: erase it, then program its header in one go.
+
+        A sector that does not take it is passed over; LOG_WORN if too many in a row do not.
+        """
+        self._mend()
         self.closed = True
-        self._forget()
-        self.device.writeblocks(self.seq % self.count, Header(fields).encode(), 0)
-        self.end = HEADER
+        while True:
+            if self.free() < 1:
+                raise HedgerowError("LOG_WORN", "no sector is left")
+            self.prepare()
+            self._ready = 0
+            self.seq += 1
+            self.erases = self._next_erases
+            fields = (
+                flags, self.seq, self.tail, self.erases, self.end, self.summary, self.checkpoint,
+                self.incarnation, self.author,
+            )  # fmt: skip
+            if self._takes(self.padded(Header(fields).encode()), 0):
+                break
+            flags |= PASSED
+            if self.checkpoint:
+                self.checkpoint += 1
+        self.end = self.up(HEADER)
+        self.summary = 0
         self.closed = False
 
     def program(self, frame: bytes) -> int:
-        """Program a frame behind the last one in one go; return its offset."""
+        """Program a frame behind the last one in one go; return its offset.
+
+        NotTaken if it does not read back, LOG_WORN if that happens too often in a row.
+        """
+        if self.heal:
+            self._mend()
         at = self.end
         # Whatever happens on the way, these cells are spoken for.
         self.closed = True
-        self._forget()
-        self.device.writeblocks(self.seq % self.count, frame, at)
+        if self.align > 1:
+            frame = self.padded(frame)
+        if not self._takes(frame, at):
+            raise NotTaken
         self.end = at + len(frame)
         self.closed = False
         return at
+
+    def padded(self, frame: bytes) -> bytes:
+        """Return a frame as long as the partition wants it."""
+        return bytes(frame) + b"\xff" * (-len(frame) % self.align)
+
+    def _takes(self, data: bytes, at: int) -> bool:
+        """Program bytes in the newest sector and say whether they read back; LOG_WORN if none do any more."""
+        self._forget()
+        self.programmed += len(data)
+        try:
+            self.device.writeblocks(self.seq % self.count, data, at)
+            good = self._same(data, at)
+        except OSError:
+            good = False
+        self._failures = 0 if good else self._failures + 1
+        if self._failures >= _MAX_FAILURES:
+            raise HedgerowError("LOG_WORN", "sector %d" % self.seq)
+        return good
+
+    def _same(self, data: bytes, at: int) -> bool:
+        """Say whether the newest sector holds these bytes."""
+        done = 0
+        while done < len(data):
+            take = min(len(data) - done, len(self.window))
+            start = self.fetch(self.seq, at + done, take)
+            if take == len(data):
+                return self.window[start : start + take] == data
+            if self.window[start : start + take] != memoryview(data)[done : done + take]:
+                return False
+            done += take
+        return True
+
+    def _mend(self) -> None:
+        """Program the last frame once more, as it is: a cut may have left it between one and nought.
+
+        The next sector is erased first if the cut was in its header, which might read as one later.
+        """
+        if self.heal is None:
+            return
+        at, size = self.heal
+        self.heal = None
+        if self.align == 1 and self.free() > 0:
+            slot = (self.seq + 1) % self.count
+            if self.header_in(slot) is None and not self._blank(slot):
+                self.prepare()
+        if size and self.header(self.seq):
+            self._takes(self.read(self.seq, at, size), at)
 
     def step_back(self) -> None:
         """Give up the newest sector, which holds nothing of its own: it will be erased and used again.
 
         Its header has said where the sector before it ends, and may say so again: nothing is added there.
         """
-        self.end = self.end_of(self.seq - 1)
-        self.seq -= 1
-        before = self.header(self.seq)
+        here = self.header(self.seq)
+        passed = here and here.flags & PASSED
+        seq = self.seq - 1
+        while passed and seq > self.tail and self.header(seq) is None:
+            seq -= 1
+        self.end = self.end_of(seq)
+        self.seq = seq
+        before = self.header(seq)
         self.erases = before.erases if before else self.erases
+        self.checkpoint = before.checkpoint if before else 0
         self.closed = True
         self._ended = (0, 0)
         self._forget()
@@ -248,16 +397,22 @@ class Ring:
     def fetch(self, seq: int, at: int, count: int) -> int:
         """Bring `count` bytes (at most the window's size) into the window; return where they are in it."""
         if seq != self._window_seq or at < self._window_at or at + count > self._window_end:
-            take = min(WINDOW, self.size - at)
-            self._window_seq = 0
+            take = min(max(count, self.take), self.size - at)
+            self._window_seq = -1
             self.device.readblocks(seq % self.count, self.window[:take], at)
             self._window_seq = seq
             self._window_at = at
             self._window_end = at + take
         return at - self._window_at
 
+    def look(self, window: int, take: int) -> None:
+        """Read through a window of `window` bytes, `take` of them at a time."""
+        self._forget()
+        self.window = memoryview(bytearray(window))
+        self.take = take
+
     def _forget(self) -> None:
-        self._window_seq = 0
+        self._window_seq = -1
 
     def read(self, seq: int, at: int, count: int) -> bytes:
         """Return `count` bytes of a sector."""
@@ -268,7 +423,7 @@ class Ring:
     def crc(self, seq: int, at: int, count: int, value: int) -> int:
         """Return the CRC-32 of `count` bytes of a sector, begun with `value`."""
         while count:
-            take = min(count, WINDOW)
+            take = min(count, len(self.window))
             start = self.fetch(seq, at, take)
             value = crc32(self.window[start : start + take], value)
             at += take
@@ -278,7 +433,7 @@ class Ring:
     def erased(self, seq: int, at: int) -> bool:
         """Say whether every byte of a sector from `at` on is erased."""
         while at < self.size:
-            take = min(WINDOW, self.size - at)
+            take = min(len(self.window), self.size - at)
             start = self.fetch(seq, at, take)
             for value in self.window[start : start + take]:
                 if value != 0xFF:

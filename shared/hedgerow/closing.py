@@ -27,8 +27,11 @@ def boot(peer: object) -> None:
         finish(peer)
 
 
-def repair(peer: object) -> None:
-    """Take up what the log has found lost and no receipt covers: own authors are closed, others fall back."""
+def repair(peer: object) -> bool:
+    """Take up what the log has found lost and no receipt covers: own authors are closed, others fall back.
+
+    Say whether there was any.
+    """
     log = peer.log
     lost: list = []
     for author, first, last in log.damage():
@@ -55,6 +58,7 @@ def repair(peer: object) -> None:
         else:
             log.replace(author, first, last, _lost_skip(peer, author, first, last))
     log.commit()
+    return bool(lost)
 
 
 def _is_named(peer: object, author: bytes, first: int, last: int) -> bool:
@@ -167,8 +171,13 @@ def _lost_skip(peer: object, author: bytes, first: int, last: int) -> bytes:
     return make_lost(author, first, last, DAMAGED, hlc.wire(noted[4:] or peer.clock.last))
 
 
-def restored_skip(peer: object, first: int, last: int) -> bytes:
-    """Return our word that own operations are gone which a restored keeper no longer stands by."""
+def restored_skip(peer: object, first: int, last: int) -> bytes | None:
+    """Return our word that own operations are gone which a restored keeper no longer stands by.
+
+    None if the log knows better: they are lost here, and other skips stand for them now.
+    """
+    if repair(peer):
+        return None
     return Skip(first, last, LOST, [RESTORED, peer.clock.last]).encode()
 
 

@@ -73,6 +73,7 @@ CODES = {
     "LOG_VERSION": (211, "The flash holds a log of another version; update the firmware."),
     "LOG_DEVICE": (212, "The log's partition is too small, or its sectors are of an unknown size."),
     "LOG_DAMAGED": (213, "A part of the log cannot be read."),
+    "LOG_WORN": (230, "The flash no longer takes what is written; what was acknowledged can still be read."),
     "STATE_TOO_LARGE": (214, "A value that the log cannot keep in one frame."),
     "KEEPERS_FULL": (
         215,

@@ -189,6 +189,8 @@ def test_others_operations_come_again() -> None:
     theirs = [entry for entry in _frames(nor) if entry[2:4] == (ENTRY_OP, leaf.author)][20]
     nor.cells[theirs[0] + 4] ^= 2
     relay = _board(nor, now)
+    relay.log.read(leaf.author, 0, 0, 1 << 20)
+    closing.repair(relay)
     assert relay.log.held(leaf.author) == theirs[4] - 1 and not relay.former
     now = _sync(leaf, relay, now)
     now = _sync(relay, top, now)

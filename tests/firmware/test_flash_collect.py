@@ -13,6 +13,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_device.flashring import HEADER
 
 OTHER = b"author-x"
 SIZE = 32
@@ -59,8 +60,8 @@ class Documents:
             log.put(STATE_RECEIPT, self.author + KEEPER, value)
 
     def check(self, log: FlashLog) -> None:
-        """Every document's newest operation is there."""
-        for document, number in self.newest.items():
+        """Every document's newest operation is there; looked at are some."""
+        for document, number in list(self.newest.items())[:: max(1, len(self.newest) // 50)]:
             body = log.fetch(self.author, number)
             assert body is not None and int.from_bytes(body[:4], "big") == document
 
@@ -78,9 +79,15 @@ def theory(share: float) -> float:
 
 
 def in_use(log: FlashLog) -> int:
-    """Return the bytes between the cursor and the end."""
+    """Return the bytes of all operations' frames between the cursor and the end, dead and alive."""
     ring = log.ring
-    return (ring.seq - ring.tail) * ring.size + ring.end - log.cursor
+    total = 0
+    for seq in range(ring.tail, ring.seq + 1):
+        reader = frames.Reader(ring, seq, HEADER)
+        while reader.next():
+            if reader.type in (ENTRY_OP, frames.FILLED) and (seq > ring.tail or reader.start >= log.cursor):
+                total += reader.end - reader.start
+    return total
 
 
 def live_bytes(documents: Documents, run: int, moved: int) -> int:
@@ -92,12 +99,9 @@ def live_bytes(documents: Documents, run: int, moved: int) -> int:
     return total
 
 
-@pytest.mark.parametrize(
-    ("share", "size"),
-    [(0.5, 1024), (0.7, 1024), pytest.param(0.5, 4096, marks=pytest.mark.slow),
-     pytest.param(0.7, 4096, marks=pytest.mark.slow)],
-)  # fmt: skip
-def test_collection_costs_what_theory_says(share: float, size: int) -> None:
+@pytest.mark.parametrize("share", [0.5, 0.7])
+def test_collection_costs_what_theory_says(share: float) -> None:
+    size = 4096
     nor = Wearing(64, size)
     documents = Documents(nor)
     log = documents.log
@@ -125,7 +129,7 @@ def test_collection_costs_what_theory_says(share: float, size: int) -> None:
     documents.worst = 0
     while nor.erases < goal:
         documents.update(rng.randrange(count))
-        if log.held(log.author) % 200 == 0:
+        if log.held(log.author) % 997 == 0:
             used += live_bytes(documents, run, moved) / in_use(log)
             samples += 1
     new = log.held(log.author) - begun
@@ -135,9 +139,132 @@ def test_collection_costs_what_theory_says(share: float, size: int) -> None:
         "live %.3f factor %.3f theory %.3f bytes %.3f worst %d"
         % (live, factor, theory(live), (nor.programmed - start) / (new * run), documents.worst)
     )
-    assert 0.9 * share < live < share + 0.05
+    assert abs(live - share) < 0.06
     assert factor <= 1.05 * theory(live)
     assert documents.worst <= 1024 + moved
     assert nor.erases <= 1.1 * nor.programmed / size + 1
     documents.check(log)
     documents.check(FlashLog(nor))
+
+
+def test_wear_is_level_over_ten_laps_and_idle_time_erases() -> None:
+    nor = Wearing(64, 1024)
+    documents = Documents(nor)
+    log = documents.log
+    while log.prepare():
+        pass
+    in_append = 0
+    while nor.erases < 10 * nor.count:
+        before = nor.erases
+        documents.update(documents.rng.randrange(400))
+        in_append += nor.erases - before
+        for _ in range(4):
+            log.prepare()
+    assert in_append == 0
+    assert max(nor.wear) - min(nor.wear) <= 2 and min(nor.wear) >= 9
+    assert nor.erases <= 1.1 * nor.programmed / nor.size + 1
+    documents.check(FlashLog(nor))
+
+
+def append(log: FlashLog, author: bytes, size: int = 30) -> int:
+    number = log.held(author) + 1
+    log.append(ENTRY_OP, author, number, number, number.to_bytes(4, "big") + bytes(size - 4))
+    return number
+
+
+def receipt(log: FlashLog, author: bytes) -> None:
+    log.put(STATE_RECEIPT, author + KEEPER, Receipt(KEEPER, 1, author, log.held(author)).encode())
+
+
+def test_a_silent_author_at_the_tail_blocks_nothing_and_loses_nothing() -> None:
+    nor = Wearing(32, 1024)
+    log = FlashLog(nor)
+    for _ in range(40):
+        append(log, OTHER)
+    log.append(ENTRY_SEAL, OTHER, 1, 20, b"seal of 20")
+    skip = Skip(41, 60, LOST, [0, bytes(8)]).encode()
+    log.append(ENTRY_SKIP, OTHER, 41, 60, skip)
+    for _ in range(20):
+        append(log, OTHER)
+    expected = log.read(OTHER, 0, 0, 1 << 20)
+    assert len(expected) == 62
+    order = sorted(expected, key=lambda entry: (entry[2], entry[0] == ENTRY_SEAL))
+    while nor.erases < 10 * nor.count:
+        if append(log, log.author) % 16 == 0:
+            receipt(log, log.author)
+        if log.held(log.author) % 1500 == 0:
+            log = FlashLog(nor)
+    for opened in (log, FlashLog(nor)):
+        assert opened.read(OTHER, 0, 0, 1 << 20) == order
+        assert (opened.held(OTHER), opened.sealed(OTHER)) == (80, 20)
+        assert opened.missing(OTHER) == [(41, 60, LOST)]
+        held, found = 0, []
+        while held < 80:
+            some = opened.read(OTHER, held, 20, 100)
+            assert some and (len(some) == 1 or sum(len(entry[3]) for entry in some) <= 100)
+            held = some[-1][2]
+            found += some
+        assert found == [entry for entry in order if entry[0] != ENTRY_SEAL]
+        arrived = [entry[2] for entry in opened.since(0, 1 << 20) if entry[1] == OTHER]
+        assert sorted(arrived) == [*range(1, 41), *range(61, 81)]
+    assert max(nor.wear) - min(nor.wear) <= 2
+    # A receipt lets it go.
+    receipt(log, OTHER)
+    goal = nor.erases + 2 * nor.count
+    while nor.erases < goal:
+        if append(log, log.author) % 16 == 0:
+            receipt(log, log.author)
+    assert log.read(OTHER, 0, 0, 1 << 20) == [] and FlashLog(nor).held(OTHER) == 80
+
+
+def test_the_newest_own_operation_is_recoverable_when_it_was_dropped() -> None:
+    nor = Wearing(16, 1024)
+    log = FlashLog(nor)
+    number = append(log, log.author)
+    body = log.fetch(log.author, number)
+    receipt(log, log.author)
+    log.drop(log.author, number, number)
+    while nor.erases < 4 * nor.count:
+        if append(log, OTHER) % 16 == 0:
+            receipt(log, OTHER)
+    for opened in (log, FlashLog(nor)):
+        assert opened.newest(log.author) == body
+        assert opened.fetch(log.author, number) is None and opened.read(log.author, 0, 0, 100) == []
+        assert log.author not in [entry[1] for entry in opened.since(0, 1 << 20)]
+
+
+def test_a_full_log_takes_what_makes_room() -> None:
+    nor = Wearing(16, 1024)
+    log = FlashLog(nor)
+    with pytest.raises(HedgerowError, match="open") as refused:
+        while True:
+            append(log, log.author)
+    assert refused.value.code == "LOG_FULL"
+    held = log.held(log.author)
+    full = log.storage()
+    assert full["free"] < 1024 and full["open"] > 0.8 * full["used"] and full["sectors"] == 16
+    last = held // 2
+    log.replace(log.author, 1, last, Skip(1, last, LOST, [0, bytes(8)]).encode())
+    assert log.storage()["open"] < 0.6 * full["open"]
+    for _ in range(100):
+        append(log, log.author)
+    for opened in (log, FlashLog(nor)):
+        entries = opened.read(log.author, 0, 0, 1 << 20)
+        assert entries[0][:3] == (ENTRY_SKIP, 1, last)
+        assert [entry[1] for entry in entries[1:]] == list(range(last + 1, held + 101))
+        assert opened.missing(log.author) == [(1, last, LOST)]
+
+
+def test_drops_stand_for_what_was_before_them_and_are_joined() -> None:
+    nor = Wearing(16, 1024)
+    log = FlashLog(nor)
+    for _ in range(30):
+        append(log, OTHER)
+    for number in range(5, 25):
+        log.drop(OTHER, number, number)
+    assert len(log.beside().ranges[OTHER]) == 4
+    log.fill(OTHER, 10, b"back again")
+    log.drop(OTHER, 25, 25)
+    for opened in (log, FlashLog(nor)):
+        assert opened.fetch(OTHER, 10) == b"back again"
+        assert [n for n in range(1, 31) if opened.fetch(OTHER, n)] == [1, 2, 3, 4, 10, *range(26, 31)]

@@ -58,7 +58,7 @@ def test_contract_and_reclaiming_on_micropython() -> None:
     assert done.stdout.splitlines()[-1:] == [f"PASSED {len(NOW) + 2}"], done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("size", "most"), [(12, 1.45), (32, 1.18)])
+@pytest.mark.parametrize(("size", "most"), [(12, 1.9), (32, 1.45), (60, 1.25)])
 def test_bytes_programmed_per_byte_of_operations(size: int, most: float) -> None:
     nor = Nor(64)
     log = FlashLog(nor)

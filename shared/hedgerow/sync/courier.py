@@ -200,8 +200,10 @@ class Courier:
             return False
         from ..closing import restored_skip
 
-        self.session.queue_skip(author, restored_skip(self.peer, entry[_HELD] + 1, last))
-        entry[_HELD] = last
+        skip = restored_skip(self.peer, entry[_HELD] + 1, last)
+        if skip:
+            self.session.queue_skip(author, skip)
+            entry[_HELD] = last
         return True
 
     def _bridge_seals(self, author: bytes, first: int, last: int) -> None:
