@@ -105,9 +105,20 @@ async def _feed(watchdog: Watchdog, peer: object) -> None:
         watchdog.feed()
         gc.collect()
         watch.look()
+        _tend(peer)
         # What waits for its time comes without an event.
         _tell(peer)
         await asyncio.sleep_ms(_FEED_MS)
+
+
+def _tend(peer: object) -> None:
+    """Say what of the log is damaged: what is lost with it is replaced, or comes again."""
+    try:
+        places = peer.tend(now())
+        if places:
+            report(HedgerowError("LOG_DAMAGED", "in %d places" % places))
+    except Exception as error:
+        report(error)
 
 
 def _open_node(peer: object) -> object:

@@ -37,6 +37,9 @@ _FULL = (
     "hedgerow.full hedgerow.thin hedgerow.summary hedgerow.trust.lost hedgerow.trust.verify "
     "hedgerow.clock.civil"
 )
+_CLOSING = "hedgerow.closing hedgerow_device.flashrepair hedgerow.trust.lost hedgerow.trust.verify"
+# How often damage is looked into, and told, at most.
+_TEND_MS = const(60000)
 # Free sectors left for clock records of later boots once this boot has written its own.
 _SPARE = 7
 
@@ -58,6 +61,8 @@ class DevicePeer(ReadyPeer):
     on_time = None
     before_receipt = None
     _late = False
+    _damaged = 0
+    _tend_at = 0
 
     def _boot(self, now: int) -> None:
         try:
@@ -100,10 +105,31 @@ class DevicePeer(ReadyPeer):
 
     def ingest_receipt(self, receipt: object) -> bool:
         """See Peer.ingest_receipt."""
-        if self.before_receipt and receipt.author == self.author:
-            if self.receipted(self.author) < receipt.number <= self.log.held(self.author):
+        if self.before_receipt and self.is_own(receipt.author):
+            if self.receipted(receipt.author) < receipt.number:
                 self.before_receipt()
         return super().ingest_receipt(receipt)
+
+    def tend(self, now: int) -> int:
+        """Take up what the log has met of damage; return how many places, 0 if that is no news.
+
+        Called now and then; it looks once a minute.
+        """
+        log = self.log
+        if log.damaged == self._damaged or now < self._tend_at:
+            return 0
+        self._tend_at = now + _TEND_MS
+        from hedgerow import closing
+
+        try:
+            closing.repair(self)
+        except HedgerowError:
+            log.look_again()
+            raise
+        finally:
+            unload(_CLOSING)
+        self._damaged = log.damaged
+        return log.damaged
 
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
         """See Peer.set_time."""
@@ -225,6 +251,7 @@ def open_device_peer(config: dict) -> DevicePeer:
         quota=_QUOTA,
         full=config.get("full"),
     )
+    unload("hedgerow.start " + _CLOSING)
     peer.settings = config
     log.spare = _SPARE
     log.keeps = peer.keeps

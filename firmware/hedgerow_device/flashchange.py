@@ -3,7 +3,7 @@
 from hedgerow import limits
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
 
 from . import flashframes as frames
 from .flashbeside import MOVED
@@ -87,7 +87,8 @@ def drop(log: object, author: bytes, first: int, last: int) -> None:
 
 def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> None:
     """See MemoryLog.replace; LOG_FULL too for more ranges than are kept in RAM."""
-    if author not in log.own or not 0 < first <= last <= log.held(author):
+    own = author in log.own or author in log.locals or log.get(STATE_CONFIG, b"x" + author) is not None
+    if not own or not 0 < first <= last <= log.held(author):
         raise HedgerowError("LOG_OUT_OF_ORDER", "%d-%d in %d" % (first, last, log.held(author)))
     more = log.beside()
     for edge in (first - 1, last):

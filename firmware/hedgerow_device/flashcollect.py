@@ -192,7 +192,7 @@ class Collector:
             return size + more
         # What was filled in above the run is nobody's to bring on.
         custody = kind != frames.FILLED or reader.kind & OF_RUN or reader.last <= log.held(author)
-        is_open = custody and author != log.own[1] and reader.last > self._receipted(author)
+        is_open = custody and author not in log.locals and reader.last > self._receipted(author)
         if not is_open and not self._kept(reader):
             return 0
         if kind == frames.NOTE or (kind == frames.FILLED and reader.kind & MOVED):
@@ -324,7 +324,7 @@ def open_bytes(log: object) -> int:
     ring = log.ring
     total = 0
     for author, index in log.indexes.items():
-        if index.seqs and author != log.own[1]:
+        if index.seqs and author not in log.locals:
             low = max(index.floors[0], log.receipted(author))
             over = index.held - low
             if over > 0 and log.has_beside():

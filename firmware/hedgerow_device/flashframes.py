@@ -147,6 +147,8 @@ class Reader:
         self.seq = seq
         self.end = ring.up(start)
         self.limit = limit or ring.end_of(seq)
+        self._whole = start == HEADER and not limit
+        self.crossed = 0
         self.authors: dict = {}
         self.held: dict = {}
         self.sealed: dict = {}
@@ -155,7 +157,24 @@ class Reader:
         self.kind = self.start = self.type = self.slot = self.first = self.last = self.at = self.size = 0
 
     def next(self) -> bool:
-        """Go to the next frame; False if there is none."""
+        """Go to the next frame, over what is damaged; False if there is none."""
+        while not self.step():
+            # Who reads from within a sector looks for one frame alone.
+            if self.end >= self.limit or not self._whole:
+                return False
+            gap = self.ring.gap(self)
+            if not gap:
+                return False
+            self.end, names, slot, held, lost = gap
+            self.crossed += lost
+            for other in names:
+                self.authors.setdefault(other, names[other])
+            if slot >= 0:
+                self.held[slot] = held
+        return True
+
+    def step(self) -> bool:
+        """Go to the frame that follows at once; False if none does."""
         ring = self.ring
         seq = self.seq
         at = self.end
@@ -273,7 +292,7 @@ def verify_at(ring: object, lsn: int, slot: int, number: int) -> Reader | None:
         return None
     reader = Reader(ring, seq, at)
     reader.held[slot] = number - 1
-    if not reader.next() or reader.slot != slot or reader.first != number:
+    if not reader.step() or reader.slot != slot or reader.first != number:
         return None
     if reader.type in (ENTRY_OP, ENTRY_SKIP, FILLED) or (reader.type == NOTE and reader.kind == ENTRY_SKIP):
         return reader

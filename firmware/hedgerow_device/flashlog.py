@@ -24,6 +24,7 @@ from hedgerow.log import (
 
 from . import flashframes as frames
 from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
+from .flashmend import Mending
 from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
@@ -39,7 +40,7 @@ _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
 
-class FlashLog:
+class FlashLog(Mending):
     """A log on a block device (see Ring); formats it if it holds none.
 
     `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
@@ -67,6 +68,7 @@ class FlashLog:
         self.read_limit = _READ_LIMIT
         self.keeps: object = None
         self.ring = ring = Ring(device)
+        ring.survey = self._survey
         self._collector: object = None
         self.clear()
         if ring.find() is None:
@@ -76,13 +78,17 @@ class FlashLog:
             from .flashmount import mount
 
             mount(self)
+            ring.forget_gaps()
         self.author = ring.author
         self.incarnation = ring.incarnation
         self.own = (ring.author, local_author(ring.author))
+        # Those of former authors too: what is local waits for no receipt.
+        self.locals = [local_author(author) for author in self.slots if author] + [self.own[1]]
 
     def clear(self) -> None:
         """Forget all that a mount learns."""
-        self.damaged = 0
+        self.damaged = self._audited = 0
+        self.ring.forget_gaps(True)
         self.scanned = True
         self.indexes: dict = {}
         self.slots: list = []
@@ -379,7 +385,7 @@ class FlashLog:
         ring = self.ring
         seq, at = divmod(place, ring.size)
         reader = frames.Reader(ring, seq, at)
-        if not reader.next():
+        if not reader.step():
             raise HedgerowError("LOG_DAMAGED", "a value in sector %d" % seq)
         data = reader.body()
         return data[1 + data[0] :]

@@ -32,6 +32,9 @@ def mount(log: object, checkpoint: bool = True) -> None:
     # The newest sector is gone through more than once.
     ring.look(ring.size, ring.size)
     stepped = _find_tail(ring)
+    # Before the authors were known little could be said of what is damaged there.
+    ring.forget_gaps(True)
+    log.damaged = 0
     try:
         if not checkpoint:
             raise Misfit
@@ -127,6 +130,8 @@ def _scan(log: object, seq: int, positions: list | None) -> object:
 def _note(log: object, reader: object, positions: list | None) -> None:
     """Take a frame into the tables, or into `positions` if it is given and the frame can be read later."""
     kind = reader.type
+    if reader.crossed and not log.meet(reader):
+        return
     seq = reader.seq
     position = seq * reader.ring.size + reader.start
     if kind <= ENTRY_SKIP:
@@ -295,7 +300,7 @@ class Checkpoint:
                 continue
             before = position
             reader = frames.Reader(ring, seq, at, ring.size)
-            if not reader.next():
+            if not reader.step():
                 raise Misfit
             if reader.type == frames.STATE:
                 remember(log, reader)

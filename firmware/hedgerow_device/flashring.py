@@ -100,6 +100,10 @@ class Ring:
         self._window_end = 0
         self._ready = 0
         self._ended = (0, 0)
+        # flashrepair.survey, and what it said, by position.
+        self.survey: object = None
+        self._gaps: dict = {}
+        self._mended: dict = {}
         self._failures = 0
         self.heal: tuple | None = None
         # esp32.Partition: (type, subtype, address, size, label, encrypted)
@@ -109,14 +113,41 @@ class Ring:
         """Return the next offset at which a frame may begin."""
         return at + -at % self.align
 
+    # ---- damage
+
+    def gap(self, reader: object) -> tuple:
+        """Return where a reader goes on, as flashrepair.survey says; () if nowhere."""
+        place = reader.seq * self.size + reader.end
+        if place not in self._gaps:
+            self._gaps[place] = ()
+            if self.survey is not None:
+                self._gaps[place] = self.survey(reader)
+        return self._gaps[place]
+
+    def forget_gaps(self, every: bool = False) -> None:
+        """Forget where nothing is damaged: frames may be programmed there; or all that was said of damage."""
+        self._gaps = {place: gap for place, gap in self._gaps.items() if gap and not every}
+
+    def _remedy(self, seq: int) -> Header | None:
+        """Return the header of a sector in use that cannot be read any more, None if there is no such."""
+        if seq not in self._mended:
+            from .flashrepair import remedy
+
+            self._mended[seq] = None
+            self._mended[seq] = remedy(self, seq)
+        return self._mended[seq]
+
     # ---- headers
 
     def header(self, seq: int) -> Header | None:
         """Return the header of a sector, None if the sector is not there."""
-        found = self._header_in(seq % self.count)
-        return found if found and found.seq == seq else None
+        found = self.header_in(seq % self.count)
+        if found and found.seq == seq:
+            return found
+        return self._remedy(seq) if self.tail <= seq <= self.seq else None
 
-    def _header_in(self, slot: int) -> Header | None:
+    def header_in(self, slot: int) -> Header | None:
+        """Return the header in a slot, of whatever sequence."""
         data = bytearray(HEADER)
         self.device.readblocks(slot, data, 0)
         return Header.decode(data)
@@ -124,6 +155,15 @@ class Ring:
     def find(self) -> Header | None:
         """Find the newest sector and go there; return its header, None if the device holds no log."""
         newest = self._search() or self._look_everywhere()
+        self._mended = {}
+        self._gaps = {}
+        slot = newest.seq + 1 if newest else 0
+        if newest is None or not (self._blank(slot % self.count) or self.header_in(slot % self.count)):
+            from .flashrepair import mend_newest
+
+            newest = mend_newest(self, newest)
+            if newest:
+                self._mended[newest.seq] = newest
         if newest:
             self.seq = newest.seq
             self.tail = max(newest.tail, newest.seq - self.count + 1)
@@ -142,10 +182,10 @@ class Ring:
         """
         lap = -1
         for slot in range(1, _PASS + 2):
-            header = self._header_in(slot)
+            header = self.header_in(slot)
             if header and header.seq % self.count == slot and header.seq - slot > lap:
                 lap = header.seq - slot
-        header = self._header_in(0)
+        header = self.header_in(0)
         if header and header.seq == lap + self.count:
             return header
         low = 0
@@ -156,7 +196,7 @@ class Ring:
             header = None
             clear = lap == 0
             while at <= middle + _PASS and at < high:
-                header = self._header_in(at)
+                header = self.header_in(at)
                 if header and header.seq == lap + at:
                     break
                 clear = clear or header is not None
@@ -177,7 +217,7 @@ class Ring:
     def _look_everywhere(self) -> Header | None:
         newest = None
         for slot in range(self.count):
-            header = self._header_in(slot)
+            header = self.header_in(slot)
             if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
                 newest = header
         return newest
@@ -229,7 +269,7 @@ class Ring:
         if self._ready == seq or self.free() < 1:
             return False
         self._mend()
-        old = self._header_in(seq % self.count)
+        old = self.header_in(seq % self.count)
         self._next_erases = old.erases + 1 if old else max(1, self.erases)
         try:
             self.device.ioctl(_ERASE, seq % self.count)
@@ -328,7 +368,7 @@ class Ring:
         self.heal = None
         if self.align == 1 and self.free() > 0:
             slot = (self.seq + 1) % self.count
-            if self._header_in(slot) is None and not self._blank(slot):
+            if self.header_in(slot) is None and not self._blank(slot):
                 self.prepare()
         if size and self.header(self.seq):
             self._takes(self.read(self.seq, at, size), at)

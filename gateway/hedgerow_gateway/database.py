@@ -99,14 +99,23 @@ class Database:
         row = self.sql.execute("SELECT held FROM author WHERE author = ?", (self.author,)).fetchone()
         if self._place.is_home(token, row[0] if row else 0):
             return
-        token = os.urandom(16)
-        if self.incarnation:
-            self.author = new_author()
-        self.incarnation += 1
+        self._own(os.urandom(16), new_author() if self.incarnation else self.author, self.incarnation + 1)
+
+    def _own(self, token: bytes, author: bytes, incarnation: int) -> None:
+        """Make this the place of the file, and of an author that has written nothing yet."""
+        # The place first: a cut between the two must not make an author with numbers of its own a copy.
         self._place.settle(token)
         self.sql.execute(
-            "UPDATE store SET token = ?, author = ?, incarnation = ?", (token, self.author, self.incarnation)
+            "UPDATE store SET token = ?, author = ?, incarnation = ?", (token, author, incarnation)
         )
+        self.author = author
+        self.incarnation = incarnation
+
+    def renew(self) -> None:
+        """Go on as a new author in the same place, durable on return."""
+        with self.guard():
+            token = self.sql.execute("SELECT token FROM store").fetchone()[0]
+            self._own(token, new_author(), self.incarnation + 1)
 
     @contextmanager
     def guard(self) -> Iterator[None]:

@@ -60,6 +60,8 @@ class SqliteLog:
     Raises HedgerowError: those of Database, LOG_OUT_OF_ORDER, AUTHORS_FULL, LOG_FULL.
     """
 
+    damaged = 0
+
     def __init__(
         self,
         path: str | Path,
@@ -420,6 +422,17 @@ class SqliteLog:
             self._run("DELETE FROM touched WHERE author = ? AND number = ?", row, number)
         self.commit()
         return len(found)
+
+    def renew(self) -> None:
+        """Go on as a new author in a new incarnation, durable on return (see MemoryLog.renew)."""
+        self.commit()
+        self._database.renew()
+        self.author = self._database.author
+        self.incarnation = self._database.incarnation
+
+    def damage(self) -> list[tuple[bytes, int, int]]:
+        """Return nothing: SQLite finds no damage of single entries (see MemoryLog.damage)."""
+        return []
 
     def disown(self) -> None:
         """Make the next opening go on as a new author: another peer holds more of this one than we do."""

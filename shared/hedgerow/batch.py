@@ -26,11 +26,20 @@ class Batch:
 
     def _begin(self) -> None:
         peer = self._peer
+        try:
+            peer.introduce(self._now)
+        except HedgerowError:
+            # What only reads needs no room; what writes will meet it again.
+            pass
         self._stamp = peer.clock.tick(self._now)
-        self._held = peer.log.held(peer.author), peer.log.held(peer.local)
+        self._held = self._state()
         self._plans: list = []
         self._overlay: dict = {}
         self._scope: int | None = None
+
+    def _state(self) -> tuple:
+        peer = self._peer
+        return peer.author, peer.log.held(peer.author), peer.log.held(peer.local)
 
     def divide(self) -> None:
         """Write what is in it, and go on with another operation: for statements over many documents."""
@@ -64,7 +73,7 @@ class Batch:
         return self._peer.local if self._scope == SCOPE_LOCAL else self._peer.author
 
     def _ids(self) -> list:
-        number = self._held[self._scope == SCOPE_LOCAL] + 1
+        number = self._held[1 + (self._scope == SCOPE_LOCAL)] + 1
         return document_ids(self._author(), number, [change for change, _ in self._plans])
 
     def author_for(self, collection: str) -> bytes:
@@ -81,7 +90,8 @@ class Batch:
         peer = self._peer
         if not self._plans:
             return 0
-        if (peer.log.held(peer.author), peer.log.held(peer.local)) != self._held:
+        peer.introduce(self._now)
+        if self._state() != self._held:
             raise HedgerowError("TRANSACTION_CONFLICT", "something else was written meanwhile")
         for document_id in self._ids():
             if document_id not in self.mutated:

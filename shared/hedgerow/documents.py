@@ -186,7 +186,7 @@ class Documents:
     def _seen(self, author: bytes, number: int, stamp: bytes, change: list, schema: object) -> bool:
         """Say whether a change counts here: not if it is for Big Peers alone, or may not be written."""
         peer = self._peer
-        if scope_of(schema.kind) == SCOPE_BIG_PEER and not peer.keeper and author != peer.author:
+        if scope_of(schema.kind) == SCOPE_BIG_PEER and not peer.keeper and not peer.is_own(author):
             return False
         return peer.verdict is None or peer.verdict(author, number, stamp, change, schema)
 
@@ -198,7 +198,8 @@ class Documents:
 
     def pruned(self, collection: str, document_id: object) -> bool:
         """Say whether the history of a document may lack changes that are superseded."""
-        return (self._peer.author, _PRUNED) in self._index.get(index_key(collection, document_id))
+        dots = self._index.get(index_key(collection, document_id))
+        return bool([1 for dot in dots if dot[1] == _PRUNED])
 
     def replay(self, document_id: object, changes: list) -> dict | None:
         """Return the document that these changes alone make, as queries see it."""

@@ -82,13 +82,15 @@ class Down:
         lost = self._lost(author)
         news = 0
         for number, body in enumerate(bodies, first):
-            if peer.writer_of(author) or (author == peer.author and number > self._log.held(author)):
+            if peer.writer_of(author):
                 raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
             if self._log.fetch(author, number) is not None:
                 continue
             if (ours or not passed) and self._collected(author, number, lost):
                 continue
             peer.check_schemas([body])
+            if number > self._log.held(author):
+                peer.meet_own(author, number)
             self._log.fill(author, number, body)
             self.arrived(author, number, body)
             news += 1

@@ -100,7 +100,7 @@ def drop_excess(peer: object) -> bool:
     own = 0
     for author in log.authors():
         count = log.held(author) - peer.receipted(author)
-        if peer.writer_of(author) is not None or author == peer.author:
+        if peer.writer_of(author) is not None or peer.is_own(author):
             own += max(count, 0)
         elif count > 0:
             counts.append((count, author))

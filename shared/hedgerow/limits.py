@@ -89,6 +89,11 @@ IDLE_TIMEOUT_MS = const(60000)
 KEEPALIVE_MS = const(20000)
 MAX_EXCHANGE_MS = const(120000)
 SEAL_EVERY = const(32)
+# Authors of one log in its life; how far above what is held an own one may be said to have come; how long a
+# closed one waits for survivors.
+MAX_OWN_AUTHORS = const(16)
+MAX_CLOSED_GAP = const(4096)
+CLOSING_DELAY_MS = const(10000)
 SEAL_DELAY_MS = const(1000)
 GOOD_TIME_MS = const(1000)
 ASK_AGAIN_MS = const(2000)

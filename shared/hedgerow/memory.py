@@ -37,6 +37,8 @@ class MemoryLog:
     that is there for making room.
     """
 
+    damaged = 0
+
     def __init__(self, store: MemoryStore | None = None, most_authors: int = 10000, capacity: int = 0):
         self.store = store or MemoryStore()
         self._most_authors = most_authors
@@ -126,6 +128,23 @@ class MemoryLog:
         self._check_author(author)
         self._check_room(kind, len(body))
         self._note(kind, author, first, last, body)
+
+    def renew(self) -> None:
+        """Go on as a new author in a new incarnation, durable on return.
+
+        The author so far is one like others from then on.
+        """
+        self.commit()
+        self.author = self.store.author = new_author()
+        self.incarnation = self.store.incarnation = self.incarnation + 1
+
+    def damage(self) -> list:
+        """Return [(author, first, last)] of own entries that proved lost since the last call.
+
+        What lies above held may have been used, and is not known. Other logs than those on flash find none;
+        `damaged` counts what was found.
+        """
+        return []
 
     def commit(self) -> None:
         """Make everything appended and put durable; nothing is acknowledged before this returns."""

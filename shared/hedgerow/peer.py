@@ -1,21 +1,22 @@
 """A peer: one log, the author who writes it, its clock, its receipts, and what it tells the others."""
 
 from . import limits
-from .clock import hlc
 from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
 from .codec.segment import segment_schemas
 from .custody.ledger import Ledger
 from .custody.receipt import Receipt
-from .custody.skip import LOST, RECEIPTED, RESTORED, Skip
+from .custody.skip import LOST, RECEIPTED, Skip
 from .errors import HedgerowError
 from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
-from .operation import CLOCK, INSERT, SOURCE_BOOT, decode_body, encode_body, h16
+from .operation import CLOCK, INSERT, SOURCE_BOOT, encode_body, h16
 from .presence import UNKNOWN_DISTANCE, Presence
 from .sync import hello
 from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
 
-_EPOCH = b"epoch"
+EPOCH = b"epoch"
 _KEEPER = b"keeper"
+# With an author behind it: where that former author of this log is closed.
+CLOSED = b"x"
 
 
 class Peer(Presence):
@@ -27,8 +28,13 @@ class Peer(Presence):
     all; without it those of any one do. `quota` is how many open operations of one other author it carries.
     `identity` is its name towards others: the author, of a keeper the first one that its store ever had.
     `verdict(author, number, stamp, change, schema)` says whether a change may be; what may not is kept and
-    passed on like all else, and never shows.
+    passed on like all else, and never shows. `former` maps the authors under which the log was written before
+    to the number at which each is closed (see closing); `claimed` is how much others say to hold of ours.
     """
+
+    # When the ends of former authors are written, 0 for not soon, None for nothing to write.
+    closing_at: int | None = None
+    _anew = False
 
     def __init__(
         self,
@@ -48,21 +54,23 @@ class Peer(Presence):
         verdict: object = None,
     ):
         self.log = log
-        self.author = log.author
-        self.local = local_author(log.author)
+        self.keeper = keeper
         # A store that was copied goes on as another author; what was local before stays so.
-        self._locals = {self.local: log.author}
+        self._locals: dict = {}
         authors = log.authors()
         for writer in authors:
             local = local_author(writer)
             if local in authors:
                 self._locals[local] = writer
-        self.identity = self._identity() if keeper else log.author
+        self.former: dict = {}
+        for key, value in log.items(STATE_CONFIG):
+            if key[:1] == CLOSED and len(key) == 9:
+                self.former[key[1:]] = int.from_bytes(value[:4], "big")
+        self.take_author()
         self.name = name
         Presence.__init__(self, hello.KEEPER if keeper else role, distance, now)
         self.mesh = mesh
         self.kinds = dict(kinds or {})
-        self.keeper = keeper
         self.on_receipt = on_receipt
         self.verdict = verdict
         self.quota = quota
@@ -75,12 +83,32 @@ class Peer(Presence):
             schema = Schema.decode(encoded)
             self.schemas[schema.name] = schema
         self.ledger = Ledger(log, self.author, keepers)
+        for author in self.former:
+            self.ledger.required[author] = tuple(keepers)
         self._down: object = None
         self._wants = log.get(STATE_CONFIG, b"interests") is not None
-        self._resume()
+        from .start import resume
+
+        self._h16s, self._previous, self.clock, self.epoch = resume(self)
+        if self.former or log.damaged:
+            from .closing import boot
+
+            boot(self)
         self._boot(now)
 
     # ---- start
+
+    def take_author(self, anew: bool = False) -> None:
+        """Write under the log's author from now on; `anew`: it is to begin with a clock record."""
+        self.author = self.log.author
+        self.local = local_author(self.author)
+        self._locals[self.local] = self.author
+        self.identity = self._identity() if self.keeper else self.author
+        self.claimed = 0
+        self._anew = anew
+        self._h16s: list = []
+        self._previous = NO_SEAL
+        self._summary = None
 
     def _identity(self) -> bytes:
         """Return a keeper's name: it stays when its store is restored under a new author (SPEC 5.6.2)."""
@@ -90,42 +118,27 @@ class Peer(Presence):
             self.log.put(STATE_CONFIG, _KEEPER, stored)
         return stored
 
-    def _resume(self) -> None:
-        """Read the own last seal and what follows it: the H16s of the next seal, and the last stamp."""
-        log = self.log
-        author = self.author
-        held = log.held(author)
-        sealed = log.sealed(author)
-        self._h16s: list = []
-        self._previous = NO_SEAL
-        last = hlc.ZERO
-        if held:
-            for kind, first, _, body in log.read(author, held - 1, held, 1):
-                if kind == ENTRY_OP and first == held:
-                    last = decode_body(body)[0]
-        local = log.held(self.local)
-        if local:
-            body = log.fetch(self.local, local)
-            last = max(last, decode_body(body)[0] if body else last)
-        if sealed:
-            for kind, _, end, body in log.read(author, held, sealed - 1, 1):
-                if kind == ENTRY_SEAL and end == sealed:
-                    self._previous = seal_hash(body)
-        number = sealed
-        entries: list = [None]
-        while entries and number < held:
-            entries = log.read(author, number, held, 2048)
-            for kind, first, end, body in entries:
-                if kind == ENTRY_OP:
-                    self._h16s.append(h16(author, first, body, self.schemas))
-                number = end
-        self.clock = hlc.Clock(hlc.stamp_ms(last) + 1 if held or local else 0, last)
-
     def _boot(self, now: int) -> None:
-        epoch = int.from_bytes(self.log.get(STATE_CONFIG, _EPOCH) or b"\0", "big") + 1
-        self.epoch = epoch
-        self.log.put(STATE_CONFIG, _EPOCH, epoch.to_bytes(4, "big"))
-        self.write([[CLOCK, epoch, now, self.clock.base_ms, SOURCE_BOOT, None, 0]], (), now)
+        self.log.put(STATE_CONFIG, EPOCH, self.epoch.to_bytes(4, "big"))
+        self._anew = False
+        self.write([[CLOCK, self.epoch, now, self.clock.base_ms, SOURCE_BOOT, None, 0]], (), now)
+
+    def introduce(self, now: int) -> None:
+        """Make sure that the author may be written under: a former one never, a new one from its clock on."""
+        if self.author in self.former:
+            from .closing import renew
+
+            renew(self)
+        if self._anew:
+            self._anew = False
+            known = self.utc(now)
+            source = self._time[3] if known else SOURCE_BOOT
+            record = [CLOCK, self.epoch, now, self.clock.base_ms, source] + list(known or (None, 0))
+            try:
+                self.write([record], (), now)
+            except HedgerowError:
+                self._anew = True
+                raise
 
     # ---- own operations
 
@@ -151,6 +164,7 @@ class Peer(Presence):
         `schemas` are those that the changes name. A `local` operation never leaves this peer, and has a
         number of its own. `stamp` is one that the clock gave out before, and nothing was written since.
         """
+        self.introduce(now)
         body = encode_body(stamp or self.clock.tick(now), changes)
         for schema in schemas:
             self._add_schema(schema)
@@ -170,10 +184,21 @@ class Peer(Presence):
         """Return the author whose local author this is, None if it is no local author of this store."""
         return self._locals.get(local)
 
+    def is_own(self, author: bytes) -> bool:
+        """Say whether this log is, or was, written under an author."""
+        return author == self.author or author in self.former
+
     def _check_foreign(self, author: bytes, number: int) -> None:
         """Refuse what others send under a name that only this store writes under."""
         if author == self.author or author in self._locals:
             raise HedgerowError("SYNC_OWN_AUTHOR", str(number))
+
+    def meet_own(self, author: bytes, number: int) -> None:
+        """Operations up to `number` that we do not hold have come: under our own name they prove a loss."""
+        if self.is_own(author):
+            from .closing import prove
+
+            prove(self, author, number)
 
     def _arrived(self, author: bytes, number: int, body: bytes) -> None:
         if self._down is not None:
@@ -213,14 +238,29 @@ class Peer(Presence):
 
     def seal(self, now: int) -> bool:
         """Seal the own operations that no seal covers yet; say whether there were any."""
+        if self.closing_at is not None:
+            from .closing import step
+
+            step(self, now)
         if not self._h16s:
             return False
         self._append_seal(now)
         self.commit()
         return True
 
+    def seal_tail(self) -> bool:
+        """Seal the own operations that no seal covers yet, if all of them are here; say whether they are."""
+        log = self.log
+        if len(self._h16s) != log.held(self.author) - log.sealed(self.author):
+            return False
+        if self._h16s:
+            self._append_seal(self._sealed_at)
+        return True
+
     def seal_due(self) -> int | None:
         """Return the moment from which an unsealed tail deserves a seal of its own, None without a tail."""
+        if self.closing_at is not None:
+            return self.closing_at
         return self._sealed_at + limits.SEAL_DELAY_MS if self._h16s else None
 
     def commit(self) -> None:
@@ -244,17 +284,21 @@ class Peer(Presence):
         """Take operations `first`, `first` + 1, ... of another author, as decode_segment gave them.
 
         Returns how many were news; numbers that are held are passed over. SYNC_GAP if they do not join what
-        is held or receipted, SYNC_OWN_AUTHOR for operations under our own name that we do not hold.
+        is held or receipted. Those under our own name that we do not hold make us go on under another one.
         """
         held = self.log.held(author)
         fresh = bodies[max(0, held + 1 - first) :]
         if not fresh:
             return 0
-        self._check_foreign(author, first)
-        if held + len(fresh) > self.receipted(author) + self.quota:
-            raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
+        if author in self._locals:
+            raise HedgerowError("SYNC_OWN_AUTHOR", str(first))
         self.check_schemas(fresh)
+        self.meet_own(author, first + len(bodies) - 1)
+        if held + len(fresh) > self.receipted(author) + self.quota and author not in self.former:
+            raise HedgerowError("QUOTA_FULL", "%d open" % (held - self.receipted(author)))
         first = max(first, held + 1)
+        if author in self.former and first > max(held, self.receipted(author)) + 1:
+            return self.down.fill(author, first, fresh, True)
         self._bridge(author, held, first)
         for number, body in enumerate(fresh, first):
             self.log.append(ENTRY_OP, author, number, number, body)
@@ -303,10 +347,6 @@ class Peer(Presence):
         """Return [(first, last)] of an author's operations that are said to be lost."""
         return [(first, last) for first, last, kind in self.log.missing(author) if kind == LOST]
 
-    def lost_skip(self, first: int, last: int) -> bytes:
-        """Return our word that own operations are gone which a restored keeper no longer stands by."""
-        return Skip(first, last, LOST, [RESTORED, self.clock.last]).encode()
-
     def ingest_seal(self, author: bytes, body: bytes) -> None:
         """Take a seal; a keeper checks it against the operations that it holds (SEAL_INVALID)."""
         seal = Seal.decode(body)
@@ -350,10 +390,12 @@ class Peer(Presence):
     def ingest_receipt(self, receipt: Receipt) -> bool:
         """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored.
 
-        SYNC_OWN_AUTHOR for one over operations under our own name that we do not hold.
+        One over operations under our own name that we do not hold proves their loss.
         """
         if receipt.author == self.author and receipt.number > self.log.held(self.author):
-            raise HedgerowError("SYNC_OWN_AUTHOR", "%d receipted" % receipt.number)
+            from .closing import prove
+
+            prove(self, receipt.author, receipt.number, True)
         before = self.receipted(receipt.author)
         if not self.ledger.take(receipt):
             return False
@@ -399,47 +441,6 @@ class Peer(Presence):
     def receipts_newer_than(self, vector: list) -> list:
         """Return the receipts that the holder of [(author, ..., receipted)] lacks."""
         return [self.receipt(entry[0]) for entry in vector if self.receipted(entry[0]) > entry[-1]]
-
-    # ---- time
-
-    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
-        """Learn the time (ms since 2000, give or take `error_ms`); say whether it was taken.
-
-        It is taken, and recorded as an operation, if there was none, or if the error shrinks by half and by
-        100 ms at least, so that a clock set every minute does not fill the log.
-        """
-        known = self.utc(now)
-        if known and (error_ms * 2 > known[1] or error_ms + 100 > known[1]):
-            return False
-        clock = self.clock
-        before = clock.base_ms, clock.last, self.log.held(self.author)
-        clock.jump(max(clock.base_ms, utc_ms - now))
-        try:
-            self.write([[CLOCK, self.epoch, now, clock.base_ms, source, utc_ms, error_ms]], (), now)
-        except HedgerowError:
-            if self.log.held(self.author) == before[2]:
-                # A jump that is not recorded would falsify the uptimes of what is written later.
-                clock.base_ms, clock.last = before[:2]
-            raise
-        self._time = (utc_ms, error_ms, now, source)
-        return True
-
-    def withdraw_time(self, source: int) -> None:
-        """Give the time no more, if it came from a source that does not vouch for it any longer."""
-        if self._time and self._time[3] == source:
-            self._time = None
-
-    def utc(self, now: int) -> tuple | None:
-        """Return (ms since 2000, error in ms), or None before this boot has met time."""
-        if self._time is None:
-            return None
-        utc_ms, error_ms, at, _ = self._time
-        return utc_ms + now - at, error_ms + (now - at) * limits.DRIFT_PPM // 1000000
-
-    def wants_time(self, now: int) -> bool:
-        """Say whether this peer has no time, or none within a second."""
-        known = self.utc(now)
-        return known is None or known[1] > limits.GOOD_TIME_MS
 
 
 def _number_of(receipt: Receipt) -> tuple:

@@ -1,7 +1,9 @@
-"""What a peer tells others of itself: its distance, its vector, hellos and beacons."""
+"""What a peer tells others of itself: its distance, its vector, hellos, beacons, and the time."""
 
 from . import limits
 from .custody.digest import BUCKETS, digest
+from .errors import HedgerowError
+from .operation import CLOCK
 from .sync import beacon, hello
 
 UNKNOWN_DISTANCE = 255
@@ -119,3 +121,44 @@ class Presence:
             author: {"held": held, "sealed": sealed, "open": max(0, held - receipted), "receipted": receipted}
             for author, held, sealed, receipted in self.vector()
         }
+
+    # ---- time
+
+    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
+        """Learn the time (ms since 2000, give or take `error_ms`); say whether it was taken.
+
+        It is taken, and recorded as an operation, if there was none, or if the error shrinks by half and by
+        100 ms at least, so that a clock set every minute does not fill the log.
+        """
+        known = self.utc(now)
+        if known and (error_ms * 2 > known[1] or error_ms + 100 > known[1]):
+            return False
+        clock = self.clock
+        before = clock.base_ms, clock.last, self.log.held(self.author)
+        clock.jump(max(clock.base_ms, utc_ms - now))
+        try:
+            self.write([[CLOCK, self.epoch, now, clock.base_ms, source, utc_ms, error_ms]], (), now)
+        except HedgerowError:
+            if self.log.held(self.author) == before[2]:
+                # A jump that is not recorded would falsify the uptimes of what is written later.
+                clock.base_ms, clock.last = before[:2]
+            raise
+        self._time = (utc_ms, error_ms, now, source)
+        return True
+
+    def withdraw_time(self, source: int) -> None:
+        """Give the time no more, if it came from a source that does not vouch for it any longer."""
+        if self._time and self._time[3] == source:
+            self._time = None
+
+    def utc(self, now: int) -> tuple | None:
+        """Return (ms since 2000, error in ms), or None before this boot has met time."""
+        if self._time is None:
+            return None
+        utc_ms, error_ms, at, _ = self._time
+        return utc_ms + now - at, error_ms + (now - at) * limits.DRIFT_PPM // 1000000
+
+    def wants_time(self, now: int) -> bool:
+        """Say whether this peer has no time, or none within a second."""
+        known = self.utc(now)
+        return known is None or known[1] > limits.GOOD_TIME_MS

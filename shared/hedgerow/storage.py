@@ -28,6 +28,7 @@ def storage(peer: object, uptime: int) -> dict:
     report["lost"] = peer.account.get("lost", 0)
     report["gone"] = peer.account.get("dropped", 0)
     report["refused"] = peer.account.get("refused", 0)
+    report["damaged"] = peer.log.damaged
     programmed = report.get("programmed")
     mean = report.get("erases_mean")
     if programmed and mean is not None and uptime >= _LEAST_MS:
@@ -52,6 +53,7 @@ def line(report: dict) -> str:
         "lost",
         "gone",
         "refused",
+        "damaged",
         "erases_max",
         "life_days",
     ):

@@ -12,6 +12,7 @@ from hedgerow import limits
 from hedgerow.application import ReadyPeer
 from hedgerow.clock import hlc
 from hedgerow.clock.timemap import TimeMap
+from hedgerow.closing import close
 from hedgerow.codec.schema import KEEP, Schema
 from hedgerow.codec.segment import encode_segment
 from hedgerow.custody import vectors
@@ -208,6 +209,39 @@ def seal_delay() -> None:
         start = peer._sealed_at
         said(exchange, start + moment)
         assert (peer.log.sealed(peer.author) == peer.log.held(peer.author)) == bool(sealed)
+
+
+def own_authors(code: str) -> None:
+    peer = gateway()
+    bodies = [encode_body(STAMP, [[DELETE, EMPTY.name, 1]])]
+    peer.ingest_schema(EMPTY.encoded)
+    for count in range(1, limits.MAX_OWN_AUTHORS):
+        peer.ingest(peer.author, peer.log.held(peer.author) + 1, bodies)
+        assert len(peer.former) == count
+    raises(code, peer.ingest, peer.author, peer.log.held(peer.author) + 1, bodies)
+    assert len(peer.former) == limits.MAX_OWN_AUTHORS - 1
+
+
+def closed_gap(code: str) -> None:
+    peer = gateway()
+    bodies = [encode_body(STAMP, [[DELETE, EMPTY.name, 1]])]
+    peer.ingest_schema(EMPTY.encoded)
+    author = peer.author
+    most = peer.log.held(author) + limits.MAX_CLOSED_GAP
+    raises(code, peer.ingest, author, most + 1, bodies)
+    assert peer.author == author
+    peer.ingest(author, most, bodies)
+    assert peer.former == {author: most}
+
+
+def closing_delay() -> None:
+    for moment, written in ((limits.CLOSING_DELAY_MS - 1, False), (limits.CLOSING_DELAY_MS, True)):
+        peer = gateway()
+        author = peer.author
+        close(peer, 9)
+        peer.seal(5)
+        peer.seal(5 + moment)
+        assert (peer.log.held(author) == 9) == written
 
 
 def good_time() -> None:

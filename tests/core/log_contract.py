@@ -50,6 +50,34 @@ def check_names(new: object) -> None:
     other.close()
 
 
+def check_renewing(new: object) -> None:
+    """A log goes on as a new author in a new incarnation; the one before is an author like others."""
+    open_log = new()
+    log = open_log()
+    former, incarnation = log.author, log.incarnation
+    _fill(log, former, 1, 3)
+    log.append(ENTRY_SEAL, former, 1, 2, b"seal")
+    log.renew()
+    for _ in range(2):
+        author = log.author
+        assert author != former and len(author) == 8 and log.incarnation == incarnation + 1
+        assert (log.held(former), log.sealed(former), log.held(author)) == (3, 2, 0)
+        assert log.read(former, 0, 9, 4096) == [(ENTRY_OP, n, n, _body(n)) for n in (1, 2, 3)]
+        log = open_log()
+        assert log.author == author
+    _fill(log, author, 1, 2)
+    log.append(ENTRY_SKIP, former, 4, 9, b"skip")
+    log.append(ENTRY_SEAL, former, 3, 9, b"bare")
+    log.commit()
+    log = open_log()
+    assert (log.author, log.held(author)) == (author, 2)
+    assert (log.held(former), log.sealed(former)) == (9, 9)
+    assert log.damage() == [] and log.damaged == 0
+    log.renew()
+    assert log.author not in (author, former) and log.incarnation == incarnation + 2
+    log.close()
+
+
 def check_prefix(new: object) -> None:
     """Operations extend what is held by one; nothing else is taken, and a refusal changes nothing."""
     log = new()()
@@ -360,6 +388,7 @@ def check_arriving_twice(new: object) -> None:
 
 CHECKS = (
     check_names,
+    check_renewing,
     check_prefix,
     check_seals,
     check_skips,

@@ -16,6 +16,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SKIP
 from hedgerow.operation import DELETE, encode_body
 from hedgerow_gateway import limits, sqlite_log
 from hedgerow_gateway.database import SCHEMA_VERSION
+from hedgerow_gateway.place import Place
 from hedgerow_gateway.sqlite_log import SqliteLog
 
 OTHER = b"author-o"
@@ -375,3 +376,41 @@ def test_the_index_forgets_what_the_log_forgets(database: Path) -> None:
     assert log.remove_filled(10) == 1
     assert log.index.get(8) == []
     log.close()
+
+
+def test_a_hundred_kills_mint_no_author(tmp_path: Path) -> None:
+    database = tmp_path / "killed.db"
+    author, _ = identity(database)
+    for boot in range(100):
+        log = SqliteLog(database)
+        peer = ReadyPeer(log, lambda boot=boot: boot)
+        assert peer.author == author and not peer.former and log.incarnation == 1
+        peer.execute("INSERT INTO readings DOCUMENTS ({'n': 1})")
+        log.append(ENTRY_OP, author, log.held(author) + 1, log.held(author) + 1, b"not committed")
+        log.close()
+
+
+def test_a_cut_while_it_goes_on_as_a_new_author_makes_no_copy_of_it(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place is written before the file: it must not ask for numbers that the new author has not."""
+    log = SqliteLog(database)
+    author = log.author
+    fill(log, 5)
+    settle = Place.settle
+
+    def cut(place: Place, token: bytes) -> None:
+        settle(place, token)
+        raise OSError("cut")
+
+    monkeypatch.setattr(Place, "settle", cut)
+    with pytest.raises(OSError, match="cut"):
+        log.renew()
+    log.close()
+    monkeypatch.undo()
+    assert identity(database) == (author, 1)
+    log = SqliteLog(database)
+    log.renew()
+    renewed = log.author, log.incarnation
+    log.close()
+    assert identity(database) == renewed == (renewed[0], 2)

@@ -11,7 +11,7 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.lost import check_word
-from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, seal_hash
+from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
 
 from . import ahead
 from .merge import Change, Documents, Merge, touched_by
@@ -278,7 +278,14 @@ class Ingest(Documents):
             "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
             (*self._key, author, seal.first - 1),
         ).fetchone()
-        if len(marks) == seal.last - seal.first + 1:
+        good = is_bare(author, body)
+        if good:
+            pass
+        elif before is not None and is_bare(author, before[0]):
+            # It may stand for one that its author has lost.
+            whole = len(marks) == seal.last - seal.first + 1
+            good = not whole or check_seal(author, body, [mark for (mark,) in marks])
+        elif len(marks) == seal.last - seal.first + 1:
             previous = seal_hash(before[0]) if before else NO_SEAL
             good = check_seal(author, body, [mark for (mark,) in marks])
             good = good and (seal.previous == previous or (apart and before is None))

@@ -36,6 +36,7 @@ class Courier:
         self._blocked: set = set()
         self._asked: set = set()
         self._rewind = False
+        self._claim = (b"", 0)
 
     def greet(self, remote: hello.Hello) -> None:
         """Take the other side's hello."""
@@ -54,7 +55,7 @@ class Courier:
         self._rewind = False
         for author, held, sealed, receipted in entries:
             if author == peer.author and held > peer.log.held(author):
-                raise HedgerowError("SYNC_OWN_AUTHOR", "%d held elsewhere" % held)
+                self._ask_for_own(held)
             claimed = receipted
             if peer.keeper:
                 # What it knows beyond our own word may be our word of before a restore.
@@ -69,6 +70,20 @@ class Courier:
         if len(self._theirs) > self._most + len(peer.log.authors()):
             raise HedgerowError("AUTHORS_FULL", "%d spoken of" % len(self._theirs))
         self.tell(answer)
+
+    def _ask_for_own(self, held: int) -> None:
+        """Somebody says to hold more of our author than we do: let it show the newest operations."""
+        peer = self.peer
+        peer.claimed = max(peer.claimed, held)
+        self._claim = (peer.author, held)
+        first = max(peer.log.held(peer.author) + 1, held - limits.MAX_WANT_NUMBERS + 1)
+        peer.down.want(peer.author, first, held)
+
+    def check_claim(self) -> None:
+        """After the answer: who shows none of them leaves it open whether our storage was set back."""
+        author, held = self._claim
+        if author == self.peer.author and held > self.peer.log.held(author):
+            raise HedgerowError("SYNC_OWN_AUTHOR", "%d held elsewhere" % held)
 
     def tell(self, entries: list) -> None:
         if entries:
@@ -155,6 +170,8 @@ class Courier:
                     return
                 break
             if kind == ENTRY_SEAL:
+                if first > entry[_SEALED] + 1 and self.peer.is_own(author):
+                    self._bridge_seals(author, entry[_SEALED] + 1, first - 1)
                 self.session.queue_seal(author, body)
                 entry[_SEALED] = last
                 continue
@@ -179,11 +196,22 @@ class Courier:
 
         They are lost here, or were receipted and left our log and their keeper was put back to before that.
         """
-        if author != self.peer.author or last <= entry[_HELD]:
+        if not self.peer.is_own(author) or last <= entry[_HELD]:
             return False
-        self.session.queue_skip(author, self.peer.lost_skip(entry[_HELD] + 1, last))
-        entry[_HELD] = last
+        from ..closing import restored_skip
+
+        skip = restored_skip(self.peer, entry[_HELD] + 1, last)
+        if skip:
+            self.session.queue_skip(author, skip)
+            entry[_HELD] = last
         return True
+
+    def _bridge_seals(self, author: bytes, first: int, last: int) -> None:
+        """Send seals in the place of own ones that are lost, or gone with what they covered."""
+        from ..trust.seal import bare_seals
+
+        for _, _, body in bare_seals(author, first, last):
+            self.session.queue_seal(author, body)
 
     def _send_run(self, author: bytes, first: int, bodies: list) -> None:
         self.queue_schemas(segment_schemas(bodies))

@@ -150,6 +150,8 @@ class Exchange:
                 self._take(self._take_pick, value)
             elif kind == frames.MARK:
                 self._taker.mark(value[0], value[1])
+                if not self._taker.waiting:
+                    self.courier.check_claim()
             else:
                 self._taker.pass_frontier(value[0], value[1], now)
             return

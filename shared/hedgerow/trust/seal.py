@@ -70,6 +70,25 @@ def check_seal(author: bytes, body: bytes, h16s: list) -> bool:
     return _signature(*args) == seal.signature
 
 
+def bare_seals(author: bytes, first: int, last: int) -> list:
+    """Return seals [(first, last, body)] over a range, that vouch for nothing in it (SPEC 5.8.5).
+
+    So the author of operations that are lost to it says that there is nothing else to wait for.
+    """
+    found: list = []
+    while first <= last:
+        end = min(last, first + limits.MAX_SEAL_OPERATIONS - 1)
+        found.append((first, end, make_seal(author, first, end, [], NO_SEAL)))
+        first = end + 1
+    return found
+
+
+def is_bare(author: bytes, body: bytes) -> bool:
+    """Say whether a seal is one of bare_seals()."""
+    seal = Seal.decode(body)
+    return _signature(author, seal.credential, seal.first, seal.last, [], seal.previous) == seal.signature
+
+
 def seal_hash(body: bytes) -> bytes:
     """Return the 16 bytes by which the next seal names this one."""
     return sha256(body).digest()[:16]

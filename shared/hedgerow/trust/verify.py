@@ -4,7 +4,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from ..operation import h16
-from .seal import NO_SEAL, Seal, check_seal, seal_hash
+from .seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
 
 _READ_BYTES = 8192
 
@@ -12,10 +12,12 @@ _READ_BYTES = 8192
 def verify_seal(log: object, schemas: dict, author: bytes, body: bytes, apart: bool = False) -> None:
     """Refuse (SEAL_INVALID) a seal that is not for the operations held or not in its place.
 
-    Where an operation is skipped the root cannot be computed: such a seal is taken for its place. `apart`
-    says that seals before it are gone, with what its author has lost.
+    Where an operation is skipped the root cannot be computed: such a seal is taken for its place, and so is
+    one that vouches for nothing. `apart` says that seals before it are gone, with what its author has lost.
     """
     seal = Seal.decode(body)
+    if is_bare(author, body):
+        return
     marks: list = []
     skipped = False
     number = seal.first - 1
@@ -27,20 +29,29 @@ def verify_seal(log: object, schemas: dict, author: bytes, body: bytes, apart: b
                 marks.append(h16(author, first, operation, schemas))
             skipped = skipped or (kind == ENTRY_SKIP and first <= seal.last)
             number = last
-    before = hash_of_seal_before(log, author, seal.first)
-    if skipped or (apart and before is None):
-        good = before is None or seal.previous == before
+    before = _seal_before(log, author, seal.first)
+    if before is not None and is_bare(author, before):
+        # It may stand for one that its author has lost.
+        good = skipped or check_seal(author, body, marks)
+    elif skipped or (apart and before is None):
+        good = before is None or seal.previous == seal_hash(before)
         good = good and (skipped or check_seal(author, body, marks))
     else:
-        good = check_seal(author, body, marks) and seal.previous == (before or NO_SEAL)
+        previous = seal_hash(before) if before else NO_SEAL
+        good = check_seal(author, body, marks) and seal.previous == previous
     if not good:
         raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
 
 
 def hash_of_seal_before(log: object, author: bytes, first: int) -> bytes | None:
     """Return the hash of the seal that ends right before an operation, None if it is not here."""
+    before = _seal_before(log, author, first)
+    return seal_hash(before) if before else None
+
+
+def _seal_before(log: object, author: bytes, first: int) -> bytes | None:
     if first > 1:
         for kind, _, last, body in log.read(author, limits.MAX_NUMBER, first - 2, 1):
             if kind == ENTRY_SEAL and last == first - 1:
-                return seal_hash(body)
+                return body
     return None

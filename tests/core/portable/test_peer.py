@@ -9,7 +9,7 @@ from hedgerow.codec.schema import KEEP, STREAM, Schema
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_LEARNT_SCHEMAS, MAX_SCHEMAS
+from hedgerow.limits import MAX_AUTHORS, MAX_CLOSED_GAP, MAX_LEARNT_SCHEMAS, MAX_SCHEMAS
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, MemoryLog, MemoryStore
 from hedgerow.operation import CLOCK, INSERT, SOURCE_GATEWAY, SOURCE_KEEPER, decode_body
 from hedgerow.peer import Peer
@@ -98,7 +98,7 @@ def test_operations_join_or_are_refused() -> None:
     assert peer.ingest(author, 2, bodies[:4]) == 2
     assert peer.log.held(author) == 5
     _refused(peer, "SYNC_GAP", peer.ingest, author, 7, bodies[:1])
-    _refused(peer, "SYNC_OWN_AUTHOR", peer.ingest, peer.author, peer.log.held(peer.author) + 1, bodies[:1])
+    _refused(peer, "SYNC_OWN_AUTHOR", peer.ingest, peer.author, MAX_CLOSED_GAP + 2, bodies[:1])
     assert peer.ingest(peer.author, 1, _own(peer)) == 0
     _refused(
         peer,
@@ -230,11 +230,13 @@ def test_a_peer_opens_on_a_log_that_a_cut_left_between_commits() -> None:
     assert top.receipted(again.author) == 33
 
 
-def test_a_receipt_over_more_than_we_wrote_is_not_ours_to_take() -> None:
+def test_a_receipt_over_more_than_we_wrote_closes_the_author() -> None:
     peer = board()
     record(peer, 3)
-    _refused(peer, "SYNC_OWN_AUTHOR", peer.ingest_receipt, Receipt(b"keeper-1", 1, peer.author, 5))
-    assert peer.ingest_receipt(Receipt(b"keeper-1", 1, peer.author, 4))
+    author = peer.author
+    assert peer.ingest_receipt(Receipt(b"keeper-1", 1, author, 4)) and peer.author == author
+    assert peer.ingest_receipt(Receipt(b"keeper-1", 1, author, 5))
+    assert peer.author != author and peer.former == {author: 5} and peer.receipted(author) == 5
     assert peer.ingest_receipt(Receipt(b"keeper-1", 1, b"author-a", 99))
 
 

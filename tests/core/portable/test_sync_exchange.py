@@ -5,7 +5,6 @@ from sync_kit import (
     board,
     check,
     check_copies,
-    converse,
     durable,
     gateway,
     keeper,
@@ -232,19 +231,6 @@ def test_past_incarnations_of_a_keeper_are_ignored() -> None:
     assert again.receipt(author).keeper == b"keeper-2"
     assert [receipt.number for receipt in again.receipts_newer_than([(author, 5, 5, 11)])] == [12]
     assert again.receipts_newer_than([(author, 5, 5, 12)]) == []
-
-
-def test_our_own_name_held_elsewhere_ends_the_session() -> None:
-    store = MemoryStore()
-    leaf, top = board(store=store), keeper()
-    image = (list(store.entries), dict(store.state))
-    record(leaf, 4)
-    now = sync(leaf, top, 5000).now
-    store.entries, store.state = image
-    back = board(store=store)
-    pipe = converse(back, top, now)
-    assert pipe.ends[0].error.code == "SYNC_OWN_AUTHOR"
-    assert pipe.ends[1].error.code == "SYNC_OWN_AUTHOR"
 
 
 def test_more_authors_than_a_vector_lists() -> None:

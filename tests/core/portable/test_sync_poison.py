@@ -6,7 +6,7 @@ from hedgerow.clock import hlc
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, Schema, schema_for
 from hedgerow.codec.segment import encode_segment
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_LEARNT_SCHEMAS
+from hedgerow.limits import MAX_AUTHORS, MAX_CLOSED_GAP, MAX_LEARNT_SCHEMAS
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.operation import INSERT, encode_body
 from hedgerow.peer import Peer
@@ -16,6 +16,8 @@ from hedgerow.trust.seal import NO_SEAL, make_seal
 
 HEAP = "1m"
 BAD = b"bad-auth"
+# A number of our own that nobody believes.
+TOO_FAR = MAX_CLOSED_GAP + 9
 
 
 def _held(peer: Peer, other: Peer) -> bool:
@@ -158,7 +160,7 @@ def _without_schemas(greeting: hello.Hello) -> bytes:
 def test_our_own_name_stays_fatal_and_so_does_a_bad_form() -> None:
     for forged in (True, False):
         relay, middle = _carrier(*_boards(1)), gateway()
-        segment = _raw(relay, middle.author, 9) if forged else b"\x20" + _raw(relay, BAD, 1)[1:]
+        segment = _raw(relay, middle.author, TOO_FAR) if forged else b"\x20" + _raw(relay, BAD, 1)[1:]
         pipe = _meet(middle, relay, [(frames.SEGMENT, segment)])
         code = "SYNC_OWN_AUTHOR" if forged else "SEGMENT_VERSION"
         assert [end.error.code for end in pipe.ends] == [code, code]
@@ -173,7 +175,7 @@ def test_the_refused_are_bounded() -> None:
 
 def test_what_came_before_a_fault_is_durable() -> None:
     relay, middle = _carrier(*_boards(1)), gateway()
-    poison = [(frames.SEGMENT, _raw(relay, BAD, 1)), (frames.SEGMENT, _raw(relay, middle.author, 9))]
+    poison = [(frames.SEGMENT, _raw(relay, BAD, 1)), (frames.SEGMENT, _raw(relay, middle.author, TOO_FAR))]
     pipe = _meet(middle, relay, poison)
     assert pipe.ends[0].error.code == "SYNC_OWN_AUTHOR"
     assert durable(middle).held(BAD) == middle.log.held(BAD) == 1, "what counts as held outlives the power"
