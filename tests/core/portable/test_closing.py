@@ -12,7 +12,6 @@ from hedgerow.peer import CLOSED, Peer
 from hedgerow.trust.seal import NO_SEAL, bare_seals, is_bare, make_seal
 from hedgerow.trust.verify import verify_seal
 
-
 HEAP = "1m"
 
 
