@@ -80,7 +80,7 @@ def drop(log: object, author: bytes, first: int, last: int) -> None:
     ring = log.ring
     log.room(_NOTE, None, log.last_spare)
     at = ring.program(frames.dropped_frame(ring.seq, author, first, last, True))
-    log.noted()
+    log.marks.noted()
     more.hide(author, first, last, ring.seq, at)
 
 
@@ -95,7 +95,7 @@ def replace(log: object, author: bytes, first: int, last: int, body: bytes) -> N
     _check_ranges(more)
     log.room(len(body) + frames.MAX_OVERHEAD, author, log.last_spare)
     at = write_note(log, author, REPLACED, first, last, body)
-    log.noted()
+    log.marks.noted()
     more.hide(author, first, last, log.ring.seq, at | _SKIPS)
 
 
@@ -150,7 +150,7 @@ def cut(log: object, author: bytes, held: int) -> None:
     log.room(_NOTE, None, log.last_spare)
     ring = log.ring
     at = ring.program(frames.cut_frame(ring.seq, author, held, sealed))
-    log.noted()
+    log.marks.noted()
     log.marks.touched(log.indexes[author], ring.seq)
     more.fall(author, held, sealed, ring.seq * ring.size + at)
 

@@ -4,7 +4,6 @@ Each append pays a share: it looks at some of the oldest sector and moves at mos
 small ones. `flashreclaim` does the rest at once where that was not enough.
 """
 
-from hedgerow.codec.varint import read_uint
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
@@ -334,43 +333,6 @@ def open_bytes(log: object) -> int:
     return min(total, max(0, used - log.totals[1] - log.totals[3]))
 
 
-def storage(log: object) -> dict:
-    """Return the report of FlashLog.storage(): estimates but for "carried" and the sectors."""
-    ring = log.ring
-    sector = ring.size - HEADER
-    used = (ring.seq - ring.tail) * sector + ring.end - log.cursor
-    collector = log.collector()
-    live = min(used, collector.load())
-    erases = []
-    for seq in range(max(1, ring.seq - ring.count + 1), ring.seq + 1):
-        header = ring.header(seq)
-        if header:
-            erases.append(header.erases)
-    dropped = 0
-    if log.has_beside():
-        more = log.beside()
-        for author, index in log.indexes.items():
-            dropped += more.hides(author, 0, index.held) * log.mean
-    if len(erases) < ring.count:
-        erases.append(0)
-    return {
-        "capacity": (ring.count - log.spare) * sector,
-        "used": used,
-        "free": max(0, (ring.free() - log.spare) * sector + ring.size - ring.end),
-        "open": open_bytes(log),
-        "live": live,
-        "receipted": used - live,
-        "carried": log.totals[1],
-        "dropped": min(dropped, used),
-        "sectors": ring.count,
-        "erases_min": min(erases),
-        "erases_max": max(erases),
-        "erases_mean": sum(erases) // len(erases),
-        "programmed": ring.programmed,
-        "life_days": None,
-    }
-
-
 def alive(log: object, reader: object) -> bool:
     """Say whether a control frame is a value that is still the current one."""
     if reader.type != frames.STATE:
@@ -378,78 +340,3 @@ def alive(log: object, reader: object) -> bool:
     data = reader.ring.read(reader.seq, reader.at, 1)
     name = reader.ring.read(reader.seq, reader.at + 1, data[0])
     return log.values.get(name) == reader.seq * reader.ring.size + reader.start
-
-
-def find_cursor(log: object) -> None:
-    """Set `log.cursor` after a mount: behind the frame of the oldest sector that was moved last.
-
-    That is the last one moved behind the last reclaimed frame and the last summary, which names the cursor.
-    What lies before it is taken off the counts.
-    """
-    ring = log.ring
-    told = HEADER
-    wanted = None
-    reclaimed = False
-    seq = ring.seq
-    while seq >= ring.tail and not reclaimed:
-        moved = None
-        reader = frames.Reader(ring, seq, HEADER)
-        while reader.next():
-            if reader.type == frames.RECLAIMED:
-                reclaimed = True
-                moved = None
-            elif (reader.type == frames.FILLED and reader.kind & MOVED) or (
-                reader.type == frames.NOTE and reader.kind != REPLACED
-            ):
-                moved = _name(reader)
-        wanted = wanted or moved
-        header = ring.header(seq)
-        if reclaimed or header is None or header.tail != ring.tail:
-            break
-        seq -= 1
-        before = _summed(ring, seq, header.previous_summary)
-        if before:
-            told = before
-            break
-    log.cursor = found = told
-    if wanted:
-        reader = frames.Reader(ring, ring.tail, HEADER)
-        while reader.next():
-            if _name(reader) == wanted:
-                found = max(found, reader.end)
-    _take_off(log, told, found)
-    log.cursor = found
-
-
-def _summed(ring: object, seq: int, at: int) -> int:
-    """Return the cursor that the summary of a sector names, 0 if it has none."""
-    if not at or seq < ring.tail:
-        return 0
-    reader = frames.Reader(ring, seq, at)
-    if not reader.next() or reader.type != frames.SUMMARY:
-        return 0
-    data = reader.body()
-    cursor = at = 0
-    for _ in range(3):
-        cursor, at = read_uint(data, at)
-    return cursor
-
-
-def _take_off(log: object, begin: int, end: int) -> None:
-    """Take the frames of the oldest sector between two offsets off the counts."""
-    reader = frames.Reader(log.ring, log.ring.tail, HEADER)
-    while reader.end < end and reader.next():
-        if reader.start >= begin and reader.type in (frames.FILLED, frames.NOTE):
-            log.beside().gone(reader, False)
-
-
-def _name(reader: object) -> tuple:
-    """Return what a frame and its moved copy have in common, () of one that is never moved so."""
-    kind = reader.type
-    if kind == frames.FILLED:
-        kind = ENTRY_OP
-    elif kind == frames.NOTE:
-        kind = (ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, ENTRY_SKIP)[reader.kind]
-    elif kind > ENTRY_SKIP:
-        return ()
-    return kind, reader.author, reader.first, reader.last

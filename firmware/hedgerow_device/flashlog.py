@@ -28,13 +28,13 @@ from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
 
-# Free sectors left by values, by others' seals, and by what makes room in the end: receipts, own seals.
+# Free sectors left by values, by others' seals, and by what makes room in the end.
 _VALUE_SPARE = const(4)
 _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
+
 _HINTS = const(32)
 _MEAN = const(48)
-
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
@@ -45,19 +45,18 @@ class FlashLog:
     `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
     seals, receipts and boots, `read_limit` the most bytes that one read returns, `damaged` counts sectors in
     which committed frames could not be read. `keeps(author, number, body)` says whether a receipted operation
-    is to be carried along; None: if it is of a keep collection and our own.
+    is to be moved on, and with True behind whether it is still where room is short; None: if it is of a keep
+    collection and our own. While it is `urgent`, own operations and values may use the reserve.
 
     What is no part of the Log port is for mounting and reclaiming: `indexes` by author, `slots` with the
-    authors in the order of their coming, where the current `values` stand;
-    `arrived` is the position of the newest arrival, `carrying` says that keep collections are known,
-    `scanned` that the mount had to read all frames; `cursor` is an offset in the oldest sector: what stands
-    before it was moved on or is dead. `own` are the log's author and its local one. `hints` say where some
-    operations may stand: (author, number) -> sector * size + offset; `mean` is what an operation's frame
-    takes. While it is `urgent`, the core makes room: own operations and values may use the reserve.
+    authors in the order of their coming, where the current `values` stand; `arrived` is the position of the
+    newest arrival, `carrying` says that keep collections are known, `scanned` that the mount had to read all
+    frames. What stands in the oldest sector before the offset `cursor` was moved on or is dead. `own` are the
+    log's author and its local one, `hints` where some operations may stand: (author, number) -> sector * size
+    + offset, `mean` what an operation's frame takes.
     """
 
     urgent = False
-
     last_spare = _LAST_SPARE
 
     def __init__(self, device: object):
@@ -103,15 +102,9 @@ class FlashLog:
         """End the sector that is written with its summary, and begin the next one."""
         from . import flashsummary
 
-        ring = self.ring
-        marks = self.marks
-        if not ring.closed:
-            flashsummary.close(self)
-        ring.checkpoint = 0 if marks.whole < ring.tail else ring.seq + 1 - marks.whole
-        ring.open(flags)
+        flashsummary.turn(self, flags)
         if self._more:
             self._more.opened()
-        marks.begin(flashsummary.plan(self))
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
         """Return the index of an author, who gets the slot when it comes for the first time."""
@@ -141,10 +134,6 @@ class FlashLog:
         index = self.enter(ring.seq, slot, author, held)
         bound(self.indexes, MAX_INDEX)
         return index
-
-    def noted(self) -> None:
-        """See flashsummary."""
-        self.marks.noted()
 
     def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
         """See flashsummary."""
@@ -238,10 +227,10 @@ class FlashLog:
         """
         found: list = []
         index = self.indexes.get(author)
-        if index is None:
-            return found
         ring = self.ring
         max_bytes = min(max_bytes, self.read_limit)
+        if index is None:
+            return found
         more = self._more
         if index.highest:
             from . import flashmoved
@@ -281,17 +270,15 @@ class FlashLog:
         return self._more
 
     def has_beside(self) -> bool:
-        """Say whether there are such tables: without them nothing is filled, dropped or cut."""
         return self._more is not None
 
     def hint(self, author: bytes, number: int, place: int) -> None:
         """Note where an operation stands, in the place of the oldest hint."""
-        name = (author, number)
-        if name not in self.hints:
-            self._hinted.append(name)
+        if (author, number) not in self.hints:
+            self._hinted.append((author, number))
             if len(self._hinted) > _HINTS:
                 self.hints.pop(self._hinted.pop(0), None)
-        self.hints[name] = place
+        self.hints[author, number] = place
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
         from . import flashchange
@@ -349,8 +336,8 @@ class FlashLog:
         kind = name[0]
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
+        # What is counted is stored before the receipt that frees it.
         if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (name[1:] == b"n" or name[1:2] == b"x")):
-            # What is counted is stored before the receipt that frees it.
             spare = _LAST_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
@@ -378,7 +365,7 @@ class FlashLog:
         """Program a value where there is room for it."""
         ring = self.ring
         at = ring.program(frames.state_frame(ring.seq, name, value))
-        self.noted()
+        self.marks.noted()
         self.remember(name, value, ring.seq, at)
 
     # ---- space
@@ -407,8 +394,7 @@ class FlashLog:
 
     def fits(self, size: int) -> bool:
         """Say whether so many bytes fit the sector that is written, and its summary behind them."""
-        ring = self.ring
-        return not ring.closed and ring.end + size <= ring.size - self.marks.reserve
+        return not self.ring.closed and self.ring.end + size <= self.ring.size - self.marks.reserve
 
     def room(self, size: int, author: bytes | None, spare: int, pending: tuple | None = None) -> bool:
         """Make room for `size` bytes and, if needed, the author's introduction; LOG_FULL if there is none.
@@ -422,9 +408,9 @@ class FlashLog:
         if ring.free() - self.spare <= self.band():
             self.collector().share(size)
         # A sector that was opened from the reserve is not for what must leave it alone.
-        if self.fits(size + (author is not None and not self.is_here(author)) * frames.MAX_AUTHOR_FRAME):
-            if ring.free() >= spare:
-                return False
+        stranger = author is not None and not self.is_here(author)
+        if ring.free() >= spare and self.fits(size + stranger * frames.MAX_AUTHOR_FRAME):
+            return False
         if ring.free() - 1 < spare:
             from . import flashreclaim
 
@@ -433,23 +419,15 @@ class FlashLog:
         return False
 
     def storage(self) -> dict:
-        """Return how full the log is; see MemoryLog.storage. It reads the headers, nothing else."""
-        from .flashcollect import storage
+        from .flashstorage import storage
 
         return storage(self)
 
     def close(self) -> None:
         """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
-        ring = self.ring
-        if ring.closed or self.clean == ring.seq * ring.size + ring.end:
-            return
-        frame = ring.padded(frames.control_frame(ring.seq, 9, b""))
-        if ring.end + len(frame) <= ring.size:
-            try:
-                ring.program(frame)
-            except NotTaken:
-                return
-            self.clean = ring.seq * ring.size + ring.end
+        from . import flashsummary
+
+        flashsummary.end(self)
 
 
 def schema_kind(value: bytes) -> int:

@@ -62,7 +62,7 @@ def mount(log: object, checkpoint: bool = True) -> None:
     if log.has_beside():
         log.beside().reclaimed(ring.tail)
     if log.has_beside() or log.totals[0] or log.totals[2]:
-        from .flashcollect import find_cursor
+        from .flashcursor import find_cursor
 
         find_cursor(log)
 
@@ -165,7 +165,7 @@ def _note_control(log: object, reader: object, positions: list | None, position:
         log.totals[at] += 1
         log.totals[at + 1] += reader.end - reader.start
     if kind not in (frames.FILLED, frames.NOTE) or (kind == frames.NOTE and reader.kind == frames.REPLACED):
-        log.noted()
+        log.marks.noted()
         if positions is not None and kind != frames.STATE:
             positions.append(position)
     if kind == frames.CUT:
@@ -173,8 +173,6 @@ def _note_control(log: object, reader: object, positions: list | None, position:
     if kind == frames.STATE:
         remember(log, reader)
         return
-    if positions is not None and not hasattr(log.beside(), "live"):
-        raise Misfit
     if positions is None or kind == frames.FILLED:
         log.beside().note(reader)
 
@@ -303,8 +301,6 @@ class Checkpoint:
                 remember(log, reader)
                 continue
             reader.author = log.slots[reader.slot] if reader.type == frames.NOTE else b""
-            if not hasattr(log.beside(), "live"):
-                raise Misfit
             kept = [(index, index.state()) for index in log.indexes.values()]
             log.beside().note(reader)
             for index, state in kept:

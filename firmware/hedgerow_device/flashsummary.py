@@ -4,7 +4,7 @@ Who mounts a log reads summaries and slices back to where the last whole cycle o
 only the newest sector and those of which nothing else tells. So who programs a frame says what a summary
 needs to know of it:
 
-- `log.noted()`, of a control frame that a mount must read by itself: a value, a dropped, cut or replacing
+- `log.marks.noted()`, of a control frame that a mount reads by itself: a value, a dropped, cut or replacing
   frame. Room is kept for its position then; those that still matter are named when the sector ends, and in
   slices later: `log.values`, and those that `log.beside().live()` gives as positions (sequence * sector size
   + offset of the frame).
@@ -45,6 +45,17 @@ def plan(log: object) -> int:
     return max(MIN_SLICE, min(tables // min(12, ring.count >> 2), 256, ring.size >> 3))
 
 
+def turn(log: object, flags: int) -> None:
+    """End the sector that is written with its summary, and begin the next one."""
+    ring = log.ring
+    marks = log.marks
+    if not ring.closed:
+        close(log)
+    ring.checkpoint = 0 if marks.whole < ring.tail else ring.seq + 1 - marks.whole
+    ring.open(flags)
+    marks.begin(plan(log))
+
+
 def close(log: object) -> None:
     """Program the summary of the sector that is written, if there is room for it; nothing follows on it."""
     ring = log.ring
@@ -62,6 +73,20 @@ def close(log: object) -> None:
     except NotTaken:
         marks.begun, marks.whole, marks.slot, marks.after = before
     ring.closed = True
+
+
+def end(log: object) -> None:
+    """Program a clean frame, if there is room and none stands there yet."""
+    ring = log.ring
+    if ring.closed or log.clean == ring.seq * ring.size + ring.end:
+        return
+    frame = ring.padded(control_frame(ring.seq, 9, b""))
+    if ring.end + len(frame) <= ring.size:
+        try:
+            ring.program(frame)
+        except NotTaken:
+            return
+        log.clean = ring.seq * ring.size + ring.end
 
 
 def _head(log: object) -> bytearray:
@@ -112,7 +137,7 @@ def _positions(log: object, low: int, high: int) -> list:
     for name, position in log.values.items():
         if low < position < high:
             found.append((position, 0 if mark(name) in twice else mark(name)))
-    if log.has_beside() and hasattr(log.beside(), "live"):
+    if log.has_beside():
         found.extend([(position, 0) for position in log.beside().live() if low < position < high])
     return sorted(found)
 

@@ -204,7 +204,7 @@ class EncryptedNor(Nor):
 
 
 def test_an_encrypted_partition_holds_a_log_through_laps_and_clean_boots() -> None:
-    nor = EncryptedNor(16, 1024)
+    nor = EncryptedNor(20, 1024)
     log = FlashLog(nor)
     assert log.ring.align == 16
     for _ in range(40):

@@ -8,6 +8,7 @@ from nor import Nor
 from hedgerow.log import ENTRY_OP, ENTRY_SKIP
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_device.flashring import RECLAIMS
 
 OTHER = b"author-x"
 
@@ -67,3 +68,25 @@ def test_a_torn_frame_that_later_reads_as_whole_does_not_rise() -> None:
     again = FlashLog(weak)
     for opened in (log, again):
         assert [entry[3] for entry in opened.read(OTHER, 0, 0, 1 << 20)] == [b"one", b"two"]
+
+
+def test_a_void_sector_behind_a_void_one_does_not_come_back() -> None:
+    """Two sectors opened to reclaim are both void; the second is erased before the first is used again."""
+    for erase_ahead in (False, True):
+        nor = Nor(10, 512)
+        log = FlashLog(nor)
+        for number in range(1, 9):
+            log.append(ENTRY_OP, OTHER, number, number, b"operation %d" % number)
+        for _ in range(2):
+            log.open_sector(RECLAIMS)
+            log.introduce(OTHER, 8)
+        log = FlashLog(nor)
+        assert log.ring.seq == 1
+        if erase_ahead:
+            log.prepare()
+            log = FlashLog(nor)
+            assert (log.ring.seq, log.damaged) == (1, 0)
+        for number in range(9, 20):
+            log.append(ENTRY_OP, OTHER, number, number, b"operation %d" % number)
+            again = FlashLog(nor)
+            assert (again.held(OTHER), again.damaged) == (number, 0)

@@ -57,7 +57,28 @@ def everything(log: FlashLog, rng: random.Random) -> None:
         operation(log, author, rng.randint(8, 90))
 
 
-WORK: dict[str, Work] = {"one": one_author, "many": many_authors, "everything": everything}
+def beside(log: FlashLog, rng: random.Random) -> None:
+    """As everything(), and operations filled in, dropped, given up and replaced."""
+    author = AUTHORS[int(6 * rng.random() ** 2)]
+    held = log.held(author)
+    die = rng.random()
+    if die < 0.05 and held:
+        log.fill(author, rng.randint(max(1, held - 30), held + 20), bytes(20))
+    elif die < 0.08 and held:
+        first = rng.randint(max(1, held - 20), held)
+        log.drop(author, first, first + rng.randint(0, 3))
+    elif die < 0.09 and held:
+        log.cut(author, held - rng.randint(0, 6))
+    elif die < 0.11 and log.held(log.author) > 4:
+        last = log.held(log.author) // 4 * 4
+        log.replace(log.author, last - 3, last, Skip(last - 3, last, RECEIPTED).encode())
+    elif die < 0.3:
+        operation(log, log.author, 24)
+    else:
+        everything(log, rng)
+
+
+WORK: dict[str, Work] = {"one": one_author, "many": many_authors, "everything": everything, "beside": beside}
 
 
 def run(nor: Nor, work: Work, seed: int, laps: float) -> FlashLog:

@@ -3,13 +3,29 @@
 from pathlib import Path
 
 import pytest
+from nor import Nor
 
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
 from hedgerow_device import flashframes as frames
+from hedgerow_device import flashsummary
+from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Header
 
 ROOT = Path(__file__).parents[2]
 AUTHOR = b"author-a"
+
+
+def summary() -> bytes:
+    """The summary of a first sector with two operations of an author, a value."""
+    log = FlashLog(Nor(8, 512))
+    log.append(ENTRY_OP, AUTHOR, 1, 1, b"operation 1")
+    log.put(STATE_CONFIG, b"epoch", b"\0\0\0\1")
+    log.append(ENTRY_OP, AUTHOR, 2, 2, b"operation 2")
+    end = log.ring.end
+    flashsummary.close(log)
+    return bytes(log.ring.read(1, end, log.ring.end - end))
+
+
 EXAMPLES = {
     "header": Header((0, 3, 1, 1, 4071, 3801, 2, 1, AUTHOR)).encode(),
     "author": frames.author_frame(1, 0, AUTHOR, 0, 0),
@@ -21,6 +37,7 @@ EXAMPLES = {
     "carried": frames.filled_frame(1, 0, 7, b"operation 7", carried=True),
     "seal beside": frames.note_frame(1, 0, ENTRY_SEAL, 3, 5, b"seal"),
     "skip beside": frames.note_frame(1, 0, ENTRY_SKIP, 3, 5, b"skip"),
+    "summary": summary(),
     "clean": frames.control_frame(1, 9, b""),
     "dropped": frames.dropped_frame(1, AUTHOR, 3, 5, hides=True),
     "cut": frames.cut_frame(1, AUTHOR, 9, 8),
