@@ -67,7 +67,13 @@ def survey(log: object, reader: object) -> tuple:
     open_end = reader.limit == ring.size
     if open_end and (ring.align > 1 or ring.erased(seq, at)):
         return ()
-    data = ring.read(seq, at, reader.limit - at)
+    count = reader.limit - at
+    if count <= len(ring.window):
+        # What the reader saw: weak cells may read as something else the next time.
+        where = ring.fetch(seq, at, count)
+        data = bytes(ring.window[where : where + count])
+    else:
+        data = ring.read(seq, at, count)
     # The CRC of the last frame may end as an erased cell reads.
     view = memoryview(data)[: len(data.rstrip(b"\xff")) + 3] if open_end else memoryview(data)
     names: dict = {}

@@ -29,6 +29,7 @@ _MAX_SIZE = const(4096)
 _PASS = const(5)
 # Programs and erases in a row that did not take.
 _MAX_FAILURES = const(6)
+_BACK = const(64)
 
 
 class NotTaken(Exception):
@@ -77,8 +78,8 @@ class Ring:
     bits, and ioctl(4 count, 5 size, 6 erase). `end` is the offset behind the last frame of the sector
     that is written; `closed` says that nothing more may be programmed there; `summary` and `checkpoint` are
     what the next header is to say of it. `align` is what frames begin at and are padded to: 16 where the
-    partition is encrypted, so that erased cells read as anything. `heal` is the (offset, size) of the last
-    frame before a boot that was not clean, which is programmed again before anything else.
+    partition is encrypted, so that erased cells read as anything. `heal` is (offset, bytes) of the last
+    frame before the boot, which is programmed again before anything else, and reads as these bytes until then.
     """
 
     def __init__(self, device: object):
@@ -98,6 +99,8 @@ class Ring:
         self._window_seq = -1
         self._window_at = 0
         self._window_end = 0
+        # What was programmed is read back into this.
+        self._back = memoryview(bytearray(_BACK))
         self._ready = 0
         self._ended = (0, 0)
         # flashrepair.survey, and what it said, by position.
@@ -148,9 +151,7 @@ class Ring:
 
     def header_in(self, slot: int) -> Header | None:
         """Return the header in a slot, of whatever sequence."""
-        data = bytearray(HEADER)
-        self.device.readblocks(slot, data, 0)
-        return Header.decode(data)
+        return Header.decode(self.read(slot, 0, HEADER))
 
     def find(self) -> Header | None:
         """Find the newest sector and go there; return its header, None if the device holds no log."""
@@ -231,7 +232,11 @@ class Ring:
             return self.end
         if self._ended[0] != seq:
             header = self.following(seq)
-            self._ended = (seq, header.previous_end if header else self.size)
+            end = header.previous_end if header else self.size
+            if header and header.flags & PASSED and self.header(seq) is None:
+                # It was passed over itself.
+                end = HEADER
+            self._ended = (seq, end)
         return self._ended[1]
 
     def following(self, seq: int) -> Header | None:
@@ -277,7 +282,7 @@ class Ring:
             # Its header will not take either.
             pass
         if seq == self._window_seq:
-            self._forget()
+            self.forget()
         self._ready = seq
         return True
 
@@ -299,7 +304,9 @@ class Ring:
                 flags, self.seq, self.tail, self.erases, self.end, self.summary, self.checkpoint,
                 self.incarnation, self.author,
             )  # fmt: skip
-            if self._takes(self.padded(Header(fields).encode()), 0):
+            # Nothing is programmed where the erase did not take.
+            erased = self.align > 1 or self._blank(self.seq % self.count)
+            if erased and self._takes(self.padded(Header(fields).encode()), 0):
                 break
             flags |= PASSED
             if self.checkpoint:
@@ -332,7 +339,8 @@ class Ring:
 
     def _takes(self, data: bytes, at: int) -> bool:
         """Program bytes in the newest sector and say whether they read back; LOG_WORN if none do any more."""
-        self._forget()
+        if self._window_seq == self.seq:
+            self.forget()
         self.programmed += len(data)
         try:
             self.device.writeblocks(self.seq % self.count, data, at)
@@ -345,33 +353,31 @@ class Ring:
         return good
 
     def _same(self, data: bytes, at: int) -> bool:
-        """Say whether the newest sector holds these bytes."""
-        done = 0
-        while done < len(data):
-            take = min(len(data) - done, len(self.window))
-            start = self.fetch(self.seq, at + done, take)
-            if take == len(data):
-                return self.window[start : start + take] == data
-            if self.window[start : start + take] != memoryview(data)[done : done + take]:
+        """Say whether the newest sector holds these bytes; the window stays where it is."""
+        view = memoryview(data)
+        for done in range(0, len(data), _BACK):
+            part = view[done : done + _BACK]
+            back = self._back[: len(part)]
+            self.device.readblocks(self.seq % self.count, back, at + done)
+            if back != part:
                 return False
-            done += take
         return True
 
     def _mend(self) -> None:
-        """Program the last frame once more, as it is: a cut may have left it between one and nought.
+        """Program the last frame once more, as it was read: a cut may have left it between one and nought.
 
         The next sector is erased first if the cut was in its header, which might read as one later.
         """
         if self.heal is None:
             return
-        at, size = self.heal
+        at, data = self.heal
         self.heal = None
         if self.align == 1 and self.free() > 0:
             slot = (self.seq + 1) % self.count
             if self.header_in(slot) is None and not self._blank(slot):
                 self.prepare()
-        if size and self.header(self.seq):
-            self._takes(self.read(self.seq, at, size), at)
+        if data and not self._takes(self.padded(data), at):
+            self.closed = True
 
     def step_back(self) -> None:
         """Give up the newest sector, which holds nothing of its own: it will be erased and used again.
@@ -389,8 +395,9 @@ class Ring:
         self.erases = before.erases if before else self.erases
         self.checkpoint = before.checkpoint if before else 0
         self.closed = True
+        self.heal = None
         self._ended = (0, 0)
-        self._forget()
+        self.forget()
 
     # ---- reads
 
@@ -399,7 +406,7 @@ class Ring:
         if seq != self._window_seq or at < self._window_at or at + count > self._window_end:
             take = min(max(count, self.take), self.size - at)
             self._window_seq = -1
-            self.device.readblocks(seq % self.count, self.window[:take], at)
+            self._load(seq, at, self.window[:take])
             self._window_seq = seq
             self._window_at = at
             self._window_end = at + take
@@ -407,18 +414,30 @@ class Ring:
 
     def look(self, window: int, take: int) -> None:
         """Read through a window of `window` bytes, `take` of them at a time."""
-        self._forget()
+        self.forget()
         self.window = memoryview(bytearray(window))
         self.take = take
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Read anew what is asked for next."""
         self._window_seq = -1
 
     def read(self, seq: int, at: int, count: int) -> bytes:
         """Return `count` bytes of a sector."""
         data = bytearray(count)
-        self.device.readblocks(seq % self.count, data, at)
+        self._load(seq, at, data)
         return bytes(data)
+
+    def _load(self, seq: int, at: int, view: memoryview) -> None:
+        """Read from the device, but the frame that is to be programmed again as it was read before."""
+        slot = seq % self.count
+        self.device.readblocks(slot, view, at)
+        if self.heal and slot == self.seq % self.count:
+            start, data = self.heal
+            low = max(start, at)
+            high = min(start + len(data), at + len(view))
+            if low < high:
+                view[low - at : high - at] = data[low - start : high - start]
 
     def crc(self, seq: int, at: int, count: int, value: int) -> int:
         """Return the CRC-32 of `count` bytes of a sector, begun with `value`."""

@@ -121,23 +121,24 @@ def test_without_reading_back_wear_loses_operations(monkeypatch: pytest.MonkeyPa
 # ---- clean ends and weak cells
 
 
-def test_a_clean_end_is_written_once_and_nothing_is_mended_after_it() -> None:
+def test_a_clean_end_is_written_once_and_mended_too() -> None:
     nor = Nor(8, 512, trace=[])
     log = FlashLog(nor)
     append(log, 3)
     log.close()
+    clean = nor.trace[-1]  # type: ignore[index]
     programs = nor.programs
     log.close()
     FlashLog(nor).close()
     assert nor.programs == programs
+    # A cut may have left the clean frame itself between one and nought.
     log = FlashLog(nor)
-    assert log.ring.heal is None
     append(log)
-    assert nor.programs == programs + 1
+    assert nor.programs == programs + 2 and nor.trace[-2] == clean  # type: ignore[index]
     check(FlashLog(nor), 4)
 
 
-def test_the_last_frame_is_programmed_again_after_a_boot_that_was_not_clean() -> None:
+def test_the_last_frame_is_programmed_again_after_a_boot() -> None:
     nor = Nor(8, 512, trace=[])
     append(FlashLog(nor), 3)
     last = nor.trace[-1]  # type: ignore[index]
