@@ -225,13 +225,16 @@ class Ring:
     def end_of(self, seq: int) -> int:
         """Return where the frames of a sector end: what lies behind that is torn, even if it reads as whole.
 
-        Where the next header cannot be read, that is the end of the sector.
+        Where the next header cannot be read, that is the end of the sector; its beginning if it was passed over.
         """
         if seq == self.seq:
             return self.end
         if self._ended[0] != seq:
             header = self.following(seq)
-            self._ended = (seq, header.previous_end if header else self.size)
+            end = header.previous_end if header else self.size
+            if header and header.flags & PASSED and self.header(seq) is None:
+                end = HEADER
+            self._ended = (seq, end)
         return self._ended[1]
 
     def following(self, seq: int) -> Header | None:
