@@ -140,7 +140,6 @@ def check_storage(new: object) -> None:
     log.close()
 
 
-# Those of what logs on flash do not do yet.
 REPLACING = (
     check_replacing,
     check_replacing_again,

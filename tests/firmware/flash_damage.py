@@ -119,12 +119,20 @@ class WeakNor(Nor):
         return super().ioctl(command, argument)
 
 
-def weak_images(leg: Leg, index: int, cells: Cells, rng: random.Random) -> WeakNor:
-    """Return a flash in which a cut program reads as whole and as torn, or as torn in two ways."""
+def weak_images(leg: Leg, index: int, cells: Cells, rng: random.Random) -> WeakNor | None:
+    """Return a flash in which a cut program reads as whole and as torn, or as torn in two ways.
+
+    Cells that read as erased are not among them: nobody could tell those from erased ones. None for what is
+    no program of erased cells.
+    """
     operation = leg.trace[index]
     at, after = span(operation, leg.size)
+    if operation[0] == "erase" or cells[at : at + len(after)] == after:
+        return None
     models = rng.sample([*BYTE_TEARS, "all"], 2)
-    first, second = (tear(cells, operation, leg.size, model, rng) for model in models)
+    first = second = cells
+    while cells in (first, second):
+        first, second = (tear(cells, operation, leg.size, model, rng) for model in models)
     return WeakNor(leg.count, leg.size, first, second, range(at, at + len(after)))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from flash_cuts import KEEPER
 from log_contract import CHECKS
-from log_contract_room import check_replacing_bounds, check_storage
 from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
@@ -33,11 +32,7 @@ def code_of(refused: pytest.ExceptionInfo[HedgerowError]) -> str:
     return refused.value.code
 
 
-# NOT YET: remove this list, and the one in flash_in_vm.py, once the flash log refuses others' and reports.
-NOW = [check for check in CHECKS if check not in (check_replacing_bounds, check_storage)]
-
-
-@pytest.mark.parametrize("check", NOW, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("size", [4096])
 def test_contract(check: object, size: int) -> None:
     def new() -> object:
@@ -56,7 +51,7 @@ def test_contract_and_reclaiming_on_micropython() -> None:
         [str(vm), "-X", "heapsize=600k", str(HERE / "flash_in_vm.py"), *paths],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1:] == [f"PASSED {len(NOW) + 2}"], done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1:] == [f"PASSED {len(CHECKS) + 2}"], done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("size", "most"), [(12, 1.9), (32, 1.45), (60, 1.25)])
