@@ -167,4 +167,4 @@ def test_a_board_without_a_place_says_so(boards: Boards, root: Path) -> None:
     assert board.mpremote("exec", program).stdout.strip() == "LOG_PARTITION"
     with pytest.raises(HedgerowError) as caught:
         fetch(board.port, lambda *step: None)
-    assert caught.value.code == "LOG_PARTITION", caught.value
+    assert caught.value.code == "LOG_PARTITION"
