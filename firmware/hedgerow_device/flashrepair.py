@@ -304,7 +304,7 @@ def remedy(ring: object, seq: int) -> Header | None:
 
 
 def _has_frame(ring: object, slot: int, seq: int) -> bool:
-    """Say whether a whole control frame of sector `seq`, as the first one in a sector is, stands in a slot."""
+    """Say whether a whole control frame of sector `seq`, as one begins with, stands in a slot."""
     view = memoryview(ring.read(slot, HEADER, ring.size - HEADER))
     size = _size(view, 0)
     return bool(size) and not _number(view, 0, size, seq)

@@ -225,7 +225,7 @@ class Ring:
     def end_of(self, seq: int) -> int:
         """Return where the frames of a sector end: what lies behind that is torn, even if it reads as whole.
 
-        Where the next header cannot be read, that is the end of the sector; its beginning if it was passed over.
+        Where the next header cannot be read, that is the end of the sector; nowhere if it was passed over.
         """
         if seq == self.seq:
             return self.end

@@ -58,7 +58,7 @@ def test_a_torn_frame_that_later_reads_as_whole_does_not_rise() -> None:
     operation = nor.trace[-1]  # type: ignore[index]
     at = operation[1] * 512 + operation[2]
     torn = bytearray(before)
-    torn[at : at + 8] = PROGRAM_TEARS["torn byte"](random.Random(0), before[at : at + 8], whole[at : at + 8])
+    torn[at : at + 8] = PROGRAM_TEARS["byte"](random.Random(0), before[at : at + 8], whole[at : at + 8], 7)
     weak = Nor(8, 512, torn)
     log = FlashLog(weak)
     assert log.held(OTHER) == 1
