@@ -15,6 +15,7 @@ from hedgerow.log import (
     ENTRY_SEAL,
     ENTRY_SKIP,
     STATE_CONFIG,
+    STATE_PEER,
     STATE_RECEIPT,
     STATE_SCHEMA,
     check_entry,
@@ -359,8 +360,8 @@ class FlashLog:
         kind = name[0]
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
-        # What is counted is stored before the receipt that frees it.
-        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (name[1:] == b"n" or name[1:2] == b"x")):
+        # Before a receipt frees anything, its keeper is known, and what is counted is stored.
+        if kind in (STATE_RECEIPT, STATE_PEER) or (kind == STATE_CONFIG and _comes_first(name)):
             spare = _LAST_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
@@ -452,6 +453,11 @@ class FlashLog:
 
         self.drop_index()
         flashsummary.end(self)
+
+
+def _comes_first(name: bytes) -> bool:
+    """Say whether a setting comes before receipts: counts, and whose receipts an author requires."""
+    return name[1:] == b"n" or name[1:2] in (b"x", b"r")
 
 
 def schema_kind(value: bytes) -> int:
