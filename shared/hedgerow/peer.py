@@ -98,15 +98,8 @@ class Peer(Presence):
         sealed = log.sealed(author)
         self._h16s: list = []
         self._previous = NO_SEAL
-        last = hlc.ZERO
-        if held:
-            for kind, first, _, body in log.read(author, held - 1, held, 1):
-                if kind == ENTRY_OP and first == held:
-                    last = decode_body(body)[0]
         local = log.held(self.local)
-        if local:
-            body = log.fetch(self.local, local)
-            last = max(last, decode_body(body)[0] if body else last)
+        last = max(self._last_stamp(author, held), self._last_stamp(self.local, local))
         if sealed:
             for kind, _, end, body in log.read(author, held, sealed - 1, 1):
                 if kind == ENTRY_SEAL and end == sealed:
@@ -120,6 +113,15 @@ class Peer(Presence):
                     self._h16s.append(h16(author, first, body, self.schemas))
                 number = end
         self.clock = hlc.Clock(hlc.stamp_ms(last) + 1 if held or local else 0, last)
+
+    def _last_stamp(self, author: bytes, held: int) -> bytes:
+        """Return the stamp of an author's newest operation, also if it was dropped where the log knows it."""
+        log = self.log
+        entries = log.read(author, held - 1, held, 1) if held else ()
+        body = entries[0][3] if entries and entries[0][:2] == (ENTRY_OP, held) else None
+        if body is None and held and hasattr(log, "newest"):
+            body = log.newest(author)
+        return decode_body(body)[0] if body else hlc.ZERO
 
     def _boot(self, now: int) -> None:
         epoch = int.from_bytes(self.log.get(STATE_CONFIG, _EPOCH) or b"\0", "big") + 1

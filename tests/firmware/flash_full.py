@@ -152,6 +152,8 @@ class Life:
             rig.do(rig.idle, rng.randrange(30))
         elif kind == 8 and not self.quiet:
             self.neighbour.record(rng.randrange(1, amount))
+            # Its clock does not start anew with the board's.
+            self.neighbour.peer._time = None
             self._meet(self.neighbour.peer)
         elif rng.randrange(self.lonely) == 0:
             self._meet(self.top)
@@ -222,6 +224,7 @@ class Life:
         for number in range(1, top.log.held(other.author) + 1):
             body = top.log.fetch(other.author, number)
             assert body == other.log.fetch(other.author, number), number
+        other._time = None
         sync(other, top, self.rig.now)
         assert top.receipted(other.author) == other.log.held(other.author), "the neighbour is stuck"
         sync(self.rig.peer, top, self.rig.now)
