@@ -29,10 +29,11 @@ from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
 
-# Free sectors left by values, by others' seals, and by what makes room in the end.
+# Free sectors left by values, by others' seals, by what makes room, and by what brings and takes receipts.
 _VALUE_SPARE = const(4)
 _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
+_RECEIPT_SPARE = const(1)
 
 _HINTS = const(32)
 _MEAN = const(48)
@@ -191,7 +192,7 @@ class FlashLog:
             raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
         spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
-            spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
+            spare = _RECEIPT_SPARE if author == self.author else _SEAL_SPARE
         self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
         ring = self.ring
         if index is None or index.here != ring.seq:
@@ -362,7 +363,7 @@ class FlashLog:
         spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
         # Before a receipt frees anything, its keeper is known, and what is counted is stored.
         if kind in (STATE_RECEIPT, STATE_PEER) or (kind == STATE_CONFIG and _comes_first(name)):
-            spare = _LAST_SPARE
+            spare = _RECEIPT_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
 
