@@ -95,10 +95,8 @@ def _find_tail(ring: object) -> bool:
 
 
 def _end(ring: object, reader: object) -> bool:
-    """Have the last frame of the newest sector, as it was read, programmed again; say whether all behind it is
-    erased.
-
-    Its cells may read as whole now and as torn the next time: then it must not be that which is made firm.
+    """Say whether all behind the last frame of the newest sector is erased; have that frame programmed again
+    as it was read: its cells may read as whole now and as torn the next time.
     """
     blank = ring.erased(ring.seq, reader.end)
     start = reader.start

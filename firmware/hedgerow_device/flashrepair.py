@@ -286,7 +286,7 @@ def mend_newest(ring: object, newest: Header | None) -> Header | None:
             reader = frames.Reader(ring, slot, HEADER)
             while found is None and reader.step():
                 found = mend(ring, slot) if reader.type <= ENTRY_SKIP else None
-        elif not _has_frame(ring, slot, found):
+        elif found is None or not _has_frame(ring, slot, found.seq):
             # Without a frame behind it, it is the header that was torn, and nothing is lost.
             found = None
         if found and (newest is None or found.seq > newest.seq):
@@ -299,7 +299,8 @@ def remedy(ring: object, seq: int) -> Header | None:
     for following in range(seq + 1, min(seq + _PASSED_MOST, ring.seq) + 1):
         header = ring.header_in(following % ring.count)
         if header and header.seq == following:
-            if header.flags & PASSED:
+            # Nothing was ever written behind a header that did not take.
+            if header.flags & PASSED and not _has_frame(ring, seq, seq):
                 return None
             break
     found = mend(ring, seq)
@@ -308,13 +309,11 @@ def remedy(ring: object, seq: int) -> Header | None:
     return found
 
 
-def _has_frame(ring: object, slot: int, header: Header | None) -> bool:
-    """Say whether a whole control frame, as the first one in a sector is, stands behind a header."""
-    if header is None:
-        return False
+def _has_frame(ring: object, slot: int, seq: int) -> bool:
+    """Say whether a whole control frame of sector `seq`, as one begins with, stands in a slot."""
     view = memoryview(ring.read(slot, HEADER, ring.size - HEADER))
     size = _size(view, 0)
-    return bool(size) and not _number(view, 0, size, header.seq)
+    return bool(size) and not _number(view, 0, size, seq)
 
 
 def mend(ring: object, seq: int) -> Header | None:

@@ -79,7 +79,7 @@ class Ring:
     that is written; `closed` says that nothing more may be programmed there; `summary` and `checkpoint` are
     what the next header is to say of it. `align` is what frames begin at and are padded to: 16 where the
     partition is encrypted, so that erased cells read as anything. `heal` is (offset, bytes) of the last
-    frame before the boot, which is programmed again before anything else, and reads as these bytes until then.
+    frame before the boot: it is programmed again before anything else, and reads as these until then.
     """
 
     def __init__(self, device: object):
@@ -226,7 +226,7 @@ class Ring:
     def end_of(self, seq: int) -> int:
         """Return where the frames of a sector end: what lies behind that is torn, even if it reads as whole.
 
-        Where the next header cannot be read, that is the end of the sector.
+        Where the next header cannot be read, that is the end of the sector; nowhere if it was passed over.
         """
         if seq == self.seq:
             return self.end
@@ -234,7 +234,10 @@ class Ring:
             header = self.following(seq)
             end = header.previous_end if header else self.size
             if header and header.flags & PASSED and self.header(seq) is None:
+<<<<<<< HEAD
                 # It was passed over itself.
+=======
+>>>>>>> integ
                 end = HEADER
             self._ended = (seq, end)
         return self._ended[1]

@@ -145,13 +145,10 @@ class WornNor(Nor):
         self.worn = worn
 
     def writeblocks(self, block: int, data: bytes, offset: int) -> None:
-        if self.worn.get(block) == "program":
-            return
-        if block in self.worn:
-            # Cells keep what they had: bits that are 0 stay 0.
-            at = block * self.size + offset
-            old = self.cells[at : at + len(data)]
-            self.cells[at : at + len(data)] = bytes(b & a for b, a in zip(old, data))
+        fault = self.worn.get(block)
+        if fault:
+            if fault != "program":
+                self.write_over(block, data, offset)
             return
         super().writeblocks(block, data, offset)
 

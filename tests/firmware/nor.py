@@ -58,6 +58,14 @@ class Nor:
         if self.trace is not None:
             self.trace.append(("program", block, offset, data))
 
+    def write_over(self, block: int, data: bytes, offset: int) -> None:
+        """Program as a chip does in a sector that was not erased: bits that are 0 stay 0."""
+        at = block * self.size + offset
+        old = self.cells[at : at + len(data)]
+        self.cells[at : at + len(data)] = bytes(bits & new for bits, new in zip(old, data))
+        self.programmed += len(data)
+        self.programs += 1
+
     def ioctl(self, command: int, argument: int) -> int:
         """4 counts the sectors, 5 gives their size, 6 erases one."""
         if command == 4:

@@ -44,8 +44,8 @@ class WornNor(Nor):
         if block in self.worn and self.fault == "error":
             raise OSError(5)
         if block in self.worn and self.fault == "erase":
-            at = block * self.size + offset
-            data = bytes(a & b for a, b in zip(data, self.cells[at : at + len(data)], strict=True))
+            self.write_over(block, data, offset)
+            return
         super().writeblocks(block, data, offset)
 
     def ioctl(self, command: int, argument: int) -> int:

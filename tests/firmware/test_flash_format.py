@@ -2,7 +2,7 @@
 
 import random
 
-from flash_cuts import tear
+from flash_cuts import PROGRAM_TEARS
 from nor import Nor
 
 from hedgerow.log import ENTRY_OP, ENTRY_SKIP
@@ -54,9 +54,12 @@ def test_a_torn_frame_that_later_reads_as_whole_does_not_rise() -> None:
     log.append(ENTRY_OP, OTHER, 1, 1, b"one")
     before = bytes(nor.cells)
     log.append(ENTRY_OP, OTHER, 2, 2, b"two, never acknowledged")
+    whole = bytes(nor.cells)
     operation = nor.trace[-1]  # type: ignore[index]
     at = operation[1] * 512 + operation[2]
-    weak = Nor(8, 512, bytearray(tear(before, operation, 512, "byte", random.Random(0), 8)))
+    torn = bytearray(before)
+    torn[at : at + 8] = PROGRAM_TEARS["byte"](random.Random(0), before[at : at + 8], whole[at : at + 8], 7)
+    weak = Nor(8, 512, torn)
     log = FlashLog(weak)
     assert log.held(OTHER) == 1
     log.append(ENTRY_OP, OTHER, 2, 2, b"two")

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from flash_damage import WornNor
 from nor import Nor
 
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
-from hedgerow_device.flashring import HEADER
+from hedgerow_device.flashring import HEADER, PASSED
 
 OTHER = b"author-b"
 SIZE = 512
@@ -141,6 +142,30 @@ def test_a_header_that_is_gone_costs_nothing_where_the_frames_tell(seq: int) -> 
     log = FlashLog(Nor(nor.count, nor.size, cells))
     assert log.ring.seq == newest and log.read(author, 0, 0, 1 << 20) == truth[author]
     assert log.author == author
+
+
+def test_a_lost_header_is_not_taken_for_a_sector_that_was_passed_over() -> None:
+    nor = WornNor(16, SIZE, {4: "program"})
+    log = FlashLog(nor)
+    author = log.author
+    bodies = [_body(author, number) for number in range(1, 81)]
+    for number, body in enumerate(bodies, 1):
+        log.append(ENTRY_OP, author, number, number, body)
+    ring = log.ring
+    assert ring.header(4) is None and ring.header(5).flags & PASSED and ring.seq > 5
+    for seq in (3, 5):
+        cells = bytearray(nor.cells)
+        cells[seq * SIZE : seq * SIZE + HEADER] = bytes(HEADER)
+        damaged = FlashLog(Nor(nor.count, SIZE, cells))
+        entries = damaged.read(author, 0, 0, 1 << 20)
+        assert [entry[3] for entry in entries] == bodies, seq
+    # One that was passed over is no damage, not even if what it held before shows through.
+    for old in (bytes(SIZE), bytes(nor.cells[3 * SIZE : 4 * SIZE])):
+        cells = bytearray(nor.cells)
+        cells[4 * SIZE : 5 * SIZE] = old
+        worn = FlashLog(Nor(nor.count, SIZE, cells))
+        assert len(worn.read(author, 0, 0, 1 << 20)) == 80 and len(worn.since(0, 1 << 20)) == 80
+        assert worn.damaged == 0 and worn.damage() == []
 
 
 @pytest.mark.parametrize("seq", [1, 3, -1])

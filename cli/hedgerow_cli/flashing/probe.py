@@ -90,7 +90,10 @@ answer = {
     "has_rom": segments is not None,
     "rom": rom,
 }
-print(%r + json.dumps(answer))
+# Not in one piece: the board may have no room for that.
+sys.stdout.write(%r)
+json.dump(answer, sys.stdout)
+print()
 """
 
 _CUSTODY = """
