@@ -234,10 +234,7 @@ class Ring:
             header = self.following(seq)
             end = header.previous_end if header else self.size
             if header and header.flags & PASSED and self.header(seq) is None:
-<<<<<<< HEAD
                 # It was passed over itself.
-=======
->>>>>>> integ
                 end = HEADER
             self._ended = (seq, end)
         return self._ended[1]
