@@ -153,7 +153,7 @@ def test_cuts_kill_erase_before_copy(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def open_early(ring: Ring, flags: int) -> None:
         OPEN(ring, flags)
-        if ring.seq - ring.tail > ring.count // 2:
+        if ring.seq - ring.tail > ring.count // 3:
             ring.device.ioctl(6, ring.tail % ring.count)
 
     monkeypatch.setattr(Ring, "open", open_early)
