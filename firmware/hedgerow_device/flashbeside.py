@@ -106,7 +106,6 @@ class Beside:
     def hide(self, author: bytes, first: int, last: int, seq: int, at: int) -> None:
         """Make void what stands before a place: it takes the place of the ranges inside."""
         self.changes += 1
-        self.log.blocked = None
         old = self.ranges.pop(author, b"")
         ranges = array("I")
         for i in range(0, len(old), _NUMBERS):
@@ -118,7 +117,6 @@ class Beside:
     def fall(self, author: bytes, held: int, sealed: int, position: int) -> None:
         """Let an author's frontiers fall: what stands before a position and reaches above is void."""
         self.changes += 1
-        self.log.blocked = None
         index = self.log.indexes.get(author)
         if index:
             index.fall(held, sealed)

@@ -28,15 +28,17 @@ _SHARE = const(7)
 class Collector:
     """Where collecting has got to: `log.cursor` is an offset in the oldest sector, all before it is done.
 
-    `why` says what cannot be moved. `pending` is a value that is about to be stored, whose receipt counts
-    already: (name, value, receipted number).
+    `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value that is about to be stored, whose receipt counts
+    already: (name, value, receipted number). `refused` is where the log stood when it was full last, and how
+    many sectors were to stay free (see flashreclaim).
     """
 
     def __init__(self, log: object):
         self.log = log
         self.ring = log.ring
         self.pending: tuple | None = None
-        self.why = ""
+        self.refused: tuple | None = None
+        self.why: tuple = ()
         self.reader: object = None
         # The reader stands at a frame that is not done.
         self._waiting = False
@@ -51,7 +53,7 @@ class Collector:
         self._load = -1
         self._forced = forced
         if not forced:
-            self.why = ""
+            self.why = ()
 
     # ---- pacing
 
@@ -152,9 +154,9 @@ class Collector:
             self._slot += 1
         return True
 
-    def silent(self) -> int:
-        """Return how many authors have no frame in a younger sector."""
-        return len([1 for index in self.log.indexes.values() if index.last_sector() <= self.ring.tail])
+    def silent(self, seq: int) -> int:
+        """Return how many authors have no frame in a sector younger than `seq`, but in this one or before."""
+        return len([1 for index in self.log.indexes.values() if index.last_sector() <= seq])
 
     def give_up(self) -> None:
         """Say that the oldest sector is not in use any more."""
@@ -203,12 +205,10 @@ class Collector:
         if not self._bears(grown):
             if not is_open and author not in log.own and not self._kept(reader, True):
                 return 0
-            self.why = "%s operation %d is %s" % (
-                "an own" if author in log.own else "another author's", reader.last,
-                "open" if is_open else "kept",
-            )  # fmt: skip
+            self.why = (author, reader.last, is_open)
             return -1
         self._load += grown
+        self.why = self.why or (author, reader.last, is_open)
         return size + more
 
     def _bears(self, grown: int) -> bool:

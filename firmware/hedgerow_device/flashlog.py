@@ -15,6 +15,7 @@ from hedgerow.log import (
     ENTRY_SEAL,
     ENTRY_SKIP,
     STATE_CONFIG,
+    STATE_PEER,
     STATE_RECEIPT,
     STATE_SCHEMA,
     check_entry,
@@ -29,10 +30,11 @@ from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
 
-# Free sectors left by values, by others' seals, and by what makes room in the end.
+# Free sectors left by values, by others' seals, by what makes room, and by what brings and takes receipts.
 _VALUE_SPARE = const(4)
 _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
+_RECEIPT_SPARE = const(1)
 
 _HINTS = const(32)
 _MEAN = const(48)
@@ -197,7 +199,7 @@ class FlashLog(Mending):
             raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
         spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
-            spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
+            spare = _RECEIPT_SPARE if author == self.author else _SEAL_SPARE
         self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
         ring = self.ring
         if index is None or index.here != ring.seq:
@@ -366,9 +368,9 @@ class FlashLog(Mending):
         kind = name[0]
         pending = (name, value, _receipted_number(value) if kind == STATE_RECEIPT else 0)
         spare = _SEAL_SPARE if self.urgent else _VALUE_SPARE
-        # What is counted is stored before the receipt that frees it.
-        if kind == STATE_RECEIPT or (kind == STATE_CONFIG and (name[1:] == b"n" or name[1:2] == b"x")):
-            spare = _LAST_SPARE
+        # Before a receipt frees anything, its keeper is known, and what is counted is stored.
+        if kind in (STATE_RECEIPT, STATE_PEER) or (kind == STATE_CONFIG and _comes_first(name)):
+            spare = _RECEIPT_SPARE
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
 
@@ -459,6 +461,11 @@ class FlashLog(Mending):
 
         self.drop_index()
         flashsummary.end(self)
+
+
+def _comes_first(name: bytes) -> bool:
+    """Say whether a setting comes before receipts: counts, and whose receipts an author requires."""
+    return name[1:] == b"n" or name[1:2] in (b"x", b"r")
 
 
 def schema_kind(value: bytes) -> int:

@@ -12,8 +12,8 @@ from . import flashframes as frames
 from .flashindex import MAX_FRESH
 from .flashring import HEADER, RECLAIMS
 
-# Sectors that are taken back in one go for what is stored from the last of the reserve.
-_TURNS = const(8)
+# What may be left empty at the end of a sector, as a rule.
+_FRAME = const(64)
 
 
 def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
@@ -45,24 +45,26 @@ class Reclaim:
         collector = self.collector
         if collector.pending and log.fits(self.need):
             self._store()
-        turns = 0
-        # Receipts wait for nothing that has to be kept, but need not go round all of it at once.
-        most = _TURNS if spare <= log.last_spare else 2 * ring.count
+            if not self._works_out(spare):
+                return True
+        elif (self.collector.refused or ())[:2] == self._state() and spare >= self.collector.refused[2]:
+            raise HedgerowError("LOG_FULL", self._reason())
+        elif not self._works_out(spare):
+            if not collector.pending:
+                collector.refused = (*self._state(), spare)
+            raise HedgerowError("LOG_FULL", self._reason())
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
                 log.open_sector(0)
                 break
-            turns += 1
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
-            copies = self._weigh(spare <= log.last_spare)
+            copies = self._weigh(ring.tail, spare <= log.last_spare)
             # Where a receipt lets the sector go, it has to be durable before that.
             whole = copies + (self.need if waiting else 0)
-            sectors = 0 if log.fits(whole) else 1 if HEADER + whole <= ring.size - MAX_FRESH else 2
-            # Operations grow when they are first moved, but what makes room needs the rest of the reserve.
-            drains = sectors > 1 and spare > log.last_spare > ring.free() - 1
-            if copies < 0 or drains or ring.free() < sectors or turns > most:
+            sectors = 0 if log.fits(whole) else self._sectors(whole)
+            if copies < 0 or ring.free() < sectors:
                 raise HedgerowError("LOG_FULL", self._reason())
             if sectors:
                 log.open_sector(RECLAIMS)
@@ -70,6 +72,48 @@ class Reclaim:
                 self._store()
             self._take_back()
         return self.stored
+
+    def _state(self) -> tuple:
+        """Return what has to change before anything that was refused can be different."""
+        ring = self.ring
+        return (ring.seq * ring.size + ring.end, ring.tail * ring.size + self.log.cursor)
+
+    def _sectors(self, size: int) -> int:
+        """Return how many new sectors so many bytes of copies take."""
+        return 1 if HEADER + size <= self.ring.size - MAX_FRESH else 2
+
+    def _works_out(self, spare: int) -> bool:
+        """Say whether room can be made by moving on what is alive, as far as it is known beforehand.
+
+        Operations grow when they are first moved: to go round for nothing would use up the reserve.
+        """
+        log = self.log
+        ring = self.ring
+        free = ring.free()
+        payload = ring.size - MAX_FRESH - HEADER
+        rest = 0 if ring.closed else max(0, ring.size - log.marks.reserve - ring.end)
+        need = self.need
+        seq = ring.tail
+        self.collector.begin(spare <= log.last_spare)
+        while free < spare or (rest < need and free == spare):
+            copies = self._weigh(seq, None) if seq < ring.seq else -1
+            if copies < 0:
+                return False
+            if self.collector.pending and seq == ring.tail:
+                copies += need
+                need = 0
+            if copies > rest:
+                # The end of a sector stays empty where a frame does not fit.
+                copies -= max(0, rest - _FRAME)
+                opened = self._sectors(copies)
+                if opened > free:
+                    return False
+                free -= opened
+                rest = opened * payload
+            rest -= copies
+            free += 1
+            seq += 1
+        return True
 
     def _store(self) -> None:
         """Program the pending value."""
@@ -93,20 +137,28 @@ class Reclaim:
     def _reason(self) -> str:
         ring = self.ring
         free = "%d of %d sectors are free" % (ring.free(), ring.count)
-        return self.collector.why + ": " + free if self.collector.why else free
+        if not self.collector.why:
+            return free
+        author, number, is_open = self.collector.why
+        whose = "an own" if author in self.log.own else "another author's"
+        return "%s operation %d is %s: %s" % (whose, number, "open" if is_open else "kept", free)
 
-    def _weigh(self, forced: bool) -> int:
-        """Return the bytes of copies that the oldest sector asks for, -1 if it may not go."""
+    def _weigh(self, seq: int, forced: bool | None) -> int:
+        """Return the bytes of copies that one of the oldest sectors asks for, -1 if it may not go.
+
+        With `forced` None, what was weighed before counts as moved.
+        """
         ring = self.ring
         collector = self.collector
-        if ring.tail >= ring.seq:
+        if seq >= ring.seq:
             return -1
-        collector.begin(forced)
-        copies = frames.MAX_RECLAIMED_FRAME + collector.silent() * frames.MAX_AUTHOR_FRAME
+        if forced is not None:
+            collector.begin(forced)
+        copies = frames.MAX_RECLAIMED_FRAME + collector.silent(seq) * frames.MAX_AUTHOR_FRAME
         authors = set()
-        reader = frames.Reader(ring, ring.tail, HEADER)
+        reader = frames.Reader(ring, seq, HEADER)
         while reader.next():
-            if reader.start < self.log.cursor:
+            if seq == ring.tail and reader.start < self.log.cursor:
                 continue
             size = collector.judge(reader)
             if size < 0:

@@ -58,6 +58,8 @@ def _last_stamp(log: object, author: bytes) -> bytes:
             if kind == ENTRY_OP and end == held:
                 return decode_body(body)[0]
         body = log.fetch(author, held)
+        if body is None and hasattr(log, "newest"):
+            body = log.newest(author)
         if body is not None:
             return decode_body(body)[0]
         for kind, _, _, body in log.read(author, max(0, held - _LOOK_BACK), held, _READ_BYTES):

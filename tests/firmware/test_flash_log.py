@@ -11,7 +11,7 @@ from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_RECEIPT
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_PEER, STATE_RECEIPT
 from hedgerow_device.flashlog import FlashLog
 
 HERE = Path(__file__).parent
@@ -111,6 +111,12 @@ def test_a_full_log_refuses_before_it_programs_and_takes_receipts() -> None:
     log = FlashLog(nor)
     assert len(log.read(log.author, 0, 0, 1 << 20)) == held
     log.append(ENTRY_SEAL, log.author, 1, held, b"seal")
+    # Full of other things too, it meets its first keeper.
+    with pytest.raises(HedgerowError, match="LOG_FULL"):
+        for turn in range(1000):
+            log.put(STATE_CONFIG, b"key", bytes(200) + turn.to_bytes(2, "big"))
+    log.put(STATE_PEER, KEEPER, bytes(4))
+    log.put(STATE_CONFIG, b"r" + OTHER, KEEPER)
     receipt(log, log.author, held)
     fill(log, log.author, held + 1, held + 300)
     assert FlashLog(nor).held(log.author) == held + 300

@@ -94,8 +94,8 @@ class Ledger:
         known = self._incarnations.get(keeper, 0)
         if incarnation <= known:
             return known
-        self._incarnations[keeper] = incarnation
         self._log.put(STATE_PEER, keeper, incarnation.to_bytes(4, "big"))
+        self._incarnations[keeper] = incarnation
         if known:
             self._load()
         return incarnation
@@ -105,8 +105,8 @@ class Ledger:
         if tuple(keepers) != self.required.get(author, ()):
             if not self._may_grow(self.required, author):
                 raise HedgerowError("AUTHORS_FULL", "%d require keepers" % len(self.required))
-            self.required[author] = tuple(keepers)
             self._log.put(STATE_CONFIG, _REQUIRED + author, b"".join(keepers))
+            self.required[author] = tuple(keepers)
 
     def _fits(self, receipt: Receipt) -> bool:
         author, keeper = receipt.author, receipt.keeper
