@@ -90,6 +90,7 @@ class FlashLog(Mending):
     def clear(self) -> None:
         """Forget all that a mount learns."""
         self.damaged = self._audited = 0
+        self._lost = ()
         self.ring.forget_gaps(True)
         self.scanned = True
         self.indexes: dict = {}
