@@ -47,11 +47,11 @@ class Reclaim:
             self._store()
             if not self._works_out(spare):
                 return True
-        elif (self.collector.refused or ())[:2] == self._state() and spare >= self.collector.refused[2]:
+        elif collector.refused and collector.refused[0] == self._state() and spare >= collector.refused[1]:
             raise HedgerowError("LOG_FULL", self._reason())
         elif not self._works_out(spare):
             if not collector.pending:
-                collector.refused = (*self._state(), spare)
+                collector.refused = (self._state(), spare)
             raise HedgerowError("LOG_FULL", self._reason())
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
