@@ -236,8 +236,8 @@ class Beside:
     def run(self, author: bytes, number: int, seals: bool = True) -> object:
         """Yield a reader at each entry of the author's run, and at its author frames, that still counts.
 
-        It begins in the sector in which what follows on `number` is. Without `seals`, sectors that have nothing
-        else of the run may be left out.
+        It begins in the sector in which what follows on `number` is. Without `seals`, sectors that have
+        nothing else of the run may be left out.
         """
         log = self.log
         ring = log.ring
