@@ -28,9 +28,9 @@ _SHARE = const(7)
 class Collector:
     """Where collecting has got to: `log.cursor` is an offset in the oldest sector, all before it is done.
 
-    `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value that is about to be stored, whose receipt counts
-    already: (name, value, receipted number). `refused` is where the log stood when it was full last, and how
-    many sectors were to stay free (see flashreclaim).
+    `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value
+    that is about to be stored, whose receipt counts already: (name, value, receipted number). `refused` is
+    where the log stood when it was full last, and how many sectors were to stay free (see flashreclaim).
     """
 
     def __init__(self, log: object):
