@@ -362,7 +362,7 @@ class Beside:
         index = log.indexes.get(author)
         if index is None:
             return None
-        place = log.hints.get((author, number))
+        place = log.hinted(author, number)
         if place:
             reader = frames.verify_at(log.ring, place, index.slot, number)
             if reader and reader.type in (ENTRY_OP, frames.FILLED):

@@ -36,7 +36,10 @@ _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
 _RECEIPT_SPARE = const(1)
 
+# How many operations' places are kept, a power of two.
 _HINTS = const(32)
+# Of the frame of an operation that is shorter than 128 bytes.
+_QUICK_OVERHEAD = const(5)
 _MEAN = const(48)
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
@@ -55,8 +58,8 @@ class FlashLog(Mending):
     authors in the order of their coming, where the current `values` stand; `arrived` is the position of the
     newest arrival, `carrying` says that keep collections are known, `scanned` that the mount had to read all
     frames. What stands in the oldest sector before the offset `cursor` was moved on or is dead. `own` are the
-    log's author and its local one, `hints` where some operations may stand: (author, number) -> sector * size
-    + offset, `mean` what an operation's frame takes; `arrivals` counts what comes or is moved on.
+    log's author and its local one, `mean` what an operation's frame takes; `arrivals` counts what comes or
+    is moved on.
     """
 
     urgent = False
@@ -101,8 +104,10 @@ class FlashLog(Mending):
         self.carrying = False
         self.arrived = self.newest_keys = self.clean = 0
         self.cursor = HEADER
-        self.hints: dict = {}
-        self._hinted: list = []
+        self._hinted = [0] * _HINTS
+        self._hints = [0] * _HINTS
+        self._quick_author = b""
+        self._quick_index: object = None
         self.mean = _MEAN
         self.totals = [0, 0, 0, 0]
         self.marks = Marks()
@@ -175,6 +180,24 @@ class FlashLog(Mending):
         Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL;
         and LOG_WORN.
         """
+        if kind == ENTRY_OP and author == self._quick_author:
+            # One more behind its last, and nothing else is due: _append() says when.
+            index = self._quick_index
+            ring = self.ring
+            size = len(body) + _QUICK_OVERHEAD
+            if first == last == index.held + 1 and ring.end + size <= ring.quick and size < 0x80:
+                slot = index.slot
+                at = ring.add(bytes((size - 4, slot)), body, last - 1)
+                if at:
+                    index.held = last
+                    index.used += size
+                    self.arrivals += 1
+                    self.arrived = at = ring.seq * ring.size + at
+                    self.mean += (size - self.mean) // 8
+                    turn = (last + slot) & (_HINTS - 1)
+                    self._hinted[turn] = last << 6 | slot
+                    self._hints[turn] = at - size
+                    return
         author = bytes(author)
         while True:
             try:
@@ -216,6 +239,11 @@ class FlashLog(Mending):
             self.arrivals += 1
             self.mean += (size - self.mean) // 8
             self.hint(author, first, ring.seq * ring.size + at)
+            if ring.align == 1 and ring.free() - self.spare >= self.band():
+                # Nothing is collected, and the sector is open to all.
+                self._quick_author = author
+                self._quick_index = index
+                ring.quick = ring.size - self.marks.reserve - frames.MAX_OVERHEAD + _QUICK_OVERHEAD
 
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
@@ -288,12 +316,17 @@ class FlashLog(Mending):
         return self._more is not None
 
     def hint(self, author: bytes, number: int, place: int) -> None:
-        """Note where an operation stands, in the place of the oldest hint."""
-        if (author, number) not in self.hints:
-            self._hinted.append((author, number))
-            if len(self._hinted) > _HINTS:
-                self.hints.pop(self._hinted.pop(0), None)
-        self.hints[author, number] = place
+        """Note where an operation stands, in the place of another hint."""
+        slot = self.indexes[author].slot
+        turn = (number + slot) & (_HINTS - 1)
+        self._hinted[turn] = number << 6 | slot
+        self._hints[turn] = place
+
+    def hinted(self, author: bytes, number: int) -> int:
+        """Return where an operation may stand, sector * size + offset; 0 if nobody knows."""
+        slot = self.indexes[author].slot
+        turn = (number + slot) & (_HINTS - 1)
+        return self._hints[turn] if self._hinted[turn] == number << 6 | slot else 0
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
         from . import flashchange
@@ -437,7 +470,7 @@ class FlashLog(Mending):
         size += 2 * (ring.align - 1)
         if HEADER + size + frames.MAX_AUTHOR_FRAME > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
-        if ring.free() - self.spare <= self.band():
+        if ring.free() - self.spare < self.band():
             self.collector().share(size)
         # A sector that was opened from the reserve is not for what must leave it alone.
         stranger = author is not None and not self.is_here(author)

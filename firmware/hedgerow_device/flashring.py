@@ -76,10 +76,12 @@ class Ring:
 
     `device` has readblocks(block, buffer, offset), writeblocks(block, buffer, offset), which only clears
     bits, and ioctl(4 count, 5 size, 6 erase). `end` is the offset behind the last frame of the sector
-    that is written; `closed` says that nothing more may be programmed there; `summary` and `checkpoint` are
-    what the next header is to say of it. `align` is what frames begin at and are padded to: 16 where the
-    partition is encrypted, so that erased cells read as anything. `heal` is (offset, bytes) of the last
-    frame before the boot: it is programmed again before anything else, and reads as these until then.
+    that is written; `closed` says that nothing more may be programmed there; `quick` is up to where
+    operations may go straight behind the last frame, which was one of the same author, 0 after any other;
+    `summary` and `checkpoint` are what the next header is to say of it. `align` is what frames begin at and
+    are padded to: 16 where the partition is encrypted, so that erased cells read as anything. `heal` is
+    (offset, bytes) of the last frame before the boot: it is programmed again before anything else, and reads
+    as these until then.
     """
 
     def __init__(self, device: object):
@@ -94,6 +96,7 @@ class Ring:
         self.stale = self.programmed = 0
         self.summary = self.checkpoint = 0
         self.closed = True
+        self.quick = 0
         self.window = memoryview(bytearray(WINDOW))
         self.take = WINDOW
         self._window_seq = -1
@@ -293,6 +296,7 @@ class Ring:
         """
         self._mend()
         self.closed = True
+        self.quick = 0
         while True:
             if self.free() < 1:
                 raise HedgerowError("LOG_WORN", "no sector is left")
@@ -323,6 +327,7 @@ class Ring:
         if self.heal:
             self._mend()
         at = self.end
+        self.quick = 0
         # Whatever happens on the way, these cells are spoken for.
         self.closed = True
         if self.align > 1:
@@ -332,6 +337,40 @@ class Ring:
         self.end = at + len(frame)
         self.closed = False
         return at
+
+    def add(self, head: bytes, body: bytes, held: int) -> int:
+        """Program the frame of an operation, less than 128 bytes up to `quick`; return where it ends, 0 if it
+        did not take.
+
+        These are flashframes.make(), program() and _takes() once more, in a third of their time: nearly every
+        frame comes this way.
+        """
+        seq = self.seq
+        block = seq % self.count
+        at = self.end
+        limit = self.quick
+        frame = head + body
+        frame += ((crc32(frame, seq) ^ held) & 0xFFFFFF).to_bytes(3, "big")
+        size = len(frame)
+        back = bytearray(size)
+        self.closed = True
+        self.quick = 0
+        self.programmed += size
+        if self._window_seq == seq:
+            self._window_seq = -1
+        device = self.device
+        try:
+            device.writeblocks(block, frame, at)
+            device.readblocks(block, back, at)
+            if back == frame:
+                self.end = at = at + size
+                self.quick = limit
+                self.closed = False
+                return at
+        except OSError:
+            pass
+        self._failures += 1
+        return 0
 
     def padded(self, frame: bytes) -> bytes:
         """Return a frame as long as the partition wants it."""
