@@ -25,7 +25,7 @@ from hedgerow.log import (
 
 from . import flashframes as frames
 from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
-from .flashmend import Mending
+from .flashloads import Loads
 from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
@@ -45,7 +45,7 @@ _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
 
-class FlashLog(Mending):
+class FlashLog(Loads):
     """A log on a block device (see Ring); formats it if it holds none.
 
     `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
@@ -76,7 +76,9 @@ class FlashLog(Mending):
         ring.survey = self._survey
         self._collector: object = None
         self.clear()
-        if ring.find() is None:
+        from .flashfind import find
+
+        if find(ring) is None:
             ring.format(new_author())
             self.marks.begin(MIN_SLICE)
         else:
@@ -245,6 +247,19 @@ class FlashLog(Mending):
                 self._quick_index = index
                 ring.quick = ring.size - self.marks.reserve - frames.MAX_OVERHEAD + _QUICK_OVERHEAD
 
+    def hint(self, author: bytes, number: int, place: int) -> None:
+        """Note where an operation stands, in the place of another hint."""
+        slot = self.indexes[author].slot
+        turn = (number + slot) & (_HINTS - 1)
+        self._hinted[turn] = number << 6 | slot
+        self._hints[turn] = place
+
+    def hinted(self, author: bytes, number: int) -> int:
+        """Return where an operation may stand, sector * size + offset; 0 if nobody knows."""
+        slot = self.indexes[author].slot
+        turn = (number + slot) & (_HINTS - 1)
+        return self._hints[turn] if self._hinted[turn] == number << 6 | slot else 0
+
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
 
@@ -301,88 +316,6 @@ class FlashLog(Mending):
                     held = reader.last
             seq = index.after(seq)
         return found
-
-    # ---- beside the run; MemoryLog says what these do
-
-    def beside(self) -> object:
-        """Return the tables of what lies beside the runs (flashbeside.Beside)."""
-        if self._more is None:
-            from .flashbeside import Beside
-
-            self._more = Beside(self)
-        return self._more
-
-    def has_beside(self) -> bool:
-        return self._more is not None
-
-    def hint(self, author: bytes, number: int, place: int) -> None:
-        """Note where an operation stands, in the place of another hint."""
-        slot = self.indexes[author].slot
-        turn = (number + slot) & (_HINTS - 1)
-        self._hinted[turn] = number << 6 | slot
-        self._hints[turn] = place
-
-    def hinted(self, author: bytes, number: int) -> int:
-        """Return where an operation may stand, sector * size + offset; 0 if nobody knows."""
-        slot = self.indexes[author].slot
-        turn = (number + slot) & (_HINTS - 1)
-        return self._hints[turn] if self._hinted[turn] == number << 6 | slot else 0
-
-    def fill(self, author: bytes, number: int, body: bytes) -> None:
-        from . import flashchange
-
-        self.again(flashchange.fill, self, bytes(author), number, body)
-
-    def fetch(self, author: bytes, number: int) -> bytes | None:
-        return self.beside().fetch(author, number)
-
-    def newest(self, author: bytes) -> bytes | None:
-        """Return the newest operation of one of the log's own authors, also if it was dropped."""
-        return self.beside().newest(author)
-
-    def drop(self, author: bytes, first: int, last: int) -> None:
-        from . import flashchange
-
-        self.again(flashchange.drop, self, bytes(author), first, last)
-
-    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
-        from . import flashchange
-
-        self.again(flashchange.replace, self, bytes(author), first, last, body)
-
-    def seen(self, author: bytes) -> int:
-        return self.beside().seen(author) if self.has_beside() else self.held(author)
-
-    def cut(self, author: bytes, held: int) -> None:
-        from . import flashchange
-
-        self.again(flashchange.cut, self, bytes(author), held)
-
-    def missing(self, author: bytes) -> list:
-        return self.beside().missing(author)
-
-    def position(self) -> int:
-        return self.arrived
-
-    def since(self, position: int, max_bytes: int) -> list:
-        return self.beside().since(position, max_bytes)
-
-    # ---- documents
-
-    @property
-    def index(self) -> object:
-        """The document index, loaded when somebody asks for it."""
-        if self._index is None:
-            from .flashkeys import FlashIndex
-
-            self._index = FlashIndex(self)
-        return self._index
-
-    def drop_index(self) -> None:
-        """Forget the document index in RAM; opening it again is cheap."""
-        if self._index is not None:
-            self._index.flush()
-            self._index = None
 
     # ---- durable values
 
@@ -482,18 +415,6 @@ class FlashLog(Mending):
             return flashreclaim.advance(self, size + frames.MAX_AUTHOR_FRAME, spare, pending)
         self.open_sector(0)
         return False
-
-    def storage(self) -> dict:
-        from .flashstorage import storage
-
-        return storage(self)
-
-    def close(self) -> None:
-        """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
-        from . import flashsummary
-
-        self.drop_index()
-        flashsummary.end(self)
 
 
 def _comes_first(name: bytes) -> bool:

@@ -25,8 +25,6 @@ _ERASE = const(6)
 _MIN_SECTORS = const(8)
 _MIN_SIZE = const(512)
 _MAX_SIZE = const(4096)
-# Sectors in a row without a header that a search steps over.
-_PASS = const(5)
 # Programs and erases in a row that did not take.
 _MAX_FAILURES = const(6)
 _BACK = const(64)
@@ -106,10 +104,10 @@ class Ring:
         self._back = memoryview(bytearray(_BACK))
         self._ready = 0
         self._ended = (0, 0)
-        # flashrepair.survey, and what it said, by position.
+        # flashrepair.survey, what it said, by position, and headers that cannot be read, by sequence.
         self.survey: object = None
         self._gaps: dict = {}
-        self._mended: dict = {}
+        self.mended: dict = {}
         self._failures = 0
         self.heal: tuple | None = None
         # esp32.Partition: (type, subtype, address, size, label, encrypted)
@@ -136,12 +134,12 @@ class Ring:
 
     def _remedy(self, seq: int) -> Header | None:
         """Return the header of a sector in use that cannot be read any more, None if there is no such."""
-        if seq not in self._mended:
+        if seq not in self.mended:
             from .flashrepair import remedy
 
-            self._mended[seq] = None
-            self._mended[seq] = remedy(self, seq)
-        return self._mended[seq]
+            self.mended[seq] = None
+            self.mended[seq] = remedy(self, seq)
+        return self.mended[seq]
 
     # ---- headers
 
@@ -156,75 +154,9 @@ class Ring:
         """Return the header in a slot, of whatever sequence."""
         return Header.decode(self.read(slot, 0, HEADER))
 
-    def find(self) -> Header | None:
-        """Find the newest sector and go there; return its header, None if the device holds no log."""
-        newest = self._search() or self._look_everywhere()
-        self._mended = {}
-        self._gaps = {}
-        slot = newest.seq + 1 if newest else 0
-        if newest is None or not (self._blank(slot % self.count) or self.header_in(slot % self.count)):
-            from .flashrepair import mend_newest
-
-            newest = mend_newest(self, newest)
-            if newest:
-                self._mended[newest.seq] = newest
-        if newest:
-            self.seq = newest.seq
-            self.tail = max(newest.tail, newest.seq - self.count + 1)
-            self.erases = newest.erases
-            self.author = newest.author
-            self.incarnation = newest.incarnation
-            self.checkpoint = newest.checkpoint
-            self.end = self.size
-        return newest
-
-    def _search(self) -> Header | None:
-        """Find the newest sector by halves: those of its lap come first; None if that is not clear.
-
-        What was passed over, torn or erased ahead says nothing, not even if it has an older header: the
-        sectors behind it do.
-        """
-        lap = -1
-        for slot in range(1, _PASS + 2):
-            header = self.header_in(slot)
-            if header and header.seq % self.count == slot and header.seq - slot > lap:
-                lap = header.seq - slot
-        header = self.header_in(0)
-        if header and header.seq == lap + self.count:
-            return header
-        low = 0
-        high = self.count
-        newest = None
-        while lap >= 0 and high - low > 1:
-            middle = at = (low + high) // 2
-            header = None
-            clear = lap == 0
-            while at <= middle + _PASS and at < high:
-                header = self.header_in(at)
-                if header and header.seq == lap + at:
-                    break
-                clear = clear or header is not None
-                header = None
-                at += 1
-            if header:
-                low = at
-                newest = header
-            elif clear or at == high:
-                high = middle
-            else:
-                return None
-        return newest
-
-    def _blank(self, slot: int) -> bool:
+    def blank(self, slot: int) -> bool:
+        """Say whether nothing stands where a slot has its header."""
         return self.read(slot, 0, HEADER) == b"\xff" * HEADER
-
-    def _look_everywhere(self) -> Header | None:
-        newest = None
-        for slot in range(self.count):
-            header = self.header_in(slot)
-            if header and header.seq % self.count == slot and (newest is None or header.seq > newest.seq):
-                newest = header
-        return newest
 
     def end_of(self, seq: int) -> int:
         """Return where the frames of a sector end: what lies behind that is torn, even if it reads as whole.
@@ -309,7 +241,7 @@ class Ring:
                 self.incarnation, self.author,
             )  # fmt: skip
             # Nothing is programmed where the erase did not take.
-            erased = self.align > 1 or self._blank(self.seq % self.count)
+            erased = self.align > 1 or self.blank(self.seq % self.count)
             if erased and self._takes(self.padded(Header(fields).encode()), 0):
                 break
             flags |= PASSED
@@ -413,7 +345,7 @@ class Ring:
         self.heal = None
         if self.align == 1 and self.free() > 0:
             slot = (self.seq + 1) % self.count
-            if self.header_in(slot) is None and not self._blank(slot):
+            if self.header_in(slot) is None and not self.blank(slot):
                 self.prepare()
         if data and not self._takes(self.padded(data), at):
             self.closed = True

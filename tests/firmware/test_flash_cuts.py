@@ -102,6 +102,9 @@ def test_cuts_kill_mutants(
     place: object, name: str, mutant: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place, name, mutant)
+    if name == "crc32":
+        # The quick way of an append makes its own.
+        monkeypatch.setattr(Ring, "quick", property(lambda ring: 0, lambda ring, limit: None), raising=False)
     recording = Recording(0)
     with pytest.raises(AssertionError, match="operation"):
         cut_everywhere(recording, 17)
