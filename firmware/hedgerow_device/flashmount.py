@@ -87,7 +87,9 @@ def _find_tail(ring: object) -> bool:
                 reclaiming = 0
                 ring.tail = reader.last
         nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
-        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
+        # Of a log's only sector the header is all that names the author: it is not erased again.
+        stays = stepped or not nothing or ring.seq == ring.tail
+        if ring.seq < ring.tail or (header and not reclaiming and stays):
             return stepped
         ring.stale = max(ring.stale, ring.seq)
         ring.step_back()
