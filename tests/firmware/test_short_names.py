@@ -85,7 +85,7 @@ def test_names_of_the_flash_log_alone_are_short_in_all_its_modules() -> None:
     again = short_names({**pack, "p.user": USER})["hedgerow_device.flashring"]
     assert mine - set(again) == {"device", "void", "f"}
     folded = shorten(FLASH_USER, names["hedgerow_device.flashuser"])
-    assert "turn" not in folded and "void" not in folded and ".flashring" in folded
+    assert ".turn" not in folded and "void" not in folded and ".flashring" in folded
 
 
 def test_two_modules_may_have_a_private_name_each_unless_somebody_reaches_for_one() -> None:
