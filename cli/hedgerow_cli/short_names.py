@@ -1,13 +1,16 @@
-"""Give private names of the firmware names that MicroPython has in ROM.
+"""Give names that only the firmware uses within itself names that MicroPython has in ROM.
 
 Each name that a board meets first in our modules costs its bytes and a place in a table that doubles when it
 is full. Names that begin with an underscore are no one else's, so those of one module may be called what
-MicroPython calls other things, and modules may share such names. A traceback then shows them; build() writes
-down what stands for what.
+MicroPython calls other things, and modules may share such names. So may all names of the log on flash that no
+other module and no program uses. A traceback then shows them; build() writes down what stands for what.
 """
 
+import array
 import ast
+import builtins
 import io
+import struct
 import tokenize
 
 #: Names of MicroPython's core, the same in every port since 1.12 (its list of static names).
@@ -19,34 +22,72 @@ locals lower lstrip map max min next oct open ord pop popitem pow range read rea
 remove replace reverse rfind rindex round rsplit rstrip send sep set setattr setdefault sort split
 start startswith staticmethod step stop strip sum throw to_bytes type update upper value values
 write zip
+ArithmeticError AssertionError AttributeError BaseException EOFError Ellipsis GeneratorExit
+IndentationError IndexError KeyError LookupError NameError NoneType NotImplementedError OverflowError
+RuntimeError SyntaxError SystemExit TypeError ZeroDivisionError
 """.split()  # noqa: SIM905
+
+#: Modules whose names, with or without an underscore, are theirs alone where no other module uses them.
+INTERNAL = "hedgerow_device.flash"
+#: Those that programs on a board and benchmarks use all the same.
+KEPT = """
+FlashLog append arrived author authors beside close commit count cursor cut damaged drop drop_index end
+erases fetch fill free get held hints incarnation index items keeps missing newest position prepare put read
+receipted replace ring room sealed seen seq since size spare storage tail values
+""".split()  # noqa: SIM905
+#: Modules that a board has loaded at all times, whose names others may have when those in ROM are all taken.
+RESIDENT = (
+    "hedgerow.peer",
+    "hedgerow.application",
+    "hedgerow.operation",
+    "hedgerow.errors",
+    "hedgerow.presence",
+)
+#: What is called on a block device.
+_DEVICE = ("readblocks", "writeblocks", "ioctl", "info")
 
 Names = dict[str, dict[str, str]]
 
 
 def short_names(sources: dict[str, str]) -> Names:
-    """Return, for each module (dotted name: source), what its private names are to be called.
+    """Return, for each module (dotted name: source), what the names that are its own are to be called.
 
-    Left as they are: names that another group of modules uses too, that stand in strings, or that are those
-    of constants, which the compiler leaves out because of their underscore. Modules with
-    a class that derives from another module's are one group, because their instances share attributes.
+    Left as they are: names that stand in strings, those of constants, which the compiler leaves out because
+    of their underscore, and names that another group of modules uses too, unless both have a private one of
+    that name of their own. Modules with a class that derives from another module's are one group, because
+    their instances share attributes, and so are the modules of the log on flash.
     """
     trees = {module: ast.parse(source, module) for module, source in sources.items()}
     groups = _groups(trees)
     used = {module: _identifiers(tree) for module, tree in trees.items()}
+    bound = {module: _bound(tree) for module, tree in trees.items()}
+    reached = set().union(*(_reached(tree) for tree in trees.values()))
+    everywhere = _texts(list(trees.values()))
+    taken = _foreign() | {part for module in trees for part in module.split(".")} | everywhere | set(KEPT)
+    resident = sorted(
+        name
+        for module in RESIDENT
+        for name in bound.get(module, ())
+        if not name.startswith("_") and not name.isupper()
+    )
     found: Names = {}
     for group in groups:
         inside = set().union(*(used[module] for module in group))
-        outside = set().union(*(used[module] for module in trees if module not in group))
+        others = [other for other in groups if other is not group]
+        outside = set()
+        for other in others:
+            theirs = set().union(*(used[module] for module in other))
+            mine = set().union(*(bound[module] for module in other)) - reached
+            outside |= {name for name in theirs if not (name.startswith("_") and name in mine)}
         text = _texts([trees[module] for module in group])
         constants = set().union(*(_constants(trees[module]) for module in group))
-        private = sorted(
-            name
-            for name in inside - outside - text - constants
-            if name.startswith("_") and not name.startswith("__") and name != "_"
-        )
-        free = [name for name in ROM_NAMES if name not in inside and name not in text]
-        names = dict(zip(private, free, strict=False))
+        own = {name for name in inside if name.startswith("_") and not name.startswith("__") and name != "_"}
+        if group[0].startswith(INTERNAL):
+            own |= set().union(*(bound[module] for module in group)) - taken
+        free = [
+            name for name in dict.fromkeys((*ROM_NAMES, *resident)) if name not in inside and name not in text
+        ]
+        names = dict(zip(sorted(own - outside - text - constants), free, strict=False))
         found.update(dict.fromkeys(group, names))
     return found
 
@@ -71,7 +112,8 @@ def _groups(trees: dict[str, ast.Module]) -> list[list[str]]:
         for node in tree.body
         if isinstance(node, ast.ClassDef)
     }
-    leader = {module: module for module in trees}
+    internal = [module for module in trees if module.startswith(INTERNAL)]
+    leader = {module: internal[0] if module in internal else module for module in trees}
     for module, tree in trees.items():
         for node in ast.walk(tree):
             for base in node.bases if isinstance(node, ast.ClassDef) else ():
@@ -100,6 +142,43 @@ def _identifiers(tree: ast.Module) -> set[str]:
             found.update((node.module or "").split("."))
         elif isinstance(node, ast.Global | ast.Nonlocal):
             found.update(node.names)
+    return found
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Names that a module gives to functions, classes, arguments, attributes and what lies at its top."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        if isinstance(node, ast.Module | ast.ClassDef):
+            for statement in node.body:
+                targets = statement.targets if isinstance(statement, ast.Assign) else []
+                if isinstance(statement, ast.AnnAssign):
+                    targets = [statement.target]
+                for target in targets:
+                    found.update(inner.id for inner in ast.walk(target) if isinstance(inner, ast.Name))
+    return found
+
+
+def _reached(tree: ast.Module) -> set[str]:
+    """Names of attributes that are not asked of `self`: their owner may be of another module."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") != "self"
+    }
+
+
+def _foreign() -> set[str]:
+    """Names that stand for something of Python's, or of a block device, wherever they are attributes."""
+    found = {*ROM_NAMES, *_DEVICE, *dir(builtins), *dir(struct), *dir(array.array)}
+    for kind in (object, int, float, str, bytes, bytearray, memoryview, list, tuple, dict, set, property):
+        found.update(dir(kind))
     return found
 
 

@@ -1,5 +1,7 @@
 """What makes the firmware small: short private names."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from hedgerow_cli.firmware_files import build
-from hedgerow_cli.short_names import ROM_NAMES, short_names, shorten
+from hedgerow_cli.short_names import KEPT, ROM_NAMES, short_names, shorten
+
+ROOT = Path(__file__).parents[2]
 
 BASE = """
 _SIZE = const(3)
@@ -52,6 +56,53 @@ def test_private_names_become_names_in_rom_that_nobody_uses() -> None:
     scope: dict[str, object] = {"const": int}
     exec(folded, scope)
     assert scope["Base"]().near() == 11  # type: ignore[operator]
+
+
+FLASH = """
+class Ring:
+    def __init__(self, device):
+        self.device = device
+        self.tail = 1
+        self.void = 2
+        self._ours = 3
+
+    def turn(self, at):
+        self.device.ioctl(at, self.void)
+        self._ours = self._near
+"""
+FLASH_USER = "from .flashring import Ring\n\n\ndef f(ring):\n    ring.turn(1)\n    return ring.void\n"
+USER = "def f(log):\n    return log.device.void\n"
+
+
+def test_names_of_the_flash_log_alone_are_short_in_all_its_modules() -> None:
+    pack = {"hedgerow_device.flashring": FLASH, "hedgerow_device.flashuser": FLASH_USER, "p.base": BASE}
+    names = short_names(pack)
+    assert names["hedgerow_device.flashring"] is names["hedgerow_device.flashuser"]
+    mine = set(names["hedgerow_device.flashring"])
+    own = {"Ring", "device", "void", "_ours", "_near", "turn", "at", "f", "ring"}
+    assert mine == own - set(KEPT)
+    # What another module uses stays, and so does what programs use.
+    again = short_names({**pack, "p.user": USER})["hedgerow_device.flashring"]
+    assert mine - set(again) == {"device", "void", "f"}
+    folded = shorten(FLASH_USER, names["hedgerow_device.flashuser"])
+    assert ".turn" not in folded and "void" not in folded and ".flashring" in folded
+
+
+def test_two_modules_may_have_a_private_name_each_unless_somebody_reaches_for_one() -> None:
+    other = "class Reading:\n    def __init__(self):\n        self._near = 1\n"
+    assert "_near" in short_names({"p.base": BASE, "p.other": other})["p.base"]
+    reaches = other + "\n    def f(self, base):\n        return base._near\n"
+    assert "_near" not in short_names({"p.base": BASE, "p.other": reaches})["p.base"]
+
+
+def test_programs_on_boards_find_the_names_of_the_flash_log(tmp_path: Path) -> None:
+    build(tmp_path)
+    names = json.loads((tmp_path / "names.json").read_text())["hedgerow_device.flashlog"]
+    assert len(names) > 100
+    programs = [*ROOT.glob("bench/vm/*.py"), ROOT / "cli/hedgerow_cli/flashing/probe.py"]
+    for program in programs:
+        reached = re.findall(r"\b(?:log|ring)\.(\w+)", program.read_text())
+        assert not names.keys() & set(reached), program.name
 
 
 def test_names_that_a_board_meets_fit_its_tables(tmp_path: Path) -> None:
