@@ -53,10 +53,15 @@ class Reclaim:
             if not collector.pending:
                 collector.refused = (self._state(), spare)
             raise HedgerowError("LOG_FULL", self._reason())
+        last = ring.seq + ring.count
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
                 log.open_sector(0)
                 break
+            if ring.seq > last:
+                # Once round the ring: what is alive takes more than was worked out.
+                collector.refused = (self._state(), spare)
+                raise HedgerowError("LOG_FULL", self._reason())
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
