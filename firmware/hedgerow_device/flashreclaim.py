@@ -53,7 +53,13 @@ class Reclaim:
             if not collector.pending:
                 collector.refused = (self._state(), spare)
             raise HedgerowError("LOG_FULL", self._reason())
+        last = ring.seq + 2 * ring.count
         while ring.free() < spare or not log.fits(self.need):
+            if ring.seq > last:
+                # What was worked out did not come true, as frames fell: nobody goes round for ever.
+                if not collector.pending:
+                    collector.refused = (self._state(), spare)
+                raise HedgerowError("LOG_FULL", self._reason())
             if ring.free() > spare:
                 log.open_sector(0)
                 break
