@@ -55,13 +55,14 @@ class Reclaim:
             raise HedgerowError("LOG_FULL", self._reason())
         last = ring.seq + ring.count
         while ring.free() < spare or not log.fits(self.need):
+            if ring.seq > last:
+                # What was worked out did not come true, as frames fell: nobody goes round for ever.
+                if not collector.pending:
+                    collector.refused = (self._state(), spare)
+                raise HedgerowError("LOG_FULL", self._reason())
             if ring.free() > spare:
                 log.open_sector(0)
                 break
-            if ring.seq > last:
-                # Once round the ring: what is alive takes more than was worked out.
-                collector.refused = (self._state(), spare)
-                raise HedgerowError("LOG_FULL", self._reason())
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
