@@ -244,7 +244,7 @@ def open_log() -> FlashLog:
 
         device = log_device()
     log = FlashLog(device)
-    unload("hedgerow_device.flashmount")
+    unload("hedgerow_device.flashfind hedgerow_device.flashmount")
     return log
 
 

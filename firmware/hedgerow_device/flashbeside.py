@@ -7,7 +7,6 @@ here costs RAM per operation: where one is, is found on flash. `flashchange` has
 from array import array
 
 from hedgerow.codec.varint import read_uint
-from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.limits import MAX_NUMBER, const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
@@ -49,8 +48,10 @@ class Beside:
         self.changes = 0
         # What is dead before the cursor counts too: it is back if the next boot finds the cursor lower.
         self.whole = False
-        # Whose frames sectors have beside the run, as far as is known.
+        # Whose frames sectors have beside the run, as far as is known, and of which numbers (see _rough).
         self._marks = bytearray(log.ring.count)
+        self._lows = array("H", bytes(2 * log.ring.count))
+        self._highs = array("H", bytes(2 * log.ring.count))
 
     # ---- what the mount and the run tell
 
@@ -87,7 +88,15 @@ class Beside:
         totals[1 if moved else 3] += size
         place = log.ring.seq % len(self._marks)
         mark = self._marks[place]
-        self._marks[place] = index.slot + 2 if mark in (_NOBODY, index.slot + 2) else _SEVERAL if mark else 0
+        if mark:
+            self._marks[place] = index.slot + 2 if mark in (_NOBODY, index.slot + 2) else _SEVERAL
+            self._span(place, first, last, mark == _NOBODY)
+
+    def _span(self, place: int, first: int, last: int, alone: bool) -> None:
+        """Note that a sector has these numbers beside a run; `alone` says that it had none before."""
+        low, high = _rough(first), _rough(last)
+        self._lows[place] = low if alone else min(low, self._lows[place])
+        self._highs[place] = high if alone else max(high, self._highs[place])
 
     def gone(self, reader: object, dead: bool) -> None:
         """Take a frame beside the run off the counts."""
@@ -224,27 +233,32 @@ class Beside:
 
     # ---- searches
 
-    def run(self, author: bytes, number: int) -> object:
+    def run(self, author: bytes, number: int, seals: bool = True) -> object:
         """Yield a reader at each entry of the author's run, and at its author frames, that still counts.
 
-        It begins in the sector in which what follows on `number` is.
+        It begins in the sector in which what follows on `number` is. Without `seals`, sectors that have
+        nothing else of the run may be left out.
         """
         log = self.log
         ring = log.ring
         index = log.indexes.get(author)
         seq = index.start(number, ring.tail) if index else ring.seq + 1
         while seq <= ring.seq:
-            reader = frames.Reader(ring, seq, HEADER)
-            while reader.next():
-                if reader.type <= frames.AUTHOR and reader.author == author:
-                    if reader.type == frames.AUTHOR or not self.hidden(reader):
-                        yield reader
+            if seals or _grows(index, seq):
+                reader = frames.Reader(ring, seq, HEADER)
+                while reader.next():
+                    if reader.type <= frames.AUTHOR and reader.author == author:
+                        if reader.type == frames.AUTHOR or not self.hidden(reader):
+                            yield reader
             seq = index.after(seq)
 
     def run_at(self, author: bytes, number: int) -> object:
         """Return a reader at an operation of the run, None if it has none of that number."""
-        if number <= self.log.held(author):
-            for reader in self.run(author, number - 1):
+        index = self.log.indexes.get(author)
+        if index is None or number > index.held:
+            return None
+        if index.thinned or not index.floors or index.floors[0] < number:
+            for reader in self.run(author, number - 1, False):
                 if reader.type in (ENTRY_OP, ENTRY_SKIP) and reader.last >= number:
                     return reader if reader.type == ENTRY_OP and reader.last == number else None
         return None
@@ -258,35 +272,66 @@ class Beside:
         seq = max(ring.tail, 1)
         while seq <= ring.seq:
             if self._may_have(seq, index.slot, first, last):
-                reader = frames.Reader(ring, seq, HEADER)
-                found = _NOBODY
-                while reader.next():
-                    if reader.type in (frames.FILLED, frames.NOTE):
-                        found = reader.slot + 2 if found in (_NOBODY, reader.slot + 2) else _SEVERAL
-                        if reader.slot == index.slot and reader.last >= first and reader.first <= last:
-                            if not self.void(reader):
-                                yield reader
-                self._marks[seq % ring.count] = found
+                yield from self.entries_in(seq, index.slot, first, last)
             seq += 1
+
+    def entries_in(self, seq: int, slot: int, first: int, last: int) -> object:
+        """Yield what entries() does of one sector."""
+        ring = self.log.ring
+        place = seq % ring.count
+        found = _NOBODY
+        low, high = MAX_NUMBER, 0
+        reader = frames.Reader(ring, seq, HEADER)
+        while reader.next():
+            if reader.type in (frames.FILLED, frames.NOTE):
+                found = reader.slot + 2 if found in (_NOBODY, reader.slot + 2) else _SEVERAL
+                low, high = min(low, reader.first), max(high, reader.last)
+                if reader.slot == slot and reader.last >= first and reader.first <= last:
+                    if not self.void(reader):
+                        yield reader
+        self._span(place, low, high, True)
+        self._marks[place] = found
+
+    def ascending(self, slot: int, first: int) -> list:
+        """Return the sectors that may have numbers from `first` on beside the run of the author in a slot.
+
+        Each is rough low number << 12 | offset from the tail; ascending.
+        """
+        ring = self.log.ring
+        found = []
+        for seq in range(max(ring.tail, 1), ring.seq + 1):
+            if self._may_have(seq, slot, first, MAX_NUMBER):
+                place = seq % ring.count
+                low = self._lows[place] if self._marks[place] else 0
+                found.append(low << 12 | seq - ring.tail)
+        found.sort()
+        return found
 
     def _may_have(self, seq: int, slot: int, first: int, last: int) -> bool:
         """Say whether a sector may have something in a range beside the run of the author in a slot."""
-        ring = self.log.ring
-        mark = self._marks[seq % ring.count]
-        if mark not in (_UNKNOWN, _SEVERAL, slot + 2):
+        place = seq % self.log.ring.count
+        if self._marks[place] == _UNKNOWN and not self._ask(seq, place):
+            return True
+        if self._marks[place] not in (_SEVERAL, slot + 2):
             return False
+        return self._lows[place] <= _rough(last) and self._highs[place] >= _rough(first)
+
+    def _ask(self, seq: int, place: int) -> bool:
+        """Learn from its summary what a sector has beside the runs; False if it has none."""
+        ring = self.log.ring
         header = ring.header(seq + 1) if seq < ring.seq else None
         if header is None or not header.previous_summary:
-            return True
+            return False
         reader = frames.Reader(ring, seq, header.previous_summary)
         if not reader.next() or reader.type != frames.SUMMARY:
-            return True
+            return False
         data = reader.body()
         count = at = 0
         # Three places, four totals, and how many new authors.
         for _ in range(8):
             count, at = read_uint(data, at)
         count, at = read_uint(data, at + 9 * count)
+        mark = _NOBODY
         for _ in range(count):
             tag = data[at]
             _, at = read_uint(data, at + 1)
@@ -297,9 +342,10 @@ class Beside:
             if tag & _BESIDE:
                 low, at = read_uint(data, at)
                 span, at = read_uint(data, at)
-                if tag & _SLOT == slot:
-                    return low <= last and low + span >= first
-        return False
+                self._span(place, low, low + span, mark == _NOBODY)
+                mark = (tag & _SLOT) + 2 if mark == _NOBODY else _SEVERAL
+        self._marks[place] = mark
+        return True
 
     def find(self, author: bytes, number: int) -> object:
         """Return a reader at an operation that is here, None if it is not."""
@@ -316,7 +362,7 @@ class Beside:
         index = log.indexes.get(author)
         if index is None:
             return None
-        place = log.hints.get((author, number))
+        place = log.hinted(author, number)
         if place:
             reader = frames.verify_at(log.ring, place, index.slot, number)
             if reader and reader.type in (ENTRY_OP, frames.FILLED):
@@ -355,31 +401,9 @@ class Beside:
 
     def missing(self, author: bytes) -> list:
         """See MemoryLog.missing. It reads what there is of the author's run and beside it."""
-        here: list = []
-        skips: list = []
-        for reader in self.entries(author, 1, self.log.held(author)):
-            if reader.type == frames.FILLED:
-                _join(here, reader.last)
-            elif reader.kind in (ENTRY_SKIP, REPLACED):
-                skips.append((reader.first, reader.last, Skip.decode(reader.body()).kind))
-        for reader in self.run(author, 0):
-            if reader.type == ENTRY_OP:
-                _join(here, reader.last)
-            elif reader.type == ENTRY_SKIP:
-                skips.append((reader.first, reader.last, Skip.decode(reader.body()).kind))
-        skips.sort()
-        found: list = []
-        number = 1
-        for present, end in here + [[self.log.held(author) + 1, 0]]:
-            while number < present:
-                kind, last = _reason(skips, number, present - 1)
-                if found and found[-1][2] == kind and found[-1][1] == number - 1:
-                    found[-1] = (found[-1][0], last, kind)
-                else:
-                    found.append((number, last, kind))
-                number = last + 1
-            number = max(number, end + 1)
-        return found
+        from .flashmissing import missing
+
+        return missing(self, author)
 
     def since(self, position: int, max_bytes: int) -> list:
         """See MemoryLog.since; a position is sector sequence * sector size + end of the frame."""
@@ -407,28 +431,17 @@ class Beside:
         return found
 
 
-def _join(ranges: list, number: int) -> None:
-    """Put a number into an ascending list of [first, last]."""
-    i = len(ranges)
-    while i and ranges[i - 1][0] > number:
-        i -= 1
-    if i and ranges[i - 1][1] >= number:
-        return
-    if i and ranges[i - 1][1] == number - 1:
-        ranges[i - 1][1] = number
-    else:
-        ranges.insert(i, [number, number])
-        i += 1
-    if i < len(ranges) and ranges[i][0] == number + 1:
-        ranges[i - 1][1] = ranges[i][1]
-        ranges.pop(i)
+def _rough(number: int) -> int:
+    """Return a number of 16 bits that rises with a number."""
+    return min(number >> 4, 0xFFFF)
 
 
-def _reason(skips: list, number: int, end: int) -> tuple:
-    """Return (kind, last): why a number is not here, and up to which number, at most `end`, that holds."""
-    for first, last, kind in skips:
-        if first <= number <= last:
-            return kind, min(last, end)
-        if number < first:
-            return RECEIPTED, min(end, first - 1)
-    return RECEIPTED, end
+def _grows(index: object, seq: int) -> bool:
+    """Say whether a sector may have operations or skips of an author's run."""
+    if index.thinned:
+        return True
+    for i, known in enumerate(index.seqs):
+        if known == seq:
+            above = index.floors[i + 1] if i + 1 < len(index.floors) else index.held
+            return above > index.floors[i]
+    return False

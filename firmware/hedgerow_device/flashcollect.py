@@ -28,9 +28,9 @@ _SHARE = const(7)
 class Collector:
     """Where collecting has got to: `log.cursor` is an offset in the oldest sector, all before it is done.
 
-    `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value that is about to be stored, whose receipt counts
-    already: (name, value, receipted number). `refused` is where the log stood when it was full last, and how
-    many sectors were to stay free (see flashreclaim).
+    `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value
+    that is about to be stored, whose receipt counts already: (name, value, receipted number). `refused` is
+    where the log stood when it was full last, and how many sectors were to stay free (see flashreclaim).
     """
 
     def __init__(self, log: object):
@@ -109,10 +109,11 @@ class Collector:
             if self.ring.free() - 1 < log.spare:
                 return False
             log.open_sector(0)
-        if self.name_silent(_NAMED):
-            self.give_up()
-            return True
-        return False
+        # Once it is gone it does not show any more what of it is lost.
+        if not self.name_silent(_NAMED) or log.untold():
+            return False
+        self.give_up()
+        return True
 
     # ---- one frame
 
@@ -161,6 +162,7 @@ class Collector:
         """Say that the oldest sector is not in use any more."""
         log = self.log
         ring = self.ring
+        log.look_now()
         ring.program(frames.reclaimed_frame(ring.seq, ring.tail + 1))
         ring.tail += 1
         log.cursor = HEADER

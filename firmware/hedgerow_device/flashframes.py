@@ -133,6 +133,14 @@ def cut_frame(seq: int, author: bytes, held: int, sealed: int) -> bytearray:
     return control_frame(seq, 5, body)
 
 
+def is_whole(frame: bytes, seq: int, held: int) -> bool:
+    """Say whether these bytes are a frame of sector `seq`, padded or not, of an author that holds `held`."""
+    lead = 1 if frame[0] < 0x80 else 2
+    end = lead + (frame[0] if lead == 1 else (frame[0] & 0x7F) << 8 | frame[1])
+    check = (crc32(memoryview(frame)[:end], seq) ^ held) & 0xFFFFFF
+    return int.from_bytes(frame[end : end + 3], "big") == check
+
+
 class Reader:
     """Steps through the frames of one sector, up to where they end or to the first that is not whole.
 
@@ -158,14 +166,17 @@ class Reader:
 
     def next(self) -> bool:
         """Go to the next frame, over what is damaged; False if there is none."""
+        before = -1
         while not self.step():
             # Who reads from within a sector looks for one frame alone.
             if self.end >= self.limit or not self._whole:
                 return False
             gap = self.ring.gap(self)
-            if not gap:
+            # Weak cells may read as whole to who looks for damage only.
+            if not gap or gap[0] == before:
                 return False
-            self.end, names, slot, held, lost = gap
+            before, names, slot, held, lost = gap
+            self.end = before
             self.crossed += lost
             for other in names:
                 self.authors.setdefault(other, names[other])

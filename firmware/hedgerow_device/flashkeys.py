@@ -225,7 +225,7 @@ class FlashIndex:
             if not removed:
                 self._known_by_name().add(key, author, number)
             return
-        place = log.hints.get((author, number), 0) & PLACE
+        place = log.hinted(author, number) & PLACE
         buffer = self._buffer
         for i in range(max(0, len(buffer) - 4 * self._room), len(buffer), 4):
             if buffer[i] == key and buffer[i + 2] == number and buffer[i + 1] & 0x3F == index.slot:

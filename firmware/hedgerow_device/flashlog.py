@@ -25,7 +25,7 @@ from hedgerow.log import (
 
 from . import flashframes as frames
 from .flashindex import MAX_FRESH, MAX_INDEX, MIN_SLICE, AuthorIndex, Marks, bound
-from .flashmend import Mending
+from .flashloads import Loads
 from .flashring import HEADER, NotTaken, Ring
 
 SPARE = const(5)
@@ -36,13 +36,16 @@ _SEAL_SPARE = const(3)
 _LAST_SPARE = const(2)
 _RECEIPT_SPARE = const(1)
 
+# How many operations' places are kept, a power of two.
 _HINTS = const(32)
+# Of the frame of an operation that is shorter than 128 bytes.
+_QUICK_OVERHEAD = const(5)
 _MEAN = const(48)
 _MAX_KEY = const(32)
 _READ_LIMIT = const(0x3FFFFFFF)
 
 
-class FlashLog(Mending):
+class FlashLog(Loads):
     """A log on a block device (see Ring); formats it if it holds none.
 
     `author` is 8 bytes, `incarnation` a number. `spare` is how many free sectors operations leave to
@@ -55,8 +58,8 @@ class FlashLog(Mending):
     authors in the order of their coming, where the current `values` stand; `arrived` is the position of the
     newest arrival, `carrying` says that keep collections are known, `scanned` that the mount had to read all
     frames. What stands in the oldest sector before the offset `cursor` was moved on or is dead. `own` are the
-    log's author and its local one, `hints` where some operations may stand: (author, number) -> sector * size
-    + offset, `mean` what an operation's frame takes; `arrivals` counts what comes or is moved on.
+    log's author and its local one, `mean` what an operation's frame takes; `arrivals` counts what comes or
+    is moved on.
     """
 
     urgent = False
@@ -73,7 +76,9 @@ class FlashLog(Mending):
         ring.survey = self._survey
         self._collector: object = None
         self.clear()
-        if ring.find() is None:
+        from .flashfind import find
+
+        if find(ring) is None:
             ring.format(new_author())
             self.marks.begin(MIN_SLICE)
         else:
@@ -90,6 +95,7 @@ class FlashLog(Mending):
     def clear(self) -> None:
         """Forget all that a mount learns."""
         self.damaged = self._audited = 0
+        self._lost = ()
         self.ring.forget_gaps(True)
         self.scanned = True
         self.indexes: dict = {}
@@ -100,8 +106,10 @@ class FlashLog(Mending):
         self.carrying = False
         self.arrived = self.newest_keys = self.clean = 0
         self.cursor = HEADER
-        self.hints: dict = {}
-        self._hinted: list = []
+        self._hinted = [0] * _HINTS
+        self._hints = [0] * _HINTS
+        self._quick_author = b""
+        self._quick_index: object = None
         self.mean = _MEAN
         self.totals = [0, 0, 0, 0]
         self.marks = Marks()
@@ -174,6 +182,24 @@ class FlashLog(Mending):
         Raises, before anything is programmed: LOG_OUT_OF_ORDER, AUTHORS_FULL, OPERATION_TOO_LARGE, LOG_FULL;
         and LOG_WORN.
         """
+        if kind == ENTRY_OP and author == self._quick_author:
+            # One more behind its last, and nothing else is due: _append() says when.
+            index = self._quick_index
+            ring = self.ring
+            size = len(body) + _QUICK_OVERHEAD
+            if first == last == index.held + 1 and ring.end + size <= ring.quick and size < 0x80:
+                slot = index.slot
+                at = ring.add(bytes((size - 4, slot)), body, last - 1)
+                if at:
+                    index.held = last
+                    index.used += size
+                    self.arrivals += 1
+                    self.arrived = at = ring.seq * ring.size + at
+                    self.mean += (size - self.mean) // 8
+                    turn = (last + slot) & (_HINTS - 1)
+                    self._hinted[turn] = last << 6 | slot
+                    self._hints[turn] = at - size
+                    return
         author = bytes(author)
         while True:
             try:
@@ -215,6 +241,24 @@ class FlashLog(Mending):
             self.arrivals += 1
             self.mean += (size - self.mean) // 8
             self.hint(author, first, ring.seq * ring.size + at)
+            if ring.align == 1 and ring.free() - self.spare >= self.band():
+                # Nothing is collected, and the sector is open to all.
+                self._quick_author = author
+                self._quick_index = index
+                ring.quick = ring.size - self.marks.reserve - frames.MAX_OVERHEAD + _QUICK_OVERHEAD
+
+    def hint(self, author: bytes, number: int, place: int) -> None:
+        """Note where an operation stands, in the place of another hint."""
+        slot = self.indexes[author].slot
+        turn = (number + slot) & (_HINTS - 1)
+        self._hinted[turn] = number << 6 | slot
+        self._hints[turn] = place
+
+    def hinted(self, author: bytes, number: int) -> int:
+        """Return where an operation may stand, sector * size + offset; 0 if nobody knows."""
+        slot = self.indexes[author].slot
+        turn = (number + slot) & (_HINTS - 1)
+        return self._hints[turn] if self._hinted[turn] == number << 6 | slot else 0
 
     def commit(self) -> None:
         """Nothing is left to do: what was appended and put is durable."""
@@ -272,83 +316,6 @@ class FlashLog(Mending):
                     held = reader.last
             seq = index.after(seq)
         return found
-
-    # ---- beside the run; MemoryLog says what these do
-
-    def beside(self) -> object:
-        """Return the tables of what lies beside the runs (flashbeside.Beside)."""
-        if self._more is None:
-            from .flashbeside import Beside
-
-            self._more = Beside(self)
-        return self._more
-
-    def has_beside(self) -> bool:
-        return self._more is not None
-
-    def hint(self, author: bytes, number: int, place: int) -> None:
-        """Note where an operation stands, in the place of the oldest hint."""
-        if (author, number) not in self.hints:
-            self._hinted.append((author, number))
-            if len(self._hinted) > _HINTS:
-                self.hints.pop(self._hinted.pop(0), None)
-        self.hints[author, number] = place
-
-    def fill(self, author: bytes, number: int, body: bytes) -> None:
-        from . import flashchange
-
-        self.again(flashchange.fill, self, bytes(author), number, body)
-
-    def fetch(self, author: bytes, number: int) -> bytes | None:
-        return self.beside().fetch(author, number)
-
-    def newest(self, author: bytes) -> bytes | None:
-        """Return the newest operation of one of the log's own authors, also if it was dropped."""
-        return self.beside().newest(author)
-
-    def drop(self, author: bytes, first: int, last: int) -> None:
-        from . import flashchange
-
-        self.again(flashchange.drop, self, bytes(author), first, last)
-
-    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
-        from . import flashchange
-
-        self.again(flashchange.replace, self, bytes(author), first, last, body)
-
-    def seen(self, author: bytes) -> int:
-        return self.beside().seen(author) if self.has_beside() else self.held(author)
-
-    def cut(self, author: bytes, held: int) -> None:
-        from . import flashchange
-
-        self.again(flashchange.cut, self, bytes(author), held)
-
-    def missing(self, author: bytes) -> list:
-        return self.beside().missing(author)
-
-    def position(self) -> int:
-        return self.arrived
-
-    def since(self, position: int, max_bytes: int) -> list:
-        return self.beside().since(position, max_bytes)
-
-    # ---- documents
-
-    @property
-    def index(self) -> object:
-        """The document index, loaded when somebody asks for it."""
-        if self._index is None:
-            from .flashkeys import FlashIndex
-
-            self._index = FlashIndex(self)
-        return self._index
-
-    def drop_index(self) -> None:
-        """Forget the document index in RAM; opening it again is cheap."""
-        if self._index is not None:
-            self._index.flush()
-            self._index = None
 
     # ---- durable values
 
@@ -436,7 +403,7 @@ class FlashLog(Mending):
         size += 2 * (ring.align - 1)
         if HEADER + size + frames.MAX_AUTHOR_FRAME > ring.size - MAX_FRESH:
             raise HedgerowError("OPERATION_TOO_LARGE", str(size))
-        if ring.free() - self.spare <= self.band():
+        if ring.free() - self.spare < self.band():
             self.collector().share(size)
         # A sector that was opened from the reserve is not for what must leave it alone.
         stranger = author is not None and not self.is_here(author)
@@ -448,18 +415,6 @@ class FlashLog(Mending):
             return flashreclaim.advance(self, size + frames.MAX_AUTHOR_FRAME, spare, pending)
         self.open_sector(0)
         return False
-
-    def storage(self) -> dict:
-        from .flashstorage import storage
-
-        return storage(self)
-
-    def close(self) -> None:
-        """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
-        from . import flashsummary
-
-        self.drop_index()
-        flashsummary.end(self)
 
 
 def _comes_first(name: bytes) -> bool:

@@ -20,6 +20,8 @@ _SLOT = const(0x3F)
 # A value is read in one go if it is no longer.
 _TAKE = const(64)
 _SUMMARY_HEAD = const(0xC7)
+# How often the last frame is read until it is whole once more.
+_TRIES = const(16)
 
 
 class Misfit(Exception):
@@ -50,9 +52,6 @@ def mount(log: object, checkpoint: bool = True) -> None:
     if ring.align > 1:
         # Erased cells read as anything: only a clean end is known to be one.
         blank = clean
-    if not clean:
-        start = reader.start if reader else 0
-        ring.heal = (start, reader.end - start) if reader else (0, 0)
     ring.end = reader.end if reader else 0
     ring.closed = stepped or ring.summary != 0 or not blank
     log.marks.plan = plan(log)
@@ -80,17 +79,43 @@ def _find_tail(ring: object) -> bool:
     while True:
         reader = frames.Reader(ring, ring.seq, HEADER)
         header = ring.header(ring.seq)
+        # Where no frame follows, the header is the last that was programmed.
+        ring.heal = (0, header.encode() if header else b"")
         reclaiming = header and header.flags & RECLAIMS
         while reader.next():
             if reader.type == frames.RECLAIMED:
                 reclaiming = 0
                 ring.tail = reader.last
         nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
-        if ring.seq < ring.tail or (header and not reclaiming and (stepped or not nothing)):
+        # Of a log's only sector the header is all that names the author: it is not erased again.
+        stays = stepped or not nothing or ring.seq == ring.tail
+        if ring.seq < ring.tail or (header and not reclaiming and stays):
             return stepped
         ring.stale = max(ring.stale, ring.seq)
         ring.step_back()
         stepped = True
+
+
+def _end(ring: object, reader: object) -> bool:
+    """Say whether all behind the last frame of the newest sector is erased; have that frame programmed again
+    as it was read: its cells may read as whole now and as torn the next time.
+    """
+    blank = ring.erased(ring.seq, reader.end)
+    start = reader.start
+    if not start:
+        return blank
+    held = 0
+    if reader.type <= ENTRY_SKIP:
+        held = reader.held[reader.slot] if reader.type == ENTRY_SEAL else reader.first - 1
+    for _ in range(_TRIES):
+        # That is in the window yet, unless something else was read in between.
+        where = ring.fetch(ring.seq, start, reader.end - start)
+        frame = bytes(ring.window[where : where + reader.end - start])
+        if frames.is_whole(frame, ring.seq, held):
+            ring.heal = (start, frame)
+            return blank
+        ring.forget()
+    return False
 
 
 # ---- by frames
@@ -114,7 +139,7 @@ def _by_frames(log: object) -> tuple:
         if reader:
             end = reader.end
         seq += 1
-    return reader, end > 0 and ring.erased(ring.seq, end)
+    return reader, end > 0 and _end(ring, reader)
 
 
 def _scan(log: object, seq: int, positions: list | None) -> object:
@@ -228,7 +253,7 @@ class Checkpoint:
         if not self.whole or b"" in log.slots:
             raise Misfit
         reader = _scan(log, ring.seq, self.positions)
-        blank = ring.erased(ring.seq, reader.end)
+        blank = _end(ring, reader)
         self._alone()
         self._tidy()
         return reader, blank

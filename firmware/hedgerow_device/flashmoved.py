@@ -1,5 +1,6 @@
 """Reading an author's entries in order where some have been moved or stand beside the run (SPEC 9.13)."""
 
+from hedgerow.limits import MAX_NUMBER
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
@@ -25,7 +26,8 @@ def read(log: object, author: bytes, held: int, sealed: int, max_bytes: int) -> 
     more = log.beside()
     picked = _pick(more, author, floors(log, author, held, sealed), max_bytes)
     index = log.indexes[author]
-    run = more.run(author, min(held, sealed) if sealed < index.sealed else held)
+    seals = sealed < index.sealed
+    run = more.run(author, min(held, sealed) if seals else held, seals)
     reader = _next(run, held, sealed)
     found: list = []
     while picked or reader:
@@ -68,22 +70,35 @@ def _pick(more: object, author: bytes, low: tuple, max_bytes: int) -> list:
     """
     picked: list = []
     total = 0
-    for reader in more.entries(author, min(low) + 1, 0xFFFFFFFF):
-        kind = ENTRY_OP
-        if reader.type == frames.NOTE:
-            if reader.kind == FORGOTTEN:
-                continue
-            kind = ENTRY_SKIP if reader.kind == REPLACED else reader.kind
-        elif not reader.kind & OF_RUN:
-            continue
-        if reader.last <= low[kind == ENTRY_SEAL]:
-            continue
-        key = _key(reader.first, reader.last, kind)
-        i = len(picked)
-        while i and picked[i - 1][0] > key:
-            i -= 1
-        picked.insert(i, (key, kind, reader.first, reader.last, reader.seq, reader.at, reader.size))
-        total += reader.size
-        while total - picked[-1][6] > max_bytes:
-            total -= picked.pop()[6]
+    index = more.log.indexes[author]
+    slot = index.slot
+    # Without seals to look for, what is below stays unread.
+    first = (min(low) if low[1] < index.sealed else low[0]) + 1
+    for place in more.ascending(slot, first):
+        if picked and total >= max_bytes and (place >> 12) << 4 > picked[-1][0] >> 1:
+            # All that follows is higher.
+            break
+        for reader in more.entries_in((place & 0xFFF) + more.log.ring.tail, slot, first, MAX_NUMBER):
+            total += _take(picked, reader, low)
+            while picked and total - picked[-1][6] > max_bytes:
+                total -= picked.pop()[6]
     return picked
+
+
+def _take(picked: list, reader: object, low: tuple) -> int:
+    """Put what stands beside the run into its place, if it belongs to the reading; return its bytes."""
+    kind = ENTRY_OP
+    if reader.type == frames.NOTE:
+        if reader.kind == FORGOTTEN:
+            return 0
+        kind = ENTRY_SKIP if reader.kind == REPLACED else reader.kind
+    elif not reader.kind & OF_RUN:
+        return 0
+    if reader.last <= low[kind == ENTRY_SEAL]:
+        return 0
+    key = _key(reader.first, reader.last, kind)
+    i = len(picked)
+    while i and picked[i - 1][0] > key:
+        i -= 1
+    picked.insert(i, (key, kind, reader.first, reader.last, reader.seq, reader.at, reader.size))
+    return reader.size

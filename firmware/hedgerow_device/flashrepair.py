@@ -64,12 +64,20 @@ def survey(log: object, reader: object) -> tuple:
     seq = reader.seq
     at = reader.end
     # What follows the last frame is known from the header of the next sector, if there is one.
-    open_end = reader.limit == ring.size
-    if open_end and (ring.align > 1 or ring.erased(seq, at)):
+    open_end = reader.limit == ring.size and (seq == ring.seq or ring.following(seq) is None)
+    if open_end and ring.align == 1 and ring.erased(seq, at):
         return ()
-    data = ring.read(seq, at, reader.limit - at)
-    # The CRC of the last frame may end as an erased cell reads.
-    view = memoryview(data)[: len(data.rstrip(b"\xff")) + 3] if open_end else memoryview(data)
+    count = reader.limit - at
+    if count <= len(ring.window):
+        # What the reader saw: weak cells may read as something else the next time.
+        where = ring.fetch(seq, at, count)
+        data = bytes(ring.window[where : where + count])
+    else:
+        data = ring.read(seq, at, count)
+    view = memoryview(data)
+    if open_end and ring.align == 1:
+        # The CRC of the last frame may end as an erased cell reads.
+        view = view[: len(data.rstrip(b"\xff")) + 3]
     names: dict = {}
     known = _known(log, reader, names)
     found = _search(view, seq, known, open_end, (ring.align, reader.crossed))
@@ -305,7 +313,7 @@ def remedy(ring: object, seq: int) -> Header | None:
 
 def _has_frame(ring: object, slot: int, seq: int) -> bool:
     """Say whether a whole control frame of sector `seq`, as one begins with, stands in a slot."""
-    view = memoryview(ring.read(slot, HEADER, ring.size - HEADER))
+    view = memoryview(ring.read(slot, ring.up(HEADER), ring.size - ring.up(HEADER)))
     size = _size(view, 0)
     return bool(size) and not _number(view, 0, size, seq)
 
@@ -318,7 +326,7 @@ def mend(ring: object, seq: int) -> Header | None:
     found = _flipped(ring, seq)
     if found:
         return found if found.seq == seq else None
-    view = memoryview(ring.read(seq, HEADER, ring.size - HEADER))
+    view = memoryview(ring.read(seq, ring.up(HEADER), ring.size - ring.up(HEADER)))
     size = _size(view, 0)
     if not size or _number(view, 0, size, seq):
         return None

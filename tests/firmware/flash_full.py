@@ -103,7 +103,8 @@ class Rig(MemoryRig):
         try:
             self.plants[which] = None
             self.peer.execute(
-                "INSERT INTO plants DOCUMENTS (:p) ON ID CONFLICT DO UPDATE", p={"_id": which, "height": height}
+                "INSERT INTO plants DOCUMENTS (:p) ON ID CONFLICT DO UPDATE",
+                p={"_id": which, "height": height},
             )
             self.plants[which] = height
         except HedgerowError as error:
@@ -118,7 +119,7 @@ class Rig(MemoryRig):
 
 
 class Life:
-    """A seeded life: ring-fulls of readings offline, a neighbour's too, power cuts, sessions that break off."""
+    """A seeded life: ring-fulls of readings, a neighbour's too, power cuts, sessions that break off."""
 
     def __init__(self, seed: int, count: int, size: int, full: dict, cuts: bool = True, quiet: bool = False):
         self.rng = rng = random.Random(seed)
@@ -176,8 +177,10 @@ class Life:
         self._note_thinned()
         self._set_time()
         cut = {rng.randrange(2): rng.randrange(12000)} if rng.randrange(2) else {}
-        pipe = self.rig.do(converse, self.rig.peer, other, self.rig.now, cut=cut)
+        rig = self.rig
+        pipe = rig.do(converse, rig.peer, other, rig.now, cut=cut)
         if pipe is not None:
+            rig.now = pipe.now
             # A log that is full takes no more of others: that is said and no fault.
             for end in pipe.ends:
                 assert end.error is None or "FULL" in str(end.error), end.error
@@ -189,7 +192,7 @@ class Life:
         self._note_thinned()
         self._set_time()
         for _ in range(3):
-            sync(rig.peer, top, rig.now)
+            self._sync(rig.peer)
         author = rig.peer.author
         assert top.receipted(author) == rig.peer.log.held(author), "something is stuck"
         assert rig.peer.receipted(author) == rig.peer.log.held(author), "a receipt did not come"
@@ -201,6 +204,10 @@ class Life:
         self._records_again()
         return gone
 
+    def _sync(self, peer: object) -> None:
+        self._set_time()
+        self.rig.now = sync(peer, self.top, self.rig.now).now
+
     def _check_plants(self) -> None:
         shown = {row["_id"]: row["height"] for row in self.top.execute("SELECT * FROM plants").rows}
         here = {row["_id"]: row["height"] for row in self.rig.peer.execute("SELECT * FROM plants").rows}
@@ -211,13 +218,15 @@ class Life:
                 assert (shown.get(which), here.get(which)) == (height, height), which
 
     def _check_counts(self, gone: dict) -> None:
-        rows = [row for rows in documents(self.top, self.rig.peer.author).values() for row in rows]
+        held = documents(self.top, self.rig.peer.author)
+        # A summary that had arrived before it went into another one counts no more.
+        rows = [row for number in held if number not in self.thinned for row in held[number]]
         count = sum([row.get("_count", 0) for row in rows])
         thinned = gone.get("thinned", 0)
         assert thinned <= count, "readings that no summary has"
         # What was under way when the power went may be there too; what arrived before stands in both.
         written = len([1 for number in self.rig.written if number in self.thinned])
-        assert written <= count <= written + self.rig.cuts, "readings in two summaries, or in none"
+        assert written <= count <= written + self.rig.cuts, (written, count, self.rig.cuts)
 
     def _check_neighbour(self) -> None:
         top, other = self.top, self.neighbour.peer
@@ -225,9 +234,9 @@ class Life:
             body = top.log.fetch(other.author, number)
             assert body == other.log.fetch(other.author, number), number
         other._time = None
-        sync(other, top, self.rig.now)
+        self._sync(other)
         assert top.receipted(other.author) == other.log.held(other.author), "the neighbour is stuck"
-        sync(self.rig.peer, top, self.rig.now)
+        self._sync(self.rig.peer)
 
     def _records_again(self) -> None:
         rig = self.rig
@@ -240,7 +249,7 @@ class Life:
         # A fifth of the room at once, and more as long as receipts come.
         for _ in range(6):
             rig.record(log.storage()["capacity"] // 6 // 48)
-            sync(rig.peer, self.top, rig.now)
+            self._sync(rig.peer)
         assert not rig.refused, "the log does not record again"
         check_all_named(rig, self.top, ("dropped", "thinned"))
 

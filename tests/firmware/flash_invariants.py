@@ -230,8 +230,8 @@ def i5_same(view: View, nor: Nor, oracle: Oracle) -> None:
 
 
 def _may_go(oracle: Oracle, author: bytes, number: int) -> bool:
-    """Say whether collection may leave an operation behind: receipted, or filled in and not to be kept."""
-    return number <= oracle.receipted(author) or (author, number) in oracle.filled
+    """Say whether collection may leave an operation behind: receipted, or filled in ahead of the run."""
+    return number <= oracle.receipted(author) or number > oracle.held(author)
 
 
 def i5_what_ran(ran: View, mounted: View, oracle: Oracle) -> None:

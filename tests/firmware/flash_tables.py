@@ -2,6 +2,7 @@
 
 from nor import Nor
 
+from hedgerow_device.flashfind import find
 from hedgerow_device.flashindex import MAX_INDEX
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashmount import mount
@@ -11,7 +12,7 @@ def open_whole(nor: Nor) -> FlashLog:
     """Mount a log by all its frames."""
     log = FlashLog(nor)
     log.clear()
-    log.ring.find()
+    find(log.ring)
     mount(log, checkpoint=False)
     assert log.scanned
     return log

@@ -60,7 +60,7 @@ def use(count: int, step: int) -> None:
     found = 0
     for number in range(0, count, step):
         dots = index.get(index_key("plants", "plant %d" % number))
-        if len(dots) == 1 and log.hints.get(dots[0]):
+        if len(dots) == 1 and log.hinted(*dots[0]):
             found += 1
     if found != len(range(0, count, step)):
         raise ValueError("%d found" % found)

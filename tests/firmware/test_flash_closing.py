@@ -167,7 +167,7 @@ def test_a_loss_that_is_met_while_the_board_runs() -> None:
     middle = [entry for entry in _frames(nor) if entry[2] == ENTRY_OP][60]
     nor.cells[middle[0] + 5] ^= 64
     assert board.log.fetch(author, middle[4]) is None or True
-    board.log.hints.clear()
+    board.log.hint(author, middle[4], 0)
     board.log.read(author, 0, 0, 1 << 20)
     assert board.log.damaged == 1
     closing.repair(board)

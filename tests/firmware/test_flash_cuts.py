@@ -102,6 +102,9 @@ def test_cuts_kill_mutants(
     place: object, name: str, mutant: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place, name, mutant)
+    if name == "crc32":
+        # The quick way of an append makes its own.
+        monkeypatch.setattr(Ring, "quick", property(lambda ring: 0, lambda ring, limit: None), raising=False)
     recording = Recording(0)
     with pytest.raises(AssertionError, match="operation"):
         cut_everywhere(recording, 17)
@@ -153,7 +156,7 @@ def test_cuts_kill_erase_before_copy(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def open_early(ring: Ring, flags: int) -> None:
         OPEN(ring, flags)
-        if ring.seq - ring.tail > ring.count // 2:
+        if ring.seq - ring.tail > ring.count // 3:
             ring.device.ioctl(6, ring.tail % ring.count)
 
     monkeypatch.setattr(Ring, "open", open_early)

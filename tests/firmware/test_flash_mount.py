@@ -11,6 +11,7 @@ from nor import Nor
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_RECEIPT
+from hedgerow_device.flashfind import search
 from hedgerow_device.flashlog import FlashLog
 
 Work = Callable[[FlashLog, random.Random], None]
@@ -210,6 +211,6 @@ def test_the_newest_sector_is_found_by_halves() -> None:
         assert (ring.seq, ring.end) == (log.ring.seq, log.ring.end)
         before = nor.read
         ring.device = nor
-        found = ring._search()
+        found = search(ring)
         assert found and found.seq == log.ring.seq
         assert nor.read - before <= 40 * 36

@@ -9,6 +9,9 @@ from hedgerow.codec.segment import decode_segment, encode_segment, segment_schem
 from hedgerow.codec.varint import write_uint
 from hedgerow.operation import CLOCK, INSERT, decode_body, encode_body
 
+# The modules, compiled from their sources, take most of the usual one.
+HEAP = "500k"
+
 
 def _round_trip(first: int, bodies: list) -> int:
     data = encode_segment(AUTHOR, first, bodies, SCHEMAS)

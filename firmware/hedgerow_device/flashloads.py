@@ -1,0 +1,136 @@
+"""What a FlashLog leaves to modules that are loaded when there is need."""
+
+
+class Loads:
+    """Needs the rest of a FlashLog. `damaged` counts the places, `_audited` is what damage() has told of,
+    `_lost` what it has still to tell of sectors that are gone."""
+
+    damaged = 0
+    _audited = 0
+    _lost = ()
+    _more: object = None
+    _index: object = None
+
+    # ---- beside the run; MemoryLog says what these do
+
+    def beside(self) -> object:
+        """Return the tables of what lies beside the runs (flashbeside.Beside)."""
+        if self._more is None:
+            from .flashbeside import Beside
+
+            self._more = Beside(self)
+        return self._more
+
+    def has_beside(self) -> bool:
+        return self._more is not None
+
+    def fill(self, author: bytes, number: int, body: bytes) -> None:
+        from . import flashchange
+
+        self.again(flashchange.fill, self, bytes(author), number, body)
+
+    def fetch(self, author: bytes, number: int) -> bytes | None:
+        return self.beside().fetch(author, number)
+
+    def newest(self, author: bytes) -> bytes | None:
+        """Return the newest operation of one of the log's own authors, also if it was dropped."""
+        return self.beside().newest(author)
+
+    def drop(self, author: bytes, first: int, last: int) -> None:
+        from . import flashchange
+
+        self.again(flashchange.drop, self, bytes(author), first, last)
+
+    def replace(self, author: bytes, first: int, last: int, body: bytes) -> None:
+        from . import flashchange
+
+        self.again(flashchange.replace, self, bytes(author), first, last, body)
+
+    def seen(self, author: bytes) -> int:
+        return self.beside().seen(author) if self.has_beside() else self.held(author)
+
+    def cut(self, author: bytes, held: int) -> None:
+        from . import flashchange
+
+        self.again(flashchange.cut, self, bytes(author), held)
+
+    def missing(self, author: bytes) -> list:
+        return self.beside().missing(author)
+
+    def position(self) -> int:
+        return self.arrived
+
+    def since(self, position: int, max_bytes: int) -> list:
+        return self.beside().since(position, max_bytes)
+
+    # ---- documents
+
+    @property
+    def index(self) -> object:
+        """The document index, loaded when somebody asks for it."""
+        if self._index is None:
+            from .flashkeys import FlashIndex
+
+            self._index = FlashIndex(self)
+        return self._index
+
+    def drop_index(self) -> None:
+        """Forget the document index in RAM; opening it again is cheap."""
+        if self._index is not None:
+            self._index.flush()
+            self._index = None
+
+    def storage(self) -> dict:
+        from .flashstorage import storage
+
+        return storage(self)
+
+    def close(self) -> None:
+        """End with a clean frame, if there is room: then the next mount need not doubt the last one."""
+        from . import flashsummary
+
+        self.drop_index()
+        flashsummary.end(self)
+
+    # ---- damage
+
+    def renew(self) -> None:
+        from .flashrepair import renew
+
+        renew(self)
+
+    def untold(self) -> bool:
+        """Say whether damage was met of which damage() has not told yet."""
+        return self.damaged > 0 and self.damaged != self._audited
+
+    def look_now(self) -> None:
+        """Find out what is lost, for damage() to tell, before a sector goes that shows it."""
+        if self.untold():
+            self._lost = self.damage()
+
+    def damage(self) -> list:
+        lost = list(self._lost)
+        self._lost = ()
+        if self.damaged == self._audited:
+            return lost
+        from .flashrepair import audit
+
+        lost.extend(audit(self))
+        # What the look itself has met is in its answer.
+        self._audited = self.damaged
+        return lost
+
+    def meet(self, reader: object) -> bool:
+        """Make ready for a frame behind damage; say whether its author is known."""
+        from .flashrepair import meet
+
+        return meet(self, reader)
+
+    def look_again(self) -> None:
+        """Let damage() tell once more what it has told: nothing could be done about it."""
+        self._audited = -1
+
+    def _survey(self, reader: object) -> tuple:
+        from .flashrepair import survey
+
+        return survey(self, reader)
