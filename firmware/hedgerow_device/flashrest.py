@@ -3,9 +3,10 @@
 from .modules import unload
 
 _SELDOM = (
-    "hedgerow_device.flashmount hedgerow_device.flashfind hedgerow_device.flashcursor "
+    "hedgerow_device.flashmissing hedgerow_device.flashmount hedgerow_device.flashfind "
+    "hedgerow_device.flashcursor "
     "hedgerow_device.flashsummary hedgerow_device.flashrepair hedgerow_device.flashchange "
-    "hedgerow_device.flashmoved hedgerow_device.flashstorage "
+    "hedgerow_device.flashmoved hedgerow_device.flashstorage hedgerow_device.flashthin "
 )
 
 
@@ -15,13 +16,13 @@ def rest(log: object) -> None:
     Nobody may be in the middle of a step of the log.
     """
     names = _SELDOM
-    more = log._more
+    more = log.more
     if more and not (more.ranges or more.cuts or more.stale or log.totals[0] or log.totals[2]):
-        more = log._more = None
+        more = log.more = None
     if not more:
         names += "hedgerow_device.flashbeside "
     if log.ring.free() - log.spare > log.band():
         # What was refused when it was full is worked out again when it is full again.
-        log._collector = None
+        log.gathering = None
         names += "hedgerow_device.flashcollect hedgerow_device.flashreclaim "
     unload(names)
