@@ -11,10 +11,12 @@ def open_peer(
     "oldest" or "thin" in the place of what the configuration says. Raises CONFIG_INVALID, SETTING_INVALID,
     LOG_PARTITION and what FlashLog raises.
     """
-    from . import config as configuration
     from .device_peer import open_device_peer
 
-    config = config or configuration.load()
+    if config is None:
+        from .config import load
+
+        config = load()
     if full is not None:
         config["full"] = full
     return open_device_peer(config)

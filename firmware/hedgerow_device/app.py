@@ -99,7 +99,7 @@ def _words(error: Exception) -> str:
     return repr(error)
 
 
-async def _feed(watchdog: Watchdog, peer: object) -> None:
+async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
     watch = StorageWatch(peer)
     while True:
         watchdog.feed()
@@ -108,6 +108,8 @@ async def _feed(watchdog: Watchdog, peer: object) -> None:
         _tend(peer)
         # What waits for its time comes without an event.
         _tell(peer)
+        if node is None or node.idle:
+            peer.rest()
         await asyncio.sleep_ms(_FEED_MS)
 
 
@@ -172,7 +174,7 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
     peer.on_receipt = on_receipt
     peer.on_time = lambda source, error_ms: print("time", "source=%d" % source, "error_ms=%d" % error_ms)
     node = _open_node(peer)
-    tasks = [_feed(watchdog, peer), _application(peer, settings)]
+    tasks = [_feed(watchdog, peer, node), _application(peer, settings)]
     if node:
         tasks.append(_sync(node, peer))
     await asyncio.gather(*tasks)

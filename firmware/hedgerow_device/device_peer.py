@@ -30,7 +30,7 @@ _DOCUMENTS = (
     "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
     "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text "
-    "hedgerow_device.flashkeys"
+    "hedgerow_device.flashkeys hedgerow_device.flashkeysload"
 )
 # What is loaded while a full log makes room.
 _FULL = (
@@ -131,6 +131,14 @@ class DevicePeer(ReadyPeer):
         self._damaged = log.damaged
         return log.damaged
 
+    def rest(self) -> None:
+        """Give back what the log has loaded and does not need now, where the heap is small."""
+        if self._down is None and gc.mem_free() < _ROOMY:
+            from .flashrest import rest
+
+            rest(self.log)
+            unload("hedgerow_device.flashrest")
+
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
         """See Peer.set_time."""
         taken = super().set_time(utc_ms, error_ms, source, now)
@@ -146,8 +154,10 @@ class DevicePeer(ReadyPeer):
         DEVICE_MEMORY if it does not fit: what it was to write may be written then.
         """
         tight = self._down is None and _free() < _ROOMY
-        if tight and self.make_room:
-            self.make_room()
+        if tight:
+            self.rest()
+            if self.make_room:
+                self.make_room()
         try:
             return (yield from super().execute_slowly(text, parameters))
         except MemoryError as error:
@@ -162,6 +172,7 @@ class DevicePeer(ReadyPeer):
             self._down = None
             self.log.drop_index()
             unload(_DOCUMENTS)
+            self.rest()
 
     async def aexecute(self, text: str, **parameters: object) -> object:
         """Run a statement as execute() does, any number of documents, while the radio goes on in between."""

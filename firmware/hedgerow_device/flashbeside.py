@@ -128,7 +128,9 @@ class Beside:
         self.changes += 1
         index = self.log.indexes.get(author)
         if index:
-            index.fall(held, sealed)
+            from .flashthin import fall
+
+            fall(index, held, sealed)
         self.cuts[author] = [cut for cut in self.cuts.get(author, ()) if cut[1] < held] + [(position, held)]
 
     def reclaimed(self, tail: int) -> None:

@@ -1,6 +1,7 @@
 """Filling in, dropping, replacing and giving up operations on flash (SPEC 9.11, 9.12)."""
 
 from hedgerow import limits
+from hedgerow.codec.varint import write_uint
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
@@ -44,7 +45,7 @@ def write(log: object, author: bytes, number: int, flags: int, body: bytes) -> N
     if not log.is_here(author):
         log.introduce(author, log.held(author))
     index = log.indexes[author]
-    frame = frames.filled_frame(ring.seq, index.slot | flags << 6, number, body)
+    frame = filled_frame(ring.seq, index.slot | flags << 6, number, body)
     at = ring.program(frame)
     log.beside().told(author, number, number, len(frame), flags & MOVED)
     log.hint(author, number, ring.seq * ring.size + at)
@@ -57,7 +58,7 @@ def write_note(log: object, author: bytes, kind: int, first: int, last: int, bod
     ring = log.ring
     if not log.is_here(author):
         log.introduce(author, log.held(author))
-    frame = frames.note_frame(ring.seq, log.indexes[author].slot, kind, first, last, body)
+    frame = note_frame(ring.seq, log.indexes[author].slot, kind, first, last, body)
     at = ring.program(frame)
     log.beside().told(author, first, last, len(frame), True)
     return at
@@ -83,7 +84,7 @@ def drop(log: object, author: bytes, first: int, last: int) -> None:
     _check_ranges(more)
     ring = log.ring
     log.room(_NOTE, None, log.last_spare)
-    at = ring.program(frames.dropped_frame(ring.seq, author, first, last, True))
+    at = ring.program(dropped_frame(ring.seq, author, first, last, True))
     log.marks.noted()
     more.hide(author, first, last, ring.seq, at)
 
@@ -154,7 +155,7 @@ def cut(log: object, author: bytes, held: int) -> None:
     held, sealed = _landing(more, author, lower[-1] if len(lower) >= MAX_CUTS else held)
     log.room(_NOTE, None, log.last_spare)
     ring = log.ring
-    at = ring.program(frames.cut_frame(ring.seq, author, held, sealed))
+    at = ring.program(cut_frame(ring.seq, author, held, sealed))
     log.marks.noted()
     log.marks.touched(log.indexes[author], ring.seq)
     more.fall(author, held, sealed, ring.seq * ring.size + at)
@@ -181,3 +182,34 @@ def _landing(more: object, author: bytes, held: int) -> tuple:
         if number <= held:
             sealed = max(sealed, number)
     return held, sealed
+
+
+def filled_frame(seq: int, slot: int, number: int, body: bytes, carried: bool = False) -> bytearray:
+    """Return the frame of an operation beside the run; `carried` if it was in the run and was moved."""
+    prefix = bytearray((slot | frames.CARRIED if carried else slot,))
+    write_uint(prefix, number)
+    return frames.control_frame(seq, 3, prefix, body)
+
+
+def note_frame(seq: int, slot: int, kind: int, first: int, last: int, body: bytes) -> bytearray:
+    """Return the frame of a seal or a skip beside the run, by the `kind` of the entry."""
+    prefix = bytearray((slot | kind << 6,))
+    write_uint(prefix, first)
+    write_uint(prefix, last - first)
+    return frames.control_frame(seq, 6, prefix, body)
+
+
+def dropped_frame(seq: int, author: bytes, first: int, last: int, hides: bool) -> bytearray:
+    """Return the frame that forgets operations; `hides` says that there are some in the run."""
+    body = bytearray(author)
+    write_uint(body, first)
+    write_uint(body, (last - first) << 1 | hides)
+    return frames.control_frame(seq, 4, body)
+
+
+def cut_frame(seq: int, author: bytes, held: int, sealed: int) -> bytearray:
+    """Return the frame with which an author's frontiers fall."""
+    body = bytearray(author)
+    write_uint(body, held)
+    write_uint(body, sealed)
+    return frames.control_frame(seq, 5, body)

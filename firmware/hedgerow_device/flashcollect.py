@@ -4,6 +4,7 @@ Each append pays a share: it looks at some of the oldest sector and moves at mos
 small ones. `flashreclaim` does the rest at once where that was not enough.
 """
 
+from hedgerow.codec.varint import write_uint
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
@@ -14,6 +15,7 @@ from .flashframes import FORGOTTEN, REPLACED
 from .flashindex import size_of
 from .flashlog import schema_kind
 from .flashring import HEADER
+from .flashthin import drop_below
 
 # Bytes of small frames that are moved in one step.
 MOST = const(512)
@@ -163,14 +165,14 @@ class Collector:
         log = self.log
         ring = self.ring
         log.look_now()
-        ring.program(frames.reclaimed_frame(ring.seq, ring.tail + 1))
+        ring.program(reclaimed_frame(ring.seq, ring.tail + 1))
         ring.tail += 1
         log.cursor = HEADER
         self.reader = None
         self._waiting = False
         self._slot = 0
         for index in log.indexes.values():
-            index.drop_below(ring.tail)
+            drop_below(index, ring.tail)
         if log.has_beside():
             log.beside().reclaimed(ring.tail)
 
@@ -345,3 +347,10 @@ def alive(log: object, reader: object) -> bool:
     data = reader.ring.read(reader.seq, reader.at, 1)
     name = reader.ring.read(reader.seq, reader.at + 1, data[0])
     return log.values.get(name) == reader.seq * reader.ring.size + reader.start
+
+
+def reclaimed_frame(seq: int, tail: int) -> bytearray:
+    """Return the frame that says: sectors below `tail` are not needed any more."""
+    body = bytearray()
+    write_uint(body, tail)
+    return frames.control_frame(seq, 2, body)

@@ -1,11 +1,17 @@
-"""Finding the newest sector of a ring (SPEC 9.5). Done once, then unloaded."""
+"""Finding a ring's newest sector and its end, and beginning a log (SPEC 9.5). Done once, then unloaded."""
+
+from binascii import crc32
 
 from hedgerow.limits import const
+from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP
 
-from .flashring import Header
+from .flashring import PASSED, Header
 
 # Sectors in a row without a header that a search steps over.
 _PASS = const(5)
+_FIRST = const(1)
+# How often the last frame is read until it is whole once more.
+_TRIES = const(16)
 
 
 def find(ring: object) -> Header | None:
@@ -76,3 +82,75 @@ def _look_everywhere(ring: object) -> Header | None:
         if header and header.seq % ring.count == slot and (newest is None or header.seq > newest.seq):
             newest = header
     return newest
+
+
+def step_back(ring: object) -> None:
+    """Give up the newest sector, which holds nothing of its own: it will be erased and used again.
+
+    Its header has said where the sector before it ends, and may say so again: nothing is added there.
+    """
+    here = ring.header(ring.seq)
+    passed = here and here.flags & PASSED
+    seq = ring.seq - 1
+    while passed and seq > ring.tail and ring.header(seq) is None:
+        seq -= 1
+    ring.end = ring.end_of(seq)
+    ring.seq = seq
+    before = ring.header(seq)
+    ring.erases = before.erases if before else ring.erases
+    ring.checkpoint = before.checkpoint if before else 0
+    ring.closed = True
+    ring.heal = None
+    ring.ended = (0, 0)
+    ring.forget()
+
+
+def erased(ring: object, seq: int, at: int) -> bool:
+    """Say whether every byte of a sector from `at` on is erased."""
+    while at < ring.size:
+        take = min(len(ring.window), ring.size - at)
+        start = ring.fetch(seq, at, take)
+        for value in ring.window[start : start + take]:
+            if value != 0xFF:
+                return False
+        at += take
+    return True
+
+
+def begin(ring: object, author: bytes) -> None:
+    """Begin a new log."""
+    ring.author = author
+    ring.incarnation = 1
+    ring.tail = _FIRST
+    ring.seq = _FIRST - 1
+    ring.open(0)
+
+
+def _is_whole(frame: bytes, seq: int, held: int) -> bool:
+    """Say whether these bytes are a frame of sector `seq`, padded or not, of an author that holds `held`."""
+    lead = 1 if frame[0] < 0x80 else 2
+    end = lead + (frame[0] if lead == 1 else (frame[0] & 0x7F) << 8 | frame[1])
+    check = (crc32(memoryview(frame)[:end], seq) ^ held) & 0xFFFFFF
+    return int.from_bytes(frame[end : end + 3], "big") == check
+
+
+def look_at_end(ring: object, reader: object) -> bool:
+    """Say whether all behind the last frame of the newest sector is erased; have that frame programmed again
+    as it was read: its cells may read as whole now and as torn the next time.
+    """
+    blank = erased(ring, ring.seq, reader.end)
+    start = reader.start
+    if not start:
+        return blank
+    held = 0
+    if reader.type <= ENTRY_SKIP:
+        held = reader.held[reader.slot] if reader.type == ENTRY_SEAL else reader.first - 1
+    for _ in range(_TRIES):
+        # That is in the window yet, unless something else was read in between.
+        where = ring.fetch(ring.seq, start, reader.end - start)
+        frame = bytes(ring.window[where : where + reader.end - start])
+        if _is_whole(frame, ring.seq, held):
+            ring.heal = (start, frame)
+            return blank
+        ring.forget()
+    return False

@@ -95,52 +95,6 @@ def state_frame(seq: int, name: bytes, value: bytes) -> bytearray:
     return control_frame(seq, 1, bytes((len(name),)) + name, value)
 
 
-def reclaimed_frame(seq: int, tail: int) -> bytearray:
-    """Return the frame that says: sectors below `tail` are not needed any more."""
-    body = bytearray()
-    write_uint(body, tail)
-    return control_frame(seq, 2, body)
-
-
-def filled_frame(seq: int, slot: int, number: int, body: bytes, carried: bool = False) -> bytearray:
-    """Return the frame of an operation beside the run; `carried` if it was in the run and was moved."""
-    prefix = bytearray((slot | CARRIED if carried else slot,))
-    write_uint(prefix, number)
-    return control_frame(seq, 3, prefix, body)
-
-
-def note_frame(seq: int, slot: int, kind: int, first: int, last: int, body: bytes) -> bytearray:
-    """Return the frame of a seal or a skip beside the run, by the `kind` of the entry."""
-    prefix = bytearray((slot | kind << 6,))
-    write_uint(prefix, first)
-    write_uint(prefix, last - first)
-    return control_frame(seq, 6, prefix, body)
-
-
-def dropped_frame(seq: int, author: bytes, first: int, last: int, hides: bool) -> bytearray:
-    """Return the frame that forgets operations; `hides` says that there are some in the run."""
-    body = bytearray(author)
-    write_uint(body, first)
-    write_uint(body, (last - first) << 1 | hides)
-    return control_frame(seq, 4, body)
-
-
-def cut_frame(seq: int, author: bytes, held: int, sealed: int) -> bytearray:
-    """Return the frame with which an author's frontiers fall."""
-    body = bytearray(author)
-    write_uint(body, held)
-    write_uint(body, sealed)
-    return control_frame(seq, 5, body)
-
-
-def is_whole(frame: bytes, seq: int, held: int) -> bool:
-    """Say whether these bytes are a frame of sector `seq`, padded or not, of an author that holds `held`."""
-    lead = 1 if frame[0] < 0x80 else 2
-    end = lead + (frame[0] if lead == 1 else (frame[0] & 0x7F) << 8 | frame[1])
-    check = (crc32(memoryview(frame)[:end], seq) ^ held) & 0xFFFFFF
-    return int.from_bytes(frame[end : end + 3], "big") == check
-
-
 class Reader:
     """Steps through the frames of one sector, up to where they end or to the first that is not whole.
 

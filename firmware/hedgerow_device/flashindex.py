@@ -84,47 +84,6 @@ class AuthorIndex:
         """Return the newest sector with entries of the author, 0 for none."""
         return self.seqs[-1] if self.seqs else 0
 
-    def fall(self, held: int, sealed: int) -> None:
-        """Let both frontiers fall, and forget the sectors that begin above them."""
-        self.here = 0
-        self.held = held
-        self.sealed = sealed
-        self._keep([i for i, floor in enumerate(self.floors) if floor <= held])
-
-    def thin(self) -> None:
-        """Forget every other sector, but not the last: searches begin earlier then."""
-        self.thinned = True
-        self._keep([i for i in range(len(self.seqs)) if (len(self.seqs) - i) & 1])
-
-    def tidy(self, tail: int) -> None:
-        """Put sectors that came in any order in order, without those below `tail` and above a later fall."""
-        pairs = sorted([(s, f) for s, f in zip(self.seqs, self.floors) if s >= tail and f <= self.held])
-        kept: list = []
-        for seq, floor in pairs:
-            while kept and kept[-1][1] > floor:
-                kept.pop()
-            if not kept or kept[-1][0] != seq:
-                kept.append((seq, floor))
-        self.seqs = array("I", [pair[0] for pair in kept])
-        self.floors = array("I", [pair[1] for pair in kept])
-
-    def state(self) -> tuple:
-        """Return what a cut lets fall, for restore()."""
-        return self.here, self.held, self.sealed, self.seqs, self.floors
-
-    def restore(self, state: tuple) -> None:
-        """Undo what a cut did that the numbers know already."""
-        self.here, self.held, self.sealed, self.seqs, self.floors = state
-
-    def drop_below(self, tail: int) -> None:
-        """Forget the sectors below `tail`."""
-        if self.seqs and self.seqs[0] < tail:
-            self._keep([i for i, seq in enumerate(self.seqs) if seq >= tail])
-
-    def _keep(self, places: list) -> None:
-        self.seqs = array("I", [self.seqs[i] for i in places])
-        self.floors = array("I", [self.floors[i] for i in places])
-
 
 class Marks:
     """What the summary of the sector that is written is going to say, and how far the checkpoint has come.
@@ -182,12 +141,8 @@ def size_of(number: int) -> int:
 
 
 def bound(authors: dict, limit: int) -> None:
-    """Thin the longest indexes until all of them together have at most `limit` sectors."""
-    while sum([len(index.seqs) for index in authors.values()]) > limit:
-        longest = None
-        for index in authors.values():
-            if longest is None or len(index.seqs) > len(longest.seqs):
-                longest = index
-        if len(longest.seqs) < 2:
-            return
-        longest.thin()
+    """Keep at most `limit` sectors in all indexes together."""
+    if sum([len(index.seqs) for index in authors.values()]) > limit:
+        from .flashthin import thin
+
+        thin(authors, limit)

@@ -8,21 +8,21 @@ class Loads:
     damaged = 0
     _audited = 0
     _lost = ()
-    _more: object = None
+    more: object = None
     _index: object = None
 
     # ---- beside the run; MemoryLog says what these do
 
     def beside(self) -> object:
         """Return the tables of what lies beside the runs (flashbeside.Beside)."""
-        if self._more is None:
+        if self.more is None:
             from .flashbeside import Beside
 
-            self._more = Beside(self)
-        return self._more
+            self.more = Beside(self)
+        return self.more
 
     def has_beside(self) -> bool:
-        return self._more is not None
+        return self.more is not None
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
         from . import flashchange

@@ -74,12 +74,12 @@ class FlashLog(Loads):
         self.keeps: object = None
         self.ring = ring = Ring(device)
         ring.survey = self._survey
-        self._collector: object = None
+        self.gathering: object = None
         self.clear()
-        from .flashfind import find
+        from .flashfind import begin, find
 
         if find(ring) is None:
-            ring.format(new_author())
+            begin(ring, new_author())
             self.marks.begin(MIN_SLICE)
         else:
             from .flashmount import mount
@@ -115,7 +115,7 @@ class FlashLog(Loads):
         self.marks = Marks()
         self.arrivals = 0
         self._index: object = None
-        self._more: object = None
+        self.more: object = None
 
     # ---- sectors and authors
 
@@ -124,8 +124,8 @@ class FlashLog(Loads):
         from . import flashsummary
 
         flashsummary.turn(self, flags)
-        if self._more:
-            self._more.opened()
+        if self.more:
+            self.more.opened()
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
         """Return the index of an author, who gets the slot when it comes for the first time."""
@@ -289,7 +289,7 @@ class FlashLog(Loads):
         max_bytes = min(max_bytes, self.read_limit)
         if index is None:
             return found
-        more = self._more
+        more = self.more
         if index.highest:
             from . import flashmoved
 
@@ -380,11 +380,11 @@ class FlashLog(Loads):
 
     def collector(self) -> object:
         """Return what moves on from the oldest sector what is alive there (flashcollect.Collector)."""
-        if self._collector is None:
+        if self.gathering is None:
             from .flashcollect import Collector
 
-            self._collector = Collector(self)
-        return self._collector
+            self.gathering = Collector(self)
+        return self.gathering
 
     def band(self) -> int:
         """Return how many free sectors above the reserve are aimed at."""

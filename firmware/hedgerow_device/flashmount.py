@@ -12,16 +12,16 @@ from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
+from .flashfind import erased, look_at_end, step_back
 from .flashindex import MAX_INDEX, bound
 from .flashring import HEADER, PASSED, RECLAIMS, WINDOW
 from .flashsummary import BESIDE, ENDS, FLOOR, LIST, LISTS, plan
+from .flashthin import fall, restore, state, tidy
 
 _SLOT = const(0x3F)
 # A value is read in one go if it is no longer.
 _TAKE = const(64)
 _SUMMARY_HEAD = const(0xC7)
-# How often the last frame is read until it is whole once more.
-_TRIES = const(16)
 
 
 class Misfit(Exception):
@@ -86,36 +86,14 @@ def _find_tail(ring: object) -> bool:
             if reader.type == frames.RECLAIMED:
                 reclaiming = 0
                 ring.tail = reader.last
-        nothing = reader.start == 0 and (ring.align > 1 or not ring.erased(ring.seq, HEADER))
+        nothing = reader.start == 0 and (ring.align > 1 or not erased(ring, ring.seq, HEADER))
         # Of a log's only sector the header is all that names the author: it is not erased again.
         stays = stepped or not nothing or ring.seq == ring.tail
         if ring.seq < ring.tail or (header and not reclaiming and stays):
             return stepped
         ring.stale = max(ring.stale, ring.seq)
-        ring.step_back()
+        step_back(ring)
         stepped = True
-
-
-def _end(ring: object, reader: object) -> bool:
-    """Say whether all behind the last frame of the newest sector is erased; have that frame programmed again
-    as it was read: its cells may read as whole now and as torn the next time.
-    """
-    blank = ring.erased(ring.seq, reader.end)
-    start = reader.start
-    if not start:
-        return blank
-    held = 0
-    if reader.type <= ENTRY_SKIP:
-        held = reader.held[reader.slot] if reader.type == ENTRY_SEAL else reader.first - 1
-    for _ in range(_TRIES):
-        # That is in the window yet, unless something else was read in between.
-        where = ring.fetch(ring.seq, start, reader.end - start)
-        frame = bytes(ring.window[where : where + reader.end - start])
-        if frames.is_whole(frame, ring.seq, held):
-            ring.heal = (start, frame)
-            return blank
-        ring.forget()
-    return False
 
 
 # ---- by frames
@@ -139,7 +117,7 @@ def _by_frames(log: object) -> tuple:
         if reader:
             end = reader.end
         seq += 1
-    return reader, end > 0 and _end(ring, reader)
+    return reader, end > 0 and look_at_end(ring, reader)
 
 
 def _scan(log: object, seq: int, positions: list | None) -> object:
@@ -213,7 +191,7 @@ def _note_cut(log: object, reader: object) -> None:
     index = log.indexes.get(data[:8])
     if index:
         log.marks.touched(index, reader.seq)
-        index.fall(held, read_uint(data, at)[0])
+        fall(index, held, read_uint(data, at)[0])
 
 
 def remember(log: object, reader: object) -> None:
@@ -253,7 +231,7 @@ class Checkpoint:
         if not self.whole or b"" in log.slots:
             raise Misfit
         reader = _scan(log, ring.seq, self.positions)
-        blank = _end(ring, reader)
+        blank = look_at_end(ring, reader)
         self._alone()
         self._tidy()
         return reader, blank
@@ -287,7 +265,7 @@ class Checkpoint:
 
     def _tidy(self) -> None:
         for index in self.log.indexes.values():
-            index.tidy(self.ring.tail)
+            tidy(index, self.ring.tail)
         bound(self.log.indexes, MAX_INDEX)
 
     def author(self, slot: int, author: bytes) -> object:
@@ -331,10 +309,10 @@ class Checkpoint:
                 remember(log, reader)
                 continue
             reader.author = log.slots[reader.slot] if reader.type == frames.NOTE else b""
-            kept = [(index, index.state()) for index in log.indexes.values()]
+            kept = [(index, state(index)) for index in log.indexes.values()]
             log.beside().note(reader)
-            for index, state in kept:
-                index.restore(state)
+            for index, before in kept:
+                restore(index, before)
 
 
 def _tell(log: object, data: bytes, seq: int, position: int, into: Checkpoint | None) -> None:

@@ -12,6 +12,7 @@ from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, local_author, new_author
 
 from . import flashframes as frames
+from .flashfind import erased
 from .flashring import HEADER, PASSED, Header
 
 _NOTE = const(32)
@@ -65,7 +66,7 @@ def survey(log: object, reader: object) -> tuple:
     at = reader.end
     # What follows the last frame is known from the header of the next sector, if there is one.
     open_end = reader.limit == ring.size and (seq == ring.seq or ring.following(seq) is None)
-    if open_end and ring.align == 1 and ring.erased(seq, at):
+    if open_end and ring.align == 1 and erased(ring, seq, at):
         return ()
     count = reader.limit - at
     if count <= len(ring.window):
@@ -371,7 +372,7 @@ def audit(log: object) -> list:
             held[author] = first - 1 if reader.type == frames.AUTHOR else reader.last
             if author == log.author:
                 unsure = 0
-        if end < reader.limit and not (reader.limit == ring.size and ring.erased(seq, end)):
+        if end < reader.limit and not (reader.limit == ring.size and erased(ring, seq, end)):
             unsure += reader.limit - end
     for author in log.slots:
         if author and held.get(author, 0) < log.held(author):

@@ -18,7 +18,6 @@ WINDOW = const(512)
 _FORMAT = ">2sBBIIIHHHH8sI"
 _MAGIC = b"Hg"
 _VERSION = const(2)
-_FIRST = const(1)
 _COUNT = const(4)
 _SIZE = const(5)
 _ERASE = const(6)
@@ -103,7 +102,7 @@ class Ring:
         # What was programmed is read back into this.
         self._back = memoryview(bytearray(_BACK))
         self._ready = 0
-        self._ended = (0, 0)
+        self.ended = (0, 0)
         # flashrepair.survey, what it said, by position, and headers that cannot be read, by sequence.
         self.survey: object = None
         self._gaps: dict = {}
@@ -165,14 +164,14 @@ class Ring:
         """
         if seq == self.seq:
             return self.end
-        if self._ended[0] != seq:
+        if self.ended[0] != seq:
             header = self.following(seq)
             end = header.previous_end if header else self.size
             if header and header.flags & PASSED and self.header(seq) is None:
                 # It was passed over itself.
                 end = HEADER
-            self._ended = (seq, end)
-        return self._ended[1]
+            self.ended = (seq, end)
+        return self.ended[1]
 
     def following(self, seq: int) -> Header | None:
         """Return the header of the sector that was opened after one, None if it cannot be read."""
@@ -184,14 +183,6 @@ class Ring:
                 return None
             step += 1
         return header
-
-    def format(self, author: bytes) -> None:
-        """Begin a new log."""
-        self.author = author
-        self.incarnation = 1
-        self.tail = _FIRST
-        self.seq = _FIRST - 1
-        self.open(0)
 
     def free(self) -> int:
         """Return how many sectors can be opened before the ring is full."""
@@ -350,26 +341,6 @@ class Ring:
         if data and not self._takes(self.padded(data), at):
             self.closed = True
 
-    def step_back(self) -> None:
-        """Give up the newest sector, which holds nothing of its own: it will be erased and used again.
-
-        Its header has said where the sector before it ends, and may say so again: nothing is added there.
-        """
-        here = self.header(self.seq)
-        passed = here and here.flags & PASSED
-        seq = self.seq - 1
-        while passed and seq > self.tail and self.header(seq) is None:
-            seq -= 1
-        self.end = self.end_of(seq)
-        self.seq = seq
-        before = self.header(seq)
-        self.erases = before.erases if before else self.erases
-        self.checkpoint = before.checkpoint if before else 0
-        self.closed = True
-        self.heal = None
-        self._ended = (0, 0)
-        self.forget()
-
     # ---- reads
 
     def fetch(self, seq: int, at: int, count: int) -> int:
@@ -419,14 +390,3 @@ class Ring:
             at += take
             count -= take
         return value
-
-    def erased(self, seq: int, at: int) -> bool:
-        """Say whether every byte of a sector from `at` on is erased."""
-        while at < self.size:
-            take = min(len(self.window), self.size - at)
-            start = self.fetch(seq, at, take)
-            for value in self.window[start : start + take]:
-                if value != 0xFF:
-                    return False
-            at += take
-        return True

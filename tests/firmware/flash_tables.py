@@ -26,7 +26,7 @@ def tables(log: FlashLog) -> dict[str, object]:
     ring = log.ring
     zones = {author: list(zip(i.seqs, i.floors, strict=True)) for author, i in log.indexes.items()}
     thin = sum(map(len, zones.values())) > MAX_INDEX // 3
-    more = log._more
+    more = log.more
     return {
         "ring": (ring.seq, ring.tail, ring.end, bool(ring.closed), ring.summary, ring.erases),
         "name": (ring.author, ring.incarnation),

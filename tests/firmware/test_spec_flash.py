@@ -6,8 +6,8 @@ import pytest
 from nor import Nor
 
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
+from hedgerow_device import flashchange, flashsummary
 from hedgerow_device import flashframes as frames
-from hedgerow_device import flashsummary
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Header
 
@@ -33,14 +33,14 @@ EXAMPLES = {
     "seal": frames.entry_frame(1, 1, 0, ENTRY_SEAL, 1, 1, b"seal"),
     "skip": frames.entry_frame(1, 1, 0, ENTRY_SKIP, 2, 9, b"skip"),
     "value": frames.state_frame(1, bytes((STATE_CONFIG,)) + b"epoch", b"\0\0\0\1"),
-    "filled": frames.filled_frame(1, 0, 7, b"operation 7"),
-    "carried": frames.filled_frame(1, 0, 7, b"operation 7", carried=True),
-    "seal beside": frames.note_frame(1, 0, ENTRY_SEAL, 3, 5, b"seal"),
-    "skip beside": frames.note_frame(1, 0, ENTRY_SKIP, 3, 5, b"skip"),
+    "filled": flashchange.filled_frame(1, 0, 7, b"operation 7"),
+    "carried": flashchange.filled_frame(1, 0, 7, b"operation 7", carried=True),
+    "seal beside": flashchange.note_frame(1, 0, ENTRY_SEAL, 3, 5, b"seal"),
+    "skip beside": flashchange.note_frame(1, 0, ENTRY_SKIP, 3, 5, b"skip"),
     "summary": summary(),
     "clean": frames.control_frame(1, 9, b""),
-    "dropped": frames.dropped_frame(1, AUTHOR, 3, 5, hides=True),
-    "cut": frames.cut_frame(1, AUTHOR, 9, 8),
+    "dropped": flashchange.dropped_frame(1, AUTHOR, 3, 5, hides=True),
+    "cut": flashchange.cut_frame(1, AUTHOR, 9, 8),
 }
 
 
