@@ -24,10 +24,11 @@ def storage(log: object) -> dict:
     if len(erases) < ring.count:
         erases.append(0)
     return {
-        "capacity": (ring.count - log.spare) * sector,
+        # Where something has to be moved on, not all of the ring is for what is alive.
+        "capacity": collector.most() if log.totals[1] else (ring.count - log.spare) * sector,
         "used": used,
         "free": max(0, (ring.free() - log.spare) * sector + ring.size - ring.end),
-        "open": open_bytes(log),
+        "open": open_bytes(log, True),
         "live": live,
         "receipted": used - live,
         "carried": log.totals[1],

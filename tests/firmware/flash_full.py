@@ -45,7 +45,9 @@ POLICIES = (
 
 
 class Board(device_peer.DevicePeer):
-    """The peer of a board in a heap that is never short."""
+    """The peer of a board that has time and a heap that is never short."""
+
+    look_limit = 1 << 20
 
 
 device_peer._free = lambda: gc.get_count()[0] + (1 << 30)  # type: ignore[attr-defined]
