@@ -203,8 +203,9 @@ class Collector:
         if not self._bears(grown):
             if not is_open and author not in log.own and not self._kept(reader, True):
                 return 0
-            self.why = (author, reader.last, is_open)
-            return -1
+            if not self._forced:
+                self.why = (author, reader.last, is_open)
+                return -1
         self._load += grown
         self.why = self.why or (author, reader.last, is_open)
         return size + more
@@ -223,7 +224,11 @@ class Collector:
                 self._counted = now
                 self._count()
                 self._load = self.load()
-        return self._forced or self._load + grown <= most
+        return self._load + grown <= most
+
+    def overdone(self) -> bool:
+        """Say whether more than that is to be moved on."""
+        return self._load > self.most()
 
     def most(self) -> int:
         """Return how many bytes what is moved on and the open entries of the runs may take together."""
@@ -325,9 +330,9 @@ class Collector:
 
 
 def open_bytes(log: object, moved: bool = False) -> int:
-    """Return about how many bytes entries above their receipts take: those of the runs, or with what was `moved`.
+    """Return about how many bytes entries above receipts take: those of the runs, or with what was `moved`.
 
-    Of each author that is the number of its operations times what one takes on average, seals and all included.
+    Of each author that is the number of its operations times what one takes on average, with seals and all.
     """
     ring = log.ring
     used = (ring.seq - ring.tail) * ring.size + ring.end - log.cursor

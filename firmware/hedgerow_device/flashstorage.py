@@ -24,8 +24,8 @@ def storage(log: object) -> dict:
     if len(erases) < ring.count:
         erases.append(0)
     return {
-        # Where something has to be moved on, not all of the ring is for what is alive.
-        "capacity": collector.most() if log.totals[1] else (ring.count - log.spare) * sector,
+        # Where something has to be moved on, a tenth of the ring at least is for what is dead.
+        "capacity": (ring.count - log.spare) * sector * (9 if log.totals[1] else 10) // 10,
         "used": used,
         "free": max(0, (ring.free() - log.spare) * sector + ring.size - ring.end),
         "open": open_bytes(log, True),

@@ -21,7 +21,6 @@ from sync_kit import converse, sync  # noqa: E402
 
 from hedgerow.codec.schema import KEEP, STREAM  # noqa: E402
 from hedgerow.errors import HedgerowError  # noqa: E402
-from hedgerow.log import ENTRY_OP  # noqa: E402
 from hedgerow.operation import SOURCE_KEEPER  # noqa: E402
 from hedgerow.sync.hello import RELAY  # noqa: E402
 from hedgerow_device import device_peer  # noqa: E402
@@ -270,4 +269,4 @@ def live(seed: int, count: int, size: int = 4096, laps: float = 3, cuts: bool = 
         return life, life.end()
 
 
-__all__ = ["ENTRY_OP", "Life", "Rig", "live"]
+__all__ = ["Life", "Rig", "check_all_named", "keeper", "live", "sync"]
