@@ -12,6 +12,8 @@ from . import flashframes as frames
 from .flashindex import MAX_FRESH
 from .flashring import HEADER, RECLAIMS
 
+# Sectors that are looked through for each that is won, where more is alive than is good.
+_TURNS = const(10)
 # What may be left empty at the end of a sector, as a rule.
 _FRAME = const(64)
 
@@ -66,7 +68,7 @@ class Reclaim:
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
-            copies = self._weigh(ring.tail, spare <= log.last_spare)
+            copies = self._weigh(ring.tail, True)
             # Where a receipt lets the sector go, it has to be durable before that.
             whole = copies + (self.need if waiting else 0)
             sectors = 0 if log.fits(whole) else self._sectors(whole)
@@ -100,10 +102,12 @@ class Reclaim:
         rest = 0 if ring.closed else max(0, ring.size - log.marks.reserve - ring.end)
         need = self.need
         seq = ring.tail
-        self.collector.begin(spare <= log.last_spare)
+        self.collector.begin(True)
+        # Where nearly all is alive, room for an operation would cost many times its bytes.
+        end = seq + (ring.count if spare <= log.last_spare else _TURNS * (spare - free + 1))
         while free < spare or (rest < need and free == spare):
             copies = self._weigh(seq, None) if seq < ring.seq else -1
-            if copies < 0:
+            if copies < 0 or (seq >= end and self.collector.overdone()):
                 return False
             if self.collector.pending and seq == ring.tail:
                 copies += need
@@ -133,7 +137,7 @@ class Reclaim:
         """Move on what still fits the newest sector: it counts at once."""
         log = self.log
         collector = self.collector
-        collector.begin()
+        collector.begin(True)
         while self.ring.tail < self.ring.seq and collector.peek():
             size = collector.judge(collector.reader)
             if size < 0 or (size and not log.fits(size + frames.MAX_AUTHOR_FRAME)):
