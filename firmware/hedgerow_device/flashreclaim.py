@@ -49,11 +49,9 @@ class Reclaim:
             self._store()
             if not self._works_out(spare):
                 return True
-        elif (self.collector.refused or ())[:2] == self._state() and spare >= self.collector.refused[2]:
-            raise HedgerowError("LOG_FULL", self._reason())
-        elif not self._works_out(spare):
+        elif self._was_refused(spare) or not self._works_out(spare):
             if not collector.pending:
-                collector.refused = (*self._state(), spare)
+                collector.refused = (self._state(), spare, self.need)
             raise HedgerowError("LOG_FULL", self._reason())
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
@@ -74,6 +72,13 @@ class Reclaim:
                 self._store()
             self._take_back()
         return self.stored
+
+    def _was_refused(self, spare: int) -> bool:
+        """Say whether no more than this was in vain before, and the log has not moved on since."""
+        collector = self.collector
+        if collector.pending or not collector.refused or collector.refused[0] != self._state():
+            return False
+        return spare >= collector.refused[1] and self.need >= collector.refused[2]
 
     def _state(self) -> tuple:
         """Return what has to change before anything that was refused can be different."""
