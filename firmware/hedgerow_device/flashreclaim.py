@@ -12,10 +12,10 @@ from . import flashframes as frames
 from .flashindex import MAX_FRESH
 from .flashring import HEADER, RECLAIMS
 
+# What was worked out may be wrong by so many sectors.
+_LATE = const(2)
 # Sectors that are looked through for each that is won, where more is alive than is good.
 _TURNS = const(10)
-# What may be left empty at the end of a sector, as a rule.
-_FRAME = const(64)
 
 
 def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
@@ -40,6 +40,8 @@ class Reclaim:
         self.collector = collector
         self.need = need
         self.stored = False
+        # How many sectors are expected to go, and the largest frame that was met in them.
+        self.turns = self.largest = 0
 
     def advance(self, spare: int) -> bool:
         log = self.log
@@ -57,6 +59,9 @@ class Reclaim:
             if ring.free() > spare:
                 log.open_sector(0)
                 break
+            self.turns -= 1
+            if self.turns < -_LATE:
+                raise HedgerowError("LOG_FULL", self._reason())
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
@@ -113,7 +118,7 @@ class Reclaim:
                 need = 0
             if copies > rest:
                 # The end of a sector stays empty where a frame does not fit.
-                copies -= max(0, rest - _FRAME)
+                copies -= max(0, rest - self.largest - frames.MAX_AUTHOR_FRAME)
                 opened = self._sectors(copies)
                 if opened > free:
                     return False
@@ -122,6 +127,7 @@ class Reclaim:
             rest -= copies
             free += 1
             seq += 1
+            self.turns += 1
         return True
 
     def _store(self) -> None:
@@ -173,6 +179,7 @@ class Reclaim:
             if size < 0:
                 return -1
             copies += size
+            self.largest = max(self.largest, size)
             if size and reader.type != frames.STATE:
                 authors.add(reader.author)
         return copies + len(authors) * frames.MAX_AUTHOR_FRAME
