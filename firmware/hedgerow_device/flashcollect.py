@@ -32,7 +32,7 @@ class Collector:
 
     `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value
     that is about to be stored, whose receipt counts already: (name, value, receipted number). `refused` is
-    where the log stood when it was full last, and how many sectors were to stay free (see flashreclaim).
+    where the log stood when it was full last, how many sectors were to stay free, and for how many bytes.
     """
 
     def __init__(self, log: object):
