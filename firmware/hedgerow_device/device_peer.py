@@ -133,7 +133,7 @@ class DevicePeer(ReadyPeer):
 
     def rest(self) -> None:
         """Give back what the log has loaded and does not need now, where the heap is small."""
-        if self._down is None and gc.mem_free() < _ROOMY:
+        if self._down is None and _free() < _ROOMY:
             from .flashrest import rest
 
             rest(self.log)

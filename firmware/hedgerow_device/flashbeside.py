@@ -1,18 +1,19 @@
 """What lies beside the runs of authors on flash, and what is void: dropped, given up (SPEC 9.11, 9.12).
 
-Loaded when such a frame is met or such a method called; a board that only records has no need of it. Nothing
-here costs RAM per operation: where one is, is found on flash. `flashchange` has the methods that write.
+Loaded when such a frame is met or made; where there is none, `flashscan` does without. Nothing here costs RAM
+per operation: where one is, is found on flash. `flashchange` has the methods that write.
 """
 
 from array import array
 
 from hedgerow.codec.varint import read_uint
 from hedgerow.limits import MAX_NUMBER, const
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL
 
 from . import flashframes as frames
 from .flashframes import FORGOTTEN, REPLACED
 from .flashring import HEADER
+from .flashscan import run_at
 
 # In the kind of a filled frame: it was moved; it was in the run.
 MOVED = const(1)
@@ -220,7 +221,7 @@ class Beside:
             return self._came(author, number, reader.seq)
         if not reader.held.get(reader.slot, 0) < number <= self.log.held(author):
             return False
-        return self.run_at(author, number) is not None
+        return run_at(self.log, author, number) is not None
 
     def _came(self, author: bytes, number: int, seq: int) -> bool:
         """Say whether the run has come to a number in a sector or later, also if it has fallen back since."""
@@ -234,36 +235,6 @@ class Beside:
         return False
 
     # ---- searches
-
-    def run(self, author: bytes, number: int, seals: bool = True) -> object:
-        """Yield a reader at each entry of the author's run, and at its author frames, that still counts.
-
-        It begins in the sector in which what follows on `number` is. Without `seals`, sectors that have
-        nothing else of the run may be left out.
-        """
-        log = self.log
-        ring = log.ring
-        index = log.indexes.get(author)
-        seq = index.start(number, ring.tail) if index else ring.seq + 1
-        while seq <= ring.seq:
-            if seals or _grows(index, seq):
-                reader = frames.Reader(ring, seq, HEADER)
-                while reader.next():
-                    if reader.type <= frames.AUTHOR and reader.author == author:
-                        if reader.type == frames.AUTHOR or not self.hidden(reader):
-                            yield reader
-            seq = index.after(seq)
-
-    def run_at(self, author: bytes, number: int) -> object:
-        """Return a reader at an operation of the run, None if it has none of that number."""
-        index = self.log.indexes.get(author)
-        if index is None or number > index.held:
-            return None
-        if index.thinned or not index.floors or index.floors[0] < number:
-            for reader in self.run(author, number - 1, False):
-                if reader.type in (ENTRY_OP, ENTRY_SKIP) and reader.last >= number:
-                    return reader if reader.type == ENTRY_OP and reader.last == number else None
-        return None
 
     def entries(self, author: bytes, first: int, last: int) -> object:
         """Yield a reader at each frame beside the run with numbers in a range that counts, in log order."""
@@ -349,51 +320,6 @@ class Beside:
         self._marks[place] = mark
         return True
 
-    def find(self, author: bytes, number: int) -> object:
-        """Return a reader at an operation that is here, None if it is not."""
-        found = self.run_at(author, number)
-        if found is None:
-            for reader in self.entries(author, number, number):
-                if reader.type == frames.FILLED:
-                    return reader
-        return found
-
-    def fetch(self, author: bytes, number: int) -> bytes | None:
-        """See MemoryLog.fetch."""
-        log = self.log
-        index = log.indexes.get(author)
-        if index is None:
-            return None
-        place = log.hinted(author, number)
-        if place:
-            reader = frames.verify_at(log.ring, place, index.slot, number)
-            if reader and reader.type in (ENTRY_OP, frames.FILLED):
-                reader.author = author
-                if not self.hidden(reader):
-                    return reader.body()
-        reader = self.find(author, number)
-        if reader is None:
-            return None
-        log.hint(author, number, reader.seq * log.ring.size + reader.start)
-        return reader.body()
-
-    def newest(self, author: bytes) -> bytes | None:
-        """Return the newest own operation, also if it was dropped; None if it has gone."""
-        number = self.log.held(author)
-        body = self.fetch(author, number)
-        if body is None and number:
-            index = self.log.indexes[author]
-            seq = self.log.ring.tail
-            while seq <= self.log.ring.seq:
-                reader = frames.Reader(self.log.ring, seq, HEADER)
-                while reader.next():
-                    operation = reader.type in (ENTRY_OP, frames.FILLED)
-                    if operation or (reader.type == frames.NOTE and reader.kind == FORGOTTEN):
-                        if reader.slot == index.slot and reader.last == number:
-                            body = reader.body()
-                seq += 1
-        return body
-
     def seen(self, author: bytes) -> int:
         """Return the greatest number that is held or filled in."""
         high = self.log.held(author)
@@ -401,49 +327,7 @@ class Beside:
             high = max(high, reader.last)
         return high
 
-    def missing(self, author: bytes) -> list:
-        """See MemoryLog.missing. It reads what there is of the author's run and beside it."""
-        from .flashmissing import missing
-
-        return missing(self, author)
-
-    def since(self, position: int, max_bytes: int) -> list:
-        """See MemoryLog.since; a position is sector sequence * sector size + end of the frame."""
-        log = self.log
-        ring = log.ring
-        max_bytes = min(max_bytes, log.read_limit)
-        found: list = []
-        seq, behind = divmod(position, ring.size)
-        if seq < ring.tail:
-            seq = ring.tail
-            behind = 0
-        while seq <= ring.seq and position < log.arrived:
-            reader = frames.Reader(ring, seq, HEADER)
-            while reader.next():
-                if reader.end <= behind or reader.type not in (ENTRY_OP, frames.FILLED) or self.void(reader):
-                    continue
-                max_bytes -= reader.size
-                if found and max_bytes < 0:
-                    return found
-                end = seq * ring.size + reader.end
-                log.hint(reader.author, reader.last, seq * ring.size + reader.start)
-                found.append((end, reader.author, reader.last, reader.body()))
-            seq += 1
-            behind = 0
-        return found
-
 
 def _rough(number: int) -> int:
     """Return a number of 16 bits that rises with a number."""
     return min(number >> 4, 0xFFFF)
-
-
-def _grows(index: object, seq: int) -> bool:
-    """Say whether a sector may have operations or skips of an author's run."""
-    if index.thinned:
-        return True
-    for i, known in enumerate(index.seqs):
-        if known == seq:
-            above = index.floors[i + 1] if i + 1 < len(index.floors) else index.held
-            return above > index.floors[i]
-    return False

@@ -10,6 +10,7 @@ from . import flashframes as frames
 from .flashbeside import MOVED
 from .flashframes import REPLACED
 from .flashring import HEADER
+from .flashscan import fetch, run
 
 # Ranges that were dropped or replaced, of all authors, and cuts of one.
 MAX_RANGES = const(256)
@@ -22,8 +23,7 @@ _SKIPS = const(0x8000)
 
 def fill(log: object, author: bytes, number: int, body: bytes) -> None:
     """See MemoryLog.fill; LOG_FULL too for more than a quarter of the ring."""
-    more = log.beside()
-    if more.fetch(author, number) is not None:
+    if fetch(log, author, number) is not None:
         return
     if author not in log.indexes and len(log.indexes) >= limits.MAX_AUTHORS:
         raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
@@ -111,7 +111,7 @@ def _is_in_skip(more: object, author: bytes, number: int) -> bool:
         if reader.type == frames.NOTE and reader.kind in (ENTRY_SKIP, REPLACED):
             if reader.first <= number < reader.last:
                 return True
-    for reader in more.run(author, number):
+    for reader in run(more.log, author, number):
         if reader.type <= ENTRY_SKIP and reader.last > number:
             if reader.type == ENTRY_SKIP:
                 return reader.first <= number
@@ -130,7 +130,7 @@ def _any(log: object, author: bytes, first: int, last: int, but: tuple = (1, 0))
     more = log.beside()
     more.whole = True
     try:
-        for reader in more.run(author, first - 1):
+        for reader in run(more.log, author, first - 1):
             if reader.type == ENTRY_OP and first <= reader.last <= last:
                 if not but[0] <= reader.last <= but[1]:
                     return True
@@ -170,7 +170,7 @@ def _landing(more: object, author: bytes, held: int) -> tuple:
                 sealed = max(sealed, reader.last if reader.last <= held else 0)
             elif reader.first <= held < reader.last:
                 return _landing(more, author, reader.first - 1)
-    for reader in more.run(author, held):
+    for reader in run(more.log, author, held):
         if reader.type == ENTRY_SKIP and reader.first <= held < reader.last:
             return _landing(more, author, reader.first - 1)
         if reader.type == frames.AUTHOR:

@@ -30,11 +30,15 @@ class Loads:
         self.again(flashchange.fill, self, bytes(author), number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:
-        return self.beside().fetch(author, number)
+        from .flashscan import fetch
+
+        return fetch(self, author, number)
 
     def newest(self, author: bytes) -> bytes | None:
         """Return the newest operation of one of the log's own authors, also if it was dropped."""
-        return self.beside().newest(author)
+        from .flashscan import newest
+
+        return newest(self, author)
 
     def drop(self, author: bytes, first: int, last: int) -> None:
         from . import flashchange
@@ -55,13 +59,17 @@ class Loads:
         self.again(flashchange.cut, self, bytes(author), held)
 
     def missing(self, author: bytes) -> list:
-        return self.beside().missing(author)
+        from .flashmissing import missing
+
+        return missing(self, author)
 
     def position(self) -> int:
         return self.arrived
 
     def since(self, position: int, max_bytes: int) -> list:
-        return self.beside().since(position, max_bytes)
+        from .flashscan import since
+
+        return since(self, position, max_bytes)
 
     # ---- documents
 

@@ -5,18 +5,19 @@ from hedgerow.log import ENTRY_OP, ENTRY_SKIP
 
 from . import flashframes as frames
 from .flashframes import REPLACED
+from .flashscan import run
 
 
-def missing(more: object, author: bytes) -> list:
+def missing(log: object, author: bytes) -> list:
     """See MemoryLog.missing; it reads what there is of the author's run, and beside it, once."""
     here: list = []
     skips: list = []
-    for reader in more.entries(author, 1, more.log.held(author)):
+    for reader in _beside(log, author):
         if reader.type == frames.FILLED:
             _join(here, reader.last)
         elif reader.kind in (ENTRY_SKIP, REPLACED):
             skips.append((reader.first, reader.last, Skip.decode(reader.body()).kind))
-    for reader in more.run(author, 0, False):
+    for reader in run(log, author, 0, False):
         if reader.type == ENTRY_OP:
             _join(here, reader.last)
         elif reader.type == ENTRY_SKIP:
@@ -24,7 +25,7 @@ def missing(more: object, author: bytes) -> list:
     skips.sort()
     found: list = []
     number = 1
-    for present, end in here + [[more.log.held(author) + 1, 0]]:
+    for present, end in here + [[log.held(author) + 1, 0]]:
         while number < present:
             kind, last = _reason(skips, number, present - 1)
             if found and found[-1][2] == kind and found[-1][1] == number - 1:
@@ -61,3 +62,8 @@ def _reason(skips: list, number: int, end: int) -> tuple:
         if number < first:
             return RECEIPTED, min(end, first - 1)
     return RECEIPTED, end
+
+
+def _beside(log: object, author: bytes) -> object:
+    index = log.indexes.get(author)
+    return log.beside().entries(author, 1, index.held) if index and index.highest else ()

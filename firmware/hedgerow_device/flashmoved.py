@@ -6,6 +6,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from . import flashframes as frames
 from .flashbeside import OF_RUN
 from .flashframes import FORGOTTEN, REPLACED
+from .flashscan import run as scan
 
 
 def floors(log: object, author: bytes, held: int, sealed: int) -> tuple:
@@ -27,7 +28,7 @@ def read(log: object, author: bytes, held: int, sealed: int, max_bytes: int) -> 
     picked = _pick(more, author, floors(log, author, held, sealed), max_bytes)
     index = log.indexes[author]
     seals = sealed < index.sealed
-    run = more.run(author, min(held, sealed) if seals else held, seals)
+    run = scan(log, author, min(held, sealed) if seals else held, seals)
     reader = _next(run, held, sealed)
     found: list = []
     while picked or reader:

@@ -4,9 +4,9 @@ from .modules import unload
 
 _SELDOM = (
     "hedgerow_device.flashmissing hedgerow_device.flashmount hedgerow_device.flashfind "
-    "hedgerow_device.flashcursor "
-    "hedgerow_device.flashsummary hedgerow_device.flashrepair hedgerow_device.flashchange "
-    "hedgerow_device.flashmoved hedgerow_device.flashstorage hedgerow_device.flashthin "
+    "hedgerow_device.flashcursor hedgerow_device.flashsummary hedgerow_device.flashrepair "
+    "hedgerow_device.flashchange hedgerow_device.flashmoved hedgerow_device.flashstorage "
+    "hedgerow_device.flashthin hedgerow_device.flashscan "
 )
 
 
