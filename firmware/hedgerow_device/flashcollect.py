@@ -30,15 +30,15 @@ _SHARE = const(7)
 class Collector:
     """Where collecting has got to: `log.cursor` is an offset in the oldest sector, all before it is done.
 
-    `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value
-    that is about to be stored, whose receipt counts already: (name, value, receipted number). `refused` is
+    `why` is what is in the way, an operation as (author, number, whether it is open). `pending` are values
+    that are about to be stored, whose receipts count already: (name, value, receipted number). `refused` is
     where the log stood when it was full last, how many sectors were to stay free, and for how many bytes.
     """
 
     def __init__(self, log: object):
         self.log = log
         self.ring = log.ring
-        self.pending: tuple | None = None
+        self.pending: list = []
         self.refused: tuple | None = None
         self.why: tuple = ()
         self.reader: object = None
@@ -274,9 +274,9 @@ class Collector:
 
     def _receipted(self, author: bytes) -> int:
         number = self.log.receipted(author)
-        pending = self.pending
-        if pending and pending[0][0] == STATE_RECEIPT and pending[0][1:9] == author:
-            number = max(number, pending[2])
+        for name, _, receipted in self.pending:
+            if name[0] == STATE_RECEIPT and name[1:9] == author:
+                number = max(number, receipted)
         return number
 
     def _newest_own(self, reader: object) -> bool:

@@ -13,6 +13,8 @@ MAX_FRESH = const(128)
 MIN_SLICE = const(48)
 # A summary's frame; a sector that asks for a longer one has none.
 MAX_SUMMARY = const(900)
+# What stays free where a sector does without a summary: a reclaimed and a clean frame.
+FORGONE = const(48)
 # Of a summary: its frame, the fixed numbers in it, a reclaimed and a clean frame behind.
 _SUMMARY = const(48)
 
@@ -96,6 +98,7 @@ class Marks:
 
     def __init__(self):
         self.new = bytearray()
+        self.forgone = False
         self.reserve = self.plan = 0
         self.begun = self.whole = self.slot = 0
         self.after = -1
@@ -104,7 +107,13 @@ class Marks:
         """Begin a sector whose slice takes about `plan` bytes."""
         self.new = bytearray()
         self.plan = plan
+        self.forgone = False
         self.reserve = plan + _SUMMARY
+
+    def forgo(self) -> None:
+        """Keep no room for a summary of this sector."""
+        self.forgone = True
+        self.reserve = FORGONE
 
     def touched(self, index: AuthorIndex, seq: int) -> None:
         """Have the summary of sector `seq`, which is written, name an author."""
@@ -124,6 +133,8 @@ class Marks:
 
     def _take(self, size: int) -> None:
         # A longer summary is not written.
+        if self.forgone:
+            return
         self.reserve = min(self.reserve + size, MAX_SUMMARY + _SUMMARY)
 
     def noted(self) -> None:

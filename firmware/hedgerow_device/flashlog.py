@@ -33,8 +33,10 @@ SPARE = const(5)
 # Free sectors left by values, by others' seals, by what makes room, and by what brings and takes receipts.
 _VALUE_SPARE = const(4)
 _SEAL_SPARE = const(3)
-_LAST_SPARE = const(2)
-_RECEIPT_SPARE = const(1)
+_RECEIPT_SPARE = const(2)
+_LAST_SPARE = const(1)
+# Receipts for which there was no room: together they may free what none of them does alone.
+_MOST_WAITING = const(64)
 
 # How many operations' places are kept, a power of two.
 _HINTS = const(32)
@@ -102,6 +104,7 @@ class FlashLog(Loads):
         self.slots: list = []
         self.values: dict = {}
         self._receipts: dict = {}
+        self.waiting: dict = {}
         self._kinds: dict = {}
         self.carrying = False
         self.arrived = self.newest_keys = self.clean = 0
@@ -226,7 +229,7 @@ class FlashLog(Loads):
             raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
         spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
-            spare = _RECEIPT_SPARE if author == self.author else _SEAL_SPARE
+            spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
         self.room(len(body) + frames.MAX_OVERHEAD, author, spare)
         ring = self.ring
         if index is None or index.here != ring.seq:
@@ -339,8 +342,11 @@ class FlashLog(Loads):
         # Before a receipt frees anything, its keeper is known, and what is counted is stored.
         if kind in (STATE_RECEIPT, STATE_PEER) or (kind == STATE_CONFIG and _comes_first(name)):
             spare = _RECEIPT_SPARE
+        if kind == STATE_RECEIPT and len(self.waiting) < _MOST_WAITING:
+            self.waiting[name] = pending[1:]
         if not self.room(size, None, spare, pending):
             self.write_value(name, value)
+        self.waiting.pop(name, None)
 
     def get(self, kind: int, key: bytes) -> bytes | None:
         """Return a value, or None."""

@@ -9,11 +9,13 @@ from hedgerow.limits import const
 from hedgerow.log import local_author  # noqa: F401  (it was here first)
 
 from . import flashframes as frames
-from .flashindex import MAX_FRESH
+from .flashindex import FORGONE
 from .flashring import HEADER, RECLAIMS
 
 # What was worked out may be wrong by so many sectors.
 _LATE = const(2)
+# Of a value's frame, beside its name and content.
+_VALUE = frames.MAX_OVERHEAD
 # Sectors that are looked through for each that is won, where more is alive than is good.
 _TURNS = const(10)
 
@@ -24,59 +26,67 @@ def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
     `need` is the room that must be left in the newest sector. Says whether `pending` was written.
     """
     collector = log.collector()
-    collector.pending = pending
+    stores = [(name, log.waiting[name][0], log.waiting[name][1]) for name in log.waiting]
+    if pending and pending[0] not in log.waiting:
+        stores.append(pending)
+    collector.pending = stores
     try:
-        return Reclaim(log, collector, need).advance(spare)
+        Reclaim(log, collector, 0 if pending else need).advance(spare)
     finally:
-        collector.pending = None
+        collector.pending = []
+    return pending is not None
 
 
 class Reclaim:
-    """One call of advance()."""
+    """One call of advance(): first what waits to be stored, then the caller's own need."""
 
     def __init__(self, log: object, collector: object, need: int):
         self.log = log
         self.ring = log.ring
         self.collector = collector
         self.need = need
-        self.stored = False
-        # How many sectors are expected to go, and the largest frame that was met in them.
-        self.turns = self.largest = 0
+        self.stores = sum([len(store[0]) + len(store[1]) + _VALUE for store in collector.pending])
+        # How many sectors are expected to go; the largest frame that was met in them, authors in the last.
+        self.turns = self.largest = self.authors = 0
 
-    def advance(self, spare: int) -> bool:
+    def advance(self, spare: int) -> None:
         log = self.log
         ring = self.ring
         collector = self.collector
-        if collector.pending and log.fits(self.need):
+        if self.stores and log.fits(self.stores):
             self._store()
-            if not self._works_out(spare):
-                return True
-        elif self._was_refused(spare) or not self._works_out(spare):
+            if not self.need and not self._works_out(spare):
+                return
+        if self._was_refused(spare) or not self._works_out(spare):
             if not collector.pending:
                 collector.refused = (self._state(), spare, self.need)
             raise HedgerowError("LOG_FULL", self._reason())
-        while ring.free() < spare or not log.fits(self.need):
+        while self.stores or ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
                 log.open_sector(0)
-                break
+                if self.stores and log.fits(self.stores):
+                    self._store()
+                continue
             self.turns -= 1
             if self.turns < -_LATE:
                 raise HedgerowError("LOG_FULL", self._reason())
-            waiting = collector.pending is not None
-            if not waiting:
+            if not self.stores:
                 self._fill_up()
             copies = self._weigh(ring.tail, True)
-            # Where a receipt lets the sector go, it has to be durable before that.
-            whole = copies + (self.need if waiting else 0)
+            # Where receipts let the sector go, they have to be durable before that.
+            whole = copies + self.stores
             sectors = 0 if log.fits(whole) else self._sectors(whole)
             if copies < 0 or ring.free() < sectors:
                 raise HedgerowError("LOG_FULL", self._reason())
             if sectors:
-                log.open_sector(RECLAIMS)
-            if waiting:
-                self._store()
+                self._open()
+            self._store()
             self._take_back()
-        return self.stored
+
+    def _open(self) -> None:
+        """Begin a sector that is void until it holds all; it may be filled to its end, without a summary."""
+        self.log.open_sector(RECLAIMS)
+        self.log.marks.forgo()
 
     def _was_refused(self, spare: int) -> bool:
         """Say whether no more than this was in vain before, and the log has not moved on since."""
@@ -91,8 +101,12 @@ class Reclaim:
         return (ring.seq * ring.size + ring.end, ring.tail * ring.size + self.log.cursor)
 
     def _sectors(self, size: int) -> int:
-        """Return how many new sectors so many bytes of copies take."""
-        return 1 if HEADER + size <= self.ring.size - MAX_FRESH else 2
+        """Return how many new sectors so many bytes of copies take: each has author frames of its own."""
+        payload = self.ring.size - HEADER - FORGONE
+        if size <= payload:
+            return 1
+        more = (self.authors + 1) * frames.MAX_AUTHOR_FRAME + max(self.largest, _VALUE)
+        return 2 if size + more <= 2 * payload else 3
 
     def _works_out(self, spare: int) -> bool:
         """Say whether room can be made by moving on what is alive, as far as it is known beforehand.
@@ -102,20 +116,24 @@ class Reclaim:
         log = self.log
         ring = self.ring
         free = ring.free()
-        payload = ring.size - MAX_FRESH - HEADER
+        payload = ring.size - HEADER - FORGONE
         rest = 0 if ring.closed else max(0, ring.size - log.marks.reserve - ring.end)
         need = self.need
+        stores = self.stores
         seq = ring.tail
         self.collector.begin(True)
+        if stores and free > spare:
+            free -= 1
+            rest = payload - stores
+            stores = 0
         # Where nearly all is alive, room for an operation would cost many times its bytes.
-        end = seq + (ring.count if spare <= log.last_spare else _TURNS * (spare - free + 1))
-        while free < spare or (rest < need and free == spare):
+        end = seq + (ring.count if spare <= log.last_spare + 1 else _TURNS * (spare - free + 1))
+        while stores or free < spare or (rest < need and free == spare):
             copies = self._weigh(seq, None) if seq < ring.seq else -1
             if copies < 0 or (seq >= end and self.collector.overdone()):
                 return False
-            if self.collector.pending and seq == ring.tail:
-                copies += need
-                need = 0
+            copies += stores
+            stores = 0
             if copies > rest:
                 # The end of a sector stays empty where a frame does not fit.
                 copies -= max(0, rest - self.largest - frames.MAX_AUTHOR_FRAME)
@@ -123,7 +141,9 @@ class Reclaim:
                 if opened > free:
                     return False
                 free -= opened
-                rest = opened * payload
+                rest = opened * payload - (opened > 1) * (
+                    self.authors * frames.MAX_AUTHOR_FRAME + self.largest
+                )
             rest -= copies
             free += 1
             seq += 1
@@ -131,12 +151,15 @@ class Reclaim:
         return True
 
     def _store(self) -> None:
-        """Program the pending value."""
-        name, value, _ = self.collector.pending
-        self.log.write_value(name, value)
-        self.collector.pending = None
-        self.stored = True
-        self.need = 0
+        """Program the values that wait."""
+        log = self.log
+        for name, value, _ in self.collector.pending:
+            if not log.fits(len(name) + len(value) + _VALUE):
+                self._open()
+            log.write_value(name, value)
+            log.waiting.pop(name, None)
+        self.collector.pending = []
+        self.stores = 0
 
     def _fill_up(self) -> None:
         """Move on what still fits the newest sector: it counts at once."""
@@ -182,6 +205,7 @@ class Reclaim:
             self.largest = max(self.largest, size)
             if size and reader.type != frames.STATE:
                 authors.add(reader.author)
+        self.authors = len(authors)
         return copies + len(authors) * frames.MAX_AUTHOR_FRAME
 
     def _take_back(self) -> None:
@@ -201,10 +225,10 @@ class Reclaim:
         while collector.peek():
             size = collector.judge(collector.reader)
             if size and not log.fits(size + frames.MAX_AUTHOR_FRAME):
-                log.open_sector(RECLAIMS)
+                self._open()
             collector.take(size)
         while not collector.name_silent(0):
             if not log.fits(frames.MAX_AUTHOR_FRAME):
-                log.open_sector(RECLAIMS)
+                self._open()
             collector.name_silent(1)
         collector.give_up()

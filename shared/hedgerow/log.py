@@ -33,7 +33,7 @@ def local_author(author: bytes) -> bytes:
 def check_entry(kind: int, first: int, last: int, held: int) -> None:
     """Refuse an entry that would leave a hole or cover what is not held (SPEC 5.2)."""
     if kind == ENTRY_OP:
-        good = first == last == held + 1
+        good = first == last == held + 1 <= limits.MAX_NUMBER
     elif kind == ENTRY_SKIP:
         good = held + 1 == first <= last <= limits.MAX_NUMBER
     else:

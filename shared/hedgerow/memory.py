@@ -225,6 +225,8 @@ class MemoryLog:
             inside = first <= low and high <= last
             if not inside or (kind == ENTRY_SEAL and high == last):
                 kept.append(entry)
+        if skip:
+            kept.append(skip)
         self._entries[author] = kept
         for number in [number for number in self._operations[author] if first <= number <= last]:
             del self._operations[author][number]

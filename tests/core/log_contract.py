@@ -13,6 +13,7 @@ from log_contract_room import REPLACING
 
 from hedgerow.custody.skip import LOST, RECEIPTED
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_NUMBER
 from hedgerow.log import (
     ENTRY_OP,
     ENTRY_SEAL,
@@ -127,6 +128,8 @@ def check_skips(new: object) -> None:
     for held in (1, 5, 8):
         assert log.read(A, held, 0, 4096)[0] == (ENTRY_SKIP, 2, 9, b"skip")
     assert log.read(A, 9, 0, 4096) == [(ENTRY_OP, 10, 10, _body(10))]
+    log.append(ENTRY_SKIP, A, 11, MAX_NUMBER, b"to the end")
+    _refused(log, ENTRY_OP, MAX_NUMBER + 1, MAX_NUMBER + 1)
     log.close()
 
 
