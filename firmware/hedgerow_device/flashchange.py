@@ -69,7 +69,10 @@ def drop(log: object, author: bytes, first: int, last: int) -> None:
     if author not in log.indexes or not _any(log, author, first, last):
         return
     more = log.beside()
+    # What was moved past is hidden too: a boot may find the cursor before it.
+    more.whole = True
     last = min(last, max(log.held(author), more.seen(author)))
+    more.whole = False
     ranges = more.ranges.get(author, b"")
     for i in range(0, len(ranges), _NUMBERS):
         low, high = ranges[i : i + 2]

@@ -32,7 +32,7 @@ class Collector:
 
     `why` is what is in the way, an operation as (author, number, whether it is open). `pending` is a value
     that is about to be stored, whose receipt counts already: (name, value, receipted number). `refused` is
-    where the log stood when it was full last, and how many sectors were to stay free (see flashreclaim).
+    where the log stood when it was full last, how many sectors were to stay free, and for how many bytes.
     """
 
     def __init__(self, log: object):
@@ -207,8 +207,9 @@ class Collector:
         if not self._bears(grown):
             if not is_open and author not in log.own and not self._kept(reader, True):
                 return 0
-            self.why = (author, reader.last, is_open)
-            return -1
+            if not self._forced:
+                self.why = (author, reader.last, is_open)
+                return -1
         self._load += grown
         self.why = self.why or (author, reader.last, is_open)
         return size + more
@@ -217,7 +218,7 @@ class Collector:
         """Say whether so much more may be moved on."""
         log = self.log
         ring = self.ring
-        most = (ring.count - log.spare - 1) * (ring.size - HEADER) * _SHARE // 10
+        most = self.most()
         if self._load < 0:
             self._load = self.load()
         if self._load + grown > most and log.has_beside():
@@ -227,7 +228,16 @@ class Collector:
                 self._counted = now
                 self._count()
                 self._load = self.load()
-        return self._forced or self._load + grown <= most
+        return self._load + grown <= most
+
+    def overdone(self) -> bool:
+        """Say whether more than that is to be moved on."""
+        return self._load > self.most()
+
+    def most(self) -> int:
+        """Return how many bytes what is moved on and the open entries of the runs may take together."""
+        ring = self.ring
+        return (ring.count - self.log.spare - 1) * (ring.size - HEADER) * _SHARE // 10
 
     def load(self) -> int:
         """Return the bytes of what was moved and is not known to be dead, and of open entries of the runs."""
@@ -323,21 +333,35 @@ class Collector:
             write_note(log, reader.author, kind, reader.first, reader.last, body)
 
 
-def open_bytes(log: object) -> int:
-    """Return about how many bytes of the runs of all authors are above their receipts."""
+def open_bytes(log: object, moved: bool = False) -> int:
+    """Return about how many bytes entries above receipts take: those of the runs, or with what was `moved`.
+
+    Of each author that is the number of its operations times what one takes on average, with seals and all.
+    """
     ring = log.ring
-    total = 0
+    used = (ring.seq - ring.tail) * ring.size + ring.end - log.cursor
+    run = max(0, used - log.totals[1] - log.totals[3])
+    here = 0
+    counts = []
     for author, index in log.indexes.items():
-        if index.seqs and author not in log.locals:
-            low = max(index.floors[0], log.receipted(author))
-            over = index.held - low
-            if over > 0 and log.has_beside():
+        if not index.seqs:
+            continue
+        here += index.held - index.floors[0]
+        if author in log.locals:
+            continue
+        low = log.receipted(author)
+        if not moved:
+            low = max(low, index.floors[0])
+        over = index.held - low
+        if over > 0:
+            if log.has_beside():
                 over = max(0, over - log.beside().hides(author, low, index.held))
             # A skip may stand for any number of operations, but not for more sectors.
             sectors = len([1 for floor in index.floors if floor >= low]) + 1
-            total += min(over * log.mean, sectors * ring.size)
-    used = (ring.seq - ring.tail) * ring.size + ring.end - log.cursor
-    return min(total, max(0, used - log.totals[1] - log.totals[3]))
+            counts.append((over, sectors * ring.size + (log.totals[1] if moved else 0)))
+    size = max(log.mean, min(run // here, ring.size) if here > 0 else 0)
+    total = sum([min(over * size, most) for over, most in counts])
+    return min(total, run + log.totals[1] if moved else run)
 
 
 def alive(log: object, reader: object) -> bool:

@@ -195,8 +195,10 @@ class FlashLog(Loads):
                     index.used += size
                     self.arrivals += 1
                     self.arrived = at = ring.seq * ring.size + at
-                    self.mean += (size - self.mean) // 8
                     turn = (last + slot) & (_HINTS - 1)
+                    if not turn:
+                        # It is a mean by samples.
+                        self.mean += (size - self.mean) // 8
                     self._hinted[turn] = last << 6 | slot
                     self._hints[turn] = at - size
                     return

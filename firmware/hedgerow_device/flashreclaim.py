@@ -12,8 +12,10 @@ from . import flashframes as frames
 from .flashindex import MAX_FRESH
 from .flashring import HEADER, RECLAIMS
 
-# What may be left empty at the end of a sector, as a rule.
-_FRAME = const(64)
+# What was worked out may be wrong by so many sectors.
+_LATE = const(2)
+# Sectors that are looked through for each that is won, where more is alive than is good.
+_TURNS = const(10)
 
 
 def advance(log: object, need: int, spare: int, pending: tuple | None) -> bool:
@@ -38,6 +40,8 @@ class Reclaim:
         self.collector = collector
         self.need = need
         self.stored = False
+        # How many sectors are expected to go, and the largest frame that was met in them.
+        self.turns = self.largest = 0
 
     def advance(self, spare: int) -> bool:
         log = self.log
@@ -47,20 +51,21 @@ class Reclaim:
             self._store()
             if not self._works_out(spare):
                 return True
-        elif collector.refused and collector.refused[0] == self._state() and spare >= collector.refused[1]:
-            raise HedgerowError("LOG_FULL", self._reason())
-        elif not self._works_out(spare):
+        elif self._was_refused(spare) or not self._works_out(spare):
             if not collector.pending:
-                collector.refused = (self._state(), spare)
+                collector.refused = (self._state(), spare, self.need)
             raise HedgerowError("LOG_FULL", self._reason())
         while ring.free() < spare or not log.fits(self.need):
             if ring.free() > spare:
                 log.open_sector(0)
                 break
+            self.turns -= 1
+            if self.turns < -_LATE:
+                raise HedgerowError("LOG_FULL", self._reason())
             waiting = collector.pending is not None
             if not waiting:
                 self._fill_up()
-            copies = self._weigh(ring.tail, spare <= log.last_spare)
+            copies = self._weigh(ring.tail, True)
             # Where a receipt lets the sector go, it has to be durable before that.
             whole = copies + (self.need if waiting else 0)
             sectors = 0 if log.fits(whole) else self._sectors(whole)
@@ -72,6 +77,13 @@ class Reclaim:
                 self._store()
             self._take_back()
         return self.stored
+
+    def _was_refused(self, spare: int) -> bool:
+        """Say whether no more than this was in vain before, and the log has not moved on since."""
+        collector = self.collector
+        if collector.pending or not collector.refused or collector.refused[0] != self._state():
+            return False
+        return spare >= collector.refused[1] and self.need >= collector.refused[2]
 
     def _state(self) -> tuple:
         """Return what has to change before anything that was refused can be different."""
@@ -94,17 +106,19 @@ class Reclaim:
         rest = 0 if ring.closed else max(0, ring.size - log.marks.reserve - ring.end)
         need = self.need
         seq = ring.tail
-        self.collector.begin(spare <= log.last_spare)
+        self.collector.begin(True)
+        # Where nearly all is alive, room for an operation would cost many times its bytes.
+        end = seq + (ring.count if spare <= log.last_spare else _TURNS * (spare - free + 1))
         while free < spare or (rest < need and free == spare):
             copies = self._weigh(seq, None) if seq < ring.seq else -1
-            if copies < 0:
+            if copies < 0 or (seq >= end and self.collector.overdone()):
                 return False
             if self.collector.pending and seq == ring.tail:
                 copies += need
                 need = 0
             if copies > rest:
                 # The end of a sector stays empty where a frame does not fit.
-                copies -= max(0, rest - _FRAME)
+                copies -= max(0, rest - self.largest - frames.MAX_AUTHOR_FRAME)
                 opened = self._sectors(copies)
                 if opened > free:
                     return False
@@ -113,6 +127,7 @@ class Reclaim:
             rest -= copies
             free += 1
             seq += 1
+            self.turns += 1
         return True
 
     def _store(self) -> None:
@@ -127,7 +142,7 @@ class Reclaim:
         """Move on what still fits the newest sector: it counts at once."""
         log = self.log
         collector = self.collector
-        collector.begin()
+        collector.begin(True)
         while self.ring.tail < self.ring.seq and collector.peek():
             size = collector.judge(collector.reader)
             if size < 0 or (size and not log.fits(size + frames.MAX_AUTHOR_FRAME)):
@@ -164,6 +179,7 @@ class Reclaim:
             if size < 0:
                 return -1
             copies += size
+            self.largest = max(self.largest, size)
             if size and reader.type != frames.STATE:
                 authors.add(reader.author)
         return copies + len(authors) * frames.MAX_AUTHOR_FRAME

@@ -24,10 +24,11 @@ def storage(log: object) -> dict:
     if len(erases) < ring.count:
         erases.append(0)
     return {
-        "capacity": (ring.count - log.spare) * sector,
+        # Where something has to be moved on, a tenth of the ring at least is for what is dead.
+        "capacity": (ring.count - log.spare) * sector * (9 if log.totals[1] else 10) // 10,
         "used": used,
         "free": max(0, (ring.free() - log.spare) * sector + ring.size - ring.end),
-        "open": open_bytes(log),
+        "open": open_bytes(log, True),
         "live": live,
         "receipted": used - live,
         "carried": log.totals[1],

@@ -177,11 +177,13 @@ def test_an_export_lets_the_log_move(board: Board, firmware: Firmware, tmp_path:
     move(board)
     path = tmp_path / "b1.log"
     export(board, path)
+    since = board.console_count
     report = flash(board, firmware, 4, consent=Consent(exported=path))
     assert report.table_written
     assert board.partitions == PROFILE.table
-    # The board has begun a new log there, under a new name.
-    board.wait_for("boot 1 ", 10)
+    # The board begins a new log there, under a new name.
+    board.reset()
+    board.wait_for("boot 1 ", 20, since)
     fresh, saved = (
         custody(open_image(data)) for data in (board.read_flash(LOG.offset, LOG.size), path.read_bytes())
     )

@@ -21,7 +21,6 @@ from sync_kit import converse, sync  # noqa: E402
 
 from hedgerow.codec.schema import KEEP, STREAM  # noqa: E402
 from hedgerow.errors import HedgerowError  # noqa: E402
-from hedgerow.log import ENTRY_OP  # noqa: E402
 from hedgerow.operation import SOURCE_KEEPER  # noqa: E402
 from hedgerow.sync.hello import RELAY  # noqa: E402
 from hedgerow_device import device_peer  # noqa: E402
@@ -45,7 +44,9 @@ POLICIES = (
 
 
 class Board(device_peer.DevicePeer):
-    """The peer of a board in a heap that is never short."""
+    """The peer of a board that has time and a heap that is never short."""
+
+    look_limit = 1 << 20
 
 
 device_peer._free = lambda: gc.get_count()[0] + (1 << 30)  # type: ignore[attr-defined]
@@ -268,4 +269,4 @@ def live(seed: int, count: int, size: int = 4096, laps: float = 3, cuts: bool = 
         return life, life.end()
 
 
-__all__ = ["ENTRY_OP", "Life", "Rig", "live"]
+__all__ = ["Life", "Rig", "check_all_named", "keeper", "live", "sync"]

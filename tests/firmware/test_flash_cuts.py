@@ -24,7 +24,7 @@ from nor import Nor, NorError
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_RECEIPT
-from hedgerow_device import flashframes
+from hedgerow_device import flashfind, flashframes, flashmount
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Ring
 
@@ -93,8 +93,8 @@ def first_byte_erased(ring: Ring, seq: int, at: int) -> bool:
     ("place", "name", "mutant"),
     [
         (flashframes, "crc32", lambda data, value=0: 0),
-        (Ring, "erased", first_byte_erased),
-        (Ring, "erased", lambda ring, seq, at: True),
+        (flashfind, "erased", first_byte_erased),
+        (flashfind, "erased", lambda ring, seq, at: True),
     ],
     ids=["no CRC", "erased by the first byte", "append behind a torn tail"],
 )
@@ -102,6 +102,8 @@ def test_cuts_kill_mutants(
     place: object, name: str, mutant: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place, name, mutant)
+    if name == "erased":
+        monkeypatch.setattr(flashmount, name, mutant)
     if name == "crc32":
         # The quick way of an append makes its own.
         monkeypatch.setattr(Ring, "quick", property(lambda ring: 0, lambda ring, limit: None), raising=False)

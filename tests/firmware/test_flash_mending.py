@@ -262,6 +262,21 @@ def test_a_damaged_sector_does_not_go_before_it_was_seen_what_is_lost(asked: boo
     assert log.damage() == [] and bool(lost) == asked
 
 
+def test_what_was_moved_past_above_the_run_can_be_filled_in_again() -> None:
+    nor = Nor(24, SIZE)
+    log = FlashLog(nor)
+    for number in (1, 3):
+        log.fill(OTHER, number, b"early")
+    while log.fetch(OTHER, 3) or log.fetch(OTHER, 1):
+        _receipted(log)
+    assert log.ring.tail == 1 and log.cursor > HEADER
+    log.fill(OTHER, 1, b"again")
+    # A number beyond what is seen.
+    log.drop(OTHER, 3, 9)
+    for opened in (log, FlashLog(nor)):
+        assert (opened.fetch(OTHER, 1), opened.fetch(OTHER, 3)) == (b"again", None)
+
+
 def test_damage_on_micropython() -> None:
     vm = Path(sys.executable).with_name("micropython")
     if not vm.exists():

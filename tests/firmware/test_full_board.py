@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 START = """
 import sys
-sys.path[:] = ["{root}/shared", "{root}/firmware", "{root}/tests/core/portable", ".frozen"]
+sys.path[:] = ["{root}/" + path for path in ("shared", "firmware", "tests/core/portable", "tests/firmware")]
+sys.path.append(".frozen")
 import hedgerow_device.watch as watch
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, STREAM
@@ -67,6 +68,30 @@ print("refused", record(peer, readings, 500) > 0)
 for _ in range(3):
     time[0] += 60000
     look()
+"""
+
+ON_FLASH = """
+from hedgerow_device.flashlog import FlashLog
+from nor import Nor
+watch.now = clock
+nor = Nor(16)
+def boot():
+    peer = DevicePeer(FlashLog(nor), clock, kinds={{"readings": STREAM}})
+    peer.log.spare = 7
+    peer.log.keeps = peer.keeps
+    return peer
+peer = boot()
+readings = Counting(peer, "readings")
+look = watch.StorageWatch(peer).look
+while not record(peer, readings, 10):
+    time[0] += 60000
+    look()
+for _ in range(3):
+    time[0] += 60000
+    look()
+print("full", readings.count, peer.log.storage()["open"] * 100 // peer.log.storage()["capacity"])
+look = watch.StorageWatch(boot()).look
+look()
 """
 
 KEEPS = """
@@ -124,6 +149,18 @@ def test_the_console_says_when_it_gets_tight() -> None:
     words = dict(word.split("=") for word in lines[2].split()[1:])
     assert int(words["open"].rstrip("%")) >= 0 and int(words["refused"]) > 0
     assert "refused=0" in lines[0] and 70 <= int(lines[0].split()[1][5:-1]) < 80
+
+
+def test_the_console_says_when_the_log_on_flash_gets_tight_and_that_it_refused() -> None:
+    lines = run(ON_FLASH)
+    assert [line.split()[0] for line in lines] == ["storage", "storage", "full", "storage"], lines
+    tight, refused, again = [dict(word.split("=") for word in lines[at].split()[1:]) for at in (0, 1, 3)]
+    percent = [int(lines[at].split()[1][5:-1]) for at in (0, 1, 3)]
+    assert 70 <= percent[0] < 73 and tight["refused"] == "0"
+    assert percent[1] >= 95 and int(refused["refused"]) > 0
+    # The next boot finds it just as full, and says so at once.
+    assert percent[2] >= 95 and again["refused"] in ("0", "1")
+    assert 36000 < int(again["capacity"]) < 37000 and "erases_max" in again
 
 
 def test_others_documents_go_first_unless_somebody_here_wants_them() -> None:
