@@ -30,7 +30,7 @@ _DOCUMENTS = (
     "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
     "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text "
-    "hedgerow_device.flashkeys hedgerow_device.flashkeysload"
+    "hedgerow_device.flashkeys hedgerow_device.flashkeysload hedgerow_device.flashkeyswrite"
 )
 # What is loaded while a full log makes room.
 _FULL = (

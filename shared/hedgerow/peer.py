@@ -2,7 +2,6 @@
 
 from . import limits
 from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
-from .codec.segment import segment_schemas
 from .custody.ledger import Ledger
 from .custody.receipt import Receipt
 from .custody.skip import LOST, RECEIPTED, Skip
@@ -318,6 +317,9 @@ class Peer(Presence):
 
         for body in bodies:
             if check_fit(body, self.schemas) == SCOPE_LOCAL:
+                # A board that only records does without it.
+                from .codec.segment import segment_schemas
+
                 raise HedgerowError("SCOPE_LOCAL", repr(segment_schemas([body])))
 
     def _bridge(self, author: bytes, held: int, first: int) -> None:

@@ -193,11 +193,11 @@ def test_no_bit_of_an_entry_changes_unseen() -> None:
     rng = random.Random(2)
     for size in range(7, 20):
         entry = bytearray(rng.randbytes(size))
-        check = flashkeys._check(memoryview(entry), 77)
+        check = flashkeys.check(memoryview(entry), 77)
         for at in range(size):
             for bit in range(8):
                 entry[at] ^= 1 << bit
-                assert flashkeys._check(memoryview(entry), 77) != check
+                assert flashkeys.check(memoryview(entry), 77) != check
                 entry[at] ^= 1 << bit
 
 
@@ -294,7 +294,7 @@ def test_what_has_left_the_ring_is_not_named() -> None:
     for _ in range(index.count // 16):
         index.add(1, log.author, 1)
         index.flush()
-    assert [head for heads in index.heads for head in heads if head and not index._alive(head)] == []
+    assert [head for heads in index.heads for head in heads if head and not index.alive(head)] == []
 
 
 def test_a_sector_that_takes_nothing_more_is_left() -> None:
