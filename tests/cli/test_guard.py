@@ -233,4 +233,5 @@ def test_a_table_that_only_differs_in_encryption_is_another(tmp_path: Path, firm
         board.power_off()
         board.write_flash(0x8000, pack(ENCRYPTED, PROFILE.flash_bytes))
         board.power_on()
+        board.wait_for("ack ", 20, since=len(board.console))
         refused(lambda: flash(board, firmware))
