@@ -13,11 +13,12 @@ from hedgerow.errors import HedgerowError
 
 from .modules import unload
 from .uptime import now
-from .watch import StorageWatch
 
 # The watchdog of the chip cannot be stopped; this is the longest time that its timer takes.
 _REPL_WATCHDOG_MS = 3600000
 _FEED_MS = 1000
+# How often it looks how full the log is: once a minute.
+_LOOK_EVERY = 60
 _PAUSE_MS = 1000
 _LONGEST_PAUSE_MS = 60000
 _APPLICATION = "app"
@@ -100,11 +101,17 @@ def _words(error: Exception) -> str:
 
 
 async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
-    watch = StorageWatch(peer)
+    seen = [False, {}]
+    turn = 0
     while True:
         watchdog.feed()
         gc.collect()
-        watch.look()
+        if turn == 0:
+            from .watch import look
+
+            look(peer, seen)
+            unload("hedgerow_device.watch hedgerow.storage hedgerow_device.flashstorage")
+        turn = (turn + 1) % _LOOK_EVERY
         _tend(peer)
         # What waits for its time comes without an event.
         _tell(peer)

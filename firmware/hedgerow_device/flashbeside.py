@@ -83,7 +83,9 @@ class Beside:
         """Note a frame beside an author's run that was just written."""
         log = self.log
         index = log.indexes[author]
-        log.noted_beside(index, first, last)
+        from .flashthin import noted_beside
+
+        noted_beside(log, index, first, last)
         totals = log.totals
         totals[0 if moved else 2] += 1
         totals[1 if moved else 3] += size

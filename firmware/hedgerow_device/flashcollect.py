@@ -15,7 +15,7 @@ from .flashframes import FORGOTTEN, REPLACED
 from .flashindex import size_of
 from .flashlog import schema_kind
 from .flashring import HEADER
-from .flashthin import drop_below
+from .flashthin import drop_below, last_sector
 
 # Bytes of small frames that are moved in one step.
 MOST = const(512)
@@ -148,7 +148,7 @@ class Collector:
         log = self.log
         while self._slot < len(log.slots):
             index = log.indexes.get(log.slots[self._slot])
-            if index and index.last_sector() <= self.ring.tail:
+            if index and last_sector(index) <= self.ring.tail:
                 if not most:
                     return False
                 most -= 1
@@ -158,7 +158,7 @@ class Collector:
 
     def silent(self, seq: int) -> int:
         """Return how many authors have no frame in a sector younger than `seq`, but in this one or before."""
-        return len([1 for index in self.log.indexes.values() if index.last_sector() <= seq])
+        return len([1 for index in self.log.indexes.values() if last_sector(index) <= seq])
 
     def give_up(self) -> None:
         """Say that the oldest sector is not in use any more."""

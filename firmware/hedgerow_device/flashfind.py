@@ -154,3 +154,10 @@ def look_at_end(ring: object, reader: object) -> bool:
             return blank
         ring.forget()
     return False
+
+
+def look(ring: object, window: int, take: int) -> None:
+    """Read through a window of `window` bytes, `take` of them at a time."""
+    ring.forget()
+    ring.window = memoryview(bytearray(window))
+    ring.take = take

@@ -53,17 +53,6 @@ class AuthorIndex:
         self.used = self.low = self.high = 0
         return True
 
-    def beside(self, first: int, last: int) -> None:
-        """Note that something of these numbers is beside the run in the sector that is written."""
-        self.low = min(self.low or first, first)
-        self.high = max(self.high, last)
-        self.span(first, last)
-
-    def span(self, first: int, last: int) -> None:
-        """Note that something of these numbers is beside the run in the ring."""
-        self.lowest = min(self.lowest or first, first)
-        self.highest = max(self.highest, last)
-
     def start(self, number: int, tail: int) -> int:
         """Return the sector to begin with in search of what follows on `number`."""
         found = tail
@@ -81,10 +70,6 @@ class AuthorIndex:
                     return known
             return 1 << 32
         return seq + 1
-
-    def last_sector(self) -> int:
-        """Return the newest sector with entries of the author, 0 for none."""
-        return self.seqs[-1] if self.seqs else 0
 
 
 class Marks:
@@ -118,20 +103,15 @@ class Marks:
     def touched(self, index: AuthorIndex, seq: int) -> None:
         """Have the summary of sector `seq`, which is written, name an author."""
         if index.touch(seq):
-            self._take(5 + 2 * size_of(index.held + 0x800))
+            self.take(5 + 2 * size_of(index.held + 0x800))
 
     def came(self, slot: int) -> None:
         """Have the summary give the author of a slot."""
         self.new.append(slot)
-        self._take(9)
+        self.take(9)
 
-    def beside(self, index: AuthorIndex, first: int, last: int) -> None:
-        """Note that something of these numbers is beside the run of an author of this sector."""
-        if not index.low:
-            self._take(10)
-        index.beside(first, last)
-
-    def _take(self, size: int) -> None:
+    def take(self, size: int) -> None:
+        """Keep so much more room for the summary."""
         # A longer summary is not written.
         if self.forgone:
             return
@@ -139,7 +119,7 @@ class Marks:
 
     def noted(self) -> None:
         """Keep room for the position of a control frame."""
-        self._take(4)
+        self.take(4)
 
 
 def size_of(number: int) -> int:

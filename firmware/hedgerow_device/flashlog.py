@@ -159,10 +159,6 @@ class FlashLog(Loads):
         bound(self.indexes, MAX_INDEX)
         return index
 
-    def noted_beside(self, index: AuthorIndex, first: int, last: int) -> None:
-        """See flashsummary."""
-        self.marks.beside(index, first, last)
-
     def is_here(self, author: bytes) -> bool:
         """Say whether frames of the author may follow in the sector that is written."""
         index = self.indexes.get(author)

@@ -12,11 +12,11 @@ from hedgerow.limits import const
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 
 from . import flashframes as frames
-from .flashfind import erased, look_at_end, step_back
+from .flashfind import erased, look, look_at_end, step_back
 from .flashindex import MAX_INDEX, bound
 from .flashring import HEADER, PASSED, RECLAIMS, WINDOW
 from .flashsummary import BESIDE, ENDS, FLOOR, LIST, LISTS, plan
-from .flashthin import fall, restore, state, tidy
+from .flashthin import fall, noted_beside, restore, state, tidy
 
 _SLOT = const(0x3F)
 # A value is read in one go if it is no longer.
@@ -32,7 +32,7 @@ def mount(log: object, checkpoint: bool = True) -> None:
     """Fill the tables of a FlashLog whose ring has found its newest sector. Nothing is programmed."""
     ring = log.ring
     # The newest sector is gone through more than once.
-    ring.look(ring.size, ring.size)
+    look(ring, ring.size, ring.size)
     stepped = _find_tail(ring)
     # Before the authors were known little could be said of what is damaged there.
     ring.forget_gaps(True)
@@ -56,7 +56,7 @@ def mount(log: object, checkpoint: bool = True) -> None:
     ring.closed = stepped or ring.summary != 0 or not blank
     log.marks.plan = plan(log)
     log.marks.reserve += log.marks.plan
-    ring.look(WINDOW, WINDOW)
+    look(ring, WINDOW, WINDOW)
     if not log.scanned and ring.count * len(log.slots) > MAX_INDEX:
         for index in log.indexes.values():
             index.thinned = True
@@ -166,7 +166,7 @@ def _note_control(log: object, reader: object, positions: list | None, position:
     kind = reader.type
     if kind in (frames.FILLED, frames.NOTE):
         index = log.indexes[reader.author]
-        log.noted_beside(index, reader.first, reader.last)
+        noted_beside(log, index, reader.first, reader.last)
         if kind == frames.FILLED:
             log.arrived = position + reader.end - reader.start
         at = 0 if kind == frames.NOTE or reader.carried else 2
@@ -294,7 +294,7 @@ class Checkpoint:
         """Read the control frames one by one, in the order of their positions."""
         log = self.log
         ring = self.ring
-        ring.look(WINDOW, _TAKE)
+        look(ring, WINDOW, _TAKE)
         before = -1
         self.positions.extend(self.newest.values())
         for position in sorted(self.positions):
@@ -355,7 +355,7 @@ def _tell_authors(data: bytes, at: int, seq: int, into: Checkpoint | None) -> in
             low, at = read_uint(data, at)
             span, at = read_uint(data, at)
             if index:
-                index.span(low, low + span)
+                span(index, low, low + span)
     return at
 
 

@@ -14,6 +14,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, local_author, new_aut
 from . import flashframes as frames
 from .flashfind import erased
 from .flashring import HEADER, PASSED, Header
+from .flashthin import last_sector
 
 _NOTE = const(32)
 _CONTROL = const(3)
@@ -102,7 +103,7 @@ def meet(log: object, reader: object) -> bool:
     if not author:
         return False
     index = log.indexes.get(author)
-    if index is None or index.last_sector() < reader.seq:
+    if index is None or last_sector(index) < reader.seq:
         held = index.held if index else 0
         if reader.type <= ENTRY_SKIP:
             held = reader.last if reader.type == ENTRY_SEAL else reader.first - 1

@@ -131,15 +131,6 @@ class Ring:
         """Forget where nothing is damaged: frames may be programmed there; or all that was said of damage."""
         self._gaps = {place: gap for place, gap in self._gaps.items() if gap and not every}
 
-    def _remedy(self, seq: int) -> Header | None:
-        """Return the header of a sector in use that cannot be read any more, None if there is no such."""
-        if seq not in self.mended:
-            from .flashrepair import remedy
-
-            self.mended[seq] = None
-            self.mended[seq] = remedy(self, seq)
-        return self.mended[seq]
-
     # ---- headers
 
     def header(self, seq: int) -> Header | None:
@@ -147,7 +138,15 @@ class Ring:
         found = self.header_in(seq % self.count)
         if found and found.seq == seq:
             return found
-        return self._remedy(seq) if self.tail <= seq <= self.seq else None
+        if not self.tail <= seq <= self.seq:
+            return None
+        if seq not in self.mended:
+            # It is in use, and cannot be read any more.
+            from .flashrepair import remedy
+
+            self.mended[seq] = None
+            self.mended[seq] = remedy(self, seq)
+        return self.mended[seq]
 
     def header_in(self, slot: int) -> Header | None:
         """Return the header in a slot, of whatever sequence."""
@@ -353,12 +352,6 @@ class Ring:
             self._window_at = at
             self._window_end = at + take
         return at - self._window_at
-
-    def look(self, window: int, take: int) -> None:
-        """Read through a window of `window` bytes, `take` of them at a time."""
-        self.forget()
-        self.window = memoryview(bytearray(window))
-        self.take = take
 
     def forget(self) -> None:
         """Read anew what is asked for next."""

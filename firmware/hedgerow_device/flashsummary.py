@@ -8,7 +8,7 @@ needs to know of it:
   frame. Room is kept for its position then; those that still matter are named when the sector ends, and in
   slices later: `log.values`, and those that `log.beside().live()` gives as positions (sequence * sector size
   + offset of the frame).
-- `log.noted_beside(index, first, last)`, of an operation, seal or skip beside the run.
+- `flashthin.noted_beside(log, index, first, last)`, of an operation, seal or skip beside the run.
 - `log.marks.touched(index, seq)`, where an author's frontiers change without a frame of its own: a cut.
 - `log.totals`: [operations carried, their bytes, operations filled in, their bytes] as they are now.
 - `log.cursor`, `log.newest_keys` and `log.arrived` as they are now.

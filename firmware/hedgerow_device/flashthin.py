@@ -1,4 +1,4 @@
-"""Making an author's index shorter (see flashindex): what a mount, a cut and a very long ring ask for."""
+"""What an author's index (flashindex) is asked for seldom: by mounts, cuts, and what is beside the runs."""
 
 from array import array
 
@@ -60,3 +60,23 @@ def thin(authors: dict, limit: int) -> None:
             return
         longest.thinned = True
         keep(longest, [i for i in range(len(longest.seqs)) if (len(longest.seqs) - i) & 1])
+
+
+def span(index: object, first: int, last: int) -> None:
+    """Note that something of these numbers is beside the run in the ring."""
+    index.lowest = min(index.lowest or first, first)
+    index.highest = max(index.highest, last)
+
+
+def noted_beside(log: object, index: object, first: int, last: int) -> None:
+    """See flashsummary: something of these numbers is beside the run in the sector that is written."""
+    if not index.low:
+        log.marks.take(10)
+    index.low = min(index.low or first, first)
+    index.high = max(index.high, last)
+    span(index, first, last)
+
+
+def last_sector(index: object) -> int:
+    """Return the newest sector with entries of the author, 0 for none."""
+    return index.seqs[-1] if index.seqs else 0

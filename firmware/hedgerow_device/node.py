@@ -47,12 +47,9 @@ class Node:
         self._flag = asyncio.ThreadSafeFlag()
         self._radio = radio.Radio(self.wake)
         peer.make_room = self._make_room
-        # A board that opens no connections itself has no use for what chooses them.
+        # What chooses connections is for boards that open some, and have neighbours.
+        self._chooses = peer.role != LEAF and _free() >= _CENTRAL_FREE
         self._neighbours: object = None
-        if peer.role != LEAF and _free() >= _CENTRAL_FREE:
-            from hedgerow.sync.neighbours import Neighbours
-
-            self._neighbours = Neighbours(limit=_NEIGHBOURS)
         self._counter = 0
         self._beacon_at = 0
         self._advertised = False
@@ -169,11 +166,14 @@ class Node:
         """Remember a neighbour whom this board may have to visit; of the others only the way to a keeper."""
         peer = self.peer
         peer.note_distance(state.distance, now)
-        if self._neighbours is None:
-            return
         if state.distance > peer.distance(now) or (state.flags & beacon.WANTS_TIME and peer.utc(now)):
-            self._neighbours.heard(address, state, rssi, now)
-        else:
+            if self._neighbours is None and self._chooses:
+                from hedgerow.sync.neighbours import Neighbours
+
+                self._neighbours = Neighbours(limit=_NEIGHBOURS)
+            if self._neighbours is not None:
+                self._neighbours.heard(address, state, rssi, now)
+        elif self._neighbours is not None:
             self._neighbours.forget(address)
 
     # ---- the session with a central

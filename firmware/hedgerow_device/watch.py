@@ -1,37 +1,22 @@
 """Tells people on the console how full the log is, before and while something has to give."""
 
 from hedgerow.limits import const
+from hedgerow.storage import line, open_percent
 
-from .modules import unload
-from .uptime import now
-
-# How often it looks, and prints at most.
-_EVERY_MS = const(60000)
 _HIGH = const(70)
 _LOW = const(60)
 
 
-class StorageWatch:
-    """Prints a `storage` line when open operations pass 70 % of the room, and when something had to go."""
+def look(peer: object, seen: list) -> None:
+    """Print a `storage` line when open operations pass 70 % of the room, and when something had to go.
 
-    def __init__(self, peer: object):
-        self._peer = peer
-        self._high = False
-        self._looked_at = -_EVERY_MS
-        self._went: dict = {}
-
-    def look(self) -> None:
-        """Print what there is to say; called now and then."""
-        if now() - self._looked_at < _EVERY_MS:
-            return
-        self._looked_at = now()
-        from hedgerow.storage import line, open_percent
-
-        report = self._peer.storage()
-        percent = open_percent(report)
-        went = dict(self._peer.account)
-        if went != self._went or (percent >= _HIGH and not self._high):
-            print(line(report))
-        self._went = went
-        self._high = percent >= (_LOW if self._high else _HIGH)
-        unload("hedgerow.storage hedgerow_device.flashstorage")
+    `seen` is what was seen the last time, [False, {}] before the first.
+    """
+    report = peer.storage()
+    percent = open_percent(report)
+    went = dict(peer.account)
+    high, before = seen
+    if went != before or (percent >= _HIGH and not high):
+        print(line(report))
+    seen[0] = percent >= (_LOW if high else _HIGH)
+    seen[1] = went

@@ -54,11 +54,16 @@ for policy in ("refuse", "oldest", "thin"):
 """
 
 WATCHES = """
-watch.now = clock
 store = MemoryStore()
 peer = open(store, {{}}, 40000)
 readings = Counting(peer, "readings")
-look = watch.StorageWatch(peer).look
+seen = [False, {{}}]
+
+
+def look():
+    watch.look(peer, seen)
+
+
 look()
 record(peer, readings, 900)
 time[0] += 60000
@@ -73,7 +78,6 @@ for _ in range(3):
 ON_FLASH = """
 from hedgerow_device.flashlog import FlashLog
 from nor import Nor
-watch.now = clock
 nor = Nor(16)
 def boot():
     peer = DevicePeer(FlashLog(nor), clock, kinds={{"readings": STREAM}})
@@ -82,7 +86,13 @@ def boot():
     return peer
 peer = boot()
 readings = Counting(peer, "readings")
-look = watch.StorageWatch(peer).look
+seen = [False, {{}}]
+
+
+def look():
+    watch.look(peer, seen)
+
+
 while not record(peer, readings, 10):
     time[0] += 60000
     look()
@@ -90,8 +100,7 @@ for _ in range(3):
     time[0] += 60000
     look()
 print("full", readings.count, peer.log.storage()["open"] * 100 // peer.log.storage()["capacity"])
-look = watch.StorageWatch(boot()).look
-look()
+watch.look(boot(), [False, {{}}])
 """
 
 KEEPS = """
