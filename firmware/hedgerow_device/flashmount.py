@@ -353,9 +353,9 @@ def _tell_authors(data: bytes, at: int, seq: int, into: Checkpoint | None) -> in
                 index.introduced(seq, held - depth)
         if slot & BESIDE:
             low, at = read_uint(data, at)
-            span, at = read_uint(data, at)
+            width, at = read_uint(data, at)
             if index:
-                span(index, low, low + span)
+                span(index, low, low + width)
     return at
 
 
