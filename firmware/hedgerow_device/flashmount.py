@@ -17,6 +17,7 @@ from .flashindex import MAX_INDEX, bound
 from .flashring import HEADER, PASSED, RECLAIMS, WINDOW
 from .flashsummary import BESIDE, ENDS, FLOOR, LIST, LISTS, plan
 from .flashthin import fall, noted_beside, restore, state, tidy
+from .flashthin import span as note_span
 
 _SLOT = const(0x3F)
 # A value is read in one go if it is no longer.
@@ -355,7 +356,7 @@ def _tell_authors(data: bytes, at: int, seq: int, into: Checkpoint | None) -> in
             low, at = read_uint(data, at)
             width, at = read_uint(data, at)
             if index:
-                span(index, low, low + width)
+                note_span(index, low, low + width)
     return at
 
 
