@@ -284,7 +284,11 @@ class Documents:
                 return False
             schema = self._peer.schemas[change[1]]
             document, judged = self._merge(schema.collection, document_id)
-            waits = [1 for entry in judged if entry[:2] == (author, number) and not entry[5]]
+            here = [entry[5] for entry in judged if entry[:2] == (author, number)]
+            if not here and not self.pruned(schema.collection, document_id):
+                # The index does not know it yet: nothing is said of it.
+                return False
+            waits = [1 for seen in here if not seen]
             if waits or document.carries(change, schema, stamp, author):
                 return False
         return True
