@@ -122,7 +122,7 @@ def collect(percent: int, size: int, laps: int, sectors: int, authors: int, idle
     random = Random(percent)
     newest: dict = {name: {} for name in run.names}
 
-    def keeps(name: bytes, number: int, body: bytes) -> bool:
+    def keeps(name: bytes, number: int, body: bytes, tight: bool = False) -> bool:
         return newest[name].get(body[0] << 8 | body[1]) == number
 
     log.keeps = keeps
