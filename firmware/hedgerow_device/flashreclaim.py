@@ -6,7 +6,6 @@ that ends the copies: so a cut costs no sector, and what is left of the reserve 
 
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.log import local_author  # noqa: F401  (it was here first)
 
 from . import flashframes as frames
 from .flashindex import FORGONE
@@ -53,11 +52,12 @@ class Reclaim:
         log = self.log
         ring = self.ring
         collector = self.collector
-        if self.stores and log.fits(self.stores):
+        done = bool(self.stores) and log.fits(self.stores)
+        if done:
             self._store()
-            if not self.need and not self._works_out(spare):
-                return
         if self._was_refused(spare) or not self._works_out(spare):
+            if done and not self.need:
+                return
             if not collector.pending:
                 collector.refused = (self._state(), spare, self.need)
             raise HedgerowError("LOG_FULL", self._reason())
