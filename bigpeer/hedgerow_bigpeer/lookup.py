@@ -1,6 +1,7 @@
 """Which documents a condition can be about when it names their ids: keys to read, instead of a scan."""
 
 import math
+import sys
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import product
@@ -15,6 +16,8 @@ from . import limits
 
 Node = tuple[Any, ...]
 _ID = ("path", ("_id",))
+#: Beyond it no float is, and float() of a fraction raises.
+_GREATEST = Fraction(sys.float_info.max)
 
 
 def keys_of(where: Node | None, arguments: dict[str, Any], *, by_json: bool) -> list[bytes] | None:
@@ -85,7 +88,7 @@ def _numbers(value: int | float | Decimal) -> list[Any] | None:
     forms: list[Any] = []
     if exact.denominator == 1 and -1 <= exact.numerator >> 64 <= 0:
         forms.append(exact.numerator)
-    if abs(exact) < 2**1023 and Fraction(float(exact)) == exact:
+    if abs(exact) <= _GREATEST and Fraction(float(exact)) == exact:
         forms.append(float(exact))
         if not exact:
             forms.append(-0.0)

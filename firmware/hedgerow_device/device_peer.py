@@ -25,6 +25,8 @@ _LOOK = const(1000)
 _ROWS = const(64)
 # With less than this free, sessions and documents take turns in the heap.
 _ROOMY = const(65536)
+# Bytes of operations that a statement reads at once then.
+_TIGHT_READ = const(256)
 _DOCUMENTS = (
     "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements "
     "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
@@ -154,16 +156,22 @@ class DevicePeer(ReadyPeer):
         DEVICE_MEMORY if it does not fit: what it was to write may be written then.
         """
         tight = self._down is None and _free() < _ROOMY
+        log = self.log
+        limit = 0
         if tight:
             self.rest()
             if self.make_room:
                 self.make_room()
+            limit = log.read_limit
+            # Sessions say it anew.
+            log.read_limit = min(limit, _TIGHT_READ)
         try:
             return (yield from super().execute_slowly(text, parameters))
         except MemoryError as error:
             raise HedgerowError("DEVICE_MEMORY", str(error))
         finally:
             if tight:
+                log.read_limit = limit
                 self._close_documents()
 
     def _close_documents(self) -> None:

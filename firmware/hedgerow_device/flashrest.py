@@ -4,9 +4,13 @@ from .modules import unload
 
 _SELDOM = (
     "hedgerow_device.flashmissing hedgerow_device.flashmount hedgerow_device.flashfind "
-    "hedgerow_device.flashcursor hedgerow_device.flashsummary hedgerow_device.flashrepair "
-    "hedgerow_device.flashchange hedgerow_device.flashmoved hedgerow_device.flashstorage "
-    "hedgerow_device.flashthin hedgerow_device.flashscan "
+    "hedgerow_device.flashcursor hedgerow_device.flashrepair hedgerow_device.flashmoved "
+    "hedgerow_device.flashstorage hedgerow_device.flashscan "
+)
+# Each append may have use for these while the ring is nearly full.
+_COLLECTING = (
+    "hedgerow_device.flashcollect hedgerow_device.flashreclaim hedgerow_device.flashchange "
+    "hedgerow_device.flashsummary hedgerow_device.flashthin "
 )
 
 
@@ -24,5 +28,5 @@ def rest(log: object) -> None:
     if log.ring.free() - log.spare > log.band():
         # What was refused when it was full is worked out again when it is full again.
         log.gathering = None
-        names += "hedgerow_device.flashcollect hedgerow_device.flashreclaim "
+        names += _COLLECTING
     unload(names)

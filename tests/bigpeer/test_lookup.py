@@ -1,5 +1,6 @@
 """Ids named by a condition are read by key: never a document less than a scan finds, and no scan."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,12 @@ def test_no_document_is_missed(value: Any, data: st.DataObject, condition: str, 
 )
 def test_other_conditions_name_no_ids(condition: str) -> None:
     assert keys_of(parse(f"SELECT * FROM c WHERE {condition}")[4], {}, by_json=True) is None
+
+
+@pytest.mark.parametrize("value", [sys.float_info.max, -(2.0**1023), 5e-324])
+def test_the_greatest_and_the_least_floats_have_keys(value: float) -> None:
+    where = parse("SELECT * FROM c WHERE _id = :x")[4]
+    assert cbor.encode(value) in (keys_of(where, {"x": value}, by_json=False) or [])
 
 
 def test_lists_of_ids_have_a_limit() -> None:
