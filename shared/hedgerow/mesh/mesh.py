@@ -28,6 +28,8 @@ class Mesh:
         role: int = RELAY,
         key: bytes = b"",
         budget: object = None,
+        hold_off_ms: int = 2000,
+        table: int = limits.MAX_NEIGHBOURS,
     ):
         self.peer = peer
         self.role = role
@@ -35,11 +37,9 @@ class Mesh:
         self._random = random
         self._counter = random(0x10000)
         self._at = now + random(_BEACON_MS)
-        self._neighbours = Neighbours()
+        self._neighbours = Neighbours(hold_off_ms=hold_off_ms, limit=table)
 
-    def heard(
-        self, address: object, rssi: int, payload: bytes, now: int, connectable: bool = False
-    ) -> bool:
+    def heard(self, address: object, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool:
         """Take an advertisement; say whether it was one of this mesh. It never raises."""
         try:
             state = beacon.decode(payload)
@@ -70,6 +70,10 @@ class Mesh:
     def visit(self, now: int, busy: object = ()) -> object:
         """Return the address to connect to, or None; `busy` are being visited."""
         return self._neighbours.candidate(self.peer, now, busy)
+
+    def authors(self, address: object) -> list:
+        """Return the authors whom an address spoke of in the last session."""
+        return self._neighbours.authors(address)
 
     def called(self, now: int) -> bool:
         """Say whether to be connectable at the short interval, for somebody wants to connect."""
