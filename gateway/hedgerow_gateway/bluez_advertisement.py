@@ -1,5 +1,6 @@
 """The D-Bus object that BlueZ reads an advertisement from; needs dbus-fast, which bleak brings on Linux."""
 
+import asyncio
 from typing import Annotated
 
 from dbus_fast.annotations import DBusSignature, DBusStr, DBusUInt32
@@ -24,7 +25,7 @@ class Advertisement(ServiceInterface):
         super().__init__("org.bluez.LEAdvertisement1")
         self.data = b""
         self.connectable = False
-        self.released = False
+        self.released = asyncio.Event()
 
     @dbus_property(access=PropertyAccess.READ)
     def Type(self) -> DBusStr:
@@ -45,4 +46,4 @@ class Advertisement(ServiceInterface):
     @dbus_method()
     def Release(self) -> None:
         """BlueZ has dropped the advertisement, as when the adapter went away."""
-        self.released = True
+        self.released.set()

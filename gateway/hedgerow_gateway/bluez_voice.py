@@ -4,7 +4,6 @@ A payload is changed by unregistering the advertisement and registering it anew:
 says when it is on the air. Linux sends what is not connectable from another random address each time.
 """
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bleak.exc import BleakError
 
 from . import limits
-from .bounded import bounded
+from .bounded import bounded, wait_event
 from .radio import manufacturer_data
 
 if TYPE_CHECKING:
@@ -95,8 +94,7 @@ class BluezVoice:
         try:
             await self._register(advertisement)
             refresh_s = time.monotonic() - began
-            await asyncio.sleep(hold_s)
-            if advertisement.released:
+            if await wait_event(advertisement.released, hold_s):
                 raise BleakError("BlueZ has dropped the advertisement")
         except BaseException:
             # Also what was not answered may be on the air; it ends with the connection at the latest.
@@ -107,7 +105,7 @@ class BluezVoice:
         return refresh_s + time.monotonic() - began
 
     async def _register(self, advertisement: "Advertisement") -> None:
-        advertisement.released = False
+        advertisement.released.clear()
         try:
             await self._call(_MANAGER, "RegisterAdvertisement", "oa{sv}", [self._object_path(), {}])
         except DBusRefused as error:

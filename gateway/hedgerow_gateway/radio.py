@@ -99,7 +99,7 @@ class Radio(ABC):
 
     @abstractmethod
     def rest_s(self) -> float | None:
-        """Return the seconds until the next `say` makes sense, 0 for now, None for never."""
+        """Return the seconds until the next `say` makes sense, 0 for at once, None for never."""
 
     @abstractmethod
     async def run(self) -> None:
