@@ -329,6 +329,7 @@ def open_device_peer(config: dict) -> DevicePeer:
 
         sleeper = Sleeper(config["sleep_ms"])
         now.resume(sleeper.read(log))
+        sleeper.plan(now())
     peer = DevicePeer(
         log,
         now,
