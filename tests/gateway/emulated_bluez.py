@@ -1,9 +1,9 @@
 """An org.bluez with one adapter, hci0, on a private D-Bus daemon; what it advertises is on the emulated air.
 
 As BlueZ 5.7x does it (src/advertising.c) and Linux (net/bluetooth): the advertisement's properties are read
-from its owner, registering takes a while, there are few instances, what is too long is `Failed`, an
-owner that leaves the bus takes its advertisements along, and what is not connectable comes from another random address
-each time.
+from its owner, registering takes a while, there are few instances, what is too long is `Failed`, an owner
+that leaves the bus takes its advertisements along, and what is not connectable comes from another random
+address each time.
 """
 
 import asyncio
