@@ -185,6 +185,7 @@ CODES = {
         509,
         "The adapter refuses to advertise; restart bluetooth, take another adapter, or a board on USB (radio).",
     ),
+    "USB_LINE": (522, "A line on a USB radio's port that is none of the protocol's, or was damaged."),
     "RADIO_USB": (
         519,
         "The board that is the gateway's radio is away or does not answer; it is tried again.",
