@@ -105,7 +105,7 @@ class Radio:
         at = 3 if size > 8 and advertisement[1] == 1 else 0
         if not 5 + at < size <= _ADVERTISEMENT or advertisement[at + 1] != 0xFF:
             return False
-        if advertisement[at + 2] != 0xFF or advertisement[at + 3] != 0xFF:
+        if advertisement[at + 2] != 0xFF or advertisement[at + 3] != 0xFF or advertisement[at] >= size - at:
             return False
         address = data[1]
         if self._repeated(address, advertisement, size):
