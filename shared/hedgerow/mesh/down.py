@@ -191,4 +191,3 @@ def nearest_byte(known: int, low: int) -> int:
     elif known - number > 128:
         number += 256
     return number
-

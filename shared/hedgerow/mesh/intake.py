@@ -37,6 +37,7 @@ class Intake:
         self._last: tuple = (b"", 0, 0)
         self._busy = False
         self._moved = b""
+        self._schemas = len(peer.schemas)
 
     # ---- operations in one frame
 
@@ -151,7 +152,7 @@ class Intake:
                     return KNOWN
                 self._peer.commit()
                 self.taken.append((None, content))
-                self.retry(SCHEMA, None, now)
+                self.look(now)
                 return TAKEN
         except HedgerowError as error:
             self._stats["refused"] += 1
@@ -216,12 +217,24 @@ class Intake:
                 self.heights.clear()
             self.heights[author] = number
 
+    def look(self, now: int) -> None:
+        """Try again what waits for a schema, if this peer has learnt one in another way."""
+        if len(self._peer.schemas) != self._schemas:
+            self._schemas = len(self._peer.schemas)
+            self.retry(SCHEMA, None, now)
+
     def retry(self, why: int, short: bytes | None, now: int) -> None:
         """Try again what waits for an author, or for a schema, that has become known."""
         for name in sorted(self.waiting):
             entry = self.waiting.get(name)
             if entry is not None and entry[3] == why and (short is None or entry[2] == short):
                 self._again(name, entry, now)
+
+    def again(self, name: int, now: int) -> None:
+        """Try once more what waits under a name."""
+        entry = self.waiting.get(name)
+        if entry is not None:
+            self._again(name, entry, now)
 
     def _again(self, name: int, entry: list, now: int) -> None:
         del self.waiting[name]
@@ -245,7 +258,12 @@ class Intake:
             short = author[:3]
             for name in list(self.waiting):
                 entry = self.waiting.get(name)
-                if entry is not None and entry[2] == short and entry[3] == GAP and self._fits(author, entry[1]):
+                if (
+                    entry is not None
+                    and entry[2] == short
+                    and entry[3] != SCHEMA
+                    and self._fits(author, entry[1])
+                ):
                     self._again(name, entry, now)
         self._busy = False
 

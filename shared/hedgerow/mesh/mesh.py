@@ -101,9 +101,7 @@ class Mesh:
 
     # ---- hearing
 
-    def heard(
-        self, address: object, rssi: int, payload: bytes, now: int, connectable: bool = False
-    ) -> bool:
+    def heard(self, address: object, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool:
         """Take an advertisement; say whether it was one of this mesh. It never raises for what it holds."""
         last = self._last
         if last.get(address) == payload:
@@ -201,6 +199,8 @@ class Mesh:
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
         if name in self.intake.waiting:
+            self.intake.again(name, now)
+            self._collect(now)
             return
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
@@ -297,10 +297,11 @@ class Mesh:
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)
         if compares(self, state):
-            if self.repair.compare(state, now):
+            if self.repair.compare(state, self.visits.shown(address), now):
                 self._trickle.consistent()
-            elif now - self._check_at > limits.STATE_MIN_MS * 8:
-                self._check_at = now
+            elif now >= self._check_at:
+                # While something is still on its way, a difference says nothing.
+                self._check_at = now + limits.STATE_SETTLE_MS
                 self._trickle.inconsistent(now)
 
     # ---- what the parts need of each other
@@ -341,7 +342,13 @@ class Mesh:
         if self._dirty:
             return now
         at = self._trickle.due
-        for other in (self.speaker.due(), self.custody.due(), self.repair.due(), self.feed.due(), self._tail_at):
+        for other in (
+            self.speaker.due(),
+            self.custody.due(),
+            self.repair.due(),
+            self.feed.due(),
+            self._tail_at,
+        ):
             if other is not None and other < at:
                 at = other
         if self._announce_at < at:
@@ -360,7 +367,9 @@ class Mesh:
         if self._trickle.tick(now):
             self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
         if now >= self._announce_at:
-            self._announce_at = now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)
+            self._announce_at = (
+                now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)
+            )
             self.down.say_announce(self.peer.author, now)
         while True:
             saying = self.speaker.take(now)
@@ -423,9 +432,14 @@ class Mesh:
             if before is None:
                 continue
             self.names.learn(author, now)
+            self._check_at = now + limits.STATE_SETTLE_MS
             if peer.receipted(author) > before[2]:
                 self.down.say_receipt(author, now)
+        self.intake.look(now)
+        self._collect(now)
         log = peer.log
+        if peer.author in authors and self.flood:
+            self._trickle.inconsistent(now)
         if log.held(peer.author) > log.sealed(peer.author):
             if self._tail_at is None:
                 self._tail_at = now + self._seal_ms
@@ -436,7 +450,7 @@ class Mesh:
         peer = self.peer
         self._mode(now)
         self._counter += 1
-        bucket = self._counter % (1 << LOG2)
+        bucket = self.repair.bucket(self._counter)
         flags = peer.time_flags(now)
         if self.role != GATEWAY:
             flags |= frames.CONNECTABLE
@@ -457,7 +471,7 @@ class Mesh:
         self.flood = self.custody.flood = authors <= limit
         self.peer.flooding = self.flood
         self.speaker.neighbours = self._around.estimate(now)
-        self._trickle.floor = interval_floor(self.speaker.neighbours, 4)
+        self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
         self.custody.nearer = self.visits.nearer(now)
 
     # ---- what the shell asks

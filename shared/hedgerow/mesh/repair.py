@@ -33,6 +33,9 @@ class Repair:
         self._entries: dict = {}
         self._serial = 0
         self._turn = 0
+        # When each bucket changed last, and what of that was shown.
+        self._changed = [0] * BUCKETS
+        self._shown = [0] * BUCKETS
         self.open = 0
         # (what, id) -> [moment, tries]
         self._wants: dict = {}
@@ -59,19 +62,41 @@ class Repair:
         self._sums[bucket] = self._sums[bucket] - old + part & 0xFFFFFFFFFFFF
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
+        self._changed[bucket] = self._serial
         self._entries[author] = [now_is, part, self._serial]
         return before
 
     def digest(self, bucket: int) -> bytes:
-        """Return the digest of a bucket."""
-        return self._sums[bucket].to_bytes(6, "big")
+        """Return 3 bytes of the sum over all authors, and 3 of that of a bucket."""
+        return (sum(self._sums) & 0xFFFFFF).to_bytes(3, "big") + (self._sums[bucket] & 0xFFFFFF).to_bytes(
+            3, "big"
+        )
 
-    def compare(self, state: object, now: int) -> bool:
-        """Say whether a neighbour's digest is ours; if it is not, tell it soon what is held here."""
-        if state.log2 != LOG2 or state.digest == self.digest(state.bucket):
+    def bucket(self, counter: int) -> int:
+        """Return the bucket to show next: one that changed since it was shown, else each in turn."""
+        found = counter % BUCKETS
+        news = 0
+        for bucket in range(BUCKETS):
+            changed = self._changed[bucket]
+            if changed > self._shown[bucket] and (not news or changed < news):
+                found, news = bucket, changed
+        self._shown[found] = self._serial
+        return found
+
+    def compare(self, state: object, shown: dict, now: int) -> bool:
+        """Say whether a neighbour's digests are ours; if not, say soon what is here of a bucket that differs.
+
+        `shown` has its digests by bucket, as far as they were heard.
+        """
+        mine = self.digest(state.bucket)
+        if state.log2 != LOG2 or state.digest == mine:
             return True
         self._mesh.stats["differences"] += 1
-        self._say_have(state.bucket, now + 200 + self._mesh.random(1500))
+        for step in range(BUCKETS):
+            bucket = state.bucket + step & BUCKETS - 1
+            if bucket in shown and shown[bucket][3:] != self.digest(bucket)[3:]:
+                self._say_have(bucket, now + 200 + self._mesh.random(1500))
+                break
         return False
 
     def _say_have(self, bucket: int, at: int) -> None:
@@ -194,7 +219,7 @@ class Repair:
                         del self._wants[key]
                         continue
                     self._wants[key][1] += 1
-                    wait = limits.MESH_ASK_MS << min(self._wants[key][1], 5)
+                    wait = limits.MESH_ASK_MS << min(self._wants[key][1], 3)
                     self._wants[key][0] = now + wait // 2 + self._mesh.random(wait)
                     entries.append(entry)
             if entries:
@@ -209,9 +234,12 @@ class Repair:
         if what == asks.WANT_OPERATIONS:
             base = intake.base(name)
             height = intake.heights.get(name, 0)
-            here = [e[1][7] << 8 | e[1][8] for e in intake.waiting.values() if e[2] == name[:3] and len(e[1]) < 28]
-            bits = 0
-            for index in range(16):
+            here = [
+                e[1][7] << 8 | e[1][8] for e in intake.waiting.values() if e[2] == name[:3] and len(e[1]) < 28
+            ]
+            # What is here and could not follow what is held is another's of the same short name.
+            bits = 1 if height > base else 0
+            for index in range(1, 16):
                 if base + 1 + index <= height and base + 1 + index & 0xFFFF not in here:
                     bits |= 1 << index
             return (name, base + 1 & 0xFFFF, bits) if bits else None
@@ -246,7 +274,9 @@ class Repair:
             else:
                 for schema in self._peer.shared_schemas():
                     if schema[:2] == entry:
-                        self._say_letter(bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now)
+                        self._say_letter(
+                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now
+                        )
 
     def _answer_operations(self, frame: bytes, entry: tuple, now: int) -> None:
         short, low, bits = entry

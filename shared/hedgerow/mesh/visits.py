@@ -47,6 +47,10 @@ class Visits:
         neighbour.lag = self._lag
         self._lag = 0
 
+    def shown(self, address: object) -> dict:
+        """Return the digests that an address has shown, by bucket."""
+        return self._table[address].digests
+
     def note_lag(self, count: int) -> None:
         """Note that somebody holds so many operations more than we do of one author."""
         self._lag += count
@@ -67,7 +71,11 @@ class Visits:
         count = 0
         for neighbour in self._table.values():
             state = neighbour.state
-            if state and now - neighbour.heard_at < limits.MESH_AROUND_MS and frames.code_of(state.distance) < code:
+            if (
+                state
+                and now - neighbour.heard_at < limits.MESH_AROUND_MS
+                and frames.code_of(state.distance) < code
+            ):
                 count += 1
         return count
 
