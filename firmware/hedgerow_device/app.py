@@ -243,7 +243,7 @@ def _quiet() -> None:
     """Leave the radio silent and asyncio new."""
     asyncio.new_event_loop()
     try:
-        from .radio import quiet
+        from .ble import quiet
 
         quiet()
     except (ImportError, OSError):

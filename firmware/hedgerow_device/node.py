@@ -22,6 +22,7 @@ _DUTY_STEP = const(5)
 _SEEK_MS = const(250)
 _MOST_TIGHT = const(4)
 _FIRST_WORD_MS = const(10000)
+_TEND_MS = const(1000)
 _FAREWELL_MS = const(2000)
 _DEFAULT_MTU = const(23)
 _CENTRAL_FREE = const(24576)
@@ -57,6 +58,8 @@ class Node:
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self.radio = radio.Radio(self.wake)
+        self._generation = self.radio.face.generation
+        self._tend_at = now
         peer.make_room = self._make_room
         # What chooses connections is for boards that open some.
         self._chooses = peer.role != LEAF and _free() >= _CENTRAL_FREE
@@ -75,8 +78,9 @@ class Node:
         # The connection that a central has made to us, and its link once the central has spoken.
         self._conn: int | None = None
         self._conn_mtu = _DEFAULT_MTU
-        self._conn_at = 0
         self._caller = b""
+        # Connections of centrals of which none has written to us yet: since when, and whose.
+        self._silent: dict = {}
         self._link: object = None
         self._ended_at: int | None = None
         self._central: object = None
@@ -98,11 +102,16 @@ class Node:
 
     def step(self, now: int) -> None:
         """Do what there is to do now."""
+        if now >= self._tend_at:
+            self._tend_at = now + _TEND_MS
+            self._tend(now)
         while True:
             event = self.radio.take_event()
             if event is None:
                 break
             self._handle(event, now)
+        if self._generation != self.radio.face.generation:
+            self._begin_anew(now)
         self._hear(now)
         if self._conn is not None:
             self._serve(now)
@@ -110,12 +119,12 @@ class Node:
             self._central.step(now)
             if self._central.done:
                 self._part(now)
-        elif self._chooses and self._conn is None and now >= self._seek_at:
+        elif self._chooses and now >= self._seek_at and not self._visited(now):
             # One session at a time: two do not fit the heap of the smallest board.
             self._seek(now)
         self._listen(now)
         self._speak(now)
-        idle = self._conn is None and self._central is None
+        idle = self._central is None and not self._visited(now)
         if idle and not self.idle:
             self._clear_up()
         self.idle = idle
@@ -138,6 +147,15 @@ class Node:
             return None
         return self.mesh.sleep_until(now)
 
+    def _visited(self, now: int) -> bool:
+        """Say whether a central has connected and talks to us, or may be about to."""
+        if self._conn is not None:
+            return True
+        for conn in self._silent:
+            if now - self._silent[conn][0] <= _FIRST_WORD_MS:
+                return True
+        return False
+
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
         unload(_ONCE)
@@ -149,24 +167,45 @@ class Node:
         if self.idle:
             unload(_SESSION)
 
+    def _tend(self, now: int) -> None:
+        """Now and then: an application may have switched the radio off, or a central may say nothing."""
+        face = self.radio.face
+        face.tend()
+        for conn in list(self._silent):
+            if now - self._silent[conn][0] > _FIRST_WORD_MS and face.claims(conn):
+                self.radio.ble.gap_disconnect(conn)
+
+    def _begin_anew(self, now: int) -> None:
+        """The radio was switched off and on, or has other services: all that it did has ended."""
+        self._generation = self.radio.face.generation
+        self.radio.scanning = False
+        self._said_until = None
+        self._urgent = False
+        self._scan_at = now
+        self._silent = {}
+        if self._conn is not None:
+            self._hang_up(now)
+        if self._central:
+            self._central.abort(now)
+
     # ---- events
 
     def _handle(self, event: tuple, now: int) -> None:
         kind = event[0]
         if kind == radio.CENTRAL_CONNECT:
-            if self._conn is None:
-                self._conn = event[1]
-                self._conn_mtu = _DEFAULT_MTU
-                self._conn_at = now
-                self._caller = bytes((event[2],)) + event[3]
+            self._silent[event[1]] = (now, bytes((event[2],)) + event[3], _DEFAULT_MTU)
             # The radio has stopped advertising by itself.
             self._said_until = None
             self._urgent = False
         elif kind == radio.CENTRAL_DISCONNECT:
+            self._silent.pop(event[1], None)
             if event[1] == self._conn:
                 self._hang_up(now)
+        elif kind == radio.GATTS_WRITE:
+            self._meet(event[1])
+        elif kind == radio.MTU_EXCHANGED and event[1] in self._silent:
+            self._silent[event[1]] = self._silent[event[1]][:2] + (event[2],)
         elif kind == radio.MTU_EXCHANGED and event[1] == self._conn:
-            self._conn_mtu = event[2]
             if self._link:
                 self._link.mtu = event[2]
         elif kind == radio.SCAN_DONE:
@@ -174,8 +213,14 @@ class Node:
             asked = self._changing or self._central is not None
             self._changing = False
             self._scan_at = now if asked else now + _SCAN_AGAIN_MS
-        elif self._central and kind != radio.GATTS_WRITE:
+        elif self._central:
             self._central.handle(event, now)
+
+    def _meet(self, conn: int) -> None:
+        """A central has written to us: its connection is ours, unless there is another."""
+        if conn in self._silent and self._conn is None:
+            _, self._caller, self._conn_mtu = self._silent.pop(conn)
+            self._conn = conn
 
     def _hear(self, now: int) -> None:
         while True:
@@ -189,16 +234,12 @@ class Node:
     def _serve(self, now: int) -> None:
         data = self.radio.take_written()
         if self._link is None and self._ended_at is None:
-            # The central speaks first: before that it may not listen to notifications yet.
-            if data:
-                from .link import Link
+            from .link import Link
 
-                self._link = Link(
-                    self.peer, self._conn, self._conn_mtu, self._notify, now,
-                    linger_ms=None, central=False, tight=self._tight,
-                )  # fmt: skip
-            elif now - self._conn_at > _FIRST_WORD_MS:
-                self._ended_at = now - _FAREWELL_MS - 1
+            self._link = Link(
+                self.peer, self._conn, self._conn_mtu, self._notify, now,
+                linger_ms=None, central=False, tight=self._tight,
+            )  # fmt: skip
         link = self._link
         if link and self._ended_at is None:
             link.receive(data, now)
@@ -211,7 +252,7 @@ class Node:
             self._ended_at = now
 
     def _notify(self, chunk: bytes) -> None:
-        self.radio.ble.gatts_notify(self._conn, self.radio.tx, chunk)
+        self.radio.ble.gatts_notify(self._conn, self.radio.face.tx, chunk)
 
     def _hang_up(self, now: int) -> None:
         link = self._link
@@ -307,7 +348,7 @@ class Node:
             self._quiet()
         if self._central and self._central.connecting:
             return
-        busy = self._conn is not None or self._central is not None
+        busy = self._central is not None or self._visited(now)
         self.mesh.busy = busy
         if now >= self.mesh.due(now):
             said = self.mesh.say(now)
@@ -367,7 +408,7 @@ def open_node(peer: object, settings: dict, now: int, on_error: object) -> Node:
 
 def _about(mesh: object, address: bytes) -> list | None:
     """Return the authors to speak about in a hello, None for all."""
-    return mesh.about(address) if hasattr(mesh, "about") else None
+    return mesh.authors(address) if hasattr(mesh, "authors") else None
 
 
 def _random(bound: int) -> int:

@@ -1,4 +1,4 @@
-"""The board's radio on MicroPython's `bluetooth`: one IRQ handler that only copies, and fixed queues.
+"""What the board's radio hears and says: one IRQ handler that only copies, and fixed queues.
 
 The handler runs in the middle of anything, on the radio's own task on a board. It stores what came and moves
 an index last, so that it may be interrupted anywhere and begun again; all work is done by take_*().
@@ -9,7 +9,8 @@ import time
 import bluetooth
 
 from hedgerow.limits import const
-from hedgerow.sync import gatt
+
+from . import ble
 
 CENTRAL_CONNECT = const(1)
 CENTRAL_DISCONNECT = const(2)
@@ -35,10 +36,6 @@ _REPORT_BYTES = const(10 + _ADVERTISEMENT)
 _EVENTS = const(32)
 # A credit of 1 KiB and what is not counted beside it, in chunks of an MTU, has come within one turn at worst.
 _NOTIFIED = const(16)
-# A credit of 1 KiB, what is not counted beside it, and a hello.
-RX_BUFFER = const(2048)
-_CONNECTIONS = const(4)
-_MTU = const(256)
 # The least that controllers of Bluetooth 4 take for what nobody may connect to; 0 to 10 ms come on top.
 _ADVERTISE_US = const(100000)
 # While somebody waits to connect.
@@ -78,27 +75,14 @@ class Radio:
         self._notified: list = [b""] * _NOTIFIED
         self._notified_in = 0
         self._notified_out = 0
-        self.ble = bluetooth.BLE()
-        self.start()
+        self.face = ble.open(self._irq)
+        self.ble = self.face.ble
+        self.face.start()
 
     def restart(self) -> None:
-        """Switch the radio off and on: its connections are gone then."""
-        self.ble.active(False)
-        self.start()
-
-    def start(self) -> None:
-        """Switch the radio on, and set it up."""
-        self.ble.active(True)
+        """Switch the radio off and on: its connections are gone then, and node sees a new generation."""
         self.scanning = False
-        self.ble.irq(self._irq)
-        uuids = [bluetooth.UUID(text) for text in (gatt.SERVICE, gatt.RX, gatt.TX)]
-        service = (
-            uuids[0],
-            ((uuids[1], bluetooth.FLAG_WRITE_NO_RESPONSE), (uuids[2], bluetooth.FLAG_NOTIFY)),
-        )
-        ((self.rx, self.tx),) = self.ble.gatts_register_services((service,))
-        self.ble.gatts_set_buffer(self.rx, RX_BUFFER, True)
-        self.ble.config(mtu=_MTU)
+        self.face.restart()
 
     # ---- the handler
 
@@ -121,7 +105,7 @@ class Radio:
         at = 3 if size > 8 and advertisement[1] == 1 else 0
         if not 5 + at < size <= _ADVERTISEMENT or advertisement[at + 1] != 0xFF:
             return False
-        if advertisement[at + 2] != 0xFF or advertisement[at + 3] != 0xFF:
+        if advertisement[at + 2] != 0xFF or advertisement[at + 3] != 0xFF or advertisement[at] >= size - at:
             return False
         address = data[1]
         if self._repeated(address, advertisement, size):
@@ -170,7 +154,9 @@ class Radio:
 
     def _event(self, event: int, data: tuple) -> None:
         at = self._events_in
-        if (at + 1) % _EVENTS == self._events_out or (event == GATTS_WRITE and self._written(data[0])):
+        if event == GATTS_WRITE and (data[1] != self.face.rx or self._written(data[0])):
+            return
+        if (at + 1) % _EVENTS == self._events_out:
             self.lost += event != GATTS_WRITE
             return
         try:
@@ -209,7 +195,7 @@ class Radio:
 
     def take_written(self) -> bytes:
         """Return what the central has written since the last time."""
-        return self.ble.gatts_read(self.rx)
+        return self.ble.gatts_read(self.face.rx)
 
     def take_notified(self) -> bytes:
         """Return the oldest notification, b"" if there is none."""
@@ -226,11 +212,17 @@ class Radio:
     def say(self, payload: bytes, connectable: bool, urgent: bool = False) -> None:
         """Say this payload until hush() or a connection ends it; `urgent`: at a short interval."""
         interval_us = _CALLED_US if urgent else _ADVERTISE_US
-        self.ble.gap_advertise(interval_us, payload, connectable=connectable)
+        try:
+            self.face.advertise(interval_us, payload, connectable)
+        except OSError:
+            if not connectable:
+                raise
+            # All connections are taken.
+            self.face.advertise(_ADVERTISE_US, payload, False)
 
     def hush(self) -> None:
         """Say nothing."""
-        self.ble.gap_advertise(None)
+        self.face.hush()
 
     def scan(self, percent: int) -> None:
         """Begin to listen for this share of the time, until something stops it (SCAN_DONE)."""
@@ -246,7 +238,7 @@ class Radio:
 
     def close(self) -> None:
         """Silence and switch off, connections first: switching off under one has hung chips."""
-        quiet()
+        self.face.close()
         self.ble.active(False)
 
 
@@ -255,14 +247,3 @@ def _kept(item: object) -> object:
     if isinstance(item, memoryview):
         return bytes(item)
     return bluetooth.UUID(item) if isinstance(item, bluetooth.UUID) else item
-
-
-def quiet() -> None:
-    """Stop advertising and scanning, end the connections, forget the handler; the radio stays on."""
-    ble = bluetooth.BLE()
-    if ble.active():
-        ble.irq(None)
-        ble.gap_advertise(None)
-        ble.gap_scan(None)
-        for conn in range(_CONNECTIONS):
-            ble.gap_disconnect(conn)
