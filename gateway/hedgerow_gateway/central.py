@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh import frames
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.sync import beacon
 
 from . import limits
 from .bounded import wait_event
 from .link_ble import BleLink
+from .radio import key_of, text_of
 from .roster import Roster
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ class CentralCounters:
 class Central:
     """Keeps at most `max_connections` visits under way, and tells `mesh` how they went.
 
-    `mute` says whether the radio cannot say receipts: then a board that shows open operations is visited once
-    in `HOURLY_MS`, whatever else leads to a visit counting too.
+    `mute` says whether the radio cannot say receipts, `has_time` whether there is time to give: while it is
+    mute a board that shows open operations, or wants the time, is visited once in `HOURLY_MS`; whatever else
+    leads to a visit counts too.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Central:
         *,
         max_connections: int,
         mute: Callable[[], bool],
+        has_time: Callable[[], bool],
     ) -> None:
         self.counters = CentralCounters()
         self._mesh = mesh
@@ -55,7 +58,8 @@ class Central:
         self._now = now
         self._max_connections = max_connections
         self._mute = mute
-        self._waiting: OrderedDict[str, int] = OrderedDict()  # address -> when it showed open operations
+        self._has_time = has_time
+        self._waiting: OrderedDict[str, int] = OrderedDict()  # address -> when it showed that it waits
         self._visited: OrderedDict[str, int] = OrderedDict()
         self._visiting: set[str] = set()
         self._awake = asyncio.Event()
@@ -72,14 +76,15 @@ class Central:
         self._awake.set()
 
     def _note_open(self, address: str, payload: bytes) -> None:
-        try:
-            said = beacon.decode(payload)
-        except HedgerowError:
+        at = frames.find(payload)
+        if not at or payload[at] & 0x0F != frames.STATE:
             return
-        if isinstance(said, beacon.State) and said.flags & beacon.CONNECTABLE:
-            self._waiting.pop(address, None)
-            if said.open_count:
-                _remember(self._waiting, address, self._now())
+        said = frames.decode_state(payload[at : frames.end(payload, at)])
+        if not said.flags & frames.CONNECTABLE:
+            return
+        self._waiting.pop(address, None)
+        if said.open_count or (said.flags & frames.WANTS_TIME and self._has_time()):
+            _remember(self._waiting, address, self._now())
 
     async def run(self) -> None:
         """Visit whoever is worth it, until cancelled."""
@@ -97,9 +102,9 @@ class Central:
 
     def _next(self) -> str | None:
         now = self._now()
-        address = self._mesh.visit(now, self._visiting)
-        if isinstance(address, str):
-            return address
+        named = self._mesh.visit(now, [key_of(address) for address in self._visiting])
+        if isinstance(named, bytes):
+            return text_of(named)
         if self._mute():
             for address, seen in reversed(self._waiting.items()):
                 if now - seen > limits.FRESH_MS:
@@ -115,7 +120,7 @@ class Central:
         self._waiting.pop(address, None)
         _remember(self._visited, address, self._now())
         try:
-            visit = await self._link.visit(address, self._mesh.authors(address))
+            visit = await self._link.visit(address, self._mesh.authors(key_of(address)))
         except HedgerowError as error:
             self._failed(address, error.code, str(error))
         except Exception as error:
@@ -125,7 +130,7 @@ class Central:
         else:
             self.counters.errors.update(visit.refused)
             self._roster.met(visit.remote.author, visit.remote.name, self._now())
-            self._mesh.synced(address, visit.summary, self._now(), visit.told)
+            self._mesh.synced(key_of(address), visit.summary, self._now(), visit.told)
         finally:
             self._visiting.discard(address)
             self._awake.set()
@@ -133,7 +138,7 @@ class Central:
     def _failed(self, address: str, code: str, detail: str) -> None:
         self.counters.failed += 1
         self.counters.errors[code] += 1
-        self._mesh.failed(address, self._now())
+        self._mesh.failed(key_of(address), self._now())
         _remember(self._visited, address, self._now() - limits.HOURLY_MS + limits.HOURLY_RETRY_MS)
         logger.info("visit to %s failed: %s", address, detail)
 

@@ -12,7 +12,7 @@ from hedgerow.peer import Peer
 
 from . import limits
 from .bounded import wait_event
-from .radio import Radio, Repeats
+from .radio import Radio, Repeats, key_of
 from .sqlite_log import SqliteLog
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Mesher:
 
     def _take_one(self, address: str, rssi: int, payload: bytes, connectable: bool) -> bool:
         try:
-            ours: bool = self._mesh.heard(address, rssi, payload, self._now(), connectable)
+            ours: bool = self._mesh.heard(key_of(address), rssi, payload, self._now(), connectable)
         except HedgerowError as error:
             if error.code.startswith("DATABASE_"):
                 raise
