@@ -21,6 +21,8 @@ _ANNOUNCE_NAME = limits.const(-64)
 _TIME_ERROR_MS = limits.const(160)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
+_TWICE_MS = limits.const(3000)
+_AGAIN = limits.const(1 << 30)
 
 
 def proof_of(receipt: Receipt) -> bytes:
@@ -59,7 +61,10 @@ class Down:
         )
         frame = make(RECEIPT, self._peer.mesh, body, mesh.key)
         mesh.stats["receipts"] += 1
-        mesh.speaker.add(now + mesh.random(300), DOWN, name_of(frame), frame, limits.MESH_EVENTS, 2)
+        name = name_of(frame)
+        mesh.speaker.add(now + mesh.random(300), DOWN, name, frame, limits.MESH_EVENTS, 2)
+        if not mesh.flood:
+            mesh.speaker.add(now + _TWICE_MS, DOWN, name | _AGAIN, frame, limits.MESH_EVENTS)
 
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
         """Take a receipt, where its author is known; pass it on to those who have brought its author here."""
@@ -83,6 +88,9 @@ class Down:
                 return
         if moved or self.route.senders(_of_route(short)):
             mesh.pass_on(frame, name, now, DOWN)
+            if not mesh.flood:
+                # Nothing but the author's push asks for it again.
+                mesh.speaker.add(now + _TWICE_MS, DOWN, name | _AGAIN, frame, limits.MESH_EVENTS)
 
     def _keeper(self, keeper4: bytes) -> list:
         names = list(self._mesh.names.find(keeper4[:3]))

@@ -4,6 +4,8 @@ from .. import limits
 from ..clock import hlc
 from ..errors import HedgerowError
 from ..operation import decode_body, h16
+from ..trust.seal import Seal
+from ..log import STATE_CUSTODY
 from . import letters as letters_module
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild
@@ -14,6 +16,8 @@ WAITS = 2
 REFUSED = 3
 
 _LETTER = limits.const(1 << 30)
+_WIDE = limits.const(64)
+_WAITING = b"w"
 # Why something waits.
 GAP = 0
 AUTHOR = 1
@@ -24,20 +28,28 @@ class Intake:
     """Takes what was heard into the log of `peer`; `taken` collects [(frame or None, content or None)] that
     are durable since somebody looked."""
 
-    def __init__(self, peer: object, names: object, stats: dict):
+    def __init__(self, peer: object, names: object, stats: dict, wide: bool = False):
         self._peer = peer
         self._names = names
         self._stats = stats
         # name -> [moment, frame or content, short author, why, what it lacks]
         self.waiting: dict = {}
         self.taken: list = []
-        self.letters = letters_module.Letters()
+        # A gateway puts together what comes from all sides; a relay what passes it.
+        self.letters = letters_module.Letters(_WIDE if wide else limits.MAX_LETTERS)
+        self._most = 8 * limits.MESH_WAITING if wide else limits.MESH_WAITING
         # Up to which number authors are said to be held by somebody: author -> number.
         self.heights: dict = {}
         self._last: tuple = (b"", 0, 0)
         self._busy = False
         self._moved = b""
         self._schemas = len(peer.schemas)
+        # Who collects keeps what waits durably: those who brought it need not hold it any longer.
+        self._durable = wide
+        for key, value in peer.log.items(STATE_CUSTODY) if wide else ():
+            if key[:1] == _WAITING and value:
+                short = value[4:7] if value[0] == VERSION | OP else value[1:4]
+                self.waiting[int.from_bytes(key[1:], "big")] = [0, value, short, GAP, b""]
 
     # ---- operations in one frame
 
@@ -132,10 +144,18 @@ class Intake:
             content = self.letters.take(frame, now)
         except HedgerowError:
             return REFUSED
-        if content is None:
-            return KNOWN if self.letters.done(frame[4:7]) else WAITS
-        self._stats["letters"] += 1
-        return self.take_letter(content, int.from_bytes(frame[4:7], "big") | _LETTER, now)
+        name = int.from_bytes(frame[4:7], "big") | _LETTER
+        if content is not None:
+            self._stats["letters"] += 1
+            result = self.take_letter(content, name, now)
+            if result == REFUSED:
+                self.letters.forget(frame[4:7])
+            return result
+        if not self.letters.done(frame[4:7]):
+            return WAITS
+        if name in self.waiting:
+            self.again(name, now)
+        return WAITS if name in self.waiting else KNOWN
 
     def take_letter(self, content: bytes, name: int, now: int) -> int:
         """Take a whole letter."""
@@ -200,12 +220,41 @@ class Intake:
     # ---- what waits
 
     def _wait(self, name: int, what: bytes, short: bytes, why: int, lacks: bytes, now: int) -> int:
-        if name not in self.waiting and len(self.waiting) >= limits.MESH_WAITING:
-            oldest = min(self.waiting, key=self._age)
-            del self.waiting[oldest]
-            self._stats["forgotten"] += 1
+        if name not in self.waiting:
+            if len(self.waiting) >= self._most:
+                self._stats["forgotten"] += 1
+                if self._durable:
+                    # What was acknowledged stays.
+                    return REFUSED
+                self._forget(min(self.waiting, key=self._age))
+            if self._durable:
+                if len([1 for entry in self.waiting.values() if entry[2] == short]) >= limits.MESH_WAITING:
+                    return REFUSED
+                self._store(name, what)
         self.waiting[name] = [now, what, short, why, lacks]
         return WAITS
+
+    def _forget(self, name: int) -> None:
+        if name & _LETTER:
+            self.letters.forget((name & 0xFFFFFF).to_bytes(3, "big"))
+        del self.waiting[name]
+
+    def _store(self, name: int, what: bytes) -> None:
+        self._peer.log.put(STATE_CUSTODY, _WAITING + name.to_bytes(4, "big"), what)
+        self._peer.log.commit()
+
+    def lacks_seal(self, author: bytes) -> bool:
+        """Say whether a seal waits although all operations under it are here: for the one before it."""
+        for entry in self.waiting.values():
+            what = entry[1]
+            if what[0] == letters_module.SEAL and what[1:9] == author:
+                if Seal.decode(what[9:]).last <= self._peer.log.held(author):
+                    return True
+        return False
+
+    def waiting_letter(self, letter: bytes) -> list | None:
+        """Return the entry of a letter that waits, by the letter's name."""
+        return self.waiting.get(int.from_bytes(letter, "big") | _LETTER)
 
     def _age(self, name: int) -> tuple:
         return self.waiting[name][0], name
@@ -237,14 +286,17 @@ class Intake:
             self._again(name, entry, now)
 
     def _again(self, name: int, entry: list, now: int) -> None:
-        del self.waiting[name]
         if name & _LETTER:
-            self.take_letter(entry[1], name, now)
+            result = self.take_letter(entry[1], name, now)
         else:
-            self.take(entry[1], name, now)
+            result = self.take(entry[1], name, now)
+        if result != WAITS:
+            self.waiting.pop(name, None)
         known = self.waiting.get(name)
         if known is not None:
             known[0] = entry[0]
+        elif self._durable:
+            self._store(name, b"")
 
     def _advance(self, author: bytes, now: int) -> None:
         """Take what waited for the operation of an author that is here now, and what waited for that."""

@@ -14,7 +14,7 @@ from . import asks, frames, tells
 from .custody import Custody, name_of
 from .density import Window, interval_floor, number_of
 from .down import Down
-from .feed import Feed
+from .feed import Feed, letter_frames
 from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
@@ -77,7 +77,7 @@ class Mesh:
         self.speaker = Speaker(random, self.stats)
         self.custody = Custody(peer.log, random, self.stats, now)
         self.feed = Feed(peer, self.custody, self.key, now)
-        self.intake = Intake(peer, self.names, self.stats)
+        self.intake = Intake(peer, self.names, self.stats, self.collects)
         self.repair = Repair(self)
         self.down = Down(self)
         self.visits = Visits(self, hold_off_ms, table)
@@ -88,6 +88,8 @@ class Mesh:
         self._said_letters: list = []
         self._announce_at = now + random(2000)
         self._check_at = now
+        # Until this peer has counted authors for long enough it goes by its neighbours.
+        self._young_until = now + limits.MESH_CENSUS_MS
         peer.touched = set()
         peer.add_listener(self._committed)
         for author in peer.authors():
@@ -194,6 +196,8 @@ class Mesh:
         if self.flood or self.collects:
             self._store(kind, frame, name, now)
         elif code > self.code and not here:
+            if kind == frames.OP:
+                self.down.note_route(frame[4:7])
             custody.offer(frame, name, now, 50 + self.random(limits.MESH_FORWARD_MS))
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
@@ -201,6 +205,8 @@ class Mesh:
         if name in self.intake.waiting:
             self.intake.again(name, now)
             self._collect(now)
+            if self.collects and name in self.intake.waiting:
+                self._acknowledge(frame, now, self.random(limits.MESH_GATHER_MS))
             return
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
@@ -214,9 +220,21 @@ class Mesh:
                 self._answer_known(frame, now)
         elif result == WAITS:
             self._ask(kind, frame, name, now)
+            if self.collects:
+                self._acknowledge_waiting(kind, frame, name, now)
         elif result == REFUSED:
             self.seen.forget(name)
         self._collect(now)
+
+    def _acknowledge_waiting(self, kind: int, frame: bytes, name: int, now: int) -> None:
+        """Acknowledge what waits durably here for what comes before it."""
+        parts = [frame] if kind == frames.OP and name in self.intake.waiting else []
+        if kind != frames.OP:
+            entry = self.intake.waiting_letter(frame[4:7])
+            parts = letter_frames(self.peer, entry[1], self.key) if entry else []
+        for part in parts:
+            self.custody.done.note(name_of(part), 0)
+            self._acknowledge(part, now, self.random(limits.MESH_GATHER_MS))
 
     def _answer_known(self, frame: bytes, now: int) -> None:
         """Who pushes what is receipted long since has missed the receipt."""
@@ -231,8 +249,10 @@ class Mesh:
         """Ask for what a frame waits for."""
         entry = self.intake.waiting.get(name)
         if kind != frames.OP:
-            self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
-            return
+            entry = self.intake.waiting_letter(frame[4:7])
+            if entry is None:
+                self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
+                return
         if entry is None:
             return
         if entry[3] == 2:
@@ -241,7 +261,8 @@ class Mesh:
             self.repair.want(asks.WANT_ANNOUNCES, entry[2], now)
         else:
             for author in self.names.find(entry[2]):
-                self.repair.want(asks.WANT_OPERATIONS, author, now)
+                if not self.peer.is_own(author):
+                    self.repair.want(asks.WANT_OPERATIONS, author, now)
 
     def _collect(self, now: int) -> None:
         """Pass on, or acknowledge, what has become durable."""
@@ -250,10 +271,8 @@ class Mesh:
             frame, content = taken.pop(0)
             parts = [frame]
             if frame is None:
-                from .feed import letter_frames
-
                 parts = letter_frames(self.peer, content, self.key)
-                self.remember(parts, content)
+                self.remember(parts, content, now)
             for part in parts:
                 name = name_of(part)
                 self.custody.done.note(name, 0)
@@ -306,21 +325,28 @@ class Mesh:
 
     # ---- what the parts need of each other
 
-    def remember(self, parts: list, content: bytes) -> None:
-        """Keep a letter that was said, to say fragments of it again."""
-        name = parts[0][4:7]
+    def remember(self, parts: list, content: bytes, now: int) -> None:
+        """Keep a letter that is said now, to say fragments of it again."""
         for known in self._said_letters:
-            if known[0] == name:
+            if known[1] == content:
+                known[2] = now
                 return
-        self._said_letters.append((name, content))
+        self._said_letters.append([parts[0][4:7], content, now])
         if len(self._said_letters) > limits.MESH_SAID_LETTERS:
             self._said_letters.pop(0)
 
+    def said_lately(self, content: bytes, now: int) -> bool:
+        """Say whether a letter was said a moment ago."""
+        for known in self._said_letters:
+            if known[1] == content and now - known[2] < limits.MESH_LETTER_MS:
+                return True
+        return False
+
     def letter(self, name: bytes) -> bytes | None:
         """Return the content of a letter that was said."""
-        for known, content in self._said_letters:
-            if known == name:
-                return content
+        for known in self._said_letters:
+            if known[0] == name:
+                return known[1]
         return None
 
     def last_ms(self, author: bytes) -> int:
@@ -468,8 +494,11 @@ class Mesh:
         """Flood while few authors are about; count who is in reach."""
         authors = self._census.estimate(now)
         limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
-        self.flood = self.custody.flood = authors <= limit
-        self.peer.flooding = self.flood
+        flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
+        if self.flood and not flood:
+            # What a neighbour has in a flood is not on its way to a keeper yet.
+            self.feed.rewind(self.peer.author, 0)
+        self.flood = self.custody.flood = self.peer.flooding = flood
         self.speaker.neighbours = self._around.estimate(now)
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
         self.custody.nearer = self.visits.nearer(now)

@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from .. import limits
 from ..errors import HedgerowError
+from ..log import ENTRY_SEAL
 from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
@@ -162,7 +163,7 @@ class Repair:
         elif theirs == held and their_hint & 15 < mine & 15:
             self._say_have(author[0] & BUCKETS - 1, now + mesh.random(600))
         if theirs == held and their_hint >> 4 > mine >> 4:
-            self._say_seals(author, now)
+            self._say_seals(author, receipted, now)
         elif theirs == held and their_hint >> 4 < mine >> 4:
             self._say_have(author[0] & BUCKETS - 1, now + mesh.random(600))
         elif theirs < held:
@@ -170,19 +171,24 @@ class Repair:
             self._say_have(author[0] & BUCKETS - 1, now + 200 + mesh.random(600))
         return theirs == held and their_hint == mine
 
-    def _say_seals(self, author: bytes, now: int) -> None:
-        """Say the first seals above the receipts again."""
-        receipted = self._peer.receipted(author)
-        for kind, _, _, body in self._peer.log.read(author, _ALL, receipted, 300)[:2]:
-            if kind == 1:
-                self._say_letter(seal_letter(author, body), 0xFF, now)
+    def _say_seals(self, author: bytes, sealed: int, now: int) -> bool:
+        """Say the first seals above what is sealed again; say whether there are any."""
+        found = False
+        for kind, _, _, body in self._peer.log.read(author, _ALL, sealed, 300)[:2]:
+            if kind == ENTRY_SEAL:
+                found = True
+                content = seal_letter(author, body)
+                # Who lacks parts of what was just said asks for them.
+                if not self._mesh.said_lately(content, now):
+                    self._say_letter(content, 0xFF, now)
+        return found
 
     def _say_letter(self, content: bytes, bits: int, now: int) -> None:
         try:
             frames = letter_frames(self._peer, content, self._mesh.key)
         except HedgerowError:
             return
-        self._mesh.remember(frames, content)
+        self._mesh.remember(frames, content, now)
         for index in range(len(frames)):
             if bits >> index & 1:
                 self._say(frames[index], now)
@@ -242,6 +248,9 @@ class Repair:
             for index in range(1, 16):
                 if base + 1 + index <= height and base + 1 + index & 0xFFFF not in here:
                     bits |= 1 << index
+            if not bits and intake.lacks_seal(name):
+                # No bit at all asks for the seal over the first number.
+                return (name, max(self._peer.log.sealed(name), self._peer.receipted(name)) + 1 & 0xFFFF, 0)
             return (name, base + 1 & 0xFFFF, bits) if bits else None
         if what == asks.WANT_LETTERS:
             bits = intake.letters.missing(name)
@@ -288,6 +297,8 @@ class Repair:
             first = nearest(held, low)
             if held and first <= self._peer.receipted(author):
                 mesh.down.say_receipt(author, now)
+            if not bits and self._say_seals(author, first - 1, now):
+                found += 1
             for index in range(16):
                 if not bits >> index & 1 or first + index > held or found >= _MOST_ANSWERS:
                     continue
@@ -309,7 +320,7 @@ class Repair:
         except HedgerowError:
             return
         if len(frames) > 1:
-            self._mesh.remember(frames, letters.encode_operation(author, number, stored))
+            self._mesh.remember(frames, letters.encode_operation(author, number, stored), now)
         for frame in frames:
             self._say(frame, now)
 

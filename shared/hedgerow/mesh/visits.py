@@ -79,6 +79,13 @@ class Visits:
                 count += 1
         return count
 
+    def gradient(self, now: int) -> bool:
+        """Say whether a neighbour does not flood."""
+        for neighbour in self._table.values():
+            if neighbour.state and neighbour.state.flags & frames.GRADIENT:
+                return True
+        return False
+
     def authors(self, address: object) -> list:
         """Return the authors whom an address spoke of in the last session."""
         neighbour = self._table.get(address)
