@@ -48,8 +48,8 @@ def open_letters() -> None:
     most = limits.MAX_LETTERS
     table = letters.Letters()
     firsts = [letter(bytes((at,)) + bytes(range(1, 30)))[0] for at in range(most + 1)]
-    for now, frame in enumerate(firsts[:-1]):
-        table.take(frame, now)
+    for moment, frame in enumerate(firsts[:-1]):
+        table.take(frame, moment)
     assert len(table.open()) == most
     table.take(firsts[-1], most)
     assert len(table.open()) == most and not table.missing(firsts[0][4:7])
@@ -60,8 +60,8 @@ def names() -> None:
     most = limits.MAX_NAMES
     table = Names()
     authors = [b"abc" + at.to_bytes(5, "big") for at in range(most + 1)]
-    for now, author in enumerate(authors[:-1]):
-        table.learn(author, now)
+    for moment, author in enumerate(authors[:-1]):
+        table.learn(author, moment)
     assert table.find(b"abc") == tuple(authors[:-1])
     table.learn(authors[-1], most)
     assert table.find(b"abc") == tuple(authors[1:])
