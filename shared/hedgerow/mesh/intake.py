@@ -22,6 +22,10 @@ _WAITING = b"w"
 GAP = 0
 AUTHOR = 1
 SCHEMA = 2
+# It cannot be rebuilt: too little is known of the moment before it.
+WHOLE = 3
+# It may be an operation that was here.
+GONE = 4
 
 
 class Intake:
@@ -74,6 +78,7 @@ class Intake:
             if number <= base:
                 if len(authors) == 1 or self._proves(author, number, op):
                     return KNOWN
+                result = result or GONE
                 continue
             if peer.is_own(author):
                 continue
@@ -87,8 +92,10 @@ class Intake:
                 self.taken.append((frame, None))
                 self._advance(author, now)
                 return TAKEN
-            if result is None:
-                result = self._reason(op, author, number)
+            if result is None or result == GONE:
+                result = self._reason(op, author, number) or result
+        if result == GONE:
+            return KNOWN
         if result is None:
             result = AUTHOR
         lacks = op.schema if result == SCHEMA else op.author
@@ -98,9 +105,10 @@ class Intake:
         """Say what is lacking to rebuild the successor of what is held; None: it is another's."""
         for schema in self._peer.schemas:
             if schema[:2] == op.schema:
-                if self._floor(author, number) is None:
+                floor = self._floor(author, number)
+                if floor is None:
                     return AUTHOR
-                return None
+                return None if floor[1] == 1 else WHOLE
         return SCHEMA
 
     def base(self, author: bytes) -> int:
@@ -128,7 +136,7 @@ class Intake:
 
     def _proves(self, author: bytes, number: int, op: object) -> bool:
         stored = self._peer.log.fetch(author, number)
-        return stored is None or h16(author, number, stored, self._peer.schemas)[:2] == op.check
+        return stored is not None and h16(author, number, stored, self._peer.schemas)[:2] == op.check
 
     def _ingest(self, author: bytes, number: int, stored: bytes) -> None:
         self._peer.ingest(author, number, [stored])
@@ -242,6 +250,20 @@ class Intake:
     def _store(self, name: int, what: bytes) -> None:
         self._peer.log.put(STATE_CUSTODY, _WAITING + name.to_bytes(4, "big"), what)
         self._peer.log.commit()
+
+    def waits_for(self, short: bytes) -> bool:
+        """Say whether something waits for the whole name of an author, or for when it wrote last."""
+        for entry in self.waiting.values():
+            if entry[3] == AUTHOR and entry[2] == short:
+                return True
+        return False
+
+    def unproven(self, short: bytes) -> tuple | None:
+        """Return (short author, low bits of its number) of an operation that has to come as a letter."""
+        for entry in self.waiting.values():
+            if entry[3] == WHOLE and entry[2] == short:
+                return short, entry[1][7] << 8 | entry[1][8]
+        return None
 
     def lacks_seal(self, author: bytes) -> bool:
         """Say whether a seal waits although all operations under it are here: for the one before it."""

@@ -10,7 +10,7 @@ from ..clock import hlc
 from ..errors import HedgerowError
 from ..operation import decode_body
 from ..sync.hello import GATEWAY, LEAF, RELAY
-from . import asks, frames, tells
+from . import asks, frames, intake, tells
 from .custody import Custody, name_of
 from .density import Window, interval_floor, number_of
 from .down import Down
@@ -28,10 +28,11 @@ _RELAY_DUTY = limits.const(50)
 _ACK_NAME = limits.const(-10)
 _STATE_NAME = limits.const(-11)
 _FLOOD_FOREVER_MS = limits.const(1 << 40)
+_NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
     "heard", "duplicates", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
     "refused", "forgotten", "custody", "acked", "left", "acks", "repairs", "wants", "haves", "differences",
-    "receipts", "announces", "times", "states", "passed",
+    "receipts", "announces", "times", "states", "passed", "unpaid",
 )  # fmt: skip
 
 
@@ -98,6 +99,11 @@ class Mesh:
                 self.repair.update(author)
         self._dirty = True
 
+    def close(self) -> None:
+        """Let go of the peer."""
+        self.peer.remove_listener(self._committed)
+        self.peer.touched = None
+
     def _committed(self) -> None:
         self._dirty = True
 
@@ -117,12 +123,14 @@ class Mesh:
         count = 0
         name = 0
         who = who_of(address)
-        if kind != frames.STATE:
+        frame = bytes(payload[at:stop])
+        known = False
+        if kind in _NAMED:
+            # Nothing more is done with what is done with already: its tag need not be checked again.
             name = frames.identity(payload, at, stop)
             count = self.seen.senders(name)
-        frame = bytes(payload[at:stop])
-        # What was heard before is known to be of this mesh.
-        if not count and not check(self.key, frame):
+            known = count > 0 and (self.custody.done.senders(name) > 0 or name in self.intake.waiting)
+        if not known and not check(self.key, frame):
             self.stats["strangers"] += 1
             return False
         self.stats["heard"] += 1
@@ -160,8 +168,7 @@ class Mesh:
             what, keys = asks.decode_ack(frame)
             for key in keys:
                 self.custody.passed(key, frame[3] >> 3, who, what == asks.ACK_HELD, now)
-                if self._acks.get(key, 1) == 0 or what == asks.ACK_HELD:
-                    self._acks.pop(key, None)
+                self._echo_ack(key, what == asks.ACK_HELD, who)
         elif kind == frames.HAVE:
             if self.flood and self.role != LEAF:
                 self.repair.heard_have(frame, now)
@@ -255,9 +262,11 @@ class Mesh:
                 return
         if entry is None:
             return
-        if entry[3] == 2:
+        if entry[3] == intake.SCHEMA:
             self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
-        elif entry[3] == 1:
+        elif entry[3] == intake.WHOLE:
+            self.repair.want(asks.WANT_WHOLE, entry[2], now)
+        elif entry[3] == intake.AUTHOR:
             self.repair.want(asks.WANT_ANNOUNCES, entry[2], now)
         else:
             for author in self.names.find(entry[2]):
@@ -293,6 +302,16 @@ class Mesh:
         if len(self._acks) < limits.MESH_WAITING:
             self._acks[frame[4:10]] = 0
             self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, limits.MESH_EVENTS)
+
+    def _echo_ack(self, key: bytes, held: bool, who: int) -> None:
+        """Drop an acknowledgement that is to be said, where a gateway or two others have said it."""
+        mark = self._acks.get(key)
+        if mark is None:
+            return
+        if held or (mark and mark != who | 0x100):
+            del self._acks[key]
+        else:
+            self._acks[key] = who | 0x100
 
     def _say_acks(self, _: int, now: int) -> bytes | None:
         keys = sorted(self._acks)[:3]
@@ -401,6 +420,9 @@ class Mesh:
             saying = self.speaker.take(now)
             if saying is None:
                 return None
+            if self.budget and saying[1] > OWN and not self.budget.may_say(now, saying[4]):
+                self.stats["unpaid"] += 1
+                continue
             frame = saying[3]
             if not isinstance(frame, bytes):
                 frame = frame(saying[2], now)
@@ -423,6 +445,8 @@ class Mesh:
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
+        if self.budget:
+            self.budget.said(events)
         return frames.advertise(frame), connectable, events
 
     def _refresh(self, now: int) -> None:

@@ -9,7 +9,7 @@ from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
-from .frames import HAVE, WANT, make
+from .frames import HAVE, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
 
@@ -216,10 +216,10 @@ class Repair:
 
     def step(self, now: int) -> None:
         """Ask for what is due."""
-        for what in range(4):
+        for what in range(asks.WANT_WHOLE + 1):
             entries = []
             for key in sorted(self._wants):
-                if key[0] == what and self._wants[key][0] <= now:
+                if key[0] == what and self._wants[key][0] <= now and len(entries) < asks.MOST[what]:
                     entry = self._lacking(what, key[1])
                     if entry is None or self._wants[key][1] >= limits.MESH_ASKS:
                         del self._wants[key]
@@ -241,7 +241,7 @@ class Repair:
             base = intake.base(name)
             height = intake.heights.get(name, 0)
             here = [
-                e[1][7] << 8 | e[1][8] for e in intake.waiting.values() if e[2] == name[:3] and len(e[1]) < 28
+                e[1][7] << 8 | e[1][8] for e in intake.waiting.values() if e[2] == name[:3] and e[1][0] == VERSION | OP
             ]
             # What is here and could not follow what is held is another's of the same short name.
             bits = 1 if height > base else 0
@@ -252,11 +252,13 @@ class Repair:
                 # No bit at all asks for the seal over the first number.
                 return (name, max(self._peer.log.sealed(name), self._peer.receipted(name)) + 1 & 0xFFFF, 0)
             return (name, base + 1 & 0xFFFF, bits) if bits else None
+        if what == asks.WANT_WHOLE:
+            return intake.unproven(name)
         if what == asks.WANT_LETTERS:
             bits = intake.letters.missing(name)
             return (name, bits) if bits else None
         if what == asks.WANT_ANNOUNCES:
-            return None if self._mesh.names.find(name) else name
+            return name if intake.waits_for(name) or not self._mesh.names.find(name) else None
         for schema in self._peer.schemas:
             if schema[:2] == name:
                 return None
@@ -271,6 +273,8 @@ class Repair:
         for entry in entries:
             if what == asks.WANT_OPERATIONS:
                 self._answer_operations(frame, entry, now)
+            elif what == asks.WANT_WHOLE:
+                self._answer_whole(frame, entry, now)
             elif what == asks.WANT_LETTERS:
                 content = mesh.letter(entry[0])
                 if content is not None:
@@ -313,6 +317,18 @@ class Repair:
                 found += 1
         if not found:
             mesh.down.pass_down(frame, short, now)
+
+    def _answer_whole(self, frame: bytes, entry: tuple, now: int) -> None:
+        """Say an operation as a letter, for somebody who cannot rebuild it from less."""
+        found = False
+        for author in self._mesh.names.find(entry[0]):
+            number = nearest(self._peer.log.held(author), entry[1])
+            stored = self._peer.log.fetch(author, number)
+            if stored is not None:
+                found = True
+                self._say_letter(letters.encode_operation(author, number, stored), 0xFF, now)
+        if not found:
+            self._mesh.down.pass_down(frame, entry[0], now)
 
     def _say_operation(self, author: bytes, number: int, stored: bytes, now: int) -> None:
         try:
