@@ -163,3 +163,12 @@ STATE_MIN_MS = const(1000)
 STATE_BUSY_MS = const(4000)
 STATE_SETTLE_MS = const(5000)
 STATE_MAX_MS = const(64000)
+# A leaf listens so long after it spoke or was spoken to, and in one wake at most; without a plan it wakes so often.
+LEAF_WINDOW_MS = const(1500)
+LEAF_MOST_MS = const(12000)
+LEAF_PERIOD_MS = const(60000)
+LEAF_BACKOFF_MS = const(700)
+# Leaves whose receipts a relay holds.
+MAX_LEAVES = const(16)
+# Whoever lacks the time shows that more often.
+MESH_TIME_MS = const(10000)

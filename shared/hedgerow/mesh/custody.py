@@ -91,6 +91,10 @@ class Custody:
                 self._enter(place, frame, now)
                 return
 
+    def flying(self) -> list:
+        """Return the names of the own frames that nobody has acknowledged yet."""
+        return [self._names[place] for place in range(_OWN, _PLACES) if self._names[place] != _FREE]
+
     def clear(self) -> None:
         """Push the own frames no more."""
         for place in range(_OWN, _PLACES):
@@ -195,7 +199,11 @@ class Custody:
         """Note an acknowledgement of the frame with this key; `held`: by a gateway or keeper."""
         short, number = int.from_bytes(key[:3], "big"), key[3] << 8 | key[4]
         for place in list(self._index.values()):
-            if self._short[place] == short and self._number[place] == number and self._frame(place)[9] == key[5]:
+            if (
+                self._short[place] == short
+                and self._number[place] == number
+                and self._frame(place)[9] == key[5]
+            ):
                 if held:
                     self._stats["acked"] += 1
                     self._free(place, now)
@@ -270,6 +278,9 @@ class Custody:
             return None
         self._info[place] = info & ~0xFF | min(pushes + 1, 255)
         wait = limits.MESH_BACKOFF_MS << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
+        if self.patient:
+            # A leaf is awake for a moment only.
+            wait = limits.LEAF_BACKOFF_MS
         self._due[place] = now + wait // 2 + self._random(wait)
         frame = self._frame(place)
         repeat = min(pushes, 7)

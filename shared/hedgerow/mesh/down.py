@@ -12,7 +12,7 @@ from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .ops import nearest
 from .seen import Seen
-from .speaker import DOWN, STATUS
+from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
 # Names of announcements: this, and the number of the short author below it.
@@ -66,10 +66,17 @@ class Down:
         if not mesh.flood:
             mesh.speaker.add(now + _TWICE_MS, DOWN, name | _AGAIN, frame, limits.MESH_EVENTS)
 
+    def hand_over(self, frame: bytes, now: int) -> None:
+        """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
+        self._mesh.speaker.add(
+            now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, limits.MESH_EVENTS, 1
+        )
+
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
         """Take a receipt, where its author is known; pass it on to those who have brought its author here."""
         mesh = self._mesh
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
+        mesh.leaves.hold(short, frame)
         known = mesh.names.find(short)
         moved = False
         for author in known:

@@ -12,12 +12,14 @@ from ..operation import decode_body
 from ..sync.hello import GATEWAY, LEAF, RELAY
 from . import asks, frames, intake, tells
 from .custody import Custody, name_of
-from .density import Window, interval_floor, number_of
+from .density import Window as Count
+from .density import interval_floor, number_of
 from .down import Down
 from .feed import Feed, letter_frames
 from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
+from .schedule import Leaves, Window, own_digest
 from .seen import Seen, who_of
 from .speaker import ANSWER, EVENT_MS, FORWARD, OWN, STATUS, Speaker
 from .tag import check
@@ -41,7 +43,7 @@ class Mesh:
 
     `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the age
     of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those of
-    Visits. `period` is the time between two wakes of a leaf, as its shell sets it.
+    Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it.
     """
 
     def __init__(
@@ -66,11 +68,10 @@ class Mesh:
         # Who brings operations out of the mesh takes them in; others pass them on.
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
-        self.period = 0
         self.code = frames.UNKNOWN
         self._seal_ms = seal_ms
         self._tail_at: int | None = None
-        self._counter = random(0x10000)
+        self.counter = random(0x10000)
         # The last payload of each address: repeats are most of what is heard.
         self._last: dict = {}
         self.seen = Seen(limits.MESH_SEEN)
@@ -82,12 +83,19 @@ class Mesh:
         self.repair = Repair(self)
         self.down = Down(self)
         self.visits = Visits(self, hold_off_ms, table)
+        self.leaves = Leaves(self)
+        self.window = Window(now)
+        self.custody.patient = role == LEAF
+        self._time_at = now + 2000
+        self._told_at = now
+        # Whether a leaf's STATE is still to be said in this wake.
+        self._state_due = True
         self._trickle = Trickle(limits.STATE_MIN_MS, limits.STATE_MAX_MS, 2, random, now)
-        self._census = Window(512, limits.MESH_CENSUS_MS, now)
-        self._around = Window(512, limits.MESH_AROUND_MS, now)
+        self._census = Count(512, limits.MESH_CENSUS_MS, now)
+        self._around = Count(512, limits.MESH_AROUND_MS, now)
         self._acks: dict = {}
         self._said_letters: list = []
-        self._announce_at = now + random(2000)
+        self.announce_at = now + random(2000)
         self._check_at = now
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + limits.MESH_CENSUS_MS
@@ -166,6 +174,7 @@ class Mesh:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
         elif kind == frames.ACK:
             what, keys = asks.decode_ack(frame)
+            self.window.stir(now)
             for key in keys:
                 self.custody.passed(key, frame[3] >> 3, who, what == asks.ACK_HELD, now)
                 self._echo_ack(key, what == asks.ACK_HELD, who)
@@ -184,6 +193,7 @@ class Mesh:
             if count:
                 self.speaker.echo(name, count)
             elif kind == frames.RECEIPT:
+                self.window.stir(now)
                 self.down.heard_receipt(frame, name, now)
             elif kind == frames.ANNOUNCE:
                 self.down.heard_announce(frame, name, now)
@@ -334,7 +344,10 @@ class Mesh:
         self.visits.heard(address, state, rssi, now)
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)
-        if compares(self, state):
+        if state.role == LEAF:
+            if self.role != LEAF:
+                self.leaves.heard(state, now)
+        elif compares(self, state):
             if self.repair.compare(state, self.visits.shown(address), now):
                 self._trickle.consistent()
             elif now >= self._check_at:
@@ -378,7 +391,12 @@ class Mesh:
         """Return what this peer says of itself."""
         author = self.peer.author
         held = self.peer.log.held(author)
-        return tells.Announce(author, held >> 16, self.last_ms(author) >> 24, self.role)
+        announce = tells.Announce(author, held >> 16, self.last_ms(author) >> 24, self.role)
+        if self.role == LEAF:
+            announce.period_s = (self.window.period or limits.LEAF_PERIOD_MS) // 1000
+            announce.due_ms = self.window.next(now) - now
+            announce.window = limits.LEAF_WINDOW_MS // 100
+        return announce
 
     # ---- time
 
@@ -386,7 +404,7 @@ class Mesh:
         """Return the moment of the next thing to do; say() does it."""
         if self._dirty:
             return now
-        at = self._trickle.due
+        at = min(self._trickle.due, self._time_at)
         for other in (
             self.speaker.due(),
             self.custody.due(),
@@ -396,8 +414,8 @@ class Mesh:
         ):
             if other is not None and other < at:
                 at = other
-        if self._announce_at < at:
-            at = self._announce_at
+        if self.announce_at < at:
+            at = self.announce_at
         return max(at, now)
 
     def say(self, now: int) -> tuple | None:
@@ -409,10 +427,12 @@ class Mesh:
         at = self.repair.due()
         if at is not None and at <= now:
             self.repair.step(now)
-        if self._trickle.tick(now):
+        if self._trickle.tick(now) and self.role != LEAF:
             self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
-        if now >= self._announce_at:
-            self._announce_at = (
+        if now >= self._time_at:
+            self._ask_time(now)
+        if now >= self.announce_at:
+            self.announce_at = (
                 now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)
             )
             self.down.say_announce(self.peer.author, now)
@@ -430,18 +450,31 @@ class Mesh:
                     continue
             return self._send(frame, saying, now)
 
+    def tell_distance(self, now: int) -> None:
+        """Say our STATE to somebody who is awake for a moment and knows no way to a keeper."""
+        if now >= self._told_at and self.code < frames.UNKNOWN:
+            self._told_at = now + limits.STATE_SETTLE_MS
+            self.speaker.add(now + 30 + self.random(500), OWN, _STATE_NAME, self._say_state, 2)
+
+    def _ask_time(self, now: int) -> None:
+        """Show soon that the time is lacking here, while somebody in reach has it."""
+        self._time_at = now + limits.MESH_TIME_MS + self.random(limits.MESH_TIME_MS)
+        if self.role != LEAF and self.peer.wants_time(now) and self.visits.has_time():
+            self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
+
     def _send(self, frame: bytes, saying: list, now: int) -> tuple:
         kind = frame[0] & 0x0F
         connectable = kind == frames.STATE and self.role != GATEWAY
         if kind != frames.STATE:
             if saying[2] < 0:
-                self._counter += 1
-                repeat = self._counter & 7
+                self.counter += 1
+                repeat = self.counter & 7
             else:
                 repeat = frame[3] & 7
             frame = frames.with_hop(frame, self.code, repeat)
             self.seen.note(name_of(frame), 0)
         events = saying[4]
+        self.window.stir(now)
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
@@ -459,6 +492,8 @@ class Mesh:
         if self._dirty:
             self._dirty = False
             self._look(now)
+        if self.role == LEAF and self._state_due:
+            self.wake(now)
         if self._tail_at is not None and now >= self._tail_at:
             self._tail_at = None
             peer.seal(now)
@@ -488,6 +523,8 @@ class Mesh:
         self.intake.look(now)
         self._collect(now)
         log = peer.log
+        if self.role == LEAF and peer.author in authors:
+            self.wake(now)
         if peer.author in authors and self.flood:
             self._trickle.inconsistent(now)
         if log.held(peer.author) > log.sealed(peer.author):
@@ -499,8 +536,8 @@ class Mesh:
     def _say_state(self, _: int, now: int) -> bytes:
         peer = self.peer
         self._mode(now)
-        self._counter += 1
-        bucket = self.repair.bucket(self._counter)
+        self.counter += 1
+        bucket = self.repair.bucket(self.counter)
         flags = peer.time_flags(now)
         if self.role != GATEWAY:
             flags |= frames.CONNECTABLE
@@ -508,9 +545,12 @@ class Mesh:
             flags |= frames.GRADIENT
         count = self.repair.open if self.flood else self.feed.backlog() + len(self.custody)
         state = frames.State(
-            peer.mesh[:2], self._counter & 0xFFFF, bucket, self.repair.digest(bucket), count,
-            peer.distance(now), flags, self.role, peer.author[:3], LOG2, 255 if self.role != LEAF else 0,
+            peer.mesh[:2], self.counter & 0xFFFF, bucket, self.repair.digest(bucket), count,
+            peer.distance(now), flags, self.role, peer.author[:3], LOG2, 255,
         )  # fmt: skip
+        if self.role == LEAF:
+            state.digest = own_digest(peer)
+            state.window = self.window.left(now)
         self.stats["states"] += 1
         return frames.encode_state(state, self.key)
 
@@ -522,16 +562,22 @@ class Mesh:
         if self.flood and not flood:
             # What a neighbour has in a flood is not on its way to a keeper yet.
             self.feed.rewind(self.peer.author, 0)
-        self.flood = self.custody.flood = self.peer.flooding = flood
+        self.set_flood(flood)
         self.speaker.neighbours = self._around.estimate(now)
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
         self.custody.nearer = self.visits.nearer(now)
+
+    def set_flood(self, flood: bool) -> None:
+        """Flood, or bring operations to those nearer a keeper alone."""
+        self.flood = self.custody.flood = self.peer.flooding = flood
 
     # ---- what the shell asks
 
     def duty(self, now: int) -> int:
         """Return the percentage of time in which to listen."""
-        duty = 0 if self.role == LEAF else _RELAY_DUTY
+        duty = _RELAY_DUTY
+        if self.role == LEAF:
+            duty = 100 if now < self.window.until else 0
         return self.budget.duty(now, duty) if self.budget else duty
 
     def visit(self, now: int, busy: object = ()) -> object:
@@ -554,18 +600,29 @@ class Mesh:
         """Return the authors whom an address spoke of in the last session."""
         return self.visits.authors(address)
 
+    def wake(self, now: int) -> None:
+        """Begin a leaf's window: it has woken, or written something."""
+        if self.window.wake(now) or self._state_due:
+            self._state_due = False
+            self.speaker.add(now, OWN, _STATE_NAME, self._say_state, 2)
+
     def sleep_until(self, now: int) -> int | None:
         """Return until when a leaf may sleep, None to stay awake."""
-        return None
+        if self.role != LEAF or self._dirty or now < self.window.until:
+            return None
+        return self.window.next(now)
 
     def save(self) -> bytes:
-        """Return what should survive a deep sleep, at most 512 bytes."""
-        return self._counter.to_bytes(4, "big")
+        """Return what should survive a deep sleep, at most 512 bytes, with its CRC."""
+        from .saved import save
 
-    def restore(self, data: bytes) -> None:
-        """Take back what save() gave; anything else is passed over."""
-        if len(data) == 4:
-            self._counter = int.from_bytes(data, "big")
+        return save(self)
+
+    def restore(self, data: bytes, now: int = 0) -> bool:
+        """Take back what save() gave, after a sleep of the leaf's period; anything else is passed over."""
+        from .saved import restore
+
+        return restore(self, data, now)
 
     def neighbours(self, now: int) -> list:
         """Return [(name, rssi, age_ms, distance, role, due_ms or None, overdue)]."""

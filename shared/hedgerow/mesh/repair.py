@@ -171,6 +171,22 @@ class Repair:
             self._say_have(author[0] & BUCKETS - 1, now + 200 + mesh.random(600))
         return theirs == held and their_hint == mine
 
+    def behind(self, author: bytes, low: int, now: int) -> None:
+        """Ask at once for what is lacking of an author who holds so much (low 16 bits), while it is awake."""
+        base = self._mesh.intake.base(author)
+        theirs = nearest(base, low)
+        if base < theirs < base + 0x8000:
+            self._mesh.intake.note_height(author, theirs)
+            self.want(asks.WANT_OPERATIONS, author, now)
+            self.hurry((asks.WANT_OPERATIONS, author), now + 50 + self._mesh.random(300))
+
+    def hurry(self, key: tuple, at: int) -> None:
+        """Ask for something no later than at a moment."""
+        entry = self._wants.get(key)
+        if entry is not None and at < entry[0]:
+            entry[0] = at
+            self._next = None
+
     def _say_seals(self, author: bytes, sealed: int, now: int) -> bool:
         """Say the first seals above what is sealed again; say whether there are any."""
         found = False
@@ -241,7 +257,9 @@ class Repair:
             base = intake.base(name)
             height = intake.heights.get(name, 0)
             here = [
-                e[1][7] << 8 | e[1][8] for e in intake.waiting.values() if e[2] == name[:3] and e[1][0] == VERSION | OP
+                e[1][7] << 8 | e[1][8]
+                for e in intake.waiting.values()
+                if e[2] == name[:3] and e[1][0] == VERSION | OP
             ]
             # What is here and could not follow what is held is another's of the same short name.
             bits = 1 if height > base else 0

@@ -110,14 +110,26 @@ class Visits:
         """Return the address to connect to now, or None."""
         return None
 
+    def has_time(self) -> bool:
+        """Say whether a neighbour has the time."""
+        for neighbour in self._table.values():
+            if neighbour.state and neighbour.state.flags & frames.HAS_TIME:
+                return True
+        return False
+
     def report(self, now: int) -> list:
         """Return [(name, rssi, age_ms, distance, role, due_ms or None, overdue)]."""
+        from .schedule import plan
+
         found = []
         for neighbour in self._table.values():
             state = neighbour.state
             if state:
+                names = self._mesh.names.find(state.author)
+                name = names[0] if len(names) == 1 else state.author
+                due, overdue = plan(self._mesh.names.get(name), neighbour.heard_at, now)
                 age = now - neighbour.heard_at
-                found.append((state.author, neighbour.rssi, age, state.distance, state.role, None, False))
+                found.append((name, neighbour.rssi, age, state.distance, state.role, due, overdue))
         return found
 
     def _get(self, address: object) -> _Neighbour:
