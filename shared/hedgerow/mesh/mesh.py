@@ -24,7 +24,7 @@ from .seen import Seen, who_of
 from .speaker import ANSWER, EVENT_MS, FORWARD, OWN, STATUS, Speaker
 from .tag import check
 from .trickle import Trickle
-from .visits import Visits
+from .visits import BULK, Visits
 
 _RELAY_DUTY = limits.const(50)
 _ACK_NAME = limits.const(-10)
@@ -34,7 +34,7 @@ _NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
     "heard", "duplicates", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
     "refused", "forgotten", "custody", "acked", "left", "acks", "repairs", "wants", "haves", "differences",
-    "receipts", "announces", "times", "states", "passed", "unpaid",
+    "receipts", "announces", "times", "states", "passed", "unpaid", "calls",
 )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ class Mesh:
                 self._echo_ack(key, what == asks.ACK_HELD, who)
         elif kind == frames.HAVE:
             if self.flood and self.role != LEAF:
-                self.repair.heard_have(frame, now)
+                self.repair.heard_have(frame, address, now)
         elif kind == frames.WANT:
             # Questions are asked again: those passed on are known by what they say, for a while.
             self.repair.heard_want(frame, now)
@@ -450,6 +450,10 @@ class Mesh:
                     continue
             return self._send(frame, saying, now)
 
+    def show(self, now: int) -> None:
+        """Say our STATE at once: somebody wants to connect."""
+        self.speaker.add(now, OWN, _STATE_NAME, self._say_state, 2)
+
     def tell_distance(self, now: int) -> None:
         """Say our STATE to somebody who is awake for a moment and knows no way to a keeper."""
         if now >= self._told_at and self.code < frames.UNKNOWN:
@@ -543,6 +547,8 @@ class Mesh:
             flags |= frames.CONNECTABLE
         if not self.flood:
             flags |= frames.GRADIENT
+        if self.feed.stuck:
+            flags |= BULK
         count = self.repair.open if self.flood else self.feed.backlog() + len(self.custody)
         state = frames.State(
             peer.mesh[:2], self.counter & 0xFFFF, bucket, self.repair.digest(bucket), count,

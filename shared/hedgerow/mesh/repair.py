@@ -40,6 +40,9 @@ class Repair:
         self.open = 0
         # (what, id) -> [moment, tries]
         self._wants: dict = {}
+        self._lag = 0
+        # Leaves whose plan is asked for.
+        self._plans: set = set()
         self._next: int | None = None
 
     # ---- digests
@@ -124,19 +127,22 @@ class Repair:
     def _make(self, kind: int, body: bytes) -> bytes:
         return make(kind, self._peer.mesh, body, self._mesh.key)
 
-    def heard_have(self, frame: bytes, now: int) -> None:
+    def heard_have(self, frame: bytes, address: object, now: int) -> None:
         """Ask for what the sender holds and we lack; tell it what it lacks and we hold."""
         _, bucket, entries = asks.decode_have(frame)
         level = True
+        self._lag = 0
         for short, low, their_hint in entries:
             authors = [author for author in self._mesh.names.find(short) if self._relevant(author)]
             if not authors:
                 level = False
                 if low:
+                    self._lag += low
                     self.want(asks.WANT_ANNOUNCES, short, now)
                 continue
             for author in authors:
                 level = self._compare(author, low, their_hint, now) and level
+        self._mesh.visits.note_lag(address, self._lag)
         if level:
             # Others have said what we would say.
             self._mesh.speaker.drop(_HAVE_NAME - bucket)
@@ -154,7 +160,7 @@ class Repair:
             theirs = 0
         if theirs > base and not self._peer.is_own(author):
             mesh.intake.note_height(author, theirs)
-            mesh.visits.note_lag(theirs - base)
+            self._lag += theirs - base
             self.want(asks.WANT_OPERATIONS, author, now)
         receipted = self._peer.receipted(author)
         mine = asks.hint(held, self._peer.log.sealed(author), receipted)
@@ -179,6 +185,12 @@ class Repair:
             self._mesh.intake.note_height(author, theirs)
             self.want(asks.WANT_OPERATIONS, author, now)
             self.hurry((asks.WANT_OPERATIONS, author), now + 50 + self._mesh.random(300))
+
+    def want_plan(self, short: bytes, now: int) -> None:
+        """Ask an author that is awake for its announcement."""
+        self._plans.add(short)
+        self.want(asks.WANT_ANNOUNCES, short, now)
+        self.hurry((asks.WANT_ANNOUNCES, short), now + 50 + self._mesh.random(400))
 
     def hurry(self, key: tuple, at: int) -> None:
         """Ask for something no later than at a moment."""
@@ -276,7 +288,11 @@ class Repair:
             bits = intake.letters.missing(name)
             return (name, bits) if bits else None
         if what == asks.WANT_ANNOUNCES:
-            return name if intake.waits_for(name) or not self._mesh.names.find(name) else None
+            authors = self._mesh.names.find(name)
+            if name in self._plans and not [1 for author in authors if self._mesh.names.get(author) is not None]:
+                return name
+            self._plans.discard(name)
+            return name if intake.waits_for(name) or not authors else None
         for schema in self._peer.schemas:
             if schema[:2] == name:
                 return None

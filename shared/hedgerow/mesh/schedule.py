@@ -66,7 +66,11 @@ class Leaves:
             mesh.tell_distance(now)
         receipted = int.from_bytes(state.digest[:4], "big")
         held = state.digest[4] << 8 | state.digest[5]
-        for author in mesh.names.find(state.author):
+        authors = mesh.names.find(state.author)
+        if not [1 for author in authors if mesh.names.get(author) is not None]:
+            # When it is due, and what its numbers are, it says when it is asked.
+            mesh.repair.want_plan(state.author, now)
+        for author in authors:
             if mesh.peer.receipted(author) > receipted:
                 mesh.down.say_receipt(author, now)
                 return
