@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hedgerow.errors import HedgerowError
-from hedgerow.mesh import frames
 from hedgerow.mesh.mesh import Mesh
 
 from . import limits
@@ -35,9 +34,8 @@ class CentralCounters:
 class Central:
     """Keeps at most `max_connections` visits under way, and tells `mesh` how they went.
 
-    `mute` says whether the radio cannot say receipts, `has_time` whether there is time to give: while it is
-    mute a board that shows open operations, or wants the time, is visited once in `HOURLY_MS`; whatever else
-    leads to a visit counts too.
+    `mute` says whether the radio cannot say receipts: then the engine names whoever has something or waits
+    for something, and each board is visited once in `HOURLY_MS` at most.
     """
 
     def __init__(
@@ -49,7 +47,6 @@ class Central:
         *,
         max_connections: int,
         mute: Callable[[], bool],
-        has_time: Callable[[], bool],
     ) -> None:
         self.counters = CentralCounters()
         self._mesh = mesh
@@ -58,8 +55,6 @@ class Central:
         self._now = now
         self._max_connections = max_connections
         self._mute = mute
-        self._has_time = has_time
-        self._waiting: OrderedDict[str, int] = OrderedDict()  # address -> when it showed that it waits
         self._visited: OrderedDict[str, int] = OrderedDict()
         self._visiting: set[str] = set()
         self._awake = asyncio.Event()
@@ -69,22 +64,9 @@ class Central:
         """How many connections are up or being made."""
         return len(self._visiting)
 
-    def heard(self, address: str, payload: bytes) -> None:
-        """Look again, for the mesh has taken in an advertisement of this address."""
-        if self._mute():
-            self._note_open(address, payload)
+    def heard(self) -> None:
+        """Look again, for the mesh has taken something in."""
         self._awake.set()
-
-    def _note_open(self, address: str, payload: bytes) -> None:
-        at = frames.find(payload)
-        if not at or payload[at] & 0x0F != frames.STATE:
-            return
-        said = frames.decode_state(payload[at : frames.end(payload, at)])
-        if not said.flags & frames.CONNECTABLE:
-            return
-        self._waiting.pop(address, None)
-        if said.open_count or (said.flags & frames.WANTS_TIME and self._has_time()):
-            _remember(self._waiting, address, self._now())
 
     async def run(self) -> None:
         """Visit whoever is worth it, until cancelled."""
@@ -102,22 +84,20 @@ class Central:
 
     def _next(self) -> str | None:
         now = self._now()
-        named = self._mesh.visit(now, [key_of(address) for address in self._visiting])
-        if isinstance(named, bytes):
-            return text_of(named)
-        if self._mute():
-            for address, seen in reversed(self._waiting.items()):
-                if now - seen > limits.FRESH_MS:
-                    break
-                visited = self._visited.get(address)
-                if address not in self._visiting and (visited is None or now - visited >= limits.HOURLY_MS):
-                    self.counters.hourly += 1
-                    return address
-        return None
+        busy = {key_of(address) for address in self._visiting}
+        mute = self._mesh.visits.mute = self._mute()
+        if mute:
+            busy.update(
+                key_of(address) for address, at in self._visited.items() if now - at < limits.HOURLY_MS
+            )
+        named = self._mesh.visit(now, busy)
+        if not isinstance(named, bytes):
+            return None
+        self.counters.hourly += mute
+        return text_of(named)
 
     async def _visit(self, address: str) -> None:
         self.counters.connections += 1
-        self._waiting.pop(address, None)
         _remember(self._visited, address, self._now())
         try:
             visit = await self._link.visit(address, self._mesh.authors(key_of(address)))

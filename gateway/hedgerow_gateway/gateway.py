@@ -112,7 +112,6 @@ class Gateway:
             now,
             max_connections=config.max_connections,
             mute=lambda: not self.radios.voice.speaks,
-            has_time=lambda: self.peer.utc(now()) is not None,
         )
         self.mesher = Mesher(
             self.log, self.peer, self.mesh, self.radios.voice, now, on_ours=self.central.heard

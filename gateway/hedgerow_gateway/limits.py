@@ -41,7 +41,6 @@ SPEAK_PAUSE_S = 0.005
 MUTE_LOOK_S = 5.0
 HOURLY_MS = 3_600_000  # where receipts cannot be said: between visits to a board that waits for them
 HOURLY_RETRY_MS = 300_000
-FRESH_MS = 10_000  # how long an advertisement counts as a sign that a board is in reach
 VOICE_FAILURES = 3  # so many failures to advertise in a row, and the adapter is switched off and on
 VOICE_RETRY_S = 5.0
 VOICE_RETRY_MAX_S = 300.0
