@@ -12,7 +12,7 @@ from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .ops import nearest
 from .seen import Seen
-from .speaker import DOWN, STATUS
+from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
 # Names of announcements: this, and the number of the short author below it.
@@ -21,6 +21,8 @@ _ANNOUNCE_NAME = limits.const(-64)
 _TIME_ERROR_MS = limits.const(160)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
+_TWICE_MS = limits.const(3000)
+_AGAIN = limits.const(1 << 30)
 
 
 def proof_of(receipt: Receipt) -> bytes:
@@ -59,12 +61,22 @@ class Down:
         )
         frame = make(RECEIPT, self._peer.mesh, body, mesh.key)
         mesh.stats["receipts"] += 1
-        mesh.speaker.add(now + mesh.random(300), DOWN, name_of(frame), frame, limits.MESH_EVENTS, 2)
+        name = name_of(frame)
+        mesh.speaker.add(now + mesh.random(300), DOWN, name, frame, limits.MESH_EVENTS, 2)
+        if not mesh.flood:
+            mesh.speaker.add(now + _TWICE_MS, DOWN, name | _AGAIN, frame, limits.MESH_EVENTS)
+
+    def hand_over(self, frame: bytes, now: int) -> None:
+        """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
+        self._mesh.speaker.add(
+            now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, limits.MESH_EVENTS, 1
+        )
 
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
         """Take a receipt, where its author is known; pass it on to those who have brought its author here."""
         mesh = self._mesh
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
+        mesh.leaves.hold(short, frame)
         known = mesh.names.find(short)
         moved = False
         for author in known:
@@ -83,6 +95,9 @@ class Down:
                 return
         if moved or self.route.senders(_of_route(short)):
             mesh.pass_on(frame, name, now, DOWN)
+            if not mesh.flood:
+                # Nothing but the author's push asks for it again.
+                mesh.speaker.add(now + _TWICE_MS, DOWN, name | _AGAIN, frame, limits.MESH_EVENTS)
 
     def _keeper(self, keeper4: bytes) -> list:
         names = list(self._mesh.names.find(keeper4[:3]))

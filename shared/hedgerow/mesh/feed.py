@@ -9,6 +9,7 @@ from ..errors import HedgerowError
 from ..log import ENTRY_SEAL, ENTRY_SKIP
 from ..operation import CLOCK, decode_body
 from . import letters
+from .custody import name_of
 from .frames import LETTER_UP, OP, make
 from .ops import pack
 
@@ -61,6 +62,8 @@ class Feed:
         self._key = key
         self._sources: dict = {}
         self._schemas: set = set()
+        # The last pushes: [(names of frames, how far the own author was pushed before)].
+        self._pushed: list = []
         self.stuck = self.full = False
         self.add(peer.author, now)
 
@@ -81,6 +84,15 @@ class Feed:
         """Return (number, sealed): how far the own author was pushed."""
         source = self._sources[self._peer.author]
         return source.number, source.sealed
+
+    def safe(self) -> tuple:
+        """Return (number, sealed): how far the own author was pushed and acknowledged."""
+        number, sealed = self.pushed()
+        flying = self._custody.flying()
+        for frames, before, covered in self._pushed:
+            if [1 for name in frames if name in flying]:
+                number, sealed = min(number, before), min(sealed, covered)
+        return number, sealed
 
     def resume(self, number: int, sealed: int) -> None:
         """Go on behind what was pushed before a deep sleep."""
@@ -218,4 +230,8 @@ class Feed:
             return False
         for frame in frames:
             self._custody.push(frame, now)
+        number, sealed = self.pushed()
+        self._pushed.append(([name_of(frame) for frame in frames], number, sealed))
+        if len(self._pushed) > limits.MESH_WINDOW:
+            self._pushed.pop(0)
         return True
