@@ -2,11 +2,11 @@
 
 import asyncio
 import gc
-import hashlib
 import os
 
 from hedgerow.limits import const
 from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.tag import mesh_key
 from hedgerow.sync.hello import LEAF
 
 from . import radio
@@ -44,17 +44,16 @@ _ROOMY = const(65536)
 class Node:
     """Ties a peer to the radio. woken() waits for work, step(now) does it; `idle` says that no session runs.
 
-    `on_error(error)` is called with what ended a session early. `key` is the mesh key, `budget` a Budget or
-    None. `silence_ms` is how long nothing is heard before the radio is mended, 0: whatever is heard.
+    `on_error(error)` is called with what ended a session early. `silence_ms` is how long nothing is heard
+    before the radio is mended, 0: whatever is heard. `options` are those of the Mesh.
     """
 
     def __init__(
-        self, peer: object, now: int, on_error: object = None, *,
-        key: bytes = b"", budget: object = None, silence_ms: int = 0,
-    ):  # fmt: skip
+        self, peer: object, now: int, on_error: object = None, *, silence_ms: int = 0, **options: object
+    ):
         self.peer = peer
         self.idle = True
-        self.mesh = Mesh(peer, now, random=_random, role=peer.role, key=key, budget=budget)
+        self.mesh = Mesh(peer, now, random=_random, role=peer.role, **options)
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self.radio = radio.Radio(self.wake)
@@ -390,12 +389,20 @@ class Node:
 
 def open_node(peer: object, settings: dict, now: int, on_error: object) -> Node:
     """Return the node of a peer, as the configuration says. OSError without a radio."""
-    name = settings["mesh"]
+    budget = None
+    if settings["budget_mah"]:
+        from hedgerow.mesh.budget import Budget, Profile
+
+        budget = Budget(Profile(), settings["budget_mah"], now)
     node = Node(
-        peer, now, on_error,
-        key=hashlib.sha256(b"hedgerow beacon " + name.encode()).digest(),
+        peer,
+        now,
+        on_error,
         silence_ms=settings["radio_watchdog_s"] * 1000,
-    )  # fmt: skip
+        key=mesh_key(settings["mesh"]),
+        seal_ms=settings["seal_s"] * 1000,
+        budget=budget,
+    )
     sleeper = peer.sleeper
     if sleeper:
         if sleeper.mesh_state:

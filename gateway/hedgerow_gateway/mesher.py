@@ -39,8 +39,8 @@ class Mesher:
     """Gives `mesh` what the radios hear, and says on `radio` what it has to say.
 
     What is heard within a moment becomes durable with one fsync, and only after that is anything said: an
-    advertisement that acknowledges custody speaks of what the log has. `on_ours()` is called when something of
-    this mesh was taken in.
+    advertisement that acknowledges custody speaks of what the log has. `on_ours()` is called when something
+    of this mesh was taken in.
     """
 
     def __init__(

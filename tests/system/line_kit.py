@@ -1,4 +1,4 @@
-"""A line of emulated boards, only neighbours in range, with a gateway at one end; counted from the air's frames."""
+"""A line of emulated boards, only neighbours in range, a gateway at one end; counted from the air's frames."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from hedgerow_cli.demo.scene import Scene, staged
 from hedgerow_cli.flashing.flash import Options, build_firmware, flash_board
 
 FIELD = "temperature_f"
-#: Two values a reading, its dot for an id, twice as many readings as `n` says at most.
+#: Two values a reading, and its dot for an id.
 APP = """
 from hedgerow_device.sensor import open_sensor
 
@@ -27,7 +27,7 @@ from hedgerow_device.sensor import open_sensor
 async def main(peer):
     settings = peer.settings
     sensor = open_sensor(settings["sensor"])
-    last = peer.local_count = 0
+    last = 0
     while settings["readings"] == 0 or last < settings["readings"]:
         value = sensor.read()
         last += 1
@@ -70,11 +70,15 @@ class Line:
             f"{[line.text for line in ledger.board.console[-3:]]} {ledger.errors[:3]}"
             for ledger in self.ledgers
         ]
-        return f"{said}; held {self.scene.held(f'{self.scene.url}/api/hedgerow/v1/status')}; frames {dict(self.frames())}"
+        return f"{said}; held {self.at_big_peer()}; frames {dict(self.frames())}"
+
+    def at_big_peer(self) -> dict[str, int]:
+        """Up to which operation the Big Peer holds each author."""
+        return self.scene.held(f"{self.scene.url}/api/hedgerow/v1/status")
 
     def held(self, ledger: BoardLedger) -> int:
         """Up to which operation the Big Peer holds a board."""
-        return self.scene.held(f"{self.scene.url}/api/hedgerow/v1/status").get(ledger.author, 0)
+        return self.at_big_peer().get(ledger.author, 0)
 
     def arrived(self, count: int) -> bool:
         """Whether each board has recorded so many, the Big Peer has them, and the board knows."""
