@@ -66,8 +66,8 @@ class AdapterCounters:
 def _passing(device: BLEDevice) -> bool:
     """Say whether the address is a non-resolvable one, which Linux makes anew for each broadcast of its own.
 
-    Nobody can connect to it, and other gateways would soon drive all boards out of our table. Only BlueZ tells
-    the kind of address; the two greatest bits of such a random one are 0 (Core Vol 6 Part B 1.3.2.2).
+    Nobody can connect to it, and other gateways would soon drive all boards out of our table. Only BlueZ
+    tells the kind of address; the two greatest bits of such a random one are 0 (Core Vol 6 Part B 1.3.2.2).
     """
     details = device.details.get("props", {}) if isinstance(device.details, dict) else {}
     return details.get("AddressType") == "random" and device.address[0] in "0123"

@@ -207,7 +207,7 @@ def _summary(data: bytes) -> None:
 
 def _usb_line(data: bytes) -> None:
     refused: HedgerowError | None = None
-    for line in usb_line.Lines().feed(data + b"\n"):
+    for line in usb_line.Lines().feed(data):
         try:
             kind, body = usb_line.decode(line)
         except HedgerowError as error:
@@ -217,9 +217,8 @@ def _usb_line(data: bytes) -> None:
         if kind == usb_line.SAY:
             sequence, connectable, events, payload = usb_line.decode_say(body)
             assert events and 0 < len(payload) <= usb_line.PAYLOAD
-            assert (
-                usb_line.decode(usb_line.encode_say(sequence, connectable, events, payload)[:-1])[1] == body
-            )
+            again = usb_line.encode_say(sequence, connectable, events, payload)
+            assert usb_line.decode(again[:-1])[1] == body
         elif kind == usb_line.HEARD:
             assert len(usb_line.decode_heard(body)[3]) <= usb_line.PAYLOAD
     if refused:
