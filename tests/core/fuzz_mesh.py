@@ -109,7 +109,7 @@ def _check(number: int, schema: Schema, ms: int, values: Any) -> bytes:
     return h16(AUTHOR, number, body, SCHEMAS)[:2]
 
 
-_OP = ops.pack(AUTHOR, 7, reading(NOW, 512, -394), SCHEMAS, None) or b""
+_OP = ops.pack(AUTHOR, 7, reading(NOW, 512, -394), SCHEMAS, NOW - 1) or b""
 _STATE = frames.State(MESH, 7, 1, b"digest", 4, 2, 9, 1, b"aut", window=9)
 _LETTERS = [
     letters.split(content)
@@ -124,6 +124,7 @@ _BODIES = [
     (frames.WANT, asks.encode_want(asks.WANT_OPERATIONS, [(AUTHOR, 7, 0x8001), (b"oth", 9, 1)])),
     (frames.WANT, asks.encode_want(asks.WANT_LETTERS, [(b"let", 3)])),
     (frames.WANT, asks.encode_want(asks.WANT_SCHEMAS, [b"na", b"me"])),
+    (frames.WANT, asks.encode_want(asks.WANT_WHOLE, [(AUTHOR, 7)])),
     (frames.HAVE, asks.encode_have(3, 6, [(AUTHOR, 40, 0x10), (b"oth", 1, 0)])),
     (frames.RECEIPT, tells.encode_receipt(b"keeper-1", 2, AUTHOR, 40)),
     (frames.TIME, tells.encode_time(NOW, 40, 2, 0)),

@@ -41,7 +41,9 @@ KEY = tag.mesh_key("shed")
 STATE = frames.State(
     MESH[:2], 258, 3, bytes(range(6)), 7, 2, frames.HAS_TIME | frames.CONNECTABLE, 1, AUTHOR[:3], window=255
 )
-OPERATION = frames.make(frames.OP, MESH, ops.pack(AUTHOR, 7, BODY, SCHEMAS, None) or b"", KEY, 31 << 3 | 1)
+OPERATION = frames.make(
+    frames.OP, MESH, ops.pack(AUTHOR, 7, BODY, SCHEMAS, MOMENT - 60_000) or b"", KEY, 31 << 3 | 1
+)
 PLAN = tells.Announce(AUTHOR, 0, MOMENT >> 24, 0, 0, 300, 290_500, 4)
 LETTER = letters.split(letters.encode_operation(AUTHOR, 7, BODY))
 

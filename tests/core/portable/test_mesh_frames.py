@@ -246,7 +246,7 @@ def test_an_operation_packs_only_if_it_comes_back() -> None:
         body = ops.pack(AUTHOR, number, body, SCHEMAS, NOW - 5) and body
         if body:
             packed += 1
-            op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, number, body, SCHEMAS, None), KEY))
+            op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, number, body, SCHEMAS, NOW - 5), KEY))
             assert ops.rebuild(op, AUTHOR, number, NOW - 5, SCHEMAS) == body
     assert packed > 30
 
@@ -255,25 +255,26 @@ def test_what_goes_as_a_letter() -> None:
     name = READING.name
     stamp = hlc.pack(NOW)
     fits = encode_body(stamp, [[INSERT, name, None, [1, 2]]])
-    assert ops.pack(AUTHOR, 7, fits, SCHEMAS, NOW - (1 << 24))
+    assert ops.pack(AUTHOR, 7, fits, SCHEMAS, NOW - (1 << 24)) and ops.pack(AUTHOR, 1, fits, SCHEMAS, None)
     for body, before in (
         (fits, NOW - (1 << 24) - 1),
         (fits, NOW),
-        (encode_body(hlc.pack(NOW, 1), [[INSERT, name, None, [1, 2]]]), None),
-        (encode_body(stamp, [[INSERT, name, "id", [1, 2]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, None]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, True]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, 1 << 63]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1 << 40, 1 << 40]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, 2]], [INSERT, name, None, [1, 2]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, 2], {1: hlc.pack(NOW + 1)[:6]}]]), None),
+        (fits, None),
+        (encode_body(hlc.pack(NOW, 1), [[INSERT, name, None, [1, 2]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, "id", [1, 2]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, None]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, True]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, 1 << 63]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1 << 40, 1 << 40]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, 2]], [INSERT, name, None, [1, 2]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, 2], {1: hlc.pack(NOW + 1)[:6]}]]), NOW - 1),
     ):
         assert ops.pack(AUTHOR, 7, body, SCHEMAS, before) is None, body
 
 
 def test_unknown_moments_are_tried_in_turns() -> None:
     body = reading(NOW, 512, 394)
-    op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, 7, body, SCHEMAS, None), KEY))
+    op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, 7, body, SCHEMAS, NOW - 1), KEY))
     high = NOW >> 24
     for off in (-1, 0, 1):
         floor = ((high + off) << 24) - (1 << 24) - 1

@@ -59,7 +59,7 @@ def test_asks() -> None:
         shown = [entry if isinstance(entry, tuple) else (entry,) for entry in entries]
         assert (what, _plain(shown)) == (row["what"], row["entries"])
         assert asks.encode_want(what, entries) == frame[4:-3]
-    assert whats == {0, 1, 2, 3}
+    assert whats == {0, 1, 2, 3, 4}
     for row, frame in _of_kind("HAVE"):
         log2, bucket, entries = asks.decode_have(frame)
         assert (log2, bucket, _plain(entries)) == (row["log2"], row["bucket"], row["entries"])
