@@ -118,7 +118,7 @@ class _Open:
         self.total = total
         self.missing = (1 << total) - 1
         self.data = bytearray(total * _DATA)
-        self.size = total * _DATA
+        self.size = 0
         self.progress = now
 
 

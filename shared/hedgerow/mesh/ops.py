@@ -26,9 +26,9 @@ def pack(author: bytes, number: int, stored: bytes, schemas: dict, before_ms: in
     if number > 1 and (before_ms is None or not 0 < ms - before_ms <= _TURN):
         return None
     for value in change[3]:
-        if not is_integer(value) or not -1 <= value >> 63 <= 0:
+        if not is_integer(value):
             return None
-    check = h16(author, number, stored, schemas)[:2]
+    check = h16(author, number, stored, schemas)
     try:
         return encode_op(Op(author, number, check, change[1], ms, change[3]))
     except HedgerowError:

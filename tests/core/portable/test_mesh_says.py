@@ -86,7 +86,8 @@ def test_want() -> None:
 
 def test_ack() -> None:
     keys = [b"author", b"other.", b"third."]
-    for what in (asks.ACK_PASSED, asks.ACK_HELD):
+    assert (asks.ACK_PASSED, asks.ACK_HELD) == (0, 1)
+    for what in (0, 1):
         for count in (1, 2, 3):
             frame = _frame(frames.ACK, asks.encode_ack(what, keys[:count]))
             assert asks.decode_ack(frame) == (what, keys[:count])
@@ -120,6 +121,8 @@ def test_announce() -> None:
         announce = _announce(random)
         again = tells.decode_announce(_frame(frames.ANNOUNCE, tells.encode_announce(announce)))
         assert sorted(again.__dict__.items()) == sorted(announce.__dict__.items())
+    plain = _frame(frames.ANNOUNCE, tells.encode_announce(tells.Announce(AUTHOR, 1, 2, 3)))
+    assert plain[4:-3] == AUTHOR + b"\0\1\0\0\2\xc0" + bytes(6)
     announce = tells.Announce(AUTHOR, 0, 0, 0, 0, 1 << 20, 1 << 30, 1000)
     again = tells.decode_announce(_frame(frames.ANNOUNCE, tells.encode_announce(announce)))
     assert (again.period_s, again.due_ms, again.window) == (65535, (1 << 24) - 1, 255)

@@ -14,6 +14,8 @@ SCHEMAS = {}
 for form in VECTORS["schemas"]:
     schema = Schema.decode(unhexed(form))
     SCHEMAS[schema.name] = schema
+KINDS = ["STATE", "OP", "WANT", "HAVE", "RECEIPT", "TIME", "ANNOUNCE"]
+KINDS += ["LETTER_UP", "LETTER_DOWN", "ACK", "CALL"]
 PARTS = ("counter", "bucket", "open_count", "distance", "flags", "role", "log2", "window")
 
 
@@ -27,8 +29,9 @@ def _of_kind(name: str) -> list:
             frame = payload[at : frames.end(payload, at)]
             assert hexed(frame) == row["frame"] and tag.check(KEY, frame)
             assert frames.advertise(frame) == payload
+            kind = frame[0] & 15
+            assert kind == getattr(frames, name) == KINDS.index(name)
             if name != "STATE":
-                kind = frame[0] & 15
                 assert frame == frames.make(kind, MESH, frame[4:-3], KEY, row["hop"])
             found.append((row, frame))
     assert found
@@ -111,6 +114,7 @@ def test_operations() -> None:
 
 
 def test_letters() -> None:
+    assert [frames.OP, frames.LETTER_UP, frames.LETTER_DOWN] == [1, 7, 8]
     for row in VECTORS["letters"]:
         content = unhexed(row["content"])
         bodies = letters.split(content)
