@@ -9,7 +9,7 @@ from hedgerow import limits
 from hedgerow.clock import hlc
 from hedgerow.codec.schema import Schema
 from hedgerow.errors import HedgerowError
-from hedgerow.mesh import asks, frames, letters, ops, tag, tells
+from hedgerow.mesh import asks, brief, frames, letters, ops, tag, tells
 from hedgerow.operation import INSERT, encode_body, h16
 from hedgerow.trust.seal import NO_SEAL, make_seal
 
@@ -79,6 +79,10 @@ def read_letters(data: bytes) -> None:
             assert 1 <= len(content) <= limits.MAX_LETTER
             if content[0] == letters.OPERATION:
                 letters.decode_operation(content)
+            if content[0] == letters.SEAL_BRIEF:
+                short, first, last, previous, check = brief.decode_seal(content)
+                again = short + first.to_bytes(4, "big") + bytes((last - first,)) + previous + check
+                assert content[1:] == again
         assert len(table.open()) <= limits.MAX_LETTERS
         at += 1 + data[at] % 24
         now += 1
@@ -117,6 +121,7 @@ _LETTERS = [
         letters.encode_operation(AUTHOR, 300, reading(NOW, 512, 394)),
         bytes((letters.SEAL,)) + AUTHOR + make_seal(AUTHOR, 1, 2, [bytes(16)] * 2, NO_SEAL),
         bytes((letters.SCHEMA,)) + READING.encoded,
+        b"\x08\x01\x23\x45\0\0\0\1\x1f" + bytes(range(20)),
     )
 ]
 _BODIES = [
