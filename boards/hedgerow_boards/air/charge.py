@@ -24,11 +24,11 @@ class Profile(NamedTuple):
 
 
 # Base: ESP32 27 to 44 mA at 160 MHz (data sheet, table 6, modem sleep), ESP32-C3 20 to 27 mA measured
-# (robdobson.com), ESP32-S3 as the ESP32; stock MicroPython never sleeps by itself. Radio: 80 to 100 mA while
-# receiving, some 3.5 ms at 100 mA an advertising event, 2 ms at 100 mA each 30 ms while connected. Deep sleep: 5 to
-# 10 uA of the chip and as much again of a frugal board. Waking: 3.3 mC to boot and 23.6 mC to mount the file system
-# and run the application (glenn20). The light profile is a C3 with firmware built for light sleep on the main
-# crystal (esp-idf power_save).
+# (robdobson.com), ESP32-S3 as the ESP32; stock MicroPython never sleeps by itself. Radio: 80 to 100 mA
+# while receiving, some 3.5 ms at 100 mA an advertising event, 2 ms at 100 mA each 30 ms while connected.
+# Deep sleep: 5 to 10 uA of the chip and as much again of a frugal board. Waking: 3.3 mC to boot and
+# 23.6 mC to mount the file system and run the application (glenn20). The light profile is a C3 with
+# firmware built for light sleep on the main crystal (esp-idf power_save).
 PROFILES = {
     "esp32": Profile(base_ua=40_000),
     "esp32c3": Profile(base_ua=22_000),

@@ -13,6 +13,7 @@ from typing import Any
 
 from hedgerow_boards.air import charge, tally
 from hedgerow_boards.air.bursts import Band, Interference
+from hedgerow_boards.air.fieldlink import FieldLink, FieldLinks, Lost
 from hedgerow_boards.air.limits import ADV_DELAY_MAX_US, ADV_PDU_SPACING_US
 from hedgerow_boards.air.neighbours import Neighbours
 from hedgerow_boards.air.physics import Radio, reception
@@ -92,6 +93,7 @@ class Field:
         self.busy_from = [0] * count
         self.busy_until = [0] * count
         self._recent: deque[tuple[int, int, int]] = deque()  # start, air time, node
+        self.links = FieldLinks(self)
 
     # Time
 
@@ -172,6 +174,24 @@ class Field:
     def is_on(self, node: int) -> bool:
         return self._state[node] == tally.ON
 
+    def connect(
+        self,
+        central: int,
+        peripheral: int,
+        made: Callable[[FieldLink], None],
+        lost: Lost,
+        timeout_us: int = 2_000_000,
+        interval_us: int = 30_000,
+        supervision_us: int = 2_560_000,
+    ) -> None:
+        """Let a node connect to one that says something connectable, as soon as it hears it.
+
+        `made(link)`, and then the peripheral says nothing any more; or `lost(None, reason)` after
+        `timeout_us`. Meanwhile the central reports nothing. `lost(link, reason)` when a link has ended.
+        Raises ValueError if the central is connecting already.
+        """
+        self.links.connect(central, peripheral, made, lost, timeout_us, interval_us, supervision_us)
+
     # Who hears whom
 
     def move(self, node: int, x: float, y: float) -> None:
@@ -188,6 +208,33 @@ class Field:
     def level(self, sender: int, receiver: int) -> float:
         """Mean level in dBm."""
         return self.map.level(sender, receiver)
+
+    def in_reach(self, sender: int, receiver: int) -> bool:
+        """Whether a receiver may hear a sender now."""
+        return self.map.hears(sender, receiver) is not None
+
+    def passes(
+        self, sender: int, receiver: int, airtime: int, start: int | None = None, channel: int = -1
+    ) -> bool:
+        """Whether a packet gets through: of a link, or of an advertising event that began at `start`."""
+        level = self.map.hears(sender, receiver)
+        if level is None:
+            return False
+        rivals: Sequence[float] = ()
+        burst = None
+        if start is not None:
+            rivals = self.map.rivals(receiver, self._overlapping(sender, start, airtime))
+            at = start + ADV_PDU_SPACING_US * channel
+            burst = self._burst(receiver, channel, at, airtime)
+        return self._receive(level, airtime, rivals, burst, self.radio.loss) < 0
+
+    def is_busy(self, node: int, at: int, airtime: int) -> bool:
+        """Whether the node's radio transmits or is in a connection event during a packet."""
+        return self.busy_until[node] > at and self.busy_from[node] < at + airtime
+
+    def take(self, node: int, begin: int, length: int) -> None:
+        """A connection event takes the node's radio."""
+        self.busy_from[node], self.busy_until[node] = begin, begin + length
 
     # Statistics
 
@@ -229,6 +276,8 @@ class Field:
                 start + saying.interval + int(self._random() * (ADV_DELAY_MAX_US + 1)), self._begin, saying
             )
         self._deliver(node, start, saying)
+        if saying.connectable and node in self.links.calls:
+            self.links.advertised(node, start, saying.airtime)
         if not saying.left and self._saying[node] is saying:
             self._saying[node] = None
             if saying.done:
@@ -240,16 +289,13 @@ class Field:
         receive, heard, band, loss = self._receive, self.heard, self._band, self.radio.loss
         got, lost = self.tally.heard, self.tally.lost
         deaf = lost[NOT_LISTENING]
-        others = [
-            other
-            for begin, length, other in self._recent
-            if begin < start + airtime and start < begin + length and other != node
-        ]
+        calling = self.links.calling
+        others = self._overlapping(node, start, airtime)
         rivals: Sequence[float] = ()
         burst = None
         for receiver, level in self.neighbours[node]:
             window = windows[receiver]
-            if window is None:
+            if window is None or receiver in calling:
                 deaf[receiver] += 1
                 continue
             channel = open_channel(window[0], window[1], window[2], start, airtime)
@@ -263,7 +309,7 @@ class Field:
             if others:
                 rivals = self.map.rivals(receiver, others)
             if band:
-                burst = band.level(channel, at, at + airtime, *self.map.positions[receiver])
+                burst = self._burst(receiver, channel, at, airtime)
             verdict = receive(level, airtime, rivals, burst, loss)
             if verdict > 0:
                 lost[verdict][receiver] += 1
@@ -272,6 +318,19 @@ class Field:
                 lost[NO_BUFFER][receiver] += 1
             else:
                 got[receiver] += 1
+
+    def _overlapping(self, node: int, start: int, airtime: int) -> list[int]:
+        """Who else has an event with packets over those of this one: all three, as they are evenly spaced."""
+        return [
+            other
+            for begin, length, other in self._recent
+            if begin < start + airtime and start < begin + length and other != node
+        ]
+
+    def _burst(self, receiver: int, channel: int, at: int, airtime: int) -> float | None:
+        if not self._band:
+            return None
+        return self._band.level(channel, at, at + airtime, *self.map.positions[receiver])
 
 
 def grid(columns: int, rows: int, spacing: float) -> list[tuple[float, float]]:

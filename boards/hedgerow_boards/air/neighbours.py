@@ -75,7 +75,7 @@ class Neighbours:
     def _shown(self, sender: int) -> None:
         groups = self._groups
         group = groups.get(sender, 0)
-        self.lists[sender][:] = [
+        self.lists[sender] = [
             pair for pair in self._all[sender] if not groups or groups.get(pair[0], 0) == group
         ]
 
@@ -88,6 +88,12 @@ class Neighbours:
             found.sort(key=_strongest)
         self._all[sender] = found
         self._shown(sender)
+
+    def hears(self, sender: int, receiver: int) -> float | None:
+        """Mean level at which a receiver hears a sender now, None if it does not."""
+        if self._groups.get(sender, 0) != self._groups.get(receiver, 0):
+            return None
+        return self._heard(sender, receiver)
 
     def move(self, node: int, x: float, y: float) -> None:
         """Put a node somewhere else; lists follow."""

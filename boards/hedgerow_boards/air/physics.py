@@ -96,12 +96,12 @@ class Radio(NamedTuple):
         return level >= self.floor and (self.range_m is None or distance <= self.range_m)
 
     def disturbs(self, level: float, distance: float) -> bool:
-        """Whether a packet of this mean level from there can spoil another; within `range_m`, if that is set."""
+        """Whether a packet of this mean level from there can spoil another."""
         return level >= self.rival_floor and (self.range_m is None or distance <= self.range_m)
 
 
 def _normal(*words: int) -> float:
-    """A standard normal number, cut off, that the words alone decide (SplitMix64's finalizer, Steele 2014)."""
+    """A standard normal number, cut off, that the words alone decide (mixed as in Steele's SplitMix64)."""
     mixed = 0x9E3779B97F4A7C15
     for word in words:
         mixed = (mixed ^ (word & _WORD)) + 0x9E3779B97F4A7C15 & _WORD
