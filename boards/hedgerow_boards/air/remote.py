@@ -96,7 +96,7 @@ class RemoteAir:
             data = self._socket.recv(65536)
             if not data:
                 raise ConnectionResetError("the air has gone")
-            for body in self._reader.feed(data):
+            for body in list(self._reader.feed(data)):
                 event = decode_event(body) if body else None
                 if isinstance(event, events.Controlled):
                     answer = json.loads(event.answer)
