@@ -145,6 +145,17 @@ def test_closing_reaches_both_and_drops_what_is_queued() -> None:
     assert len(scene.ended) == 1
 
 
+def test_who_receives_may_close_in_the_middle_of_an_event() -> None:
+    scene = Scene()
+    link = scene.joined()
+    link.received = lambda link, node, data: link.close()
+    for _ in range(20):
+        link.send(0, bytes(100))
+        link.send(1, bytes(100))
+    scene.run(1.0)
+    assert [reason for _, _, reason in scene.ended] == [REASON_REMOTE]
+
+
 @pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("cause", ["off", "partition", "moved"])
 def test_a_lost_peer_is_noticed_by_supervision_idle_or_not(busy: bool, cause: str) -> None:

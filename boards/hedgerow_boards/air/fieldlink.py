@@ -201,6 +201,8 @@ class FieldLink:
         down, up = len(queues[central]), len(queues[peripheral])
         elapsed, heard = 0, False
         for turn in range(PACKETS_PER_EVENT):
+            # Who receives may close the link, which empties both queues in the middle of an event.
+            down, up = min(down, len(queues[central])), min(up, len(queues[peripheral]))
             sizes = [queues[node][0][0] if left else 0 for node, left in ((central, down), (peripheral, up))]
             airtimes = [(PACKET_OVERHEAD_BYTES + size) * BYTE_US for size in sizes]
             cost = sum(airtimes) + 2 * INTER_FRAME_US
