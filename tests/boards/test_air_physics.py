@@ -8,6 +8,7 @@ from statistics import fmean, pstdev
 import pytest
 
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh.budget import Profile
 from hedgerow_boards.air import charge
 from hedgerow_boards.air.bursts import Band, Bursts, Interference
 from hedgerow_boards.air.limits import ADV_PDU_SPACING_US
@@ -214,7 +215,7 @@ def test_channels_are_disturbed_each_by_itself() -> None:
 
 
 def test_charge_is_the_sum_of_what_the_board_did() -> None:
-    board = charge.Profile(1_000, 80_000, 350, 7_000, 20, 27_000)
+    board = Profile(1_000, 80_000, 20, 350, 7_000, 27_000)
     tally = Tally([board])
     hour = 3_600_000_000
     tally.listens(0, 0.1, 0)
