@@ -290,6 +290,24 @@ def test_losses_by_chance_and_a_receiver_without_buffers() -> None:
     assert two["lost"]["no_buffer"] > 1000
 
 
+def test_repeats_are_dropped_for_as_long_as_a_radio_does() -> None:
+    every, once = line(2, 1.0), line(2, 1.0, repeats_us=600_000)
+    counts = []
+    for field in (every, once):
+        ears = Ears(field)
+        field.duty(1, 100)
+        field.say(0, FULL, events=6)
+        field.step(SECOND)
+        field.say(0, FULL, events=6)
+        field.step(2 * SECOND)
+        field.say(0, FULL, events=FOREVER)
+        field.step(12 * SECOND)
+        counts.append(ears.pairs[1, 0])
+        assert field.stats(1)["heard"] == counts[-1]
+    assert counts[0] > 100
+    assert 2 + 10 <= counts[1] <= 2 + 17
+
+
 def test_every_event_is_accounted_for_at_every_neighbour() -> None:
     radio = Radio.reaching(15.0)._replace(loss=0.1)
     field = Field(grid(6, 5, 8.0), radio=radio, seed=11, interference=[Interference(20.0, 5.0, -70.0)])

@@ -8,7 +8,7 @@ from hedgerow_boards.air.physics import Radio
 
 _LEVEL_FORCED = -60.0  # of a pair that is made to hear each other beyond the model's reach
 _RIVALS_CACHED = 200_000
-_SHADOWS_CACHED = 500_000
+_SHADOWS_CACHED = 200_000
 
 
 class Neighbours:
