@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from air_rig import SECOND, Pair, address, advertise, connect, join, scan
+from air_rig import SECOND, Pair, Recorder, address, advertise, connect, hello, join, scan
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.air import Air, charge, commands
 from hedgerow_boards.air.bursts import Interference
+from hedgerow_boards.air.host import Host
 from hedgerow_boards.air.model import AirModel
 from hedgerow_boards.air.physics import Radio
 from hedgerow_boards.air.remote import RemoteAir, obey
@@ -70,6 +71,30 @@ def test_a_radio_transmitting_is_deaf_for_the_whole_event() -> None:
     model.step(60 * SECOND)
     stats = model.stats(address(1))
     assert stats["lost"]["own"] / model.stats(address(2))["said"]["op"] == pytest.approx(0.086, rel=0.2)
+
+
+def test_five_hundred_advertisers_in_range_lose_what_pure_aloha_loses() -> None:
+    model = AirModel(seed=4, radio=Radio.disc(30.0)._replace(fading_db=0.0))
+    for number in range(500):
+        greeting = hello(0)
+        greeting.address = bytes((0xC0, 1, 0, 0, number >> 8, number & 255))
+        host = model.join(greeting, Recorder())
+        model.timeline.at(number * 2003, _Say(host))
+    scanner, _ = join(model, 1)
+    scanner.handle(scan(1000, 1000))
+    model.step(40 * SECOND)
+    stats = model.stats(address(1))
+    listened = stats["heard"] + stats["lost"]["collision"]
+    assert listened > 18_000
+    assert stats["heard"] / listened == pytest.approx((1 - 2 * 376 / 1_005_000) ** 499, abs=0.025)
+
+
+class _Say:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def __call__(self) -> None:
+        self._host.handle(advertise(OP, interval_ms=1000, kind=3))
 
 
 def test_links_are_counted_at_both_ends_and_charged_by_time() -> None:

@@ -70,8 +70,9 @@ class Field:
 
     `profile` (or `profiles`, one a node) names their current profile; `keys` are integers that stand for
     the nodes in the draw of shadowing, their numbers if not given; `kind` names a payload's kind for the
-    statistics. For `repeats_us` after its first event a receiver drops repeats of a saying that it has heard,
-    as a board's radio does; they are not counted either. Set `heard` before the first step. The same seed and calls give the same history.
+    statistics. For `repeats_us` after its first event a receiver drops repeats of a saying that it has
+    heard, as a board's radio does; they are not counted either. Set `heard` before the first step. The
+    same seed and calls give the same history.
     """
 
     def __init__(
