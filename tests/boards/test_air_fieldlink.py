@@ -178,6 +178,19 @@ def test_a_lost_peer_is_noticed_by_supervision_idle_or_not(busy: bool, cause: st
     assert scene.field.links.count(0) == 0
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_who_reboots_has_no_link_any_more_and_the_other_finds_out(busy: bool) -> None:
+    scene = Scene()
+    link = scene.joined()
+    scene.field.power(1, "off")
+    scene.field.power(1, "on")
+    if busy:
+        link.send(0, b"x")
+    scene.run(4.0)
+    assert [reason for _, _, reason in scene.ended] == [REASON_TIMEOUT]
+    assert not scene.got
+
+
 def test_a_short_gap_does_not_end_a_link() -> None:
     scene = Scene()
     link = scene.joined()

@@ -186,6 +186,7 @@ class Field:
             self._saying[node] = None
             self._windows[node] = None
             self.tally.listens(node, 0.0, self.now)
+            self.links.left(node)
         self._state[node] = new
 
     def is_on(self, node: int) -> bool:
