@@ -152,16 +152,15 @@ class Neighbours:
         self._rivals.clear()
 
     def rivals(self, receiver: int, senders: Sequence[int]) -> list[float]:
-        """Mean levels at a receiver of those of these senders that are strong enough to disturb it."""
+        """Mean levels at a receiver of those of these others that are strong enough to disturb it."""
         levels = []
         for sender in senders:
-            if sender != receiver:
-                key = sender * len(self.positions) + receiver
-                level = self._rivals.get(key, math.nan)
-                if level is not None and math.isnan(level):
-                    level = self._keep(key, sender, receiver)
-                if level is not None:
-                    levels.append(level)
+            key = sender * len(self.positions) + receiver
+            level = self._rivals.get(key, math.nan)
+            if level is not None and math.isnan(level):
+                level = self._keep(key, sender, receiver)
+            if level is not None:
+                levels.append(level)
         return levels
 
     def _keep(self, key: int, sender: int, receiver: int) -> float | None:
