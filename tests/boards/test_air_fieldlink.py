@@ -121,6 +121,22 @@ def test_no_event_carries_more_than_its_packets_and_events_keep_their_interval()
     assert times[-1] - times[0] == 30_000 * (40 // PACKETS_PER_EVENT - 1)
 
 
+def test_an_answer_leaves_in_the_event_after_the_question() -> None:
+    scene = Scene()
+    link = scene.joined()
+    times: list[int] = []
+
+    def received(link: FieldLink, node: int, data: bytes) -> None:
+        times.append(scene.field.now)
+        if node == 0:
+            link.send(0, data)
+
+    link.received = received
+    link.send(1, b"question")
+    scene.run(1.0)
+    assert times[1] - times[0] == 30_000
+
+
 def test_loss_slows_a_link_down() -> None:
     ends = []
     for loss in (0.0, 0.4):
