@@ -1,7 +1,7 @@
 """Limits and timing constants of the radio model, in the units their names say."""
 
 # Bluetooth Core 5.4, Vol 6 Part B: 1M PHY, legacy advertising.
-ADVERTISING_CHANNELS = (37, 38, 39)
+ADVERTISING_CHANNELS = (37, 38, 39)  # 0 to 2 in the model
 ADV_DATA_MAX = 31
 ADV_DELAY_MAX_US = 10_000
 ADV_INTERVAL_MIN_US = 20_000
@@ -32,6 +32,7 @@ PREPARED_MAX = 64  # prepared writes a server queues
 
 # Host stacks
 CONNECTIONS_MAX = 16
+BOARD_CONNECTIONS = 4  # stock ESP32 builds
 PROCEDURES_MAX = 4
 TRANSMIT_BUFFERS = 16  # notifications and write commands under way in one host
 TRANSMIT_QUEUE_MAX = 64
