@@ -159,7 +159,7 @@ class Vm:
     def __init__(self, directory: Path, path: str, number: int, program: str, *, heap: str = "256k") -> None:
         library = directory / f"vm{number}"
         library.mkdir()
-        for name in ("bluetooth.py", "_air_link.py", "_air_values.py"):
+        for name in ("bluetooth.py", *[path.name for path in VM_LIBRARY.glob("_air_*.py")]):
             (library / name).symlink_to(VM_LIBRARY / name)
         (library / "emulator.py").write_text("import json, sys\nconfig = json.loads(sys.argv[1])\n")
         script = library / "program.py"
