@@ -7,7 +7,10 @@ from hedgerow_boards.air.messages import Message
 
 @dataclass(slots=True)
 class Hello(Message):
-    """First message of a host. `flags` are those of messages.py. `slots` of `slot_size` bytes are its receive ring, 0 slots: no limit."""
+    """First message of a host; the flags are in messages.py.
+
+    `slots` of `slot_size` bytes are its receive ring, 0 slots: no limit.
+    """
 
     CODE = 1
     FORMAT = "<BBB6sHBBBB"
@@ -247,3 +250,12 @@ class UpdateConnection(Message):
     interval_us: int
     latency: int
     supervision_ms: int
+
+
+@dataclass(slots=True)
+class Control(Message):
+    """A request about the air itself, as JSON; may come without a Hello. A `Controlled` answers it."""
+
+    CODE = 30
+    TAIL = True
+    request: bytes
