@@ -280,7 +280,8 @@ class BLE(Server, Client):
         if not 6 <= shortest <= longest <= 3200 or 5 * longest >= 2 * _SUPERVISION_MS:
             _fail(_BAD_PARAMETER)
         self._connecting, self._ending = True, False
-        fields = (duration_ms or _CONNECT_MS_DEFAULT, shortest * 1250, longest * 1250, _SUPERVISION_MS)
+        # Of the intervals allowed, the controller takes the longest.
+        fields = (duration_ms or _CONNECT_MS_DEFAULT, longest * 1250, longest * 1250, _SUPERVISION_MS)
         self._send(8, "<B6sIIIH", kind, address, *fields)
 
     def _cancel_connect(self):
