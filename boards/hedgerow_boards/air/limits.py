@@ -32,6 +32,7 @@ PREPARED_MAX = 64  # prepared writes a server queues
 
 # Host stacks
 CONNECTIONS_MAX = 16
+BOARD_CONNECTIONS = 4  # stock ESP32 builds
 PROCEDURES_MAX = 4
 TRANSMIT_BUFFERS = 16  # notifications and write commands under way in one host
 TRANSMIT_QUEUE_MAX = 64
