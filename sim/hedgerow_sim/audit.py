@@ -36,8 +36,8 @@ def _mark(body: bytes) -> bytes:
 class Audit:
     """Sees what stations write, hold, are told and connect; raises Broken.
 
-    `made` maps (author, number) of readings to the moment (us) at which they were acknowledged, `came` to that
-    at which the first keeper had them, `known` to that at which their author knew a receipt.
+    `made` maps (author, number) of readings to the moment (us) at which they were acknowledged, `came` to
+    that at which the first keeper had them, `known` to that at which their author knew a receipt.
     """
 
     def __init__(self, world: "World"):
@@ -93,7 +93,7 @@ class Audit:
         known = numbers.get(number)
         if known is None:
             peer = station.peer
-            if peer is not None and not peer.is_own(author):
+            if author != station.storage.author() and not (peer and peer.is_own(author)):
                 raise Broken("invented", f"{station.name} holds {author.hex()} {number}, which nobody wrote")
             numbers[number] = _mark(body)
         elif known != _mark(body):
@@ -102,6 +102,10 @@ class Audit:
             key = author, number
             if key in self.made and key not in self.came:
                 self.came[key] = self._world.now
+
+    def highest(self, author: bytes) -> int:
+        """The greatest number that an author is known to have written."""
+        return max(self._truth.get(author, {0: b""}), default=0)
 
     def acknowledged(self, station: "Station", number: int) -> None:
         """A reading was acknowledged to the application."""
@@ -243,7 +247,8 @@ class Audit:
         if not self.converged():
             raise Broken(
                 "convergence",
-                f"{self.missing()} of {len(self.made)} readings did not arrive, {self.unreceipted()} have no receipt",
+                f"{self.missing()} of {len(self.made)} readings did not arrive, "
+                f"{self.unreceipted()} have no receipt",
             )
         self._check_keepers()
 
@@ -255,4 +260,3 @@ class Audit:
         for author, number in self._acknowledged.items():
             if max(vector[author] for vector in vectors) < number:
                 raise Broken("lost", f"{author.hex()} {number} is with no keeper at the end")
-

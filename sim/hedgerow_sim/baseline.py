@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Any
 
 from hedgerow.sync.hello import LEAF
-from hedgerow.sync.neighbours import Neighbours
 
 _HEAD = b"\x1b\xff\xff\xff"
 _REPEATS = 3
@@ -89,9 +88,7 @@ class NaiveFlood(Quiet):
     What a gateway hears it stores, beside the run where something before it is missing.
     """
 
-    def __init__(
-        self, peer: Any, now: int, chance: Callable[[int], int], role: int, oracle: Oracle
-    ):
+    def __init__(self, peer: Any, now: int, chance: Callable[[int], int], role: int, oracle: Oracle):
         super().__init__(peer, now, chance, role)
         self._oracle = oracle
         self._seen: dict[bytes, None] = {}
@@ -152,7 +149,7 @@ class NaiveFlood(Quiet):
 
 
 class ConnectAlways(Quiet):
-    """No operation goes by advertisement: a session with whoever shows another digest, as soon as it may be."""
+    """No operation by advertisement: a session with whoever shows another digest, as soon as it may be."""
 
     def __init__(self, peer: Any, now: int, chance: Callable[[int], int], role: int):
         super().__init__(peer, now, chance, role)

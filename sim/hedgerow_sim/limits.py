@@ -10,6 +10,7 @@ LONGEST_TURN_MS = 60_000
 SHORTEST_TURN_MS = 5
 ADVERTISE_US = 105_000
 CALLED_US = 50_000
+CALLED_EVENTS = 20
 # GATT: what a connection needs before the first byte of ours (MTU exchange, discovery, subscription), as
 # round trips of two connection events each; what hedgerow_device.central does.
 SETUP_ROUND_TRIPS = 9

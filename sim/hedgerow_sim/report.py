@@ -27,7 +27,8 @@ def percentiles(values: list[float]) -> dict[str, float]:
         return {}
     ordered = sorted(values)
     found = {
-        f"p{share}": round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)], 3) for share in (50, 90, 99)
+        f"p{share}": round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)], 3)
+        for share in (50, 90, 99)
     }
     return {**found, "max": round(ordered[-1], 3)}
 
@@ -108,7 +109,11 @@ class Report:
 
     def _reading_hops(self) -> int:
         """The least number of hops that what arrived has needed: one advertisement each at best."""
-        return sum(self.hops[self._authors[author]] or 1 for author, _ in self._world.audit.came if author in self._authors)
+        return sum(
+            self.hops[self._authors[author]] or 1
+            for author, _ in self._world.audit.came
+            if author in self._authors
+        )
 
     def _air(self, totals: dict[str, Any], hours: float) -> dict[str, Any]:
         """What was said and what became of it, over reading-hops, beside the bound of one event a hop."""
@@ -146,7 +151,8 @@ class Report:
             charge = world.field.stats(station.node)["charge_mah"]
             taken.setdefault(ROLES[station.role], []).append(charge * 24 / max(hours, 1e-9))
         return {
-            role: {"mean": round(sum(all_) / len(all_), 2), "max": round(max(all_), 2)} for role, all_ in taken.items()
+            role: {"mean": round(sum(all_) / len(all_), 2), "max": round(max(all_), 2)}
+            for role, all_ in taken.items()
         }
 
     def _catch_up(self) -> dict[str, float]:
@@ -157,7 +163,11 @@ class Report:
             return {}
         back_us = round(max(moments) * 1e6)
         audit = world.audit
-        late = [key for key, made in audit.made.items() if made <= back_us and audit.came.get(key, back_us + 1) > back_us]
+        late = [
+            key
+            for key, made in audit.made.items()
+            if made <= back_us and audit.came.get(key, back_us + 1) > back_us
+        ]
         arrived = [audit.came[key] for key in late if key in audit.came]
         return {
             "backlog": len(late),
@@ -172,6 +182,7 @@ class Report:
         counts: Counter[str] = Counter()
         for station in self._world.radios:
             if station.on:
-                counts.update({key: value for key, value in station.engine.stats.items() if isinstance(value, int)})
+                counts.update(
+                    {key: value for key, value in station.engine.stats.items() if isinstance(value, int)}
+                )
         return dict(sorted(counts.items()))
-

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hedgerow_sim import limits
@@ -26,6 +26,7 @@ class Outcome:
     report: dict[str, Any]
     failure: str = ""
     rule: str = ""
+    hops: list[int | None] = field(default_factory=list)
 
     @property
     def replay(self) -> str:
@@ -59,10 +60,10 @@ def run(
             _check_connections(world)
     except Broken as broken:
         failure, rule = str(broken), broken.rule
-    except Exception as error:  # whatever it was, the seed repeats it
+    except Exception as error:  # noqa: BLE001 - whatever it was, the seed repeats it
         failure, rule = "".join(traceback.format_exception(error)[-6:]), "fault"
     result = report.result(time.monotonic() - started, failure)
-    return Outcome(world, curve, result, failure, rule)
+    return Outcome(world, curve, result, failure, rule, report.hops)
 
 
 def _let_pass(world: World, curve: Curve, progress: Progress | None) -> None:

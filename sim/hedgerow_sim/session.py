@@ -115,9 +115,15 @@ class Session:
         self.over = True
         link, self._link = self._link, None
         if link is not None:
-            link.close()
-        exchange = self._ends[0] if self._ends else None
+            # The radio hears of it when it is done with what it is at.
+            self.world.field.at(self.world.now, _close, link)
+        ours, theirs = self._ends or (None, None)
         if self._ends:
             self.world.audit.exchanged(self, self._ends)
-        self.other.released(self)
-        self.central.parted(self, exchange, well)
+        self.other.released(self, theirs, well)
+        self.central.parted(self, ours, well)
+
+
+def _close(link: Any) -> None:
+    if link.open:
+        link.close()

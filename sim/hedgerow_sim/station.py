@@ -13,7 +13,9 @@ from hedgerow.sync.hello import GATEWAY, LEAF
 from hedgerow_sim import limits
 from hedgerow_sim.clock import Clock
 from hedgerow_sim.engine import Engine, dice
+from hedgerow_sim.flash import Flash, PowerCut
 from hedgerow_sim.session import Session
+from hedgerow_sim.storage import Memory, Storage
 
 if TYPE_CHECKING:
     from hedgerow_sim.world import World
@@ -24,14 +26,14 @@ COLLECTION = "readings"
 class Station:
     """`node` is its number in the air, `role` as in a hello. It is off until boot()."""
 
-    def __init__(self, world: "World", node: int, name: str, role: int, ppm: int):
+    def __init__(self, world: "World", node: int, name: str, role: int, ppm: int, flash: bool = False):
         self.world = world
         self.node = node
         self.name = name
         self.role = role
         self.ppm = ppm
         self.address = bytes([0]) + (0xC00000000000 + node).to_bytes(6, "big")
-        self.storage = world.storages.make(self)
+        self.storage: Storage = Flash(self) if flash else Memory(self)
         self.clock = Clock(ppm, 0)
         self.on = False
         self.asleep = False
@@ -42,6 +44,9 @@ class Station:
         self.peer: Any = None
         self.engine: Engine
         self._rng = random.Random(f"{world.seed} {name}")
+        # A board has one session at a time, a gateway as many as it has connections.
+        self._most = limits.CONNECTIONS if role == GATEWAY else 1
+        self._open_payload = b""
         self._turn_us = 0
         self._speaking = False
         self._visit_ms = 0
@@ -58,16 +63,25 @@ class Station:
         world = self.world
         self.boots += 1
         self.clock = Clock(self.ppm, world.now)
-        self.on = True
         self.asleep = False
-        self.peer = world.open_peer(self)
+        self.storage.tear_boot()
+        while True:
+            try:
+                self.peer = world.open_peer(self)
+                break
+            except PowerCut:
+                self.boots += 1
+        self.storage.booted()
+        self.on = True
         self._make_engine()
         world.field.power(self.node, "on")
         world.audit.booted(self)
         self._plan()
 
     def _make_engine(self) -> None:
-        self.engine = self.world.make_engine(self.peer, self.ms(), dice(self._rng), self.role, self.world.budget(self))
+        self.engine = self.world.make_engine(
+            self.peer, self.ms(), dice(self._rng), self.role, self.world.budget(self)
+        )
         self._turn_us = 0
         self._speaking = False
         self._visit_ms = 0
@@ -81,6 +95,9 @@ class Station:
             session.end(False)
         self.world.field.power(self.node, "off")
         self.storage.cut()
+        close = getattr(self.engine, "close", None)
+        if close is not None:
+            close()
         self.peer = None
 
     def _wake(self, due_us: int) -> None:
@@ -118,6 +135,11 @@ class Station:
             return
         if self.asleep:
             self._wake(self._turn_us)
+        if self.measure():
+            self._plan()
+
+    def measure(self) -> bool:
+        """Record a reading; say whether it was acknowledged."""
         self.readings += 1
         at = self.readings
         reading = {"t": Decimal(394 + at * 7 % 40, -1), "h": Decimal(512 - at * 3 % 50, -1)}
@@ -125,9 +147,9 @@ class Station:
             number = self.peer.insert(COLLECTION, reading, self.ms())
         except HedgerowError:
             self.refused += 1
-            return
-        world.audit.acknowledged(self, number)
-        self._plan()
+            return False
+        self.world.audit.acknowledged(self, number)
+        return True
 
     # ---- the air
 
@@ -171,15 +193,21 @@ class Station:
         self._plan()
 
     def _speak(self, now: int) -> None:
+        busy = len(self.sessions) >= self._most
         said = self.engine.say(now)
         if said is None:
+            if self._open_payload and not busy and self.engine.called(now):
+                self._advertise(self._open_payload, True, limits.CALLED_EVENTS, limits.CALLED_US)
             return
         payload, connectable, events = said
         self.world.audit.said(self, payload)
-        interval = limits.CALLED_US if connectable and self.engine.called(now) else limits.ADVERTISE_US
-        may = connectable and len(self.sessions) < (1 if self.role != GATEWAY else limits.CONNECTIONS)
+        if connectable:
+            self._open_payload = payload
+        self._advertise(payload, connectable and not busy, events, limits.ADVERTISE_US)
+
+    def _advertise(self, payload: bytes, connectable: bool, events: int, interval_us: int) -> None:
         self._speaking = True
-        self.world.field.say(self.node, payload, events, interval, may, self._said)
+        self.world.field.say(self.node, payload, events, interval_us, connectable, self._said)
 
     def _listen(self, now: int) -> None:
         self.world.field.duty(self.node, self.engine.duty(now))
@@ -188,8 +216,7 @@ class Station:
 
     def _visit(self, now: int) -> None:
         """Connect to whom the engine names: a board one at a time, a gateway as many as it has room for."""
-        most = limits.CONNECTIONS if self.role == GATEWAY else 1
-        if len(self.sessions) >= most or any(not session.up for session in self.sessions):
+        if len(self.sessions) >= self._most or any(not session.up for session in self.sessions):
             return
         busy = [session.other.address for session in self.sessions]
         address = self.engine.visit(now, busy)
@@ -209,12 +236,16 @@ class Station:
         self.sessions.append(session)
         self._plan()
 
-    def released(self, session: Session) -> None:
+    def released(self, session: Session, exchange: Exchange | None, well: bool) -> None:
         """The central has gone."""
-        if session in self.sessions:
-            self.sessions.remove(session)
-            if self.on and not self.asleep:
-                self._plan()
+        if session not in self.sessions:
+            return
+        self.sessions.remove(session)
+        if self.on:
+            if well and exchange:
+                now = self.ms()
+                self.engine.synced(session.central.address, exchange.summary, now, exchange.told())
+            self._plan()
 
     def parted(self, session: Session, exchange: Exchange | None, well: bool) -> None:
         """A session that this station opened is over."""

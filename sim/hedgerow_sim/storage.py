@@ -20,6 +20,8 @@ class Storage(Protocol):
     def author(self) -> bytes: ...
     def open(self) -> Any: ...
     def cut(self) -> None: ...
+    def tear_boot(self) -> None: ...
+    def booted(self) -> None: ...
 
 
 def author(seed: int, name: str) -> bytes:
@@ -56,10 +58,8 @@ class Memory:
     def cut(self) -> None:
         """What was not committed is gone."""
 
+    def tear_boot(self) -> None:
+        """A boot is not torn: what it writes is committed at once."""
 
-class Storages:
-    """Makes the storage of each station: memory, flash for so many."""
-
-    def make(self, station: "Station") -> Storage:
-        """The storage of a station that is set up."""
-        return Memory(station)
+    def booted(self) -> None:
+        """Nothing to do."""

@@ -62,6 +62,7 @@ class Uplink:
             self.world.field.at(self.world.now + 1_000_000, self.world.join_up, self.stations[0])
             return
         wakeups = [
-            station.clock.us(end.next_wakeup(station.ms())) for station, end in zip(self.stations, ends, strict=True)
+            station.clock.us(end.next_wakeup(station.ms()))
+            for station, end in zip(self.stations, ends, strict=True)
         ]
         self._wake(max(min(wakeups), self.world.now + limits.UPLINK_GATHER_US))

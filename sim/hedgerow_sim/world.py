@@ -13,12 +13,11 @@ from hedgerow.sync.hello import GATEWAY, KEEPER, LEAF, RELAY
 from hedgerow_boards.air.field import Field
 from hedgerow_boards.air.physics import Radio
 from hedgerow_boards.air.tally import frame_kind
-from hedgerow_sim import engine, faults, limits, place
+from hedgerow_sim import engine, faults, place
 from hedgerow_sim.audit import Audit
 from hedgerow_sim.baseline import Oracle
 from hedgerow_sim.scenario import Scenario
 from hedgerow_sim.station import COLLECTION, Station
-from hedgerow_sim.storage import Storages
 from hedgerow_sim.uplink import Uplink
 
 MESH = "simulated"
@@ -46,14 +45,16 @@ class World:
         self.kind: Callable[[bytes], str] = frame_kind if scenario.engine == "mesh" else _kind
         self.field = Field(self.places, seed=seed, radio=_radio(scenario), kind=self.kind)
         self.field.heard = self._heard
-        self.storages = Storages()
         self.readings_end_us = round(scenario.duration_s * 1e6)
         self.boards = [self._board(at) for at in range(len(places))]
-        self.gateways = [self._station(len(places) + at, f"gateway-{at}", GATEWAY) for at in range(len(doors))]
+        self.gateways = [
+            self._station(len(places) + at, f"gateway-{at}", GATEWAY) for at in range(len(doors))
+        ]
         self.big_peers: list[Station] = []
         if scenario.uplink == "big_peer" and doors:
             self.big_peers = [
-                self._station(len(self.places) + at, f"big-peer-{at}", KEEPER) for at in range(scenario.big_peers)
+                self._station(len(self.places) + at, f"big-peer-{at}", KEEPER)
+                for at in range(scenario.big_peers)
             ]
         self.radios = self.boards + self.gateways
         self.stations = self.radios + self.big_peers
@@ -76,11 +77,12 @@ class World:
 
     def _board(self, at: int) -> Station:
         leaf = self.rng.random() < self.scenario.leaves
-        return self._station(at, f"board-{at}", LEAF if leaf else RELAY)
+        flash = self.rng.random() < self.scenario.flash
+        return self._station(at, f"board-{at}", LEAF if leaf else RELAY, flash)
 
-    def _station(self, node: int, name: str, role: int) -> Station:
+    def _station(self, node: int, name: str, role: int, flash: bool = False) -> Station:
         drift = self.scenario.drift_ppm if role < GATEWAY else 0
-        return Station(self, node, name, role, self.rng.randint(-drift, drift))
+        return Station(self, node, name, role, self.rng.randint(-drift, drift), flash)
 
     def open_peer(self, station: Station) -> Any:
         """A peer on what a station's storage holds."""
