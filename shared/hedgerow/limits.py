@@ -83,6 +83,14 @@ DISTANCE_EXPIRY_MS = const(600000)
 FLOOD_AUTHORS = const(64)
 FLOOD_AGAIN_AUTHORS = const(48)
 
+# The mesh. MAX_NAMES: authors known by name; MAX_LETTERS: being put together; who was unheard of for longest
+# makes room. CHANNEL_EVENTS: advertising events a second that peers in reach of each other have together.
+MAX_FRAGMENTS = const(8)
+MAX_LETTER = const(255)
+MAX_LETTERS = const(4)
+MAX_NAMES = const(96)
+CHANNEL_EVENTS = const(100)
+
 # Sessions, sealing and time
 HELLO_TIMEOUT_MS = const(10000)
 IDLE_TIMEOUT_MS = const(60000)
