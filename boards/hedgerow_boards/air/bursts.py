@@ -39,18 +39,23 @@ class Bursts:
         self._busy = source.busy_ms * 1000
         self._epoch_us = max(1_000_000, round(_EPOCH_CYCLES * (self._idle + self._busy)))
         self._edges: dict[int, list[int]] = {}
+        self._asked = (0, 0)
+        self._hit = False
 
     def hits(self, start: int, end: int) -> bool:
         """Whether a burst is on at any time from `start` to `end`, in microseconds."""
-        first, last = start // self._epoch_us, (end - 1) // self._epoch_us
-        return any(self._in_epoch(epoch, start, end) for epoch in range(first, last + 1))
+        if self._asked != (start, end):  # all receivers of a packet ask the same
+            self._asked = (start, end)
+            first, last = start // self._epoch_us, (end - 1) // self._epoch_us
+            self._hit = any(self._in_epoch(epoch, start, end) for epoch in range(first, last + 1))
+        return self._hit
 
     def _in_epoch(self, epoch: int, start: int, end: int) -> bool:
         edges = self._edges.get(epoch)
         if edges is None:
             edges = self._edges[epoch] = self._draw(epoch)
-            while len(self._edges) > _EPOCHS_KEPT:
-                del self._edges[min(self._edges)]
+            if len(self._edges) > _EPOCHS_KEPT:
+                del self._edges[next(iter(self._edges))]
         place = bisect_right(edges, start)  # odd: within a burst
         return bool(place & 1) or (place < len(edges) and edges[place] < end)
 

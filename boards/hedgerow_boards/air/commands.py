@@ -225,3 +225,12 @@ class Write(Message):
     handle: int
     mode: int
     data: bytes
+
+
+@dataclass(slots=True)
+class Control(Message):
+    """A request about the air itself, as JSON; may come without a Hello. A `Controlled` answers it."""
+
+    CODE = 30
+    TAIL = True
+    request: bytes

@@ -214,3 +214,12 @@ class Credits(Message):
     CODE = 40
     FORMAT = "<H"
     completed: int
+
+
+@dataclass(slots=True)
+class Controlled(Message):
+    """The answer to a Control, as JSON."""
+
+    CODE = 60
+    TAIL = True
+    answer: bytes

@@ -22,7 +22,6 @@ from hedgerow_boards.air.tally import NO_BUFFER, NOT_LISTENING, OWN_TRANSMISSION
 
 #: (receiver, sender, level in dBm, payload, connectable); False: there was no buffer for it.
 Heard = Callable[[int, int, int, bytes, bool], bool | None]
-_STATES = {"off": tally.OFF, "on": tally.ON, "sleep": tally.ASLEEP}
 _RECENT_US = 5_000
 
 
@@ -163,7 +162,7 @@ class Field:
 
     def power(self, node: int, state: str) -> None:
         """`on`, `sleep` (deep sleep) or `off`; the last two end saying and listening."""
-        new = _STATES[state]
+        new = tally.STATES[state]
         self.tally.power(node, new, self.now)
         if new != tally.ON:
             self._saying[node] = None

@@ -1,7 +1,7 @@
 """Limits and timing constants of the radio model, in the units their names say."""
 
 # Bluetooth Core 5.4, Vol 6 Part B: 1M PHY, legacy advertising.
-ADVERTISING_CHANNELS = (37, 38, 39)
+ADVERTISING_CHANNELS = (37, 38, 39)  # 0 to 2 in the model
 ADV_DATA_MAX = 31
 ADV_DELAY_MAX_US = 10_000
 ADV_INTERVAL_MIN_US = 20_000

@@ -24,7 +24,7 @@ REASON_NOT_ESTABLISHED = 0x3E
 
 
 def _airtime(payload: int) -> int:
-    return (PACKET_OVERHEAD_BYTES + payload) * BYTE_US + INTER_FRAME_US
+    return (PACKET_OVERHEAD_BYTES + payload) * BYTE_US
 
 
 class Link:
@@ -101,24 +101,25 @@ class Link:
 
     def _exchange(self, now: int) -> bool:
         """One connection event; whether the central heard the peripheral at least once."""
-        medium = self._model.medium
+        model = self._model
         central, peripheral = self.bearers
         if not (central.host.present and peripheral.host.present):
             return False
-        if not medium.reaches(central.host.address, peripheral.host.address):
+        if not model.medium.reaches(central.host.address, peripheral.host.address):
             return False
         down, up = len(central.queue), len(peripheral.queue)
         budget = self._budget(now)
         elapsed, heard = 0, False
         for turn in range(PACKETS_PER_EVENT):
-            cost = _airtime(_head(central, down)) + _airtime(_head(peripheral, up))
+            there, back = _airtime(_head(central, down)), _airtime(_head(peripheral, up))
+            cost = there + back + 2 * INTER_FRAME_US
             if turn and (elapsed + cost > budget or not down + up):
                 break
             elapsed += cost
-            if medium.loses():
+            if not model.passes(central.host, peripheral.host, there):
                 break
             down = self._pass(central, down)
-            if medium.loses():
+            if not model.passes(peripheral.host, central.host, back):
                 break
             heard = True
             up = self._pass(peripheral, up)

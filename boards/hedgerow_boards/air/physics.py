@@ -128,7 +128,7 @@ def packet_error(margin: float, airtime: int) -> float:
 @cache
 def _floor(sensitivity: float, fading_db: float) -> float:
     """The lowest mean level, in steps of a tenth, at which fading lets one packet in 200 through."""
-    fades = fade_table(fading_db)[::32]
+    fades = fade_table(fading_db)[16::32]
     margin = _CERTAIN_DB
     while True:
         share = sum(1 - packet_error(margin + fade, _FULL_AIRTIME_US) for fade in fades) / len(fades)

@@ -25,6 +25,7 @@ CAUSES = {
 OFF = 0
 ON = 1
 ASLEEP = 2
+STATES = {"off": OFF, "on": ON, "sleep": ASLEEP}
 
 _KINDS = (
     "state",
