@@ -10,12 +10,13 @@ from hedgerow.operation import CLOCK, decode_body
 from hedgerow_sim import limits
 
 Entry = tuple[int, bytes, int, int, bytes]
+RunEntry = tuple[int, int, int, bytes]
 # As MemoryLog notes it: an operation beside the run.
 _FILL = 3
 
 
 class BoardStore(MemoryStore):
-    """What a BoardLog has committed: entries, and what was held and sealed of what made room."""
+    """What a BoardLog has committed: entries, how far each author was held, and what made room sealed."""
 
     def __init__(self, author: bytes):
         super().__init__(author)
@@ -124,30 +125,53 @@ class BoardLog(MemoryLog):
         for name, encoded in self.items(STATE_SCHEMA):
             if is_stream(Schema.decode(encoded).kind):
                 streams.add(name)
-        entries: list[Entry] = []
+        entries: list[tuple[int, Entry]] = []
         store: BoardStore = self.store
         for author in self._authors:
-            number = min(receipted.get(author, 0), self.sealed(author))
-            kept = [
-                entry
-                for entry in self._entries[author]
-                if entry[2] > number or not self._may_go(author, entry, streams)
-            ]
-            operations = self._operations[author]
-            run = {entry[1] for entry in self._entries[author] if entry[0] == ENTRY_OP}
-            for dead in run.difference([entry[1] for entry in kept if entry[0] == ENTRY_OP]):
-                del operations[dead]
-                del self._places[author, dead]
-            self._entries[author] = kept
-            store.base[author] = (self.held(author), self.sealed(author))
-            entries += [(kind, author, first, last, body) for kind, first, last, body in kept]
-            entries += [(_FILL, author, n, n, operations[n]) for n in operations if n not in run]
-        store.entries = entries
-        # A log that is opened anew counts on from here: what it has moved shows up again.
-        store.arrivals = self.position()
+            number = receipted.get(author, 0)
+            if author == self.author:
+                number = min(number, self.sealed(author))
+            run = self._entries[author]
+            kept = [entry for entry in run if entry[2] > number or not self._may_go(author, entry, streams)]
+            self._let_go(author, run, kept)
+            entries += self._in_order(author, kept)
+        entries.sort(key=_place)
+        store.entries = [entry for _, entry in entries]
+        # A log that is opened anew counts as this one, or on from here: then what it has moved shows up again.
+        places = [place for place, entry in entries if entry[0] in (ENTRY_OP, _FILL)]
+        whole = places == list(range(self.position() - len(places) + 1, self.position() + 1))
+        store.arrivals = self.position() - (len(places) if whole else 0)
         self._trim()
         self._counted = None
         self._full = max(self._ring, 2 * len(entries))
+
+    def _let_go(self, author: bytes, run: list[RunEntry], kept: list[RunEntry]) -> None:
+        """Drop what of an author's run is not kept, and note how far it was held and sealed."""
+        numbers = {entry[1] for entry in kept if entry[0] == ENTRY_OP}
+        seals = {entry[2] for entry in kept if entry[0] == ENTRY_SEAL}
+        sealed = [self.store.base.get(author, (0, 0))[1]]
+        for kind, first, last, _ in run:
+            if kind == ENTRY_OP and first not in numbers:
+                self._operations[author].pop(first, None)
+                self._places.pop((author, first), None)
+            elif kind == ENTRY_SEAL and last not in seals:
+                sealed.append(last)
+        self.store.base[author] = (self.held(author), max(sealed))
+        self._entries[author] = kept
+
+    def _in_order(self, author: bytes, kept: list[RunEntry]) -> list[tuple[int, Entry]]:
+        """An author's entries with the places of their arrival; what makes none stays behind what it follows."""
+        found: list[tuple[int, Entry]] = []
+        place = 0
+        for kind, first, last, body in kept:
+            if kind == ENTRY_OP:
+                place = self._places.get((author, first), place)
+            found.append((place, (kind, author, first, last, body)))
+        run = {entry[1] for entry in kept if entry[0] == ENTRY_OP}
+        for number, body in self._operations[author].items():
+            if number not in run:
+                found.append((self._places[author, number], (_FILL, author, number, number, body)))
+        return found
 
     def _may_go(self, author: bytes, entry: tuple[int, int, int, bytes], streams: set[bytes]) -> bool:
         kind, _, last, body = entry
@@ -169,3 +193,7 @@ class BoardLog(MemoryLog):
             at += 1
         del arrivals[:at]
         self._base += at
+
+
+def _place(entry: tuple[int, Entry]) -> int:
+    return entry[0]

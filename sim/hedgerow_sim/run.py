@@ -39,12 +39,13 @@ def run(
     seed: int,
     progress: Progress | None = None,
     *,
-    judge: bool = True,
+    judge: bool | None = None,
     make: Callable[[Scenario, int], World] = World,
 ) -> Outcome:
-    """Simulate to the end. Without `judge` it is a measurement: what does not arrive is counted, no failure.
+    """Simulate to the end.
 
-    Engines that are no mesh are never judged by convergence: what they lack is what is measured.
+    With `judge` what has not arrived by then is a failure; else it is counted. None: of the mesh it is one,
+    of what the mesh is measured beside it is what is measured.
     """
     world = make(scenario, seed)
     report = Report(world)
@@ -55,7 +56,7 @@ def run(
         world.start()
         _let_pass(world, curve, progress)
         world.audit.check_charge()
-        if judge and scenario.engine == "mesh" and scenario.uplink != "none":
+        if scenario.engine == "mesh" if judge is None else judge:
             world.audit.check_end()
             _check_connections(world)
     except Broken as broken:

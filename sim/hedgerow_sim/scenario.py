@@ -134,6 +134,9 @@ def load(wanted: str, **changes: Any) -> Scenario:
 def parse(table: dict[str, Any]) -> Scenario:
     """Check a scenario's values and return it."""
     values = dict(table)
+    for key in ("events", "gateways"):
+        if not isinstance(values.get(key, []), list | tuple):
+            raise _bad(f"{key} is {values[key]!r}")
     values["events"] = tuple(_event(entry) for entry in values.get("events", ()))
     values["gateways"] = tuple(_place(entry) for entry in values.get("gateways", ()))
     scenario = _build(Scenario, values, "")
