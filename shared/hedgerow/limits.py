@@ -122,3 +122,40 @@ MAX_LISTED = const(64)
 # documents is about as many at most.
 MAX_ANSWER_ROWS = const(64)
 MAX_RESULT_ROWS = const(10000)
+
+# The mesh engine. What has no room is said again by others, or asked for later.
+# MAX_SAYINGS: in the queue; MAX_CUSTODY: frames of others; MESH_WINDOW: own frames pushed at a time.
+MAX_SAYINGS = const(24)
+MAX_CUSTODY = const(64)
+MESH_WINDOW = const(8)
+# Frames heard, done with, authors whose way back is known: places of tables that forget the oldest.
+MESH_SEEN = const(256)
+MESH_DONE = const(256)
+MESH_ROUTE = const(512)
+# Frames that may be taken, that wait for something missing, questions; addresses whose last word is known.
+MESH_PENDING = const(12)
+MESH_WAITING = const(32)
+MESH_WANTS = const(24)
+MESH_ADDRESSES = const(32)
+# Letters that were said and can be said again.
+MESH_SAID_LETTERS = const(6)
+# Advertising events of a frame; pushes of an own operation in a flood; pushes after which one taker will do.
+MESH_EVENTS = const(3)
+MESH_PUSHES = const(2)
+MESH_ONE_ACK = const(4)
+MESH_QUIET = const(2)
+MESH_ASKS = const(8)
+MESH_ASK_MS = const(2000)
+MESH_FORWARD_MS = const(600)
+MESH_BACKOFF_MS = const(3000)
+MESH_GATHER_MS = const(200)
+MESH_SEAL_MS = const(3600000)
+MESH_AGAIN_MS = const(1800000)
+MESH_NOTE_MS = const(600000)
+MESH_CENSUS_MS = const(3600000)
+MESH_AROUND_MS = const(180000)
+MESH_ANNOUNCE_MS = const(3600000)
+STATE_MIN_MS = const(1000)
+STATE_BUSY_MS = const(4000)
+STATE_SETTLE_MS = const(5000)
+STATE_MAX_MS = const(64000)

@@ -1,1 +1,1 @@
-"""Sync by advertising: what a peer says and hears in 31 bytes at a time."""
+"""The mesh: sync by advertising, over many hops (SPEC 6)."""

@@ -1,0 +1,277 @@
+"""From frames to the log: operations rebuilt and proven, letters, and what waits for something missing."""
+
+from .. import limits
+from ..clock import hlc
+from ..errors import HedgerowError
+from ..operation import decode_body, h16
+from . import letters as letters_module
+from .frames import OP, VERSION, decode_op
+from .ops import nearest, rebuild
+
+TAKEN = 0
+KNOWN = 1
+WAITS = 2
+REFUSED = 3
+
+_LETTER = limits.const(1 << 30)
+# Why something waits.
+GAP = 0
+AUTHOR = 1
+SCHEMA = 2
+
+
+class Intake:
+    """Takes what was heard into the log of `peer`; `taken` collects [(frame or None, content or None)] that
+    are durable since somebody looked."""
+
+    def __init__(self, peer: object, names: object, stats: dict):
+        self._peer = peer
+        self._names = names
+        self._stats = stats
+        # name -> [moment, frame or content, short author, why, what it lacks]
+        self.waiting: dict = {}
+        self.taken: list = []
+        self.letters = letters_module.Letters()
+        # Up to which number authors are said to be held by somebody: author -> number.
+        self.heights: dict = {}
+        self._last: tuple = (b"", 0, 0)
+        self._busy = False
+        self._moved = b""
+        self._schemas = len(peer.schemas)
+
+    # ---- operations in one frame
+
+    def take(self, frame: bytes, name: int, now: int) -> int:
+        """Take an OP; TAKEN, KNOWN, WAITS or REFUSED. It is durable if it is TAKEN or KNOWN."""
+        try:
+            return self._take(frame, name, now)
+        except HedgerowError as error:
+            self._stats["refused"] += 1
+            if error.code == "SCHEMA_UNKNOWN":
+                return self._wait(name, frame, frame[4:7], SCHEMA, frame[11:13], now)
+            return REFUSED
+
+    def _take(self, frame: bytes, name: int, now: int) -> int:
+        op = decode_op(frame)
+        peer = self._peer
+        authors = self._names.find(op.author)
+        result = None
+        for author in authors:
+            base = self.base(author)
+            number = nearest(base, op.number)
+            if number <= base:
+                if len(authors) == 1 or self._proves(author, number, op):
+                    return KNOWN
+                continue
+            if peer.is_own(author):
+                continue
+            self.note_height(author, number)
+            if number > base + 1:
+                result = GAP
+                continue
+            stored = self._rebuild(op, author, number)
+            if stored is not None:
+                self._ingest(author, number, stored)
+                self.taken.append((frame, None))
+                self._advance(author, now)
+                return TAKEN
+            if result is None:
+                result = self._reason(op, author, number)
+        if result is None:
+            result = AUTHOR
+        lacks = op.schema if result == SCHEMA else op.author
+        return self._wait(name, frame, op.author, result, lacks, now)
+
+    def _reason(self, op: object, author: bytes, number: int) -> int | None:
+        """Say what is lacking to rebuild the successor of what is held; None: it is another's."""
+        for schema in self._peer.schemas:
+            if schema[:2] == op.schema:
+                if self._floor(author, number) is None:
+                    return AUTHOR
+                return None
+        return SCHEMA
+
+    def base(self, author: bytes) -> int:
+        """Return the number behind which this peer takes operations of an author."""
+        held = self._peer.log.held(author)
+        return held if self._peer.keeper else max(held, self._peer.receipted(author))
+
+    def _floor(self, author: bytes, number: int) -> tuple | None:
+        """Return (ms of the operation before a number, how many turns above it to try), None if unknown."""
+        if self._last[0] == author and self._last[1] == number - 1:
+            return self._last[2], 1
+        before = self._peer.log.fetch(author, number - 1) if number > 1 else None
+        if before is not None:
+            return hlc.stamp_ms(decode_body(before)[0]), 1
+        announce = self._names.get(author)
+        if announce is None:
+            return None
+        return max((announce.ms_high << 24) - (1 << 24) - 1, -1), 3
+
+    def _rebuild(self, op: object, author: bytes, number: int) -> bytes | None:
+        floor = self._floor(author, number)
+        if floor is None:
+            return None
+        return rebuild(op, author, number, floor[0], self._peer.schemas, floor[1])
+
+    def _proves(self, author: bytes, number: int, op: object) -> bool:
+        stored = self._peer.log.fetch(author, number)
+        return stored is None or h16(author, number, stored, self._peer.schemas)[:2] == op.check
+
+    def _ingest(self, author: bytes, number: int, stored: bytes) -> None:
+        self._peer.ingest(author, number, [stored])
+        self._peer.commit()
+        self._last = (author, number, hlc.stamp_ms(decode_body(stored)[0]))
+        self._stats["stored"] += 1
+
+    # ---- letters
+
+    def take_fragment(self, frame: bytes, now: int) -> int:
+        """Take a fragment of a letter; TAKEN if all of the letter is durable or of no further use here."""
+        try:
+            content = self.letters.take(frame, now)
+        except HedgerowError:
+            return REFUSED
+        if content is None:
+            return KNOWN if self.letters.done(frame[4:7]) else WAITS
+        self._stats["letters"] += 1
+        return self.take_letter(content, int.from_bytes(frame[4:7], "big") | _LETTER, now)
+
+    def take_letter(self, content: bytes, name: int, now: int) -> int:
+        """Take a whole letter."""
+        kind = content[0]
+        try:
+            if kind == letters_module.OPERATION:
+                return self._take_operation(content, name, now)
+            if kind == letters_module.SEAL or kind == letters_module.SKIP:
+                return self._take_note(content, name, now)
+            if kind == letters_module.SCHEMA:
+                known = len(self._peer.schemas)
+                self._peer.ingest_schema(content[1:])
+                if len(self._peer.schemas) == known:
+                    return KNOWN
+                self._peer.commit()
+                self.taken.append((None, content))
+                self.look(now)
+                return TAKEN
+        except HedgerowError as error:
+            self._stats["refused"] += 1
+            if error.code == "SCHEMA_UNKNOWN":
+                return self._wait(name, content, content[1:4], SCHEMA, b"", now)
+            if error.code == "SYNC_GAP":
+                return self._wait(name, content, content[1:4], GAP, content[1:4], now)
+        return REFUSED
+
+    def _take_operation(self, content: bytes, name: int, now: int) -> int:
+        author, number, stored = letters_module.decode_operation(content)
+        base = self.base(author)
+        if number <= base:
+            return KNOWN
+        stamp, changes = decode_body(stored)
+        self._names.learn(author, now)
+        self.note_height(author, number)
+        if number > base + 1:
+            return self._wait(name, content, author[:3], GAP, author[:3], now)
+        for change in changes:
+            if isinstance(change[1], bytes) and change[1] not in self._peer.schemas:
+                return self._wait(name, content, author[:3], SCHEMA, change[1][:2], now)
+        self._ingest(author, number, stored)
+        self.taken.append((None, content))
+        self._advance(author, now)
+        return TAKEN
+
+    def _take_note(self, content: bytes, name: int, now: int) -> int:
+        """Take a seal or a skip: 8 bytes of author, then its body."""
+        peer = self._peer
+        author = content[1:9]
+        before = peer.log.sealed(author), peer.log.held(author)
+        if content[0] == letters_module.SEAL:
+            peer.ingest_seal(author, content[9:])
+        else:
+            peer.ingest_skip(author, content[9:])
+        if before == (peer.log.sealed(author), peer.log.held(author)):
+            return KNOWN
+        peer.commit()
+        self._names.learn(author, now)
+        self.taken.append((None, content))
+        self._advance(author, now)
+        return TAKEN
+
+    # ---- what waits
+
+    def _wait(self, name: int, what: bytes, short: bytes, why: int, lacks: bytes, now: int) -> int:
+        if name not in self.waiting and len(self.waiting) >= limits.MESH_WAITING:
+            oldest = min(self.waiting, key=self._age)
+            del self.waiting[oldest]
+            self._stats["forgotten"] += 1
+        self.waiting[name] = [now, what, short, why, lacks]
+        return WAITS
+
+    def _age(self, name: int) -> tuple:
+        return self.waiting[name][0], name
+
+    def note_height(self, author: bytes, number: int) -> None:
+        """Learn that somebody holds an author up to a number."""
+        if number > self.heights.get(author, 0):
+            if author not in self.heights and len(self.heights) >= limits.MAX_NAMES:
+                self.heights.clear()
+            self.heights[author] = number
+
+    def look(self, now: int) -> None:
+        """Try again what waits for a schema, if this peer has learnt one in another way."""
+        if len(self._peer.schemas) != self._schemas:
+            self._schemas = len(self._peer.schemas)
+            self.retry(SCHEMA, None, now)
+
+    def retry(self, why: int, short: bytes | None, now: int) -> None:
+        """Try again what waits for an author, or for a schema, that has become known."""
+        for name in sorted(self.waiting):
+            entry = self.waiting.get(name)
+            if entry is not None and entry[3] == why and (short is None or entry[2] == short):
+                self._again(name, entry, now)
+
+    def again(self, name: int, now: int) -> None:
+        """Try once more what waits under a name."""
+        entry = self.waiting.get(name)
+        if entry is not None:
+            self._again(name, entry, now)
+
+    def _again(self, name: int, entry: list, now: int) -> None:
+        del self.waiting[name]
+        if name & _LETTER:
+            self.take_letter(entry[1], name, now)
+        else:
+            self.take(entry[1], name, now)
+        known = self.waiting.get(name)
+        if known is not None:
+            known[0] = entry[0]
+
+    def _advance(self, author: bytes, now: int) -> None:
+        """Take what waited for the operation of an author that is here now, and what waited for that."""
+        self._moved = author
+        if self._busy:
+            return
+        self._busy = True
+        while self._moved:
+            author = self._moved
+            self._moved = b""
+            short = author[:3]
+            for name in list(self.waiting):
+                entry = self.waiting.get(name)
+                if (
+                    entry is not None
+                    and entry[2] == short
+                    and entry[3] != SCHEMA
+                    and self._fits(author, entry[1])
+                ):
+                    self._again(name, entry, now)
+        self._busy = False
+
+    def _fits(self, author: bytes, what: bytes) -> bool:
+        """Say whether a frame or letter may follow what is held of an author."""
+        base = self.base(author)
+        if what[0] == VERSION | OP:
+            return what[7] << 8 | what[8] == (base + 1) & 0xFFFF
+        if what[0] == letters_module.OPERATION:
+            return letters_module.decode_operation(what)[1] <= base + 1
+        return True
