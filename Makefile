@@ -19,7 +19,7 @@ help:
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
 	@echo "make test      all tests, in as many processes as there are cores  [ARGS='-k flash' JOBS=1]"
 	@echo "make check     ruff and mypy"
-	@echo "make sim       simulated meshes with random faults  [SEED=7 WORLDS=20]"
+	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
 	@echo "make bench     figures, one JSON object each  [ONLY=link, ONLY=sync or ONLY=flash]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
@@ -67,7 +67,8 @@ format: $(STAMP)
 	@$(BIN)/ruff check --fix
 
 sim: $(STAMP)
-	@$(BIN)/python tests/sim.py $(if $(SEED),--seed $(SEED)) $(if $(WORLDS),--worlds $(WORLDS))
+	@$(BIN)/python tests/sim.py $(if $(SCENARIO),--scenario '$(SCENARIO)') $(if $(SEED),--seed $(SEED)) \
+	  $(if $(WORLDS),--worlds $(WORLDS))
 
 powercut: $(STAMP)
 	@$(BIN)/python tests/powercut.py $(if $(SEED),--seed $(SEED)) $(if $(CUTS),--cuts $(CUTS)) \

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from flash_cuts import ERASE_TEARS, KEEPER, PROGRAM_TEARS, Operation, span, tear
 from keys_kit import PLANTS, body_of, compare, key_of
-from nor import Nor
 
 from hedgerow.codec.schema import STREAM, Schema
 from hedgerow.custody.receipt import Receipt
@@ -13,6 +12,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_RECEIPT, STATE_SCHEMA
 from hedgerow.operation import INSERT, decode_body, encode_body
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 OTHER = b"author-x"
 READINGS = Schema("readings", STREAM, (("a", None),))

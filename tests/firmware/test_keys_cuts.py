@@ -2,9 +2,9 @@
 
 import pytest
 from keys_cuts import record, survive, torn_cells
-from nor import NorError
 
 from hedgerow.errors import HedgerowError
+from hedgerow_sim.nor import NorError
 
 
 def cut_everywhere(seed: int, laps: float, every: int) -> int:

@@ -10,7 +10,6 @@ from . import asks, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
-from .ops import nearest
 from .seen import Seen
 from .speaker import DOWN, OWN, STATUS
 

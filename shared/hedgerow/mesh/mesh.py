@@ -16,7 +16,7 @@ from .density import Window as Count
 from .density import interval_floor, number_of
 from .down import Down
 from .feed import Feed, letter_frames
-from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
+from .intake import KNOWN, REFUSED, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
 from .schedule import Leaves, Window, own_digest
@@ -64,7 +64,7 @@ class Mesh:
         self.key = key or sha256(b"hedgerow beacon " + peer.mesh).digest()
         self.random = random
         self.budget = budget
-        self.stats = {name: 0 for name in _COUNTERS}
+        self.stats = dict.fromkeys(_COUNTERS, 0)
         # Who brings operations out of the mesh takes them in; others pass them on.
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
@@ -344,7 +344,9 @@ class Mesh:
     def _again(self, name: int, now: int) -> bytes | None:
         name &= ~AGAIN
         frame = self._twice.pop(name, None)
-        if frame is None or self.seen.senders(name) >= min(limits.MESH_QUIET, max(1, self.speaker.neighbours)):
+        if frame is None or self.seen.senders(name) >= min(
+            limits.MESH_QUIET, max(1, self.speaker.neighbours)
+        ):
             return None
         self.stats["again"] += 1
         return frame
