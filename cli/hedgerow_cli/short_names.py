@@ -34,6 +34,7 @@ INTERNAL = "hedgerow_device.flash"
 PACKAGES = (
     ("hedgerow.mesh.",),
     ("hedgerow.sync.",),
+    ("hedgerow.query.parse", "hedgerow.query.evaluate", "hedgerow.query.expression", "hedgerow.query.mutate"),
     ("hedgerow_device.central", "hedgerow_device.link", "hedgerow_device.node", "hedgerow_device.radio"),
 )
 #: Those that programs on a board and benchmarks use all the same.
@@ -114,7 +115,8 @@ def short_names(sources: dict[str, str]) -> Names:
         avoid = inside | text | set(common.values())
         free = [name for name in dict.fromkeys((*ROM_NAMES, *resident)) if name not in avoid]
         names = dict(zip(sorted(own - outside - text - constants), free, strict=False))
-        found.update({module: {**common, **names} for module in group})
+        names.update(common)
+        found.update(dict.fromkeys(group, names))
     return found
 
 

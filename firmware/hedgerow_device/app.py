@@ -143,12 +143,14 @@ def _tend(peer: object) -> None:
 def _open_node(peer: object, settings: dict) -> object:
     """Return the board's node in the mesh, None without a radio: what is recorded waits then."""
     try:
-        from .node import open_node
+        from .opening import open_node
 
         return open_node(peer, settings, now(), report)
     except (ImportError, OSError) as error:
         report(HedgerowError("BLE_UNAVAILABLE", str(error)))
         return None
+    finally:
+        unload("hedgerow_device.opening")
 
 
 def _tell(peer: object) -> None:

@@ -6,7 +6,6 @@ import os
 
 from hedgerow.limits import const
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.mesh.tag import mesh_key
 from hedgerow.sync.hello import LEAF
 
 from . import radio
@@ -78,6 +77,7 @@ class Node:
         self._conn: int | None = None
         self._conn_mtu = _DEFAULT_MTU
         self._caller = b""
+        self._began = now
         # Connections of centrals of which none has written to us yet: since when, and whose.
         self._silent: dict = {}
         self._link: object = None
@@ -155,6 +155,11 @@ class Node:
                 return True
         return False
 
+    def save(self) -> bytes:
+        """Return what is to outlive a deep sleep: of the budget, if there is one, and of the mesh."""
+        budget = self.mesh.budget
+        return (budget.save() if budget else b"") + self.mesh.save()
+
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
         unload(_ONCE)
@@ -201,7 +206,7 @@ class Node:
             if event[1] == self._conn:
                 self._hang_up(now)
         elif kind == radio.GATTS_WRITE:
-            self._meet(event[1])
+            self._meet(event[1], now)
         elif kind == radio.MTU_EXCHANGED and event[1] in self._silent:
             self._silent[event[1]] = self._silent[event[1]][:2] + (event[2],)
         elif kind == radio.MTU_EXCHANGED and event[1] == self._conn:
@@ -215,11 +220,12 @@ class Node:
         elif self._central:
             self._central.handle(event, now)
 
-    def _meet(self, conn: int) -> None:
+    def _meet(self, conn: int, now: int) -> None:
         """A central has written to us: its connection is ours, unless there is another."""
         if conn in self._silent and self._conn is None:
             _, self._caller, self._conn_mtu = self._silent.pop(conn)
             self._conn = conn
+            self._began = now
 
     def _hear(self, now: int) -> None:
         while True:
@@ -255,6 +261,7 @@ class Node:
 
     def _hang_up(self, now: int) -> None:
         link = self._link
+        self._spend(now)
         self._conn = self._link = self._ended_at = None
         self.radio.take_written()
         if link is None:
@@ -264,6 +271,10 @@ class Node:
             self._synced(self._caller, link, now)
         elif link.error and self._on_error:
             self._on_error(link.error)
+
+    def _spend(self, now: int) -> None:
+        if self.mesh.budget:
+            self.mesh.budget.connected(now - self._began)
 
     def _synced(self, address: bytes, link: object, now: int) -> None:
         exchange = link.exchange
@@ -285,13 +296,14 @@ class Node:
         try:
             self._quiet()
             self._central = Central(
-                self.radio, self.peer, address, now, _about(self.mesh, address), self._tight
+                self.radio, self.peer, address, now, self.mesh.authors(address), self._tight
             )
         except OSError:
             self.mesh.failed(address, now)
 
     def _part(self, now: int) -> None:
         central = self._central
+        self._spend(now)
         self._central = None
         if central.succeeded:
             self._synced(central.address, central.link, now)
@@ -385,37 +397,6 @@ class Node:
             self.radio.hush()
         except OSError:
             pass
-
-
-def open_node(peer: object, settings: dict, now: int, on_error: object) -> Node:
-    """Return the node of a peer, as the configuration says. OSError without a radio."""
-    budget = None
-    if settings["budget_mah"]:
-        from hedgerow.mesh.budget import Budget, Profile
-
-        budget = Budget(Profile(), settings["budget_mah"], now)
-    node = Node(
-        peer,
-        now,
-        on_error,
-        silence_ms=settings["radio_watchdog_s"] * 1000,
-        key=mesh_key(settings["mesh"]),
-        seal_ms=settings["seal_s"] * 1000,
-        budget=budget,
-    )
-    sleeper = peer.sleeper
-    if sleeper:
-        if sleeper.mesh_state:
-            node.mesh.restore(sleeper.mesh_state)
-            sleeper.mesh_state = b""
-        if hasattr(node.mesh, "plan"):
-            node.mesh.plan(sleeper.period_ms, settings["window_ms"], sleeper.plan(now))
-    return node
-
-
-def _about(mesh: object, address: bytes) -> list | None:
-    """Return the authors to speak about in a hello, None for all."""
-    return mesh.authors(address) if hasattr(mesh, "authors") else None
 
 
 def _random(bound: int) -> int:

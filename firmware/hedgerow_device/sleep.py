@@ -51,8 +51,8 @@ class Sleeper:
         self.mesh_state = b""
         self.woken = False
         self._state: tuple | None = None
-        # Of this wake's sleep.
-        self._slept = 0
+        # How long the sleep before this wake was.
+        self.slept = 0
 
     @property
     def reach_ms(self) -> int:
@@ -75,14 +75,14 @@ class Sleeper:
         if state[0] != log.author or state[1] != epoch or state[2] != log.held(log.author) or log.damaged:
             return 0
         self._state = state
-        self._slept = max(0, _rtc_ms() - state[4])
+        self.slept = max(0, _rtc_ms() - state[4])
         self.due = state[7]
         self.drift_ms = min(_MOST, state[8] + self._drift())
         self.mesh_state = body[_STATE_SIZE:]
-        return state[3] + self._slept
+        return state[3] + self.slept
 
     def _drift(self) -> int:
-        return min(_MOST, self._slept * _SLEEP_PPM // 1000000 + 1)
+        return min(_MOST, self.slept * _SLEEP_PPM // 1000000 + 1)
 
     def resume(self, peer: object, now: int) -> bool:
         """Let a peer go on as before the sleep; False if it has to boot.
@@ -97,7 +97,7 @@ class Sleeper:
         peer.sealed_at = min(state[6], now)
         utc_ms, error_ms, source = state[9:]
         if source:
-            utc_ms += self._slept
+            utc_ms += self.slept
             error_ms += self._drift()
             if self.drift_ms >= self.reach_ms:
                 error_ms += self.reach_ms
@@ -125,12 +125,15 @@ class Sleeper:
         while not peer.done:
             await asyncio.sleep_ms(_LOOK_MS)
         began = now()
+        if node:
+            # The application may have said when.
+            node.mesh.window.woke_at = self.plan(began) - self.period_ms
         while True:
             moment = now()
             until = node.rest_until(moment) if node else self.plan(moment)
             spent = moment - began
             if until is not None or (spent > _LONGEST_WAKE_MS and (node.idle or spent > _LONGEST_SESSION_MS)):
-                self._down(peer, node, moment, until or self.plan(moment), report)
+                self._down(peer, node, moment, self.plan(moment), report)
             await asyncio.sleep_ms(_LOOK_MS)
 
     def _down(self, peer: object, node: object, now: int, until: int, report: object) -> None:
@@ -138,7 +141,7 @@ class Sleeper:
         try:
             mesh_state = b""
             if node:
-                mesh_state = node.mesh.save()
+                mesh_state = node.save()
                 node.radio.close()
             self.keep(peer, now, mesh_state)
         except Exception as error:  # it sleeps all the same, and boots from its log

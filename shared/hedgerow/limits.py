@@ -125,7 +125,7 @@ MAX_RESULT_ROWS = const(10000)
 
 # The mesh engine. What has no room is said again by others, or asked for later.
 # MAX_SAYINGS: in the queue; MAX_CUSTODY: frames of others; MESH_WINDOW: own frames pushed at a time.
-MAX_SAYINGS = const(24)
+MAX_SAYINGS = const(32)
 MAX_CUSTODY = const(64)
 MESH_WINDOW = const(8)
 # Of the places of custody one author takes so many, or a few more for what came before the rest.
@@ -150,7 +150,11 @@ MESH_QUIET = const(2)
 MESH_ASKS = const(8)
 MESH_ASK_MS = const(2000)
 MESH_LETTER_MS = const(15000)
-MESH_FORWARD_MS = const(600)
+# A turn of each in reach to say something before others do; how many at most. What too few have passed on is
+# said again.
+MESH_TURN_MS = const(300)
+MESH_MOST_TURNS = const(15)
+MESH_AGAIN_SOON_MS = const(2000)
 MESH_BACKOFF_MS = const(3000)
 MESH_GATHER_MS = const(200)
 MESH_SEAL_MS = const(3600000)

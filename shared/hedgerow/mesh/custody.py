@@ -37,6 +37,8 @@ class Custody:
         self.nearer = 0
         self.flood = True
         self.patient = False
+        # Whether places of the own window have become free.
+        self.freed = False
         self._names = [_FREE] * _PLACES
         self._due = [0] * _PLACES
         # Pushes | acknowledgements << 8 | the first acknowledger << 16.
@@ -168,6 +170,7 @@ class Custody:
             self.done.note(name, 0)
         else:
             self._frames.pop(place, None)
+            self.freed = True
 
     # ---- what others say of it
 

@@ -10,7 +10,6 @@ from . import asks, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
-from .ops import nearest
 from .seen import Seen
 from .speaker import DOWN, OWN, STATUS
 
@@ -21,8 +20,6 @@ _ANNOUNCE_NAME = limits.const(-64)
 _TIME_ERROR_MS = limits.const(160)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
-_TWICE_MS = limits.const(3000)
-_AGAIN = limits.const(1 << 30)
 
 
 def proof_of(receipt: Receipt) -> bytes:
@@ -61,10 +58,7 @@ class Down:
         )
         frame = make(RECEIPT, self._peer.mesh, body, mesh.key)
         mesh.stats["receipts"] += 1
-        name = name_of(frame)
-        mesh.speaker.add(now + mesh.random(300), DOWN, name, frame, limits.MESH_EVENTS, 2)
-        if not mesh.flood:
-            mesh.speaker.add(now + _TWICE_MS, DOWN, name | _AGAIN, frame, limits.MESH_EVENTS)
+        mesh.say_twice(now + mesh.random(300), DOWN, name_of(frame), frame)
 
     def hand_over(self, frame: bytes, now: int) -> None:
         """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
@@ -95,9 +89,6 @@ class Down:
                 return
         if moved or self.route.senders(_of_route(short)):
             mesh.pass_on(frame, name, now, DOWN)
-            if not mesh.flood:
-                # Nothing but the author's push asks for it again.
-                mesh.speaker.add(now + _TWICE_MS, DOWN, name | _AGAIN, frame, limits.MESH_EVENTS)
 
     def _keeper(self, keeper4: bytes) -> list:
         names = list(self._mesh.names.find(keeper4[:3]))

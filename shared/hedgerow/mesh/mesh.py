@@ -16,12 +16,12 @@ from .density import Window as Count
 from .density import interval_floor, number_of
 from .down import Down
 from .feed import Feed, letter_frames
-from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
+from .intake import KNOWN, REFUSED, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
 from .schedule import Leaves, Window, own_digest
 from .seen import Seen, who_of
-from .speaker import ANSWER, EVENT_MS, FORWARD, OWN, STATUS, Speaker
+from .speaker import AGAIN, ANSWER, FORWARD, OWN, STATUS, Speaker
 from .tag import check
 from .trickle import Trickle
 from .visits import BULK, Visits
@@ -32,9 +32,9 @@ _STATE_NAME = limits.const(-11)
 _FLOOD_FOREVER_MS = limits.const(1 << 40)
 _NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
-    "heard", "duplicates", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
+    "heard", "duplicates", "echoes", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
     "refused", "forgotten", "custody", "acked", "left", "acks", "repairs", "wants", "haves", "differences",
-    "receipts", "announces", "times", "states", "passed", "unpaid", "calls",
+    "receipts", "announces", "times", "states", "passed", "unpaid", "calls", "again",
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ class Mesh:
         self.key = key or sha256(b"hedgerow beacon " + peer.mesh).digest()
         self.random = random
         self.budget = budget
-        self.stats = {name: 0 for name in _COUNTERS}
+        self.stats = dict.fromkeys(_COUNTERS, 0)
         # Who brings operations out of the mesh takes them in; others pass them on.
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
@@ -78,7 +78,7 @@ class Mesh:
         self.names = Names(4096 if self.collects else limits.MAX_NAMES)
         self.speaker = Speaker(random, self.stats)
         self.custody = Custody(peer.log, random, self.stats, now)
-        self.feed = Feed(peer, self.custody, self.key, now)
+        self.feed = Feed(peer, self.custody, self.seen, self.key, now)
         self.intake = Intake(peer, self.names, self.stats, self.collects)
         self.repair = Repair(self)
         self.down = Down(self)
@@ -95,6 +95,11 @@ class Mesh:
         self._around = Count(512, limits.MESH_AROUND_MS, now)
         self._acks: dict = {}
         self._said_letters: list = []
+        # Frames that may have to be said twice.
+        self._twice: dict = {}
+        # The whos of addresses, and when there is something to do next.
+        self._whos: dict = {}
+        self._due_at: int | None = None
         self.announce_at = now + random(2000)
         self._check_at = now
         # Until this peer has counted authors for long enough it goes by its neighbours.
@@ -105,7 +110,7 @@ class Mesh:
             self.names.learn(author, now)
             if author != peer.author or not self.collects:
                 self.repair.update(author)
-        self._dirty = True
+        self._dirty = self._fill = True
 
     def close(self) -> None:
         """Let go of the peer."""
@@ -128,28 +133,57 @@ class Mesh:
             return False
         stop = frames.end(payload, at)
         kind = payload[at] & 0x0F
-        count = 0
-        name = 0
-        who = who_of(address)
-        frame = bytes(payload[at:stop])
-        known = False
+        who = self._whos.get(address)
+        if who is None:
+            who = self._meet(address)
+        count = name = 0
         if kind in _NAMED:
-            # Nothing more is done with what is done with already: its tag need not be checked again.
             name = frames.identity(payload, at, stop)
-            count = self.seen.senders(name)
-            known = count > 0 and (self.custody.done.senders(name) > 0 or name in self.intake.waiting)
-        if not known and not check(self.key, frame):
+            count = self.seen.note(name, who)
+            if count and self._echoed(kind, name, count, who, payload[at + 3], now):
+                last[address] = bytes(payload)
+                return True
+        frame = bytes(payload[at:stop])
+        if not check(self.key, frame):
             self.stats["strangers"] += 1
+            if name and not count:
+                self.seen.forget(name)
             return False
         self.stats["heard"] += 1
-        if len(last) >= limits.MESH_ADDRESSES:
-            last.clear()
         last[address] = bytes(payload)
+        self._due_at = None
         try:
             self._take(kind, frame, name, count, who, address, rssi, now, connectable)
         except HedgerowError:
             self.stats["refused"] += 1
         return True
+
+    def _meet(self, address: object) -> int:
+        """Return what stands for an address in small tables."""
+        if len(self._whos) >= limits.MESH_ADDRESSES:
+            self._whos.clear()
+            self._last.clear()
+        who = self._whos[address] = who_of(address)
+        return who
+
+    def _echoed(self, kind: int, name: int, count: int, who: int, hop: int, now: int) -> bool:
+        """Take note that one more peer says what was heard before; True if there is no more to it.
+
+        Nothing of its content is used, so its tag need not be checked again.
+        """
+        self.stats["echoes"] += 1
+        self.speaker.echo(name, count)
+        if kind != frames.OP and kind != frames.LETTER_UP:
+            return True
+        code = hop >> 3
+        custody = self.custody
+        here = custody.has(name)
+        if custody.done.senders(name):
+            # Who pushes it again has not heard that it got on.
+            return not hop & 7 or code < self.code
+        if self.flood or self.collects:
+            return self.role == LEAF
+        return here or code <= self.code or self.role == LEAF
 
     def _take(
         self,
@@ -164,10 +198,7 @@ class Mesh:
         connectable: bool,
     ) -> None:
         if kind == frames.OP or kind == frames.LETTER_UP:
-            count = self.seen.note(name, who)
-            if count:
-                self.speaker.echo(name, count)
-            elif kind == frames.OP:
+            if not count and kind == frames.OP:
                 self._census.add(number_of(frame[4:7]), now)
             self._carry(kind, frame, name, who, now)
         elif kind == frames.STATE:
@@ -188,21 +219,17 @@ class Mesh:
             self.down.heard_time(frame, now)
         elif kind == frames.CALL:
             self.visits.heard_call(frame, now)
-        else:
-            count = self.seen.note(name, who)
-            if count:
-                self.speaker.echo(name, count)
-            elif kind == frames.RECEIPT:
-                self.window.stir(now)
-                self.down.heard_receipt(frame, name, now)
-            elif kind == frames.ANNOUNCE:
-                self.down.heard_announce(frame, name, now)
+        elif kind == frames.RECEIPT:
+            self.window.stir(now)
+            self.down.heard_receipt(frame, name, now)
+        elif kind == frames.ANNOUNCE:
+            self.down.heard_announce(frame, name, now)
 
     def _carry(self, kind: int, frame: bytes, name: int, who: int, now: int) -> None:
         """Take an OP, or a fragment of a letter on its way up."""
         code = frame[3] >> 3
         custody = self.custody
-        here = custody.echo(name, code, who, now)
+        here = custody.has(name)
         if custody.done.senders(name):
             # Who says it again has not heard that it got on.
             if frame[3] & 7 and code >= self.code:
@@ -215,7 +242,7 @@ class Mesh:
         elif code > self.code and not here:
             if kind == frames.OP:
                 self.down.note_route(frame[4:7])
-            custody.offer(frame, name, now, 50 + self.random(limits.MESH_FORWARD_MS))
+            custody.offer(frame, name, now, 20 + self.spread())
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
@@ -303,10 +330,30 @@ class Mesh:
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
         """Say soon what somebody else has said, unless enough others do."""
         self.stats["passed"] += 1
-        wait = 30 + self.random(limits.MESH_FORWARD_MS)
-        self.speaker.add(
-            now + wait, urgency, name, frame[:3] + b"\0" + frame[4:], limits.MESH_EVENTS, limits.MESH_QUIET
-        )
+        self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
+
+    def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
+        """Say a frame at a moment, and once more if fewer than two others were heard saying it."""
+        self.speaker.add(at, urgency, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
+        again = at + limits.MESH_AGAIN_SOON_MS + self.random(limits.MESH_AGAIN_SOON_MS)
+        self.speaker.add(again, urgency, name | AGAIN, self._again, limits.MESH_EVENTS)
+        self._twice[name] = frame
+        if len(self._twice) > limits.MAX_SAYINGS:
+            self._twice.pop(min(self._twice))
+
+    def _again(self, name: int, now: int) -> bytes | None:
+        name &= ~AGAIN
+        frame = self._twice.pop(name, None)
+        if frame is None or self.seen.senders(name) >= min(
+            limits.MESH_QUIET, max(1, self.speaker.neighbours)
+        ):
+            return None
+        self.stats["again"] += 1
+        return frame
+
+    def spread(self) -> int:
+        """Return a wait within which about one of all in reach speaks each time that one frame takes."""
+        return self.random(limits.MESH_TURN_MS * (1 + min(self.speaker.neighbours, limits.MESH_MOST_TURNS)))
 
     def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
         if len(self._acks) < limits.MESH_WAITING:
@@ -404,22 +451,24 @@ class Mesh:
         """Return the moment of the next thing to do; say() does it."""
         if self._dirty:
             return now
-        at = min(self._trickle.due, self._time_at)
-        for other in (
-            self.speaker.due(),
-            self.custody.due(),
-            self.repair.due(),
-            self.feed.due(),
-            self._tail_at,
-        ):
-            if other is not None and other < at:
-                at = other
-        if self.announce_at < at:
-            at = self.announce_at
-        return max(at, now)
+        at = self._due_at
+        if at is None:
+            at = min(self._trickle.due, self._time_at, self.announce_at)
+            for other in (
+                self.speaker.due(),
+                self.custody.due(),
+                self.repair.due(),
+                self.feed.due(),
+                self._tail_at,
+            ):
+                if other is not None and other < at:
+                    at = other
+            self._due_at = at
+        return at if at > now else now
 
     def say(self, now: int) -> tuple | None:
         """Do what is due; return (payload, connectable, events), or None if there is nothing to say now."""
+        self._due_at = None
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 4):
             self.speaker.add(now, OWN if own else FORWARD, name, frame, limits.MESH_EVENTS)
@@ -473,10 +522,14 @@ class Mesh:
             if saying[2] < 0:
                 self.counter += 1
                 repeat = self.counter & 7
+            elif saying[2] & AGAIN:
+                repeat = 1
             else:
                 repeat = frame[3] & 7
             frame = frames.with_hop(frame, self.code, repeat)
-            self.seen.note(name_of(frame), 0)
+            name = name_of(frame)
+            if not self.seen.senders(name):
+                self.seen.note(name, 0)
         events = saying[4]
         self.window.stir(now)
         self.speaker.said(events, saying[1], now)
@@ -495,6 +548,7 @@ class Mesh:
             self._dirty = True
         if self._dirty:
             self._dirty = False
+            self._fill = True
             self._look(now)
         if self.role == LEAF and self._state_due:
             self.wake(now)
@@ -502,8 +556,13 @@ class Mesh:
             self._tail_at = None
             peer.seal(now)
             self._dirty = False
+            self._fill = True
             self._look(now)
-        if self.role != GATEWAY and not peer.keeper and (self.flood or self.code != frames.UNKNOWN):
+        again = self.feed.due()
+        if self.collects or not (self.flood or self.code != frames.UNKNOWN):
+            return
+        if self._fill or self.custody.freed or (again is not None and now >= again):
+            self._fill = self.custody.freed = False
             self.feed.fill(now)
 
     def _look(self, now: int) -> None:
@@ -575,6 +634,7 @@ class Mesh:
 
     def set_flood(self, flood: bool) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
+        self._fill = True
         self.flood = self.custody.flood = self.peer.flooding = flood
 
     # ---- what the shell asks
@@ -588,6 +648,7 @@ class Mesh:
 
     def visit(self, now: int, busy: object = ()) -> object:
         """Return the address to connect to, or None; `busy` are being visited."""
+        self._due_at = None
         return self.visits.candidate(now, busy)
 
     def called(self, now: int) -> bool:

@@ -99,7 +99,7 @@ class Repair:
         for step in range(BUCKETS):
             bucket = state.bucket + step & BUCKETS - 1
             if bucket in shown and shown[bucket][3:] != self.digest(bucket)[3:]:
-                self._say_have(bucket, now + 200 + self._mesh.random(1500))
+                self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
                 break
         return False
 
@@ -224,7 +224,7 @@ class Repair:
     def _say(self, frame: bytes, now: int) -> None:
         mesh = self._mesh
         mesh.stats["repairs"] += 1
-        mesh.speaker.add(now + 50 + mesh.random(600), REPAIR, name_of(frame), frame, limits.MESH_EVENTS, 1)
+        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, limits.MESH_EVENTS, 1)
 
     # ---- wanting
 
@@ -233,7 +233,8 @@ class Repair:
         if (what, name) not in self._wants:
             if len(self._wants) >= limits.MESH_WANTS:
                 return
-            self._wants[what, name] = [now + 100 + self._mesh.random(900), 0]
+            # What is late may still be on its way.
+            self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0]
             self._next = None
 
     def due(self) -> int | None:
@@ -289,7 +290,9 @@ class Repair:
             return (name, bits) if bits else None
         if what == asks.WANT_ANNOUNCES:
             authors = self._mesh.names.find(name)
-            if name in self._plans and not [1 for author in authors if self._mesh.names.get(author) is not None]:
+            if name in self._plans and not [
+                1 for author in authors if self._mesh.names.get(author) is not None
+            ]:
                 return name
             self._plans.discard(name)
             return name if intake.waits_for(name) or not authors else None
@@ -305,6 +308,7 @@ class Repair:
         what, entries = asks.decode_want(frame)
         mesh = self._mesh
         for entry in entries:
+            self._asked(what, entry, now)
             if what == asks.WANT_OPERATIONS:
                 self._answer_operations(frame, entry, now)
             elif what == asks.WANT_WHOLE:
@@ -324,6 +328,16 @@ class Repair:
                         self._say_letter(
                             bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now
                         )
+
+    def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:
+        """Somebody else asks for something: the answer is for us too."""
+        name = entry if isinstance(entry, bytes) else entry[0]
+        for key in self._wants:
+            if key[0] == what and key[1][: len(name)] == name:
+                at = now + limits.MESH_ASK_MS + self._mesh.random(limits.MESH_ASK_MS)
+                if self._wants[key][0] < at:
+                    self._wants[key][0] = at
+                    self._next = None
 
     def _answer_operations(self, frame: bytes, entry: tuple, now: int) -> None:
         short, low, bits = entry
