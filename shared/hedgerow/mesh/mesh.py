@@ -295,7 +295,9 @@ class Mesh:
         if kind != frames.OP:
             entry = self.intake.waiting_letter(frame[4:7])
             if entry is None:
-                self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
+                if self.flood:
+                    # Otherwise whoever has the rest in custody pushes it anyhow.
+                    self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
                 return
         if entry is None:
             return
@@ -364,7 +366,7 @@ class Mesh:
         mark = self._acks.get(key)
         if mark is None:
             return
-        if held or (mark and mark != who | 0x100):
+        if held or self.flood or (mark and mark != who | 0x100):
             del self._acks[key]
         else:
             self._acks[key] = who | 0x100
