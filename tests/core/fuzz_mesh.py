@@ -9,7 +9,7 @@ from hedgerow import limits
 from hedgerow.clock import hlc
 from hedgerow.codec.schema import Schema
 from hedgerow.errors import HedgerowError
-from hedgerow.mesh import asks, frames, letters, ops, tag, tells
+from hedgerow.mesh import asks, brief, frames, letters, ops, tag, tells
 from hedgerow.operation import INSERT, encode_body, h16
 from hedgerow.trust.seal import NO_SEAL, make_seal
 
@@ -79,6 +79,10 @@ def read_letters(data: bytes) -> None:
             assert 1 <= len(content) <= limits.MAX_LETTER
             if content[0] == letters.OPERATION:
                 letters.decode_operation(content)
+            if content[0] == letters.SEAL_BRIEF:
+                short, first, last, previous, check = brief.decode_seal(content)
+                again = short + first.to_bytes(4, "big") + bytes((last - first,)) + previous + check
+                assert content[1:] == again
         assert len(table.open()) <= limits.MAX_LETTERS
         at += 1 + data[at] % 24
         now += 1
@@ -109,7 +113,7 @@ def _check(number: int, schema: Schema, ms: int, values: Any) -> bytes:
     return h16(AUTHOR, number, body, SCHEMAS)[:2]
 
 
-_OP = ops.pack(AUTHOR, 7, reading(NOW, 512, -394), SCHEMAS, None) or b""
+_OP = ops.pack(AUTHOR, 7, reading(NOW, 512, -394), SCHEMAS, NOW - 1) or b""
 _STATE = frames.State(MESH, 7, 1, b"digest", 4, 2, 9, 1, b"aut", window=9)
 _LETTERS = [
     letters.split(content)
@@ -117,6 +121,7 @@ _LETTERS = [
         letters.encode_operation(AUTHOR, 300, reading(NOW, 512, 394)),
         bytes((letters.SEAL,)) + AUTHOR + make_seal(AUTHOR, 1, 2, [bytes(16)] * 2, NO_SEAL),
         bytes((letters.SCHEMA,)) + READING.encoded,
+        b"\x08\x01\x23\x45\0\0\0\1\x1f" + bytes(range(20)),
     )
 ]
 _BODIES = [
@@ -124,6 +129,7 @@ _BODIES = [
     (frames.WANT, asks.encode_want(asks.WANT_OPERATIONS, [(AUTHOR, 7, 0x8001), (b"oth", 9, 1)])),
     (frames.WANT, asks.encode_want(asks.WANT_LETTERS, [(b"let", 3)])),
     (frames.WANT, asks.encode_want(asks.WANT_SCHEMAS, [b"na", b"me"])),
+    (frames.WANT, asks.encode_want(asks.WANT_WHOLE, [(AUTHOR, 7)])),
     (frames.HAVE, asks.encode_have(3, 6, [(AUTHOR, 40, 0x10), (b"oth", 1, 0)])),
     (frames.RECEIPT, tells.encode_receipt(b"keeper-1", 2, AUTHOR, 40)),
     (frames.TIME, tells.encode_time(NOW, 40, 2, 0)),

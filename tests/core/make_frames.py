@@ -57,6 +57,7 @@ def bodies() -> list[tuple[int, dict[str, Any], bytes]]:
         (asks.WANT_LETTERS, [(b"abc", 255), (b"abd", 1)]),
         (asks.WANT_ANNOUNCES, [AUTHOR[:3], b"oth"]),
         (asks.WANT_SCHEMAS, [READING.name[:2], b"na"]),
+        (asks.WANT_WHOLE, [(AUTHOR[:3], 7), (b"oth", 0xFFFF)]),
     ):
         shown = [[_form(part) for part in (one if isinstance(one, tuple) else (one,))] for one in entries]
         rows.append((frames.WANT, {"what": what, "entries": shown}, asks.encode_want(what, entries)))

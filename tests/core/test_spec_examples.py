@@ -18,11 +18,13 @@ from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.skip import DROPPED
 from hedgerow.document import Document
 from hedgerow.errors import CODES
-from hedgerow.mesh import asks, frames, letters, ops, tag, tells
+from hedgerow.log import ENTRY_OP, MemoryLog
+from hedgerow.mesh import asks, brief, frames, letters, ops, tag, tells
 from hedgerow.operation import CLOCK, COUNTER, INITIAL, canonical, encode_body, h16
 from hedgerow.sync import interest
 from hedgerow.sync.hello import WANTS_TIME, Hello
 from hedgerow.trust.lost import make_lost
+from hedgerow.trust.seal import make_seal
 
 SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8").split("\n## 8 ")[0]
 MOMENT = 837_000_000_000
@@ -41,8 +43,13 @@ KEY = tag.mesh_key("shed")
 STATE = frames.State(
     MESH[:2], 258, 3, bytes(range(6)), 7, 2, frames.HAS_TIME | frames.CONNECTABLE, 1, AUTHOR[:3], window=255
 )
-OPERATION = frames.make(frames.OP, MESH, ops.pack(AUTHOR, 7, BODY, SCHEMAS, None) or b"", KEY, 31 << 3 | 1)
+OPERATION = frames.make(
+    frames.OP, MESH, ops.pack(AUTHOR, 7, BODY, SCHEMAS, MOMENT - 60_000) or b"", KEY, 31 << 3 | 1
+)
 PLAN = tells.Announce(AUTHOR, 0, MOMENT >> 24, 0, 0, 300, 290_500, 4)
+LOG = MemoryLog()
+LOG.append(ENTRY_OP, AUTHOR, 1, 1, BODY)
+SEAL = make_seal(AUTHOR, 1, 1, [h16(AUTHOR, 1, BODY, SCHEMAS)], bytes(range(16)))
 LETTER = letters.split(letters.encode_operation(AUTHOR, 7, BODY))
 
 
@@ -97,6 +104,7 @@ REBUILT = {
     "6.14": _near(frames.CALL, tells.encode_call(AUTHOR, b"keeper-1", 30)),
     "6.15a": _near(frames.LETTER_UP, LETTER[0]),
     "6.15b": _near(frames.LETTER_UP, LETTER[-1]),
+    "6.15c": brief.encode_seal(AUTHOR, SEAL, LOG, SCHEMAS),
     "7.5": Hello(
         b"\xb3\xa1\xc2", AUTHOR, vector=((AUTHOR, 300, 299, 128),), name="greenhouse", flags=WANTS_TIME
     ).encode(),

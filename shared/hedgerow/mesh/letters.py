@@ -17,6 +17,7 @@ RECEIPTS = 4
 SKIP = 5
 INTEREST = 6
 FRONTIER = 7
+SEAL_BRIEF = 8
 
 _SQUEEZED = 0x80
 _DATA = 16
@@ -118,7 +119,7 @@ class _Open:
         self.total = total
         self.missing = (1 << total) - 1
         self.data = bytearray(total * _DATA)
-        self.size = total * _DATA
+        self.size = 0
         self.progress = now
 
 

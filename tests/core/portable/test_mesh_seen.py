@@ -24,7 +24,7 @@ def test_new_then_known_by_senders() -> None:
     assert seen.senders(1000) == 2 and seen.senders(1001) == 0
     for who in range(8):
         seen.note(1000, who)
-    assert seen.note(1000, 0) == 8
+    assert seen.note(1000, 0) == 8 and seen.senders(1000) == 8
     seen.forget(1000)
     seen.forget(1001)
     assert seen.senders(1000) == 0 and seen.note(1000, 3) == 0 and seen.note(1000, 3) == 1

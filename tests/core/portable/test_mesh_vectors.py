@@ -14,6 +14,8 @@ SCHEMAS = {}
 for form in VECTORS["schemas"]:
     schema = Schema.decode(unhexed(form))
     SCHEMAS[schema.name] = schema
+KINDS = ["STATE", "OP", "WANT", "HAVE", "RECEIPT", "TIME", "ANNOUNCE"]
+KINDS += ["LETTER_UP", "LETTER_DOWN", "ACK", "CALL"]
 PARTS = ("counter", "bucket", "open_count", "distance", "flags", "role", "log2", "window")
 
 
@@ -27,8 +29,9 @@ def _of_kind(name: str) -> list:
             frame = payload[at : frames.end(payload, at)]
             assert hexed(frame) == row["frame"] and tag.check(KEY, frame)
             assert frames.advertise(frame) == payload
+            kind = frame[0] & 15
+            assert kind == getattr(frames, name) == KINDS.index(name)
             if name != "STATE":
-                kind = frame[0] & 15
                 assert frame == frames.make(kind, MESH, frame[4:-3], KEY, row["hop"])
             found.append((row, frame))
     assert found
@@ -59,7 +62,7 @@ def test_asks() -> None:
         shown = [entry if isinstance(entry, tuple) else (entry,) for entry in entries]
         assert (what, _plain(shown)) == (row["what"], row["entries"])
         assert asks.encode_want(what, entries) == frame[4:-3]
-    assert whats == {0, 1, 2, 3}
+    assert whats == {0, 1, 2, 3, 4}
     for row, frame in _of_kind("HAVE"):
         log2, bucket, entries = asks.decode_have(frame)
         assert (log2, bucket, _plain(entries)) == (row["log2"], row["bucket"], row["entries"])
@@ -111,6 +114,7 @@ def test_operations() -> None:
 
 
 def test_letters() -> None:
+    assert [frames.OP, frames.LETTER_UP, frames.LETTER_DOWN] == [1, 7, 8]
     for row in VECTORS["letters"]:
         content = unhexed(row["content"])
         bodies = letters.split(content)
