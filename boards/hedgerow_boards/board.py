@@ -245,6 +245,16 @@ class Board:
         return self._supervisor.powered
 
     @property
+    def asleep(self) -> bool:
+        """Whether the board is in deep sleep: no VM runs, the RTC and its memory go on."""
+        return self._supervisor.asleep
+
+    @property
+    def sleeps(self) -> int:
+        """Deep sleeps that have begun."""
+        return self._supervisor.sleeps
+
+    @property
     def pid(self) -> int | None:
         """Process of the VM; None while there is none."""
         return self._supervisor.pid

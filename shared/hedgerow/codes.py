@@ -178,6 +178,19 @@ CODES = {
     "RADIO_UNAVAILABLE": (511, "The Bluetooth adapter is missing, off or refuses; it is tried again."),
     "RADIO_UNKNOWN": (512, "A connection to an address that has not been heard lately."),
     "RADIO_CONNECT": (513, "The board did not accept the connection; it is tried again."),
+    "RADIO_PAYLOAD": (
+        507,
+        "An advertisement of over 31 bytes, of none, or for a senseless number of events.",
+    ),
+    "RADIO_MUTE": (508, "This radio cannot advertise now; receipts go over hourly connections meanwhile."),
+    "RADIO_ADVERTISE": (
+        509,
+        "The adapter refuses to advertise; restart bluetooth, take another adapter, or a board on USB (radio).",
+    ),
+    "RADIO_USB": (
+        519,
+        "The board that is the gateway's radio is away or does not answer; it is tried again.",
+    ),
     "LINK_LOST": (514, "The connection to the board broke; what was committed stays."),
     "LINK_SERVICE": (515, "The device has no Hedgerow service; is it flashed with this firmware?"),
     "LINK_OVERFLOW": (516, "The other side sent more than its credit, faster than it can be taken."),

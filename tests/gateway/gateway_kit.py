@@ -55,7 +55,7 @@ def config(data: Path, **settings: Any) -> GatewayConfig:
     quick: dict[str, Any] = {
         "http": None,
         "time": "trust",
-        "radio": False,
+        "radio": "off",
         "name": "gw",
         "uplink_first_pause_s": 0.02,
         "uplink_max_pause_s": 0.05,

@@ -15,12 +15,13 @@ from hedgerow.memory import MemoryLog
 from hedgerow.peer import Peer
 from hedgerow.sync import gatt
 from hedgerow_gateway import Gateway
+from hedgerow_gateway.radio import structure
 
 
 @asynccontextmanager
 async def running(path: Path, ether: Ether, **settings: Any) -> AsyncIterator[Gateway]:
     quick: dict[str, Any] = {
-        "radio": True,
+        "radio": "none",
         "call_s": 0.2,
         "connect_s": 0.2,
         "linger_ms": 20,
@@ -115,7 +116,7 @@ def test_a_call_that_hangs_is_cut(tmp_path: Path, call: str, stubborn: bool) -> 
         ether.hang = {call}
         ether.stubborn = stubborn
         async with running(tmp_path, ether) as gateway:
-            visits, radio = gateway.central.counters, gateway.radio.counters
+            visits, radio = gateway.central.counters, gateway.radios.adapter.counters
             if call == "disconnect":
                 await until(lambda: radio.disconnect_failures >= 1, "the disconnect was cut")
             else:
@@ -136,7 +137,7 @@ def test_a_call_that_fails_is_tried_again(tmp_path: Path, call: str) -> None:
         board.record(1)
         ether.fail = {call}
         async with running(tmp_path, ether) as gateway:
-            visits, radio = gateway.central.counters, gateway.radio.counters
+            visits, radio = gateway.central.counters, gateway.radios.adapter.counters
             await until(lambda: visits.failed + radio.disconnect_failures >= 1, "a failure is counted")
             ether.fail = set()
             await until(lambda: whole(gateway, board), "the reading came after all")
@@ -190,11 +191,11 @@ def test_beacons_of_others_and_bad_ones_bring_no_visit(tmp_path: Path) -> None:
         board.record(1)
         board.peer.mesh = b"\x01\x02\x03"
         async with running(tmp_path, ether) as gateway:
-            visits = gateway.central.counters
-            await until(lambda: visits.foreign >= 3, "beacons of another mesh")
-            gateway.central.heard(board.address, b"\x10\x00", -50)
-            assert visits.errors["BEACON_INVALID"] == 1
-            assert visits.beacons == board.visits == 0
+            heard = gateway.mesher.counters
+            await until(lambda: heard.foreign >= 3, "beacons of another mesh")
+            gateway.mesher.take([(board.address, -50, structure(b"\x10\x00"), False)])
+            assert heard.foreign >= 4
+            assert heard.beacons == board.visits == 0
 
     run(main())
 
@@ -208,7 +209,8 @@ def test_a_board_that_is_being_visited_is_not_visited_again(tmp_path: Path) -> N
         async with running(tmp_path, ether, stall_s=0.5) as gateway:
             await until(lambda: gateway.central.visiting, "a visit is under way")
             counters = gateway.central.counters
-            await until(lambda: counters.stale >= 10, "and goes on")
+            beacons = gateway.mesher.counters.beacons
+            await until(lambda: gateway.mesher.counters.beacons >= beacons + 10, "and goes on")
             assert ether.most_connected == counters.connections == gateway.central.visiting == 1
 
     run(main())
