@@ -211,13 +211,26 @@ def _settings() -> dict:
     return settings
 
 
+def _be_a_radio(watchdog: Watchdog) -> None:
+    """Pass advertisements on for a gateway; a gateway that finds the REPL here starts the board anew."""
+    try:
+        from .usb_radio import run
+
+        run(watchdog)
+    except (ImportError, OSError) as error:
+        report(HedgerowError("BLE_UNAVAILABLE", str(error)))
+
+
 def main() -> None:
     """Run until Ctrl-C. What cannot be repaired by going on is printed, and the REPL is left."""
     watchdog = None
     try:
         settings = _settings()
         watchdog = Watchdog(settings["watchdog_ms"])
-        asyncio.run(_run(settings, watchdog))
+        if settings["role"] == "radio":
+            _be_a_radio(watchdog)
+        else:
+            asyncio.run(_run(settings, watchdog))
     except KeyboardInterrupt:
         pass
     except HedgerowError as error:

@@ -9,7 +9,7 @@ from hedgerow.limits import const
 PATH = "/hedgerow.json"
 
 _MAX_FILE = const(2048)
-_ROLES = ("leaf", "relay")
+_ROLES = ("leaf", "relay", "radio")
 # name: (type, default, lowest, highest); for texts the bounds are those of the length
 _FIELDS = {
     "name": (str, None, 1, limits.MAX_PEER_NAME),
@@ -61,7 +61,7 @@ def check(values: object) -> dict:
         raise HedgerowError("CONFIG_INVALID", "sensor")
     known = _check(_FIELDS, values, ("sensor", "full"))
     if known["role"] not in _ROLES:
-        raise HedgerowError("CONFIG_INVALID", "role: leaf or relay")
+        raise HedgerowError("CONFIG_INVALID", "role: leaf, relay or radio")
     if known["field"] in ("board", "n"):
         raise HedgerowError("CONFIG_INVALID", "field: board and n have their meaning")
     known["sensor"] = _check(_SENSOR, sensor, ())

@@ -22,17 +22,16 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakError
 
 from hedgerow.errors import HedgerowError
-from hedgerow.sync import beacon
 
 from . import limits
 from .bounded import Backoff, bounded, wait_event
+from .radio import COMPANY
 
 logger = logging.getLogger(__name__)
 
 RADIO_ERRORS = (BleakError, OSError, EOFError)
 PowerCycle = Callable[[], Awaitable[None]]
 OnAdvert = Callable[[str, bytes, int], None]
-COMPANY = int.from_bytes(beacon.COMPANY, "little")
 
 
 @dataclass

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.sync import beacon
 
 from . import limits
 from .bounded import wait_event
 from .link_ble import BleLink
+from .radio import key_of, text_of
 from .roster import Roster
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ class CentralCounters:
 class Central:
     """Keeps at most `max_connections` visits under way, and tells `mesh` how they went.
 
-    `mute` says whether the radio cannot say receipts: then a board that shows open operations is visited once
-    in `HOURLY_MS`, whatever else leads to a visit counting too.
+    `mute` says whether the radio cannot say receipts: then the engine names whoever has something or waits
+    for something, and each board is visited once in `HOURLY_MS` at most.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class Central:
         self._now = now
         self._max_connections = max_connections
         self._mute = mute
-        self._waiting: OrderedDict[str, int] = OrderedDict()  # address -> when it showed open operations
         self._visited: OrderedDict[str, int] = OrderedDict()
         self._visiting: set[str] = set()
         self._awake = asyncio.Event()
@@ -65,21 +64,9 @@ class Central:
         """How many connections are up or being made."""
         return len(self._visiting)
 
-    def heard(self, address: str, payload: bytes) -> None:
-        """Look again, for the mesh has taken in an advertisement of this address."""
-        if self._mute():
-            self._note_open(address, payload)
+    def heard(self) -> None:
+        """Look again, for the mesh has taken something in."""
         self._awake.set()
-
-    def _note_open(self, address: str, payload: bytes) -> None:
-        try:
-            said = beacon.decode(payload)
-        except HedgerowError:
-            return
-        if isinstance(said, beacon.State) and said.flags & beacon.CONNECTABLE:
-            self._waiting.pop(address, None)
-            if said.open_count:
-                _remember(self._waiting, address, self._now())
 
     async def run(self) -> None:
         """Visit whoever is worth it, until cancelled."""
@@ -97,25 +84,23 @@ class Central:
 
     def _next(self) -> str | None:
         now = self._now()
-        address = self._mesh.visit(now, self._visiting)
-        if isinstance(address, str):
-            return address
-        if self._mute():
-            for address, seen in reversed(self._waiting.items()):
-                if now - seen > limits.FRESH_MS:
-                    break
-                visited = self._visited.get(address)
-                if address not in self._visiting and (visited is None or now - visited >= limits.HOURLY_MS):
-                    self.counters.hourly += 1
-                    return address
-        return None
+        busy = {key_of(address) for address in self._visiting}
+        mute = self._mesh.visits.mute = self._mute()
+        if mute:
+            busy.update(
+                key_of(address) for address, at in self._visited.items() if now - at < limits.HOURLY_MS
+            )
+        named = self._mesh.visit(now, busy)
+        if not isinstance(named, bytes):
+            return None
+        self.counters.hourly += mute
+        return text_of(named)
 
     async def _visit(self, address: str) -> None:
         self.counters.connections += 1
-        self._waiting.pop(address, None)
         _remember(self._visited, address, self._now())
         try:
-            visit = await self._link.visit(address, self._mesh.authors(address))
+            visit = await self._link.visit(address, self._mesh.authors(key_of(address)))
         except HedgerowError as error:
             self._failed(address, error.code, str(error))
         except Exception as error:
@@ -125,7 +110,7 @@ class Central:
         else:
             self.counters.errors.update(visit.refused)
             self._roster.met(visit.remote.author, visit.remote.name, self._now())
-            self._mesh.synced(address, visit.summary, self._now(), visit.told)
+            self._mesh.synced(key_of(address), visit.summary, self._now(), visit.told)
         finally:
             self._visiting.discard(address)
             self._awake.set()
@@ -133,7 +118,7 @@ class Central:
     def _failed(self, address: str, code: str, detail: str) -> None:
         self.counters.failed += 1
         self.counters.errors[code] += 1
-        self._mesh.failed(address, self._now())
+        self._mesh.failed(key_of(address), self._now())
         _remember(self._visited, address, self._now() - limits.HOURLY_MS + limits.HOURLY_RETRY_MS)
         logger.info("visit to %s failed: %s", address, detail)
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 from hedgerow.codec.schema import STREAM
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.tag import mesh_key
 from hedgerow.operation import SOURCE_GATEWAY
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY
@@ -54,11 +55,6 @@ def tell_time(peer: Peer, clock: Clock) -> None:
 def mesh_tag(mesh: str) -> bytes:
     """Return the three bytes that name a mesh on the air (SPEC 6.1)."""
     return sha256(b"hedgerow mesh " + mesh.encode()).digest()[:3]
-
-
-def mesh_key(mesh: str) -> bytes:
-    """Return the key of the tags on a mesh's advertisements (SPEC 6)."""
-    return sha256(b"hedgerow beacon " + mesh.encode()).digest()
 
 
 class Gateway:

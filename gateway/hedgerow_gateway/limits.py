@@ -41,10 +41,21 @@ SPEAK_PAUSE_S = 0.005
 MUTE_LOOK_S = 5.0
 HOURLY_MS = 3_600_000  # where receipts cannot be said: between visits to a board that waits for them
 HOURLY_RETRY_MS = 300_000
-FRESH_MS = 10_000  # how long an advertisement counts as a sign that a board is in reach
 VOICE_FAILURES = 3  # so many failures to advertise in a row, and the adapter is switched off and on
 VOICE_RETRY_S = 5.0
 VOICE_RETRY_MAX_S = 300.0
+
+# A board on USB as the radio
+USB_RETRY_S = 0.5
+USB_RETRY_MAX_S = 30.0
+USB_GREETINGS = 4
+USB_ANSWER_S = 2.0
+USB_BOOT_S = 1.0  # from a soft reset to a program that listens
+USB_LOOK_S = 0.2
+USB_KEEP_S = 1.0
+USB_SILENCE_S = 5.0  # the board says how it is each second
+USB_READ_S = 0.1
+USB_CHUNK = 4096
 
 # Links
 INBOX_BYTES = 64 << 10

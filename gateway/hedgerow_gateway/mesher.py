@@ -12,7 +12,7 @@ from hedgerow.peer import Peer
 
 from . import limits
 from .bounded import wait_event
-from .radio import Radio, Repeats
+from .radio import Radio, Repeats, key_of
 from .sqlite_log import SqliteLog
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ class Mesher:
     """Gives `mesh` what the radios hear, and says on `radio` what it has to say.
 
     What is heard within a moment becomes durable with one fsync, and only after that is anything said: an
-    advertisement that acknowledges custody speaks of what the log has. `on_ours(address, payload)` is called
-    for each advertisement of this mesh, after it was taken in.
+    advertisement that acknowledges custody speaks of what the log has. `on_ours()` is called when something
+    of this mesh was taken in.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Mesher:
         mesh: Mesh,
         radio: Radio,
         now: Callable[[], int],
-        on_ours: Callable[[str, bytes], None],
+        on_ours: Callable[[], None],
     ) -> None:
         self.counters = MesherCounters()
         self._log = log
@@ -97,19 +97,18 @@ class Mesher:
 
     def take(self, reports: list[_Report]) -> None:
         """Take a batch in, durably. Raises DATABASE_*."""
-        ours = []
+        ours = 0
         self.counters.batches += 1
         with self._log.together():
             for report in reports:
-                if self._take_one(*report):
-                    ours.append(report)
-        for address, _, payload, _ in ours:
-            self._on_ours(address, payload)
+                ours += self._take_one(*report)
+        if ours:
+            self._on_ours()
         self._awake.set()
 
     def _take_one(self, address: str, rssi: int, payload: bytes, connectable: bool) -> bool:
         try:
-            ours: bool = self._mesh.heard(address, rssi, payload, self._now(), connectable)
+            ours: bool = self._mesh.heard(key_of(address), rssi, payload, self._now(), connectable)
         except HedgerowError as error:
             if error.code.startswith("DATABASE_"):
                 raise

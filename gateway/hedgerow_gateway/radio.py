@@ -7,6 +7,7 @@ on the emulated air (`host_radio`), and a board on USB (`usb_radio`).
 import asyncio
 import logging
 import time
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,8 +23,19 @@ logger = logging.getLogger(__name__)
 OnHeard = Callable[[str, int, bytes, bool], None]
 
 COMPANY = 0xFFFF
+_ADDRESS_BYTES = 6
 _MANUFACTURER_AD = 0xFF
 _HEADER = bytes([_MANUFACTURER_AD, 0xFF, 0xFF])
+
+
+def key_of(address: str) -> bytes:
+    """Return the bytes of an address: six of Bluetooth's, or sixteen where macOS hides those."""
+    return bytes.fromhex(address.replace(":", "").replace("-", ""))
+
+
+def text_of(key: bytes) -> str:
+    """Return the address as bleak writes it."""
+    return key.hex(":").upper() if len(key) == _ADDRESS_BYTES else str(uuid.UUID(bytes=key)).upper()
 
 
 def structure(data: bytes) -> bytes:

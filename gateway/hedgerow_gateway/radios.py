@@ -8,10 +8,11 @@ import time
 from . import bluez
 from .adapter import Adapter, AdapterSettings
 from .bluez_voice import BluezVoice
-from .config import AUTO, BLUEZ, GatewayConfig
+from .config import AUTO, BLUEZ, USB, GatewayConfig
 from .host_radio import HostRadio, Voice
 from .radio import OnHeard, Radio
 from .report import RadioReport
+from .usb_radio import UsbRadio
 
 
 class Radios:
@@ -22,6 +23,10 @@ class Radios:
         self.adapter: Adapter = host.adapter
         self.voice: Radio = host
         self.all: list[Radio] = [host]
+        if config.radio.startswith(USB):
+            # The host's adapter goes on hearing, for it can only connect to whom it has heard.
+            self.voice = UsbRadio(config.radio.removeprefix(USB), on_heard, rng)
+            self.all.append(self.voice)
 
     async def run(self) -> None:
         """Run all until cancelled."""

@@ -87,6 +87,7 @@ CODES = {
     "BEACON_TOO_LONG": (301, "Values that do not fit one advertisement; send them in a session."),
     "LETTER_TOO_LONG": (302, "What does not fit a letter (SPEC 6.15); it goes in a session."),
     "LETTER_INVALID": (303, "A letter that is not what its name says, or breaks the rules of SPEC 6.15."),
+    "USB_LINE": (304, "A line on a USB radio's port that is none of the protocol's, or was damaged."),
     "RECORD_LENGTH": (310, "A record shorter than its frame or longer than the hello allows (SPEC 7.3)."),
     "RECORD_VERSION": (311, "A record of an unknown version or kind; update this peer."),
     "RECORD_TAG": (312, "A record whose tag is wrong: it was changed on the way."),

@@ -14,8 +14,15 @@ from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog
 from hedgerow.peer import Peer
 from hedgerow.sync import gatt
-from hedgerow_gateway import Gateway
+from hedgerow_gateway import Gateway, limits
 from hedgerow_gateway.radio import structure
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards that have something open are visited again and again: the gateway only hears."""
+    monkeypatch.setattr(limits, "HOURLY_MS", 100)
+    monkeypatch.setattr(limits, "HOURLY_RETRY_MS", 100)
 
 
 @asynccontextmanager
@@ -44,7 +51,11 @@ def whole(gateway: Gateway, board: Board) -> bool:
     return numbers(gateway, board) == list(range(1, board.log.held(board.log.author) + 1))
 
 
-def test_boards_are_visited_when_they_have_something_new(tmp_path: Path) -> None:
+def test_a_gateway_that_cannot_speak_visits_each_board_once_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HOURLY_MS", 3_600_000)
+
     async def main() -> None:
         ether = Ether()
         boards = [Board(ether, f"C0:00:00:00:00:0{n}", f"b{n}") for n in range(1, 6)]
@@ -54,12 +65,16 @@ def test_boards_are_visited_when_they_have_something_new(tmp_path: Path) -> None
         async with running(tmp_path, ether) as gateway:
             await until(lambda: all(whole(gateway, board) for board in boards), "all readings are here")
             await until(lambda: all(board.peer.utc(0) for board in boards), "each board learnt the time")
-            visits = sum(board.visits for board in boards)
-            boards[0].record(100)
-            await until(lambda: whole(gateway, boards[0]), "the new reading is here")
+            await until(lambda: not gateway.central.visiting, "all visits have ended")
             names = {author["name"] for author in gateway.report()["authors"]}
             assert names >= {"gw", "b1", "b2", "b3", "b4", "b5"}
-            assert sum(board.visits for board in boards) <= visits + len(boards)
+            boards[0].record(100)
+            heard = gateway.mesher.counters.beacons
+            await until(lambda: gateway.mesher.counters.beacons >= heard + 25, "each was heard again")
+            assert [board.visits for board in boards] == [1] * 5
+            assert gateway.report()["hourly"] == gateway.report()["connections"] == 5
+            monkeypatch.setattr(limits, "HOURLY_MS", 0)
+            await until(lambda: whole(gateway, boards[0]), "an hour later the new reading is here")
         assert ether.most_connecting == 1, "connects are serialised"
         assert ether.most_connected <= 3
         assert ether.connected == ether.scanning == 0, "nothing is left on"
