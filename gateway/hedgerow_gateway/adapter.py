@@ -22,21 +22,20 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakError
 
 from hedgerow.errors import HedgerowError
-from hedgerow.sync import beacon
 
 from . import limits
 from .bounded import Backoff, bounded, wait_event
+from .radio import COMPANY
 
 logger = logging.getLogger(__name__)
 
 RADIO_ERRORS = (BleakError, OSError, EOFError)
 PowerCycle = Callable[[], Awaitable[None]]
 OnAdvert = Callable[[str, bytes, int], None]
-COMPANY = int.from_bytes(beacon.COMPANY, "little")
 
 
 @dataclass
-class RadioSettings:
+class AdapterSettings:
     """How to drive the adapter; None for a backend means the platform's own (BlueZ on Linux)."""
 
     scanner_backend: type[BaseBleakScanner] | None = None
@@ -50,7 +49,7 @@ class RadioSettings:
 
 
 @dataclass
-class RadioCounters:
+class AdapterCounters:
     """What the adapter did since the start; all only grow."""
 
     adverts: int = 0
@@ -64,14 +63,14 @@ class RadioCounters:
     last_error: str = field(default="")
 
 
-class Radio:
+class Adapter:
     """The adapter: `run` keeps it listening; `connect` and `release` handle one connection.
 
     `on_advert(address, data, rssi)` gets the manufacturer data of Hedgerow's company identifier.
     """
 
-    def __init__(self, settings: RadioSettings, on_advert: OnAdvert, rng: random.Random) -> None:
-        self.counters = RadioCounters()
+    def __init__(self, settings: AdapterSettings, on_advert: OnAdvert, rng: random.Random) -> None:
+        self.counters = AdapterCounters()
         self.scanning = False
         self._settings = settings
         self._on_advert = on_advert
@@ -114,7 +113,7 @@ class Radio:
                     self._note(error)
                     await asyncio.sleep(self._retry.pause())
                     if self._retry.failures % limits.SCANNER_FAILURES == 0:
-                        await self._cycle_power()
+                        await self.cycle_power()
                     continue
                 self._retry.reset()
                 if await self._fell_silent():
@@ -146,9 +145,9 @@ class Radio:
         logger.warning("no adverts heard, recovery stage %d", self._stage)
         await self._stop()
         if self._stage >= 2:
-            await self._cycle_power()
+            await self.cycle_power()
 
-    async def _cycle_power(self) -> None:
+    async def cycle_power(self) -> None:
         hook = self._settings.power_cycle
         if hook is None:
             return

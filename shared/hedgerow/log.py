@@ -18,6 +18,8 @@ STATE_RECEIPT = 1
 STATE_SCHEMA = 2
 STATE_PEER = 3
 STATE_CONFIG = 4
+# Frames of others that a peer of a mesh has in custody (SPEC 6.11).
+STATE_CUSTODY = 5
 
 
 def new_author(public_key: bytes = b"") -> bytes:

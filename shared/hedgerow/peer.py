@@ -176,6 +176,7 @@ class Peer(Presence):
         if len(self._h16s) >= limits.SEAL_EVERY:
             self._append_seal(now)
         self._arrived(author, number, body)
+        self.touch(author)
         self.commit()
         return number
 
@@ -231,6 +232,7 @@ class Peer(Presence):
         first = last - len(self._h16s) + 1
         body = make_seal(self.author, first, last, self._h16s, self._previous)
         self.log.append(ENTRY_SEAL, self.author, first, last, body)
+        self.touch(self.author)
         self._previous = seal_hash(body)
         self._h16s = []
         self._sealed_at = now
@@ -302,6 +304,7 @@ class Peer(Presence):
         for number, body in enumerate(fresh, first):
             self.log.append(ENTRY_OP, author, number, number, body)
             self._arrived(author, number, body)
+        self.touch(author)
         return len(fresh)
 
     def shared_schemas(self) -> list:
@@ -344,6 +347,7 @@ class Peer(Presence):
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
+        self.touch(author)
 
     def lost(self, author: bytes) -> list:
         """Return [(first, last)] of an author's operations that are said to be lost."""
@@ -367,6 +371,7 @@ class Peer(Presence):
 
             verify_seal(self.log, self.schemas, author, body, apart)
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
+        self.touch(author)
 
     def ingest_schema(self, encoded: bytes) -> None:
         """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit.
@@ -402,6 +407,7 @@ class Peer(Presence):
         if not self.ledger.take(receipt):
             return False
         self._summary = None
+        self.touch(receipt.author)
         after = self.receipted(receipt.author)
         if self.on_receipt and after > before:
             self.on_receipt(receipt.author, after)
@@ -411,6 +417,7 @@ class Peer(Presence):
         """Learn a keeper's incarnation; its words of lower ones count no more."""
         self.ledger.note_keeper(keeper, incarnation)
         self._summary = None
+        self.touch(b"")
 
     def note_keepers(self, author: bytes, keepers: list) -> None:
         """Learn whose receipts another author requires."""
@@ -427,23 +434,3 @@ class Peer(Presence):
     def carries(self, author: bytes, number: int) -> bool:
         """Say whether an operation here is one that this peer has to bring to a keeper."""
         return author not in self._locals and self.receipted(author) < number <= self.log.held(author)
-
-    def receipts(self, author: bytes) -> list:
-        """Return the receipts behind receipted()."""
-        if self.keeper:
-            number = self.receipted(author)
-            return [Receipt(self.identity, self.log.incarnation, author, number)] if number else []
-        return self.ledger.receipts(author)
-
-    def receipt(self, author: bytes) -> Receipt | None:
-        """Return the lowest of the receipts behind receipted(), if there is one."""
-        found = self.receipts(author)
-        return min(found, key=_number_of) if found else None
-
-    def receipts_newer_than(self, vector: list) -> list:
-        """Return the receipts that the holder of [(author, ..., receipted)] lacks."""
-        return [self.receipt(entry[0]) for entry in vector if self.receipted(entry[0]) > entry[-1]]
-
-
-def _number_of(receipt: Receipt) -> tuple:
-    return receipt.number, receipt.keeper

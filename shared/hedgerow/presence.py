@@ -2,8 +2,9 @@
 
 from . import limits
 from .custody.digest import BUCKETS, digest
+from .custody.receipt import Receipt
 from .errors import HedgerowError
-from .operation import CLOCK
+from .operation import CLOCK, SOURCE_BOOT
 from .sync import beacon, hello
 
 UNKNOWN_DISTANCE = 255
@@ -16,8 +17,13 @@ MAX_HOPS = 15
 class Presence:
     """The part of a Peer that is seen from outside; it needs the rest of it.
 
-    `distance` is what it assumes while it knows no way to a keeper.
+    `distance` is what it assumes while it knows no way to a keeper. `touched`, where somebody set it, holds
+    the authors of whom anything changed since the listener looked; no bytes stand for all of them. `flooding`
+    is whether operations flood, if somebody knows better than the count of authors here.
     """
+
+    touched: set | None = None
+    flooding: bool | None = None
 
     def __init__(self, role: int, distance: int, now: int):
         self.role = role
@@ -40,6 +46,11 @@ class Presence:
         # A way through us would come back longer: what is old yields only to who is not farther than we are.
         if remote + 1 <= near or (now >= expires and remote <= near):
             self._near = (remote + 1, now + limits.DISTANCE_EXPIRY_MS)
+
+    def touch(self, author: bytes) -> None:
+        """Note that something of an author has changed; no bytes: of any."""
+        if self.touched is not None:
+            self.touched.add(author)
 
     def authors(self) -> list:
         """Return the authors in the log whose operations travel."""
@@ -71,7 +82,7 @@ class Presence:
             incarnation=self.log.incarnation,
             role=self.role,
             distance=self.distance(now),
-            flags=self._time_flags(now) | partial,
+            flags=self.time_flags(now) | partial,
             credit=self._credit,
             vector=entries,
             schemas=self.shared_schemas(),
@@ -79,11 +90,14 @@ class Presence:
             name=self.name,
         )
 
-    def _time_flags(self, now: int) -> int:
+    def time_flags(self, now: int) -> int:
+        """Return HAS_TIME and WANTS_TIME as they are now."""
         return (hello.HAS_TIME if self.utc(now) else 0) | (hello.WANTS_TIME if self.wants_time(now) else 0)
 
     def floods(self) -> bool:
         """Say whether open operations go to neighbours as near a keeper too: while few authors have any."""
+        if self.flooding is not None:
+            return self.flooding
         count = sum([1 for entry in self.vector() if entry[1] > entry[3]])
         self._floods = count <= (limits.FLOOD_AUTHORS if self._floods else limits.FLOOD_AGAIN_AUTHORS)
         return self._floods
@@ -110,7 +124,7 @@ class Presence:
             summary[1 + bucket],
             min(summary[0], 0xFFFF),
             self.distance(now),
-            self._time_flags(now) | beacon.CONNECTABLE,
+            self.time_flags(now) | beacon.CONNECTABLE,
             self.role,
             self.author[:3],
         )
@@ -121,6 +135,24 @@ class Presence:
             author: {"held": held, "sealed": sealed, "open": max(0, held - receipted), "receipted": receipted}
             for author, held, sealed, receipted in self.vector()
         }
+
+    # ---- receipts
+
+    def receipts(self, author: bytes) -> list:
+        """Return the receipts behind receipted()."""
+        if self.keeper:
+            number = self.receipted(author)
+            return [Receipt(self.identity, self.log.incarnation, author, number)] if number else []
+        return self.ledger.receipts(author)
+
+    def receipt(self, author: bytes) -> Receipt | None:
+        """Return the lowest of the receipts behind receipted(), if there is one."""
+        found = self.receipts(author)
+        return min(found, key=_number_of) if found else None
+
+    def receipts_newer_than(self, vector: list) -> list:
+        """Return the receipts that the holder of [(author, ..., receipted)] lacks."""
+        return [self.receipt(entry[0]) for entry in vector if self.receipted(entry[0]) > entry[-1]]
 
     # ---- time
 
@@ -158,7 +190,15 @@ class Presence:
         utc_ms, error_ms, at, _ = self._time
         return utc_ms + now - at, error_ms + (now - at) * limits.DRIFT_PPM // 1000000
 
+    def time_source(self) -> int:
+        """Return where the time came from, SOURCE_BOOT if there is none."""
+        return self._time[3] if self._time else SOURCE_BOOT
+
     def wants_time(self, now: int) -> bool:
         """Say whether this peer has no time, or none within a second."""
         known = self.utc(now)
         return known is None or known[1] > limits.GOOD_TIME_MS
+
+
+def _number_of(receipt: Receipt) -> tuple:
+    return receipt.number, receipt.keeper

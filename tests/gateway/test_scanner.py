@@ -11,13 +11,15 @@ from fake_ble import Board, Ether
 from gateway_kit import run, until
 
 from hedgerow_gateway import limits
-from hedgerow_gateway.adapter import Radio, RadioSettings
+from hedgerow_gateway.adapter import Adapter, AdapterSettings
 
 
 @asynccontextmanager
-async def listening(ether: Ether, **settings: Any) -> AsyncIterator[Radio]:
+async def listening(ether: Ether, **settings: Any) -> AsyncIterator[Adapter]:
     quick: dict[str, Any] = {"call_s": 0.1, "connect_s": 0.1, "silence_s": 0.05}
-    radio = Radio(RadioSettings(**{**quick, **settings}, **ether.backends), lambda *_: None, random.Random(1))
+    radio = Adapter(
+        AdapterSettings(**{**quick, **settings}, **ether.backends), lambda *_: None, random.Random(1)
+    )
     task = asyncio.create_task(radio.run())
     try:
         yield radio

@@ -8,7 +8,7 @@ from hedgerow_boards.air.physics import Radio
 
 _LEVEL_FORCED = -60.0  # of a pair that is made to hear each other beyond the model's reach
 _RIVALS_CACHED = 200_000
-_SHADOWS_CACHED = 500_000
+_SHADOWS_CACHED = 200_000
 
 
 class Neighbours:
@@ -152,16 +152,15 @@ class Neighbours:
         self._rivals.clear()
 
     def rivals(self, receiver: int, senders: Sequence[int]) -> list[float]:
-        """Mean levels at a receiver of those of these senders that are strong enough to disturb it."""
+        """Mean levels at a receiver of those of these others that are strong enough to disturb it."""
         levels = []
         for sender in senders:
-            if sender != receiver:
-                key = sender * len(self.positions) + receiver
-                level = self._rivals.get(key, math.nan)
-                if level is not None and math.isnan(level):
-                    level = self._keep(key, sender, receiver)
-                if level is not None:
-                    levels.append(level)
+            key = sender * len(self.positions) + receiver
+            level = self._rivals.get(key, math.nan)
+            if level is not None and math.isnan(level):
+                level = self._keep(key, sender, receiver)
+            if level is not None:
+                levels.append(level)
         return levels
 
     def _keep(self, key: int, sender: int, receiver: int) -> float | None:

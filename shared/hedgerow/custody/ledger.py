@@ -84,6 +84,10 @@ class Ledger:
         self._enter(receipt)
         return True
 
+    def incarnation(self, keeper: bytes) -> int:
+        """Return the highest incarnation of a keeper that is known, 0 for none."""
+        return self._incarnations.get(keeper, 0)
+
     def note_keeper(self, keeper: bytes, incarnation: int) -> int:
         """Learn a keeper's incarnation, forget its words of lower ones; return the highest known.
 

@@ -1,0 +1,1 @@
+"""The mesh: sync by advertising, over many hops (SPEC 6)."""

@@ -1,0 +1,120 @@
+"""HAVE, WANT and ACK: what peers say of what they hold, lack and have taken (SPEC 6.8 to 6.10).
+
+The encoders return bodies; the decoders read whole frames of their kind and raise BEACON_INVALID.
+"""
+
+from ..errors import HedgerowError
+
+WANT_OPERATIONS = 0
+WANT_LETTERS = 1
+WANT_ANNOUNCES = 2
+WANT_SCHEMAS = 3
+WANT_WHOLE = 4
+
+ACK_PASSED = 0
+ACK_HELD = 1
+
+_HAVE_ENTRY = 6
+_KEY = 6
+# What an entry of a WANT takes, by what is wanted; MOST are how many fit one.
+_SIZES = (7, 4, 3, 2, 5)
+MOST = (2, 4, 6, 9, 3)
+_MOST_HAVE = 3
+_MOST_ACK = 3
+
+
+def _invalid(frame: bytes) -> HedgerowError:
+    return HedgerowError("BEACON_INVALID", "kind %d, %d bytes" % (frame[0] & 0x0F, len(frame)))
+
+
+def hint(held: int, sealed: int, receipted: int) -> int:
+    """Return how far `sealed` (high nibble) and `receipted` (low one) are behind `held`: 0 level, 15 far."""
+    return _steps(held - sealed) << 4 | _steps(held - receipted)
+
+
+def _steps(count: int) -> int:
+    """Return 0 to 3 as they are, above that two steps for each doubling, 15 at most."""
+    if count < 4:
+        return max(count, 0)
+    step = 4
+    while count > 7:
+        count >>= 1
+        step += 2
+    return min(step + (count >> 1 & 1), 15)
+
+
+def encode_have(log2: int, bucket: int, entries: list) -> bytes:
+    """Return a HAVE about some authors of one bucket: 1 to 3 entries (author, held, hint)."""
+    body = bytearray((log2 << 5 | bucket,))
+    for author, held, hint in entries[:_MOST_HAVE]:
+        body.extend(author[:3])
+        body.extend(bytes((held >> 8 & 0xFF, held & 0xFF, hint)))
+    return bytes(body)
+
+
+def decode_have(frame: bytes) -> tuple:
+    """Return (log2 of the number of buckets, bucket, [(author, held, hint), ...])."""
+    count, rest = divmod(len(frame) - 8, _HAVE_ENTRY)
+    log2, bucket = frame[4] >> 5, frame[4] & 0x1F
+    if rest or not 1 <= count <= _MOST_HAVE or bucket >> log2:
+        raise _invalid(frame)
+    entries = []
+    for at in range(5, len(frame) - 3, _HAVE_ENTRY):
+        entries.append((frame[at : at + 3], frame[at + 3] << 8 | frame[at + 4], frame[at + 5]))
+    return log2, bucket, entries
+
+
+def encode_want(what: int, entries: list) -> bytes:
+    """Return a WANT of the first MOST[what] entries.
+
+    Of operations (author, first number, bitmap of the 16 from there), of letters (id, bitmap of fragments),
+    of announcements authors, of schemas 2 bytes of their names, of operations that are to come whole, as
+    letters, (author, number). Bit i of a bitmap stands for the i-th.
+    """
+    body = bytearray((what,))
+    for entry in entries[: MOST[what]]:
+        if what == WANT_OPERATIONS:
+            author, first, bits = entry
+            body.extend(author[:3])
+            body.extend(bytes((first >> 8 & 0xFF, first & 0xFF, bits >> 8, bits & 0xFF)))
+        elif what == WANT_LETTERS:
+            body.extend(entry[0])
+            body.append(entry[1])
+        elif what == WANT_WHOLE:
+            body.extend(entry[0][:3])
+            body.extend(bytes((entry[1] >> 8 & 0xFF, entry[1] & 0xFF)))
+        else:
+            body.extend(entry[: _SIZES[what]])
+    return bytes(body)
+
+
+def decode_want(frame: bytes) -> tuple:
+    """Return (what, entries), both as `encode_want` takes them."""
+    what = frame[4]
+    if what > WANT_WHOLE or len(frame) < 9 or (len(frame) - 8) % _SIZES[what]:
+        raise _invalid(frame)
+    entries: list = []
+    for at in range(5, len(frame) - 3, _SIZES[what]):
+        if what == WANT_OPERATIONS:
+            first, bits = frame[at + 3] << 8 | frame[at + 4], frame[at + 5] << 8 | frame[at + 6]
+            entries.append((frame[at : at + 3], first, bits))
+        elif what == WANT_LETTERS:
+            entries.append((frame[at : at + 3], frame[at + 3]))
+        elif what == WANT_WHOLE:
+            entries.append((frame[at : at + 3], frame[at + 3] << 8 | frame[at + 4]))
+        else:
+            entries.append(frame[at : at + _SIZES[what]])
+    return what, entries
+
+
+def encode_ack(what: int, keys: list) -> bytes:
+    """Return an ACK of 1 to 3 frames, each named by its `ack_key`: PASSED by who had it, HELD by who keeps
+    it: a gateway or a keeper."""
+    return bytes((what,)) + b"".join(keys[:_MOST_ACK])
+
+
+def decode_ack(frame: bytes) -> tuple:
+    """Return (what, keys)."""
+    if frame[4] > ACK_HELD or len(frame) < 9 or (len(frame) - 8) % _KEY:
+        raise _invalid(frame)
+    return frame[4], [frame[at : at + _KEY] for at in range(5, len(frame) - 3, _KEY)]

@@ -1,0 +1,306 @@
+"""What this peer pushes towards a keeper until others have it: custody of frames, and its own window.
+
+A frame is opaque here: an OP or a fragment of a letter, the same whoever relays it. Those of others are
+durable before anybody is told that they are here (SPEC 6.11).
+"""
+
+from .. import limits
+from ..log import STATE_CUSTODY
+from .frames import identity
+from .seen import Seen
+
+# Places of others' frames come first, then those of the own window, whose frames the log can make again.
+_OWN = limits.MAX_CUSTODY
+_PLACES = limits.MAX_CUSTODY + limits.MESH_WINDOW
+_NOTE = b"f"
+_FREE = limits.const(-1)
+# Pushes again wait twice as long each time, up to this; after many for long.
+_DOUBLINGS = limits.const(4)
+_MANY = limits.const(12)
+_MOST_DOUBLINGS = limits.const(7)
+
+
+def name_of(frame: bytes) -> int:
+    """Return the 30 bits that name a frame, whoever sends it."""
+    return identity(frame, 0, len(frame))
+
+
+class Custody:
+    """`code` is the distance code of this peer, `nearer` how many neighbours are nearer a keeper,
+    `flood` whether any neighbour's word is enough; the mesh keeps them up to date."""
+
+    def __init__(self, log: object, random: object, stats: dict, now: int):
+        self._log = log
+        self._random = random
+        self._stats = stats
+        self.code = 31
+        self.nearer = 0
+        self.flood = True
+        self.patient = False
+        # Whether places of the own window have become free.
+        self.freed = False
+        self._names = [_FREE] * _PLACES
+        self._due = [0] * _PLACES
+        # Pushes | acknowledgements << 8 | the first acknowledger << 16.
+        self._info = [0] * _PLACES
+        # The first 5 bytes of what an ACK names a frame by: author or letter, number or fragment.
+        self._short = [0] * _PLACES
+        self._number = [0] * _PLACES
+        self._index: dict = {}
+        self._frames: dict = {}
+        self._generation = bytearray(limits.MAX_CUSTODY)
+        self._freed = bytearray(limits.MAX_CUSTODY)
+        self._note_at: int | None = None
+        self._next: int | None = None
+        # Frames that this peer had, and others have now.
+        self.done = Seen(limits.MESH_DONE)
+        # Frames that this peer will take unless others do: name -> [moment, sender's code, who took it, frame]
+        self._pending: dict = {}
+        self._load(now)
+
+    def _load(self, now: int) -> None:
+        """Take up what was in custody before the boot, spread over a minute."""
+        self._freed[:] = self._log.get(STATE_CUSTODY, _NOTE) or bytes(limits.MAX_CUSTODY)
+        for key, value in self._log.items(STATE_CUSTODY):
+            if len(key) != 2 or key[1] >= limits.MAX_CUSTODY or not value:
+                continue
+            place = key[1]
+            self._generation[place] = value[0]
+            if value[0] != self._freed[place]:
+                self._enter(place, value[1:], now + 2000 + self._random(60000))
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def count(self) -> int:
+        """Return how many frames of others are here."""
+        return len([1 for place in self._index.values() if place < _OWN])
+
+    # ---- own frames
+
+    def room(self) -> int:
+        """Return how many frames more the own window takes."""
+        return len([1 for place in range(_OWN, _PLACES) if self._names[place] == _FREE])
+
+    def push(self, frame: bytes, now: int) -> None:
+        """Push a frame that the log can make again; there is room."""
+        name = name_of(frame)
+        if name in self._index:
+            return
+        for place in range(_OWN, _PLACES):
+            if self._names[place] == _FREE:
+                self._frames[place] = frame
+                self._enter(place, frame, now)
+                return
+
+    def flying(self) -> list:
+        """Return the names of the own frames that nobody has acknowledged yet."""
+        return [self._names[place] for place in range(_OWN, _PLACES) if self._names[place] != _FREE]
+
+    def clear(self) -> None:
+        """Push the own frames no more."""
+        for place in range(_OWN, _PLACES):
+            if self._names[place] != _FREE:
+                self._free(place, 0)
+
+    # ---- others' frames
+
+    def offer(self, frame: bytes, name: int, now: int, wait: int) -> None:
+        """Take a frame after `wait` ms, unless two who are nearer than its sender are heard passing it on."""
+        if len(self._pending) < limits.MESH_PENDING:
+            self._pending[name] = [now + wait, frame[3] >> 3, 0, frame]
+            self._next = None
+
+    def take(self, frame: bytes, name: int, now: int) -> bool:
+        """Take a frame into custody, durable on return; False if there is no place."""
+        place = self._place(frame)
+        if place is None:
+            self._stats["refused"] += 1
+            return False
+        self._generation[place] = self._generation[place] % 255 + 1
+        self._log.put(STATE_CUSTODY, b"p" + bytes((place,)), bytes((self._generation[place],)) + frame)
+        self._log.commit()
+        self._stats["custody"] += 1
+        self._enter(place, frame, now)
+        return True
+
+    def _place(self, frame: bytes) -> int | None:
+        """Return a free place for a frame, None if there is none.
+
+        An author whose operations do not get on must not take all places, and then not those in which what
+        came before them may follow.
+        """
+        short = int.from_bytes(frame[4:7], "big")
+        number = frame[7] << 8 | frame[8]
+        free = None
+        count = 0
+        first = True
+        for place in range(_OWN):
+            if self._names[place] == _FREE:
+                free = place
+            elif self._short[place] == short:
+                count += 1
+                if (self._number[place] - number) & 0x8000:
+                    first = False
+        if len(self._index) >= _OWN - limits.MESH_SPARE and count and not first:
+            return None
+        if count >= limits.MESH_SHARE + (limits.MESH_SPARE if first else 0):
+            return None
+        return free
+
+    def _enter(self, place: int, frame: bytes, now: int) -> None:
+        name = name_of(frame)
+        self._names[place] = name
+        self._short[place] = int.from_bytes(frame[4:7], "big")
+        self._number[place] = frame[7] << 8 | frame[8]
+        self._due[place] = now
+        self._info[place] = 0
+        self._index[name] = place
+        self._next = None
+
+    def _free(self, place: int, now: int) -> None:
+        name = self._names[place]
+        self._index.pop(name, None)
+        self._names[place] = _FREE
+        self._next = None
+        if place < _OWN:
+            self._freed[place] = self._generation[place]
+            if self._note_at is None:
+                self._note_at = now + limits.MESH_NOTE_MS
+            self.done.note(name, 0)
+        else:
+            self._frames.pop(place, None)
+            self.freed = True
+
+    # ---- what others say of it
+
+    def has(self, name: int) -> bool:
+        """Say whether a frame is here, or may be taken soon."""
+        return name in self._index or name in self._pending
+
+    def echo(self, name: int, code: int, who: int, now: int) -> bool:
+        """Note that a peer with this distance code was heard saying a frame; False if it is not here."""
+        place = self._index.get(name)
+        if place is not None:
+            if code < self.code or (self.flood and place >= _OWN):
+                self._acknowledge(place, who, now)
+            return True
+        entry = self._pending.get(name)
+        if entry is None:
+            return False
+        if code < entry[1]:
+            mark = who & 7 | 8
+            if entry[2] and entry[2] != mark:
+                self._stats["left"] += 1
+                del self._pending[name]
+                self._next = None
+            else:
+                entry[2] = mark
+        return True
+
+    def passed(self, key: bytes, code: int, who: int, held: bool, now: int) -> None:
+        """Note an acknowledgement of the frame with this key; `held`: by a gateway or keeper."""
+        short, number = int.from_bytes(key[:3], "big"), key[3] << 8 | key[4]
+        for place in list(self._index.values()):
+            if (
+                self._short[place] == short
+                and self._number[place] == number
+                and self._frame(place)[9] == key[5]
+            ):
+                if held:
+                    self._stats["acked"] += 1
+                    self._free(place, now)
+                elif code < self.code or (self.flood and place >= _OWN):
+                    self._acknowledge(place, who, now)
+        for name in list(self._pending):
+            if self._pending[name][3][4:10] == key:
+                if held:
+                    del self._pending[name]
+                    self._next = None
+                else:
+                    self.echo(name, code, who, now)
+
+    def _acknowledge(self, place: int, who: int, now: int) -> None:
+        info = self._info[place]
+        count = info >> 8 & 0xFF
+        if count and info >> 16 == who & 0xFF:
+            return
+        count += 1
+        need = 1 if self.nearer < 2 or (self.flood and place >= _OWN) else 2
+        if count >= need:
+            self._stats["acked"] += 1
+            self._free(place, now)
+        else:
+            self._info[place] = info & 0xFF | count << 8 | (who & 0xFF) << 16
+
+    # ---- time
+
+    def due(self) -> int | None:
+        """Return when step() has something to do, None for never."""
+        if self._next is None:
+            at = self._note_at
+            for place in self._index.values():
+                if at is None or self._due[place] < at:
+                    at = self._due[place]
+            for entry in self._pending.values():
+                if at is None or entry[0] < at:
+                    at = entry[0]
+            self._next = at
+        return self._next
+
+    def step(self, now: int, room: int) -> list:
+        """Return [(name, frame, own)] of at most `room` frames to push now, oldest first."""
+        if self._note_at is not None and now >= self._note_at:
+            # What was passed on need not be pushed again after a boot.
+            self._note_at = None
+            self._log.put(STATE_CUSTODY, _NOTE, bytes(self._freed))
+            self._log.commit()
+        for name in [name for name in self._pending if self._pending[name][0] <= now]:
+            entry = self._pending.pop(name)
+            self.take(entry[3], name, now)
+        due = [(self._due[place], place) for place in self._index.values() if self._due[place] <= now]
+        due.sort()
+        found = []
+        for _, place in due[:room]:
+            found.append(self._push(place, now))
+        for _, place in due[room:]:
+            self._due[place] = now + 500
+        self._next = None
+        return [entry for entry in found if entry]
+
+    def _push(self, place: int, now: int) -> tuple | None:
+        info = self._info[place]
+        pushes = info & 0xFF
+        acks = info >> 8 & 0xFF
+        own = place >= _OWN
+        if (acks and pushes >= limits.MESH_ONE_ACK) or (
+            own and self.flood and not self.patient and pushes >= limits.MESH_PUSHES
+        ):
+            # One taker has to do, where a second one was asked for long enough; in a flood repair does the rest.
+            self._free(place, now)
+            return None
+        self._info[place] = info & ~0xFF | min(pushes + 1, 255)
+        wait = limits.MESH_BACKOFF_MS << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
+        if self.patient:
+            # A leaf is awake for a moment only.
+            wait = limits.LEAF_BACKOFF_MS
+        self._due[place] = now + wait // 2 + self._random(wait)
+        frame = self._frame(place)
+        repeat = min(pushes, 7)
+        return self._names[place], frame[:3] + bytes((repeat,)) + frame[4:], own
+
+    def _frame(self, place: int) -> bytes:
+        if place >= _OWN:
+            return self._frames[place]
+        return self._log.get(STATE_CUSTODY, b"p" + bytes((place,)))[1:]
+
+    def again(self, author: bytes, number: int, now: int) -> bool:
+        """Push the OP of a short author and the low bits of a number soon; False if it is not here."""
+        short = int.from_bytes(author, "big")
+        found = False
+        for place in self._index.values():
+            if self._short[place] == short and self._number[place] == number:
+                self._due[place] = min(self._due[place], now + self._random(500))
+                self._next = None
+                found = True
+        return found

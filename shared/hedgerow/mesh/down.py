@@ -1,0 +1,199 @@
+"""What comes down: receipts along the way that operations went up, names, and the time (SPEC 6.13)."""
+
+from hashlib import sha256
+
+from .. import limits
+from ..custody.receipt import Receipt
+from ..errors import HedgerowError
+from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
+from . import asks, tells
+from .custody import name_of
+from .density import number_of
+from .frames import ANNOUNCE, RECEIPT, TIME, make
+from .seen import Seen
+from .speaker import DOWN, OWN, STATUS
+
+_TIME_NAME = limits.const(-40)
+# Names of announcements: this, and the number of the short author below it.
+_ANNOUNCE_NAME = limits.const(-64)
+# What the radio adds to the age of a time that it says twice.
+_TIME_ERROR_MS = limits.const(160)
+_MOST_HOPS = limits.const(15)
+KEEPER_NAME = 1
+
+
+def proof_of(receipt: Receipt) -> bytes:
+    """Return the 8 bytes by which a RECEIPT's short names are told from others: no security yet."""
+    return sha256(b"hedgerow receipt" + receipt.encode()).digest()[:8]
+
+
+class Down:
+    """`mesh` is the engine it belongs to."""
+
+    def __init__(self, mesh: object):
+        self._mesh = mesh
+        self._peer = mesh.peer
+        # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
+        self.route = Seen(limits.MESH_ROUTE)
+        self._keepers: set = set()
+        # From how far the time came.
+        self._hops = 0
+
+    # ---- receipts
+
+    def say_receipt(self, author: bytes, now: int) -> None:
+        """Say the receipt of an author, if there is one."""
+        receipt = self._peer.receipt(author)
+        if receipt is None:
+            return
+        mesh = self._mesh
+        mesh.names.learn(receipt.keeper, now)
+        mesh.names.pin(receipt.keeper)
+        if receipt.keeper not in self._keepers:
+            self._keepers.add(receipt.keeper)
+            if mesh.collects:
+                self.say_announce(receipt.keeper, now)
+        body = tells.encode_receipt(
+            receipt.keeper[:4], receipt.incarnation & 0xFF, author[:3], receipt.number, proof_of(receipt)
+        )
+        frame = make(RECEIPT, self._peer.mesh, body, mesh.key)
+        mesh.stats["receipts"] += 1
+        mesh.say_twice(now + mesh.random(300), DOWN, name_of(frame), frame)
+
+    def hand_over(self, frame: bytes, now: int) -> None:
+        """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
+        self._mesh.speaker.add(
+            now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, limits.MESH_EVENTS, 1
+        )
+
+    def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
+        """Take a receipt, where its author is known; pass it on to those who have brought its author here."""
+        mesh = self._mesh
+        keeper4, low, short, number, proof = tells.decode_receipt(frame)
+        mesh.leaves.hold(short, frame)
+        known = mesh.names.find(short)
+        moved = False
+        for author in known:
+            if author in self._peer.log.authors():
+                receipt = self._match(keeper4, low, author, number, proof)
+                if receipt is not None:
+                    if self._peer.ingest_receipt(receipt):
+                        self._peer.commit()
+                        moved = True
+                    break
+        else:
+            if [1 for author in known if author in self._peer.log.authors()] and not self._keeper(keeper4):
+                # Whose word it is has to be known in full.
+                mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
+                mesh.seen.forget(name)
+                return
+        if moved or self.route.senders(_of_route(short)):
+            mesh.pass_on(frame, name, now, DOWN)
+
+    def _keeper(self, keeper4: bytes) -> list:
+        names = list(self._mesh.names.find(keeper4[:3]))
+        return [keeper for keeper in names if keeper[:4] == keeper4]
+
+    def _match(self, keeper4: bytes, low: int, author: bytes, number: int, proof: bytes) -> Receipt | None:
+        """Return the receipt that a short one stands for, None if it is not about this author."""
+        for keeper in self._keeper(keeper4):
+            known = self._peer.ledger.incarnation(keeper)
+            for incarnation in (nearest_byte(known, low), low):
+                if incarnation and number:
+                    receipt = Receipt(keeper, incarnation, author, number)
+                    if proof_of(receipt) == proof:
+                        return receipt
+        return None
+
+    # ---- names
+
+    def say_announce(self, author: bytes, at: int) -> None:
+        """Say the whole name of an author or keeper, and the high bits of its numbers and times."""
+        name = _ANNOUNCE_NAME - number_of(author)
+        self._mesh.speaker.add(at, STATUS, name, lambda _, now: self._announce(author, now), 2, 1)
+
+    def _announce(self, author: bytes, now: int) -> bytes | None:
+        mesh = self._mesh
+        log = self._peer.log
+        held = log.held(author)
+        known = mesh.names.get(author)
+        if author == self._peer.author:
+            announce = mesh.announcement(now)
+        elif known is not None and held == 0:
+            announce = known
+            announce.due_ms = max(0, announce.due_ms - now)
+        else:
+            announce = tells.Announce(author, held >> 16, mesh.last_ms(author) >> 24, 0)
+        if author in self._keepers:
+            announce.flags |= KEEPER_NAME
+        mesh.stats["announces"] += 1
+        return make(ANNOUNCE, self._peer.mesh, tells.encode_announce(announce), mesh.key)
+
+    def heard_announce(self, frame: bytes, name: int, now: int) -> None:
+        """Learn a name; pass on that of a keeper, and to a gateway that of an author."""
+        mesh = self._mesh
+        announce = tells.decode_announce(frame)
+        new = not mesh.names.get(announce.author)
+        mesh.speaker.echo(_ANNOUNCE_NAME - number_of(announce.author), 1)
+        if announce.author == self._peer.author or not mesh.names.announced(announce, now):
+            return
+        if announce.flags & KEEPER_NAME:
+            mesh.names.pin(announce.author)
+            self._keepers.add(announce.author)
+        if new:
+            mesh.intake.retry(1, announce.author[:3], now)
+            if announce.flags & KEEPER_NAME or not mesh.flood:
+                mesh.pass_on(frame, name, now, STATUS)
+
+    def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
+        """Pass on a question about an author that was brought here."""
+        if not self._mesh.flood and self.route.senders(_of_route(short)):
+            self._mesh.pass_on(frame, name_of(frame), now, DOWN)
+
+    # ---- the time
+
+    def offer_time(self, now: int) -> None:
+        """Say the time soon, if it is known here well enough, and nobody else does."""
+        if self._peer.utc(now) and not self._peer.wants_time(now):
+            self._mesh.speaker.add(now + 100 + self._mesh.random(900), STATUS, _TIME_NAME, self._time, 2, 1)
+
+    def _time(self, _: int, now: int) -> bytes | None:
+        known = self._peer.utc(now)
+        if known is None:
+            return None
+        self._mesh.stats["times"] += 1
+        body = tells.encode_time(known[0], known[1], self._peer.time_source(), self._hops)
+        return make(TIME, self._peer.mesh, body, self._mesh.key)
+
+    def heard_time(self, frame: bytes, now: int) -> None:
+        """Learn the time, if it is wanted."""
+        utc_ms, error_ms, source, hops = tells.decode_time(frame)
+        self._mesh.speaker.echo(_TIME_NAME, 1)
+        if not self._peer.wants_time(now) or hops >= _MOST_HOPS or error_ms >= limits.GOOD_TIME_MS:
+            return
+        source = SOURCE_KEEPER if source == SOURCE_KEEPER else SOURCE_RELAYED
+        try:
+            self._peer.set_time(utc_ms + _TIME_ERROR_MS // 2, error_ms + _TIME_ERROR_MS, source, now)
+        except HedgerowError:
+            return
+        self._hops = hops + 1
+
+    def note_route(self, short: bytes) -> None:
+        """Remember that frames of an author were in custody here."""
+        self.route.note(_of_route(short), 0)
+
+
+def _of_route(short: bytes) -> int:
+    return (number_of(short) | 1 << 24) & 0x3FFFFFFF
+
+
+def nearest_byte(known: int, low: int) -> int:
+    """Return the number nearest to `known` with these low 8 bits, at least `low`."""
+    if not known:
+        return low
+    number = (known & ~0xFF) + low
+    if number - known > 128 and number > 256:
+        number -= 256
+    elif known - number > 128:
+        number += 256
+    return number

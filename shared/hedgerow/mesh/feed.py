@@ -1,0 +1,244 @@
+"""What this peer has to push from its log: its own operations, and those that a session brought it to carry.
+
+Oldest first, a few at a time, and again from what is receipted when no receipt came in time (SPEC 6.11).
+"""
+
+from .. import limits
+from ..clock import hlc
+from ..errors import HedgerowError
+from ..log import ENTRY_SEAL, ENTRY_SKIP
+from ..operation import CLOCK, decode_body
+from . import letters
+from .custody import name_of
+from .frames import LETTER_UP, OP, make
+from .ops import pack
+
+_ALL = limits.const(0xFFFFFFFF)
+_ONE = limits.const(1)
+_MOST_DOUBLINGS = limits.const(4)
+
+
+class _Source:
+    """How far one author's log was pushed."""
+
+    def __init__(self, number: int, sealed: int, now: int):
+        self.number = number
+        self.sealed = sealed
+        # When what is not receipted is pushed again, and how often it was.
+        self.again_at = now
+        self.tries = 0
+        self.receipted = 0
+
+
+def frames_of(peer: object, author: bytes, number: int, stored: bytes, key: bytes) -> list:
+    """Return the frames that carry an operation of the log: one OP, or the fragments of a letter.
+
+    LETTER_TOO_LONG for one that does not fit: it needs a session.
+    """
+    before = peer.log.fetch(author, number - 1) if number > 1 else None
+    before_ms = hlc.stamp_ms(decode_body(before)[0]) if before is not None else None
+    body = pack(author, number, stored, peer.schemas, before_ms)
+    if body is not None:
+        return [make(OP, peer.mesh, body, key)]
+    return letter_frames(peer, letters.encode_operation(author, number, stored), key)
+
+
+def letter_frames(peer: object, content: bytes, key: bytes, kind: int = LETTER_UP) -> list:
+    """Return the frames of a letter."""
+    return [make(kind, peer.mesh, body, key) for body in letters.split(content)]
+
+
+def seal_letter(author: bytes, body: bytes, kind: int = letters.SEAL) -> bytes:
+    """Return the content of a letter with a seal or skip."""
+    return bytes((kind,)) + author + body
+
+
+class Feed:
+    """Fills the own window of `custody`; `stuck` says that something waits that fits no advertisement."""
+
+    def __init__(self, peer: object, custody: object, seen: object, key: bytes, now: int):
+        self._peer = peer
+        self._custody = custody
+        self._seen = seen
+        self._key = key
+        self._sources: dict = {}
+        self._schemas: set = set()
+        self._again_at: int | None = None
+        # The last pushes: [(names of frames, how far the own author was pushed before)].
+        self._pushed: list = []
+        self.stuck = self.full = False
+        self.add(peer.author, now)
+
+    def add(self, author: bytes, now: int) -> None:
+        """Push an author's open operations from here on."""
+        if author not in self._sources:
+            number = self._peer.receipted(author)
+            self._sources[author] = _Source(number, number, now + limits.MESH_AGAIN_MS)
+
+    def rewind(self, author: bytes, number: int) -> None:
+        """Somebody on the way lacks operations of an author from a number on: push them again."""
+        source = self._sources.get(author)
+        if source is not None:
+            source.number = max(min(source.number, number - 1), self._peer.receipted(author))
+            source.sealed = min(source.sealed, source.number)
+
+    def pushed(self) -> tuple:
+        """Return (number, sealed): how far the own author was pushed."""
+        source = self._sources[self._peer.author]
+        return source.number, source.sealed
+
+    def safe(self) -> tuple:
+        """Return (number, sealed): how far the own author was pushed and acknowledged."""
+        number, sealed = self.pushed()
+        flying = self._custody.flying()
+        for frames, before, covered in self._pushed:
+            if [1 for name in frames if name in flying]:
+                number, sealed = min(number, before), min(sealed, covered)
+        return number, sealed
+
+    def resume(self, number: int, sealed: int) -> None:
+        """Go on behind what was pushed before a deep sleep."""
+        source = self._sources[self._peer.author]
+        log = self._peer.log
+        source.number = max(source.number, min(number, log.held(self._peer.author)))
+        source.sealed = max(source.sealed, min(sealed, log.sealed(self._peer.author)))
+
+    def backlog(self) -> int:
+        """Return how many operations were not pushed yet."""
+        log = self._peer.log
+        return sum([max(0, log.held(a) - s.number) for a, s in self._sources.items()])
+
+    def idle(self) -> bool:
+        """Say whether everything was pushed."""
+        log = self._peer.log
+        for author, source in self._sources.items():
+            if source.number < log.held(author) or source.sealed < log.sealed(author):
+                return False
+        return True
+
+    def due(self) -> int | None:
+        """Return when something is to be pushed again."""
+        return self._again_at
+
+    def _find_due(self) -> None:
+        self._again_at = None
+        for author, source in self._sources.items():
+            if self._peer.log.sealed(author) > source.receipted:
+                if self._again_at is None or source.again_at < self._again_at:
+                    self._again_at = source.again_at
+
+    def fill(self, now: int) -> None:
+        """Put what comes next into the window, as much as it takes."""
+        author = self._peer.author
+        if author not in self._sources:
+            self.add(author, now)
+        self.stuck = self.full = False
+        for other in [author] + [known for known in sorted(self._sources) if known != author]:
+            source = self._sources[other]
+            self._receipts(other, source, now)
+            while self._one(other, source, now):
+                pass
+            if self.full:
+                # What needs more room than there is comes before anybody else's.
+                break
+        self._find_due()
+
+    def _receipts(self, author: bytes, source: _Source, now: int) -> None:
+        receipted = self._peer.receipted(author)
+        source.number = max(source.number, receipted)
+        source.sealed = max(source.sealed, receipted)
+        if receipted > source.receipted or self._peer.log.sealed(author) <= receipted:
+            source.receipted = receipted
+            source.tries = 0
+            source.again_at = now + limits.MESH_AGAIN_MS
+            if author != self._peer.author and self._peer.log.held(author) <= receipted:
+                del self._sources[author]
+        elif now >= source.again_at:
+            source.tries = min(source.tries + 1, _MOST_DOUBLINGS)
+            source.again_at = now + (limits.MESH_AGAIN_MS << source.tries)
+            source.number = source.sealed = receipted
+            self._schemas = set()
+
+    def _one(self, author: bytes, source: _Source, now: int) -> bool:
+        """Put one operation, seal or skip of an author into the window; False if none is left, or no room."""
+        log = self._peer.log
+        if source.number < log.held(author):
+            number = source.number + 1
+            stored = log.fetch(author, number)
+            if stored is None:
+                return self._skip(author, source, now)
+            if not self._introduce(stored, now):
+                return False
+            last = number
+            try:
+                frames = frames_of(self._peer, author, number, stored, self._key)
+            except HedgerowError:
+                self.stuck = True
+                return False
+        elif source.sealed < log.sealed(author):
+            entry = self._entry(author, _ALL, source.sealed, ENTRY_SEAL)
+            if entry is None:
+                source.sealed = log.sealed(author)
+                return True
+            frames = self._letter(seal_letter(author, entry[3]))
+            last = entry[2]
+        else:
+            return False
+        if not self._push(frames, now):
+            return False
+        if source.number < last:
+            source.number = last
+        else:
+            source.sealed = last
+        return True
+
+    def _skip(self, author: bytes, source: _Source, now: int) -> bool:
+        entry = self._entry(author, source.number, _ALL, ENTRY_SKIP)
+        if entry is None:
+            source.number += 1
+            return True
+        if not self._push(self._letter(seal_letter(author, entry[3], letters.SKIP)), now):
+            return False
+        source.number = entry[2]
+        return True
+
+    def _entry(self, author: bytes, held: int, sealed: int, kind: int) -> tuple | None:
+        for entry in self._peer.log.read(author, held, sealed, _ONE):
+            if entry[0] == kind:
+                return entry
+        return None
+
+    def _letter(self, content: bytes) -> list:
+        try:
+            return letter_frames(self._peer, content, self._key)
+        except HedgerowError:
+            self.stuck = True
+            return []
+
+    def _introduce(self, stored: bytes, now: int) -> bool:
+        """Push the schemas of an operation before it, once; False if there is no room."""
+        for change in decode_body(stored)[1]:
+            name = change[1]
+            if change[0] == CLOCK or name in self._schemas:
+                continue
+            schema = self._peer.schemas.get(name)
+            frames = self._letter(bytes((letters.SCHEMA,)) + schema.encoded) if schema else []
+            if frames and self._custody.flood and self._seen.senders(name_of(frames[0])):
+                # Who lacks what others have just said asks for it.
+                frames = []
+            if not self._push(frames, now):
+                return False
+            self._schemas.add(name)
+        return True
+
+    def _push(self, frames: list, now: int) -> bool:
+        if len(frames) > self._custody.room():
+            self.full = True
+            return False
+        for frame in frames:
+            self._custody.push(frame, now)
+        number, sealed = self.pushed()
+        self._pushed.append(([name_of(frame) for frame in frames], number, sealed))
+        if len(self._pushed) > limits.MESH_WINDOW:
+            self._pushed.pop(0)
+        return True

@@ -1,0 +1,351 @@
+"""From frames to the log: operations rebuilt and proven, letters, and what waits for something missing."""
+
+from .. import limits
+from ..clock import hlc
+from ..errors import HedgerowError
+from ..log import STATE_CUSTODY
+from ..operation import decode_body, h16
+from ..trust.seal import Seal
+from . import letters as letters_module
+from .frames import OP, VERSION, decode_op
+from .ops import nearest, rebuild
+
+TAKEN = 0
+KNOWN = 1
+WAITS = 2
+REFUSED = 3
+
+_LETTER = limits.const(1 << 30)
+_WIDE = limits.const(64)
+_WAITING = b"w"
+# Why something waits.
+GAP = 0
+AUTHOR = 1
+SCHEMA = 2
+# It cannot be rebuilt: too little is known of the moment before it.
+WHOLE = 3
+# It may be an operation that was here.
+GONE = 4
+
+
+class Intake:
+    """Takes what was heard into the log of `peer`; `taken` collects [(frame or None, content or None)] that
+    are durable since somebody looked."""
+
+    def __init__(self, peer: object, names: object, stats: dict, wide: bool = False):
+        self._peer = peer
+        self._names = names
+        self._stats = stats
+        # name -> [moment, frame or content, short author, why, what it lacks]
+        self.waiting: dict = {}
+        self.taken: list = []
+        # A gateway puts together what comes from all sides; a relay what passes it.
+        self.letters = letters_module.Letters(_WIDE if wide else limits.MAX_LETTERS)
+        self._most = 8 * limits.MESH_WAITING if wide else limits.MESH_WAITING
+        # Up to which number authors are said to be held by somebody: author -> number.
+        self.heights: dict = {}
+        self._last: tuple = (b"", 0, 0)
+        self._busy = False
+        self._moved = b""
+        self._schemas = len(peer.schemas)
+        # Who collects keeps what waits durably: those who brought it need not hold it any longer.
+        self._durable = wide
+        for key, value in peer.log.items(STATE_CUSTODY) if wide else ():
+            if key[:1] == _WAITING and value:
+                short = value[4:7] if value[0] == VERSION | OP else value[1:4]
+                self.waiting[int.from_bytes(key[1:], "big")] = [0, value, short, GAP, b""]
+
+    # ---- operations in one frame
+
+    def take(self, frame: bytes, name: int, now: int) -> int:
+        """Take an OP; TAKEN, KNOWN, WAITS or REFUSED. It is durable if it is TAKEN or KNOWN."""
+        try:
+            return self._take(frame, name, now)
+        except HedgerowError as error:
+            self._stats["refused"] += 1
+            if error.code == "SCHEMA_UNKNOWN":
+                return self._wait(name, frame, frame[4:7], SCHEMA, frame[11:13], now)
+            return REFUSED
+
+    def _take(self, frame: bytes, name: int, now: int) -> int:
+        op = decode_op(frame)
+        peer = self._peer
+        authors = self._names.find(op.author)
+        result = None
+        for author in authors:
+            base = self.base(author)
+            number = nearest(base, op.number)
+            if number <= base:
+                if len(authors) == 1 or self._proves(author, number, op):
+                    return KNOWN
+                result = result or GONE
+                continue
+            if peer.is_own(author):
+                continue
+            self.note_height(author, number)
+            if number > base + 1:
+                result = GAP
+                continue
+            stored = self._rebuild(op, author, number)
+            if stored is not None:
+                self._ingest(author, number, stored)
+                self.taken.append((frame, None))
+                self._advance(author, now)
+                return TAKEN
+            if result is None or result == GONE:
+                result = self._reason(op, author, number) or result
+        if result == GONE:
+            return KNOWN
+        if result is None:
+            result = AUTHOR
+        lacks = op.schema if result == SCHEMA else op.author
+        return self._wait(name, frame, op.author, result, lacks, now)
+
+    def _reason(self, op: object, author: bytes, number: int) -> int | None:
+        """Say what is lacking to rebuild the successor of what is held; None: it is another's."""
+        for schema in self._peer.schemas:
+            if schema[:2] == op.schema:
+                floor = self._floor(author, number)
+                if floor is None:
+                    return AUTHOR
+                return None if floor[1] == 1 else WHOLE
+        return SCHEMA
+
+    def base(self, author: bytes) -> int:
+        """Return the number behind which this peer takes operations of an author."""
+        held = self._peer.log.held(author)
+        return held if self._peer.keeper else max(held, self._peer.receipted(author))
+
+    def _floor(self, author: bytes, number: int) -> tuple | None:
+        """Return (ms of the operation before a number, how many turns above it to try), None if unknown."""
+        if self._last[0] == author and self._last[1] == number - 1:
+            return self._last[2], 1
+        before = self._peer.log.fetch(author, number - 1) if number > 1 else None
+        if before is not None:
+            return hlc.stamp_ms(decode_body(before)[0]), 1
+        announce = self._names.get(author)
+        if announce is None:
+            return None
+        return max((announce.ms_high << 24) - (1 << 24) - 1, -1), 3
+
+    def _rebuild(self, op: object, author: bytes, number: int) -> bytes | None:
+        floor = self._floor(author, number)
+        if floor is None:
+            return None
+        return rebuild(op, author, number, floor[0], self._peer.schemas, floor[1])
+
+    def _proves(self, author: bytes, number: int, op: object) -> bool:
+        stored = self._peer.log.fetch(author, number)
+        return stored is not None and h16(author, number, stored, self._peer.schemas)[:2] == op.check
+
+    def _ingest(self, author: bytes, number: int, stored: bytes) -> None:
+        self._peer.ingest(author, number, [stored])
+        self._peer.commit()
+        self._last = (author, number, hlc.stamp_ms(decode_body(stored)[0]))
+        self._stats["stored"] += 1
+
+    # ---- letters
+
+    def take_fragment(self, frame: bytes, now: int) -> int:
+        """Take a fragment of a letter; TAKEN if all of the letter is durable or of no further use here."""
+        try:
+            content = self.letters.take(frame, now)
+        except HedgerowError:
+            return REFUSED
+        name = int.from_bytes(frame[4:7], "big") | _LETTER
+        if content is not None:
+            self._stats["letters"] += 1
+            result = self.take_letter(content, name, now)
+            if result == REFUSED:
+                self.letters.forget(frame[4:7])
+            return result
+        if not self.letters.done(frame[4:7]):
+            return WAITS
+        if name in self.waiting:
+            self.again(name, now)
+        return WAITS if name in self.waiting else KNOWN
+
+    def take_letter(self, content: bytes, name: int, now: int) -> int:
+        """Take a whole letter."""
+        kind = content[0]
+        try:
+            if kind == letters_module.OPERATION:
+                return self._take_operation(content, name, now)
+            if kind == letters_module.SEAL or kind == letters_module.SKIP:
+                return self._take_note(content, name, now)
+            if kind == letters_module.SCHEMA:
+                known = len(self._peer.schemas)
+                self._peer.ingest_schema(content[1:])
+                if len(self._peer.schemas) == known:
+                    return KNOWN
+                self._peer.commit()
+                self.taken.append((None, content))
+                self.look(now)
+                return TAKEN
+        except HedgerowError as error:
+            self._stats["refused"] += 1
+            if error.code == "SCHEMA_UNKNOWN":
+                return self._wait(name, content, content[1:4], SCHEMA, b"", now)
+            if error.code == "SYNC_GAP":
+                return self._wait(name, content, content[1:4], GAP, content[1:4], now)
+        return REFUSED
+
+    def _take_operation(self, content: bytes, name: int, now: int) -> int:
+        author, number, stored = letters_module.decode_operation(content)
+        base = self.base(author)
+        if number <= base:
+            return KNOWN
+        stamp, changes = decode_body(stored)
+        self._names.learn(author, now)
+        self.note_height(author, number)
+        if number > base + 1:
+            return self._wait(name, content, author[:3], GAP, author[:3], now)
+        for change in changes:
+            if isinstance(change[1], bytes) and change[1] not in self._peer.schemas:
+                return self._wait(name, content, author[:3], SCHEMA, change[1][:2], now)
+        self._ingest(author, number, stored)
+        self.taken.append((None, content))
+        self._advance(author, now)
+        return TAKEN
+
+    def _take_note(self, content: bytes, name: int, now: int) -> int:
+        """Take a seal or a skip: 8 bytes of author, then its body."""
+        peer = self._peer
+        author = content[1:9]
+        before = peer.log.sealed(author), peer.log.held(author)
+        if content[0] == letters_module.SEAL:
+            peer.ingest_seal(author, content[9:])
+        else:
+            peer.ingest_skip(author, content[9:])
+        if before == (peer.log.sealed(author), peer.log.held(author)):
+            return KNOWN
+        peer.commit()
+        self._names.learn(author, now)
+        self.taken.append((None, content))
+        self._advance(author, now)
+        return TAKEN
+
+    # ---- what waits
+
+    def _wait(self, name: int, what: bytes, short: bytes, why: int, lacks: bytes, now: int) -> int:
+        if name not in self.waiting:
+            if len(self.waiting) >= self._most:
+                self._stats["forgotten"] += 1
+                if self._durable:
+                    # What was acknowledged stays.
+                    return REFUSED
+                self._forget(min(self.waiting, key=self._age))
+            if self._durable:
+                if len([1 for entry in self.waiting.values() if entry[2] == short]) >= limits.MESH_WAITING:
+                    return REFUSED
+                self._store(name, what)
+        self.waiting[name] = [now, what, short, why, lacks]
+        return WAITS
+
+    def _forget(self, name: int) -> None:
+        if name & _LETTER:
+            self.letters.forget((name & 0xFFFFFF).to_bytes(3, "big"))
+        del self.waiting[name]
+
+    def _store(self, name: int, what: bytes) -> None:
+        self._peer.log.put(STATE_CUSTODY, _WAITING + name.to_bytes(4, "big"), what)
+        self._peer.log.commit()
+
+    def waits_for(self, short: bytes) -> bool:
+        """Say whether something waits for the whole name of an author, or for when it wrote last."""
+        for entry in self.waiting.values():
+            if entry[3] == AUTHOR and entry[2] == short:
+                return True
+        return False
+
+    def unproven(self, short: bytes) -> tuple | None:
+        """Return (short author, low bits of its number) of an operation that has to come as a letter."""
+        for entry in self.waiting.values():
+            if entry[3] == WHOLE and entry[2] == short:
+                return short, entry[1][7] << 8 | entry[1][8]
+        return None
+
+    def lacks_seal(self, author: bytes) -> bool:
+        """Say whether a seal waits although all operations under it are here: for the one before it."""
+        for entry in self.waiting.values():
+            what = entry[1]
+            if what[0] == letters_module.SEAL and what[1:9] == author:
+                if Seal.decode(what[9:]).last <= self._peer.log.held(author):
+                    return True
+        return False
+
+    def waiting_letter(self, letter: bytes) -> list | None:
+        """Return the entry of a letter that waits, by the letter's name."""
+        return self.waiting.get(int.from_bytes(letter, "big") | _LETTER)
+
+    def _age(self, name: int) -> tuple:
+        return self.waiting[name][0], name
+
+    def note_height(self, author: bytes, number: int) -> None:
+        """Learn that somebody holds an author up to a number."""
+        if number > self.heights.get(author, 0):
+            if author not in self.heights and len(self.heights) >= limits.MAX_NAMES:
+                self.heights.clear()
+            self.heights[author] = number
+
+    def look(self, now: int) -> None:
+        """Try again what waits for a schema, if this peer has learnt one in another way."""
+        if len(self._peer.schemas) != self._schemas:
+            self._schemas = len(self._peer.schemas)
+            self.retry(SCHEMA, None, now)
+
+    def retry(self, why: int, short: bytes | None, now: int) -> None:
+        """Try again what waits for an author, or for a schema, that has become known."""
+        for name in sorted(self.waiting):
+            entry = self.waiting.get(name)
+            if entry is not None and entry[3] == why and (short is None or entry[2] == short):
+                self._again(name, entry, now)
+
+    def again(self, name: int, now: int) -> None:
+        """Try once more what waits under a name."""
+        entry = self.waiting.get(name)
+        if entry is not None:
+            self._again(name, entry, now)
+
+    def _again(self, name: int, entry: list, now: int) -> None:
+        if name & _LETTER:
+            result = self.take_letter(entry[1], name, now)
+        else:
+            result = self.take(entry[1], name, now)
+        if result != WAITS:
+            self.waiting.pop(name, None)
+        known = self.waiting.get(name)
+        if known is not None:
+            known[0] = entry[0]
+        elif self._durable:
+            self._store(name, b"")
+
+    def _advance(self, author: bytes, now: int) -> None:
+        """Take what waited for the operation of an author that is here now, and what waited for that."""
+        self._moved = author
+        if self._busy:
+            return
+        self._busy = True
+        while self._moved:
+            author = self._moved
+            self._moved = b""
+            short = author[:3]
+            for name in list(self.waiting):
+                entry = self.waiting.get(name)
+                if (
+                    entry is not None
+                    and entry[2] == short
+                    and entry[3] != SCHEMA
+                    and self._fits(author, entry[1])
+                ):
+                    self._again(name, entry, now)
+        self._busy = False
+
+    def _fits(self, author: bytes, what: bytes) -> bool:
+        """Say whether a frame or letter may follow what is held of an author."""
+        base = self.base(author)
+        if what[0] == VERSION | OP:
+            return what[7] << 8 | what[8] == (base + 1) & 0xFFFF
+        if what[0] == letters_module.OPERATION:
+            return letters_module.decode_operation(what)[1] <= base + 1
+        return True

@@ -1,0 +1,71 @@
+"""Which frames were heard before, and from how many senders: a table of fixed size (SPEC 6.4)."""
+
+from array import array
+
+_WAYS = 4
+_ONES = b"\0\1\1\2\1\2\2\3\1\2\2\3\2\3\3\4"
+
+
+class Seen:
+    """Remembers about the last `size` frames (a multiple of 4) in 5 bytes each; a look-up allocates nothing.
+
+    Identities are below 2^30 and spread evenly; 0 stands for an empty place, so it counts as 1. Each falls
+    in one set of four, where it takes the place that was filled first.
+    """
+
+    def __init__(self, size: int = 256):
+        self._sets = size // _WAYS
+        self._keys = array("I", bytes(4 * size))
+        self._senders = bytearray(size)
+        self._next = bytearray(self._sets)
+
+    def note(self, identity: int, who: int) -> int:
+        """Remember a frame from a sender (only its last 3 bits count): 0 if the frame is new, else from how
+        many senders it is known now, at least."""
+        keys = self._keys
+        identity = identity or 1
+        row = identity % self._sets
+        base = row * _WAYS
+        bit = 1 << (who & 7)
+        for at in range(base, base + _WAYS):
+            if keys[at] == identity:
+                bit |= self._senders[at]
+                self._senders[at] = bit
+                return _ONES[bit & 15] + _ONES[bit >> 4]
+        at = self._next[row]
+        self._next[row] = (at + 1) % _WAYS
+        keys[base + at] = identity
+        self._senders[base + at] = bit
+        return 0
+
+    def senders(self, identity: int) -> int:
+        """Return from how many senders a frame is known, 0 if it is not."""
+        at = self._find(identity)
+        if at < 0:
+            return 0
+        bits = self._senders[at]
+        return _ONES[bits & 15] + _ONES[bits >> 4]
+
+    def forget(self, identity: int) -> None:
+        """Let a frame count as new when it is heard again."""
+        at = self._find(identity)
+        if at >= 0:
+            self._keys[at] = 0
+
+    def _find(self, identity: int) -> int:
+        identity = identity or 1
+        base = identity % self._sets * _WAYS
+        for at in range(base, base + _WAYS):
+            if self._keys[at] == identity:
+                return at
+        return -1
+
+
+def who_of(address: object) -> int:
+    """Return 8 bits of an address (bytes, text or an integer), the same on every VM."""
+    if isinstance(address, int):
+        return (address & 0xFFFF) * 40503 >> 8 & 0xFF
+    who = 0
+    for item in address if isinstance(address, bytes) else address.encode():
+        who = (who * 33 ^ item) & 0xFFFF
+    return who * 40503 >> 8 & 0xFF

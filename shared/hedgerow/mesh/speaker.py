@@ -1,0 +1,113 @@
+"""What is to be said next: a bounded queue by urgency, with suppression and pacing (SPEC 6.12)."""
+
+from .. import limits
+
+# Urgencies: of what is due, the least goes first.
+ANSWER = 0
+OWN = 1
+FORWARD = 2
+DOWN = 3
+REPAIR = 4
+STATUS = 5
+
+EVENT_MS = limits.const(105)
+# All who hear each other share about 100 advertising events a second: 10 ms of the channel's time each.
+_SHARE_MS = limits.const(10)
+_BURST = limits.const(6)
+
+# Beside the name of a frame: that it is said once more, if too few others were heard saying it.
+AGAIN = limits.const(1 << 30)
+
+_AT = limits.const(0)
+_URGENCY = limits.const(1)
+_NAME = limits.const(2)
+_WHAT = limits.const(3)
+_EVENTS = limits.const(4)
+_QUIET = limits.const(5)
+
+
+class Speaker:
+    """Sayings [moment, urgency, name, what, events, quiet]; `what` is a frame, or a function that makes one
+    of (now) when its turn has come, None for nothing any more. A saying is dropped when `quiet` others, if it
+    is not 0, were heard saying the same. A name stands for one saying at a time.
+    """
+
+    def __init__(self, random: object, stats: dict, limit: int = limits.MAX_SAYINGS):
+        self._random = random
+        self._stats = stats
+        self._limit = limit
+        self._sayings: dict = {}
+        self.free_at = 0
+        self._next: int | None = None
+        # Until when our share of the channel is used up, if everybody in reach spoke as much.
+        self._paid = 0
+        self.neighbours = 0
+
+    def __len__(self) -> int:
+        return len(self._sayings)
+
+    def add(self, at: int, urgency: int, name: int, what: object, events: int, quiet: int = 0) -> bool:
+        """Queue a saying; one of that name that waits already stays, and is said at the earlier moment.
+
+        Where there is no room the least urgent one goes; False if it is this one.
+        """
+        saying = self._sayings.get(name)
+        if saying is not None:
+            if at < saying[_AT]:
+                saying[_AT] = at
+                self._next = None
+            return True
+        if len(self._sayings) >= self._limit:
+            worst = max(self._sayings.values(), key=_rank)
+            self._stats["overflowed"] += 1
+            if worst[_URGENCY] <= urgency:
+                return False
+            del self._sayings[worst[_NAME]]
+        self._sayings[name] = [at, urgency, name, what, events, quiet]
+        self._next = None
+        return True
+
+    def echo(self, name: int, count: int) -> None:
+        """Note that `count` others are known to have said the same."""
+        saying = self._sayings.get(name)
+        if saying is not None and saying[_QUIET] and count >= saying[_QUIET]:
+            self._stats["suppressed"] += 1
+            self.drop(name)
+
+    def drop(self, name: int) -> None:
+        """Say it no more."""
+        if self._sayings.pop(name, None) is not None:
+            self._next = None
+
+    def due(self) -> int | None:
+        """Return the moment of the next saying, None if there is none."""
+        if not self._sayings:
+            return None
+        if self._next is None:
+            self._next = min([saying[_AT] for saying in self._sayings.values()])
+        return max(self._next, self.free_at)
+
+    def take(self, now: int) -> list | None:
+        """Return the saying whose turn it is, taken out of the queue, or None."""
+        if now < self.free_at:
+            return None
+        best = None
+        for saying in self._sayings.values():
+            if saying[_AT] <= now and (best is None or _rank(saying) < _rank(best)):
+                best = saying
+        if best is not None:
+            del self._sayings[best[_NAME]]
+            self._next = None
+        return best
+
+    def said(self, events: int, urgency: int, now: int) -> None:
+        """Account for a saying that goes on the air now: the next one waits for its end, and for our share."""
+        cost = events * (self.neighbours + 1) * _SHARE_MS
+        self._paid = max(self._paid, now - _BURST * cost) + cost
+        free = now + events * EVENT_MS + self._random(EVENT_MS)
+        # What others wait for at once is paid for later.
+        self.free_at = free if urgency <= OWN else max(free, min(self._paid, now + 4 * cost))
+
+
+def _rank(saying: list) -> tuple:
+    return saying[_URGENCY], saying[_AT], saying[_NAME]
