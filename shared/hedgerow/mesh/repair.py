@@ -37,6 +37,10 @@ class Repair:
         # When each bucket changed last, and what of that was shown.
         self._changed = [0] * BUCKETS
         self._shown = [0] * BUCKETS
+        # Until when what differs in a bucket may still be on its way; what a neighbour showed that differs.
+        self._settles = [0] * BUCKETS
+        self._odd: dict = {}
+        self._quiet_at = 0
         self.open = 0
         # (what, id) -> [moment, tries]
         self._wants: dict = {}
@@ -47,7 +51,7 @@ class Repair:
 
     # ---- digests
 
-    def update(self, author: bytes) -> tuple | None:
+    def update(self, author: bytes, now: int) -> tuple | None:
         """Note what is held of an author now; return what it was before if that differs, else None."""
         peer = self._peer
         now_is = (peer.log.held(author), peer.log.sealed(author), peer.receipted(author))
@@ -67,6 +71,8 @@ class Repair:
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
         self._changed[bucket] = self._serial
+        self._settles[bucket] = now + limits.STATE_SETTLE_MS
+        self._quiet_at = now + 2 * limits.STATE_SETTLE_MS
         self._entries[author] = [now_is, part, self._serial]
         return before
 
@@ -96,9 +102,15 @@ class Repair:
         if state.log2 != LOG2 or state.digest == mine:
             return True
         self._mesh.stats["differences"] += 1
-        for step in range(BUCKETS):
+        # What was shown before says something only if nothing has come since.
+        for step in range(BUCKETS if now >= self._quiet_at else 1):
             bucket = state.bucket + step & BUCKETS - 1
-            if bucket in shown and shown[bucket][3:] != self.digest(bucket)[3:]:
+            if (
+                bucket in shown
+                and now >= self._settles[bucket]
+                and shown[bucket][3:] != self.digest(bucket)[3:]
+            ):
+                self._odd[bucket] = shown[bucket][3:]
                 self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
                 break
         return False
@@ -109,6 +121,9 @@ class Repair:
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
         bucket = _HAVE_NAME - name
+        if self._odd.pop(bucket, b"") == self.digest(bucket)[3:]:
+            # What differed has come meanwhile.
+            return None
         found = []
         for author, entry in self._entries.items():
             if author[0] & BUCKETS - 1 == bucket and (entry[1] or entry[2] > self._serial - 8):
@@ -301,6 +316,11 @@ class Repair:
                 return None
         return name
 
+    def stop(self) -> None:
+        """Want nothing any more: operations are not stored here from now on."""
+        self._wants.clear()
+        self._mesh.intake.waiting.clear()
+
     # ---- answering
 
     def heard_want(self, frame: bytes, now: int) -> None:
@@ -347,7 +367,8 @@ class Repair:
             log = self._peer.log
             held = log.held(author)
             first = nearest(held, low)
-            if held and first <= self._peer.receipted(author):
+            own = author == self._peer.author
+            if held and first <= self._peer.receipted(author) and (own or mesh.flood):
                 mesh.down.say_receipt(author, now)
             if not bits and self._say_seals(author, first - 1, now):
                 found += 1
@@ -358,7 +379,7 @@ class Repair:
                 if stored is not None:
                     found += 1
                     self._say_operation(author, first + index, stored, now)
-            if author == self._peer.author and found and not mesh.flood:
+            if own and found and not mesh.flood:
                 mesh.feed.rewind(author, first)
         for index in range(16):
             if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):
