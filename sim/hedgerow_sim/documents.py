@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hedgerow_sim.world import World
 
 COLLECTION = "settings"
+_WANTED = "SELECT * FROM settings"
 _HOPS = 7
 
 
@@ -25,7 +26,7 @@ class Documents:
         """Subscribe a board, for good."""
         if station.node not in self.wanted_by:
             self.wanted_by.add(station.node)
-            interest = interest_of(f"SELECT * FROM {COLLECTION}", {}, _HOPS)
+            interest = interest_of(_WANTED, {}, _HOPS)
             station.peer.down.subscriptions.subscribe(interest)
 
     def write(self, world: "World") -> None:
