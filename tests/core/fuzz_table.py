@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import fuzz_mesh
 from fuzz_session import exchange_seeds, run_exchange, run_session, session_seeds
 from kit import Random
 from samples import AUTHOR, DEEP, NOW, PLANT, READING, SCHEMAS, random_operation, reading, readings
@@ -306,6 +307,9 @@ TABLE = [
             beacon.encode_state(_STATE)[7:],
         ],
     ),
+    Target("payload", fuzz_mesh.read_payload, fuzz_mesh.PAYLOADS, 2),
+    Target("letters", fuzz_mesh.read_letters, fuzz_mesh.RUNS),
+    Target("op", fuzz_mesh.rebuild, fuzz_mesh.OPS),
     Target("summary", _summary, [write_summary([3] + [b"digest"] * 4), write_summary([0])]),
     Target("interest", _interests, [interest.write_interests(_INTERESTS, [0, 900])], 2),
     Target("mark", _marks, [interest.write_marks(7, [5, 2**33])]),

@@ -34,7 +34,7 @@ from hedgerow.query.expression import evaluate
 from hedgerow.query.json_text import read_json
 from hedgerow.query.live import Live
 from hedgerow.query.parse import parse, parse_condition
-from hedgerow.sync import beacon, hello
+from hedgerow.sync import hello
 from hedgerow.sync.interest import Interest, read_interests, read_marks, read_wants, write_interests
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 
@@ -270,7 +270,7 @@ def frontier(code: str) -> None:
     raises(code, Frontier.decode, cbor.encode(parts))
 
 
-# ---- hellos and beacons
+# ---- hellos
 
 
 def greet(**options: object) -> hello.Hello:
@@ -286,16 +286,6 @@ def of_hello(at: dict[str, object], over: dict[str, object]) -> Callable[[str], 
         raises(code, lambda: greet(**over))
 
     return check
-
-
-def buckets(code: str) -> None:
-    def state(log2: int) -> bytes:
-        return beacon.encode_state(
-            beacon.State(b"msh", 1, (1 << log2) - 1, b"digest", 0, 1, 0, hello.RELAY, b"aut", log2=log2)
-        )
-
-    assert beacon.decode(state(limits.MAX_BUCKETS_LOG2)).bucket == 7  # type: ignore[union-attr]
-    raises(code, beacon.decode, state(limits.MAX_BUCKETS_LOG2 + 1))
 
 
 # ---- the way down

@@ -7,6 +7,7 @@ from typing import Any
 
 import limit_behaviour as behaviour
 import limit_formats as formats
+import limit_mesh as mesh
 import limit_sessions as sessions
 import pytest
 from limit_formats import of_hello
@@ -66,7 +67,12 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_FREE_FRAMES": (sessions.free_frames, "SESSION_QUEUE"),
     "MAX_PEER_NAME": (of_hello({"name": "ä" * 32}, {"name": "x" * 33}), "HELLO_INVALID"),
     "MAX_CODE": (sessions.code_length, "FRAME_INVALID", "SKIP_INVALID"),
-    "MAX_BUCKETS_LOG2": (formats.buckets, "BEACON_INVALID"),
+    "MAX_BUCKETS_LOG2": (mesh.buckets, "BEACON_INVALID"),
+    "MAX_FRAGMENTS": (mesh.fragments, "BEACON_INVALID", "LETTER_TOO_LONG"),
+    "MAX_LETTER": (mesh.content, "LETTER_TOO_LONG", "LETTER_INVALID"),
+    "MAX_LETTERS": (mesh.open_letters,),
+    "MAX_NAMES": (mesh.names,),
+    "CHANNEL_EVENTS": (mesh.channel,),
     "MAX_INTERESTS": (formats.interests, "INTEREST_INVALID", "INTERESTS_FULL"),
     "MAX_INTEREST": (formats.interest, "INTEREST_INVALID"),
     "MAX_CONDITION": (formats.condition, "INTEREST_INVALID", "QUERY_TOO_LONG"),

@@ -18,10 +18,13 @@ from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.skip import DROPPED
 from hedgerow.document import Document
 from hedgerow.errors import CODES
+from hedgerow.log import ENTRY_OP, MemoryLog
+from hedgerow.mesh import asks, brief, frames, letters, ops, tag, tells
 from hedgerow.operation import CLOCK, COUNTER, INITIAL, canonical, encode_body, h16
 from hedgerow.sync import interest
 from hedgerow.sync.hello import WANTS_TIME, Hello
 from hedgerow.trust.lost import make_lost
+from hedgerow.trust.seal import make_seal
 
 SPEC = (Path(__file__).parents[2] / "SPEC.md").read_text(encoding="utf-8").split("\n## 8 ")[0]
 MOMENT = 837_000_000_000
@@ -34,6 +37,24 @@ DEFAULT = [INITIAL, PLACE.name, "door", ["shed"]]
 COUNT = [COUNTER, OPENED.name, "door", [[b"", 2]]]
 BASED = [COUNTER, LEVEL.name, "tank", [[hlc.pack(MOMENT) + AUTHOR, Decimal(-5, -1)]]]
 THREE = [reading(MOMENT + later, 512, 394 + at) for at, later in enumerate((0, 60_013, 119_991))]
+
+MESH = b"\xb3\xa1\xc2"
+KEY = tag.mesh_key("shed")
+STATE = frames.State(
+    MESH[:2], 258, 3, bytes(range(6)), 7, 2, frames.HAS_TIME | frames.CONNECTABLE, 1, AUTHOR[:3], window=255
+)
+OPERATION = frames.make(
+    frames.OP, MESH, ops.pack(AUTHOR, 7, BODY, SCHEMAS, MOMENT - 60_000) or b"", KEY, 31 << 3 | 1
+)
+PLAN = tells.Announce(AUTHOR, 0, MOMENT >> 24, 0, 0, 300, 290_500, 4)
+LOG = MemoryLog()
+LOG.append(ENTRY_OP, AUTHOR, 1, 1, BODY)
+SEAL = make_seal(AUTHOR, 1, 1, [h16(AUTHOR, 1, BODY, SCHEMAS)], bytes(range(16)))
+LETTER = letters.split(letters.encode_operation(AUTHOR, 7, BODY))
+
+
+def _near(kind: int, body: bytes) -> bytes:
+    return frames.make(kind, MESH, body, KEY, 1 << 3)
 
 
 def _varint(number: int) -> bytes:
@@ -70,6 +91,20 @@ REBUILT = {
     "4.9c": encode_segment(AUTHOR, 6, [RECORD, BODY], SCHEMAS),
     "5.5.5": make_lost(AUTHOR, 2, 9, DROPPED, bytes(5) + b"\5", None, bytes(16)),
     "5.11": Frontier(b"keeper-1", 1, 90, {AUTHOR: 7}).encode(),
+    "6.3": KEY,
+    "6.6": frames.encode_state(STATE, KEY),
+    "6.6b": frames.advertise(frames.encode_state(STATE, KEY)),
+    "6.7": OPERATION,
+    "6.8": _near(frames.WANT, asks.encode_want(asks.WANT_OPERATIONS, [(AUTHOR, 7, 1 | 2 | 1 << 15)])),
+    "6.9": _near(frames.HAVE, asks.encode_have(3, 6, [(AUTHOR, 40, asks.hint(40, 32, 0))])),
+    "6.10": _near(frames.ACK, asks.encode_ack(asks.ACK_HELD, [frames.ack_key(OPERATION)])),
+    "6.11": _near(frames.RECEIPT, tells.encode_receipt(b"keeper-1", 2, AUTHOR, 40)),
+    "6.12": _near(frames.TIME, tells.encode_time(MOMENT, 40, 2, 0)),
+    "6.13": _near(frames.ANNOUNCE, tells.encode_announce(PLAN)),
+    "6.14": _near(frames.CALL, tells.encode_call(AUTHOR, b"keeper-1", 30)),
+    "6.15a": _near(frames.LETTER_UP, LETTER[0]),
+    "6.15b": _near(frames.LETTER_UP, LETTER[-1]),
+    "6.15c": brief.encode_seal(AUTHOR, SEAL, LOG, SCHEMAS),
     "7.5": Hello(
         b"\xb3\xa1\xc2", AUTHOR, vector=((AUTHOR, 300, 299, 128),), name="greenhouse", flags=WANTS_TIME
     ).encode(),

@@ -1,7 +1,8 @@
-"""The committed vectors are what `make_vectors.py` writes, and its documents are what SPEC 3 says."""
+"""The committed vectors are what their makers write, and their documents are what SPEC 3 says."""
 
 from typing import Any
 
+import make_frames
 import make_vectors
 from merge_model import value_of
 from vector_form import from_value
@@ -10,8 +11,9 @@ from hedgerow.document import document_ids
 from hedgerow.operation import CLOCK
 
 
-def test_the_file_is_current() -> None:
+def test_the_files_are_current() -> None:
     assert make_vectors.PATH.read_text(encoding="utf-8") == make_vectors.text()
+    assert make_frames.PATH.read_text(encoding="utf-8") == make_frames.text()
 
 
 def test_its_documents_are_those_of_the_model() -> None:

@@ -9,16 +9,18 @@ WANT_OPERATIONS = 0
 WANT_LETTERS = 1
 WANT_ANNOUNCES = 2
 WANT_SCHEMAS = 3
+WANT_WHOLE = 4
 
 ACK_PASSED = 0
 ACK_HELD = 1
 
 _HAVE_ENTRY = 6
 _KEY = 6
-# What an entry of a WANT takes, by what is wanted.
-_SIZES = (7, 4, 3, 2)
+# What an entry of a WANT takes, by what is wanted; MOST are how many fit one.
+_SIZES = (7, 4, 3, 2, 5)
+MOST = (2, 4, 6, 9, 3)
 _MOST_HAVE = 3
-_MOST_ASK = 19
+_MOST_ACK = 3
 
 
 def _invalid(frame: bytes) -> HedgerowError:
@@ -63,15 +65,14 @@ def decode_have(frame: bytes) -> tuple:
 
 
 def encode_want(what: int, entries: list) -> bytes:
-    """Return a WANT of as many of the entries as fit.
+    """Return a WANT of the first MOST[what] entries.
 
     Of operations (author, first number, bitmap of the 16 from there), of letters (id, bitmap of fragments),
-    of announcements authors, of schemas 2 bytes of their names. Bit i of a bitmap stands for the i-th.
+    of announcements authors, of schemas 2 bytes of their names, of operations that are to come whole, as
+    letters, (author, number). Bit i of a bitmap stands for the i-th.
     """
     body = bytearray((what,))
-    for entry in entries:
-        if len(body) + _SIZES[what] > _MOST_ASK + 1:
-            break
+    for entry in entries[: MOST[what]]:
         if what == WANT_OPERATIONS:
             author, first, bits = entry
             body.extend(author[:3])
@@ -79,6 +80,9 @@ def encode_want(what: int, entries: list) -> bytes:
         elif what == WANT_LETTERS:
             body.extend(entry[0])
             body.append(entry[1])
+        elif what == WANT_WHOLE:
+            body.extend(entry[0][:3])
+            body.extend(bytes((entry[1] >> 8 & 0xFF, entry[1] & 0xFF)))
         else:
             body.extend(entry[: _SIZES[what]])
     return bytes(body)
@@ -87,7 +91,7 @@ def encode_want(what: int, entries: list) -> bytes:
 def decode_want(frame: bytes) -> tuple:
     """Return (what, entries), both as `encode_want` takes them."""
     what = frame[4]
-    if what > WANT_SCHEMAS or len(frame) < 9 or (len(frame) - 8) % _SIZES[what]:
+    if what > WANT_WHOLE or len(frame) < 9 or (len(frame) - 8) % _SIZES[what]:
         raise _invalid(frame)
     entries: list = []
     for at in range(5, len(frame) - 3, _SIZES[what]):
@@ -96,6 +100,8 @@ def decode_want(frame: bytes) -> tuple:
             entries.append((frame[at : at + 3], first, bits))
         elif what == WANT_LETTERS:
             entries.append((frame[at : at + 3], frame[at + 3]))
+        elif what == WANT_WHOLE:
+            entries.append((frame[at : at + 3], frame[at + 3] << 8 | frame[at + 4]))
         else:
             entries.append(frame[at : at + _SIZES[what]])
     return what, entries
@@ -104,7 +110,7 @@ def decode_want(frame: bytes) -> tuple:
 def encode_ack(what: int, keys: list) -> bytes:
     """Return an ACK of 1 to 3 frames, each named by its `ack_key`: PASSED by who had it, HELD by who keeps
     it: a gateway or a keeper."""
-    return bytes((what,)) + b"".join(keys[: _MOST_ASK // _KEY])
+    return bytes((what,)) + b"".join(keys[:_MOST_ACK])
 
 
 def decode_ack(frame: bytes) -> tuple:

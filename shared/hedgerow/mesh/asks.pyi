@@ -5,6 +5,8 @@ WANT_OPERATIONS: Final = 0
 WANT_LETTERS: Final = 1
 WANT_ANNOUNCES: Final = 2
 WANT_SCHEMAS: Final = 3
+WANT_WHOLE: Final = 4
+MOST: tuple[int, ...]
 ACK_PASSED: Final = 0
 ACK_HELD: Final = 1
 

@@ -152,7 +152,7 @@ def encode_state(state: State, key: bytes) -> bytes:
     frame = struct.pack(
         _STATE,
         VERSION,
-        state.mesh[:2],
+        state.mesh,
         code_of(state.distance) << 3,
         state.counter & 0xFFFF,
         state.log2 << 5 | state.bucket,
@@ -201,7 +201,7 @@ def encode_op(op: Op) -> bytes:
     if len(values) > _MAX_VALUES:
         raise HedgerowError("BEACON_TOO_LONG", "%d bytes of values" % len(values))
     ms = op.ms & 0xFFFFFF
-    head = struct.pack(_OP, op.author[:3], op.number & 0xFFFF, op.check, op.schema[:2], ms >> 16)
+    head = struct.pack(_OP, op.author, op.number & 0xFFFF, op.check, op.schema, ms >> 16)
     return head + bytes((ms >> 8 & 0xFF, ms & 0xFF)) + values
 
 

@@ -17,9 +17,11 @@ RECEIPTS = 4
 SKIP = 5
 INTEREST = 6
 FRONTIER = 7
+SEAL_BRIEF = 8
 
 _SQUEEZED = 0x80
 _DATA = 16
+_SHORTEST = 12
 
 
 def split(content: bytes) -> list:
@@ -79,9 +81,11 @@ def _unsqueeze(sent: bytes) -> bytes:
 
 def decode_fragment(frame: bytes) -> tuple:
     """Return (id of the letter, index, number of fragments, data) of a LETTER frame; BEACON_INVALID."""
+    if len(frame) < _SHORTEST:
+        raise HedgerowError("BEACON_INVALID", "%d bytes" % len(frame))
     data = frame[8:-3]
     index, total = frame[7] >> 4, frame[7] & 0x0F
-    if not 1 <= total <= limits.MAX_FRAGMENTS or index >= total or not 1 <= len(data) <= _DATA:
+    if not 1 <= total <= limits.MAX_FRAGMENTS or index >= total or len(data) > _DATA:
         raise HedgerowError("BEACON_INVALID", "fragment %d of %d" % (index, total))
     if index + 1 < total and len(data) < _DATA:
         raise HedgerowError("BEACON_INVALID", "a short fragment before the last")
@@ -115,7 +119,7 @@ class _Open:
         self.total = total
         self.missing = (1 << total) - 1
         self.data = bytearray(total * _DATA)
-        self.size = total * _DATA
+        self.size = 0
         self.progress = now
 
 

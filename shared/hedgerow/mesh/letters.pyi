@@ -7,6 +7,7 @@ RECEIPTS: Final = 4
 SKIP: Final = 5
 INTEREST: Final = 6
 FRONTIER: Final = 7
+SEAL_BRIEF: Final = 8
 
 def split(content: bytes) -> list[bytes]: ...
 def letter_id(sent: bytes) -> bytes: ...

@@ -13,19 +13,22 @@ def pack(author: bytes, number: int, stored: bytes, schemas: dict, before_ms: in
     """Return the body of an OP, or None for an operation that has to go as a letter.
 
     `stored` is a valid stored form, `before_ms` the milliseconds of the author's operation before, None if
-    there is none; `schemas` maps names to Schema.
+    there is none or it is not known any more; `schemas` maps names to Schema.
     """
     stamp, changes = decode_body(stored)
     ms = hlc.stamp_ms(stamp)
     change = changes[0]
     if len(changes) > 1 or change[0] != INSERT or change[2] is not None or len(change) != 4:
         return None
-    if stamp[6] or stamp[7] or (before_ms is not None and not 0 < ms - before_ms <= _TURN):
+    if stamp[6] or stamp[7]:
+        return None
+    # Whoever holds the operation before goes by its moment.
+    if number > 1 and (before_ms is None or not 0 < ms - before_ms <= _TURN):
         return None
     for value in change[3]:
-        if not is_integer(value) or not -1 <= value >> 63 <= 0:
+        if not is_integer(value):
             return None
-    check = h16(author, number, stored, schemas)[:2]
+    check = h16(author, number, stored, schemas)
     try:
         return encode_op(Op(author, number, check, change[1], ms, change[3]))
     except HedgerowError:

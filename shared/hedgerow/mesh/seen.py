@@ -64,8 +64,8 @@ class Seen:
 def who_of(address: object) -> int:
     """Return 8 bits of an address (bytes, text or an integer), the same on every VM."""
     if isinstance(address, int):
-        return (address ^ address >> 8) & 0xFF
+        return (address & 0xFFFF) * 40503 >> 8 & 0xFF
     who = 0
     for item in address if isinstance(address, bytes) else address.encode():
-        who = who * 31 + item & 0xFF
-    return who ^ who >> 4
+        who = (who * 33 ^ item) & 0xFFFF
+    return who * 40503 >> 8 & 0xFF

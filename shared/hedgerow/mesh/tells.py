@@ -50,7 +50,7 @@ def decode_time(frame: bytes) -> tuple:
 
 
 class Announce:
-    """An author in full: its 8 bytes, the high 16 bits of its number and the high 24 of its milliseconds now.
+    """An author in full: its 8 bytes; of its last operation the high 16 bits of the number, 24 of the ms.
 
     A leaf adds its plan: it wakes every `period_s` seconds (0: no leaf), next `due_ms` milliseconds after the
     frame was sent, and then listens for `window` tenths of a second. `flags` has 6 bits.

@@ -56,6 +56,11 @@ def test_state_layout() -> None:
     assert len(frames.advertise(frame)) == 31
 
 
+def test_the_flags_are_those_of_the_specification() -> None:
+    assert (frames.HAS_TIME, frames.WANTS_TIME, frames.UPLINK, frames.CONNECTABLE) == (1, 2, 4, 8)
+    assert (frames.ROLE_SHIFT, frames.GRADIENT) == (4, 64)
+
+
 def test_state_round_trips() -> None:
     random = Random(2)
     for _ in range(200):
@@ -135,6 +140,12 @@ def test_a_frame_is_hashed_in_one_block() -> None:
     raises("BEACON_TOO_LONG", frames.make, 15, MESH, bytes(21), KEY)
 
 
+def test_an_identity_is_the_tag_and_six_bits_of_byte_8() -> None:
+    payload = b"\x0e\xff\xff\xff\x2f" + bytes(7) + b"\xfe\x81\x42\x23"
+    assert frames.identity(payload, 4, 16) == 0x3E << 24 | 0x234281
+    assert frames.make(15, MESH, b"abc", KEY)[3] == 0xF8
+
+
 def test_identities_are_small_and_differ() -> None:
     random = Random(7)
     known = set()
@@ -171,6 +182,9 @@ def test_not_ours() -> None:
         b"\x02\x01\x06\x05\xff\x4c\x00\x10\x02",
         whole[:-1],
         whole[:7],
+        b"\0" + whole[:-1],
+        whole[:5] + b"\0" + whole[6:],
+        whole[:6] + b"\0" + whole[7:],
         whole[:7] + b"\x10" + whole[8:],
         whole[:4] + b"\x09" + whole[5:],
         b"\x0c\xff\xff\xff\x21ms" + bytes(6),
@@ -246,7 +260,7 @@ def test_an_operation_packs_only_if_it_comes_back() -> None:
         body = ops.pack(AUTHOR, number, body, SCHEMAS, NOW - 5) and body
         if body:
             packed += 1
-            op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, number, body, SCHEMAS, None), KEY))
+            op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, number, body, SCHEMAS, NOW - 5), KEY))
             assert ops.rebuild(op, AUTHOR, number, NOW - 5, SCHEMAS) == body
     assert packed > 30
 
@@ -255,25 +269,46 @@ def test_what_goes_as_a_letter() -> None:
     name = READING.name
     stamp = hlc.pack(NOW)
     fits = encode_body(stamp, [[INSERT, name, None, [1, 2]]])
-    assert ops.pack(AUTHOR, 7, fits, SCHEMAS, NOW - (1 << 24))
+    assert ops.pack(AUTHOR, 7, fits, SCHEMAS, NOW - (1 << 24)) and ops.pack(AUTHOR, 1, fits, SCHEMAS, None)
     for body, before in (
         (fits, NOW - (1 << 24) - 1),
         (fits, NOW),
-        (encode_body(hlc.pack(NOW, 1), [[INSERT, name, None, [1, 2]]]), None),
-        (encode_body(stamp, [[INSERT, name, "id", [1, 2]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, None]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, True]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, 1 << 63]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1 << 40, 1 << 40]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, 2]], [INSERT, name, None, [1, 2]]]), None),
-        (encode_body(stamp, [[INSERT, name, None, [1, 2], {1: hlc.pack(NOW + 1)[:6]}]]), None),
+        (fits, None),
+        (encode_body(hlc.pack(NOW, 1), [[INSERT, name, None, [1, 2]]]), NOW - 1),
+        (encode_body(hlc.pack(NOW, 256), [[INSERT, name, None, [1, 2]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, "id", [1, 2]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, None]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, True]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, 1 << 63]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1 << 40, 1 << 40]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, 2]], [INSERT, name, None, [1, 2]]]), NOW - 1),
+        (encode_body(stamp, [[INSERT, name, None, [1, 2], {1: hlc.pack(NOW + 1)[:6]}]]), NOW - 1),
     ):
         assert ops.pack(AUTHOR, 7, body, SCHEMAS, before) is None, body
 
 
+def test_what_a_frame_says_must_fit_what_is_rebuilt() -> None:
+    """Also where the check is right: nothing is taken under another name than it was said with."""
+    body = reading(NOW, 512, 394)
+    packed = ops.pack(AUTHOR, 7, body, SCHEMAS, NOW - 1)
+    for part, value in (("number", 8), ("author", b"oth"), ("schema", b"na"), ("values", [512]), ("ms", 5)):
+        op = frames.decode_op(frames.make(1, MESH, packed, KEY))
+        assert ops.rebuild(op, AUTHOR, 7, NOW - 1, SCHEMAS) == body
+        setattr(op, part, value)
+        assert ops.rebuild(op, AUTHOR, 7, NOW - 1, SCHEMAS) is None, part
+    assert ops.pack(AUTHOR, 2, body, SCHEMAS, None) is None
+
+
+def test_no_moment_before_2000_or_after_the_last() -> None:
+    op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, 7, reading(0, 1, 2), SCHEMAS, -1), KEY))
+    assert ops.rebuild(op, AUTHOR, 7, -(1 << 24) - 1, SCHEMAS, 1) is None
+    assert ops.rebuild(op, AUTHOR, 7, -(1 << 24) - 1, SCHEMAS, 2) == reading(0, 1, 2)
+    assert ops.rebuild(op, AUTHOR, 7, (1 << 48) - 1, SCHEMAS) is None
+
+
 def test_unknown_moments_are_tried_in_turns() -> None:
     body = reading(NOW, 512, 394)
-    op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, 7, body, SCHEMAS, None), KEY))
+    op = frames.decode_op(frames.make(1, MESH, ops.pack(AUTHOR, 7, body, SCHEMAS, NOW - 1), KEY))
     high = NOW >> 24
     for off in (-1, 0, 1):
         floor = ((high + off) << 24) - (1 << 24) - 1
@@ -288,6 +323,8 @@ def test_numbers_are_taken_nearest_to_what_is_held() -> None:
         held = random.below(200000)
         number = max(1, held + random.between(-32000, 32000))
         assert ops.nearest(held, number & 0xFFFF) == number
+    assert ops.nearest(100_000, (100_001 - 32768) & 0xFFFF) == 100_001 - 32768
+    assert ops.nearest(100_000, (100_001 + 32767) & 0xFFFF) == 100_001 + 32767
     assert ops.nearest(0, 0) == 65536
     assert ops.nearest(0, 65535) == 65535
 

@@ -63,6 +63,20 @@ def test_missing_fragments_are_known() -> None:
     assert table.open() == [(name, 0b10110, 80)]
     table.forget(name)
     assert table.open() == [] and not table.done(name)
+    for _ in range(2):
+        assert [table.take(frame, 95) for frame in todo][-1] is not None and table.done(name)
+        table.forget(name)
+        assert not table.done(name)
+
+
+def test_as_many_as_are_open_are_remembered() -> None:
+    table = letters.Letters(2)
+    names = []
+    for at in range(3):
+        (frame,) = _frames(bytes((at, 7)))
+        assert table.take(frame, 0) == bytes((at, 7))
+        names.append(frame[4:7])
+    assert [table.done(name) for name in names] == [False, True, True]
 
 
 def test_several_letters_at_once() -> None:
@@ -151,12 +165,17 @@ def test_broken_ones_are_refused() -> None:
 
 
 def test_operations() -> None:
+    kinds = (letters.OPERATION, letters.SEAL, letters.SCHEMA, letters.RECEIPTS, letters.SKIP)
+    assert (kinds, letters.INTEREST, letters.FRONTIER) == ((1, 2, 3, 4, 5), 6, 7)
     body = reading(NOW, 512, 394)
     content = letters.encode_operation(AUTHOR, 300, body)
     assert content == b"\1" + AUTHOR + b"\xac\x02" + body
     assert letters.decode_operation(content) == (AUTHOR, 300, body)
     assert len(letters.split(content)) == 3
     assert len(letters.split(bytes((letters.SCHEMA,)) + READING.encoded)) <= 4
+    assert letters.decode_operation(b"\1" + AUTHOR + b"\1x") == (AUTHOR, 1, b"x")
+    most = letters.encode_operation(AUTHOR, limits.MAX_NUMBER, body)
+    assert letters.decode_operation(most) == (AUTHOR, limits.MAX_NUMBER, body)
     raises("LETTER_INVALID", letters.decode_operation, b"\2" + content[1:])
     raises("LETTER_INVALID", letters.decode_operation, content[:10])
     raises("LETTER_INVALID", letters.decode_operation, b"\1" + AUTHOR + b"\0" + body)

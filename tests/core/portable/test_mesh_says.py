@@ -72,18 +72,22 @@ def test_want() -> None:
         (asks.WANT_LETTERS, [(bytes((at, 2, 3)), at) for at in range(6)], 4),
         (asks.WANT_ANNOUNCES, [bytes((at, 2, 3)) for at in range(9)], 6),
         (asks.WANT_SCHEMAS, [bytes((at, 2)) for at in range(12)], 9),
+        (asks.WANT_WHOLE, [(b"aut", 0x0102), (b"oth", 65535), (b"thi", 0), (b"fou", 4)], 3),
     ):
+        assert asks.MOST[what] == most
         for count in range(1, len(entries) + 1):
             frame = _frame(frames.WANT, asks.encode_want(what, entries[:count]))
             assert asks.decode_want(frame) == (what, entries[: min(count, most)])
     assert asks.encode_want(0, [(b"author-a", 0x10102, 0x8001)]) == b"\0aut\x01\x02\x80\x01"
+    assert asks.encode_want(4, [(b"author-a", 0x10102)]) == b"\4aut\1\2"
     assert asks.encode_want(2, [b"author-a"]) == b"\2aut"
     assert asks.encode_want(3, [b"name"]) == b"\3na"
 
 
 def test_ack() -> None:
     keys = [b"author", b"other.", b"third."]
-    for what in (asks.ACK_PASSED, asks.ACK_HELD):
+    assert (asks.ACK_PASSED, asks.ACK_HELD) == (0, 1)
+    for what in (0, 1):
         for count in (1, 2, 3):
             frame = _frame(frames.ACK, asks.encode_ack(what, keys[:count]))
             assert asks.decode_ack(frame) == (what, keys[:count])
@@ -117,6 +121,8 @@ def test_announce() -> None:
         announce = _announce(random)
         again = tells.decode_announce(_frame(frames.ANNOUNCE, tells.encode_announce(announce)))
         assert sorted(again.__dict__.items()) == sorted(announce.__dict__.items())
+    plain = _frame(frames.ANNOUNCE, tells.encode_announce(tells.Announce(AUTHOR, 1, 2, 3)))
+    assert plain[4:-3] == AUTHOR + b"\0\1\0\0\2\xc0" + bytes(6)
     announce = tells.Announce(AUTHOR, 0, 0, 0, 0, 1 << 20, 1 << 30, 1000)
     again = tells.decode_announce(_frame(frames.ANNOUNCE, tells.encode_announce(announce)))
     assert (again.period_s, again.due_ms, again.window) == (65535, (1 << 24) - 1, 255)
@@ -138,7 +144,7 @@ def test_broken_ones_are_refused() -> None:
         (asks.decode_have, b"\x40"[:1] + b"aut"),
         (asks.decode_have, b"\x44" + entry),
         (asks.decode_have, b"\x01" + entry),
-        (asks.decode_want, b"\4" + bytes(7)),
+        (asks.decode_want, b"\5" + bytes(7)),
         (asks.decode_want, b"\0" + bytes(6)),
         (asks.decode_want, b"\0" + bytes(8)),
         (asks.decode_want, b"\1" + bytes(5)),

@@ -83,6 +83,10 @@ def test_a_full_bitmap_says_many() -> None:
     assert census.estimate() == 266
     census.clear()
     assert census.estimate() == 0
+    for number in range(0, 64, 8):
+        census.add(number)
+    assert census.estimate() == 9
+    assert number_of(b"\1\2\3") == 0x010203
 
 
 def test_a_window_forgets_after_two_periods() -> None:

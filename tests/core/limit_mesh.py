@@ -1,0 +1,74 @@
+"""Checks of the limits of the mesh's frames and tables: each goes to its limit, then one over it."""
+
+from kit import raises
+
+from hedgerow import limits
+from hedgerow.mesh import frames, letters
+from hedgerow.mesh.density import interval_floor
+from hedgerow.mesh.names import Names
+
+KEY = bytes(32)
+
+
+def letter(content: bytes) -> list[bytes]:
+    return [frames.make(frames.LETTER_UP, b"ms", body, KEY) for body in letters.split(content)]
+
+
+def buckets(code: str) -> None:
+    def state(log2: int) -> bytes:
+        return frames.encode_state(
+            frames.State(b"ms", 1, (1 << log2) - 1, b"digest", 0, 1, 0, 1, b"aut", log2=log2), KEY
+        )
+
+    assert frames.decode_state(state(limits.MAX_BUCKETS_LOG2)).bucket == 7
+    raises(code, frames.decode_state, state(limits.MAX_BUCKETS_LOG2 + 1))
+
+
+def fragments(refused: str, too_long: str) -> None:
+    most = limits.MAX_FRAGMENTS
+    dense = bytes(1 + at % 255 for at in range(16 * most))
+    assert len(letters.split(dense)) == most
+    raises(too_long, letters.split, dense + b"x")
+    last = letter(dense)[-1]
+    assert letters.decode_fragment(last)[1:3] == (most - 1, most)
+    raises(refused, letters.decode_fragment, last[:7] + bytes((most + 1,)) + last[8:])
+
+
+def content(too_long: str, invalid: str) -> None:
+    at = b"\1" + bytes(limits.MAX_LETTER - 1)
+    assert letters.Letters().take(letter(at)[0], 0) == at
+    raises(too_long, letters.split, at + b"\0")
+    sent = b"\x81\0\xff"
+    frame = frames.make(frames.LETTER_UP, b"ms", letters.letter_id(sent) + b"\x01" + sent, KEY)
+    raises(invalid, letters.Letters().take, frame, 0)
+
+
+def open_letters() -> None:
+    """One letter more makes the one without progress for longest go."""
+    most = limits.MAX_LETTERS
+    table = letters.Letters()
+    firsts = [letter(bytes((at,)) + bytes(range(1, 30)))[0] for at in range(most + 1)]
+    for moment, frame in enumerate(firsts[:-1]):
+        table.take(frame, moment)
+    assert len(table.open()) == most
+    table.take(firsts[-1], most)
+    assert len(table.open()) == most and not table.missing(firsts[0][4:7])
+
+
+def names() -> None:
+    """One author more makes the one unheard of for longest go."""
+    most = limits.MAX_NAMES
+    table = Names()
+    authors = [b"abc" + at.to_bytes(5, "big") for at in range(most + 1)]
+    for moment, author in enumerate(authors[:-1]):
+        table.learn(author, moment)
+    assert table.find(b"abc") == tuple(authors[:-1])
+    table.learn(authors[-1], most)
+    assert table.find(b"abc") == tuple(authors[1:])
+
+
+def channel() -> None:
+    """So many a second, and none more."""
+    most = limits.CHANNEL_EVENTS
+    assert interval_floor(most - 1, 1) == 1000
+    assert interval_floor(most, 1) > 1000
