@@ -125,9 +125,12 @@ MAX_RESULT_ROWS = const(10000)
 
 # The mesh engine. What has no room is said again by others, or asked for later.
 # MAX_SAYINGS: in the queue; MAX_CUSTODY: frames of others; MESH_WINDOW: own frames pushed at a time.
-MAX_SAYINGS = const(24)
+MAX_SAYINGS = const(32)
 MAX_CUSTODY = const(64)
 MESH_WINDOW = const(8)
+# Of the places of custody one author takes so many, or a few more for what came before the rest.
+MESH_SHARE = const(12)
+MESH_SPARE = const(4)
 # Frames heard, done with, authors whose way back is known: places of tables that forget the oldest.
 MESH_SEEN = const(256)
 MESH_DONE = const(256)
@@ -146,7 +149,13 @@ MESH_ONE_ACK = const(4)
 MESH_QUIET = const(2)
 MESH_ASKS = const(8)
 MESH_ASK_MS = const(2000)
-MESH_FORWARD_MS = const(600)
+MESH_LETTER_MS = const(15000)
+# A turn of each in reach to say something before others do; how many at most. What too few have passed on is
+# said again.
+MESH_TURN_MS = const(300)
+MESH_MOST_TURNS = const(15)
+MESH_AGAIN_SOON_MS = const(2000)
+MESH_FEW = const(3)
 MESH_BACKOFF_MS = const(3000)
 MESH_GATHER_MS = const(200)
 MESH_SEAL_MS = const(3600000)
@@ -159,3 +168,12 @@ STATE_MIN_MS = const(1000)
 STATE_BUSY_MS = const(4000)
 STATE_SETTLE_MS = const(5000)
 STATE_MAX_MS = const(64000)
+# A leaf listens so long after it spoke or was spoken to, and in one wake at most; without a plan it wakes so often.
+LEAF_WINDOW_MS = const(1500)
+LEAF_MOST_MS = const(12000)
+LEAF_PERIOD_MS = const(60000)
+LEAF_BACKOFF_MS = const(700)
+# Leaves whose receipts a relay holds.
+MAX_LEAVES = const(16)
+# Whoever lacks the time shows that more often.
+MESH_TIME_MS = const(10000)

@@ -14,6 +14,9 @@ _OWN = limits.MAX_CUSTODY
 _PLACES = limits.MAX_CUSTODY + limits.MESH_WINDOW
 _NOTE = b"f"
 _FREE = limits.const(-1)
+# Pushes again wait twice as long each time, up to this; after many for long.
+_DOUBLINGS = limits.const(4)
+_MANY = limits.const(12)
 _MOST_DOUBLINGS = limits.const(7)
 
 
@@ -34,10 +37,17 @@ class Custody:
         self.nearer = 0
         self.flood = True
         self.patient = False
+        # How long to wait for others to pass on what was pushed.
+        self.patience = limits.MESH_BACKOFF_MS
+        # Whether places of the own window have become free.
+        self.freed = False
         self._names = [_FREE] * _PLACES
         self._due = [0] * _PLACES
         # Pushes | acknowledgements << 8 | the first acknowledger << 16.
         self._info = [0] * _PLACES
+        # The first 5 bytes of what an ACK names a frame by: author or letter, number or fragment.
+        self._short = [0] * _PLACES
+        self._number = [0] * _PLACES
         self._index: dict = {}
         self._frames: dict = {}
         self._generation = bytearray(limits.MAX_CUSTODY)
@@ -85,6 +95,10 @@ class Custody:
                 self._enter(place, frame, now)
                 return
 
+    def flying(self) -> list:
+        """Return the names of the own frames that nobody has acknowledged yet."""
+        return [self._names[place] for place in range(_OWN, _PLACES) if self._names[place] != _FREE]
+
     def clear(self) -> None:
         """Push the own frames no more."""
         for place in range(_OWN, _PLACES):
@@ -101,10 +115,8 @@ class Custody:
 
     def take(self, frame: bytes, name: int, now: int) -> bool:
         """Take a frame into custody, durable on return; False if there is no place."""
-        for place in range(_OWN):
-            if self._names[place] == _FREE:
-                break
-        else:
+        place = self._place(frame)
+        if place is None:
             self._stats["refused"] += 1
             return False
         self._generation[place] = self._generation[place] % 255 + 1
@@ -114,9 +126,35 @@ class Custody:
         self._enter(place, frame, now)
         return True
 
+    def _place(self, frame: bytes) -> int | None:
+        """Return a free place for a frame, None if there is none.
+
+        An author whose operations do not get on must not take all places, and then not those in which what
+        came before them may follow.
+        """
+        short = int.from_bytes(frame[4:7], "big")
+        number = frame[7] << 8 | frame[8]
+        free = None
+        count = 0
+        first = True
+        for place in range(_OWN):
+            if self._names[place] == _FREE:
+                free = place
+            elif self._short[place] == short:
+                count += 1
+                if (self._number[place] - number) & 0x8000:
+                    first = False
+        if len(self._index) >= _OWN - limits.MESH_SPARE and count and not first:
+            return None
+        if count >= limits.MESH_SHARE + (limits.MESH_SPARE if first else 0):
+            return None
+        return free
+
     def _enter(self, place: int, frame: bytes, now: int) -> None:
         name = name_of(frame)
         self._names[place] = name
+        self._short[place] = int.from_bytes(frame[4:7], "big")
+        self._number[place] = frame[7] << 8 | frame[8]
         self._due[place] = now
         self._info[place] = 0
         self._index[name] = place
@@ -134,6 +172,7 @@ class Custody:
             self.done.note(name, 0)
         else:
             self._frames.pop(place, None)
+            self.freed = True
 
     # ---- what others say of it
 
@@ -163,8 +202,13 @@ class Custody:
 
     def passed(self, key: bytes, code: int, who: int, held: bool, now: int) -> None:
         """Note an acknowledgement of the frame with this key; `held`: by a gateway or keeper."""
+        short, number = int.from_bytes(key[:3], "big"), key[3] << 8 | key[4]
         for place in list(self._index.values()):
-            if self._frame(place)[4:10] == key:
+            if (
+                self._short[place] == short
+                and self._number[place] == number
+                and self._frame(place)[9] == key[5]
+            ):
                 if held:
                     self._stats["acked"] += 1
                     self._free(place, now)
@@ -238,7 +282,10 @@ class Custody:
             self._free(place, now)
             return None
         self._info[place] = info & ~0xFF | min(pushes + 1, 255)
-        wait = limits.MESH_BACKOFF_MS << min(pushes, _MOST_DOUBLINGS)
+        wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
+        if self.patient:
+            # A leaf is awake for a moment only.
+            wait = limits.LEAF_BACKOFF_MS
         self._due[place] = now + wait // 2 + self._random(wait)
         frame = self._frame(place)
         repeat = min(pushes, 7)
@@ -251,10 +298,10 @@ class Custody:
 
     def again(self, author: bytes, number: int, now: int) -> bool:
         """Push the OP of a short author and the low bits of a number soon; False if it is not here."""
-        want = author + number.to_bytes(2, "big")
+        short = int.from_bytes(author, "big")
         found = False
         for place in self._index.values():
-            if self._frame(place)[4:9] == want:
+            if self._short[place] == short and self._number[place] == number:
                 self._due[place] = min(self._due[place], now + self._random(500))
                 self._next = None
                 found = True

@@ -12,13 +12,13 @@ from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .ops import nearest
 from .seen import Seen
-from .speaker import DOWN, STATUS
+from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
 # Names of announcements: this, and the number of the short author below it.
 _ANNOUNCE_NAME = limits.const(-64)
-# What the radio adds to the age of a time that it says twice.
-_TIME_ERROR_MS = limits.const(160)
+# What lies between making a TIME and hearing it, at most.
+_TIME_ERROR_MS = limits.const(60)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
 
@@ -59,12 +59,19 @@ class Down:
         )
         frame = make(RECEIPT, self._peer.mesh, body, mesh.key)
         mesh.stats["receipts"] += 1
-        mesh.speaker.add(now + mesh.random(300), DOWN, name_of(frame), frame, limits.MESH_EVENTS, 2)
+        mesh.say_twice(now + mesh.random(300), DOWN, name_of(frame), frame)
+
+    def hand_over(self, frame: bytes, now: int) -> None:
+        """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
+        self._mesh.speaker.add(
+            now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, limits.MESH_EVENTS, 1
+        )
 
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
         """Take a receipt, where its author is known; pass it on to those who have brought its author here."""
         mesh = self._mesh
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
+        mesh.leaves.hold(short, frame)
         known = mesh.names.find(short)
         moved = False
         for author in known:
@@ -140,16 +147,21 @@ class Down:
                 mesh.pass_on(frame, name, now, STATUS)
 
     def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
-        """Pass on a question about an author that was brought here."""
-        if not self._mesh.flood and self.route.senders(_of_route(short)):
-            self._mesh.pass_on(frame, name_of(frame), now, DOWN)
+        """Pass on a question of somebody nearer a keeper about an author that was brought here."""
+        mesh = self._mesh
+        if mesh.flood or frame[3] >> 3 >= mesh.code or not self.route.senders(_of_route(short)):
+            return
+        mesh.stats["passed"] += 1
+        name = name_of(frame)
+        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
 
     # ---- the time
 
     def offer_time(self, now: int) -> None:
         """Say the time soon, if it is known here well enough, and nobody else does."""
-        if self._peer.utc(now) and not self._peer.wants_time(now):
-            self._mesh.speaker.add(now + 100 + self._mesh.random(900), STATUS, _TIME_NAME, self._time, 2, 1)
+        known = self._peer.utc(now)
+        if known and known[1] < limits.GOOD_TIME_MS - _TIME_ERROR_MS:
+            self._mesh.speaker.add(now + 100 + self._mesh.random(900), STATUS, _TIME_NAME, self._time, 1, 1)
 
     def _time(self, _: int, now: int) -> bytes | None:
         known = self._peer.utc(now)

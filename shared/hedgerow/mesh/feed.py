@@ -9,6 +9,7 @@ from ..errors import HedgerowError
 from ..log import ENTRY_SEAL, ENTRY_SKIP
 from ..operation import CLOCK, decode_body
 from . import letters
+from .custody import name_of
 from .frames import LETTER_UP, OP, make
 from .ops import pack
 
@@ -55,12 +56,16 @@ def seal_letter(author: bytes, body: bytes, kind: int = letters.SEAL) -> bytes:
 class Feed:
     """Fills the own window of `custody`; `stuck` says that something waits that fits no advertisement."""
 
-    def __init__(self, peer: object, custody: object, key: bytes, now: int):
+    def __init__(self, peer: object, custody: object, seen: object, key: bytes, now: int):
         self._peer = peer
         self._custody = custody
+        self._seen = seen
         self._key = key
         self._sources: dict = {}
         self._schemas: set = set()
+        self._again_at: int | None = None
+        # The last pushes: [(names of frames, how far the own author was pushed before)].
+        self._pushed: list = []
         self.stuck = self.full = False
         self.add(peer.author, now)
 
@@ -81,6 +86,15 @@ class Feed:
         """Return (number, sealed): how far the own author was pushed."""
         source = self._sources[self._peer.author]
         return source.number, source.sealed
+
+    def safe(self) -> tuple:
+        """Return (number, sealed): how far the own author was pushed and acknowledged."""
+        number, sealed = self.pushed()
+        flying = self._custody.flying()
+        for frames, before, covered in self._pushed:
+            if [1 for name in frames if name in flying]:
+                number, sealed = min(number, before), min(sealed, covered)
+        return number, sealed
 
     def resume(self, number: int, sealed: int) -> None:
         """Go on behind what was pushed before a deep sleep."""
@@ -104,12 +118,14 @@ class Feed:
 
     def due(self) -> int | None:
         """Return when something is to be pushed again."""
-        found = None
+        return self._again_at
+
+    def _find_due(self) -> None:
+        self._again_at = None
         for author, source in self._sources.items():
-            if self._peer.log.sealed(author) > self._peer.receipted(author):
-                if found is None or source.again_at < found:
-                    found = source.again_at
-        return found
+            if self._peer.log.sealed(author) > source.receipted:
+                if self._again_at is None or source.again_at < self._again_at:
+                    self._again_at = source.again_at
 
     def fill(self, now: int) -> None:
         """Put what comes next into the window, as much as it takes."""
@@ -117,14 +133,15 @@ class Feed:
         if author not in self._sources:
             self.add(author, now)
         self.stuck = self.full = False
-        for author in [author] + [other for other in sorted(self._sources) if other != author]:
-            source = self._sources[author]
-            self._receipts(author, source, now)
-            while self._one(author, source, now):
+        for other in [author] + [known for known in sorted(self._sources) if known != author]:
+            source = self._sources[other]
+            self._receipts(other, source, now)
+            while self._one(other, source, now):
                 pass
             if self.full:
                 # What needs more room than there is comes before anybody else's.
-                return
+                break
+        self._find_due()
 
     def _receipts(self, author: bytes, source: _Source, now: int) -> None:
         receipted = self._peer.receipted(author)
@@ -205,9 +222,11 @@ class Feed:
             if change[0] == CLOCK or name in self._schemas:
                 continue
             schema = self._peer.schemas.get(name)
-            if schema is not None and not self._push(
-                self._letter(bytes((letters.SCHEMA,)) + schema.encoded), now
-            ):
+            frames = self._letter(bytes((letters.SCHEMA,)) + schema.encoded) if schema else []
+            if frames and self._custody.flood and self._seen.senders(name_of(frames[0])):
+                # Who lacks what others have just said asks for it.
+                frames = []
+            if not self._push(frames, now):
                 return False
             self._schemas.add(name)
         return True
@@ -218,4 +237,8 @@ class Feed:
             return False
         for frame in frames:
             self._custody.push(frame, now)
+        number, sealed = self.pushed()
+        self._pushed.append(([name_of(frame) for frame in frames], number, sealed))
+        if len(self._pushed) > limits.MESH_WINDOW:
+            self._pushed.pop(0)
         return True

@@ -4,6 +4,8 @@ from .. import limits
 from ..clock import hlc
 from ..errors import HedgerowError
 from ..operation import decode_body, h16
+from ..trust.seal import Seal
+from ..log import STATE_CUSTODY
 from . import letters as letters_module
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild
@@ -14,30 +16,44 @@ WAITS = 2
 REFUSED = 3
 
 _LETTER = limits.const(1 << 30)
+_WIDE = limits.const(64)
+_WAITING = b"w"
 # Why something waits.
 GAP = 0
 AUTHOR = 1
 SCHEMA = 2
+# It cannot be rebuilt: too little is known of the moment before it.
+WHOLE = 3
+# It may be an operation that was here.
+GONE = 4
 
 
 class Intake:
     """Takes what was heard into the log of `peer`; `taken` collects [(frame or None, content or None)] that
     are durable since somebody looked."""
 
-    def __init__(self, peer: object, names: object, stats: dict):
+    def __init__(self, peer: object, names: object, stats: dict, wide: bool = False):
         self._peer = peer
         self._names = names
         self._stats = stats
         # name -> [moment, frame or content, short author, why, what it lacks]
         self.waiting: dict = {}
         self.taken: list = []
-        self.letters = letters_module.Letters()
+        # A gateway puts together what comes from all sides; a relay what passes it.
+        self.letters = letters_module.Letters(_WIDE if wide else limits.MAX_LETTERS)
+        self._most = 8 * limits.MESH_WAITING if wide else limits.MESH_WAITING
         # Up to which number authors are said to be held by somebody: author -> number.
         self.heights: dict = {}
         self._last: tuple = (b"", 0, 0)
         self._busy = False
         self._moved = b""
         self._schemas = len(peer.schemas)
+        # Who collects keeps what waits durably: those who brought it need not hold it any longer.
+        self._durable = wide
+        for key, value in peer.log.items(STATE_CUSTODY) if wide else ():
+            if key[:1] == _WAITING and value:
+                short = value[4:7] if value[0] == VERSION | OP else value[1:4]
+                self.waiting[int.from_bytes(key[1:], "big")] = [0, value, short, GAP, b""]
 
     # ---- operations in one frame
 
@@ -62,6 +78,7 @@ class Intake:
             if number <= base:
                 if len(authors) == 1 or self._proves(author, number, op):
                     return KNOWN
+                result = result or GONE
                 continue
             if peer.is_own(author):
                 continue
@@ -75,8 +92,10 @@ class Intake:
                 self.taken.append((frame, None))
                 self._advance(author, now)
                 return TAKEN
-            if result is None:
-                result = self._reason(op, author, number)
+            if result is None or result == GONE:
+                result = self._reason(op, author, number) or result
+        if result == GONE:
+            return KNOWN
         if result is None:
             result = AUTHOR
         lacks = op.schema if result == SCHEMA else op.author
@@ -86,9 +105,10 @@ class Intake:
         """Say what is lacking to rebuild the successor of what is held; None: it is another's."""
         for schema in self._peer.schemas:
             if schema[:2] == op.schema:
-                if self._floor(author, number) is None:
+                floor = self._floor(author, number)
+                if floor is None:
                     return AUTHOR
-                return None
+                return None if floor[1] == 1 else WHOLE
         return SCHEMA
 
     def base(self, author: bytes) -> int:
@@ -116,7 +136,7 @@ class Intake:
 
     def _proves(self, author: bytes, number: int, op: object) -> bool:
         stored = self._peer.log.fetch(author, number)
-        return stored is None or h16(author, number, stored, self._peer.schemas)[:2] == op.check
+        return stored is not None and h16(author, number, stored, self._peer.schemas)[:2] == op.check
 
     def _ingest(self, author: bytes, number: int, stored: bytes) -> None:
         self._peer.ingest(author, number, [stored])
@@ -132,10 +152,18 @@ class Intake:
             content = self.letters.take(frame, now)
         except HedgerowError:
             return REFUSED
-        if content is None:
-            return KNOWN if self.letters.done(frame[4:7]) else WAITS
-        self._stats["letters"] += 1
-        return self.take_letter(content, int.from_bytes(frame[4:7], "big") | _LETTER, now)
+        name = int.from_bytes(frame[4:7], "big") | _LETTER
+        if content is not None:
+            self._stats["letters"] += 1
+            result = self.take_letter(content, name, now)
+            if result == REFUSED:
+                self.letters.forget(frame[4:7])
+            return result
+        if not self.letters.done(frame[4:7]):
+            return WAITS
+        if name in self.waiting:
+            self.again(name, now)
+        return WAITS if name in self.waiting else KNOWN
 
     def take_letter(self, content: bytes, name: int, now: int) -> int:
         """Take a whole letter."""
@@ -200,12 +228,55 @@ class Intake:
     # ---- what waits
 
     def _wait(self, name: int, what: bytes, short: bytes, why: int, lacks: bytes, now: int) -> int:
-        if name not in self.waiting and len(self.waiting) >= limits.MESH_WAITING:
-            oldest = min(self.waiting, key=self._age)
-            del self.waiting[oldest]
-            self._stats["forgotten"] += 1
+        if name not in self.waiting:
+            if len(self.waiting) >= self._most:
+                self._stats["forgotten"] += 1
+                if self._durable:
+                    # What was acknowledged stays.
+                    return REFUSED
+                self._forget(min(self.waiting, key=self._age))
+            if self._durable:
+                if len([1 for entry in self.waiting.values() if entry[2] == short]) >= limits.MESH_WAITING:
+                    return REFUSED
+                self._store(name, what)
         self.waiting[name] = [now, what, short, why, lacks]
         return WAITS
+
+    def _forget(self, name: int) -> None:
+        if name & _LETTER:
+            self.letters.forget((name & 0xFFFFFF).to_bytes(3, "big"))
+        del self.waiting[name]
+
+    def _store(self, name: int, what: bytes) -> None:
+        self._peer.log.put(STATE_CUSTODY, _WAITING + name.to_bytes(4, "big"), what)
+        self._peer.log.commit()
+
+    def waits_for(self, short: bytes) -> bool:
+        """Say whether something waits for the whole name of an author, or for when it wrote last."""
+        for entry in self.waiting.values():
+            if entry[3] == AUTHOR and entry[2] == short:
+                return True
+        return False
+
+    def unproven(self, short: bytes) -> tuple | None:
+        """Return (short author, low bits of its number) of an operation that has to come as a letter."""
+        for entry in self.waiting.values():
+            if entry[3] == WHOLE and entry[2] == short:
+                return short, entry[1][7] << 8 | entry[1][8]
+        return None
+
+    def lacks_seal(self, author: bytes) -> bool:
+        """Say whether a seal waits although all operations under it are here: for the one before it."""
+        for entry in self.waiting.values():
+            what = entry[1]
+            if what[0] == letters_module.SEAL and what[1:9] == author:
+                if Seal.decode(what[9:]).last <= self._peer.log.held(author):
+                    return True
+        return False
+
+    def waiting_letter(self, letter: bytes) -> list | None:
+        """Return the entry of a letter that waits, by the letter's name."""
+        return self.waiting.get(int.from_bytes(letter, "big") | _LETTER)
 
     def _age(self, name: int) -> tuple:
         return self.waiting[name][0], name
@@ -237,14 +308,17 @@ class Intake:
             self._again(name, entry, now)
 
     def _again(self, name: int, entry: list, now: int) -> None:
-        del self.waiting[name]
         if name & _LETTER:
-            self.take_letter(entry[1], name, now)
+            result = self.take_letter(entry[1], name, now)
         else:
-            self.take(entry[1], name, now)
+            result = self.take(entry[1], name, now)
+        if result != WAITS:
+            self.waiting.pop(name, None)
         known = self.waiting.get(name)
         if known is not None:
             known[0] = entry[0]
+        elif self._durable:
+            self._store(name, b"")
 
     def _advance(self, author: bytes, now: int) -> None:
         """Take what waited for the operation of an author that is here now, and what waited for that."""

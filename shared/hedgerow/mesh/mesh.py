@@ -10,28 +10,31 @@ from ..clock import hlc
 from ..errors import HedgerowError
 from ..operation import decode_body
 from ..sync.hello import GATEWAY, LEAF, RELAY
-from . import asks, frames, tells
+from . import asks, frames, intake, tells
 from .custody import Custody, name_of
-from .density import Window, interval_floor, number_of
+from .density import Window as Count
+from .density import interval_floor, number_of
 from .down import Down
-from .feed import Feed
+from .feed import Feed, letter_frames
 from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
+from .schedule import Leaves, Window, own_digest
 from .seen import Seen, who_of
-from .speaker import ANSWER, EVENT_MS, FORWARD, OWN, STATUS, Speaker
+from .speaker import AGAIN, ANSWER, FORWARD, OWN, STATUS, Speaker
 from .tag import check
 from .trickle import Trickle
-from .visits import Visits
+from .visits import BULK, Visits
 
 _RELAY_DUTY = limits.const(50)
 _ACK_NAME = limits.const(-10)
 _STATE_NAME = limits.const(-11)
 _FLOOD_FOREVER_MS = limits.const(1 << 40)
+_NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
-    "heard", "duplicates", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
+    "heard", "duplicates", "echoes", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
     "refused", "forgotten", "custody", "acked", "left", "acks", "repairs", "wants", "haves", "differences",
-    "receipts", "announces", "times", "states", "passed",
+    "receipts", "announces", "times", "states", "passed", "unpaid", "calls", "again",
 )  # fmt: skip
 
 
@@ -40,7 +43,7 @@ class Mesh:
 
     `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the age
     of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those of
-    Visits. `period` is the time between two wakes of a leaf, as its shell sets it.
+    Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it.
     """
 
     def __init__(
@@ -65,36 +68,54 @@ class Mesh:
         # Who brings operations out of the mesh takes them in; others pass them on.
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
-        self.period = 0
         self.code = frames.UNKNOWN
         self._seal_ms = seal_ms
         self._tail_at: int | None = None
-        self._counter = random(0x10000)
+        self.counter = random(0x10000)
         # The last payload of each address: repeats are most of what is heard.
         self._last: dict = {}
         self.seen = Seen(limits.MESH_SEEN)
         self.names = Names(4096 if self.collects else limits.MAX_NAMES)
         self.speaker = Speaker(random, self.stats)
         self.custody = Custody(peer.log, random, self.stats, now)
-        self.feed = Feed(peer, self.custody, self.key, now)
-        self.intake = Intake(peer, self.names, self.stats)
+        self.feed = Feed(peer, self.custody, self.seen, self.key, now)
+        self.intake = Intake(peer, self.names, self.stats, self.collects)
         self.repair = Repair(self)
         self.down = Down(self)
         self.visits = Visits(self, hold_off_ms, table)
+        self.leaves = Leaves(self)
+        self.window = Window(now)
+        self.custody.patient = role == LEAF
+        self._time_at = now + 2000
+        self._told_at = now
+        # Whether a leaf's STATE is still to be said in this wake.
+        self._state_due = True
         self._trickle = Trickle(limits.STATE_MIN_MS, limits.STATE_MAX_MS, 2, random, now)
-        self._census = Window(512, limits.MESH_CENSUS_MS, now)
-        self._around = Window(512, limits.MESH_AROUND_MS, now)
+        self._census = Count(512, limits.MESH_CENSUS_MS, now)
+        self._around = Count(512, limits.MESH_AROUND_MS, now)
         self._acks: dict = {}
         self._said_letters: list = []
-        self._announce_at = now + random(2000)
+        # Frames that may have to be said twice.
+        self._twice: dict = {}
+        # The whos of addresses, and when there is something to do next.
+        self._whos: dict = {}
+        self._due_at: int | None = None
+        self.announce_at = now + random(2000)
         self._check_at = now
+        # Until this peer has counted authors for long enough it goes by its neighbours.
+        self._young_until = now + limits.MESH_CENSUS_MS
         peer.touched = set()
         peer.add_listener(self._committed)
         for author in peer.authors():
             self.names.learn(author, now)
             if author != peer.author or not self.collects:
-                self.repair.update(author)
-        self._dirty = True
+                self.repair.update(author, now)
+        self._dirty = self._fill = True
+
+    def close(self) -> None:
+        """Let go of the peer."""
+        self.peer.remove_listener(self._committed)
+        self.peer.touched = None
 
     def _committed(self) -> None:
         self._dirty = True
@@ -112,26 +133,57 @@ class Mesh:
             return False
         stop = frames.end(payload, at)
         kind = payload[at] & 0x0F
-        count = 0
-        name = 0
-        who = who_of(address)
-        if kind != frames.STATE:
+        who = self._whos.get(address)
+        if who is None:
+            who = self._meet(address)
+        count = name = 0
+        if kind in _NAMED:
             name = frames.identity(payload, at, stop)
-            count = self.seen.senders(name)
+            count = self.seen.note(name, who)
+            if count and self._echoed(kind, name, count, who, payload[at + 3], now):
+                last[address] = bytes(payload)
+                return True
         frame = bytes(payload[at:stop])
-        # What was heard before is known to be of this mesh.
-        if not count and not check(self.key, frame):
+        if not check(self.key, frame):
             self.stats["strangers"] += 1
+            if name and not count:
+                self.seen.forget(name)
             return False
         self.stats["heard"] += 1
-        if len(last) >= limits.MESH_ADDRESSES:
-            last.clear()
         last[address] = bytes(payload)
+        self._due_at = None
         try:
             self._take(kind, frame, name, count, who, address, rssi, now, connectable)
         except HedgerowError:
             self.stats["refused"] += 1
         return True
+
+    def _meet(self, address: object) -> int:
+        """Return what stands for an address in small tables."""
+        if len(self._whos) >= limits.MESH_ADDRESSES:
+            self._whos.clear()
+            self._last.clear()
+        who = self._whos[address] = who_of(address)
+        return who
+
+    def _echoed(self, kind: int, name: int, count: int, who: int, hop: int, now: int) -> bool:
+        """Take note that one more peer says what was heard before; True if there is no more to it.
+
+        Nothing of its content is used, so its tag need not be checked again.
+        """
+        self.stats["echoes"] += 1
+        self.speaker.echo(name, count)
+        if kind != frames.OP and kind != frames.LETTER_UP:
+            return True
+        code = hop >> 3
+        custody = self.custody
+        here = custody.has(name)
+        if custody.done.senders(name):
+            # Who pushes it again has not heard that it got on.
+            return not hop & 7 or (code <= self.code and not self.flood)
+        if self.flood or self.collects:
+            return self.role == LEAF
+        return here or code <= self.code or self.role == LEAF
 
     def _take(
         self,
@@ -146,23 +198,20 @@ class Mesh:
         connectable: bool,
     ) -> None:
         if kind == frames.OP or kind == frames.LETTER_UP:
-            count = self.seen.note(name, who)
-            if count:
-                self.speaker.echo(name, count)
-            elif kind == frames.OP:
+            if not count and kind == frames.OP:
                 self._census.add(number_of(frame[4:7]), now)
             self._carry(kind, frame, name, who, now)
         elif kind == frames.STATE:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
         elif kind == frames.ACK:
             what, keys = asks.decode_ack(frame)
+            self.window.stir(now)
             for key in keys:
                 self.custody.passed(key, frame[3] >> 3, who, what == asks.ACK_HELD, now)
-                if self._acks.get(key, 1) == 0 or what == asks.ACK_HELD:
-                    self._acks.pop(key, None)
+                self._echo_ack(key, what == asks.ACK_HELD, who)
         elif kind == frames.HAVE:
             if self.flood and self.role != LEAF:
-                self.repair.heard_have(frame, now)
+                self.repair.heard_have(frame, address, now)
         elif kind == frames.WANT:
             # Questions are asked again: those passed on are known by what they say, for a while.
             self.repair.heard_want(frame, now)
@@ -170,37 +219,38 @@ class Mesh:
             self.down.heard_time(frame, now)
         elif kind == frames.CALL:
             self.visits.heard_call(frame, now)
-        else:
-            count = self.seen.note(name, who)
-            if count:
-                self.speaker.echo(name, count)
-            elif kind == frames.RECEIPT:
-                self.down.heard_receipt(frame, name, now)
-            elif kind == frames.ANNOUNCE:
-                self.down.heard_announce(frame, name, now)
+        elif kind == frames.RECEIPT:
+            self.window.stir(now)
+            self.down.heard_receipt(frame, name, now)
+        elif kind == frames.ANNOUNCE:
+            self.down.heard_announce(frame, name, now)
 
     def _carry(self, kind: int, frame: bytes, name: int, who: int, now: int) -> None:
         """Take an OP, or a fragment of a letter on its way up."""
         code = frame[3] >> 3
         custody = self.custody
-        here = custody.echo(name, code, who, now)
+        here = custody.has(name)
         if custody.done.senders(name):
-            # Who says it again has not heard that it got on.
-            if frame[3] & 7 and code >= self.code:
-                self._acknowledge(frame, now, 50 + self.random(400))
+            # Who pushes it again has not heard that it got on.
+            if frame[3] & 7 and (code > self.code or self.flood):
+                self._acknowledge(frame, now, 20 + self.spread() // 2)
             return
         if self.role == LEAF:
             return
         if self.flood or self.collects:
             self._store(kind, frame, name, now)
         elif code > self.code and not here:
-            custody.offer(frame, name, now, 50 + self.random(limits.MESH_FORWARD_MS))
+            if kind == frames.OP:
+                self.down.note_route(frame[4:7])
+            custody.offer(frame, name, now, 20 + self.spread() // 2)
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
         if name in self.intake.waiting:
             self.intake.again(name, now)
             self._collect(now)
+            if self.collects and name in self.intake.waiting:
+                self._acknowledge(frame, now, self.random(limits.MESH_GATHER_MS))
             return
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
@@ -214,9 +264,21 @@ class Mesh:
                 self._answer_known(frame, now)
         elif result == WAITS:
             self._ask(kind, frame, name, now)
+            if self.collects:
+                self._acknowledge_waiting(kind, frame, name, now)
         elif result == REFUSED:
             self.seen.forget(name)
         self._collect(now)
+
+    def _acknowledge_waiting(self, kind: int, frame: bytes, name: int, now: int) -> None:
+        """Acknowledge what waits durably here for what comes before it."""
+        parts = [frame] if kind == frames.OP and name in self.intake.waiting else []
+        if kind != frames.OP:
+            entry = self.intake.waiting_letter(frame[4:7])
+            parts = letter_frames(self.peer, entry[1], self.key) if entry else []
+        for part in parts:
+            self.custody.done.note(name_of(part), 0)
+            self._acknowledge(part, now, self.random(limits.MESH_GATHER_MS))
 
     def _answer_known(self, frame: bytes, now: int) -> None:
         """Who pushes what is receipted long since has missed the receipt."""
@@ -231,17 +293,22 @@ class Mesh:
         """Ask for what a frame waits for."""
         entry = self.intake.waiting.get(name)
         if kind != frames.OP:
-            self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
-            return
+            entry = self.intake.waiting_letter(frame[4:7])
+            if entry is None:
+                self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
+                return
         if entry is None:
             return
-        if entry[3] == 2:
+        if entry[3] == intake.SCHEMA:
             self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
-        elif entry[3] == 1:
+        elif entry[3] == intake.WHOLE:
+            self.repair.want(asks.WANT_WHOLE, entry[2], now)
+        elif entry[3] == intake.AUTHOR:
             self.repair.want(asks.WANT_ANNOUNCES, entry[2], now)
         else:
             for author in self.names.find(entry[2]):
-                self.repair.want(asks.WANT_OPERATIONS, author, now)
+                if not self.peer.is_own(author):
+                    self.repair.want(asks.WANT_OPERATIONS, author, now)
 
     def _collect(self, now: int) -> None:
         """Pass on, or acknowledge, what has become durable."""
@@ -250,10 +317,8 @@ class Mesh:
             frame, content = taken.pop(0)
             parts = [frame]
             if frame is None:
-                from .feed import letter_frames
-
                 parts = letter_frames(self.peer, content, self.key)
-                self.remember(parts, content)
+                self.remember(parts, content, now)
             for part in parts:
                 name = name_of(part)
                 self.custody.done.note(name, 0)
@@ -265,15 +330,44 @@ class Mesh:
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
         """Say soon what somebody else has said, unless enough others do."""
         self.stats["passed"] += 1
-        wait = 30 + self.random(limits.MESH_FORWARD_MS)
-        self.speaker.add(
-            now + wait, urgency, name, frame[:3] + b"\0" + frame[4:], limits.MESH_EVENTS, limits.MESH_QUIET
-        )
+        self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
+
+    def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
+        """Say a frame at a moment, and once more if fewer than two others were heard saying it."""
+        self.speaker.add(at, urgency, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
+        again = at + limits.MESH_AGAIN_SOON_MS + self.random(limits.MESH_AGAIN_SOON_MS)
+        self.speaker.add(again, urgency, name | AGAIN, self._again, limits.MESH_EVENTS)
+        self._twice[name] = frame
+        if len(self._twice) > limits.MAX_SAYINGS:
+            self._twice.pop(min(self._twice))
+
+    def _again(self, name: int, now: int) -> bytes | None:
+        name &= ~AGAIN
+        frame = self._twice.pop(name, None)
+        few = self.speaker.neighbours <= limits.MESH_FEW
+        if frame is None or self.seen.senders(name) >= (min(2, max(1, self.speaker.neighbours)) if few else 1):
+            return None
+        self.stats["again"] += 1
+        return frame
+
+    def spread(self) -> int:
+        """Return a wait within which about one of all in reach speaks each time that one frame takes."""
+        return self.random(limits.MESH_TURN_MS * (1 + min(self.speaker.neighbours, limits.MESH_MOST_TURNS)))
 
     def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
         if len(self._acks) < limits.MESH_WAITING:
             self._acks[frame[4:10]] = 0
             self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, limits.MESH_EVENTS)
+
+    def _echo_ack(self, key: bytes, held: bool, who: int) -> None:
+        """Drop an acknowledgement that is to be said, where a gateway or two others have said it."""
+        mark = self._acks.get(key)
+        if mark is None:
+            return
+        if held or (mark and mark != who | 0x100):
+            del self._acks[key]
+        else:
+            self._acks[key] = who | 0x100
 
     def _say_acks(self, _: int, now: int) -> bytes | None:
         keys = sorted(self._acks)[:3]
@@ -296,7 +390,10 @@ class Mesh:
         self.visits.heard(address, state, rssi, now)
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)
-        if compares(self, state):
+        if state.role == LEAF:
+            if self.role != LEAF:
+                self.leaves.heard(state, now)
+        elif compares(self, state):
             if self.repair.compare(state, self.visits.shown(address), now):
                 self._trickle.consistent()
             elif now >= self._check_at:
@@ -306,21 +403,28 @@ class Mesh:
 
     # ---- what the parts need of each other
 
-    def remember(self, parts: list, content: bytes) -> None:
-        """Keep a letter that was said, to say fragments of it again."""
-        name = parts[0][4:7]
+    def remember(self, parts: list, content: bytes, now: int) -> None:
+        """Keep a letter that is said now, to say fragments of it again."""
         for known in self._said_letters:
-            if known[0] == name:
+            if known[1] == content:
+                known[2] = now
                 return
-        self._said_letters.append((name, content))
+        self._said_letters.append([parts[0][4:7], content, now])
         if len(self._said_letters) > limits.MESH_SAID_LETTERS:
             self._said_letters.pop(0)
 
+    def said_lately(self, content: bytes, now: int) -> bool:
+        """Say whether a letter was said a moment ago."""
+        for known in self._said_letters:
+            if known[1] == content and now - known[2] < limits.MESH_LETTER_MS:
+                return True
+        return False
+
     def letter(self, name: bytes) -> bytes | None:
         """Return the content of a letter that was said."""
-        for known, content in self._said_letters:
-            if known == name:
-                return content
+        for known in self._said_letters:
+            if known[0] == name:
+                return known[1]
         return None
 
     def last_ms(self, author: bytes) -> int:
@@ -333,7 +437,12 @@ class Mesh:
         """Return what this peer says of itself."""
         author = self.peer.author
         held = self.peer.log.held(author)
-        return tells.Announce(author, held >> 16, self.last_ms(author) >> 24, self.role)
+        announce = tells.Announce(author, held >> 16, self.last_ms(author) >> 24, self.role)
+        if self.role == LEAF:
+            announce.period_s = (self.window.period or limits.LEAF_PERIOD_MS) // 1000
+            announce.due_ms = self.window.next(now) - now
+            announce.window = limits.LEAF_WINDOW_MS // 100
+        return announce
 
     # ---- time
 
@@ -341,22 +450,24 @@ class Mesh:
         """Return the moment of the next thing to do; say() does it."""
         if self._dirty:
             return now
-        at = self._trickle.due
-        for other in (
-            self.speaker.due(),
-            self.custody.due(),
-            self.repair.due(),
-            self.feed.due(),
-            self._tail_at,
-        ):
-            if other is not None and other < at:
-                at = other
-        if self._announce_at < at:
-            at = self._announce_at
-        return max(at, now)
+        at = self._due_at
+        if at is None:
+            at = min(self._trickle.due, self._time_at, self.announce_at)
+            for other in (
+                self.speaker.due(),
+                self.custody.due(),
+                self.repair.due(),
+                self.feed.due(),
+                self._tail_at,
+            ):
+                if other is not None and other < at:
+                    at = other
+            self._due_at = at
+        return at if at > now else now
 
     def say(self, now: int) -> tuple | None:
         """Do what is due; return (payload, connectable, events), or None if there is nothing to say now."""
+        self._due_at = None
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 4):
             self.speaker.add(now, OWN if own else FORWARD, name, frame, limits.MESH_EVENTS)
@@ -364,10 +475,12 @@ class Mesh:
         at = self.repair.due()
         if at is not None and at <= now:
             self.repair.step(now)
-        if self._trickle.tick(now):
+        if self._trickle.tick(now) and self.role != LEAF:
             self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
-        if now >= self._announce_at:
-            self._announce_at = (
+        if now >= self._time_at:
+            self._ask_time(now)
+        if now >= self.announce_at:
+            self.announce_at = (
                 now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)
             )
             self.down.say_announce(self.peer.author, now)
@@ -375,6 +488,9 @@ class Mesh:
             saying = self.speaker.take(now)
             if saying is None:
                 return None
+            if self.budget and saying[1] > OWN and not self.budget.may_say(now, saying[4]):
+                self.stats["unpaid"] += 1
+                continue
             frame = saying[3]
             if not isinstance(frame, bytes):
                 frame = frame(saying[2], now)
@@ -382,21 +498,42 @@ class Mesh:
                     continue
             return self._send(frame, saying, now)
 
+    def show(self, now: int) -> None:
+        """Say our STATE at once: somebody wants to connect."""
+        self.speaker.add(now, OWN, _STATE_NAME, self._say_state, 2)
+
+    def tell_distance(self, now: int) -> None:
+        """Say our STATE to somebody who is awake for a moment and knows no way to a keeper."""
+        if now >= self._told_at and self.code < frames.UNKNOWN:
+            self._told_at = now + limits.STATE_SETTLE_MS
+            self.speaker.add(now + 30 + self.random(500), OWN, _STATE_NAME, self._say_state, 2)
+
+    def _ask_time(self, now: int) -> None:
+        """Show soon that the time is lacking here, while somebody in reach has it."""
+        self._time_at = now + limits.MESH_TIME_MS + self.random(limits.MESH_TIME_MS)
+        if self.role != LEAF and self.peer.wants_time(now) and self.visits.has_time():
+            self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
+
     def _send(self, frame: bytes, saying: list, now: int) -> tuple:
         kind = frame[0] & 0x0F
         connectable = kind == frames.STATE and self.role != GATEWAY
         if kind != frames.STATE:
             if saying[2] < 0:
-                self._counter += 1
-                repeat = self._counter & 7
+                self.counter += 1
+                repeat = self.counter & 7
             else:
                 repeat = frame[3] & 7
             frame = frames.with_hop(frame, self.code, repeat)
-            self.seen.note(name_of(frame), 0)
+            name = name_of(frame)
+            if not self.seen.senders(name):
+                self.seen.note(name, 0)
         events = saying[4]
+        self.window.stir(now)
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
+        if self.budget:
+            self.budget.said(events)
         return frames.advertise(frame), connectable, events
 
     def _refresh(self, now: int) -> None:
@@ -408,13 +545,21 @@ class Mesh:
             self._dirty = True
         if self._dirty:
             self._dirty = False
+            self._fill = True
             self._look(now)
+        if self.role == LEAF and self._state_due:
+            self.wake(now)
         if self._tail_at is not None and now >= self._tail_at:
             self._tail_at = None
             peer.seal(now)
             self._dirty = False
+            self._fill = True
             self._look(now)
-        if self.role != GATEWAY and not peer.keeper and (self.flood or self.code != frames.UNKNOWN):
+        again = self.feed.due()
+        if self.collects or not (self.flood or self.code != frames.UNKNOWN):
+            return
+        if self._fill or self.custody.freed or (again is not None and now >= again):
+            self._fill = self.custody.freed = False
             self.feed.fill(now)
 
     def _look(self, now: int) -> None:
@@ -428,7 +573,7 @@ class Mesh:
         for author in authors:
             if author == peer.author and self.collects:
                 continue
-            before = self.repair.update(author)
+            before = self.repair.update(author, now)
             if before is None:
                 continue
             self.names.learn(author, now)
@@ -438,7 +583,9 @@ class Mesh:
         self.intake.look(now)
         self._collect(now)
         log = peer.log
-        if peer.author in authors and self.flood:
+        if self.role == LEAF and peer.author in authors:
+            self.wake(now)
+        if peer.author in authors and self.flood and self.speaker.neighbours <= limits.MESH_FEW:
             self._trickle.inconsistent(now)
         if log.held(peer.author) > log.sealed(peer.author):
             if self._tail_at is None:
@@ -449,18 +596,23 @@ class Mesh:
     def _say_state(self, _: int, now: int) -> bytes:
         peer = self.peer
         self._mode(now)
-        self._counter += 1
-        bucket = self.repair.bucket(self._counter)
+        self.counter += 1
+        bucket = self.repair.bucket(self.counter)
         flags = peer.time_flags(now)
         if self.role != GATEWAY:
             flags |= frames.CONNECTABLE
         if not self.flood:
             flags |= frames.GRADIENT
+        if self.feed.stuck:
+            flags |= BULK
         count = self.repair.open if self.flood else self.feed.backlog() + len(self.custody)
         state = frames.State(
-            peer.mesh[:2], self._counter & 0xFFFF, bucket, self.repair.digest(bucket), count,
-            peer.distance(now), flags, self.role, peer.author[:3], LOG2, 255 if self.role != LEAF else 0,
+            peer.mesh[:2], self.counter & 0xFFFF, bucket, self.repair.digest(bucket), count,
+            peer.distance(now), flags, self.role, peer.author[:3], LOG2, 255,
         )  # fmt: skip
+        if self.role == LEAF:
+            state.digest = own_digest(peer)
+            state.window = self.window.left(now)
         self.stats["states"] += 1
         return frames.encode_state(state, self.key)
 
@@ -468,21 +620,36 @@ class Mesh:
         """Flood while few authors are about; count who is in reach."""
         authors = self._census.estimate(now)
         limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
-        self.flood = self.custody.flood = authors <= limit
-        self.peer.flooding = self.flood
+        flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
+        if self.flood and not flood:
+            # What a neighbour has in a flood is not on its way to a keeper yet.
+            self.feed.rewind(self.peer.author, 0)
+        self.set_flood(flood)
         self.speaker.neighbours = self._around.estimate(now)
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
         self.custody.nearer = self.visits.nearer(now)
+        turns = min(self.speaker.neighbours, limits.MESH_MOST_TURNS)
+        self.custody.patience = limits.MESH_BACKOFF_MS + limits.MESH_TURN_MS * turns
+
+    def set_flood(self, flood: bool) -> None:
+        """Flood, or bring operations to those nearer a keeper alone."""
+        self._fill = True
+        if not flood and not self.collects:
+            self.repair.stop()
+        self.flood = self.custody.flood = self.peer.flooding = flood
 
     # ---- what the shell asks
 
     def duty(self, now: int) -> int:
         """Return the percentage of time in which to listen."""
-        duty = 0 if self.role == LEAF else _RELAY_DUTY
+        duty = _RELAY_DUTY
+        if self.role == LEAF:
+            duty = 100 if now < self.window.until else 0
         return self.budget.duty(now, duty) if self.budget else duty
 
     def visit(self, now: int, busy: object = ()) -> object:
         """Return the address to connect to, or None; `busy` are being visited."""
+        self._due_at = None
         return self.visits.candidate(now, busy)
 
     def called(self, now: int) -> bool:
@@ -501,18 +668,29 @@ class Mesh:
         """Return the authors whom an address spoke of in the last session."""
         return self.visits.authors(address)
 
+    def wake(self, now: int) -> None:
+        """Begin a leaf's window: it has woken, or written something."""
+        if self.window.wake(now) or self._state_due:
+            self._state_due = False
+            self.speaker.add(now, OWN, _STATE_NAME, self._say_state, 2)
+
     def sleep_until(self, now: int) -> int | None:
         """Return until when a leaf may sleep, None to stay awake."""
-        return None
+        if self.role != LEAF or self._dirty or now < self.window.until:
+            return None
+        return self.window.next(now)
 
     def save(self) -> bytes:
-        """Return what should survive a deep sleep, at most 512 bytes."""
-        return self._counter.to_bytes(4, "big")
+        """Return what should survive a deep sleep, at most 512 bytes, with its CRC."""
+        from .saved import save
 
-    def restore(self, data: bytes) -> None:
-        """Take back what save() gave; anything else is passed over."""
-        if len(data) == 4:
-            self._counter = int.from_bytes(data, "big")
+        return save(self)
+
+    def restore(self, data: bytes, now: int = 0) -> bool:
+        """Take back what save() gave, after a sleep of the leaf's period; anything else is passed over."""
+        from .saved import restore
+
+        return restore(self, data, now)
 
     def neighbours(self, now: int) -> list:
         """Return [(name, rssi, age_ms, distance, role, due_ms or None, overdue)]."""

@@ -4,11 +4,12 @@ from hashlib import sha256
 
 from .. import limits
 from ..errors import HedgerowError
+from ..log import ENTRY_SEAL
 from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
-from .frames import HAVE, WANT, make
+from .frames import HAVE, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
 
@@ -36,14 +37,21 @@ class Repair:
         # When each bucket changed last, and what of that was shown.
         self._changed = [0] * BUCKETS
         self._shown = [0] * BUCKETS
+        # Until when what differs in a bucket may still be on its way; what a neighbour showed that differs.
+        self._settles = [0] * BUCKETS
+        self._odd: dict = {}
+        self._quiet_at = 0
         self.open = 0
         # (what, id) -> [moment, tries]
         self._wants: dict = {}
+        self._lag = 0
+        # Leaves whose plan is asked for.
+        self._plans: set = set()
         self._next: int | None = None
 
     # ---- digests
 
-    def update(self, author: bytes) -> tuple | None:
+    def update(self, author: bytes, now: int) -> tuple | None:
         """Note what is held of an author now; return what it was before if that differs, else None."""
         peer = self._peer
         now_is = (peer.log.held(author), peer.log.sealed(author), peer.receipted(author))
@@ -63,6 +71,8 @@ class Repair:
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
         self._changed[bucket] = self._serial
+        self._settles[bucket] = now + limits.STATE_SETTLE_MS
+        self._quiet_at = now + 2 * limits.STATE_SETTLE_MS
         self._entries[author] = [now_is, part, self._serial]
         return before
 
@@ -92,10 +102,16 @@ class Repair:
         if state.log2 != LOG2 or state.digest == mine:
             return True
         self._mesh.stats["differences"] += 1
-        for step in range(BUCKETS):
+        # What was shown before says something only if nothing has come since.
+        for step in range(BUCKETS if now >= self._quiet_at else 1):
             bucket = state.bucket + step & BUCKETS - 1
-            if bucket in shown and shown[bucket][3:] != self.digest(bucket)[3:]:
-                self._say_have(bucket, now + 200 + self._mesh.random(1500))
+            if (
+                bucket in shown
+                and now >= self._settles[bucket]
+                and shown[bucket][3:] != self.digest(bucket)[3:]
+            ):
+                self._odd[bucket] = shown[bucket][3:]
+                self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
                 break
         return False
 
@@ -105,6 +121,9 @@ class Repair:
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
         bucket = _HAVE_NAME - name
+        if self._odd.pop(bucket, b"") == self.digest(bucket)[3:]:
+            # What differed has come meanwhile.
+            return None
         found = []
         for author, entry in self._entries.items():
             if author[0] & BUCKETS - 1 == bucket and (entry[1] or entry[2] > self._serial - 8):
@@ -123,19 +142,22 @@ class Repair:
     def _make(self, kind: int, body: bytes) -> bytes:
         return make(kind, self._peer.mesh, body, self._mesh.key)
 
-    def heard_have(self, frame: bytes, now: int) -> None:
+    def heard_have(self, frame: bytes, address: object, now: int) -> None:
         """Ask for what the sender holds and we lack; tell it what it lacks and we hold."""
         _, bucket, entries = asks.decode_have(frame)
         level = True
+        self._lag = 0
         for short, low, their_hint in entries:
             authors = [author for author in self._mesh.names.find(short) if self._relevant(author)]
             if not authors:
                 level = False
                 if low:
+                    self._lag += low
                     self.want(asks.WANT_ANNOUNCES, short, now)
                 continue
             for author in authors:
                 level = self._compare(author, low, their_hint, now) and level
+        self._mesh.visits.note_lag(address, self._lag)
         if level:
             # Others have said what we would say.
             self._mesh.speaker.drop(_HAVE_NAME - bucket)
@@ -153,7 +175,7 @@ class Repair:
             theirs = 0
         if theirs > base and not self._peer.is_own(author):
             mesh.intake.note_height(author, theirs)
-            mesh.visits.note_lag(theirs - base)
+            self._lag += theirs - base
             self.want(asks.WANT_OPERATIONS, author, now)
         receipted = self._peer.receipted(author)
         mine = asks.hint(held, self._peer.log.sealed(author), receipted)
@@ -162,7 +184,7 @@ class Repair:
         elif theirs == held and their_hint & 15 < mine & 15:
             self._say_have(author[0] & BUCKETS - 1, now + mesh.random(600))
         if theirs == held and their_hint >> 4 > mine >> 4:
-            self._say_seals(author, now)
+            self._say_seals(author, receipted, now)
         elif theirs == held and their_hint >> 4 < mine >> 4:
             self._say_have(author[0] & BUCKETS - 1, now + mesh.random(600))
         elif theirs < held:
@@ -170,19 +192,46 @@ class Repair:
             self._say_have(author[0] & BUCKETS - 1, now + 200 + mesh.random(600))
         return theirs == held and their_hint == mine
 
-    def _say_seals(self, author: bytes, now: int) -> None:
-        """Say the first seals above the receipts again."""
-        receipted = self._peer.receipted(author)
-        for kind, _, _, body in self._peer.log.read(author, _ALL, receipted, 300)[:2]:
-            if kind == 1:
-                self._say_letter(seal_letter(author, body), 0xFF, now)
+    def behind(self, author: bytes, low: int, now: int) -> None:
+        """Ask at once for what is lacking of an author who holds so much (low 16 bits), while it is awake."""
+        base = self._mesh.intake.base(author)
+        theirs = nearest(base, low)
+        if base < theirs < base + 0x8000:
+            self._mesh.intake.note_height(author, theirs)
+            self.want(asks.WANT_OPERATIONS, author, now)
+            self.hurry((asks.WANT_OPERATIONS, author), now + 50 + self._mesh.random(300))
+
+    def want_plan(self, short: bytes, now: int) -> None:
+        """Ask an author that is awake for its announcement."""
+        self._plans.add(short)
+        self.want(asks.WANT_ANNOUNCES, short, now)
+        self.hurry((asks.WANT_ANNOUNCES, short), now + 50 + self._mesh.random(400))
+
+    def hurry(self, key: tuple, at: int) -> None:
+        """Ask for something no later than at a moment."""
+        entry = self._wants.get(key)
+        if entry is not None and at < entry[0]:
+            entry[0] = at
+            self._next = None
+
+    def _say_seals(self, author: bytes, sealed: int, now: int) -> bool:
+        """Say the first seals above what is sealed again; say whether there are any."""
+        found = False
+        for kind, _, _, body in self._peer.log.read(author, _ALL, sealed, 300)[:2]:
+            if kind == ENTRY_SEAL:
+                found = True
+                content = seal_letter(author, body)
+                # Who lacks parts of what was just said asks for them.
+                if not self._mesh.said_lately(content, now):
+                    self._say_letter(content, 0xFF, now)
+        return found
 
     def _say_letter(self, content: bytes, bits: int, now: int) -> None:
         try:
             frames = letter_frames(self._peer, content, self._mesh.key)
         except HedgerowError:
             return
-        self._mesh.remember(frames, content)
+        self._mesh.remember(frames, content, now)
         for index in range(len(frames)):
             if bits >> index & 1:
                 self._say(frames[index], now)
@@ -190,7 +239,7 @@ class Repair:
     def _say(self, frame: bytes, now: int) -> None:
         mesh = self._mesh
         mesh.stats["repairs"] += 1
-        mesh.speaker.add(now + 50 + mesh.random(600), REPAIR, name_of(frame), frame, limits.MESH_EVENTS, 1)
+        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, limits.MESH_EVENTS, 1)
 
     # ---- wanting
 
@@ -199,7 +248,8 @@ class Repair:
         if (what, name) not in self._wants:
             if len(self._wants) >= limits.MESH_WANTS:
                 return
-            self._wants[what, name] = [now + 100 + self._mesh.random(900), 0]
+            # What is late may still be on its way.
+            self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0]
             self._next = None
 
     def due(self) -> int | None:
@@ -210,10 +260,10 @@ class Repair:
 
     def step(self, now: int) -> None:
         """Ask for what is due."""
-        for what in range(4):
+        for what in range(asks.WANT_WHOLE + 1):
             entries = []
             for key in sorted(self._wants):
-                if key[0] == what and self._wants[key][0] <= now:
+                if key[0] == what and self._wants[key][0] <= now and len(entries) < asks.MOST[what]:
                     entry = self._lacking(what, key[1])
                     if entry is None or self._wants[key][1] >= limits.MESH_ASKS:
                         del self._wants[key]
@@ -235,23 +285,39 @@ class Repair:
             base = intake.base(name)
             height = intake.heights.get(name, 0)
             here = [
-                e[1][7] << 8 | e[1][8] for e in intake.waiting.values() if e[2] == name[:3] and len(e[1]) < 28
+                e[1][7] << 8 | e[1][8]
+                for e in intake.waiting.values()
+                if e[2] == name[:3] and e[1][0] == VERSION | OP
             ]
             # What is here and could not follow what is held is another's of the same short name.
             bits = 1 if height > base else 0
             for index in range(1, 16):
                 if base + 1 + index <= height and base + 1 + index & 0xFFFF not in here:
                     bits |= 1 << index
+            if not bits and intake.lacks_seal(name):
+                # No bit at all asks for the seal over the first number.
+                return (name, max(self._peer.log.sealed(name), self._peer.receipted(name)) + 1 & 0xFFFF, 0)
             return (name, base + 1 & 0xFFFF, bits) if bits else None
+        if what == asks.WANT_WHOLE:
+            return intake.unproven(name)
         if what == asks.WANT_LETTERS:
             bits = intake.letters.missing(name)
             return (name, bits) if bits else None
         if what == asks.WANT_ANNOUNCES:
-            return None if self._mesh.names.find(name) else name
+            authors = self._mesh.names.find(name)
+            if name in self._plans and not [1 for author in authors if self._mesh.names.get(author) is not None]:
+                return name
+            self._plans.discard(name)
+            return name if intake.waits_for(name) or not authors else None
         for schema in self._peer.schemas:
             if schema[:2] == name:
                 return None
         return name
+
+    def stop(self) -> None:
+        """Want nothing any more: operations are not stored here from now on."""
+        self._wants.clear()
+        self._mesh.intake.waiting.clear()
 
     # ---- answering
 
@@ -260,8 +326,11 @@ class Repair:
         what, entries = asks.decode_want(frame)
         mesh = self._mesh
         for entry in entries:
+            self._asked(what, entry, now)
             if what == asks.WANT_OPERATIONS:
                 self._answer_operations(frame, entry, now)
+            elif what == asks.WANT_WHOLE:
+                self._answer_whole(frame, entry, now)
             elif what == asks.WANT_LETTERS:
                 content = mesh.letter(entry[0])
                 if content is not None:
@@ -278,6 +347,16 @@ class Repair:
                             bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now
                         )
 
+    def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:
+        """Somebody else asks for something: the answer is for us too."""
+        name = entry if isinstance(entry, bytes) else entry[0]
+        for key in self._wants:
+            if key[0] == what and key[1][: len(name)] == name:
+                at = now + limits.MESH_ASK_MS + self._mesh.random(limits.MESH_ASK_MS)
+                if self._wants[key][0] < at:
+                    self._wants[key][0] = at
+                    self._next = None
+
     def _answer_operations(self, frame: bytes, entry: tuple, now: int) -> None:
         short, low, bits = entry
         mesh = self._mesh
@@ -286,8 +365,11 @@ class Repair:
             log = self._peer.log
             held = log.held(author)
             first = nearest(held, low)
-            if held and first <= self._peer.receipted(author):
+            own = author == self._peer.author
+            if held and first <= self._peer.receipted(author) and (own or mesh.flood):
                 mesh.down.say_receipt(author, now)
+            if not bits and self._say_seals(author, first - 1, now):
+                found += 1
             for index in range(16):
                 if not bits >> index & 1 or first + index > held or found >= _MOST_ANSWERS:
                     continue
@@ -295,7 +377,7 @@ class Repair:
                 if stored is not None:
                     found += 1
                     self._say_operation(author, first + index, stored, now)
-            if author == self._peer.author and found and not mesh.flood:
+            if own and found and not mesh.flood:
                 mesh.feed.rewind(author, first)
         for index in range(16):
             if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):
@@ -303,13 +385,25 @@ class Repair:
         if not found:
             mesh.down.pass_down(frame, short, now)
 
+    def _answer_whole(self, frame: bytes, entry: tuple, now: int) -> None:
+        """Say an operation as a letter, for somebody who cannot rebuild it from less."""
+        found = False
+        for author in self._mesh.names.find(entry[0]):
+            number = nearest(self._peer.log.held(author), entry[1])
+            stored = self._peer.log.fetch(author, number)
+            if stored is not None:
+                found = True
+                self._say_letter(letters.encode_operation(author, number, stored), 0xFF, now)
+        if not found:
+            self._mesh.down.pass_down(frame, entry[0], now)
+
     def _say_operation(self, author: bytes, number: int, stored: bytes, now: int) -> None:
         try:
             frames = frames_of(self._peer, author, number, stored, self._mesh.key)
         except HedgerowError:
             return
         if len(frames) > 1:
-            self._mesh.remember(frames, letters.encode_operation(author, number, stored))
+            self._mesh.remember(frames, letters.encode_operation(author, number, stored), now)
         for frame in frames:
             self._say(frame, now)
 

@@ -15,6 +15,9 @@ EVENT_MS = limits.const(105)
 _SHARE_MS = limits.const(10)
 _BURST = limits.const(6)
 
+# Beside the name of a frame: that it is said once more, if too few others were heard saying it.
+AGAIN = limits.const(1 << 30)
+
 _AT = limits.const(0)
 _URGENCY = limits.const(1)
 _NAME = limits.const(2)
@@ -33,7 +36,7 @@ class Speaker:
         self._random = random
         self._stats = stats
         self._limit = limit
-        self._sayings: list = []
+        self._sayings: dict = {}
         self.free_at = 0
         self._next: int | None = None
         # Until when our share of the channel is used up, if everybody in reach spoke as much.
@@ -48,51 +51,40 @@ class Speaker:
 
         Where there is no room the least urgent one goes; False if it is this one.
         """
-        for saying in self._sayings:
-            if saying[_NAME] == name:
-                if at < saying[_AT]:
-                    saying[_AT] = at
-                    self._next = None
-                return True
+        saying = self._sayings.get(name)
+        if saying is not None:
+            if at < saying[_AT]:
+                saying[_AT] = at
+                self._next = None
+            return True
         if len(self._sayings) >= self._limit:
-            worst = max(self._sayings, key=_rank)
-            if worst[_URGENCY] <= urgency:
-                self._stats["overflowed"] += 1
-                return False
-            self._sayings.remove(worst)
+            worst = max(self._sayings.values(), key=_rank)
             self._stats["overflowed"] += 1
-        self._sayings.append([at, urgency, name, what, events, quiet])
+            if worst[_URGENCY] <= urgency:
+                return False
+            del self._sayings[worst[_NAME]]
+        self._sayings[name] = [at, urgency, name, what, events, quiet]
         self._next = None
         return True
 
     def echo(self, name: int, count: int) -> None:
         """Note that `count` others are known to have said the same."""
-        for saying in self._sayings:
-            if saying[_NAME] == name:
-                if saying[_QUIET] and count >= saying[_QUIET]:
-                    self._stats["suppressed"] += 1
-                    self._sayings.remove(saying)
-                    self._next = None
-                return
+        saying = self._sayings.get(name)
+        if saying is not None and saying[_QUIET] and count >= saying[_QUIET]:
+            self._stats["suppressed"] += 1
+            self.drop(name)
 
     def drop(self, name: int) -> None:
         """Say it no more."""
-        self._sayings = [saying for saying in self._sayings if saying[_NAME] != name]
-        self._next = None
-
-    def waits(self, name: int) -> bool:
-        """Say whether a saying of that name waits."""
-        for saying in self._sayings:
-            if saying[_NAME] == name:
-                return True
-        return False
+        if self._sayings.pop(name, None) is not None:
+            self._next = None
 
     def due(self) -> int | None:
         """Return the moment of the next saying, None if there is none."""
         if not self._sayings:
             return None
         if self._next is None:
-            self._next = min([saying[_AT] for saying in self._sayings])
+            self._next = min([saying[_AT] for saying in self._sayings.values()])
         return max(self._next, self.free_at)
 
     def take(self, now: int) -> list | None:
@@ -100,15 +92,11 @@ class Speaker:
         if now < self.free_at:
             return None
         best = None
-        for saying in self._sayings:
-            if saying[_AT] <= now and (
-                best is None
-                or saying[_URGENCY] < best[_URGENCY]
-                or (saying[_URGENCY] == best[_URGENCY] and saying[_AT] < best[_AT])
-            ):
+        for saying in self._sayings.values():
+            if saying[_AT] <= now and (best is None or _rank(saying) < _rank(best)):
                 best = saying
         if best is not None:
-            self._sayings.remove(best)
+            del self._sayings[best[_NAME]]
             self._next = None
         return best
 
@@ -122,4 +110,4 @@ class Speaker:
 
 
 def _rank(saying: list) -> tuple:
-    return saying[_URGENCY], saying[_AT]
+    return saying[_URGENCY], saying[_AT], saying[_NAME]

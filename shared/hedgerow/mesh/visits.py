@@ -1,11 +1,17 @@
 """Whom to connect to: where advertisements would take too long, or cannot carry it (SPEC 6.14)."""
 
 from .. import limits
+from ..sync.hello import GATEWAY, LEAF
 from . import frames, tells
+from .speaker import OWN
 
 # Operations behind which a session is worth its price.
 _MANY = limits.const(32)
 _CALLED_MS = limits.const(10000)
+_MOST_DOUBLINGS = limits.const(9)
+_CALL_NAME = limits.const(-12)
+# A flag of a STATE: something waits that fits no advertisement.
+BULK = 128
 
 
 class _Neighbour:
@@ -15,51 +21,76 @@ class _Neighbour:
         self.state: object = None
         self.rssi = 0
         self.heard_at = 0
-        # Bucket digests heard since the last session, those heard right after it, and the receipts told in it.
+        # Bucket digests heard, those of the last session's end, and the receipts told in it.
         self.digests: dict = {}
         self.told: list = []
+        self.news = True
         self.synced_at = -1
         self.not_before = 0
         self.failures = 0
+        # Sessions in a row that did not make the difference smaller; what it was before the last one.
         self.vain = 0
+        self.before: int | None = None
+        # How many operations more than we it said to hold.
         self.lag = 0
-        self.open_at_sync = -1
 
 
 class Visits:
-    """A table of at most `limit` addresses; who was not heard for longest makes room."""
+    """A table of at most `limit` addresses; who was not heard for longest makes room.
+
+    After a session an address is left alone for `hold_off_ms` and more, after failures, and sessions that
+    changed nothing, for twice as long each time. A peer that cannot speak is `mute`: it has to connect for all
+    that others say.
+    """
 
     def __init__(self, mesh: object, hold_off_ms: int, limit: int):
         self._mesh = mesh
         self._hold_off_ms = hold_off_ms
         self._limit = limit
         self._table: dict = {}
-        self._lag = 0
+        self.mute = False
         self._called_until = 0
+        # Whom we have asked to be connectable, and when.
+        self._calling: object = None
+        self._called_at = 0
 
     def heard(self, address: object, state: object, rssi: int, now: int) -> None:
         """Note a STATE."""
         neighbour = self._get(address)
+        if neighbour.digests.get(state.bucket) != state.digest:
+            neighbour.news = True
         neighbour.state = state
         neighbour.rssi = rssi
         neighbour.heard_at = now
         neighbour.digests[state.bucket] = state.digest
-        neighbour.lag = self._lag
-        self._lag = 0
+        if neighbour.before is not None and state.role != LEAF:
+            # The first word after a session tells whether it was of use.
+            gained = state.open_count < neighbour.before or self._gap(neighbour) < neighbour.before
+            neighbour.vain = 0 if gained else neighbour.vain + 1
+            neighbour.before = None
+            if neighbour.vain:
+                doublings = min(neighbour.vain + 2, _MOST_DOUBLINGS)
+                neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
+
+    def _spread(self, wait: int) -> int:
+        return wait + self._mesh.random(wait // 2 + 1)
 
     def shown(self, address: object) -> dict:
         """Return the digests that an address has shown, by bucket."""
         return self._table[address].digests
 
-    def note_lag(self, count: int) -> None:
-        """Note that somebody holds so many operations more than we do of one author."""
-        self._lag += count
+    def note_lag(self, address: object, count: int) -> None:
+        """Note that an address holds so many operations more than we do, by what it said."""
+        neighbour = self._table.get(address)
+        if neighbour is not None:
+            neighbour.lag = count
 
     def heard_call(self, frame: bytes, now: int) -> None:
         """Note that somebody wants to connect to a peer: maybe to us."""
         target, _, seconds = tells.decode_call(frame)
         if target == self._mesh.peer.author[:3]:
             self._called_until = now + min(seconds * 1000, _CALLED_MS)
+            self._mesh.show(now)
 
     def called(self, now: int) -> bool:
         """Say whether somebody wants to connect to us now."""
@@ -79,6 +110,13 @@ class Visits:
                 count += 1
         return count
 
+    def gradient(self, now: int) -> bool:
+        """Say whether a neighbour does not flood."""
+        for neighbour in self._table.values():
+            if neighbour.state and neighbour.state.flags & frames.GRADIENT:
+                return True
+        return False
+
     def authors(self, address: object) -> list:
         """Return the authors whom an address spoke of in the last session."""
         neighbour = self._table.get(address)
@@ -90,27 +128,123 @@ class Visits:
         neighbour.told = told or []
         neighbour.failures = 0
         neighbour.synced_at = now
-        neighbour.not_before = now + self._hold_off_ms
+        neighbour.before = self._gap(neighbour) if neighbour.state else None
+        # What was said before the session is no news after it.
+        neighbour.state = None
+        neighbour.digests = {}
+        neighbour.news = False
+        neighbour.lag = 0
+        neighbour.not_before = now + self._spread(self._hold_off_ms)
+        self._calling = None
 
     def failed(self, address: object, now: int) -> None:
         """Note a connection that did not come about, or a session that ended in an error."""
         neighbour = self._get(address)
         neighbour.failures += 1
         doublings = min(neighbour.failures, limits.MAX_BACKOFF_DOUBLINGS)
-        neighbour.not_before = now + (self._hold_off_ms << doublings)
+        neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
+        self._calling = None
 
     def candidate(self, now: int, busy: object = ()) -> object:
-        """Return the address to connect to now, or None."""
-        return None
+        """Return the address to connect to now, or None; of several the one with the most for us.
+
+        A peer that is not mute asks it first to be connectable, and names it once it is.
+        """
+        if self._calling is not None:
+            neighbour = self._table.get(self._calling)
+            if neighbour is not None and neighbour.state and neighbour.heard_at > self._called_at:
+                address = self._calling
+                self._calling = None
+                return None if address in busy else address
+            if now - self._called_at < _CALLED_MS:
+                return None
+            self.failed(self._calling, now)
+        best = None
+        found = None
+        for address, neighbour in self._table.items():
+            if not self._may(neighbour, now) or address in busy:
+                continue
+            worth = self._worth(neighbour, now)
+            rank = (worth, -neighbour.failures, neighbour.rssi)
+            if worth and (best is None or rank > best):
+                best = rank
+                found = address
+        if found is not None and not self.mute:
+            self._call(found, now)
+            return None
+        return found
+
+    def _may(self, neighbour: _Neighbour, now: int) -> bool:
+        state = neighbour.state
+        fresh = limits.NEIGHBOUR_FRESH_MS if self.mute else limits.MESH_AROUND_MS
+        if state is None or now - neighbour.heard_at > fresh or now < neighbour.not_before:
+            return False
+        return bool(state.flags & frames.CONNECTABLE) and state.role != GATEWAY
+
+    def _call(self, address: object, now: int) -> None:
+        mesh = self._mesh
+        self._calling = address
+        self._called_at = now
+        body = tells.encode_call(self._table[address].state.author, mesh.peer.author[:3], _CALLED_MS // 1000)
+        frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.key)
+        mesh.stats["calls"] += 1
+        mesh.speaker.add(now, OWN, _CALL_NAME, frame, limits.MESH_EVENTS)
+
+    def _gap(self, neighbour: _Neighbour) -> int:
+        """Return about how many operations a neighbour has that we should have."""
+        mesh = self._mesh
+        state = neighbour.state
+        if state.flags & frames.GRADIENT or mesh.collects or not mesh.flood:
+            return state.open_count
+        return max(neighbour.lag, state.open_count - mesh.repair.open)
+
+    def _worth(self, neighbour: _Neighbour, now: int) -> int:
+        """Return how much a session would bring: operations up, or what no advertisement carries."""
+        mesh = self._mesh
+        state = neighbour.state
+        code = frames.code_of(state.distance)
+        ours = code > mesh.code or (code == mesh.code and mesh.flood and state.author > mesh.peer.author[:3])
+        gap = self._gap(neighbour)
+        if self.mute:
+            return self._worth_mute(neighbour, ours, now)
+        if not ours or state.role == LEAF:
+            return 0
+        if state.flags & BULK and (gap or mesh.flood):
+            return max(gap, 1)
+        return gap if gap > _MANY and neighbour.news else 0
+
+    def _worth_mute(self, neighbour: _Neighbour, ours: bool, now: int) -> int:
+        peer = self._mesh.peer
+        state = neighbour.state
+        for author, receipted in neighbour.told:
+            if peer.receipted(author) > receipted:
+                return 1
+        if state.flags & frames.WANTS_TIME and peer.utc(now) and not peer.wants_time(now):
+            return 1
+        if not ours or not neighbour.news:
+            return 0
+        return 1 if state.open_count or state.role == LEAF else 0
+
+    def has_time(self) -> bool:
+        """Say whether a neighbour has the time."""
+        for neighbour in self._table.values():
+            if neighbour.state and neighbour.state.flags & frames.HAS_TIME:
+                return True
+        return False
 
     def report(self, now: int) -> list:
         """Return [(name, rssi, age_ms, distance, role, due_ms or None, overdue)]."""
+        from .schedule import plan
+
         found = []
         for neighbour in self._table.values():
             state = neighbour.state
             if state:
+                names = self._mesh.names.find(state.author)
+                name = names[0] if len(names) == 1 else state.author
+                due, overdue = plan(self._mesh.names.get(name), neighbour.heard_at, now)
                 age = now - neighbour.heard_at
-                found.append((state.author, neighbour.rssi, age, state.distance, state.role, None, False))
+                found.append((name, neighbour.rssi, age, state.distance, state.role, due, overdue))
         return found
 
     def _get(self, address: object) -> _Neighbour:

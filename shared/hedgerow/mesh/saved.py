@@ -1,0 +1,46 @@
+"""What of the engine survives a deep sleep in RTC memory: little, and guarded by a CRC (SPEC 6.14)."""
+
+import struct
+from binascii import crc32
+
+from .. import limits
+
+_VERSION = limits.const(1)
+# Version, counter, (number, sealed) pushed, distance, hops of age, ms until the next ANNOUNCE, flags.
+_LAYOUT = ">BIIIBIB"
+_FLOOD = limits.const(1)
+
+
+def save(mesh: object) -> bytes:
+    """Return the state of an engine."""
+    number, sealed = mesh.feed.safe()
+    now = mesh.window.until
+    data = struct.pack(
+        _LAYOUT,
+        _VERSION,
+        mesh.counter & 0xFFFFFFFF,
+        number,
+        sealed,
+        mesh.peer.distance(now),
+        max(0, mesh.announce_at - now),
+        _FLOOD if mesh.flood else 0,
+    )
+    data += mesh.peer.author
+    return data + crc32(data).to_bytes(4, "big")
+
+
+def restore(mesh: object, data: bytes, now: int) -> bool:
+    """Take up a state; False for one that is damaged, or another author's."""
+    size = struct.calcsize(_LAYOUT)
+    if len(data) != size + 12 or crc32(data[:-4]).to_bytes(4, "big") != data[-4:]:
+        return False
+    version, counter, number, sealed, distance, announce, flags = struct.unpack(_LAYOUT, data[:size])
+    if version != _VERSION or data[size:-4] != mesh.peer.author:
+        return False
+    mesh.counter = counter
+    mesh.feed.resume(number, sealed)
+    if 0 < distance:
+        mesh.peer.note_distance(distance - 1, now)
+    mesh.announce_at = now + max(0, announce - (mesh.window.period or limits.LEAF_PERIOD_MS))
+    mesh.set_flood(bool(flags & _FLOOD))
+    return True
