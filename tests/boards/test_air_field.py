@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -70,6 +71,20 @@ def test_a_new_saying_replaces_the_old_and_hush_ends_it() -> None:
     assert said.count(b"one") <= 3
     assert len(said) <= before + 1
     assert not ended
+
+
+def test_a_radio_does_one_thing_at_a_time() -> None:
+    """A saying that comes while the one before is on the air waits for its end."""
+    field = line(1, 1.0)
+    begun: list[int] = []
+    for _ in range(3000):
+        field.say(0, FULL, events=1)
+        while field.busy_from[0] in begun or not field.busy_until[0]:
+            field.step(field.next_time() or 0)
+        begun.append(field.busy_from[0])
+    gaps = [later - earlier for earlier, later in pairwise(begun)]
+    assert min(gaps) == 1776
+    assert max(gaps) > 9000
 
 
 @pytest.mark.parametrize(("interval_ms", "window_ms"), [(1280, 11), (300, 30), (60, 30), (30, 30)])
@@ -237,6 +252,29 @@ def test_a_rival_out_of_the_receivers_reach_does_no_harm() -> None:
     assert field.stats(1)["lost"]["collision"] == 0
 
 
+def test_a_rival_disturbs_only_while_it_is_there() -> None:
+    field = line(3, 1.0)
+    field.duty(1, 100)
+    for node in (0, 2):
+        field.say(node, FULL, FOREVER, 20_000)
+
+    def collisions() -> int:
+        before = field.stats(1)["lost"]["collision"]
+        field.step(field.now + 20 * SECOND)
+        return int(field.stats(1)["lost"]["collision"] - before)
+
+    assert collisions() > 10
+    for change, undo in (
+        (lambda: field.move(2, 900.0, 0.0), lambda: field.move(2, 2.0, 0.0)),
+        (lambda: field.partition({2: 1}), lambda: field.partition(None)),
+        (lambda: field.reach(1, 2, False), lambda: field.reach(1, 2, None)),
+    ):
+        change()
+        assert collisions() == 0
+        undo()
+        assert collisions() > 10
+
+
 def test_what_is_too_weak_to_hear_still_disturbs() -> None:
     radio = Radio(fading_db=0.0)
     edge = 10 ** ((radio.level_1m - radio.sensitivity - 4.5) / 25)
@@ -288,6 +326,24 @@ def test_losses_by_chance_and_a_receiver_without_buffers() -> None:
     assert one["lost"]["chance"] / (one["heard"] + one["lost"]["chance"]) == pytest.approx(0.3, abs=0.03)
     assert two["heard"] == 0
     assert two["lost"]["no_buffer"] > 1000
+
+
+def test_repeats_are_dropped_for_as_long_as_a_radio_does() -> None:
+    every, once = line(2, 1.0), line(2, 1.0, repeats_us=600_000)
+    counts = []
+    for field in (every, once):
+        ears = Ears(field)
+        field.duty(1, 100)
+        field.say(0, FULL, events=6)
+        field.step(SECOND)
+        field.say(0, FULL, events=6)
+        field.step(2 * SECOND)
+        field.say(0, FULL, events=FOREVER)
+        field.step(12 * SECOND)
+        counts.append(ears.pairs[1, 0])
+        assert field.stats(1)["heard"] == counts[-1]
+    assert counts[0] > 100
+    assert 2 + 10 <= counts[1] <= 2 + 17
 
 
 def test_every_event_is_accounted_for_at_every_neighbour() -> None:

@@ -121,6 +121,22 @@ def test_no_event_carries_more_than_its_packets_and_events_keep_their_interval()
     assert times[-1] - times[0] == 30_000 * (40 // PACKETS_PER_EVENT - 1)
 
 
+def test_an_answer_leaves_in_the_event_after_the_question() -> None:
+    scene = Scene()
+    link = scene.joined()
+    times: list[int] = []
+
+    def received(link: FieldLink, node: int, data: bytes) -> None:
+        times.append(scene.field.now)
+        if node == 0:
+            link.send(0, data)
+
+    link.received = received
+    link.send(1, b"question")
+    scene.run(1.0)
+    assert times[1] - times[0] == 30_000
+
+
 def test_loss_slows_a_link_down() -> None:
     ends = []
     for loss in (0.0, 0.4):
@@ -145,6 +161,17 @@ def test_closing_reaches_both_and_drops_what_is_queued() -> None:
     assert len(scene.ended) == 1
 
 
+def test_who_receives_may_close_in_the_middle_of_an_event() -> None:
+    scene = Scene()
+    link = scene.joined()
+    link.received = lambda link, node, data: link.close()
+    for _ in range(20):
+        link.send(0, bytes(100))
+        link.send(1, bytes(100))
+    scene.run(1.0)
+    assert [reason for _, _, reason in scene.ended] == [REASON_REMOTE]
+
+
 @pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("cause", ["off", "partition", "moved"])
 def test_a_lost_peer_is_noticed_by_supervision_idle_or_not(busy: bool, cause: str) -> None:
@@ -165,6 +192,19 @@ def test_a_lost_peer_is_noticed_by_supervision_idle_or_not(busy: bool, cause: st
     assert reason == REASON_TIMEOUT
     assert 1_900_000 < at - since < 3_300_000
     assert scene.field.links.count(0) == 0
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_who_reboots_has_no_link_any_more_and_the_other_finds_out(busy: bool) -> None:
+    scene = Scene()
+    link = scene.joined()
+    scene.field.power(1, "off")
+    scene.field.power(1, "on")
+    if busy:
+        link.send(0, b"x")
+    scene.run(4.0)
+    assert [reason for _, _, reason in scene.ended] == [REASON_TIMEOUT]
+    assert not scene.got
 
 
 def test_a_short_gap_does_not_end_a_link() -> None:

@@ -8,6 +8,7 @@ from statistics import fmean, pstdev
 import pytest
 
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh.budget import Profile
 from hedgerow_boards.air import charge
 from hedgerow_boards.air.bursts import Band, Bursts, Interference
 from hedgerow_boards.air.limits import ADV_PDU_SPACING_US
@@ -130,6 +131,10 @@ def test_the_stronger_packet_survives_by_the_capture_threshold() -> None:
     assert share(verdicts(STILL, -60.0, rivals=[-67.0]), COLLISION) == 1.0
     assert share(verdicts(STILL, -60.0, rivals=[-69.0]), COLLISION) == 0.0
     assert 0.3 < share(verdicts(Radio(fading_db=2.0), -60.0, rivals=[-68.0]), COLLISION) < 0.7
+    # Both fade: 4 dB to spare are 1.41 of their joint deviation.
+    assert share(verdicts(Radio(fading_db=2.0), -60.0, rivals=[-72.0]), COLLISION) == pytest.approx(
+        0.079, abs=0.02
+    )
 
 
 def test_a_burst_takes_what_is_not_stronger_by_the_threshold() -> None:
@@ -194,6 +199,14 @@ def test_bursts_are_the_same_whatever_was_asked_before() -> None:
     said = [forth.hits(at, at + 376) for at in moments]
     assert said == [back.hits(at, at + 376) for at in reversed(moments)][::-1]
     assert said != [other.hits(at, at + 376) for at in moments]
+    seconds = [tuple(forth.hits(second * 10**6 + at, second * 10**6 + at + 1) for at in range(0, 10**6, 5000))
+               for second in range(20)]  # fmt: skip
+    assert len(set(seconds)) == 20
+
+
+def test_a_source_may_be_busy_when_time_begins() -> None:
+    busy = [Bursts(str(seed), Interference(100.0, 100.0)).hits(0, 1) for seed in range(400)]
+    assert fmean(busy) == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_source_disturbs_its_channels_within_its_radius() -> None:
@@ -214,7 +227,7 @@ def test_channels_are_disturbed_each_by_itself() -> None:
 
 
 def test_charge_is_the_sum_of_what_the_board_did() -> None:
-    board = charge.Profile(1_000, 80_000, 350, 7_000, 20, 27_000)
+    board = Profile(1_000, 80_000, 20, 350, 7_000, 27_000)
     tally = Tally([board])
     hour = 3_600_000_000
     tally.listens(0, 0.1, 0)

@@ -1,27 +1,9 @@
-"""Current profiles of boards, and the charge that a radio's activity costs by them."""
-
-from typing import NamedTuple
+"""Current profiles of boards, and the charge that a radio's activity costs by them: as boards reckon it."""
 
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh.budget import Profile
 
-_UC_PER_MAH = 3_600_000.0
-
-
-class Profile(NamedTuple):
-    """Currents in microamperes and charges in microcoulombs.
-
-    base_ua: awake, radio off. scan_ua: on top of that while a scan window is open. event_uc: an advertising
-    event on three channels, with its lead-in and lead-out. connection_ua: on top of base while connected.
-    sleep_ua: deep sleep, the board included. wake_uc: from deep sleep until the program runs.
-    """
-
-    base_ua: int
-    scan_ua: int = 80_000
-    event_uc: int = 350
-    connection_ua: int = 7_000
-    sleep_ua: int = 20
-    wake_uc: int = 27_000
-
+_UC_PER_MAH = 3_600_000
 
 # Base: ESP32 27 to 44 mA at 160 MHz (data sheet, table 6, modem sleep), ESP32-C3 20 to 27 mA measured
 # (robdobson.com), ESP32-S3 as the ESP32; stock MicroPython never sleeps by itself. Radio: 80 to 100 mA
@@ -30,10 +12,10 @@ class Profile(NamedTuple):
 # 23.6 mC to mount the file system and run the application (glenn20). The light profile is a C3 with
 # firmware built for light sleep on the main crystal (esp-idf power_save).
 PROFILES = {
-    "esp32": Profile(base_ua=40_000),
-    "esp32c3": Profile(base_ua=22_000),
-    "esp32s3": Profile(base_ua=40_000),
-    "esp32c3-light": Profile(base_ua=2_300),
+    "esp32": Profile(base_ua=40_000, sleep_ua=20, wake_uc=27_000),
+    "esp32c3": Profile(base_ua=22_000, sleep_ua=20, wake_uc=27_000),
+    "esp32s3": Profile(base_ua=40_000, sleep_ua=20, wake_uc=27_000),
+    "esp32c3-light": Profile(base_ua=2_300, sleep_ua=20, wake_uc=27_000),
 }
 
 
@@ -57,11 +39,11 @@ def charge_mah(
 ) -> dict[str, float]:
     """mAh by what took them: base, rx, tx, link, sleep, wake; `scan_us` is the time with a window open."""
     parts = {
-        "base": board.base_ua * on_us / 1e6,
-        "rx": board.scan_ua * scan_us / 1e6,
-        "tx": float(board.event_uc * advertisements),
-        "link": board.connection_ua * connected_us / 1e6,
-        "sleep": board.sleep_ua * sleep_us / 1e6,
-        "wake": float(board.wake_uc * wakes),
+        "base": board.charge(round(on_us / 1000)),
+        "rx": board.charge(0, scan_ms=round(scan_us / 1000)),
+        "tx": board.charge(0, events=advertisements),
+        "link": board.charge(0, connection_ms=round(connected_us / 1000)),
+        "sleep": board.charge(0, sleep_ms=round(sleep_us / 1000)),
+        "wake": board.charge(0, wakes=wakes),
     }
     return {name: charge / _UC_PER_MAH for name, charge in parts.items()}

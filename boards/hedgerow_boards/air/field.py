@@ -28,7 +28,19 @@ _RECENT_US = 5_000
 class _Saying:
     """What a node says: a payload, for so many advertising events more."""
 
-    __slots__ = ("airtime", "connectable", "done", "interval", "kind", "left", "node", "payload", "start")
+    __slots__ = (
+        "airtime",
+        "connectable",
+        "done",
+        "interval",
+        "kind",
+        "left",
+        "node",
+        "payload",
+        "since",
+        "start",
+        "told",
+    )
 
     def __init__(
         self,
@@ -49,6 +61,8 @@ class _Saying:
         self.kind = kind
         self.airtime = airtime_us(len(payload))
         self.start = 0
+        self.since = 0
+        self.told: set[int] = set()  # who has heard it since then, and drops repeats
 
 
 class Field:
@@ -56,7 +70,9 @@ class Field:
 
     `profile` (or `profiles`, one a node) names their current profile; `keys` are integers that stand for
     the nodes in the draw of shadowing, their numbers if not given; `kind` names a payload's kind for the
-    statistics. Set `heard` before the first step. The same seed and calls give the same history.
+    statistics. For `repeats_us` after its first event a receiver drops repeats of a saying that it has
+    heard, as a board's radio does; they are not counted either. Set `heard` before the first step. The
+    same seed and calls give the same history.
     """
 
     def __init__(
@@ -70,6 +86,7 @@ class Field:
         profiles: Sequence[str] | None = None,
         keys: Sequence[int] | None = None,
         kind: Callable[[bytes], str] = frame_kind,
+        repeats_us: int = 0,
     ) -> None:
         self.radio = radio or Radio.reaching(30.0)
         self.now = 0
@@ -82,6 +99,7 @@ class Field:
         count = len(positions)
         self.tally = Tally(charge.profile(name) for name in profiles or (profile,) * count)
         self._kind = kind
+        self._repeats = repeats_us
         self._receive = reception(self.radio, self.rng)
         self._random = self.rng.random
         self._heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
@@ -168,6 +186,7 @@ class Field:
             self._saying[node] = None
             self._windows[node] = None
             self.tally.listens(node, 0.0, self.now)
+            self.links.left(node)
         self._state[node] = new
 
     def is_on(self, node: int) -> bool:
@@ -290,9 +309,15 @@ class Field:
         deaf = lost[NOT_LISTENING]
         calling = self.links.calling
         others = self._overlapping(node, start, airtime)
+        told, drops = saying.told, self._repeats > 0
+        if start - saying.since > self._repeats:
+            told.clear()
+            saying.since = start
         rivals: Sequence[float] = ()
         burst = None
         for receiver, level in self.neighbours[node]:
+            if receiver in told:
+                continue
             window = windows[receiver]
             if window is None or receiver in calling:
                 deaf[receiver] += 1
@@ -317,6 +342,8 @@ class Field:
                 lost[NO_BUFFER][receiver] += 1
             else:
                 got[receiver] += 1
+                if drops:
+                    told.add(receiver)
 
     def _overlapping(self, node: int, start: int, airtime: int) -> list[int]:
         """Who else has an event with packets over those of this one: all three, as they are evenly spaced."""

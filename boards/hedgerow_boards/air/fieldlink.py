@@ -53,11 +53,16 @@ class FieldLinks:
         self._field = field
         self.calls: dict[int, list[_Call]] = {}  # by the peripheral that is called
         self.calling: set[int] = set()  # they scan for that alone, and report nothing
-        self._counts: dict[int, int] = {}
+        self._links: dict[int, list[FieldLink]] = {}
 
     def count(self, node: int) -> int:
         """Links that a node has."""
-        return self._counts.get(node, 0)
+        return len(self._links.get(node, ()))
+
+    def left(self, node: int) -> None:
+        """It has gone off: when it comes back it knows nothing of its links."""
+        for link in self._links.get(node, ()):
+            link.orphaned = True
 
     def connect(
         self,
@@ -120,8 +125,13 @@ class FieldLinks:
         return heard and field.passes(call.central, call.peripheral, _CONNECT_IND_US)
 
     def changed(self, link: "FieldLink", by: int) -> None:
+        """A link has been made (1) or has ended (-1)."""
         for node in (link.central, link.peripheral):
-            self._counts[node] = self.count(node) + by
+            links = self._links.setdefault(node, [])
+            if by > 0:
+                links.append(link)
+            else:
+                links.remove(link)
             self._field.tally.link(node, by, self._field.now)
 
 
@@ -133,6 +143,7 @@ class FieldLink:
         self.central, self.peripheral = call.central, call.peripheral
         self.received: Callable[[FieldLink, int, bytes], None] = lambda *_: None
         self.open = True
+        self.orphaned = False  # one of the two has been off since
         self._links, self._field, self._call = links, field, call
         self._queues: dict[int, deque[tuple[int, bytes | None]]] = {
             call.central: deque(),
@@ -196,11 +207,13 @@ class FieldLink:
         """One connection event; whether the central heard the peripheral at least once."""
         field, queues = self._field, self._queues
         central, peripheral = self.central, self.peripheral
-        if not (field.is_on(central) and field.is_on(peripheral)):
+        if self.orphaned:
             return False
         down, up = len(queues[central]), len(queues[peripheral])
         elapsed, heard = 0, False
         for turn in range(PACKETS_PER_EVENT):
+            # Who receives may close the link, which empties both queues in the middle of an event.
+            down, up = min(down, len(queues[central])), min(up, len(queues[peripheral]))
             sizes = [queues[node][0][0] if left else 0 for node, left in ((central, down), (peripheral, up))]
             airtimes = [(PACKET_OVERHEAD_BYTES + size) * BYTE_US for size in sizes]
             cost = sum(airtimes) + 2 * INTER_FRAME_US
@@ -235,7 +248,7 @@ class FieldLink:
             return
         field = self._field
         both = (self.central, self.peripheral), (self.peripheral, self.central)
-        if not self._scheduled and all(field.is_on(a) and field.in_reach(a, b) for a, b in both):
+        if not (self._scheduled or self.orphaned) and all(field.in_reach(a, b) for a, b in both):
             self._heard = field.now
         elif field.now - self._heard >= self._call.supervision:
             self._end(REASON_TIMEOUT)

@@ -1,12 +1,14 @@
 """Who may hear whom in a field: mean levels of all pairs in reach, found by a grid over the positions."""
 
 import math
+from bisect import insort
 from collections.abc import Mapping, Sequence
 
 from hedgerow_boards.air.physics import Radio
 
 _LEVEL_FORCED = -60.0  # of a pair that is made to hear each other beyond the model's reach
 _RIVALS_CACHED = 200_000
+_SHADOWS_CACHED = 200_000
 
 
 class Neighbours:
@@ -25,23 +27,32 @@ class Neighbours:
         self._forced: dict[tuple[int, int], bool] = {}
         self._groups: dict[int, int] = {}
         self._rivals: dict[int, float | None] = {}
+        self._shadows: dict[int, float] = {}
         for node in range(len(self.positions)):
             self._cells.setdefault(self._cell(node), []).append(node)
         self._all = [self._found(node) for node in range(len(self.positions))]
         self.lists = [list(found) for found in self._all]
+        self._heard_by: list[set[int]] = [set() for _ in self.positions]  # whose lists a node is in
+        for sender, found in enumerate(self._all):
+            for receiver, _ in found:
+                self._heard_by[receiver].add(sender)
 
     def _cell(self, node: int) -> tuple[int, int]:
         x, y = self.positions[node]
         return math.floor(x / self._radius), math.floor(y / self._radius)
 
     def _near(self, node: int) -> list[int]:
+        """Who is within the radius."""
+        positions, limit = self.positions, self._radius * self._radius
+        mine, theirs = positions[node]
         column, row = self._cell(node)
         return [
             other
             for x in (column - 1, column, column + 1)
             for y in (row - 1, row, row + 1)
             for other in self._cells.get((x, y), ())
-            if other != node
+            if (positions[other][0] - mine) ** 2 + (positions[other][1] - theirs) ** 2 <= limit
+            and other != node
         ]
 
     def _distance(self, a: int, b: int) -> float:
@@ -49,8 +60,17 @@ class Neighbours:
 
     def level(self, sender: int, receiver: int) -> float:
         """Mean dBm of a pair in one direction."""
-        distance = self._distance(sender, receiver)
-        return self.radio.link_level(self._seed, self._keys[sender], self._keys[receiver], distance)
+        return self._level(sender, receiver, self._distance(sender, receiver))
+
+    def _level(self, sender: int, receiver: int, distance: float) -> float:
+        key = sender * len(self.positions) + receiver
+        shadow = self._shadows.get(key)
+        if shadow is None:
+            if len(self._shadows) >= _SHADOWS_CACHED:
+                self._shadows.clear()
+            shadow = self.radio.shadow(self._seed, self._keys[sender], self._keys[receiver])
+            self._shadows[key] = shadow
+        return self.radio.mean_level(distance) + shadow
 
     def _heard(self, sender: int, receiver: int) -> float | None:
         """Mean level at which a receiver hears a sender, None out of reach; groups apart."""
@@ -60,7 +80,7 @@ class Neighbours:
         distance = self._distance(sender, receiver)
         if forced is None and distance > self._radius:
             return None
-        level = self.radio.link_level(self._seed, self._keys[sender], self._keys[receiver], distance)
+        level = self._level(sender, receiver, distance)
         if forced:
             return max(level, _LEVEL_FORCED)
         return level if self.radio.reaches(level, distance) else None
@@ -72,7 +92,7 @@ class Neighbours:
         found.sort(key=_strongest)
         return found
 
-    def _shown(self, sender: int) -> None:
+    def _show(self, sender: int) -> None:
         groups = self._groups
         group = groups.get(sender, 0)
         self.lists[sender] = [
@@ -81,13 +101,17 @@ class Neighbours:
 
     def _renew(self, sender: int, receiver: int) -> None:
         """Put one pair right in its sender's list."""
-        found = [pair for pair in self._all[sender] if pair[0] != receiver]
         level = self._heard(sender, receiver)
+        sources = self._heard_by[receiver]
+        if level is None and sender not in sources:
+            return
+        found = [pair for pair in self._all[sender] if pair[0] != receiver]
+        sources.discard(sender)
         if level is not None:
-            found.append((receiver, level))
-            found.sort(key=_strongest)
+            insort(found, (receiver, level), key=_strongest)
+            sources.add(sender)
         self._all[sender] = found
-        self._shown(sender)
+        self._show(sender)
 
     def hears(self, sender: int, receiver: int) -> float | None:
         """Mean level at which a receiver hears a sender now, None if it does not."""
@@ -97,14 +121,17 @@ class Neighbours:
 
     def move(self, node: int, x: float, y: float) -> None:
         """Put a node somewhere else; lists follow."""
-        touched = {*self._near(node)}
         self._cells[self._cell(node)].remove(node)
         self.positions[node] = (float(x), float(y))
         self._cells.setdefault(self._cell(node), []).append(node)
         self._rivals.clear()
+        for receiver, _ in self._all[node]:
+            self._heard_by[receiver].discard(node)
         self._all[node] = self._found(node)
-        self._shown(node)
-        for other in sorted(touched.union(self._near(node))):
+        for receiver, _ in self._all[node]:
+            self._heard_by[receiver].add(node)
+        self._show(node)
+        for other in sorted(self._heard_by[node].union(self._near(node))):
             self._renew(other, node)
 
     def partition(self, groups: Mapping[int, int] | None) -> None:
@@ -112,7 +139,7 @@ class Neighbours:
         self._groups = dict(groups or {})
         self._rivals.clear()
         for node in range(len(self.positions)):
-            self._shown(node)
+            self._show(node)
 
     def reach(self, a: int, b: int, heard: bool | None) -> None:
         """Let two hear each other or not; None leaves it to the model."""
@@ -125,16 +152,15 @@ class Neighbours:
         self._rivals.clear()
 
     def rivals(self, receiver: int, senders: Sequence[int]) -> list[float]:
-        """Mean levels at a receiver of those of these senders that are strong enough to disturb it."""
+        """Mean levels at a receiver of those of these others that are strong enough to disturb it."""
         levels = []
         for sender in senders:
-            if sender != receiver:
-                key = sender * len(self.positions) + receiver
-                level = self._rivals.get(key, math.nan)
-                if level is not None and math.isnan(level):
-                    level = self._keep(key, sender, receiver)
-                if level is not None:
-                    levels.append(level)
+            key = sender * len(self.positions) + receiver
+            level = self._rivals.get(key, math.nan)
+            if level is not None and math.isnan(level):
+                level = self._keep(key, sender, receiver)
+            if level is not None:
+                levels.append(level)
         return levels
 
     def _keep(self, key: int, sender: int, receiver: int) -> float | None:
@@ -152,7 +178,7 @@ class Neighbours:
         distance = self._distance(sender, receiver)
         if distance > self._disturbed:
             return None
-        level = self.radio.link_level(self._seed, self._keys[sender], self._keys[receiver], distance)
+        level = self._level(sender, receiver, distance)
         return level if self.radio.disturbs(level, distance) else None
 
 

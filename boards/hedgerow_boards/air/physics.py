@@ -66,7 +66,11 @@ class Radio(NamedTuple):
 
     def link_level(self, seed: int, sender: int, receiver: int, distance: float) -> float:
         """Mean level of a pair in one direction; a node is any integer, the same always fares the same."""
-        level = self.mean_level(distance)
+        return self.mean_level(distance) + self.shadow(seed, sender, receiver)
+
+    def shadow(self, seed: int, sender: int, receiver: int) -> float:
+        """What a pair's level has over the mean in this direction, wherever the two are."""
+        level = 0.0
         if self.shadowing_db:
             low, high = min(sender, receiver), max(sender, receiver)
             level += self.shadowing_db * _normal(seed, low, high, 0)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from hedgerow.mesh.budget import Profile
 from hedgerow_boards.air import charge
 from hedgerow_boards.air.physics import CHANCE, COLLISION, INTERFERENCE, WEAK
 
@@ -57,8 +58,8 @@ def frame_kind(payload: bytes) -> str:
 class Tally:
     """Of nodes 0 to n - 1, in lists by node, so that counting is cheap; `report` puts one node's together."""
 
-    def __init__(self, profiles: Iterable[charge.Profile] = ()) -> None:
-        self.profiles: list[charge.Profile] = []
+    def __init__(self, profiles: Iterable[Profile] = ()) -> None:
+        self.profiles: list[Profile] = []
         self.said: list[Counter[str]] = []
         self.events: list[int] = []
         self.airtime: list[int] = []
@@ -76,7 +77,7 @@ class Tally:
         for board in profiles:
             self.add(board)
 
-    def add(self, board: charge.Profile, now: int = 0) -> int:
+    def add(self, board: Profile, now: int = 0) -> int:
         """One node more, on from `now`; its number."""
         self.profiles.append(board)
         self.said.append(Counter())
