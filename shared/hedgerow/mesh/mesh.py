@@ -16,7 +16,7 @@ from .density import Window as Count
 from .density import interval_floor, number_of
 from .down import Down
 from .feed import Feed, letter_frames
-from .intake import KNOWN, REFUSED, WAITS, Intake
+from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
 from .schedule import Leaves, Window, own_digest
@@ -64,7 +64,7 @@ class Mesh:
         self.key = key or sha256(b"hedgerow beacon " + peer.mesh).digest()
         self.random = random
         self.budget = budget
-        self.stats = dict.fromkeys(_COUNTERS, 0)
+        self.stats = {name: 0 for name in _COUNTERS}
         # Who brings operations out of the mesh takes them in; others pass them on.
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
@@ -109,7 +109,7 @@ class Mesh:
         for author in peer.authors():
             self.names.learn(author, now)
             if author != peer.author or not self.collects:
-                self.repair.update(author)
+                self.repair.update(author, now)
         self._dirty = self._fill = True
 
     def close(self) -> None:
@@ -142,6 +142,7 @@ class Mesh:
             count = self.seen.note(name, who)
             if count and self._echoed(kind, name, count, who, payload[at + 3], now):
                 last[address] = bytes(payload)
+                self._due_at = None
                 return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
@@ -177,10 +178,10 @@ class Mesh:
             return True
         code = hop >> 3
         custody = self.custody
-        here = custody.has(name)
+        here = custody.echo(name, code, who, now)
         if custody.done.senders(name):
             # Who pushes it again has not heard that it got on.
-            return not hop & 7 or code < self.code
+            return not hop & 7 or (code <= self.code and not self.flood)
         if self.flood or self.collects:
             return self.role == LEAF
         return here or code <= self.code or self.role == LEAF
@@ -231,9 +232,9 @@ class Mesh:
         custody = self.custody
         here = custody.has(name)
         if custody.done.senders(name):
-            # Who says it again has not heard that it got on.
-            if frame[3] & 7 and code >= self.code:
-                self._acknowledge(frame, now, 50 + self.random(400))
+            # Who pushes it again has not heard that it got on.
+            if frame[3] & 7 and (code > self.code or self.flood):
+                self._acknowledge(frame, now, 20 + self.spread() // 2)
             return
         if self.role == LEAF:
             return
@@ -242,7 +243,7 @@ class Mesh:
         elif code > self.code and not here:
             if kind == frames.OP:
                 self.down.note_route(frame[4:7])
-            custody.offer(frame, name, now, 20 + self.spread())
+            custody.offer(frame, name, now, 20 + self.spread() // 2)
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
@@ -295,10 +296,15 @@ class Mesh:
         if kind != frames.OP:
             entry = self.intake.waiting_letter(frame[4:7])
             if entry is None:
-                self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
+                if self.flood:
+                    # Otherwise whoever has the rest in custody pushes it anyhow.
+                    self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
                 return
-        if entry is None:
-            return
+        if entry is not None:
+            self._ask_for(entry, now)
+
+    def _ask_for(self, entry: list, now: int) -> None:
+        """Ask for what an entry of what waits lacks."""
         if entry[3] == intake.SCHEMA:
             self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
         elif entry[3] == intake.WHOLE:
@@ -308,6 +314,7 @@ class Mesh:
         else:
             for author in self.names.find(entry[2]):
                 if not self.peer.is_own(author):
+                    self.intake.expect(author, entry[1])
                     self.repair.want(asks.WANT_OPERATIONS, author, now)
 
     def _collect(self, now: int) -> None:
@@ -344,9 +351,8 @@ class Mesh:
     def _again(self, name: int, now: int) -> bytes | None:
         name &= ~AGAIN
         frame = self._twice.pop(name, None)
-        if frame is None or self.seen.senders(name) >= min(
-            limits.MESH_QUIET, max(1, self.speaker.neighbours)
-        ):
+        few = self.speaker.neighbours <= limits.MESH_FEW
+        if frame is None or self.seen.senders(name) >= (min(2, max(1, self.speaker.neighbours)) if few else 1):
             return None
         self.stats["again"] += 1
         return frame
@@ -365,7 +371,7 @@ class Mesh:
         mark = self._acks.get(key)
         if mark is None:
             return
-        if held or (mark and mark != who | 0x100):
+        if held or self.flood or (mark and mark != who | 0x100):
             del self._acks[key]
         else:
             self._acks[key] = who | 0x100
@@ -480,6 +486,8 @@ class Mesh:
             self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
             self._ask_time(now)
+            for entry in list(self.intake.waiting.values()):
+                self._ask_for(entry, now)
         if now >= self.announce_at:
             self.announce_at = (
                 now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)
@@ -522,8 +530,6 @@ class Mesh:
             if saying[2] < 0:
                 self.counter += 1
                 repeat = self.counter & 7
-            elif saying[2] & AGAIN:
-                repeat = 1
             else:
                 repeat = frame[3] & 7
             frame = frames.with_hop(frame, self.code, repeat)
@@ -576,7 +582,7 @@ class Mesh:
         for author in authors:
             if author == peer.author and self.collects:
                 continue
-            before = self.repair.update(author)
+            before = self.repair.update(author, now)
             if before is None:
                 continue
             self.names.learn(author, now)
@@ -588,7 +594,7 @@ class Mesh:
         log = peer.log
         if self.role == LEAF and peer.author in authors:
             self.wake(now)
-        if peer.author in authors and self.flood:
+        if peer.author in authors and self.flood and self.speaker.neighbours <= limits.MESH_FEW:
             self._trickle.inconsistent(now)
         if log.held(peer.author) > log.sealed(peer.author):
             if self._tail_at is None:
@@ -631,10 +637,14 @@ class Mesh:
         self.speaker.neighbours = self._around.estimate(now)
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
         self.custody.nearer = self.visits.nearer(now)
+        turns = min(self.speaker.neighbours, limits.MESH_MOST_TURNS)
+        self.custody.patience = limits.MESH_BACKOFF_MS + limits.MESH_TURN_MS * turns
 
     def set_flood(self, flood: bool) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
         self._fill = True
+        if not flood and not self.collects:
+            self.repair.stop()
         self.flood = self.custody.flood = self.peer.flooding = flood
 
     # ---- what the shell asks

@@ -37,17 +37,23 @@ class Repair:
         # When each bucket changed last, and what of that was shown.
         self._changed = [0] * BUCKETS
         self._shown = [0] * BUCKETS
+        # Until when what differs in a bucket may still be on its way; what a neighbour showed that differs.
+        self._settles = [0] * BUCKETS
+        self._odd: dict = {}
+        self._quiet_at = 0
         self.open = 0
         # (what, id) -> [moment, tries]
         self._wants: dict = {}
         self._lag = 0
+        # Up to which number (low bits) somebody holds short authors whose names are asked for.
+        self._unknown: dict = {}
         # Leaves whose plan is asked for.
         self._plans: set = set()
         self._next: int | None = None
 
     # ---- digests
 
-    def update(self, author: bytes) -> tuple | None:
+    def update(self, author: bytes, now: int) -> tuple | None:
         """Note what is held of an author now; return what it was before if that differs, else None."""
         peer = self._peer
         now_is = (peer.log.held(author), peer.log.sealed(author), peer.receipted(author))
@@ -67,6 +73,8 @@ class Repair:
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
         self._changed[bucket] = self._serial
+        self._settles[bucket] = now + limits.STATE_SETTLE_MS
+        self._quiet_at = now + 2 * limits.STATE_SETTLE_MS
         self._entries[author] = [now_is, part, self._serial]
         return before
 
@@ -96,19 +104,28 @@ class Repair:
         if state.log2 != LOG2 or state.digest == mine:
             return True
         self._mesh.stats["differences"] += 1
-        for step in range(BUCKETS):
+        # What was shown before says something only if nothing has come since.
+        for step in range(BUCKETS if now >= self._quiet_at else 1):
             bucket = state.bucket + step & BUCKETS - 1
-            if bucket in shown and shown[bucket][3:] != self.digest(bucket)[3:]:
+            if (
+                bucket in shown
+                and now >= self._settles[bucket]
+                and shown[bucket][3:] != self.digest(bucket)[3:]
+            ):
+                self._odd[bucket] = shown[bucket][3:]
                 self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
                 break
         return False
 
     def _say_have(self, bucket: int, at: int) -> None:
-        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, 2)
+        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, limits.MESH_EVENTS)
 
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
         bucket = _HAVE_NAME - name
+        if self._odd.pop(bucket, b"") == self.digest(bucket)[3:]:
+            # What differed has come meanwhile.
+            return None
         found = []
         for author, entry in self._entries.items():
             if author[0] & BUCKETS - 1 == bucket and (entry[1] or entry[2] > self._serial - 8):
@@ -138,6 +155,9 @@ class Repair:
                 level = False
                 if low:
                     self._lag += low
+                    if len(self._unknown) >= limits.MESH_WANTS:
+                        self._unknown.clear()
+                    self._unknown[short] = low
                     self.want(asks.WANT_ANNOUNCES, short, now)
                 continue
             for author in authors:
@@ -191,6 +211,15 @@ class Repair:
         self._plans.add(short)
         self.want(asks.WANT_ANNOUNCES, short, now)
         self.hurry((asks.WANT_ANNOUNCES, short), now + 50 + self._mesh.random(400))
+
+    def named(self, author: bytes, now: int) -> None:
+        """An author that was asked for has become known."""
+        low = self._unknown.pop(author[:3], 0)
+        base = self._mesh.intake.base(author)
+        theirs = nearest(base, low)
+        if low and base < theirs < base + 0x8000:
+            self._mesh.intake.note_height(author, theirs)
+            self.want(asks.WANT_OPERATIONS, author, now)
 
     def hurry(self, key: tuple, at: int) -> None:
         """Ask for something no later than at a moment."""
@@ -260,7 +289,7 @@ class Repair:
             if entries:
                 self._mesh.stats["wants"] += 1
                 frame = self._make(WANT, asks.encode_want(what, entries))
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, 2)
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, limits.MESH_EVENTS)
         self._next = None
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
@@ -300,6 +329,11 @@ class Repair:
             if schema[:2] == name:
                 return None
         return name
+
+    def stop(self) -> None:
+        """Want nothing any more: operations are not stored here from now on."""
+        self._wants.clear()
+        self._mesh.intake.waiting.clear()
 
     # ---- answering
 
@@ -347,7 +381,8 @@ class Repair:
             log = self._peer.log
             held = log.held(author)
             first = nearest(held, low)
-            if held and first <= self._peer.receipted(author):
+            own = author == self._peer.author
+            if held and first <= self._peer.receipted(author) and (own or mesh.flood):
                 mesh.down.say_receipt(author, now)
             if not bits and self._say_seals(author, first - 1, now):
                 found += 1
@@ -358,7 +393,7 @@ class Repair:
                 if stored is not None:
                     found += 1
                     self._say_operation(author, first + index, stored, now)
-            if author == self._peer.author and found and not mesh.flood:
+            if own and found and not mesh.flood:
                 mesh.feed.rewind(author, first)
         for index in range(16):
             if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):
