@@ -9,7 +9,7 @@ from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
-from .frames import HAVE, OP, VERSION, WANT, make
+from .frames import HAVE, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
 
@@ -247,12 +247,12 @@ class Repair:
                     self._say_letter(content, 0xFF, now)
         return found
 
-    def _say_letter(self, content: bytes, bits: int, now: int) -> None:
+    def _say_letter(self, content: bytes, bits: int, now: int, kind: int = LETTER_UP) -> None:
         try:
-            frames = letter_frames(self._peer, content, self._mesh.key)
+            frames = letter_frames(self._peer, content, self._mesh.key, kind)
         except HedgerowError:
             return
-        self._mesh.remember(frames, content, now)
+        self._mesh.remember(frames, content, now, kind)
         for index in range(len(frames)):
             if bits >> index & 1:
                 self._say(frames[index], now)
@@ -355,9 +355,9 @@ class Repair:
             elif what == asks.WANT_WHOLE:
                 self._answer_whole(frame, entry, now)
             elif what == asks.WANT_LETTERS:
-                content = mesh.letter(entry[0])
-                if content is not None:
-                    self._say_letter(content, entry[1] or 0xFF, now)
+                known = mesh.letter(entry[0])
+                if known is not None:
+                    self._say_letter(known[0], entry[1] or 0xFF, now, known[1])
             elif what == asks.WANT_ANNOUNCES:
                 for author in mesh.names.find(entry):
                     mesh.down.say_announce(author, now + 50 + mesh.random(700))
