@@ -16,6 +16,7 @@ from .density import Window as Count
 from .density import interval_floor, number_of
 from .down import Down
 from .feed import Feed, letter_frames
+from .letters import SCHEMA as SCHEMA_LETTER
 from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
@@ -70,7 +71,7 @@ class Mesh:
         self.flood = True
         self.code = frames.UNKNOWN
         self._seal_ms = seal_ms
-        self._tail_at: int | None = None
+        self.tail_at: int | None = None
         self.counter = random(0x10000)
         # The last payload of each address: repeats are most of what is heard.
         self._last: dict = {}
@@ -292,8 +293,12 @@ class Mesh:
     def _letter_down(self, frame: bytes, now: int) -> None:
         """Take a fragment of a letter on its way down."""
         letter = frame[4:7]
+        self.window.stir(now)
         content = self.intake.letters.take(frame, now)
         if content is not None:
+            if content[0] == SCHEMA_LETTER and self.repair.wants(asks.WANT_SCHEMAS):
+                self.peer.ingest_schema(content[1:])
+                self.peer.commit()
             if self.wishes is None:
                 from .wishes import Wishes
 
@@ -498,6 +503,8 @@ class Mesh:
         """Return the moment of the next thing to do; say() does it."""
         if self._dirty:
             return now
+        if self.role == LEAF and now >= self.window.until:
+            return max(now, self.window.wakes_at())
         at = self._due_at
         if at is None:
             at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
@@ -508,7 +515,7 @@ class Mesh:
                 self.custody.due(),
                 self.repair.due(),
                 self.feed.due(),
-                self._tail_at,
+                self.tail_at,
             ):
                 if other is not None and other < at:
                     at = other
@@ -518,6 +525,10 @@ class Mesh:
     def say(self, now: int) -> tuple | None:
         """Do what is due; return (payload, connectable, events), or None if there is nothing to say now."""
         self._due_at = None
+        if self.role == LEAF and now >= self.window.until and not self._dirty:
+            if now < self.window.wakes_at():
+                return None
+            self.wake(now)
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 4):
             self.speaker.add(now, OWN if own else FORWARD, name, frame, limits.MESH_EVENTS)
@@ -605,8 +616,8 @@ class Mesh:
             self._look(now)
         if self.role == LEAF and self._state_due:
             self.wake(now)
-        if self._tail_at is not None and now >= self._tail_at:
-            self._tail_at = None
+        if self.tail_at is not None and now >= self.tail_at:
+            self.tail_at = None
             peer.seal(now)
             self._dirty = False
             self._fill = True
@@ -650,10 +661,11 @@ class Mesh:
         if peer.author in authors and self.flood and self.speaker.neighbours <= limits.MESH_FEW:
             self._trickle.inconsistent(now)
         if log.held(peer.author) > log.sealed(peer.author):
-            if self._tail_at is None:
-                self._tail_at = now + self._seal_ms
+            if self.tail_at is None:
+                due = peer.seal_due()
+                self.tail_at = (now if due is None else due - limits.SEAL_DELAY_MS) + self._seal_ms
         else:
-            self._tail_at = None
+            self.tail_at = None
 
     def _say_state(self, _: int, now: int) -> bytes:
         peer = self.peer

@@ -9,7 +9,7 @@ from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
-from .frames import HAVE, LETTER_UP, OP, VERSION, WANT, make
+from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
 
@@ -273,6 +273,10 @@ class Repair:
             self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0]
             self._next = None
 
+    def wants(self, what: int) -> bool:
+        """Say whether something of a kind is asked for."""
+        return bool([1 for key in self._wants if key[0] == what])
+
     def due(self) -> int | None:
         """Return when something is to be asked for."""
         if self._next is None and self._wants:
@@ -364,10 +368,11 @@ class Repair:
                 if not mesh.names.find(entry):
                     mesh.down.pass_down(frame, entry, now)
             else:
+                kind = LETTER_UP if mesh.flood else LETTER_DOWN
                 for schema in self._peer.shared_schemas():
                     if schema[:2] == entry:
                         self._say_letter(
-                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now
+                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now, kind
                         )
 
     def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:

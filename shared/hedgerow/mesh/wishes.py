@@ -61,6 +61,8 @@ class Wishes:
         self._held: dict = {}
         self._position = 0
         self._waiting: list = []
+        # How often more than usual an interest is still to be said.
+        self._eager = limits.MESH_PUSHES
         self.say_at = now + mesh.random(limits.MESH_START_MS)
 
     # ---- what is here
@@ -137,7 +139,7 @@ class Wishes:
             return
         mesh.remember(frames, content, at, LETTER_DOWN)
         for frame in frames:
-            mesh.speaker.add(at, urgency, name_of(frame), frame, limits.MESH_EVENTS)
+            mesh.say_twice(at, urgency, name_of(frame), frame)
 
     # ---- saying what is wanted
 
@@ -145,7 +147,14 @@ class Wishes:
         """Say what this peer wants, for itself and for its neighbours, when it is time."""
         if now < self.say_at:
             return
-        self.say_at = now + limits.MESH_WISH_MS * 3 // 4 + self._mesh.random(limits.MESH_WISH_MS // 2)
+        wait = limits.MESH_WISH_MS
+        if self._mesh.role == LEAF:
+            wait = limits.MESH_WISH_MS // 3
+        if self._eager:
+            # What is new here may have been missed by all.
+            self._eager -= 1
+            wait = limits.MESH_TIME_MS
+        self.say_at = now + wait * 3 // 4 + self._mesh.random(wait // 2)
         if not self._peer.wants(now):
             return
         while self.look(now):
@@ -164,6 +173,10 @@ class Wishes:
             self._heard_wish(content, now)
         elif content[0] == letters.OPERATION:
             self._take(content, now)
+        elif content[0] == letters.SCHEMA and self._collections(now):
+            self._peer.ingest_schema(content[1:])
+            self._peer.commit()
+            self.retry(now)
 
     def _heard_wish(self, content: bytes, now: int) -> None:
         interest, marks, hurry = decode_wish(content)
@@ -177,16 +190,29 @@ class Wishes:
         if not known:
             # What lies in the log already is looked through for it; others pass it on sooner than usual.
             self._position = 0
+            self._eager = limits.MESH_PUSHES
             self.say_at = min(self.say_at, now + self._mesh.random(limits.MESH_START_MS))
         while self.look(now):
             pass
         said = 0
+        urgency = OWN if hurry else DOWN
         for author, number in reversed(self._held.get(interest.collection, [])):
             if said < limits.MESH_ANSWERS and mark_of(author, number) not in marks:
-                if self._fits(interest, author, number):
-                    said += 1
-                    wait = self._mesh.random(300) if hurry else self._mesh.spread()
-                    self._say(author, number, now + wait, OWN if hurry else DOWN)
+                if not self._fits(interest, author, number):
+                    continue
+                at = now + (self._mesh.random(300) if hurry else self._mesh.spread())
+                if not said and not marks:
+                    # Who holds nothing of a collection may not know how to read it.
+                    self._say_schemas(author, number, at, urgency)
+                said += 1
+                self._say(author, number, at, urgency)
+
+    def _say_schemas(self, author: bytes, number: int, at: int, urgency: int) -> None:
+        stored = self._peer.log.fetch(author, number)
+        for change in decode_body(stored)[1] if stored is not None else ():
+            schema = self._peer.schemas.get(change[1]) if change[0] != CLOCK else None
+            if schema is not None:
+                self._letter(bytes((letters.SCHEMA,)) + schema.encoded, at, urgency)
 
     def _take(self, content: bytes, now: int) -> None:
         """Keep an operation that somebody here wants."""
