@@ -330,7 +330,9 @@ class Repair:
             return (name, bits) if bits else None
         if what == asks.WANT_ANNOUNCES:
             authors = self._mesh.names.find(name)
-            if name in self._plans and not [1 for author in authors if self._mesh.names.get(author) is not None]:
+            if name in self._plans and not [
+                1 for author in authors if self._mesh.names.get(author) is not None
+            ]:
                 return name
             self._plans.discard(name)
             return name if intake.waits_for(name) or not authors else None
