@@ -97,6 +97,14 @@ def done() -> None:
     assert len([1 for name in range(1, limits.MESH_DONE + 2) if table.senders(name)]) == limits.MESH_DONE
 
 
+def whole_letters() -> None:
+    table = Intake(board(), Names(), dict(STATS))._whole
+    for name in range(1, limits.MESH_LETTERS + 2):
+        table.note(name, 0)
+    known = [1 for name in range(1, limits.MESH_LETTERS + 2) if table.senders(name)]
+    assert len(known) == limits.MESH_LETTERS
+
+
 def route() -> None:
     table = engine().down.route
     for name in range(1, limits.MESH_ROUTE + 2):
@@ -200,6 +208,7 @@ CHECKS = {
     "MESH_SEEN": (seen,),
     "MESH_DONE": (done,),
     "MESH_ROUTE": (route,),
+    "MESH_LETTERS": (whole_letters,),
     "MESH_PENDING": (pending,),
     "MESH_WAITING": (waiting,),
     "MESH_WANTS": (wants,),

@@ -60,6 +60,7 @@ class Wishes:
         # collection -> [(author, number)] of the newest operations, as far as the log was looked through.
         self._held: dict = {}
         self._position = 0
+        self._quiet_to = 0
         self._waiting: list = []
         # How often more than usual an interest is still to be said.
         self._eager = pace.PUSHES
@@ -97,6 +98,8 @@ class Wishes:
                 if len(held) > limits.MESH_MARKS:
                     held.pop(0)
             for interest, until in self._asked.values():
+                if self._position <= self._quiet_to:
+                    continue
                 if interest.collection == collection and until > now and self._fits(interest, author, number):
                     self._say(author, number, now + self._mesh.spread(), DOWN)
 
@@ -190,6 +193,8 @@ class Wishes:
         if not known:
             # What lies in the log already is looked through for it; others pass it on sooner than usual.
             self._position = 0
+            # What is here already is said as an answer, not as news.
+            self._quiet_to = self._peer.log.position()
             self._eager = pace.PUSHES
             self.say_at = min(self.say_at, now + self._mesh.random(pace.START_MS))
         while self.look(now):
