@@ -78,7 +78,7 @@ def test_neighbours_know_when_a_leaf_is_due_and_overdue() -> None:
 def test_what_is_saved_survives_a_deep_sleep() -> None:
     air, keeper, _, leaf = scene(5, loss=0)
     air.run(5000)
-    for at in range(6):
+    for _ in range(6):
         air.reading(leaf)
         air.run(air.now + 20000)
     pushed = leaf.mesh.feed.safe()
