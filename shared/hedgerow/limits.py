@@ -154,6 +154,8 @@ MESH_LETTER_MS = const(15000)
 # said again.
 MESH_TURN_MS = const(300)
 MESH_MOST_TURNS = const(15)
+MESH_START_MS = const(3000)
+MESH_VISIT_MS = const(20000)
 MESH_AGAIN_SOON_MS = const(2000)
 MESH_FEW = const(3)
 MESH_BACKOFF_MS = const(3000)

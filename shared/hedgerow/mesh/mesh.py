@@ -100,8 +100,11 @@ class Mesh:
         # The whos of addresses, and when there is something to do next.
         self._whos: dict = {}
         self._due_at: int | None = None
+        self._turns = limits.MESH_TURN_MS
         self.announce_at = now + random(2000)
         self._check_at = now
+        # Where all boards of a field start at once, they do not speak at once.
+        self._start_at = now + random(limits.MESH_START_MS)
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + limits.MESH_CENSUS_MS
         peer.touched = set()
@@ -359,7 +362,11 @@ class Mesh:
 
     def spread(self) -> int:
         """Return a wait within which about one of all in reach speaks each time that one frame takes."""
-        return self.random(limits.MESH_TURN_MS * (1 + min(self.speaker.neighbours, limits.MESH_MOST_TURNS)))
+        return self.random(self._turns)
+
+    def lot(self) -> bool:
+        """Say whether it falls to us to do what about three of all in reach should do."""
+        return self.random(1 + self.speaker.neighbours) <= limits.MESH_FEW
 
     def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
         if len(self._acks) < limits.MESH_WAITING:
@@ -460,6 +467,8 @@ class Mesh:
         at = self._due_at
         if at is None:
             at = min(self._trickle.due, self._time_at, self.announce_at)
+            if self._fill and self._start_at < at:
+                at = self._start_at
             for other in (
                 self.speaker.due(),
                 self.custody.due(),
@@ -482,6 +491,8 @@ class Mesh:
         at = self.repair.due()
         if at is not None and at <= now:
             self.repair.step(now)
+        if now >= self._trickle.due:
+            self._mode(now)
         if self._trickle.tick(now) and self.role != LEAF:
             self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
@@ -566,6 +577,9 @@ class Mesh:
             self._look(now)
         again = self.feed.due()
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
+            self._fill = False
+            return
+        if now < self._start_at:
             return
         if self._fill or self.custody.freed or (again is not None and now >= again):
             self._fill = self.custody.freed = False
@@ -604,7 +618,6 @@ class Mesh:
 
     def _say_state(self, _: int, now: int) -> bytes:
         peer = self.peer
-        self._mode(now)
         self.counter += 1
         bucket = self.repair.bucket(self.counter)
         flags = peer.time_flags(now)
@@ -614,7 +627,7 @@ class Mesh:
             flags |= frames.GRADIENT
         if self.feed.stuck:
             flags |= BULK
-        count = self.repair.open if self.flood else self.feed.backlog() + len(self.custody)
+        count = self.repair.open if self.flood else self.feed.backlog()
         state = frames.State(
             peer.mesh[:2], self.counter & 0xFFFF, bucket, self.repair.digest(bucket), count,
             peer.distance(now), flags, self.role, peer.author[:3], LOG2, 255,
@@ -638,7 +651,8 @@ class Mesh:
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
         self.custody.nearer = self.visits.nearer(now)
         turns = min(self.speaker.neighbours, limits.MESH_MOST_TURNS)
-        self.custody.patience = limits.MESH_BACKOFF_MS + limits.MESH_TURN_MS * turns
+        self._turns = limits.MESH_TURN_MS * (1 + turns)
+        self.custody.patience = limits.MESH_BACKOFF_MS + self._turns // 2
 
     def set_flood(self, flood: bool) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""

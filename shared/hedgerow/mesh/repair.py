@@ -104,18 +104,25 @@ class Repair:
         if state.log2 != LOG2 or state.digest == mine:
             return True
         self._mesh.stats["differences"] += 1
+        quiet = now >= self._quiet_at
+        unknown = -1
         # What was shown before says something only if nothing has come since.
-        for step in range(BUCKETS if now >= self._quiet_at else 1):
+        for step in range(BUCKETS if quiet else 1):
             bucket = state.bucket + step & BUCKETS - 1
-            if (
-                bucket in shown
-                and now >= self._settles[bucket]
-                and shown[bucket][3:] != self.digest(bucket)[3:]
-            ):
+            if bucket not in shown:
+                unknown = bucket if self._sums[bucket] and unknown < 0 else unknown
+            elif now >= self._settles[bucket] and shown[bucket][3:] != self.digest(bucket)[3:]:
+                unknown = -1
                 self._odd[bucket] = shown[bucket][3:]
-                self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
+                self._tell(bucket, now)
                 break
+        if unknown >= 0:
+            # Something differs, and this may be it.
+            self._tell(unknown, now)
         return False
+
+    def _tell(self, bucket: int, now: int) -> None:
+        self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
 
     def _say_have(self, bucket: int, at: int) -> None:
         self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, limits.MESH_EVENTS)
@@ -341,6 +348,8 @@ class Repair:
         mesh = self._mesh
         for entry in entries:
             self._asked(what, entry, now)
+            if mesh.flood and not mesh.lot():
+                continue
             if what == asks.WANT_OPERATIONS:
                 self._answer_operations(frame, entry, now)
             elif what == asks.WANT_WHOLE:
