@@ -17,9 +17,9 @@ help:
 	@echo "                AIR=off NEAR=1 CUTS=100 DIR=folder]"
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
-	@echo "make test      all tests  [ARGS='-k flash']"
+	@echo "make test      all tests, in as many processes as there are cores  [ARGS='-k flash' JOBS=1]"
 	@echo "make check     ruff and mypy"
-	@echo "make sim       simulated meshes with random faults  [SEED=7 WORLDS=20]"
+	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
 	@echo "make bench     figures, one JSON object each  [ONLY=link, ONLY=sync or ONLY=flash]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
@@ -55,7 +55,7 @@ flash: $(STAMP)
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(IMAGE),--micropython '$(IMAGE)')
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check
@@ -67,7 +67,8 @@ format: $(STAMP)
 	@$(BIN)/ruff check --fix
 
 sim: $(STAMP)
-	@$(BIN)/python tests/sim.py $(if $(SEED),--seed $(SEED)) $(if $(WORLDS),--worlds $(WORLDS))
+	@$(BIN)/python tests/sim.py $(if $(SCENARIO),--scenario '$(SCENARIO)') $(if $(SEED),--seed $(SEED)) \
+	  $(if $(WORLDS),--worlds $(WORLDS))
 
 powercut: $(STAMP)
 	@$(BIN)/python tests/powercut.py $(if $(SEED),--seed $(SEED)) $(if $(CUTS),--cuts $(CUTS)) \

@@ -21,9 +21,11 @@ PACKAGES = {
     "hedgerow_gateway": ("gateway", {"hedgerow", "hedgerow_host"}),
     "hedgerow_bigpeer": ("bigpeer", {"hedgerow", "hedgerow_host"}),
     "hedgerow_boards": ("boards", {"hedgerow"}),
+    "hedgerow_sim": ("sim", {"hedgerow", "hedgerow_device", "hedgerow_boards"}),
     "hedgerow_cli": (
         "cli",
         {
+            "hedgerow_sim",
             "hedgerow",
             "hedgerow_host",
             "hedgerow_device",

@@ -29,6 +29,10 @@ ROOT = Path(__file__).parents[1]
         (["fuzz", "SECONDS=5", "ONLY=payload"], "python tests/core/fuzz.py --seconds 5 --only 'payload'"),
         (["sim", "SEED=7"], "python tests/sim.py --seed 7"),
         (
+            ["sim", "SCENARIO=partition", "SEED=7", "WORLDS=3"],
+            "python tests/sim.py --scenario 'partition' --seed 7 --worlds 3",
+        ),
+        (
             ["powercut", "SEED=7", "CUTS=500", "MODEL=bits", "JOBS=2", "REPLAY=4:bits:0/1:all:0", "JSON=1"],
             "python tests/powercut.py --seed 7 --cuts 500 --model 'bits' --jobs 2 "
             "--replay '4:bits:0/1:all:0' --json",

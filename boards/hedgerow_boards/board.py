@@ -123,9 +123,11 @@ class Board:
             raise HedgerowError("BOARD_STATE", f"power_on: {self.name} is closed")
         self._rack.call(self._supervisor.power_on)
         mounted = self._supervisor.mounted.wait(BOOT_SECONDS)
-        if self._supervisor.cut.is_set():
+        # Between two events of the board, so that a cut is seen as a whole.
+        running, cut = self._rack.call(lambda: (self.running, self._supervisor.cut.is_set()))
+        if cut:
             return
-        if not mounted or not self.running:
+        if not mounted or not running:
             printed = " / ".join(line.text for line in self._console.lines[-5:])
             self.power_off()
             raise HedgerowError("BOARD_BOOT", f"{self.name} did not boot; it printed: {printed}")

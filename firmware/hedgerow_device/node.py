@@ -3,21 +3,17 @@
 import asyncio
 import gc
 import os
+import sys
 
 from hedgerow.limits import const
-from hedgerow.mesh.mesh import Mesh
 from hedgerow.sync.hello import LEAF
 
 from . import radio
 from .modules import unload
+from .voice import Voice
 
 # Between two looks at what is due; sessions are pumped that often too.
 _TICK_MS = const(50)
-# Advertising events are this far apart at most, and this far at least.
-_EVENT_MS = const(110)
-_FIRST_EVENT_MS = const(5)
-_SCAN_AGAIN_MS = const(500)
-_DUTY_STEP = const(5)
 _SEEK_MS = const(250)
 _MOST_TIGHT = const(4)
 _FIRST_WORD_MS = const(10000)
@@ -27,9 +23,6 @@ _DEFAULT_MTU = const(23)
 _CENTRAL_FREE = const(24576)
 # Of the memory that the radio's own software lives in: connecting in less has ended in a panic.
 _CENTRAL_BLOCK = const(20480)
-# Advertisements in a row that the radio refused.
-_MOST_REFUSED = const(20)
-_FLAGS = b"\x02\x01\x06"
 _ONCE = "hedgerow_device.flashreclaim hedgerow_device.central hedgerow.trust.lost hedgerow.trust.verify"
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
@@ -38,9 +31,13 @@ _SESSION = (
 )
 # With less than this free, what only sessions need is given back after each.
 _ROOMY = const(65536)
+# With less than this free before the mesh is there, the board speaks for itself alone, and gives the mesh
+# back while a session runs.
+_RELAY_FREE = const(49152)
+_ENGINE = "hedgerow.mesh."
 
 
-class Node:
+class Node(Voice):
     """Ties a peer to the radio. woken() waits for work, step(now) does it; `idle` says that no session runs.
 
     `on_error(error)` is called with what ended a session early. `silence_ms` is how long nothing is heard
@@ -52,27 +49,21 @@ class Node:
     ):
         self.peer = peer
         self.idle = True
-        self.mesh = Mesh(peer, now, random=_random, role=peer.role, **options)
+        self.mesh: object = None
+        # What the next engine begins with.
+        self.saved = b""
+        self._options = options
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
         self.radio = radio.Radio(self.wake)
         self._generation = self.radio.face.generation
         self._tend_at = now
         peer.make_room = self._make_room
+        self._small = _free() < _RELAY_FREE
         # What chooses connections is for boards that open some.
-        self._chooses = peer.role != LEAF and _free() >= _CENTRAL_FREE
+        self._chooses = peer.role != LEAF and not self._small
         self._seek_at = 0
-        # Until when an advertisement is said, and the last one to which one may connect.
-        self._said_until: int | None = None
-        self._open = _FLAGS
-        self._urgent = False
-        self._refused = 0
-        self._scan_at = 0
-        self._changing = False
-        self._silence_ms = silence_ms
-        self._heard = 0
-        self._heard_at = now
-        self.recovery: object = None
+        Voice.__init__(self, silence_ms, now)
         # The connection that a central has made to us, and its link once the central has spoken.
         self._conn: int | None = None
         self._conn_mtu = _DEFAULT_MTU
@@ -111,6 +102,8 @@ class Node:
             self._handle(event, now)
         if self._generation != self.radio.face.generation:
             self._begin_anew(now)
+        if self.mesh is None and self.idle:
+            self.open_mesh(now)
         self._hear(now)
         if self._conn is not None:
             self._serve(now)
@@ -121,8 +114,9 @@ class Node:
         elif self._chooses and now >= self._seek_at and not self._visited(now):
             # One session at a time: two do not fit the heap of the smallest board.
             self._seek(now)
-        self._listen(now)
-        self._speak(now)
+        if self.mesh:
+            self._listen(now)
+            self._speak(now)
         idle = self._central is None and not self._visited(now)
         if idle and not self.idle:
             self._clear_up()
@@ -142,7 +136,7 @@ class Node:
 
     def rest_until(self, now: int) -> int | None:
         """Return until when the board may sleep: all is said, and nobody is in the middle of anything."""
-        if not self.idle or self._said_until is not None:
+        if not self.idle or self._said_until is not None or self.mesh is None:
             return None
         return self.mesh.sleep_until(now)
 
@@ -157,8 +151,35 @@ class Node:
 
     def save(self) -> bytes:
         """Return what is to outlive a deep sleep: of the budget, if there is one, and of the mesh."""
-        budget = self.mesh.budget
-        return (budget.save() if budget else b"") + self.mesh.save()
+        budget = self._options["budget"]
+        return (budget.save() if budget else b"") + (self.mesh.save() if self.mesh else self.saved)
+
+    # ---- the engine
+
+    def open_mesh(self, now: int) -> None:
+        """Make the engine, from what the one before has saved."""
+        from hedgerow.mesh.mesh import Mesh
+
+        role = LEAF if self._small else self.peer.role
+        mesh = Mesh(self.peer, now, random=_random, role=role, **self._options)
+        sleeper = self.peer.sleeper
+        if sleeper:
+            mesh.window.period = sleeper.period_ms
+            mesh.window.length = self.peer.settings["window_ms"]
+            # Wakes are on the grid of the first one.
+            mesh.window.woke_at = sleeper.due - sleeper.period_ms
+        if self.saved:
+            mesh.restore(self.saved, now)
+        self.saved = b""
+        self.mesh = mesh
+
+    def _shelve(self) -> None:
+        """Give the engine back: it and a session do not fit a small heap together."""
+        self._quiet()
+        self.saved = self.mesh.save()
+        self.mesh.close()
+        self.mesh = None
+        unload(" ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
 
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
@@ -213,10 +234,7 @@ class Node:
             if self._link:
                 self._link.mtu = event[2]
         elif kind == radio.SCAN_DONE:
-            self.radio.scanning = False
-            asked = self._changing or self._central is not None
-            self._changing = False
-            self._scan_at = now if asked else now + _SCAN_AGAIN_MS
+            self._scan_done(now)
         elif self._central:
             self._central.handle(event, now)
 
@@ -226,13 +244,17 @@ class Node:
             _, self._caller, self._conn_mtu = self._silent.pop(conn)
             self._conn = conn
             self._began = now
+            self.idle = False
+            if self._small and self.mesh:
+                self._shelve()
 
     def _hear(self, now: int) -> None:
         while True:
             report = self.radio.take_report()
             if report is None:
                 return
-            self.mesh.heard(report[0], report[1], report[2], now, report[3])
+            if self.mesh:
+                self.mesh.heard(report[0], report[1], report[2], now, report[3])
 
     # ---- the session with a central
 
@@ -273,12 +295,13 @@ class Node:
             self._on_error(link.error)
 
     def _spend(self, now: int) -> None:
-        if self.mesh.budget:
-            self.mesh.budget.connected(now - self._began)
+        if self._options["budget"]:
+            self._options["budget"].connected(now - self._began)
 
     def _synced(self, address: bytes, link: object, now: int) -> None:
         exchange = link.exchange
-        self.mesh.synced(address, exchange.summary, now, exchange.told())
+        if self.mesh:
+            self.mesh.synced(address, exchange.summary, now, exchange.told())
 
     # ---- the session as a central
 
@@ -311,92 +334,6 @@ class Node:
             self.mesh.failed(central.address, now)
             if central.error and self._on_error:
                 self._on_error(central.error)
-
-    # ---- ears and voice
-
-    def _listen(self, now: int) -> None:
-        if self._central and self._central.connecting:
-            return
-        ears = self.radio
-        duty = self.mesh.duty(now)
-        if ears.heard != self._heard:
-            self._heard = ears.heard
-            self._heard_at = now
-            if self.recovery:
-                self.recovery.well()
-        elif not duty:
-            self._heard_at = now
-        elif self._silence_ms and now - self._heard_at > self._silence_ms:
-            self._heard_at = now
-            self._mend(now)
-        try:
-            if ears.scanning:
-                if not duty or abs(duty - ears.duty) >= _DUTY_STEP:
-                    ears.stop_scan()
-                    # Its end is told by an event; that one may be lost.
-                    self._changing = True
-                    self._scan_at = now + _SCAN_AGAIN_MS
-            elif duty and now >= self._scan_at:
-                ears.scan(duty)
-                self._changing = False
-        except OSError:
-            self._scan_at = now + _SCAN_AGAIN_MS
-
-    def _mend(self, now: int) -> None:
-        """Scanning has been seen to stop without a word on ESP32, and advertising to be refused for good."""
-        if self.recovery is None:
-            from .recovery import Recovery
-
-            self.recovery = Recovery(self.peer)
-        if self.recovery.mend(self.radio, self.idle):
-            self._said_until = None
-            self._scan_at = now
-
-    def _speak(self, now: int) -> None:
-        if self._said_until is not None:
-            if now < self._said_until:
-                return
-            self._quiet()
-        if self._central and self._central.connecting:
-            return
-        busy = self._central is not None or self._visited(now)
-        self.mesh.busy = busy
-        if now >= self.mesh.due(now):
-            said = self.mesh.say(now)
-            if said is not None:
-                payload, connectable, events = said
-                if connectable:
-                    self._open = payload
-                self._advertise(payload, connectable and not busy, now, events)
-                return
-        if not busy and self.mesh.called(now):
-            if not self._urgent:
-                self._advertise(self._open, True, now, 0)
-        elif self._urgent:
-            self._quiet()
-
-    def _advertise(self, payload: bytes, connectable: bool, now: int, events: int) -> None:
-        """Say a payload for so many advertising events; 0: until somebody comes, or nobody calls any more."""
-        try:
-            self.radio.say(payload, connectable, not events)
-        except OSError:
-            self._refused += 1
-            if self._refused >= _MOST_REFUSED:
-                self._refused = 0
-                self._mend(now)
-            return
-        self._refused = 0
-        self._urgent = not events
-        if events:
-            self._said_until = now + (events - 1) * _EVENT_MS + _FIRST_EVENT_MS
-
-    def _quiet(self) -> None:
-        self._said_until = None
-        self._urgent = False
-        try:
-            self.radio.hush()
-        except OSError:
-            pass
 
 
 def _random(bound: int) -> int:

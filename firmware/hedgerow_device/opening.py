@@ -26,19 +26,13 @@ def open_node(peer: object, settings: dict, now: int, on_error: object) -> Node:
         budget=budget,
     )
     if sleeper:
-        window = node.mesh.window
-        window.period = sleeper.period_ms
-        window.length = settings["window_ms"]
-        # Wakes are on the grid of the first one.
-        window.woke_at = sleeper.due - sleeper.period_ms
         state = sleeper.mesh_state
         sleeper.mesh_state = b""
         if budget and len(state) >= _BUDGET_BYTES:
             budget.restore(state[:_BUDGET_BYTES], now)
             budget.slept(sleeper.slept, now)
             state = state[_BUDGET_BYTES:]
-        if state:
-            node.mesh.restore(state, now)
+        node.saved = state
     return node
 
 

@@ -125,7 +125,7 @@ class Sleeper:
         while not peer.done:
             await asyncio.sleep_ms(_LOOK_MS)
         began = now()
-        if node:
+        if node and node.mesh:
             # The application may have said when.
             node.mesh.window.woke_at = self.plan(began) - self.period_ms
         while True:

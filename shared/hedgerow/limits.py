@@ -179,3 +179,9 @@ LEAF_BACKOFF_MS = const(700)
 MAX_LEAVES = const(16)
 # Whoever lacks the time shows that more often.
 MESH_TIME_MS = const(10000)
+# Interests by letter: how often they are said, how many at once, what of their operations is told to be here,
+# and how many answer one.
+MESH_WISH_MS = const(300000)
+MESH_WISHES = const(4)
+MESH_MARKS = const(12)
+MESH_ANSWERS = const(6)

@@ -197,6 +197,7 @@ def test_counters_are_what_the_frame_log_holds(clients: tuple[Air, list[Client]]
         "connect": counters.connections,
         "disconnect": counters.disconnections,
         "data": counters.gatt_packets,
+        "stats": 2,
     }
     assert counters.connections == counters.disconnections == 1
     data = [frame["data"] for frame in frames if frame["kind"] == "data"]

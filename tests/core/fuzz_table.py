@@ -28,7 +28,7 @@ from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
 from hedgerow.document import Document
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, canonical, decode_body, encode_body
-from hedgerow.sync import frames, hello, interest
+from hedgerow.sync import frames, hello, interest, usb_line
 from hedgerow.sync.session import read_summary, write_summary
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 
@@ -195,6 +195,26 @@ def _summary(data: bytes) -> None:
         assert write_summary(summary)[:2] == data[:2] and len(summary) <= 9
 
 
+def _usb_line(data: bytes) -> None:
+    refused: HedgerowError | None = None
+    for line in usb_line.Lines().feed(data):
+        try:
+            kind, body = usb_line.decode(line)
+        except HedgerowError as error:
+            refused = error
+            continue
+        assert usb_line.decode(usb_line.encode(kind, body)[:-1]) == (kind, body)
+        if kind == usb_line.SAY:
+            sequence, connectable, events, payload = usb_line.decode_say(body)
+            assert events and 0 < len(payload) <= usb_line.PAYLOAD
+            again = usb_line.encode_say(sequence, connectable, events, payload)
+            assert usb_line.decode(again[:-1])[1] == body
+        elif kind == usb_line.HEARD:
+            assert len(usb_line.decode_heard(body)[3]) <= usb_line.PAYLOAD
+    if refused:
+        raise refused
+
+
 def _frames(data: bytes) -> None:
     out = bytearray()
     for kind, body in frames.read_frames(data):
@@ -288,6 +308,15 @@ TABLE = [
     Target("payload", fuzz_mesh.read_payload, fuzz_mesh.PAYLOADS, 2),
     Target("letters", fuzz_mesh.read_letters, fuzz_mesh.RUNS),
     Target("op", fuzz_mesh.rebuild, fuzz_mesh.OPS),
+    Target(
+        "usb line",
+        _usb_line,
+        [
+            usb_line.encode_say(1, True, 3, bytes(31)),
+            usb_line.encode(usb_line.HEARD, bytes(9) + bytes(31)),
+            usb_line.encode(usb_line.HUSH),
+        ],
+    ),
     Target("summary", _summary, [write_summary([3] + [b"digest"] * 4), write_summary([0])]),
     Target("interest", _interests, [interest.write_interests(_INTERESTS, [0, 900])], 2),
     Target("mark", _marks, [interest.write_marks(7, [5, 2**33])]),

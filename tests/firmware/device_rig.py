@@ -6,8 +6,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from nor import Nor
-
 from hedgerow.codec.schema import Schema
 from hedgerow.log import ENTRY_OP, STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
@@ -15,6 +13,7 @@ from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
 from hedgerow_cli.firmware_files import ROM, build, rom_image
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 FIELD = "temperature_f"
 SERIES = SensorSeries(FIELD, [f"{30 + n // 10}.{n % 10}" for n in range(500)])

@@ -15,7 +15,8 @@ from flash_invariants import View, between, check, i5_same, i5_what_ran, i6_unto
 from flash_oracle import DOCUMENTS, KEEPER, OTHERS, PINNED, Oracle
 from flash_tears import ERASE_TEARS, MODELS, PROGRAM_TEARS, Cells, Operation, cuts_in, span, tear, unproven
 from flash_workload import Step, Workload
-from nor import Nor
+
+from hedgerow_sim.nor import Nor
 
 __all__ = [
     "DOCUMENTS", "ERASE_TEARS", "KEEPER", "MODELS", "OTHERS", "PINNED", "PROGRAM_TEARS", "Cells",

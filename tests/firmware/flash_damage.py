@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from flash_cuts import Cells, Leg, Oracle, View, span, tear
 from flash_oracle import Entry
 from flash_tears import BYTE_TEARS
-from nor import Nor
 
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 #: What a log may say of a flash with damage.
 EXPECTED = ("LOG_DAMAGED", "LOG_FULL", "LOG_WORN")

@@ -13,7 +13,6 @@ I8 a cut costs at most one sector of free space.
 from collections.abc import Iterator
 
 from flash_oracle import Oracle
-from nor import Nor
 
 from hedgerow.log import (
     ENTRY_OP,
@@ -26,6 +25,7 @@ from hedgerow.log import (
 )
 from hedgerow_device import flashmount
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 ALL = 1 << 30
 KINDS = (STATE_RECEIPT, STATE_SCHEMA, STATE_PEER, STATE_CONFIG)

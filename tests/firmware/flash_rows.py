@@ -5,7 +5,8 @@ import random
 from flash_cuts import GO_ON, Cells, Leg, Oracle, Workload, check, seeded, tear, unproven
 from flash_invariants import i5_same
 from flash_tears import ERASE_TEARS, PROGRAM_TEARS, Operation
-from nor import Nor
+
+from hedgerow_sim.nor import Nor
 
 ROW = 300
 #: A boot that was not cut for so many actions has met none.

@@ -1,11 +1,10 @@
 """A picture of the tables of a flash log, to compare what different ways of mounting make of them."""
 
-from nor import Nor
-
 from hedgerow_device.flashfind import find
 from hedgerow_device.flashindex import MAX_INDEX
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashmount import mount
+from hedgerow_sim.nor import Nor
 
 
 def open_whole(nor: Nor) -> FlashLog:

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from flash_oracle import DOCUMENTS, KEEPER, OTHERS, PINNED, PLANTS, READINGS, Action, Oracle, ids
-from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import DROPPED, LOST, RECEIPTED, Skip
@@ -25,6 +24,7 @@ from hedgerow.log import (
 )
 from hedgerow.operation import DELETE, INSERT, UPDATE, encode_body
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 
 class Step(NamedTuple):

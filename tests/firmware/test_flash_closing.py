@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from nor import Nor
 
 from hedgerow import closing
 from hedgerow.codec.schema import STREAM
@@ -20,6 +19,7 @@ from hedgerow_device import flashframes as frames
 from hedgerow_device.counting import Counting
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import HEADER
+from hedgerow_sim.nor import Nor
 
 sys.path.append(str(Path(__file__).parents[1] / "core" / "portable"))
 

@@ -5,7 +5,6 @@ import random
 
 import pytest
 from flash_cuts import KEEPER
-from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import LOST, Skip
@@ -14,6 +13,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import HEADER
+from hedgerow_sim.nor import Nor
 
 OTHER = b"author-x"
 SIZE = 32

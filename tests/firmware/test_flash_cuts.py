@@ -19,7 +19,6 @@ from flash_cuts import (
     tear,
 )
 from flash_rows import CutNor, PowerCut, row
-from nor import Nor, NorError
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
@@ -27,6 +26,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_RECEIPT
 from hedgerow_device import flashfind, flashframes, flashmount
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Ring
+from hedgerow_sim.nor import Nor, NorError
 
 
 def cut_everywhere(leg: Leg, every: int) -> int:

@@ -6,9 +6,9 @@ import pytest
 from flash_cuts import Recording, View, Workload, check, go_on, seeded
 from flash_damage import WornNor, Written, disturbed, flips, look, lost, sector_of, weak_images
 from flash_oracle import Oracle
-from nor import Nor
 
 from hedgerow.errors import CODES, HedgerowError
+from hedgerow_sim.nor import Nor
 
 SMALL = {"count": 8, "size": 512, "laps": 1.5}
 

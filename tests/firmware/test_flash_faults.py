@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 from flash_cuts import ERASE_TEARS, PROGRAM_TEARS, tear
 from flash_tables import differences, open_whole, tables
-from nor import Nor, NorError
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, STATE_CONFIG, STATE_RECEIPT
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import PASSED, Ring
+from hedgerow_sim.nor import Nor, NorError
 
 AUTHOR = b"author-x"
 

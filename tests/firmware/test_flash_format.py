@@ -3,12 +3,12 @@
 import random
 
 from flash_cuts import PROGRAM_TEARS
-from nor import Nor
 
 from hedgerow.log import ENTRY_OP, ENTRY_SKIP
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import RECLAIMS
+from hedgerow_sim.nor import Nor
 
 OTHER = b"author-x"
 

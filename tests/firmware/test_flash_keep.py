@@ -2,7 +2,6 @@
 
 import pytest
 from flash_cuts import KEEPER
-from nor import Nor
 
 from hedgerow.codec.schema import KEEP, STREAM, Schema
 from hedgerow.custody.receipt import Receipt
@@ -10,6 +9,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, STATE_RECEIPT, STATE_SCHEMA, local_author
 from hedgerow.operation import INSERT, encode_body
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 FIELDS = (("a", None),)
 SETTINGS = Schema("settings", KEEP, FIELDS)

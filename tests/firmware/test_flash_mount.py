@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 from flash_cuts import ERASE_TEARS, KEEPER, PROGRAM_TEARS, span, tear
 from flash_tables import differences, open_whole, tables
-from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_RECEIPT
 from hedgerow_device.flashfind import search
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 Work = Callable[[FlashLog, random.Random], None]
 AUTHORS = [b"author%02d" % number for number in range(64)]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 import test_flash_damage
 from flash_cuts import Recording, View, cut, go_on, seeded, span
-from nor import Nor, NorError
 from test_flash_cuts import cut_everywhere
 
 from hedgerow.errors import HedgerowError
 from hedgerow_device import flashcursor, flashmount
 from hedgerow_device.flashring import Ring
+from hedgerow_sim.nor import Nor, NorError
 
 FOUND = (AssertionError, HedgerowError, KeyError, NorError)
 SLICE = flashmount._tell_slice

@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, STATE_CONFIG, STATE_RECEIPT
 from hedgerow_device import flashlog
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Ring
+from hedgerow_sim.nor import Nor
 
 AUTHOR = b"author-a"
 KEEPER = b"keeper-1"

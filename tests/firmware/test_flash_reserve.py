@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from nor import Nor
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import DROPPED, LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, STATE_PEER, STATE_RECEIPT
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 
 def filled(authors: int, count: int) -> tuple[Nor, FlashLog, list[bytes]]:

@@ -1,11 +1,11 @@
 """Giving back what a log has loaded: what holds something that flash does not tell at once stays."""
 
 import pytest
-from nor import Nor
 
 from hedgerow.log import ENTRY_OP
 from hedgerow_device import flashrest
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 OTHER = b"author-b"
 

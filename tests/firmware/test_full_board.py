@@ -77,7 +77,7 @@ for _ in range(3):
 
 ON_FLASH = """
 from hedgerow_device.flashlog import FlashLog
-from nor import Nor
+from hedgerow_sim.nor import Nor
 nor = Nor(16)
 def boot():
     peer = DevicePeer(FlashLog(nor), clock, kinds={{"readings": STREAM}})

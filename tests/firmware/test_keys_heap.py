@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from keys_kit import key_of, write
-from nor import Nor
 
 from bench import npm
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.firmware_files import ROM, build
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

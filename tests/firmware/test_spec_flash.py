@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from nor import Nor
 
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
 from hedgerow_device import flashchange, flashsummary
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.flashring import Header
+from hedgerow_sim.nor import Nor
 
 ROOT = Path(__file__).parents[2]
 AUTHOR = b"author-a"

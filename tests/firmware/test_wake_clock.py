@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from flash_full import device_peer
-from nor import Nor
 
 from hedgerow.clock.timemap import TimeMap
 from hedgerow.log import ENTRY_OP
 from hedgerow.operation import CLOCK, SOURCE_RELAYED, decode_body
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.modules import unload
+from hedgerow_sim.nor import Nor
 
 PERIOD_MS = 60_000
 UTC_MS = 850_000_000_000

@@ -1,4 +1,4 @@
-"""Events, from the air to a host; 1 to 21 carry the numbers of MicroPython's `bluetooth` IRQ events."""
+"""Events, from the air to a host; 1 to 27 carry the numbers of MicroPython's `bluetooth` IRQ events."""
 
 from dataclasses import dataclass
 
@@ -208,9 +208,31 @@ class MtuExchanged(Message):
 
 
 @dataclass(slots=True)
+class ConnectionUpdated(Message):
+    """In units of 1.25 ms and 10 ms; `latency` in connection events."""
+
+    CODE = 27
+    FORMAT = "<HHHHH"
+    conn: int
+    interval: int
+    latency: int
+    supervision: int
+    status: int
+
+
+@dataclass(slots=True)
 class Credits(Message):
     """Notifications, indications and write commands that have left the buffers since Hello, modulo 65536."""
 
     CODE = 40
     FORMAT = "<H"
     completed: int
+
+
+@dataclass(slots=True)
+class Controlled(Message):
+    """The answer to a Control, as JSON."""
+
+    CODE = 60
+    TAIL = True
+    answer: bytes

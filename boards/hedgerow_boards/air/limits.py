@@ -1,7 +1,7 @@
 """Limits and timing constants of the radio model, in the units their names say."""
 
 # Bluetooth Core 5.4, Vol 6 Part B: 1M PHY, legacy advertising.
-ADVERTISING_CHANNELS = (37, 38, 39)
+ADVERTISING_CHANNELS = (37, 38, 39)  # 0 to 2 in the model
 ADV_DATA_MAX = 31
 ADV_DELAY_MAX_US = 10_000
 ADV_INTERVAL_MIN_US = 20_000
@@ -17,6 +17,9 @@ TRANSMIT_WINDOW_OFFSET_US = 1_250
 ESTABLISH_EVENTS = 6
 CONNECTION_INTERVAL_MIN_US = 7_500
 CONNECTION_INTERVAL_MAX_US = 4_000_000
+INTERVAL_UNIT_US = 1_250
+TIMEOUT_UNIT_US = 10_000
+UPDATE_EVENTS = 6  # from the request for other connection parameters to their instant
 SUPERVISION_MIN_US = 100_000
 SUPERVISION_MAX_US = 32_000_000
 LINK_PAYLOAD_MIN = 27
@@ -32,6 +35,7 @@ PREPARED_MAX = 64  # prepared writes a server queues
 
 # Host stacks
 CONNECTIONS_MAX = 16
+BOARD_CONNECTIONS = 4  # stock ESP32 builds
 PROCEDURES_MAX = 4
 TRANSMIT_BUFFERS = 16  # notifications and write commands under way in one host
 TRANSMIT_QUEUE_MAX = 64

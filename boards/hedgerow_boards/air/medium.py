@@ -1,92 +1,127 @@
-"""Who hears whom: positions, explicit reachability, chance loss and collisions."""
+"""The space between radios in real time: who hears whom, how strong, and what becomes of each packet."""
 
 import math
 import random
 from collections import deque
 from typing import NamedTuple
 
-from hedgerow_boards.air.framelog import Counters
+from hedgerow_boards.air.bursts import Band, Interference
+from hedgerow_boards.air.limits import ADV_PDU_SPACING_US
+from hedgerow_boards.air.physics import Radio, reception
+from hedgerow_boards.air.scanning import event_us
+from hedgerow_boards.air.tally import OWN_TRANSMISSION
 
-_RSSI_AT_1M = -45.0
-_PATH_LOSS_EXPONENT = 2.5
-_TRANSMISSIONS_KEPT_US = 20_000
+_EVENTS_KEPT_US = 20_000
+_LEVEL_FORCED = -60.0  # of a pair that is made to hear each other beyond the model's reach
 
 
 class Transmission(NamedTuple):
+    """One advertising packet; `channel` is 0 to 2 for 37 to 39."""
+
     sender: str
     channel: int
     start: int
     end: int
 
 
+class _Pair(NamedTuple):
+    level: float
+    heard: bool
+    disturbs: bool
+
+
 class Medium:
-    """The space between radios. Addresses are texts like `c0:00:00:00:00:01`; distances are metres.
+    """Addresses are texts like `c0:00:00:00:00:01`; distances are metres. `loss` may be set at any time."""
 
-    A receiver in range gets a packet unless another sender that it can hear overlaps it on the same
-    channel, or chance (`loss`, 0 to 1, per packet and receiver) takes it.
-    """
-
-    def __init__(self, rng: random.Random, counters: Counters, loss: float, range_m: float) -> None:
+    def __init__(
+        self, rng: random.Random, seed: int, radio: Radio, sources: tuple[Interference, ...]
+    ) -> None:
         self.enabled = True
-        self.loss = loss
-        self.range_m = range_m
-        self._rng = rng
-        self._counters = counters
+        self.radio = radio
+        self.loss = radio.loss
+        self._seed = seed
+        self._receive = reception(radio, rng)
+        self._band = Band(seed, sources) if sources else None
         self._positions: dict[str, tuple[float, float]] = {}
         self._overrides: dict[tuple[str, str], bool] = {}
-        self._recent: deque[Transmission] = deque()
+        self._pairs: dict[tuple[str, str], _Pair] = {}
+        self._recent: deque[tuple[int, int, str]] = deque()  # start, air time, sender
 
     def place(self, address: str, x: float, y: float) -> None:
         self._positions[address] = (x, y)
+        self._pairs = {}
 
     def set_reach(self, a: str, b: str, heard: bool | None) -> None:
-        """Let a and b hear each other or not, whatever their distance; None goes back to distance."""
+        """Let a and b hear each other or not, whatever the model says; None leaves it to that again."""
         for pair in ((a, b), (b, a)):
             if heard is None:
                 self._overrides.pop(pair, None)
             else:
                 self._overrides[pair] = heard
+        self._pairs = {}
 
-    def _distance(self, a: str, b: str) -> float:
-        return math.dist(self._positions.get(a, (0.0, 0.0)), self._positions.get(b, (0.0, 0.0)))
+    def position(self, address: str) -> tuple[float, float]:
+        return self._positions.get(address, (0.0, 0.0))
+
+    def _pair(self, sender: str, receiver: str) -> _Pair:
+        pairs = self._pairs  # another thread may replace it: what is worked out is dropped then
+        pair = pairs.get((sender, receiver))
+        if pair is None:
+            pair = pairs[sender, receiver] = self._work_out(sender, receiver)
+        return pair
+
+    def _work_out(self, sender: str, receiver: str) -> _Pair:
+        radio = self.radio
+        distance = math.dist(self.position(sender), self.position(receiver))
+        level = radio.link_level(self._seed, _key(sender), _key(receiver), distance)
+        override = self._overrides.get((sender, receiver))
+        if override is not None:
+            return _Pair(max(level, _LEVEL_FORCED), override, override)
+        return _Pair(level, radio.reaches(level, distance), radio.disturbs(level, distance))
+
+    def level(self, sender: str, receiver: str) -> float:
+        """Mean dBm."""
+        return self._pair(sender, receiver).level
 
     def reaches(self, sender: str, receiver: str) -> bool:
-        if not self.enabled:
-            return False
-        override = self._overrides.get((sender, receiver))
-        return self._distance(sender, receiver) <= self.range_m if override is None else override
+        """Whether a receiver may hear a sender at all."""
+        return self.enabled and self._pair(sender, receiver).heard
 
-    def rssi(self, sender: str, receiver: str) -> int:
-        """dBm, by log-distance path loss with 2 dB of noise."""
-        distance = max(1.0, self._distance(sender, receiver))
-        level = _RSSI_AT_1M - 10 * _PATH_LOSS_EXPONENT * math.log10(distance) + self._rng.gauss(0, 2)
-        return max(-105, min(-20, round(level)))
-
-    def transmit(self, transmission: Transmission) -> None:
+    def transmit(self, sender: str, start: int, airtime: int) -> None:
+        """An advertising event of three packets begins."""
         recent = self._recent
-        while recent and recent[0].end < transmission.start - _TRANSMISSIONS_KEPT_US:
+        while recent and recent[0][0] < start - _EVENTS_KEPT_US:
             recent.popleft()
-        recent.append(transmission)
+        recent.append((start, airtime, sender))
 
-    def receives(self, packet: Transmission, receiver: str) -> bool:
-        """Whether a listening receiver in reach gets this packet; ask after the packet's end."""
-        for other in self._recent:
-            if other.start >= packet.end or other.end <= packet.start:
+    def receives(self, packet: Transmission, receiver: str) -> int:
+        """What becomes of an advertising packet at a listening receiver in reach; ask after its end.
+
+        The level in dBm, or a cause of loss (`physics`, `tally`), which is positive.
+        """
+        rivals = []
+        for start, airtime, sender in self._recent:
+            if sender == packet.sender:
                 continue
-            deaf = other.sender == receiver
-            rival = (
-                other.channel == packet.channel
-                and other.sender != packet.sender
-                and self.reaches(other.sender, receiver)
-            )
-            if deaf or rival:
-                self._counters.collisions += rival and not deaf
-                return False
-        return not self.loses()
+            at = start + ADV_PDU_SPACING_US * packet.channel
+            if sender == receiver:
+                if start < packet.end and start + event_us(airtime) > packet.start:
+                    return OWN_TRANSMISSION
+            elif at < packet.end and at + airtime > packet.start:
+                pair = self._pair(sender, receiver)
+                if pair.disturbs:
+                    rivals.append(pair.level)
+        burst = None
+        if self._band:
+            place = self.position(receiver)
+            burst = self._band.level(packet.channel, packet.start, packet.end, *place)
+        level = self._pair(packet.sender, receiver).level
+        return self._receive(level, packet.end - packet.start, rivals, burst, self.loss)
 
-    def loses(self) -> bool:
-        """Whether chance takes one packet."""
-        if self._rng.random() < self.loss:
-            self._counters.lost += 1
-            return True
-        return False
+    def passes(self, sender: str, receiver: str, airtime: int) -> int:
+        """The same for a packet that no other overlaps: of a link, or of an exchange within an event."""
+        return self._receive(self._pair(sender, receiver).level, airtime, (), None, self.loss)
+
+
+def _key(address: str) -> int:
+    return int(address.replace(":", ""), 16)

@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from hedgerow.errors import HedgerowError
+from hedgerow_boards.air.bursts import Interference
 from hedgerow_boards.air.framelog import Counters, Frame, FrameLog
 from hedgerow_boards.air.limits import CLIENTS_MAX, LAG_MAX_US, POKE_INTERVAL_S
 from hedgerow_boards.air.model import AirModel
+from hedgerow_boards.air.physics import Radio
 from hedgerow_boards.air.session import Session
 
+_Result = TypeVar("_Result")
 _START_TIMEOUT_S = 10.0
 
 
@@ -25,6 +29,8 @@ class Air:
         log: file that gets every frame as a JSON line (`FrameLog` has the keys); appended to.
         loss: chance, 0 to 1, that a packet is lost at a receiver in range.
         range_m: how far a radio reaches, in metres.
+        radio: the whole model instead of these two, with shadowing and all (`physics.Radio`).
+        interference: other users of the band.
         enabled: whether anything is delivered at all; may be set at any time.
 
     Addresses are texts like `c0:00:00:00:00:01`. Reachability may be changed from any thread, at any time.
@@ -39,13 +45,18 @@ class Air:
         loss: float = 0.02,
         range_m: float = 30.0,
         enabled: bool = True,
+        radio: Radio | None = None,
+        interference: tuple[Interference, ...] = (),
     ) -> None:
         self.path = path
         self._log = FrameLog(log)
-        self.model = AirModel(seed=seed, loss=loss, range_m=range_m, log=self._log)
+        self.model = AirModel(
+            seed=seed, loss=loss, range_m=range_m, log=self._log, radio=radio, interference=interference
+        )
         self.model.medium.enabled = enabled
         self._sessions: set[Session] = set()
         self._thread: threading.Thread | None = None
+        self._over = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._started = threading.Event()
@@ -92,6 +103,35 @@ class Air:
         """Take back `block` or `connectable`: distance decides again."""
         self.model.medium.set_reach(a, b, None)
 
+    def deafen(self, address: str, until: str) -> None:
+        """Let a radio hear no advertisement `until` its board does something about it (`Faults.deafen`)."""
+        self._in_thread(lambda: self.model.faults.deafen(address, until))
+
+    def profile(self, address: str, name: str) -> None:
+        """Whose current a radio's board draws (`charge.PROFILES`); an esp32's to begin with."""
+        self._in_thread(lambda: self.model.set_profile(address, name))
+
+    def power(self, address: str, state: str) -> None:
+        """Say that a board is `on`, `sleep` or `off`; a radio that has gone is taken for asleep."""
+        self._in_thread(lambda: self.model.set_power(address, state))
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """`Tally.report` of every radio that was ever on, by address."""
+        return self._in_thread(
+            lambda: {address: self.model.stats(address) for address in self.model.addresses()}
+        )
+
+    def _in_thread(self, action: Callable[[], _Result]) -> _Result:
+        """Do it where the model runs, or here if that is nowhere."""
+        loop = self._loop
+        if not loop or not self._thread or not self._thread.is_alive():
+            return action()
+
+        async def act() -> _Result:
+            return action()
+
+        return asyncio.run_coroutine_threadsafe(act(), loop).result(_START_TIMEOUT_S)
+
     def start(self) -> None:
         """Serve until `stop`. Raises OSError when the socket cannot be bound."""
         if self._thread:
@@ -112,7 +152,10 @@ class Air:
             with contextlib.suppress(RuntimeError):  # the loop may end by itself between test and call
                 self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
-        self._log.close()
+        if not self._over:
+            self._over = True
+            self.model.log_stats()
+            self._log.close()
 
     # The thread
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.air.codec import POKE, FrameReader, decode_command, encode
-from hedgerow_boards.air.commands import Ack, Hello
-from hedgerow_boards.air.events import ScanResult
+from hedgerow_boards.air.commands import Ack, Control, Hello
+from hedgerow_boards.air.events import Controlled, ScanResult
 from hedgerow_boards.air.host import Host
 from hedgerow_boards.air.limits import (
     BACKLOG_MAX_BYTES,
@@ -17,6 +17,7 @@ from hedgerow_boards.air.limits import (
     VALUE_ROOM,
 )
 from hedgerow_boards.air.messages import Message
+from hedgerow_boards.air.remote import obey
 
 if TYPE_CHECKING:
     from hedgerow_boards.air.server import Air
@@ -115,6 +116,9 @@ class Session(asyncio.Protocol):
             self._ring = _Ring(command.slots, command.slot_size) if command.slots else None
             self._host = self._air.model.join(command, self)
             self._deadline.cancel()
+        elif isinstance(command, Control):
+            self._deadline.cancel()
+            self.emit(Controlled(obey(self._air.model, command.request)))
         elif self._host is None:
             raise HedgerowError("AIR_MESSAGE_UNEXPECTED", f"{type(command).__name__} before Hello")
         elif not self._host.present:

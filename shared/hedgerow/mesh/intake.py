@@ -3,9 +3,9 @@
 from .. import limits
 from ..clock import hlc
 from ..errors import HedgerowError
+from ..log import STATE_CUSTODY
 from ..operation import decode_body, h16
 from ..trust.seal import Seal
-from ..log import STATE_CUSTODY
 from . import letters as letters_module
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild

@@ -16,6 +16,7 @@ from .density import Window as Count
 from .density import interval_floor, number_of
 from .down import Down
 from .feed import Feed, letter_frames
+from .letters import SCHEMA as SCHEMA_LETTER
 from .intake import KNOWN, REFUSED, TAKEN, WAITS, Intake
 from .names import Names
 from .repair import LOG2, Repair, compares
@@ -34,7 +35,7 @@ _NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
     "heard", "duplicates", "echoes", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
     "refused", "forgotten", "custody", "acked", "left", "acks", "repairs", "wants", "haves", "differences",
-    "receipts", "announces", "times", "states", "passed", "unpaid", "calls", "again",
+    "receipts", "announces", "times", "states", "passed", "unpaid", "calls", "again", "wishes", "fetched",
 )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ class Mesh:
         self.flood = True
         self.code = frames.UNKNOWN
         self._seal_ms = seal_ms
-        self._tail_at: int | None = None
+        self.tail_at: int | None = None
         self.counter = random(0x10000)
         # The last payload of each address: repeats are most of what is heard.
         self._last: dict = {}
@@ -84,6 +85,9 @@ class Mesh:
         self.down = Down(self)
         self.visits = Visits(self, hold_off_ms, table)
         self.leaves = Leaves(self)
+        # Interests and what answers them, loaded where there are any.
+        self.wishes: object = None
+        self._wishes_at = now
         self.window = Window(now)
         self.custody.patient = role == LEAF
         self._time_at = now + 2000
@@ -219,6 +223,8 @@ class Mesh:
         elif kind == frames.WANT:
             # Questions are asked again: those passed on are known by what they say, for a while.
             self.repair.heard_want(frame, now)
+        elif kind == frames.LETTER_DOWN:
+            self._letter_down(frame, now)
         elif kind == frames.TIME:
             self.down.heard_time(frame, now)
         elif kind == frames.CALL:
@@ -283,6 +289,39 @@ class Mesh:
         for part in parts:
             self.custody.done.note(name_of(part), 0)
             self._acknowledge(part, now, self.random(limits.MESH_GATHER_MS))
+
+    def _letter_down(self, frame: bytes, now: int) -> None:
+        """Take a fragment of a letter on its way down."""
+        letter = frame[4:7]
+        self.window.stir(now)
+        content = self.intake.letters.take(frame, now)
+        if content is not None:
+            if content[0] == SCHEMA_LETTER and self.repair.wants(asks.WANT_SCHEMAS):
+                self.peer.ingest_schema(content[1:])
+                self.peer.commit()
+            if self.wishes is None:
+                from .wishes import Wishes
+
+                self.wishes = Wishes(self, now)
+            self.stats["letters"] += 1
+            self.wishes.heard(content, now)
+        elif not self.intake.letters.done(letter):
+            self.repair.want(asks.WANT_LETTERS, letter, now)
+            if self.role == LEAF:
+                self.repair.hurry((asks.WANT_LETTERS, letter), now + 600)
+
+    def _step_wishes(self, now: int) -> None:
+        """Do what there is to do for documents that are wanted."""
+        if self.wishes is None:
+            self._wishes_at = now + limits.MESH_TIME_MS
+            if not self.peer.wants(now):
+                return
+            from .wishes import Wishes
+
+            self.wishes = Wishes(self, now)
+        self.wishes.step(now)
+        more = self.wishes.look(now)
+        self._wishes_at = now + 200 if more else self.wishes.say_at
 
     def _answer_known(self, frame: bytes, now: int) -> None:
         """Who pushes what is receipted long since has missed the receipt."""
@@ -417,13 +456,13 @@ class Mesh:
 
     # ---- what the parts need of each other
 
-    def remember(self, parts: list, content: bytes, now: int) -> None:
+    def remember(self, parts: list, content: bytes, now: int, kind: int = frames.LETTER_UP) -> None:
         """Keep a letter that is said now, to say fragments of it again."""
         for known in self._said_letters:
             if known[1] == content:
                 known[2] = now
                 return
-        self._said_letters.append([parts[0][4:7], content, now])
+        self._said_letters.append([parts[0][4:7], content, now, kind])
         if len(self._said_letters) > limits.MESH_SAID_LETTERS:
             self._said_letters.pop(0)
 
@@ -434,11 +473,11 @@ class Mesh:
                 return True
         return False
 
-    def letter(self, name: bytes) -> bytes | None:
-        """Return the content of a letter that was said."""
+    def letter(self, name: bytes) -> tuple | None:
+        """Return (content, kind) of a letter that was said."""
         for known in self._said_letters:
             if known[0] == name:
-                return known[1]
+                return known[1], known[3]
         return None
 
     def last_ms(self, author: bytes) -> int:
@@ -464,9 +503,11 @@ class Mesh:
         """Return the moment of the next thing to do; say() does it."""
         if self._dirty:
             return now
+        if self.role == LEAF and now >= self.window.until:
+            return max(now, self.window.wakes_at())
         at = self._due_at
         if at is None:
-            at = min(self._trickle.due, self._time_at, self.announce_at)
+            at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
             if self._fill and self._start_at < at:
                 at = self._start_at
             for other in (
@@ -474,7 +515,7 @@ class Mesh:
                 self.custody.due(),
                 self.repair.due(),
                 self.feed.due(),
-                self._tail_at,
+                self.tail_at,
             ):
                 if other is not None and other < at:
                     at = other
@@ -484,10 +525,16 @@ class Mesh:
     def say(self, now: int) -> tuple | None:
         """Do what is due; return (payload, connectable, events), or None if there is nothing to say now."""
         self._due_at = None
+        if self.role == LEAF and now >= self.window.until and not self._dirty:
+            if now < self.window.wakes_at():
+                return None
+            self.wake(now)
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 4):
             self.speaker.add(now, OWN if own else FORWARD, name, frame, limits.MESH_EVENTS)
             self.custody.done.note(name, 0) if not own else None
+        if now >= self._wishes_at:
+            self._step_wishes(now)
         at = self.repair.due()
         if at is not None and at <= now:
             self.repair.step(now)
@@ -569,8 +616,8 @@ class Mesh:
             self._look(now)
         if self.role == LEAF and self._state_due:
             self.wake(now)
-        if self._tail_at is not None and now >= self._tail_at:
-            self._tail_at = None
+        if self.tail_at is not None and now >= self.tail_at:
+            self.tail_at = None
             peer.seal(now)
             self._dirty = False
             self._fill = True
@@ -605,16 +652,20 @@ class Mesh:
                 self.down.say_receipt(author, now)
         self.intake.look(now)
         self._collect(now)
+        if self.wishes is not None:
+            self.wishes.retry(now)
+            self._wishes_at = now
         log = peer.log
         if self.role == LEAF and peer.author in authors:
             self.wake(now)
         if peer.author in authors and self.flood and self.speaker.neighbours <= limits.MESH_FEW:
             self._trickle.inconsistent(now)
         if log.held(peer.author) > log.sealed(peer.author):
-            if self._tail_at is None:
-                self._tail_at = now + self._seal_ms
+            if self.tail_at is None:
+                due = peer.seal_due()
+                self.tail_at = (now if due is None else due - limits.SEAL_DELAY_MS) + self._seal_ms
         else:
-            self._tail_at = None
+            self.tail_at = None
 
     def _say_state(self, _: int, now: int) -> bytes:
         peer = self.peer

@@ -9,7 +9,7 @@ from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
-from .frames import HAVE, OP, VERSION, WANT, make
+from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
 
@@ -247,12 +247,12 @@ class Repair:
                     self._say_letter(content, 0xFF, now)
         return found
 
-    def _say_letter(self, content: bytes, bits: int, now: int) -> None:
+    def _say_letter(self, content: bytes, bits: int, now: int, kind: int = LETTER_UP) -> None:
         try:
-            frames = letter_frames(self._peer, content, self._mesh.key)
+            frames = letter_frames(self._peer, content, self._mesh.key, kind)
         except HedgerowError:
             return
-        self._mesh.remember(frames, content, now)
+        self._mesh.remember(frames, content, now, kind)
         for index in range(len(frames)):
             if bits >> index & 1:
                 self._say(frames[index], now)
@@ -272,6 +272,10 @@ class Repair:
             # What is late may still be on its way.
             self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0]
             self._next = None
+
+    def wants(self, what: int) -> bool:
+        """Say whether something of a kind is asked for."""
+        return bool([1 for key in self._wants if key[0] == what])
 
     def due(self) -> int | None:
         """Return when something is to be asked for."""
@@ -326,7 +330,9 @@ class Repair:
             return (name, bits) if bits else None
         if what == asks.WANT_ANNOUNCES:
             authors = self._mesh.names.find(name)
-            if name in self._plans and not [1 for author in authors if self._mesh.names.get(author) is not None]:
+            if name in self._plans and not [
+                1 for author in authors if self._mesh.names.get(author) is not None
+            ]:
                 return name
             self._plans.discard(name)
             return name if intake.waits_for(name) or not authors else None
@@ -355,19 +361,20 @@ class Repair:
             elif what == asks.WANT_WHOLE:
                 self._answer_whole(frame, entry, now)
             elif what == asks.WANT_LETTERS:
-                content = mesh.letter(entry[0])
-                if content is not None:
-                    self._say_letter(content, entry[1] or 0xFF, now)
+                known = mesh.letter(entry[0])
+                if known is not None:
+                    self._say_letter(known[0], entry[1] or 0xFF, now, known[1])
             elif what == asks.WANT_ANNOUNCES:
                 for author in mesh.names.find(entry):
                     mesh.down.say_announce(author, now + 50 + mesh.random(700))
                 if not mesh.names.find(entry):
                     mesh.down.pass_down(frame, entry, now)
             else:
+                kind = LETTER_UP if mesh.flood else LETTER_DOWN
                 for schema in self._peer.shared_schemas():
                     if schema[:2] == entry:
                         self._say_letter(
-                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now
+                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now, kind
                         )
 
     def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:

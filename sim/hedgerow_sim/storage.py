@@ -1,0 +1,65 @@
+"""Where a station keeps its log: in memory, or on NOR flash through the boards' own code."""
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hedgerow import limits as core
+from hedgerow.sync.hello import GATEWAY
+from hedgerow_sim import limits
+from hedgerow_sim.board_log import BoardLog, BoardStore
+
+if TYPE_CHECKING:
+    from hedgerow_sim.station import Station
+
+
+class Storage(Protocol):
+    """What outlives a power cut. open() gives the log that is there, cut() takes the power."""
+
+    flash: bool
+
+    def author(self) -> bytes: ...
+    def open(self) -> Any: ...
+    def cut(self) -> None: ...
+    def tear_boot(self) -> None: ...
+    def booted(self) -> None: ...
+
+
+def author(seed: int, name: str) -> bytes:
+    """The author of a station's log: what a board draws by chance, here by the seed."""
+    return sha256(f"hedgerow sim {seed} {name}".encode()).digest()[:8]
+
+
+class Memory:
+    """A log in memory; a board's makes room as a ring does, a gateway's or keeper's never has to."""
+
+    flash = False
+
+    def __init__(self, station: "Station"):
+        self._station = station
+        world = station.world
+        self.store = BoardStore(author(world.seed, station.name))
+
+    def author(self) -> bytes:
+        """Whose log it is."""
+        return self.store.author
+
+    def open(self) -> BoardLog:
+        """The log as it is after a power cut."""
+        station = self._station
+        audit = station.world.audit
+        small = station.role < GATEWAY
+        return BoardLog(
+            self.store,
+            core.MAX_AUTHORS if small else 1_000_000,
+            limits.LOG_ENTRIES if small else 1 << 60,
+            lambda author, number, body: audit.arrived(station, author, number, body),
+        )
+
+    def cut(self) -> None:
+        """What was not committed is gone."""
+
+    def tear_boot(self) -> None:
+        """A boot is not torn: what it writes is committed at once."""
+
+    def booted(self) -> None:
+        """Nothing to do."""
