@@ -278,9 +278,12 @@ def said_letters() -> None:
     parts = [[frames.make(7, b"ms", body, KEY) for body in letters.split(item)] for item in contents]
     for at, item in enumerate(contents[:-1]):
         mesh.remember(parts[at], item, at)
-    assert [mesh.letter(part[0][4:7]) for part in parts[:-1]] == contents[:-1]
+    assert [mesh.letter(part[0][4:7]) for part in parts[:-1]] == [
+        (item, frames.LETTER_UP) for item in contents[:-1]
+    ]
     mesh.remember(parts[-1], contents[-1], 99)
-    assert [mesh.letter(part[0][4:7]) for part in parts] == [None] + contents[1:]
+    assert mesh.letter(parts[0][0][4:7]) is None and mesh.letter(parts[1][0][4:7]) is not None
+    assert mesh.letter(parts[-1][0][4:7]) == (contents[-1], frames.LETTER_UP)
 
 
 def leaves() -> None:

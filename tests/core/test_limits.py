@@ -11,6 +11,7 @@ import limit_formats as formats
 import limit_mesh as mesh
 import limit_sessions as sessions
 import limit_times as times
+import limit_wishes as wishes
 import pytest
 from limit_formats import of_hello
 
@@ -159,6 +160,10 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "LEAF_BACKOFF_MS": (custody.leaf_backoff,),
     "MAX_LEAVES": (custody.leaves,),
     "MESH_TIME_MS": (times.time,),
+    "MESH_WISH_MS": (wishes.wish_again,),
+    "MESH_WISHES": (wishes.wishes_at_once,),
+    "MESH_MARKS": (wishes.marks,),
+    "MESH_ANSWERS": (wishes.answers,),
 }
 #: What follows from several limits, or bounds a table that one of them names too.
 MORE: list[Callable[[], None]] = [
@@ -171,6 +176,8 @@ MORE: list[Callable[[], None]] = [
     behaviour.index_authors,
     behaviour.frontier_stands,
     custody.passed_on_needs_so_many,
+    wishes.wish_kept,
+    wishes.waiting,
 ]
 #: Codes of limits that an application meets, and no stranger.
 OWN_CODES = {
