@@ -591,7 +591,9 @@ class Mesh:
             self._trickle.inconsistent(now)
         if log.held(peer.author) > log.sealed(peer.author):
             if self._tail_at is None:
-                self._tail_at = now + self._seal_ms
+                # What waits for its seal waits on while a leaf sleeps.
+                since = peer.seal_due() - limits.SEAL_DELAY_MS if self.role == LEAF else now
+                self._tail_at = min(now, since) + self._seal_ms
         else:
             self._tail_at = None
 
