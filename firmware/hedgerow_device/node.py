@@ -150,10 +150,10 @@ class Node(Voice):
                 return True
         return False
 
-    def save(self) -> bytes:
+    def save(self, now: int) -> bytes:
         """Return what is to outlive a deep sleep: of the budget, if there is one, and of the mesh."""
         budget = self._options["budget"]
-        return (budget.save() if budget else b"") + (self.mesh.save() if self.mesh else self.saved)
+        return (budget.save(now) if budget else b"") + (self.mesh.save() if self.mesh else self.saved)
 
     # ---- the engine
 

@@ -160,7 +160,7 @@ class ConnectAlways(Quiet):
         peer = self.peer
         summary = peer.summary()
         head = bytes([min(peer.distance(now), UNKNOWN)]) + min(summary[0], 0xFFFF).to_bytes(2, "big")
-        return head + sha256(b"".join(summary[1:])).digest()[:6]
+        return bytes(head + sha256(b"".join(summary[1:])).digest()[:6])
 
     def heard(self, address: Any, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool:
         """Take a state."""

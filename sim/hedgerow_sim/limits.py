@@ -8,6 +8,7 @@ VISIT_EVERY_MS = 1000
 LONGEST_TURN_MS = 60_000
 # An engine that has something due at once, for ever, would stop virtual time.
 SHORTEST_TURN_MS = 5
+TICK_US = 50_000
 ADVERTISE_US = 105_000
 CALLED_US = 50_000
 CALLED_EVENTS = 20

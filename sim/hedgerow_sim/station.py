@@ -155,8 +155,11 @@ class Station:
 
     def hear(self, sender: bytes, rssi: int, payload: bytes, connectable: bool) -> None:
         """Take an advertisement."""
-        self.engine.heard(sender, rssi, payload, self.ms(), connectable)
-        self._plan()
+        now_us = self.world.now
+        self.engine.heard(sender, rssi, payload, self.clock.ms(now_us), connectable)
+        # A board's loop looks that often at what is due.
+        if not now_us <= self._turn_us <= now_us + limits.TICK_US:
+            self._plan()
 
     def _said(self, _: int) -> None:
         self._speaking = False

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+from hedgerow import limits as core
 from hedgerow.codec.schema import STREAM
 from hedgerow.mesh.tag import mesh_key
 from hedgerow.operation import SOURCE_KEEPER
@@ -96,7 +97,7 @@ class World:
             kinds={COLLECTION: STREAM},
             keeper=keeper,
             credit=1024 if station.role < GATEWAY else 65_536,
-            **({"quota": _QUOTA} if station.role < GATEWAY else {}),
+            quota=_QUOTA if station.role < GATEWAY else core.MAX_NUMBER,
         )
         if keeper:
             peer.set_time(UTC + self.now // 1000, 20, SOURCE_KEEPER, station.ms())
@@ -107,7 +108,7 @@ class World:
         return None
 
     def start(self) -> None:
-        """Switch everything on; boards within the first ten seconds."""
+        """Switch everything on, boards at moments of chance."""
         for keeper in self.big_peers:
             keeper.on = True
             keeper.peer = self.open_peer(keeper)
@@ -116,7 +117,7 @@ class World:
             gateway.boot()
             self.join_up(gateway)
         for board in self.boards:
-            self.field.at(self.rng.randrange(10_000_000), _first_boot, board)
+            self.field.at(round(self.rng.uniform(0, self.scenario.boot_s) * 1e6), _first_boot, board)
         faults.plan(self)
 
     def join_up(self, gateway: Station) -> None:

@@ -6,15 +6,19 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from gateway_kit import run, until
+from fake_ble import Ether
+from gateway_kit import BigPeer, config, listening, run, until
+from mesh_node import Node, delivered, running
 from radio_contract import RadioContract, Rig, frame
 
 from hedgerow.sync import usb_line
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
 from hedgerow_cli.firmware_files import ROM, build, rom_image
+from hedgerow_gateway import Gateway
 from hedgerow_gateway.radio import Radio, structure
 from hedgerow_gateway.usb_radio import UsbRadio
 
@@ -158,3 +162,24 @@ def test_damaged_and_foreign_lines_are_counted_and_passed_over(tmp_path: Path) -
         assert radio.counts["bad_lines"] == 3
 
     run(main())
+
+
+def test_a_gateway_with_a_board_as_its_radio_needs_no_adapter(tmp_path: Path, firmware: Path) -> None:
+    async def main() -> None:
+        big = BigPeer()
+        with Air(str(tmp_path / "air"), loss=0.0) as air, powered(air, tmp_path / "radio", firmware) as board:
+            node = Node(air, 2)
+            settings: dict[str, Any] = {"radio": f"usb:{board.port}", **Ether().backends}
+            async with listening(big) as url, running(node):
+                gateway = Gateway(config(tmp_path / "gateway", uplink=url, **settings))
+                task = asyncio.create_task(gateway.run())
+                for n in range(3):
+                    node.record(n)
+                await delivered(big, gateway, node)
+                report = gateway.report()["radio"]
+                assert report["kind"] == "usb" and report["speaks"] and report["heard_age_s"] is not None
+                assert air.counters.connections == 0
+                gateway.stop()
+                await task
+
+    run(main(), 60)
