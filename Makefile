@@ -14,10 +14,10 @@ FUZZ_STAMP := $(VENV)/installed-fuzz
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
 	@echo "               [BOARDS=5 READINGS=100 SEED=1 DATA=my.csv PROFILE=esp32c3 KEEP=1"
-	@echo "                AIR=off FAR=1 CUTS=100 DIR=folder]"
+	@echo "                AIR=off NEAR=1 CUTS=100 DIR=folder]"
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
-	@echo "make test      all tests  [ARGS='-k flash']"
+	@echo "make test      all tests, in as many processes as there are cores  [ARGS='-k flash' JOBS=1]"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
@@ -42,7 +42,7 @@ demo: $(STAMP)
 	@$(BIN)/hedgerow demo $(if $(BOARDS),--boards $(BOARDS)) $(if $(READINGS),--readings $(READINGS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data '$(DATA)') $(if $(PROFILE),--profile $(PROFILE)) \
 	  $(if $(filter-out 0,$(KEEP)),--keep) \
-	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(FAR)),--far) $(if $(CUTS),--cuts $(CUTS)) \
+	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(NEAR)),--near) $(if $(CUTS),--cuts $(CUTS)) \
 	  $(if $(DIR),--directory '$(DIR)')
 
 emulate: $(STAMP)
@@ -55,7 +55,7 @@ flash: $(STAMP)
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(IMAGE),--micropython '$(IMAGE)')
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check

@@ -24,8 +24,19 @@ from zlib import crc32
 
 sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("firmware", "core")]
 
-from flash_cuts import DEEP, MODELS, Leg, Recording, cut, cuts_in, go_on  # noqa: E402  (the path comes first)
+from flash_cuts import (  # noqa: E402
+    DEEP,
+    MODELS,
+    PROGRAM_TEARS,
+    Leg,
+    Operation,
+    Recording,
+    cut,
+    cuts_in,
+    go_on,
+)  # fmt: skip
 from flash_rows import ROW, row  # noqa: E402
+from keys_cuts import record, survive, torn_cells  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
 
@@ -33,6 +44,10 @@ CUTS = 100_000
 #: Of all cuts so many are left to what is no first cut: second ones, third ones, rows.
 _LATER = 0.15
 _JOB = 400
+#: Of those that are left: cuts in the workload of the document index, so many operations apart in one job.
+_KEYS = 0.25
+_KEYS_APART = 40
+_KEYS_LAPS = 1.4
 #: From one first cut so many bytes of each operation that follows, for each model; one in so many again.
 _BYTES = 1
 _AGAIN = 20
@@ -42,7 +57,8 @@ Path_ = tuple[tuple[int, str, int], ...]
 
 
 class Job(NamedTuple):
-    """What a worker does at once: first cuts from operation `first` on, or what follows on one, or a row."""
+    """What a worker does at once: first cuts from operation `first` on, or what follows on one, or a row, or
+    cuts in the document index's workload at operations `first`, `first` + 40, ..."""
 
     kind: str
     seed: int
@@ -53,28 +69,35 @@ class Job(NamedTuple):
 
 
 class Outcome:
-    """What was cut: how often by model and level, which images (8 bytes of a hash each), what failed."""
+    """What was cut: images (8 bytes of a hash each) with the model and level that they came by first, what
+    failed."""
 
     def __init__(self) -> None:
-        self.models: Counter[str] = Counter()
-        self.levels: Counter[str] = Counter()
-        self.images: set[bytes] = set()
+        self.images: dict[bytes, tuple[str, str]] = {}
         self.failures: list[str] = []
         self.runs = 0
 
-    def new(self, cells: bytes | bytearray) -> bool:
+    @property
+    def models(self) -> Counter[str]:
+        """How many images came by each model."""
+        return Counter(model for model, _ in self.images.values())
+
+    @property
+    def levels(self) -> Counter[str]:
+        """How many images came by first cuts, second ones, and so on."""
+        return Counter(level for _, level in self.images.values())
+
+    def new(self, cells: bytes | bytearray, model: str, level: str) -> bool:
         """Say whether an image is new, and note it."""
         mark = blake2b(cells, digest_size=8).digest()
         if mark in self.images:
             return False
-        self.images.add(mark)
+        self.images[mark] = (model, level)
         return True
 
     def add(self, other: "Outcome") -> None:
         """Take another's in; an image counts once."""
-        self.models += other.models
-        self.levels += other.levels
-        self.images |= other.images
+        self.images = other.images | self.images
         self.failures += other.failures
         self.runs += other.runs
 
@@ -100,10 +123,7 @@ def try_cut(outcome: Outcome, leg: Leg, seed: int, path: Path_, cells: bytearray
     torn, doubtful = cut(leg, index, cells, model, byte, name)
     marked = torn + bytes(sorted(doubtful))
     # The same cells may stand before and behind an acknowledgement: looked at twice, and counted once.
-    if outcome.new(marked):
-        outcome.models[model] += 1
-        outcome.levels[f"cut {len(path)}"] += 1
-    elif model not in ("nothing", "all", "unstarted"):
+    if not outcome.new(marked, model, f"cut {len(path)}") and model not in ("nothing", "all", "unstarted"):
         return None
     outcome.runs += 1
     try:
@@ -182,12 +202,31 @@ def cuts_in_a_row(job: Job, outcome: Outcome) -> None:
         return
     for image in images:
         outcome.runs += 1
-        if outcome.new(image):
-            outcome.models["row"] += 1
-            outcome.levels["in a row"] += 1
+        outcome.new(image, "row", "in a row")
 
 
-KINDS = {"first": first_cuts, "later": later_cuts, "row": cuts_in_a_row}
+@lru_cache(maxsize=2)
+def keys_trace(seed: int) -> list[Operation]:
+    """Return the operations of a seed's run of the document index."""
+    return record(seed, _KEYS_LAPS)[0]
+
+
+def keys_cuts(job: Job, outcome: Outcome) -> None:
+    """Cut in the workload of the document index."""
+    for index, operation, model, torn in torn_cells(keys_trace(job.seed), _KEYS_APART, job.first):
+        outcome.new(torn, "keys", "keys")
+        outcome.runs += 1
+        try:
+            survive(torn, index)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the number repeats it
+            outcome.failures.append(
+                f"seed {job.seed}, document index, operation {index} {operation[:2]}, {model}: {error!r}\n"
+                f"    repeat it with: make powercut SEED={job.seed} REPLAY=keys:{job.first}"
+            )
+            return
+
+
+KINDS = {"first": first_cuts, "later": later_cuts, "row": cuts_in_a_row, "keys": keys_cuts}
 
 
 def work(job: Job) -> Outcome:
@@ -214,14 +253,20 @@ def plan(seed: int, cuts: int, models: tuple[str, ...]) -> tuple[list[Job], int]
             first = index + 1
             total = 0
     planned = sum(sizes) // stride
-    later = max(1, int(min(cuts, sum(sizes)) * _LATER))
+    after = later = max(1, int(min(cuts, sum(sizes)) * _LATER))
     rows = later // 3 // ROW
-    starts = (later - rows * ROW) // _LATER_PER_START
+    keys = 0
+    if models == MODELS:
+        per_job = len(keys_trace(seed)) * len(PROGRAM_TEARS) // _KEYS_APART
+        keys = min(_KEYS_APART, max(1, int(later * _KEYS) // per_job))
+        jobs += [Job("keys", seed, number) for number in range(keys)]
+        later -= min(later, keys * per_job)
+    starts = (later - min(later, rows * ROW)) // _LATER_PER_START
     jobs += [Job("later", seed, number, 0, 1, models) for number in range(starts)]
     if models == MODELS:
         jobs += [Job("row", seed, number, number % 3 != 2) for number in range(rows)]
     random.Random(seed).shuffle(jobs)
-    return jobs, planned + later
+    return jobs, planned + after
 
 
 def run(
@@ -259,6 +304,12 @@ def replay(seed: int, path: str) -> None:
     if path.startswith("row:"):
         _, number, same = path.split(":")
         row(leg, int(number), same=bool(int(same)))
+        return
+    if path.startswith("keys:"):
+        outcome = Outcome()
+        keys_cuts(Job("keys", seed, int(path.split(":")[1])), outcome)
+        if outcome.failures:
+            raise AssertionError(outcome.failures[0])
         return
     done: Path_ = ()
     for part in path.split("/"):

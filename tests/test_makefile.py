@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[1]
     [
         (["demo"], "hedgerow demo"),
         (
-            ["demo", "BOARDS=12", "READINGS=500", "SEED=7", "DATA=my.csv", "KEEP=1", "AIR=off", "FAR=1"],
-            "hedgerow demo --boards 12 --readings 500 --seed 7 --data 'my.csv' --keep --air off --far",
+            ["demo", "BOARDS=12", "READINGS=500", "SEED=7", "DATA=my.csv", "KEEP=1", "AIR=off", "NEAR=1"],
+            "hedgerow demo --boards 12 --readings 500 --seed 7 --data 'my.csv' --keep --air off --near",
         ),
-        (["demo", "KEEP=0", "FAR=0"], "hedgerow demo"),
+        (["demo", "KEEP=0", "NEAR=0"], "hedgerow demo"),
         (["emulate", "BOARDS=3"], "hedgerow emulate --boards 3"),
         (
             ["flash", "PORT=/dev/ttyUSB0", "BOARD=esp32c3", "NAME=b"],
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
         ),
         (["bench", "ONLY=link"], "python -m bench --only 'link'"),
         (["size", "JSON=1"], "python -m bench.size --json"),
-        (["fuzz", "SECONDS=5", "ONLY=beacon"], "python tests/core/fuzz.py --seconds 5 --only 'beacon'"),
+        (["fuzz", "SECONDS=5", "ONLY=payload"], "python tests/core/fuzz.py --seconds 5 --only 'payload'"),
         (["sim", "SEED=7"], "python tests/sim.py --seed 7"),
         (
             ["sim", "SCENARIO=partition", "SEED=7", "WORLDS=3"],

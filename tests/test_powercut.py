@@ -22,7 +22,7 @@ def test_a_plan_goes_through_every_operation_once() -> None:
     ends = [0, *(last for _, last in firsts)]
     assert [first for first, _ in firsts] == ends[:-1]
     assert ends[-1] == len(powercut.recording(1).trace)
-    assert {job.kind for job in jobs} == {"first", "later", "row"}
+    assert {job.kind for job in jobs} == {"first", "later", "row", "keys"}
 
 
 def test_one_seed_has_enough_cuts_for_a_full_run() -> None:

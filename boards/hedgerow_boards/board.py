@@ -123,9 +123,11 @@ class Board:
             raise HedgerowError("BOARD_STATE", f"power_on: {self.name} is closed")
         self._rack.call(self._supervisor.power_on)
         mounted = self._supervisor.mounted.wait(BOOT_SECONDS)
-        if self._supervisor.cut.is_set():
+        # Between two events of the board, so that a cut is seen as a whole.
+        running, cut = self._rack.call(lambda: (self.running, self._supervisor.cut.is_set()))
+        if cut:
             return
-        if not mounted or not self.running:
+        if not mounted or not running:
             printed = " / ".join(line.text for line in self._console.lines[-5:])
             self.power_off()
             raise HedgerowError("BOARD_BOOT", f"{self.name} did not boot; it printed: {printed}")
@@ -243,6 +245,16 @@ class Board:
     def running(self) -> bool:
         """Whether the board has power; a board in deep sleep has."""
         return self._supervisor.powered
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the board is in deep sleep: no VM runs, the RTC and its memory go on."""
+        return self._supervisor.asleep
+
+    @property
+    def sleeps(self) -> int:
+        """Deep sleeps that have begun."""
+        return self._supervisor.sleeps
 
     @property
     def pid(self) -> int | None:

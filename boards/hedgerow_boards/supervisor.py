@@ -28,7 +28,7 @@ class Supervisor:
 
     `mounted` is set once a VM started since power came has its file system, or has ended without;
     `cut` once an armed power cut has happened. `heap_at_boot` is what the newest VM had allocated
-    when it had its file system, in bytes.
+    when it had its file system, in bytes; `sleeps` counts deep sleeps, in one of which it is while `asleep`.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class Supervisor:
         self._timer: Timer | None = None
         self.powered = False
         self.boots = 0
+        self.sleeps = 0
+        self.asleep = False
         self.cuts = 0
         self.cut_model = ""
         self.heap_at_boot = 0
@@ -79,7 +81,7 @@ class Supervisor:
 
     def power_off(self) -> None:
         """Now: whatever the VM was doing."""
-        self.powered = False
+        self.powered = self.asleep = False
         self._stop(forget_input=True)
         self._control.set(cut_kind=0, watchdog_us=0)
 
@@ -91,6 +93,7 @@ class Supervisor:
         self._process = VmProcess({**self._config, "raw": raw}, self._heap_bytes)
         self._events.clear()
         self._raw, self._booted = None, False
+        self.asleep = False
         self.boots += 1
         self._line.connect(self._process.serial, self._process.pid)
         self._rack.watch(self._process.events, select.POLLIN, lambda _: self._on_events())
@@ -177,6 +180,8 @@ class Supervisor:
 
     def _sleep(self, milliseconds: int) -> None:
         self._stop(forget_input=True)
+        self.sleeps += 1
+        self.asleep = True
         if milliseconds:
             self._timer = self._rack.later(milliseconds / 1000, lambda: self._boot(DEEPSLEEP_RESET))
 

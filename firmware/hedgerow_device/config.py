@@ -9,7 +9,7 @@ from hedgerow.limits import const
 PATH = "/hedgerow.json"
 
 _MAX_FILE = const(2048)
-_ROLES = ("leaf", "relay")
+_ROLES = ("leaf", "relay", "radio")
 # name: (type, default, lowest, highest); for texts the bounds are those of the length
 _FIELDS = {
     "name": (str, None, 1, limits.MAX_PEER_NAME),
@@ -19,6 +19,11 @@ _FIELDS = {
     "readings": (int, 0, 0, limits.MAX_NUMBER),
     "mesh": (str, "demo", 1, 64),
     "role": (str, "relay", 1, 8),
+    "sleep_ms": (int, 0, 0, 604800000),
+    "window_ms": (int, 1000, 0, 60000),
+    "seal_s": (int, limits.MESH_SEAL_MS // 1000, 1, 86400),
+    "budget_mah": (int, 0, 0, 100000),
+    "radio_watchdog_s": (int, 60, 0, 86400),
     "watchdog_ms": (int, 30000, 0, 600000),
 }
 _POLICIES = ("refuse", "oldest", "thin")
@@ -56,7 +61,7 @@ def check(values: object) -> dict:
         raise HedgerowError("CONFIG_INVALID", "sensor")
     known = _check(_FIELDS, values, ("sensor", "full"))
     if known["role"] not in _ROLES:
-        raise HedgerowError("CONFIG_INVALID", "role: leaf or relay")
+        raise HedgerowError("CONFIG_INVALID", "role: leaf, relay or radio")
     if known["field"] in ("board", "n"):
         raise HedgerowError("CONFIG_INVALID", "field: board and n have their meaning")
     known["sensor"] = _check(_SENSOR, sensor, ())

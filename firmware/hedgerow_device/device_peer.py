@@ -4,6 +4,7 @@ import asyncio
 import gc
 import hashlib
 
+from hedgerow import limits
 from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import STREAM, is_stream
 from hedgerow.errors import HedgerowError
@@ -44,6 +45,7 @@ _CLOSING = "hedgerow.closing hedgerow_device.flashrepair hedgerow.trust.lost hed
 _TEND_MS = const(60000)
 # Free sectors left for clock records of later boots once this boot has written its own.
 _SPARE = 7
+_DONE_MS = const(1000)
 
 
 class DevicePeer(ReadyPeer):
@@ -60,15 +62,24 @@ class DevicePeer(ReadyPeer):
 
     # Set by the node: gives back what only sessions need, if none runs.
     make_room = None
+    # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
+    sleeper = None
+    done = False
     on_time = None
     before_receipt = None
     _late = False
     _damaged = 0
     _tend_at = 0
+    _due = 0
+
+    def __init__(self, log: object, clock: object, sleeper: object = None, **options: object):
+        self.sleeper = sleeper
+        super().__init__(log, clock, **options)
 
     def _boot(self, now: int) -> None:
         try:
-            super()._boot(now)
+            if self.sleeper is None or not self.sleeper.resume(self, now):
+                super()._boot(now)
         except HedgerowError as error:
             if error.code != "LOG_FULL":
                 raise
@@ -142,11 +153,64 @@ class DevicePeer(ReadyPeer):
             unload("hedgerow_device.flashrest")
 
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
-        """See Peer.set_time."""
+        """See Peer.set_time; of a board that sleeps the error covers what its sleeps do to the clock."""
+        sleeper = self.sleeper
+        if sleeper:
+            error_ms += sleeper.reach_ms
         taken = super().set_time(utc_ms, error_ms, source, now)
+        if taken and sleeper:
+            sleeper.drift_ms = 0
         if taken and self.on_time:
             self.on_time(source, error_ms)
         return taken
+
+    def wants_time(self, now: int) -> bool:
+        """See Peer.wants_time; where sleeps make the clock uncertain, it is asked for more seldom."""
+        sleeper = self.sleeper
+        known = self.utc(now)
+        return known is None or known[1] > limits.GOOD_TIME_MS + (2 * sleeper.reach_ms if sleeper else 0)
+
+    # ---- sleep
+
+    async def sleep(self, ms: int | None = None) -> None:
+        """Be done for `ms`, or until the next `sleep_ms` (or else `interval_ms`) is due.
+
+        A board that sleeps powers down once its mesh has said all: this does not return then, and the next
+        wake begins the application anew. Any other board waits.
+        """
+        moment = self.now()
+        sleeper = self.sleeper
+        if sleeper is None:
+            period = self.settings.get("sleep_ms") or self.settings["interval_ms"]
+            if ms is None:
+                self._due = max(self._due + period, moment)
+                ms = self._due - moment
+            await asyncio.sleep_ms(ms)
+            return
+        if ms is not None:
+            sleeper.due = moment + ms
+        self.done = True
+        while True:
+            await asyncio.sleep_ms(_DONE_MS)
+
+    @property
+    def sealed_at(self) -> int:
+        """The uptime at which a tail without a seal began to wait for one."""
+        return self._sealed_at
+
+    @sealed_at.setter
+    def sealed_at(self, at: int) -> None:
+        self._sealed_at = at
+
+    def time_to_keep(self, now: int) -> tuple:
+        """Return (ms since 2000, error in ms, source), zeros where there is none."""
+        if self._time is None:
+            return 0, 0, 0
+        return self.utc(now) + (self._time[3],)
+
+    def restore_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> None:
+        """Know the time again, without a record."""
+        self._time = (utc_ms, error_ms, now, source)
 
     # ---- statements
 
@@ -259,9 +323,17 @@ def open_log() -> FlashLog:
 def open_device_peer(config: dict) -> DevicePeer:
     """Open the log and boot the peer on it."""
     log = open_log()
+    sleeper = None
+    if config["role"] == "leaf" and config["sleep_ms"]:
+        from .sleep import Sleeper
+
+        sleeper = Sleeper(config["sleep_ms"])
+        now.resume(sleeper.read(log))
+        sleeper.plan(now())
     peer = DevicePeer(
         log,
         now,
+        sleeper,
         name=config["name"],
         role=LEAF if config["role"] == "leaf" else RELAY,
         mesh=mesh_tag(config["mesh"]),

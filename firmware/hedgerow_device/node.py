@@ -1,71 +1,80 @@
-"""A board in the mesh: its beacon, its ears, one session as peripheral, one as central."""
+"""A board in the mesh: what it says and hears, one session as peripheral, one as central."""
 
 import asyncio
 import gc
+import os
+import sys
 
-from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.sync import beacon
 from hedgerow.sync.hello import LEAF
 
 from . import radio
 from .modules import unload
+from .voice import Voice
 
+# Between two looks at what is due; sessions are pumped that often too.
 _TICK_MS = const(50)
-_BEACON_MS = const(1000)
-_RELAY_DUTY = const(50)
-_SILENCE_MS = const(60000)
-_SCAN_AGAIN_MS = const(500)
-# Scans begun anew in vain before the radio is switched off and on; each time after twice as many.
-_SILENCES = const(5)
-_MOST_SILENCES = const(640)
+_SEEK_MS = const(250)
 _MOST_TIGHT = const(4)
 _FIRST_WORD_MS = const(10000)
+_TEND_MS = const(1000)
 _FAREWELL_MS = const(2000)
 _DEFAULT_MTU = const(23)
-# About half a kilobyte of a 32-bit heap each.
-_NEIGHBOURS = const(6)
 _CENTRAL_FREE = const(24576)
+# Of the memory that the radio's own software lives in: connecting in less has ended in a panic.
+_CENTRAL_BLOCK = const(20480)
 _ONCE = "hedgerow_device.flashreclaim hedgerow_device.central hedgerow.trust.lost hedgerow.trust.verify"
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
     "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
     "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
 )
+# With less than this free, what only sessions need is given back after each.
+_ROOMY = const(65536)
+# With less than this free before the mesh is there, the board speaks for itself alone, and gives the mesh
+# back while a session runs.
+_RELAY_FREE = const(49152)
+_ENGINE = "hedgerow.mesh."
 
 
-class Node:
+class Node(Voice):
     """Ties a peer to the radio. woken() waits for work, step(now) does it; `idle` says that no session runs.
 
-    `on_error(error)` is called with what ended a session early.
+    `on_error(error)` is called with what ended a session early. `silence_ms` is how long nothing is heard
+    before the radio is mended, 0: whatever is heard. `options` are those of the Mesh.
     """
 
-    def __init__(self, peer: object, on_error: object = None):
+    def __init__(
+        self, peer: object, now: int, on_error: object = None, *, silence_ms: int = 0, **options: object
+    ):
         self.peer = peer
         self.idle = True
+        self.mesh: object = None
+        # What the next engine begins with.
+        self.saved = b""
+        self._options = options
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
-        self._radio = radio.Radio(self.wake)
+        self.radio = radio.Radio(self.wake)
+        self._generation = self.radio.face.generation
+        self._tend_at = now
         peer.make_room = self._make_room
-        # What chooses connections is for boards that open some, and have neighbours.
-        self._chooses = peer.role != LEAF and _free() >= _CENTRAL_FREE
-        self._neighbours: object = None
-        self._counter = 0
-        self._beacon_at = 0
-        self._advertised = False
-        self._scan_at = 0
-        self._heard = 0
-        self._heard_at = 0
+        self._small = _free() < _RELAY_FREE
+        # What chooses connections is for boards that open some.
+        self._chooses = peer.role != LEAF and not self._small
+        self._seek_at = 0
+        Voice.__init__(self, silence_ms, now)
         # The connection that a central has made to us, and its link once the central has spoken.
         self._conn: int | None = None
         self._conn_mtu = _DEFAULT_MTU
-        self._conn_at = 0
+        self._caller = b""
+        self._began = now
+        # Connections of centrals of which none has written to us yet: since when, and whose.
+        self._silent: dict = {}
         self._link: object = None
         self._ended_at: int | None = None
         self._central: object = None
         self._tight = 0
-        self._silences = 0
-        self._patience = _SILENCES
 
     def wake(self) -> None:
         """Make step() run soon; safe in an interrupt handler."""
@@ -83,11 +92,18 @@ class Node:
 
     def step(self, now: int) -> None:
         """Do what there is to do now."""
+        if now >= self._tend_at:
+            self._tend_at = now + _TEND_MS
+            self._tend(now)
         while True:
-            event = self._radio.take_event()
+            event = self.radio.take_event()
             if event is None:
                 break
             self._handle(event, now)
+        if self._generation != self.radio.face.generation:
+            self._begin_anew(now)
+        if self.mesh is None and self.idle:
+            self.open_mesh(now)
         self._hear(now)
         if self._conn is not None:
             self._serve(now)
@@ -95,12 +111,13 @@ class Node:
             self._central.step(now)
             if self._central.done:
                 self._part(now)
-        elif self._neighbours and self._conn is None:
+        elif self._chooses and now >= self._seek_at and not self._visited(now):
             # One session at a time: two do not fit the heap of the smallest board.
             self._seek(now)
-        self._listen(now)
-        self._speak(now)
-        idle = self._conn is None and self._central is None
+        if self.mesh:
+            self._listen(now)
+            self._speak(now)
+        idle = self._central is None and not self._visited(now)
         if idle and not self.idle:
             self._clear_up()
         self.idle = idle
@@ -117,80 +134,139 @@ class Node:
         if self._central:
             self._central.abort(now)
 
+    def rest_until(self, now: int) -> int | None:
+        """Return until when the board may sleep: all is said, and nobody is in the middle of anything."""
+        if not self.idle or self._said_until is not None or self.mesh is None:
+            return None
+        return self.mesh.sleep_until(now)
+
+    def _visited(self, now: int) -> bool:
+        """Say whether a central has connected and talks to us, or may be about to."""
+        if self._conn is not None:
+            return True
+        for conn in self._silent:
+            if now - self._silent[conn][0] <= _FIRST_WORD_MS:
+                return True
+        return False
+
+    def save(self) -> bytes:
+        """Return what is to outlive a deep sleep: of the budget, if there is one, and of the mesh."""
+        budget = self._options["budget"]
+        return (budget.save() if budget else b"") + (self.mesh.save() if self.mesh else self.saved)
+
+    # ---- the engine
+
+    def open_mesh(self, now: int) -> None:
+        """Make the engine, from what the one before has saved."""
+        from hedgerow.mesh.mesh import Mesh
+
+        role = LEAF if self._small else self.peer.role
+        mesh = Mesh(self.peer, now, random=_random, role=role, **self._options)
+        sleeper = self.peer.sleeper
+        if sleeper:
+            mesh.window.period = sleeper.period_ms
+            mesh.window.length = self.peer.settings["window_ms"]
+            # Wakes are on the grid of the first one.
+            mesh.window.woke_at = sleeper.due - sleeper.period_ms
+        if self.saved:
+            mesh.restore(self.saved, now)
+        self.saved = b""
+        self.mesh = mesh
+
+    def _shelve(self) -> None:
+        """Give the engine back: it and a session do not fit a small heap together."""
+        self._quiet()
+        self.saved = self.mesh.save()
+        self.mesh.close()
+        self.mesh = None
+        unload(" ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
         unload(_ONCE)
+        if _free() < _ROOMY:
+            unload(_SESSION)
 
     def _make_room(self) -> None:
         """Give back what sessions need, before a statement that needs documents."""
         if self.idle:
             unload(_SESSION)
 
+    def _tend(self, now: int) -> None:
+        """Now and then: an application may have switched the radio off, or a central may say nothing."""
+        face = self.radio.face
+        face.tend()
+        for conn in list(self._silent):
+            if now - self._silent[conn][0] > _FIRST_WORD_MS and face.claims(conn):
+                self.radio.ble.gap_disconnect(conn)
+
+    def _begin_anew(self, now: int) -> None:
+        """The radio was switched off and on, or has other services: all that it did has ended."""
+        self._generation = self.radio.face.generation
+        self.radio.scanning = False
+        self._said_until = None
+        self._urgent = False
+        self._scan_at = now
+        self._silent = {}
+        if self._conn is not None:
+            self._hang_up(now)
+        if self._central:
+            self._central.abort(now)
+
     # ---- events
 
     def _handle(self, event: tuple, now: int) -> None:
         kind = event[0]
         if kind == radio.CENTRAL_CONNECT:
-            if self._conn is None:
-                self._conn = event[1]
-                self._conn_mtu = _DEFAULT_MTU
-                self._conn_at = now
-            self._advertised = False
+            self._silent[event[1]] = (now, bytes((event[2],)) + event[3], _DEFAULT_MTU)
+            # The radio has stopped advertising by itself.
+            self._said_until = None
+            self._urgent = False
         elif kind == radio.CENTRAL_DISCONNECT:
+            self._silent.pop(event[1], None)
             if event[1] == self._conn:
                 self._hang_up(now)
-            self._advertised = False
+        elif kind == radio.GATTS_WRITE:
+            self._meet(event[1], now)
+        elif kind == radio.MTU_EXCHANGED and event[1] in self._silent:
+            self._silent[event[1]] = self._silent[event[1]][:2] + (event[2],)
         elif kind == radio.MTU_EXCHANGED and event[1] == self._conn:
-            self._conn_mtu = event[2]
             if self._link:
                 self._link.mtu = event[2]
         elif kind == radio.SCAN_DONE:
-            self._radio.scanning = False
-            self._scan_at = now + (_SCAN_AGAIN_MS if self._central is None else 0)
-        elif self._central and kind != radio.GATTS_WRITE:
+            self._scan_done(now)
+        elif self._central:
             self._central.handle(event, now)
+
+    def _meet(self, conn: int, now: int) -> None:
+        """A central has written to us: its connection is ours, unless there is another."""
+        if conn in self._silent and self._conn is None:
+            _, self._caller, self._conn_mtu = self._silent.pop(conn)
+            self._conn = conn
+            self._began = now
+            self.idle = False
+            if self._small and self.mesh:
+                self._shelve()
 
     def _hear(self, now: int) -> None:
         while True:
-            report = self._radio.take_report()
+            report = self.radio.take_report()
             if report is None:
                 return
-            try:
-                state = beacon.decode(report[2])
-            except HedgerowError:
-                continue
-            if isinstance(state, beacon.State) and state.mesh == self.peer.mesh:
-                self._note(report[0], state, report[1], now)
-
-    def _note(self, address: bytes, state: object, rssi: int, now: int) -> None:
-        """Remember a neighbour whom this board may have to visit; of the others only the way to a keeper."""
-        peer = self.peer
-        peer.note_distance(state.distance, now)
-        if state.distance > peer.distance(now) or (state.flags & beacon.WANTS_TIME and peer.utc(now)):
-            if self._neighbours is None and self._chooses:
-                from hedgerow.sync.neighbours import Neighbours
-
-                self._neighbours = Neighbours(limit=_NEIGHBOURS)
-            if self._neighbours is not None:
-                self._neighbours.heard(address, state, rssi, now)
-        elif self._neighbours is not None:
-            self._neighbours.forget(address)
+            if self.mesh:
+                self.mesh.heard(report[0], report[1], report[2], now, report[3])
 
     # ---- the session with a central
 
     def _serve(self, now: int) -> None:
-        data = self._radio.take_written()
+        data = self.radio.take_written()
         if self._link is None and self._ended_at is None:
-            # The central speaks first: before that it may not listen to notifications yet.
-            if data:
-                from .link import Link
+            from .link import Link
 
-                self._link = Link(
-                    self.peer, self._conn, self._conn_mtu, self._notify, now,
-                    linger_ms=None, central=False, tight=self._tight,
-                )  # fmt: skip
-            elif now - self._conn_at > _FIRST_WORD_MS:
-                self._ended_at = now - _FAREWELL_MS - 1
+            self._link = Link(
+                self.peer, self._conn, self._conn_mtu, self._notify, now,
+                linger_ms=None, central=False, tight=self._tight,
+            )  # fmt: skip
         link = self._link
         if link and self._ended_at is None:
             link.receive(data, now)
@@ -199,99 +275,80 @@ class Node:
             if link.finished or link.failed:
                 self._ended_at = now
         if self._ended_at is not None and now - self._ended_at > _FAREWELL_MS:
-            self._radio.ble.gap_disconnect(self._conn)
+            self.radio.ble.gap_disconnect(self._conn)
             self._ended_at = now
 
     def _notify(self, chunk: bytes) -> None:
-        self._radio.ble.gatts_notify(self._conn, self._radio.tx, chunk)
+        self.radio.ble.gatts_notify(self._conn, self.radio.face.tx, chunk)
 
     def _hang_up(self, now: int) -> None:
         link = self._link
-        if link and link.finished and not link.error:
-            self._tight = 0
+        self._spend(now)
         self._conn = self._link = self._ended_at = None
-        self._radio.take_written()
-        if link and link.error and self._on_error:
+        self.radio.take_written()
+        if link is None:
+            return
+        if link.finished and not link.error:
+            self._tight = 0
+            self._synced(self._caller, link, now)
+        elif link.error and self._on_error:
             self._on_error(link.error)
+
+    def _spend(self, now: int) -> None:
+        if self._options["budget"]:
+            self._options["budget"].connected(now - self._began)
+
+    def _synced(self, address: bytes, link: object, now: int) -> None:
+        exchange = link.exchange
+        if self.mesh:
+            self.mesh.synced(address, exchange.summary, now, exchange.told())
 
     # ---- the session as a central
 
     def _seek(self, now: int) -> None:
-        address = self._neighbours.candidate(self.peer, now)
+        self._seek_at = now + _SEEK_MS
+        address = self.mesh.visit(now)
         if address is None:
             return
-        if _free() < _CENTRAL_FREE:
+        if _free() < _CENTRAL_FREE or _largest() < _CENTRAL_BLOCK:
             # This heap carries the board's own sessions, and not those that it would open besides.
+            self.mesh.failed(address, now)
             return
         from .central import Central
 
         try:
-            about = self._neighbours.authors(address)
-            self._central = Central(self._radio, self.peer, address, now, about, self._tight)
-            self._advertised = False
+            self._quiet()
+            self._central = Central(
+                self.radio, self.peer, address, now, self.mesh.authors(address), self._tight
+            )
         except OSError:
-            self._neighbours.failed(address, now)
+            self.mesh.failed(address, now)
 
     def _part(self, now: int) -> None:
         central = self._central
+        self._spend(now)
         self._central = None
-        self._advertised = False
         if central.succeeded:
-            exchange = central.link.exchange
-            self._neighbours.synced(central.address, exchange.summary, now, exchange.told())
+            self._synced(central.address, central.link, now)
         else:
-            self._neighbours.failed(central.address, now)
+            self.mesh.failed(central.address, now)
             if central.error and self._on_error:
                 self._on_error(central.error)
 
-    # ---- ears and voice
 
-    def _listen(self, now: int) -> None:
-        if self.peer.role == LEAF or (self._central and self._central.connecting):
-            return
-        ears = self._radio
-        if ears.heard != self._heard:
-            self._heard = ears.heard
-            self._heard_at = now
-            self._silences = 0
-            self._patience = _SILENCES
-        elif now - self._heard_at > _SILENCE_MS:
-            # Scanning has been seen to stop without a word on ESP32.
-            self._heard_at = now
-            self._silences += 1
-            if self.idle and self._silences >= self._patience:
-                self._silences = 0
-                self._patience = min(2 * self._patience, _MOST_SILENCES)
-                ears.restart()
-                self._advertised = False
-            elif ears.scanning:
-                ears.ble.gap_scan(None)
-            return
-        if not ears.scanning and now >= self._scan_at:
-            try:
-                ears.scan(_RELAY_DUTY)
-            except OSError:
-                self._scan_at = now + _SCAN_AGAIN_MS
-
-    def _speak(self, now: int) -> None:
-        if now < self._beacon_at and self._advertised:
-            return
-        if now >= self._beacon_at:
-            self._counter = self._counter + 1 & 0xFFFF
-            self._beacon_at = now + _BEACON_MS
-        state = self.peer.state_beacon(self._counter, now)
-        connectable = self._conn is None and self._central is None
-        if not connectable:
-            state.flags &= ~beacon.CONNECTABLE
-        try:
-            self._radio.advertise(beacon.encode_state(state), connectable)
-            self._advertised = True
-        except OSError:
-            self._advertised = True
-            self._beacon_at = now + _BEACON_MS
+def _random(bound: int) -> int:
+    """Return a number in [0, bound), which is at most 2**24."""
+    return int.from_bytes(os.urandom(4), "big") % bound
 
 
 def _free() -> int:
     """Return how many bytes of the heap are free."""
     gc.collect()
     return gc.mem_free()
+
+
+def _largest() -> int:
+    """Return the largest free block of the memory that the radio's own software lives in."""
+    import esp32
+
+    return max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)] or [0])

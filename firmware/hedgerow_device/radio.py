@@ -1,13 +1,16 @@
-"""The board's radio on MicroPython's `bluetooth`: one IRQ handler that only copies, and fixed queues.
+"""What the board's radio hears and says: one IRQ handler that only copies, and fixed queues.
 
 The handler runs in the middle of anything, on the radio's own task on a board. It stores what came and moves
 an index last, so that it may be interrupted anywhere and begun again; all work is done by take_*().
 """
 
+import time
+
 import bluetooth
 
 from hedgerow.limits import const
-from hedgerow.sync import gatt
+
+from . import ble
 
 CENTRAL_CONNECT = const(1)
 CENTRAL_DISCONNECT = const(2)
@@ -27,30 +30,43 @@ NOTIFY = const(18)
 MTU_EXCHANGED = const(21)
 
 _REPORTS = const(8)
-_REPORT_BYTES = const(31)
+_ADVERTISEMENT = const(31)
+# Of a report: address type, address, RSSI + 128, whether one may connect, length, advertisement.
+_REPORT_BYTES = const(10 + _ADVERTISEMENT)
 _EVENTS = const(32)
 # A credit of 1 KiB and what is not counted beside it, in chunks of an MTU, has come within one turn at worst.
 _NOTIFIED = const(16)
-# A credit of 1 KiB, what is not counted beside it, and a hello.
-RX_BUFFER = const(2048)
-_CONNECTIONS = const(4)
-_MTU = const(256)
-_ADVERTISE_US = const(250000)
-_SCAN_INTERVAL_US = const(100000)
+# The least that controllers of Bluetooth 4 take for what nobody may connect to; 0 to 10 ms come on top.
+_ADVERTISE_US = const(100000)
+# While somebody waits to connect.
+_CALLED_US = const(30000)
+# Windows are as long as advertising events are apart, at most: who says a thing as often as windows and
+# pauses are long is heard in one of them, whatever the share of time is.
+_WINDOW_US = const(110000)
+_LEAST_DUTY = const(2)
+
+# Repeats of one saying come within this time of the first (a power of two of fingerprints is kept).
+_SEEN = const(16)
+_SEEN_MS = const(600)
 
 
 class Radio:
     """`wake()` is called when something came; it must be safe in an interrupt handler.
 
-    `lost` counts reports and events that found their queue full, `heard` the reports of any sender.
+    `lost` counts reports and events that found their queue full, `heard` the reports of any sender, `repeats`
+    those that repeated one of the last 600 ms. `duty` is the percentage of time in which it listens.
     """
 
     def __init__(self, wake: object):
         self.lost = 0
         self.heard = 0
+        self.repeats = 0
         self.scanning = False
+        self.duty = 0
         self.wake = wake
-        self._reports = [bytearray(8 + _REPORT_BYTES) for _ in range(_REPORTS)]
+        self._reports = [bytearray(_REPORT_BYTES) for _ in range(_REPORTS)]
+        self._seen = [0] * _SEEN
+        self._seen_at = [0] * _SEEN
         self._reports_in = 0
         self._reports_out = 0
         self._events: list = [None] * _EVENTS
@@ -59,55 +75,71 @@ class Radio:
         self._notified: list = [b""] * _NOTIFIED
         self._notified_in = 0
         self._notified_out = 0
-        self.ble = bluetooth.BLE()
-        self.start()
+        self.face = ble.open(self._irq)
+        self.ble = self.face.ble
+        self.face.start()
 
     def restart(self) -> None:
-        """Switch the radio off and on: its connections are gone then."""
-        self.ble.active(False)
-        self.start()
-
-    def start(self) -> None:
-        """Switch the radio on, and set it up."""
-        self.ble.active(True)
+        """Switch the radio off and on: its connections are gone then, and node sees a new generation."""
         self.scanning = False
-        self.ble.irq(self._irq)
-        uuids = [bluetooth.UUID(text) for text in (gatt.SERVICE, gatt.RX, gatt.TX)]
-        service = (
-            uuids[0],
-            ((uuids[1], bluetooth.FLAG_WRITE_NO_RESPONSE), (uuids[2], bluetooth.FLAG_NOTIFY)),
-        )
-        ((self.rx, self.tx),) = self.ble.gatts_register_services((service,))
-        self.ble.gatts_set_buffer(self.rx, RX_BUFFER, True)
-        self.ble.config(mtu=_MTU)
+        self.face.restart()
 
     # ---- the handler
 
     def _irq(self, event: int, data: tuple) -> None:
         if event == SCAN_RESULT:
             self.heard += 1
-            self._report(data)
+            if not self._report(data):
+                return
         elif event == NOTIFY:
             self._notify(data[2])
         else:
             self._event(event, data)
         self.wake()
 
-    def _report(self, data: tuple) -> None:
-        """Copy a report of ours: address type, address, RSSI + 128, 31 bytes of advertisement."""
+    def _report(self, data: tuple) -> bool:
+        """Copy a report of ours that is no repeat, without taking memory; say whether it did."""
         advertisement = data[4]
-        if len(advertisement) != _REPORT_BYTES or advertisement[5] != 0xFF or advertisement[6] != 0xFF:
-            return
-        at = self._reports_in
-        if (at + 1) % _REPORTS == self._reports_out:
+        size = len(advertisement)
+        # What one may connect to begins with three bytes of flags.
+        at = 3 if size > 8 and advertisement[1] == 1 else 0
+        if not 5 + at < size <= _ADVERTISEMENT or advertisement[at + 1] != 0xFF:
+            return False
+        if advertisement[at + 2] != 0xFF or advertisement[at + 3] != 0xFF or advertisement[at] >= size - at:
+            return False
+        address = data[1]
+        if self._repeated(address, advertisement, size):
+            self.repeats += 1
+            return False
+        place = self._reports_in
+        if (place + 1) % _REPORTS == self._reports_out:
             self.lost += 1
-            return
-        report = self._reports[at]
+            return False
+        report = self._reports[place]
         report[0] = data[0]
-        report[1:7] = data[1]
+        for at in range(6):
+            report[1 + at] = address[at]
         report[7] = data[3] + 128 & 0xFF
-        report[8:] = advertisement
-        self._reports_in = (at + 1) % _REPORTS
+        report[8] = data[2] < 2
+        report[9] = size
+        for at in range(size):
+            report[10 + at] = advertisement[at]
+        self._reports_in = (place + 1) % _REPORTS
+        return True
+
+    def _repeated(self, address: bytes, advertisement: bytes, size: int) -> bool:
+        """Say whether this sender has just said the same: what we say ends with a tag over all of it."""
+        mark = address[4] << 8 | address[5]
+        for at in range(size - 4, size):
+            mark = (mark * 251 + advertisement[at]) & 0x1FFFFF
+        mark = (mark << 5 | size) + 1
+        place = (mark >> 5) % _SEEN
+        now = time.ticks_ms()
+        if self._seen[place] == mark and time.ticks_diff(now, self._seen_at[place]) < _SEEN_MS:
+            return True
+        self._seen[place] = mark
+        self._seen_at[place] = now
+        return False
 
     def _notify(self, data: bytes) -> None:
         at = self._notified_in
@@ -122,7 +154,9 @@ class Radio:
 
     def _event(self, event: int, data: tuple) -> None:
         at = self._events_in
-        if (at + 1) % _EVENTS == self._events_out or (event == GATTS_WRITE and self._written(data[0])):
+        if event == GATTS_WRITE and (data[1] != self.face.rx or self._written(data[0])):
+            return
+        if (at + 1) % _EVENTS == self._events_out:
             self.lost += event != GATTS_WRITE
             return
         try:
@@ -150,18 +184,18 @@ class Radio:
         return event
 
     def take_report(self) -> tuple | None:
-        """Return (address type and address in 7 bytes, RSSI, advertisement), None if there is none."""
+        """Return (address with its type before it, RSSI, advertisement, whether one may connect), or None."""
         at = self._reports_out
         if at == self._reports_in:
             return None
         report = self._reports[at]
-        result = bytes(report[:7]), report[7] - 128, bytes(report[8:])
+        result = bytes(report[:7]), report[7] - 128, bytes(report[10 : 10 + report[9]]), report[8] > 0
         self._reports_out = (at + 1) % _REPORTS
         return result
 
     def take_written(self) -> bytes:
         """Return what the central has written since the last time."""
-        return self.ble.gatts_read(self.rx)
+        return self.ble.gatts_read(self.face.rx)
 
     def take_notified(self) -> bytes:
         """Return the oldest notification, b"" if there is none."""
@@ -173,29 +207,43 @@ class Radio:
         self._notified_out = (at + 1) % _NOTIFIED
         return data
 
-    # ---- what it says
+    # ---- what it says, and when it listens
 
-    def advertise(self, payload: bytes, connectable: bool) -> None:
-        """Say this payload from now on; connecting ends it."""
-        self.ble.gap_advertise(_ADVERTISE_US, payload, connectable=connectable)
+    def say(self, payload: bytes, connectable: bool, urgent: bool = False) -> None:
+        """Say this payload until hush() or a connection ends it; `urgent`: at a short interval."""
+        interval_us = _CALLED_US if urgent else _ADVERTISE_US
+        try:
+            self.face.advertise(interval_us, payload, connectable)
+        except OSError:
+            if not connectable:
+                raise
+            # All connections are taken.
+            self.face.advertise(_ADVERTISE_US, payload, False)
+
+    def hush(self) -> None:
+        """Say nothing."""
+        self.face.hush()
 
     def scan(self, percent: int) -> None:
-        """Listen for this share of the time until something stops it (SCAN_DONE)."""
-        self.ble.gap_scan(0, _SCAN_INTERVAL_US, _SCAN_INTERVAL_US // 100 * percent)
+        """Begin to listen for this share of the time, until something stops it (SCAN_DONE)."""
+        share = min(100, max(_LEAST_DUTY, percent))
+        self.ble.gap_scan(0, _WINDOW_US * 100 // share, _WINDOW_US)
         self.scanning = True
+        self.duty = percent
+
+    def stop_scan(self) -> None:
+        """Stop listening; SCAN_DONE says when it has."""
+        self.ble.gap_scan(None)
+        self.scanning = False
+
+    def close(self) -> None:
+        """Silence and switch off, connections first: switching off under one has hung chips."""
+        self.face.close()
+        self.ble.active(False)
 
 
 def _kept(item: object) -> object:
-    """Return what outlives the handler: memoryviews do not."""
-    return bytes(item) if isinstance(item, memoryview) else item
-
-
-def quiet() -> None:
-    """Stop advertising and scanning, end the connections, forget the handler; the radio stays on."""
-    ble = bluetooth.BLE()
-    if ble.active():
-        ble.irq(None)
-        ble.gap_advertise(None)
-        ble.gap_scan(None)
-        for conn in range(_CONNECTIONS):
-            ble.gap_disconnect(conn)
+    """Return what outlives the handler: memoryviews and UUIDs do not."""
+    if isinstance(item, memoryview):
+        return bytes(item)
+    return bluetooth.UUID(item) if isinstance(item, bluetooth.UUID) else item

@@ -40,7 +40,7 @@ class Recorder:
 
 
 async def main(peer: object, settings: dict) -> None:
-    """Measure at the configured interval until there are as many readings as are wanted."""
+    """Measure until there are as many readings as are wanted: at the configured interval, or once a wake."""
     recorder = Recorder(peer, settings)
     interval_ms = settings["interval_ms"]
     due = now()
@@ -49,6 +49,8 @@ async def main(peer: object, settings: dict) -> None:
             recorder.sample()
         except Exception as error:  # the board goes on recording, whatever it is
             report(error)
+        if peer.sleeper:
+            await peer.sleep()
         # After a long stall it goes on from now instead of catching up.
         due = max(due + interval_ms, now() - interval_ms)
         await asyncio.sleep_ms(max(0, due - now()))

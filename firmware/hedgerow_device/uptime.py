@@ -10,6 +10,10 @@ class Uptime:
         self._ticks = time.ticks_ms()
         self._now = 0
 
+    def resume(self, ms: int) -> None:
+        """Go on from `ms`, as if the board had been awake while it slept."""
+        self._now += ms
+
     def __call__(self) -> int:
         ticks = time.ticks_ms()
         self._now += time.ticks_diff(ticks, self._ticks)

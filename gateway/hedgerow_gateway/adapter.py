@@ -22,21 +22,20 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakError
 
 from hedgerow.errors import HedgerowError
-from hedgerow.sync import beacon
 
 from . import limits
 from .bounded import Backoff, bounded, wait_event
+from .radio import COMPANY
 
 logger = logging.getLogger(__name__)
 
 RADIO_ERRORS = (BleakError, OSError, EOFError)
 PowerCycle = Callable[[], Awaitable[None]]
 OnAdvert = Callable[[str, bytes, int], None]
-COMPANY = int.from_bytes(beacon.COMPANY, "little")
 
 
 @dataclass
-class RadioSettings:
+class AdapterSettings:
     """How to drive the adapter; None for a backend means the platform's own (BlueZ on Linux)."""
 
     scanner_backend: type[BaseBleakScanner] | None = None
@@ -50,7 +49,7 @@ class RadioSettings:
 
 
 @dataclass
-class RadioCounters:
+class AdapterCounters:
     """What the adapter did since the start; all only grow."""
 
     adverts: int = 0
@@ -64,14 +63,24 @@ class RadioCounters:
     last_error: str = field(default="")
 
 
-class Radio:
+def _passing(device: BLEDevice) -> bool:
+    """Say whether the address is a non-resolvable one, which Linux makes anew for each broadcast of its own.
+
+    Nobody can connect to it, and other gateways would soon drive all boards out of our table. Only BlueZ
+    tells the kind of address; the two greatest bits of such a random one are 0 (Core Vol 6 Part B 1.3.2.2).
+    """
+    details = device.details.get("props", {}) if isinstance(device.details, dict) else {}
+    return details.get("AddressType") == "random" and device.address[0] in "0123"
+
+
+class Adapter:
     """The adapter: `run` keeps it listening; `connect` and `release` handle one connection.
 
     `on_advert(address, data, rssi)` gets the manufacturer data of Hedgerow's company identifier.
     """
 
-    def __init__(self, settings: RadioSettings, on_advert: OnAdvert, rng: random.Random) -> None:
-        self.counters = RadioCounters()
+    def __init__(self, settings: AdapterSettings, on_advert: OnAdvert, rng: random.Random) -> None:
+        self.counters = AdapterCounters()
         self.scanning = False
         self._settings = settings
         self._on_advert = on_advert
@@ -97,10 +106,11 @@ class Radio:
         data = advert.manufacturer_data.get(COMPANY)
         if data is None:
             return
-        self._devices[device.address] = device
-        self._devices.move_to_end(device.address)
-        if len(self._devices) > limits.DEVICES:
-            self._devices.popitem(last=False)
+        if not _passing(device):
+            self._devices[device.address] = device
+            self._devices.move_to_end(device.address)
+            if len(self._devices) > limits.DEVICES:
+                self._devices.popitem(last=False)
         self._on_advert(device.address, data, advert.rssi)
 
     async def run(self) -> None:
@@ -114,7 +124,7 @@ class Radio:
                     self._note(error)
                     await asyncio.sleep(self._retry.pause())
                     if self._retry.failures % limits.SCANNER_FAILURES == 0:
-                        await self._cycle_power()
+                        await self.cycle_power()
                     continue
                 self._retry.reset()
                 if await self._fell_silent():
@@ -146,9 +156,9 @@ class Radio:
         logger.warning("no adverts heard, recovery stage %d", self._stage)
         await self._stop()
         if self._stage >= 2:
-            await self._cycle_power()
+            await self.cycle_power()
 
-    async def _cycle_power(self) -> None:
+    async def cycle_power(self) -> None:
         hook = self._settings.power_cycle
         if hook is None:
             return

@@ -8,10 +8,11 @@ from bleak.exc import BleakError
 if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus
 
+FIRST = "hci0"
 OFF_S = 2.0
 
 
-async def power_cycle(adapter: str = "hci0", *, bus_address: str | None = None) -> None:
+async def power_cycle(adapter: str = FIRST, *, bus_address: str | None = None) -> None:
     """Set org.bluez.Adapter1.Powered to false and to true again; raises BleakError, OSError.
 
     This is what gets a controller going whose discovery has stopped delivering without any error.

@@ -1,4 +1,4 @@
-"""Decides, with the core's Neighbours, which boards are worth a connection, and visits them."""
+"""Visits the boards that the mesh engine names; where the gateway cannot speak, each board once an hour."""
 
 import asyncio
 import logging
@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hedgerow.errors import HedgerowError
-from hedgerow.peer import Peer
-from hedgerow.sync import beacon
-from hedgerow.sync.neighbours import Neighbours
+from hedgerow.mesh.mesh import Mesh
 
 from . import limits
 from .bounded import wait_event
 from .link_ble import BleLink
+from .radio import key_of, text_of
 from .roster import Roster
 
 logger = logging.getLogger(__name__)
@@ -21,50 +20,42 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class CentralCounters:
-    """Beacons and visits since the start.
+    """Visits since the start; `hourly` of them because this gateway cannot say receipts.
 
-    `errors` counts failed visits, bad beacons, and authors refused in visits, by code.
+    `errors` counts failed visits, and authors refused in visits, by code.
     """
 
-    beacons: int = 0
-    foreign: int = 0
-    stale: int = 0
     connections: int = 0
+    hourly: int = 0
     failed: int = 0
     errors: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass
-class _Beacon:
-    """The last beacon of an address; `spent` when a visit has brought what it announced."""
-
-    data: bytes
-    spent: bool = False
-
-
 class Central:
-    """Hears beacons, keeps at most `max_connections` visits under way, and tells Neighbours how they went."""
+    """Keeps at most `max_connections` visits under way, and tells `mesh` how they went.
+
+    `mute` says whether the radio cannot say receipts: then the engine names whoever has something or waits
+    for something, and each board is visited once in `HOURLY_MS` at most.
+    """
 
     def __init__(
         self,
-        peer: Peer,
+        mesh: Mesh,
         link: BleLink,
         roster: Roster,
         now: Callable[[], int],
         *,
-        mesh: bytes,
         max_connections: int,
-        hold_off_ms: int = limits.HOLD_OFF_MS,
+        mute: Callable[[], bool],
     ) -> None:
         self.counters = CentralCounters()
-        self._peer = peer
+        self._mesh = mesh
         self._link = link
         self._roster = roster
         self._now = now
-        self._mesh = mesh
         self._max_connections = max_connections
-        self._neighbours = Neighbours(hold_off_ms=hold_off_ms, limit=limits.DEVICES)
-        self._beacons: OrderedDict[str, _Beacon] = OrderedDict()
+        self._mute = mute
+        self._visited: OrderedDict[str, int] = OrderedDict()
         self._visiting: set[str] = set()
         self._awake = asyncio.Event()
 
@@ -73,51 +64,43 @@ class Central:
         """How many connections are up or being made."""
         return len(self._visiting)
 
-    def heard(self, address: str, data: bytes, rssi: int) -> None:
-        """Take the manufacturer data of one advertisement.
-
-        BlueZ reports a cached advertisement again whenever any property of the device changes, so what is
-        reported during a visit, and what was known before it, is no news.
-        """
-        known = self._beacons.get(address)
-        if address in self._visiting or (known and known.spent and known.data == data):
-            self.counters.stale += 1
-            return
-        try:
-            said = beacon.decode(data)
-        except HedgerowError as error:
-            self.counters.errors[error.code] += 1
-            return
-        if not isinstance(said, beacon.State) or said.mesh != self._mesh:
-            self.counters.foreign += 1
-            return
-        self.counters.beacons += 1
-        self._beacons[address] = _Beacon(data)
-        self._beacons.move_to_end(address)
-        if len(self._beacons) > limits.DEVICES:
-            self._beacons.popitem(last=False)
-        self._roster.heard(said.author, self._now())
-        self._neighbours.heard(address, said, rssi, self._now())
+    def heard(self) -> None:
+        """Look again, for the mesh has taken something in."""
         self._awake.set()
 
     async def run(self) -> None:
-        """Visit whoever has something new, until cancelled."""
+        """Visit whoever is worth it, until cancelled."""
         async with asyncio.TaskGroup() as visits:
             while True:
                 self._awake.clear()
                 while len(self._visiting) < self._max_connections:
-                    address = self._neighbours.candidate(self._peer, self._now(), self._visiting)
-                    if not isinstance(address, str):
+                    address = self._next()
+                    if address is None:
                         break
                     self._visiting.add(address)
                     visits.create_task(self._visit(address))
                 # Hold-offs and backoffs run out without a beacon to tell.
                 await wait_event(self._awake, limits.LOOK_S)
 
+    def _next(self) -> str | None:
+        now = self._now()
+        busy = {key_of(address) for address in self._visiting}
+        mute = self._mesh.visits.mute = self._mute()
+        if mute:
+            busy.update(
+                key_of(address) for address, at in self._visited.items() if now - at < limits.HOURLY_MS
+            )
+        named = self._mesh.visit(now, busy)
+        if not isinstance(named, bytes):
+            return None
+        self.counters.hourly += mute
+        return text_of(named)
+
     async def _visit(self, address: str) -> None:
         self.counters.connections += 1
+        _remember(self._visited, address, self._now())
         try:
-            visit = await self._link.visit(address, self._neighbours.authors(address))
+            visit = await self._link.visit(address, self._mesh.authors(key_of(address)))
         except HedgerowError as error:
             self._failed(address, error.code, str(error))
         except Exception as error:
@@ -127,9 +110,7 @@ class Central:
         else:
             self.counters.errors.update(visit.refused)
             self._roster.met(visit.remote.author, visit.remote.name, self._now())
-            self._neighbours.synced(address, visit.summary, self._now(), visit.told)
-            if address in self._beacons:
-                self._beacons[address].spent = True
+            self._mesh.synced(key_of(address), visit.summary, self._now(), visit.told)
         finally:
             self._visiting.discard(address)
             self._awake.set()
@@ -137,5 +118,13 @@ class Central:
     def _failed(self, address: str, code: str, detail: str) -> None:
         self.counters.failed += 1
         self.counters.errors[code] += 1
-        self._neighbours.failed(address, self._now())
+        self._mesh.failed(key_of(address), self._now())
+        _remember(self._visited, address, self._now() - limits.HOURLY_MS + limits.HOURLY_RETRY_MS)
         logger.info("visit to %s failed: %s", address, detail)
+
+
+def _remember(table: "OrderedDict[str, int]", address: str, now: int) -> None:
+    table[address] = now
+    table.move_to_end(address)
+    if len(table) > limits.DEVICES:
+        table.popitem(last=False)

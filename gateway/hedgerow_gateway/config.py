@@ -12,7 +12,14 @@ from hedgerow.limits import MAX_PEER_NAME
 
 from . import clock, limits
 from .adapter import PowerCycle
+from .host_radio import Voice
 
+# Settings of `radio`; USB is followed by the serial port.
+AUTO = "auto"
+BLUEZ = "bluez"
+NONE = "none"
+OFF = "off"
+USB = "usb:"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -27,6 +34,10 @@ def host_name() -> str:
     return socket.gethostname()[:MAX_PEER_NAME]
 
 
+def _has_port(radio: str) -> bool:
+    return radio.startswith(USB) and len(radio) > len(USB)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GatewayConfig:
     """Everything that can be set. Raises HedgerowError("SETTING_INVALID") for what makes no sense."""
@@ -37,7 +48,8 @@ class GatewayConfig:
     name: str = field(default_factory=host_name)
     http: str | None = "127.0.0.1:8090"
     time: str = clock.KERNEL
-    radio: bool = True
+    keeper: bool = False
+    radio: str = AUTO
     adapter: str | None = None
     max_connections: int = 3
     hold_off_ms: int = limits.HOLD_OFF_MS
@@ -53,12 +65,19 @@ class GatewayConfig:
     uplink_max_pause_s: float = limits.BACKOFF_MAX_S
     scanner_backend: type[BaseBleakScanner] | None = None
     client_backend: type[BaseBleakClient] | None = None
+    voice: Voice | None = None
     power_cycle: PowerCycle | None = None
 
     def __post_init__(self) -> None:
         check_uplink("uplink", self.uplink)
         if self.time not in (clock.KERNEL, clock.TRUST):
             raise HedgerowError("SETTING_INVALID", f"time: {self.time} is neither kernel nor trust")
+        if self.radio not in (AUTO, BLUEZ, NONE, OFF) and not _has_port(self.radio):
+            raise HedgerowError(
+                "SETTING_INVALID", f"radio: {self.radio} is none of auto, bluez, usb:PORT, none, off"
+            )
+        if self.keeper and self.uplink is not None:
+            raise HedgerowError("SETTING_INVALID", "keeper: with an uplink the Big Peer is the keeper")
         if not self.mesh or len(self.name) > MAX_PEER_NAME:
             raise HedgerowError(
                 "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"

@@ -4,24 +4,26 @@ import asyncio
 import logging
 import random
 import signal
-import sys
 from contextlib import AsyncExitStack
 from hashlib import sha256
 
 from hedgerow.codec.schema import STREAM
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.tag import mesh_key
 from hedgerow.operation import SOURCE_GATEWAY
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY
 
-from . import bluez, limits, status
-from .adapter import Radio, RadioSettings
+from . import limits, status
 from .bounded import wait_event
 from .central import Central
 from .clock import Clock, rfc3339
-from .config import GatewayConfig
+from .config import OFF, GatewayConfig
 from .link_ble import BleLink
+from .mesher import Mesher
 from .notify import Notifier
+from .radios import Radios
 from .reclaim import Reclaimer
 from .report import AuthorReport, Report, UplinkReport
 from .roster import Roster
@@ -79,30 +81,40 @@ class Gateway:
 
     def _compose(self) -> None:
         config, now = self.config, self.clock.now
-        mesh = mesh_tag(config.mesh)
         self.peer = Peer(
-            self.log, now(), name=config.name, role=GATEWAY, mesh=mesh, kinds={READINGS: STREAM},
-            credit=limits.CREDIT_BYTES,
+            self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
+            kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
         )  # fmt: skip
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
-        self.radio = Radio(_radio_settings(config), self._heard, self._rng)
+        self.mesh = Mesh(
+            self.peer,
+            now(),
+            random=self._rng.randrange,
+            role=GATEWAY,
+            key=mesh_key(config.mesh),
+            hold_off_ms=config.hold_off_ms,
+            table=limits.DEVICES,
+        )
+        self.radios = Radios(config, self._heard, self._rng)
         self.link = BleLink(
             self.peer,
-            self.radio,
+            self.radios.adapter,
             now,
             linger_ms=config.linger_ms,
             session_s=config.session_s,
             stall_s=config.stall_s,
         )
         self.central = Central(
-            self.peer,
+            self.mesh,
             self.link,
             self.roster,
             now,
-            mesh=mesh,
             max_connections=config.max_connections,
-            hold_off_ms=config.hold_off_ms,
+            mute=lambda: not self.radios.voice.speaks,
+        )
+        self.mesher = Mesher(
+            self.log, self.peer, self.mesh, self.radios.voice, now, on_ours=self.central.heard
         )
         self.uplink: Uplink | None = None
         if config.uplink is not None:
@@ -116,8 +128,8 @@ class Gateway:
                 on_outgrown=self._outgrown,
             )
 
-    def _heard(self, address: str, data: bytes, rssi: int) -> None:
-        self.central.heard(address, data, rssi)
+    def _heard(self, address: str, rssi: int, payload: bytes, connectable: bool) -> None:
+        self.mesher.heard(address, rssi, payload, connectable)
 
     def _fail(self, error: HedgerowError) -> None:
         self._failure = self._failure or error
@@ -156,9 +168,12 @@ class Gateway:
             raise self._failure
 
     def _start(self) -> "list[asyncio.Task[None]]":
-        parts = [self._keep_time(), self.reclaimer.run()]
-        if self.config.radio:
-            parts += [self.radio.run(), self.central.run()]
+        parts = [self._keep_time()]
+        if not self.config.keeper:
+            # A keeper's own receipts say that it holds the only copy that counts.
+            parts.append(self.reclaimer.run())
+        if self.config.radio != OFF:
+            parts += [self.radios.run(), self.mesher.run(), self.central.run()]
         if self.uplink is not None:
             parts.append(self.uplink.run())
         return [asyncio.create_task(part) for part in parts]
@@ -186,7 +201,7 @@ class Gateway:
     def report(self) -> Report:
         """Return everything that /status and /metrics show."""
         reading = self.clock.read()
-        radio, visits = self.radio.counters, self.central.counters
+        visits = self.central.counters
         return {
             "author": self.peer.author.hex(),
             "name": self.config.name,
@@ -204,22 +219,13 @@ class Gateway:
                 "reclaimed": self.reclaimer.removed,
                 "incarnation": self.log.incarnation,
             },
-            "radio": {
-                "scanning": self.radio.scanning,
-                "adverts": radio.adverts,
-                "scanner_starts": radio.scanner_starts,
-                "scanner_failures": radio.scanner_failures,
-                "silences": radio.silences,
-                "power_cycles": radio.power_cycles,
-                "connect_failures": radio.connect_failures,
-                "disconnect_failures": radio.disconnect_failures,
-                "last_error": radio.last_error,
-            },
-            "beacons": visits.beacons,
+            "radio": self.radios.report(),
+            "beacons": self.mesher.counters.beacons,
             "connections": visits.connections,
             "connections_failed": visits.failed,
             "connected": self.central.visiting,
-            "errors": dict(visits.errors),
+            "hourly": visits.hourly,
+            "errors": dict(visits.errors + self.mesher.counters.errors),
             "link_bytes": {"in": self.link.bytes_in, "out": self.link.bytes_out},
             "uplink": self._uplink_report(),
             "authors": self._authors(),
@@ -242,6 +248,8 @@ class Gateway:
 
     def _authors(self) -> list[AuthorReport]:
         now = self.clock.now()
+        for neighbour in self.mesh.neighbours(now):
+            self.roster.heard(neighbour[0][:3], now - neighbour[2])
         utc = self.peer.utc(now)
         authors: list[AuthorReport] = []
         for author, state in self.peer.status(now).items():
@@ -259,25 +267,6 @@ class Gateway:
                 }
             )
         return authors
-
-
-def _radio_settings(config: GatewayConfig) -> RadioSettings:
-    power_cycle = config.power_cycle
-    if power_cycle is None and config.scanner_backend is None and sys.platform.startswith("linux"):
-
-        async def power_cycle() -> None:
-            await bluez.power_cycle(config.adapter or "hci0")
-
-    return RadioSettings(
-        scanner_backend=config.scanner_backend,
-        client_backend=config.client_backend,
-        adapter=config.adapter,
-        pause_scan=config.pause_scan,
-        power_cycle=power_cycle,
-        call_s=config.call_s,
-        connect_s=config.connect_s,
-        silence_s=config.silence_s,
-    )
 
 
 async def _cancel(tasks: "list[asyncio.Task[None]]") -> None:

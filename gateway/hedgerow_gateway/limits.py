@@ -29,6 +29,33 @@ SCANNER_RETRY_S = 5.0
 SCANNER_RETRY_MAX_S = 300.0
 SCANNER_FAILURES = 3  # so many failed starts in a row, and the adapter is switched off and on
 POWER_CYCLE_S = 30.0
+PAYLOAD_BYTES = 31  # of a legacy advertisement
+EVENTS_MAX = 100
+INTERVAL_MS = 100  # between advertising events, to which the controller adds 0 to 10 ms each time
+SLOWEST_INTERVAL_S = 1.28  # Linux' interval where a program cannot set one (hdev->le_adv_min_interval)
+PULSE_S = 0.03  # an advertisement registered for one event: it comes within 10 ms
+SAY_S = 15.0  # what a say may take besides its events
+HEARD_MAX = 1024  # advertisements that may wait to be taken in
+GATHER_S = 0.03  # what comes within so long becomes durable with one fsync
+SPEAK_PAUSE_S = 0.005
+MUTE_LOOK_S = 5.0
+HOURLY_MS = 3_600_000  # where receipts cannot be said: between visits to a board that waits for them
+HOURLY_RETRY_MS = 300_000
+VOICE_FAILURES = 3  # so many failures to advertise in a row, and the adapter is switched off and on
+VOICE_RETRY_S = 5.0
+VOICE_RETRY_MAX_S = 300.0
+
+# A board on USB as the radio
+USB_RETRY_S = 0.5
+USB_RETRY_MAX_S = 30.0
+USB_GREETINGS = 4
+USB_ANSWER_S = 2.0
+USB_BOOT_S = 1.0  # from a soft reset to a program that listens
+USB_LOOK_S = 0.2
+USB_KEEP_S = 1.0
+USB_SILENCE_S = 5.0  # the board says how it is each second
+USB_READ_S = 0.1
+USB_CHUNK = 4096
 
 # Links
 INBOX_BYTES = 64 << 10

@@ -15,7 +15,7 @@ from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import Hello
 
 from . import limits
-from .adapter import Radio
+from .adapter import Adapter
 from .bounded import bounded
 from .line import Line
 
@@ -32,12 +32,12 @@ class Visit:
 
 
 class BleLink:
-    """Sessions of `peer` with boards that `radio` hears; counts the bytes of those that have ended."""
+    """Sessions of `peer` with boards that `adapter` hears; counts the bytes of those that have ended."""
 
     def __init__(
         self,
         peer: Peer,
-        radio: Radio,
+        adapter: Adapter,
         now: Callable[[], int],
         *,
         linger_ms: int = limits.LINGER_MS,
@@ -47,7 +47,7 @@ class BleLink:
         self.bytes_in = 0
         self.bytes_out = 0
         self._peer = peer
-        self._radio = radio
+        self._adapter = adapter
         self._now = now
         self._linger_ms = linger_ms
         self._session_s = session_s
@@ -66,7 +66,7 @@ class BleLink:
             if line is not None:
                 line.cut(HedgerowError("LINK_LOST", f"{address} disconnected"))
 
-        client = await self._radio.connect(address, lost)
+        client = await self._adapter.connect(address, lost)
         try:
             exchange = Exchange(self._peer, self._now(), linger_ms=self._linger_ms, central=True, about=about)
             line = Line(self._peer, exchange, self._now, MAX_RECORD, self._stall_ms)
@@ -80,7 +80,7 @@ class BleLink:
             if line is not None:
                 self.bytes_in += line.bytes_in
                 self.bytes_out += line.bytes_out
-            await self._radio.release(client)
+            await self._adapter.release(client)
         remote = exchange.remote
         if remote is None:
             raise HedgerowError("LINK_LOST", f"{address} said nothing")
@@ -96,9 +96,9 @@ class BleLink:
             chunk = min(max(rx.max_write_without_response_size, limits.CHUNK_MIN), limits.CHUNK_MAX)
             for at in range(0, len(record), chunk):
                 part = record[at : at + chunk]
-                await self._radio.call(client.write_gatt_char(rx, part, response=False), "write")
+                await self._adapter.call(client.write_gatt_char(rx, part, response=False), "write")
 
-        await self._radio.call(client.start_notify(tx, notified), "subscribe")
+        await self._adapter.call(client.start_notify(tx, notified), "subscribe")
         await line.run(send)
 
 

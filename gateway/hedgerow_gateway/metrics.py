@@ -7,10 +7,17 @@ from .report import Report
 METRICS = {
     "hedgerow_gateway_adverts_total": "Advertisements heard, everybody's.",
     "hedgerow_gateway_beacons_total": "Beacons of this mesh heard.",
+    "hedgerow_gateway_radio_speaks": "1 while receipts can be said.",
+    "hedgerow_gateway_radio_said_total": "Advertisements said.",
+    "hedgerow_gateway_radio_say_failures_total": "Advertisements that could not be said.",
+    "hedgerow_gateway_radio_restarts_total": "Times that advertising was begun anew to get going again.",
+    "hedgerow_gateway_radio_refresh_seconds": "What the last change of the advertisement took.",
+    "hedgerow_gateway_radio_heard_age_seconds": "Seconds since anything was heard; none before that.",
     "hedgerow_gateway_scanner_starts_total": "Starts of the scanner.",
     "hedgerow_gateway_silences_total": "Times that nothing at all was heard for too long.",
     "hedgerow_gateway_power_cycles_total": "Times that the adapter was switched off and on.",
     "hedgerow_gateway_connections_total": "Visits to boards begun.",
+    "hedgerow_gateway_connections_hourly_total": "Visits because this gateway cannot say receipts.",
     "hedgerow_gateway_connections_failed_total": "Visits to boards that failed.",
     "hedgerow_gateway_connections": "Visits to boards under way.",
     "hedgerow_gateway_errors_total": "Failed visits and bad beacons by error code.",
@@ -39,10 +46,18 @@ def _samples(report: Report) -> Iterator[tuple[str, str, float]]:
     prefix = "hedgerow_gateway_"
     yield prefix + "adverts_total", "", radio["adverts"]
     yield prefix + "beacons_total", "", report["beacons"]
+    yield prefix + "radio_speaks", "", radio["speaks"]
+    yield prefix + "radio_said_total", "", radio["said"]
+    yield prefix + "radio_say_failures_total", "", radio["say_failures"]
+    yield prefix + "radio_restarts_total", "", radio["restarts"]
+    yield prefix + "radio_refresh_seconds", "", radio["refresh_ms"] / 1000
+    if radio["heard_age_s"] is not None:
+        yield prefix + "radio_heard_age_seconds", "", radio["heard_age_s"]
     yield prefix + "scanner_starts_total", "", radio["scanner_starts"]
     yield prefix + "silences_total", "", radio["silences"]
     yield prefix + "power_cycles_total", "", radio["power_cycles"]
     yield prefix + "connections_total", "", report["connections"]
+    yield prefix + "connections_hourly_total", "", report["hourly"]
     yield prefix + "connections_failed_total", "", report["connections_failed"]
     yield prefix + "connections", "", report["connected"]
     for code, count in sorted(report["errors"].items()):

@@ -32,10 +32,17 @@ class UplinkReport(TypedDict):
 
 
 class RadioReport(TypedDict):
-    """The Bluetooth adapter."""
+    """The radio that speaks, and the Bluetooth adapter. `heard_age_s` is null before anything was heard."""
 
+    kind: str
+    speaks: bool
     scanning: bool
     adverts: int
+    heard_age_s: float | None
+    said: int
+    say_failures: int
+    refresh_ms: float
+    restarts: int
     scanner_starts: int
     scanner_failures: int
     silences: int
@@ -77,6 +84,7 @@ class Report(TypedDict):
     connections: int
     connections_failed: int
     connected: int
+    hourly: int
     errors: dict[str, int]
     link_bytes: BytesReport
     uplink: UplinkReport | None

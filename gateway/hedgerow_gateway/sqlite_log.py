@@ -1,7 +1,8 @@
 """The Log port on an SQLite file: the run of each author, what is filled beside it, and the arrivals."""
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from . import limits
 from .database import Database
 from .document_index import SqliteIndex
 from .ranges import Range, joined, subtract
-from .sqlite_room import put_skip, sizes
+from .sqlite_room import AuthorRow, put_skip, sizes
 
 Entry = tuple[int, int, int, bytes]
 OldEntry = tuple[int, bytes, int, int, int, bytes]
@@ -34,18 +35,6 @@ _SKIPS = (
 )
 _ARRIVED = "SELECT position, author, first, body FROM entry WHERE position > ? AND kind = 0 ORDER BY position"
 _ARRIVED_FILLED = "SELECT position, author, number, body FROM filled WHERE position > ? ORDER BY position"
-
-
-class _Author:
-    """One author's row: its id and both frontiers, pending entries included."""
-
-    __slots__ = ("held", "name", "row", "sealed")
-
-    def __init__(self, name: bytes, row: int, held: int, sealed: int) -> None:
-        self.name = name
-        self.row = row
-        self.held = held
-        self.sealed = sealed
 
 
 class SqliteLog:
@@ -74,15 +63,16 @@ class SqliteLog:
         self._refuses = refuses
         self._left = 0
         self.urgent = False
+        self._gathering = False
         self._database = Database(Path(path), max_bytes, on_failure)
         self.path = self._database.path
         self.author = self._database.author
         self.incarnation = self._database.incarnation
-        self._authors: dict[bytes, _Author] = {}
+        self._authors: dict[bytes, AuthorRow] = {}
         self._names: dict[int, bytes] = {}
         self._dirty: set[bytes] = set()
         for row, name, held, sealed in self._rows("SELECT id, author, held, sealed FROM author ORDER BY id"):
-            self._authors[name] = _Author(name, row, held, sealed)
+            self._authors[name] = AuthorRow(name, row, held, sealed)
             self._names[row] = name
         self._position: int = self._rows(
             "SELECT max(position, coalesce((SELECT max(position) FROM entry), 0),"
@@ -107,7 +97,7 @@ class SqliteLog:
             self._database.begin()
             self._database.sql.execute(statement, values)
 
-    def _author_row(self, author: bytes) -> _Author:
+    def _author_row(self, author: bytes) -> AuthorRow:
         """Return the row of an author, a new one if need be."""
         known = self._authors.get(author)
         if known is not None:
@@ -122,7 +112,7 @@ class SqliteLog:
             ).lastrowid
         if row is None:
             raise HedgerowError("DATABASE_FAILED", "no row for a new author")
-        known = self._authors[name] = _Author(name, row, 0, 0)
+        known = self._authors[name] = AuthorRow(name, row, 0, 0)
         self._names[row] = name
         return known
 
@@ -153,7 +143,7 @@ class SqliteLog:
     def commit(self) -> None:
         """Make everything appended and put durable; nothing is acknowledged before this returns."""
         with self._database.guard():
-            if not self._database.sql.in_transaction:
+            if self._gathering or not self._database.sql.in_transaction:
                 return
             self.index.follow(self._position)
             for author in self._dirty:
@@ -166,6 +156,16 @@ class SqliteLog:
         if self.author in self._dirty:
             self._database.remember(self.held(self.author))
         self._dirty.clear()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Put commits off to the end of the block, where they are one; within it nothing is durable."""
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            self.commit()
 
     def authors(self) -> list[bytes]:
         """Return the authors with entries, in the order in which they came."""
@@ -280,7 +280,7 @@ class SqliteLog:
         self._run("DELETE FROM touched WHERE author = ? AND number BETWEEN ? AND ?", *bounds)
         self._note_dropped(known, first, last)
 
-    def _note_dropped(self, known: _Author, first: int, last: int) -> None:
+    def _note_dropped(self, known: AuthorRow, first: int, last: int) -> None:
         """Note that numbers have no entry any more, as one range with the ranges that they join."""
         last = min(last, known.held)
         if first > last:

@@ -15,6 +15,18 @@ _SEALS = "entry INDEXED BY entry_seal WHERE author = ? AND kind = 1 AND last < ?
 _SIZE = "SELECT coalesce(sum(length(body)), 0) FROM entry WHERE author = ? AND last > ?"
 
 
+class AuthorRow:
+    """One author's row: its id and both frontiers, pending entries included."""
+
+    __slots__ = ("held", "name", "row", "sealed")
+
+    def __init__(self, name: bytes, row: int, held: int, sealed: int) -> None:
+        self.name = name
+        self.row = row
+        self.held = held
+        self.sealed = sealed
+
+
 def put_skip(sql: sqlite3.Connection, row: int, first: int, last: int, body: bytes) -> None:
     """Put a skip in the place of an author's entries, with what lies beside them.
 

@@ -87,6 +87,7 @@ CODES = {
     "BEACON_TOO_LONG": (301, "Values that do not fit one advertisement; send them in a session."),
     "LETTER_TOO_LONG": (302, "What does not fit a letter (SPEC 6.15); it goes in a session."),
     "LETTER_INVALID": (303, "A letter that is not what its name says, or breaks the rules of SPEC 6.15."),
+    "USB_LINE": (304, "A line on a USB radio's port that is none of the protocol's, or was damaged."),
     "RECORD_LENGTH": (310, "A record shorter than its frame or longer than the hello allows (SPEC 7.3)."),
     "RECORD_VERSION": (311, "A record of an unknown version or kind; update this peer."),
     "RECORD_TAG": (312, "A record whose tag is wrong: it was changed on the way."),
@@ -178,6 +179,19 @@ CODES = {
     "RADIO_UNAVAILABLE": (511, "The Bluetooth adapter is missing, off or refuses; it is tried again."),
     "RADIO_UNKNOWN": (512, "A connection to an address that has not been heard lately."),
     "RADIO_CONNECT": (513, "The board did not accept the connection; it is tried again."),
+    "RADIO_PAYLOAD": (
+        507,
+        "An advertisement of over 31 bytes, of none, or for a senseless number of events.",
+    ),
+    "RADIO_MUTE": (508, "This radio cannot advertise now; receipts go over hourly connections meanwhile."),
+    "RADIO_ADVERTISE": (
+        509,
+        "The adapter refuses to advertise; restart bluetooth, take another adapter, or a board on USB (radio).",
+    ),
+    "RADIO_USB": (
+        519,
+        "The board that is the gateway's radio is away or does not answer; it is tried again.",
+    ),
     "LINK_LOST": (514, "The connection to the board broke; what was committed stays."),
     "LINK_SERVICE": (515, "The device has no Hedgerow service; is it flashed with this firmware?"),
     "LINK_OVERFLOW": (516, "The other side sent more than its credit, faster than it can be taken."),
@@ -285,7 +299,10 @@ CODES = {
     ),
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),
-    "SCENARIO_UNKNOWN": (830, "There is no such scenario, and no such file; the detail names those there are."),
+    "SCENARIO_UNKNOWN": (
+        830,
+        "There is no such scenario, and no such file; the detail names those there are.",
+    ),
     "SCENARIO_INVALID": (831, "A scenario of the simulator makes no sense; the detail names the key."),
     "BENCH_TOOL_MISSING": (
         840,

@@ -125,7 +125,9 @@ ble = bluetooth.BLE()
 ble.active(True)
 seen = {}
 def plain(data):
-    return tuple(bytes(x) if isinstance(x, memoryview) else x for x in data)
+    return tuple(
+        bytes(x) if isinstance(x, memoryview) else UUID(x) if isinstance(x, UUID) else x for x in data
+    )
 def irq(event, data):
     if event == 5:
         seen[5] = plain(data)
@@ -154,16 +156,29 @@ def forever():
 
 
 class Vm:
-    """A MicroPython VM on the air at `path`, running a program text with the emulator's `bluetooth`."""
+    """A MicroPython VM on the air at `path`, running a program text with the emulator's `bluetooth`.
 
-    def __init__(self, directory: Path, path: str, number: int, program: str, *, heap: str = "256k") -> None:
+    `paths` are searched for other modules.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        path: str,
+        number: int,
+        program: str,
+        *,
+        heap: str = "256k",
+        paths: tuple[Path, ...] = (),
+    ) -> None:
         library = directory / f"vm{number}"
         library.mkdir()
-        for name in ("bluetooth.py", "_air_link.py", "_air_values.py"):
+        for name in ("bluetooth.py", *[path.name for path in VM_LIBRARY.glob("_air_*.py")]):
             (library / name).symlink_to(VM_LIBRARY / name)
         (library / "emulator.py").write_text("import json, sys\nconfig = json.loads(sys.argv[1])\n")
         script = library / "program.py"
-        script.write_text(f"import sys\nsys.path.insert(0, {str(library)!r})\n" + program)
+        found = [str(library), *map(str, paths)]
+        script.write_text(f"import sys\nsys.path[:0] = {found!r}\n" + program)
         config = json.dumps({"air": path, "address": address(number)})
         self.process = subprocess.Popen(
             [MICROPYTHON, "-X", f"heapsize={heap}", script, config],

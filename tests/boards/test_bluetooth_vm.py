@@ -277,14 +277,14 @@ print("same", bluetooth.BLE() is ble, ble.active(), ble.active(False), ble.activ
     vm.wait_for(r"mac (0, b'\xc0\x00\x00\x00\x00\t') 256 b'MPY ESP32'")
     vm.wait_for("mtu EINVAL EINVAL None 300")
     vm.wait_for("irq invalid callback")
-    vm.wait_for("adv EINVAL EINVAL")
+    vm.wait_for("adv -18 -530")
     vm.wait_for("scan EALREADY None None ()")
     vm.wait_for("again EALREADY None () None")
     vm.wait_for("register 16")
     vm.wait_for("many 7")
     vm.wait_for("value EINVAL EINVAL")
     vm.wait_for("conn ENOTCONN ENOTCONN ENOTCONN")
-    vm.wait_for("absent False False False")
+    vm.wait_for("absent False True False")
     vm.wait_for(r"connect EALREADY 16 (65535, 255, b'\x00\x00\x00\x00\x00\x00')")
     vm.wait_for("same True True False True")
 
@@ -297,18 +297,34 @@ from bluetooth import UUID
 long = UUID("6E400001-b5a3-f393-e0a9-e50e24dcca9e")
 print(repr(UUID(0x180d)), repr(long), bytes(UUID(0x180d)), bytes(long)[:2])
 print(UUID(0x180d) == UUID(b"\\x0d\\x18"), UUID(0x180d) == long, {UUID(5): "found"}[UUID(5)])
-for bad in (70000, -1, "180d", b"123"):
+print(UUID("180d"), UUID(-1), UUID(long) == long, UUID(1) < UUID(2) < long, UUID(1) == b"\\1\\0")
+for bad in (70000, b"123", "6e400001-b5a3-f393-e0a9-e50e24dcca9g", "1" * 33, None, 1.0):
     try:
         UUID(bad)
-    except ValueError as error:
-        print("bad", bad, error)
+    except (ValueError, TypeError) as error:
+        print("bad", error)
+for call in (len, list, lambda uuid: uuid[0], lambda uuid: uuid < 3):
+    try:
+        print("not refused", call(long))
+    except TypeError:
+        pass
 print("end")
 """,
     )
     vm.wait_for("end")
     assert vm.lines[0] == (r"UUID(0x180d) UUID('6e400001-b5a3-f393-e0a9-e50e24dcca9e') b'\r\x18' b'\x9e\xca'")
     assert vm.lines[1] == "True False found"
-    assert [line.split()[0] for line in vm.lines[2:6]] == ["bad"] * 4
+    assert vm.lines[2] == "UUID(0x64303831) UUID(0xffff) True True False"
+    no_buffer = "bad object with buffer protocol required"
+    assert vm.lines[3:] == [
+        "bad invalid UUID",
+        "bad UUID too short",
+        "bad invalid char in UUID",
+        "bad UUID too long",
+        no_buffer,
+        no_buffer,
+        "end",
+    ]
 
 
 def test_a_killed_vm_is_gone_from_the_air(air: Air, spawn: Spawn) -> None:

@@ -16,11 +16,15 @@ from bleak.exc import BleakError
 from gateway_kit import KINDS, MESH, reading, uptime
 
 from hedgerow.memory import MemoryLog
+from hedgerow.mesh import frames
+from hedgerow.mesh.tag import mesh_key
 from hedgerow.peer import Peer
-from hedgerow.sync import beacon, gatt
+from hedgerow.sync import gatt
 from hedgerow.sync.exchange import Exchange
+from hedgerow.sync.hello import RELAY
 
 MTU = 100
+KEY = mesh_key("demo")
 
 
 class Board:
@@ -43,7 +47,13 @@ class Board:
 
     def beacon(self) -> bytes:
         self.counter += 1
-        return beacon.encode_state(self.peer.state_beacon(self.counter, uptime()))
+        peer = self.peer
+        flags = frames.CONNECTABLE | (frames.WANTS_TIME if peer.wants_time(uptime()) else 0)
+        state = frames.State(
+            peer.mesh[:2], self.counter & 0xFFFF, 0, peer.summary()[1], peer.summary()[0], 255, flags, RELAY,
+            peer.author[:3],
+        )  # fmt: skip
+        return frames.encode_state(state, KEY)
 
 
 class Ether:
@@ -109,7 +119,7 @@ class FakeScanner(BaseBleakScanner):
         while True:
             if not self.ether.deaf:
                 for board in self.ether.boards.values():
-                    self._report(board.address, {0xFFFF: board.beacon()[7:]})
+                    self._report(board.address, {0xFFFF: board.beacon()})
                 for number in range(self.ether.strangers):
                     self._report(f"5a:00:00:00:{number >> 8:02x}:{number & 255:02x}", {0x004C: b"\x10"})
             await asyncio.sleep(0.02)

@@ -24,11 +24,11 @@ KINDS = {"readings": STREAM}
 DEADLINE_S = 20.0
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run(main: Coroutine[Any, Any, T], seconds: float = DEADLINE_S) -> T:
     """Run a test's coroutine; a hang is a failure."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(seconds):
             return await main
 
     return asyncio.run(bounded())
@@ -55,7 +55,7 @@ def config(data: Path, **settings: Any) -> GatewayConfig:
     quick: dict[str, Any] = {
         "http": None,
         "time": "trust",
-        "radio": False,
+        "radio": "off",
         "name": "gw",
         "uplink_first_pause_s": 0.02,
         "uplink_max_pause_s": 0.05,

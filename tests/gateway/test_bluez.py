@@ -1,6 +1,5 @@
 """Switching an adapter off and on, against a D-Bus daemon with an org.bluez of the test's own."""
 
-import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator
@@ -16,29 +15,7 @@ dbus_fast = pytest.importorskip("dbus_fast", reason="dbus-fast comes with bleak 
 if shutil.which("dbus-daemon") is None:
     pytest.skip("no dbus-daemon here", allow_module_level=True)
 
-CONFIG = """<busconfig><type>session</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
-<policy context="default">
-<allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
-</policy></busconfig>"""
-
-
-@contextlib.asynccontextmanager
-async def system_bus(tmp_path: Path) -> AsyncIterator[str]:
-    conf = tmp_path / "bus.conf"
-    conf.write_text(CONFIG.format(path=tmp_path / "bus"))
-    daemon = await asyncio.create_subprocess_exec(
-        "dbus-daemon",
-        "--nofork",
-        "--print-address=1",
-        f"--config-file={conf}",
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert daemon.stdout is not None
-    try:
-        yield (await daemon.stdout.readline()).decode().strip()
-    finally:
-        daemon.terminate()
-        await daemon.wait()
+from emulated_bluez import system_bus  # noqa: E402
 
 
 @contextlib.asynccontextmanager

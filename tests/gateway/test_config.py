@@ -37,6 +37,7 @@ def test_every_metric_is_described_and_shown(tmp_path: Path) -> None:
     async def main() -> str:
         gateway = Gateway(config(tmp_path, uplink="ws://127.0.0.1:1/"))
         gateway.central.counters.errors["LINK_LOST"] += 1
+        gateway.radios.voice.health.heard_at = 0.0
         gateway.stop()
         await asyncio.create_task(gateway.run())
         return metrics.render(gateway.report())

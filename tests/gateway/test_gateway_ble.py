@@ -14,13 +14,21 @@ from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog
 from hedgerow.peer import Peer
 from hedgerow.sync import gatt
-from hedgerow_gateway import Gateway
+from hedgerow_gateway import Gateway, limits
+from hedgerow_gateway.radio import structure
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards that have something open are visited again and again: the gateway only hears."""
+    monkeypatch.setattr(limits, "HOURLY_MS", 100)
+    monkeypatch.setattr(limits, "HOURLY_RETRY_MS", 100)
 
 
 @asynccontextmanager
 async def running(path: Path, ether: Ether, **settings: Any) -> AsyncIterator[Gateway]:
     quick: dict[str, Any] = {
-        "radio": True,
+        "radio": "none",
         "call_s": 0.2,
         "connect_s": 0.2,
         "linger_ms": 20,
@@ -43,7 +51,11 @@ def whole(gateway: Gateway, board: Board) -> bool:
     return numbers(gateway, board) == list(range(1, board.log.held(board.log.author) + 1))
 
 
-def test_boards_are_visited_when_they_have_something_new(tmp_path: Path) -> None:
+def test_a_gateway_that_cannot_speak_visits_each_board_once_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HOURLY_MS", 3_600_000)
+
     async def main() -> None:
         ether = Ether()
         boards = [Board(ether, f"C0:00:00:00:00:0{n}", f"b{n}") for n in range(1, 6)]
@@ -53,12 +65,16 @@ def test_boards_are_visited_when_they_have_something_new(tmp_path: Path) -> None
         async with running(tmp_path, ether) as gateway:
             await until(lambda: all(whole(gateway, board) for board in boards), "all readings are here")
             await until(lambda: all(board.peer.utc(0) for board in boards), "each board learnt the time")
-            visits = sum(board.visits for board in boards)
-            boards[0].record(100)
-            await until(lambda: whole(gateway, boards[0]), "the new reading is here")
+            await until(lambda: not gateway.central.visiting, "all visits have ended")
             names = {author["name"] for author in gateway.report()["authors"]}
             assert names >= {"gw", "b1", "b2", "b3", "b4", "b5"}
-            assert sum(board.visits for board in boards) <= visits + len(boards)
+            boards[0].record(100)
+            heard = gateway.mesher.counters.beacons
+            await until(lambda: gateway.mesher.counters.beacons >= heard + 25, "each was heard again")
+            assert [board.visits for board in boards] == [1] * 5
+            assert gateway.report()["hourly"] == gateway.report()["connections"] == 5
+            monkeypatch.setattr(limits, "HOURLY_MS", 0)
+            await until(lambda: whole(gateway, boards[0]), "an hour later the new reading is here")
         assert ether.most_connecting == 1, "connects are serialised"
         assert ether.most_connected <= 3
         assert ether.connected == ether.scanning == 0, "nothing is left on"
@@ -115,7 +131,7 @@ def test_a_call_that_hangs_is_cut(tmp_path: Path, call: str, stubborn: bool) -> 
         ether.hang = {call}
         ether.stubborn = stubborn
         async with running(tmp_path, ether) as gateway:
-            visits, radio = gateway.central.counters, gateway.radio.counters
+            visits, radio = gateway.central.counters, gateway.radios.adapter.counters
             if call == "disconnect":
                 await until(lambda: radio.disconnect_failures >= 1, "the disconnect was cut")
             else:
@@ -136,7 +152,7 @@ def test_a_call_that_fails_is_tried_again(tmp_path: Path, call: str) -> None:
         board.record(1)
         ether.fail = {call}
         async with running(tmp_path, ether) as gateway:
-            visits, radio = gateway.central.counters, gateway.radio.counters
+            visits, radio = gateway.central.counters, gateway.radios.adapter.counters
             await until(lambda: visits.failed + radio.disconnect_failures >= 1, "a failure is counted")
             ether.fail = set()
             await until(lambda: whole(gateway, board), "the reading came after all")
@@ -190,11 +206,11 @@ def test_beacons_of_others_and_bad_ones_bring_no_visit(tmp_path: Path) -> None:
         board.record(1)
         board.peer.mesh = b"\x01\x02\x03"
         async with running(tmp_path, ether) as gateway:
-            visits = gateway.central.counters
-            await until(lambda: visits.foreign >= 3, "beacons of another mesh")
-            gateway.central.heard(board.address, b"\x10\x00", -50)
-            assert visits.errors["BEACON_INVALID"] == 1
-            assert visits.beacons == board.visits == 0
+            heard = gateway.mesher.counters
+            await until(lambda: heard.foreign >= 3, "beacons of another mesh")
+            gateway.mesher.take([(board.address, -50, structure(b"\x10\x00"), False)])
+            assert heard.foreign >= 4
+            assert heard.beacons == board.visits == 0
 
     run(main())
 
@@ -208,7 +224,8 @@ def test_a_board_that_is_being_visited_is_not_visited_again(tmp_path: Path) -> N
         async with running(tmp_path, ether, stall_s=0.5) as gateway:
             await until(lambda: gateway.central.visiting, "a visit is under way")
             counters = gateway.central.counters
-            await until(lambda: counters.stale >= 10, "and goes on")
+            beacons = gateway.mesher.counters.beacons
+            await until(lambda: gateway.mesher.counters.beacons >= beacons + 10, "and goes on")
             assert ether.most_connected == counters.connections == gateway.central.visiting == 1
 
     run(main())

@@ -68,6 +68,7 @@ class Adapter(asyncio.Protocol):
         self._retry: asyncio.Task[None] | None = None
         self._reader = FrameReader()
         self._scans: dict[_ScanCallback, bool] = {}
+        self._said: commands.Advertise | None = None
         self._peers: dict[int, Peer] = {}
         self._connecting = asyncio.Lock()
         self._attempt: _Attempt | None = None
@@ -127,6 +128,8 @@ class Adapter(asyncio.Protocol):
             self.send(hello)
             if self._scans:
                 self._start_scan()
+            if self._said:
+                self.send(self._said)
 
     async def _reopen(self) -> None:
         while not self._transport:
@@ -215,6 +218,19 @@ class Adapter(asyncio.Protocol):
     def _start_scan(self) -> None:
         active = any(self._scans.values())
         self.send(commands.Scan(active, 1, 0, _SCAN_INTERVAL_US, _SCAN_WINDOW_US))
+
+    # Advertising
+
+    def advertise(self, payload: bytes, kind: int, interval_us: int) -> None:
+        """Say this payload from now on, also when the air comes back. Raises BleakError when it is away."""
+        said = commands.Advertise(kind, interval_us, len(payload), payload)
+        self.send(said)
+        self._said = said
+
+    def stop_advertising(self) -> None:
+        """Raises BleakError when the air is gone, which has fallen silent too then."""
+        self._said = None
+        self.send(commands.StopAdvertising())
 
     # Links
 

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from hedgerow_boards.air.bearer import Bearer
 
 
+_WRITES = att.PROPERTY_WRITE | att.PROPERTY_WRITE_NO_RESPONSE
+
+
+def _unmet(properties: int, secure: int, authorized: int) -> int:
+    """The ATT error of an access that wants a link no pairing has made here, 0 for any other."""
+    if properties & secure:
+        return att.INSUFFICIENT_AUTHENTICATION
+    return att.INSUFFICIENT_AUTHORIZATION if properties & authorized else 0
+
+
 class AttServer:
     """Discovery is answered here; reads and writes of values go to the host, one at a time."""
 
@@ -117,8 +127,14 @@ class AttServer:
         (handle,) = struct.unpack_from("<H", pdu, 1)
         offset = struct.unpack_from("<H", pdu, 3)[0] if pdu[0] == att.READ_BLOB_REQ else 0
         row = self._bearer.host.table.by_handle.get(handle)
-        if row is None or not row.properties & att.PROPERTY_READ:
-            self._error(pdu[0], handle, att.READ_NOT_PERMITTED if row else att.INVALID_HANDLE)
+        if row is None:
+            fault = att.INVALID_HANDLE
+        elif not row.properties & att.PROPERTY_READ:
+            fault = att.READ_NOT_PERMITTED
+        else:
+            fault = _unmet(row.properties, att.READ_SECURE, att.READ_AUTHORIZED)
+        if row is None or fault:
+            self._error(pdu[0], handle, fault)
             return
         self._waiting = (pdu[0], handle, offset)
         value = row.value if row.value is not None else self._stack_value(row)
@@ -147,17 +163,19 @@ class AttServer:
         else:
             self._send(bytes([opcode + 1]) + value[offset : offset + self._bearer.mtu - 1])
 
-    def _write_fault(self, handle: int, needed: int, length: int) -> int:
+    def _write_fault(self, handle: int, length: int) -> int:
+        """NimBLE does not tell writes with a response from those without."""
         row = self._bearer.host.table.by_handle.get(handle)
         if row is None:
             return att.INVALID_HANDLE
-        if row.value is not None or not row.properties & needed:
+        if row.value is not None or not row.properties & _WRITES:
             return att.WRITE_NOT_PERMITTED
-        return att.INVALID_LENGTH if length > ATTRIBUTE_MAX else 0
+        fault = _unmet(row.properties, att.WRITE_SECURE, att.WRITE_AUTHORIZED)
+        return fault or (att.INVALID_LENGTH if length > ATTRIBUTE_MAX else 0)
 
     def _write(self, pdu: bytes) -> None:
         (handle,) = struct.unpack_from("<H", pdu, 1)
-        fault = self._write_fault(handle, att.PROPERTY_WRITE, len(pdu) - 3)
+        fault = self._write_fault(handle, len(pdu) - 3)
         if fault:
             self._error(pdu[0], handle, fault)
             return
@@ -175,7 +193,7 @@ class AttServer:
 
     def _write_command(self, pdu: bytes) -> None:
         (handle,) = struct.unpack_from("<H", pdu, 1)
-        if not self._write_fault(handle, att.PROPERTY_WRITE_NO_RESPONSE, len(pdu) - 3):
+        if not self._write_fault(handle, len(pdu) - 3):
             self._bearer.emit(WriteRequest(self._bearer.conn, handle, 0, pdu[3:]))
 
     def reply_write(self, status: int) -> None:
@@ -191,7 +209,7 @@ class AttServer:
 
     def _prepare(self, pdu: bytes) -> None:
         handle, offset = struct.unpack_from("<HH", pdu, 1)
-        fault = self._write_fault(handle, att.PROPERTY_WRITE, offset + len(pdu) - 5)
+        fault = self._write_fault(handle, offset + len(pdu) - 5)
         if not fault and len(self._prepared) >= PREPARED_MAX:
             fault = att.PREPARE_QUEUE_FULL
         if fault:

@@ -24,11 +24,19 @@ from hedgerow_boards.air import commands, events
 from hedgerow_boards.air.adapter import Adapter, Peer
 from hedgerow_boards.air.advertisement import Merged, uuid_text
 from hedgerow_boards.air.codec import address_text
-from hedgerow_boards.air.limits import ATTRIBUTE_MAX
-from hedgerow_boards.air.messages import STATUS_ATT, WRITE_COMMAND, WRITE_LONG, Message
+from hedgerow_boards.air.limits import ADV_DELAY_MAX_US, ATTRIBUTE_MAX
+from hedgerow_boards.air.messages import (
+    ADV_IND,
+    ADV_NONCONN_IND,
+    STATUS_ATT,
+    WRITE_COMMAND,
+    WRITE_LONG,
+    Message,
+)
 
 DEFAULT_ADDRESS = "e0:00:00:00:00:01"
 _DISCONNECT_TIMEOUT_S = 10.0
+_INTERVAL_US = 100_000
 _CCCD = "00002902-0000-1000-8000-00805f9b34fb"
 _Result = TypeVar("_Result", bound=Message)
 
@@ -291,3 +299,41 @@ def backends(path: str, address: str = DEFAULT_ADDRESS) -> tuple[type[AirScanner
     scanner = type("AirScanner", (AirScanner,), {"__module__": __name__, "path": path, "address": address})
     client = type("AirClient", (AirClient,), {"__module__": __name__, "path": path, "own_address": address})
     return scanner, client
+
+
+class AirVoice:
+    """What a gateway's adapter says on the air: one payload at a time, for a number of advertising events.
+
+    With the name and the meaning of its methods a gateway's `Voice`.
+    """
+
+    name = "air"
+
+    def __init__(self, path: str, address: str = DEFAULT_ADDRESS) -> None:
+        self._path = path
+        self._address = address
+        self._adapter: Adapter | None = None
+
+    async def say(self, payload: bytes, connectable: bool, events: int) -> float:
+        """Advertise for that many events, then fall silent; returns 0, the seconds that a change takes.
+
+        Raises BleakError while there is no air.
+        """
+        if self._adapter is None:
+            self._adapter = await Adapter.hold(self._path, self._address)
+        self._adapter.advertise(payload, ADV_IND if connectable else ADV_NONCONN_IND, _INTERVAL_US)
+        try:
+            # In the middle between the last event and the one after it; an event comes 0 to 10 ms late.
+            await asyncio.sleep((events - 0.5) * (_INTERVAL_US + ADV_DELAY_MAX_US // 2) / 1e6)
+        except asyncio.CancelledError:
+            with contextlib.suppress(BleakError):
+                self._adapter.stop_advertising()
+            raise
+        self._adapter.stop_advertising()
+        return 0.0
+
+    async def close(self) -> None:
+        """Give the adapter back; the next `say` takes it again."""
+        adapter, self._adapter = self._adapter, None
+        if adapter:
+            await adapter.release()

@@ -39,6 +39,7 @@ class Bearer:
         self.mtu = MTU_MIN
         self.queue: deque[Packet] = deque()
         self.peer: Bearer
+        self.peer_shown: tuple[int, bytes]
         self.server = AttServer(self)
         self.client = GattClient(self)
         self._payload = payload

@@ -7,7 +7,10 @@ from hedgerow_boards.air.messages import Message
 
 @dataclass(slots=True)
 class Hello(Message):
-    """First message of a host. `slots` of `slot_size` bytes are its receive ring, 0 slots: no limit."""
+    """First message of a host; the flags are in messages.py.
+
+    `slots` of `slot_size` bytes are its receive ring, 0 slots: no limit.
+    """
 
     CODE = 1
     FORMAT = "<BBB6sHBBBB"
@@ -225,6 +228,28 @@ class Write(Message):
     handle: int
     mode: int
     data: bytes
+
+
+@dataclass(slots=True)
+class SetAddress(Message):
+    """What others see it as from now on; its place and its name in the log stay those of its Hello."""
+
+    CODE = 24
+    FORMAT = "<B6s"
+    address_type: int
+    address: bytes
+
+
+@dataclass(slots=True)
+class UpdateConnection(Message):
+    """The central asks for other parameters of a link; both sides hear of it a few intervals later."""
+
+    CODE = 25
+    FORMAT = "<HIIH"
+    conn: int
+    interval_us: int
+    latency: int
+    supervision_ms: int
 
 
 @dataclass(slots=True)

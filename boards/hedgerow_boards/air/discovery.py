@@ -61,13 +61,19 @@ class Scanner(Listening):
 
 @dataclass
 class Initiator(Listening):
-    target: str
+    target: tuple[int, bytes]
     link_interval_us: int
     supervision_us: int
     timer: Timer | None = None
 
+    def seeks(self, shown: tuple[int, bytes]) -> bool:
+        """Whether a sender is the one; 2 and 3 are identities, of a public and a random kind."""
+        return self.target[1] == shown[1] and not (self.target[0] ^ shown[0]) & 1
+
     @classmethod
-    def towards(cls, target: str, now: int, link_interval_us: int, supervision_us: int) -> "Initiator":
+    def towards(
+        cls, target: tuple[int, bytes], now: int, link_interval_us: int, supervision_us: int
+    ) -> "Initiator":
         return cls(now, INITIATOR_WINDOW_US, INITIATOR_WINDOW_US, target, link_interval_us, supervision_us)
 
 
@@ -107,7 +113,7 @@ class Advertiser:
             if not level:
                 continue
             if host.initiator:
-                if host.initiator.target == self._host.address and self._accept(host):
+                if host.initiator.seeks(self._host.shown) and self._accept(host):
                     return
             elif host.scanner:
                 self._report(host, self.kind, level, self._adv_data)

@@ -1,4 +1,4 @@
-"""Events, from the air to a host; 1 to 21 carry the numbers of MicroPython's `bluetooth` IRQ events."""
+"""Events, from the air to a host; 1 to 27 carry the numbers of MicroPython's `bluetooth` IRQ events."""
 
 from dataclasses import dataclass
 
@@ -205,6 +205,19 @@ class MtuExchanged(Message):
     FORMAT = "<HH"
     conn: int
     mtu: int
+
+
+@dataclass(slots=True)
+class ConnectionUpdated(Message):
+    """In units of 1.25 ms and 10 ms; `latency` in connection events."""
+
+    CODE = 27
+    FORMAT = "<HHHHH"
+    conn: int
+    interval: int
+    latency: int
+    supervision: int
+    status: int
 
 
 @dataclass(slots=True)

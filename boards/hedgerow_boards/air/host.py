@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.air import att, commands, events
 from hedgerow_boards.air.bearer import Bearer
-from hedgerow_boards.air.codec import address_bytes, address_text
+from hedgerow_boards.air.codec import address_text
 from hedgerow_boards.air.discovery import Advertiser, Initiator, Scanner
 from hedgerow_boards.air.limits import (
     ADV_DATA_MAX,
@@ -34,6 +34,7 @@ from hedgerow_boards.air.messages import (
     ADV_IND,
     ADV_NONCONN_IND,
     ADV_SCAN_IND,
+    FIRST_START,
     NO_PEER,
     RESUMES_SCAN,
     STATUS_NOT_CONNECTED,
@@ -72,7 +73,7 @@ class Host:
         _require(1 <= hello.connections <= CONNECTIONS_MAX, "connections", hello.connections)
         self.model = model
         self.address = address_text(hello.address)
-        self.address_type = hello.address_type
+        self.shown = (hello.address_type, hello.address)  # what others see it as
         self.link_payload = hello.link_payload
         self.links: dict[int, Bearer] = {}
         self.advertiser: Advertiser | None = None
@@ -83,6 +84,7 @@ class Host:
         self.present = True
         self._connections = hello.connections
         self._resumes_scan = bool(hello.flags & RESUMES_SCAN)
+        model.faults.begin(self.address, bool(hello.flags & FIRST_START))
         self._sink = sink
         self._taken = self._completed = self._reported = 0
         self._configure(commands.Configure(hello.mtu, hello.name))
@@ -93,9 +95,11 @@ class Host:
             commands.StopAdvertising: lambda _: self.stop_advertising(),
             commands.Scan: self._scan,
             commands.StopScan: lambda _: self._stop_scan(),
+            commands.SetAddress: self._set_address,
             commands.Connect: self._connect,
             commands.CancelConnect: lambda _: self._connect_failed(),
             commands.Disconnect: self._disconnect,
+            commands.UpdateConnection: self._update_connection,
             commands.Services: self._services,
             commands.Notify: self._notify,
             commands.Indicate: self._indicate,
@@ -149,19 +153,18 @@ class Host:
 
     def link_made(self, bearer: Bearer) -> None:
         self.links[bearer.conn] = bearer
-        peer = bearer.peer.host
+        bearer.peer_shown = bearer.peer.host.shown
         kind = events.PeripheralConnected if bearer.central else events.CentralConnected
         if bearer.central:
             self._end_initiating()
         else:
             self.stop_advertising()
-        self.emit(kind(bearer.conn, peer.address_type, address_bytes(peer.address)))
+        self.emit(kind(bearer.conn, *bearer.peer_shown))
 
     def link_lost(self, bearer: Bearer, reason: int) -> None:
-        peer = bearer.peer.host
         kind = events.PeripheralDisconnected if bearer.central else events.CentralDisconnected
         self.report_credits()
-        self.emit(kind(bearer.conn, peer.address_type, address_bytes(peer.address), reason))
+        self.emit(kind(bearer.conn, *bearer.peer_shown, reason))
 
     def leave(self, orderly: bool) -> None:
         """The radio goes off: with orderly links are terminated, else peers find out by supervision."""
@@ -202,6 +205,9 @@ class Host:
             self.advertiser.stop()
             self.advertiser = None
 
+    def _set_address(self, command: commands.SetAddress) -> None:
+        self.shown = (command.address_type, command.address)
+
     def _scan(self, command: commands.Scan) -> None:
         interval, window = command.interval_us, command.window_us
         _require(
@@ -211,6 +217,7 @@ class Host:
         )
         _require(self.initiator is None or self._resumes_scan, "scan", self.address, "AIR_CONNECTING")
         self._cancel_scan()
+        self.model.faults.scan(self.address)
         now = self.model.timeline.now
         self.scanner = Scanner(now, interval, window, bool(command.active), bool(command.filter_duplicates))
         if command.duration_ms:
@@ -241,7 +248,7 @@ class Host:
         if not self._resumes_scan:
             self._stop_scan()
         timeline = self.model.timeline
-        target = address_text(command.address)
+        target = (command.address_type, command.address)
         self.initiator = Initiator.towards(target, timeline.now, interval, supervision)
         self.initiator.timer = timeline.after(command.duration_ms * 1000, self._connect_failed)
         self.model.listens(self)
@@ -261,6 +268,18 @@ class Host:
         bearer = self.links.get(command.conn)
         if bearer:
             bearer.link.terminate(bearer)
+
+    def _update_connection(self, command: commands.UpdateConnection) -> None:
+        interval, supervision = command.interval_us, command.supervision_ms * 1000
+        _require(
+            CONNECTION_INTERVAL_MIN_US <= interval <= CONNECTION_INTERVAL_MAX_US,
+            "connection interval",
+            interval,
+        )
+        _require(SUPERVISION_MIN_US <= supervision <= SUPERVISION_MAX_US, "supervision", supervision)
+        bearer = self.links.get(command.conn)
+        if bearer and bearer.central:
+            bearer.link.update(interval, command.latency, supervision)
 
     # GATT server
 

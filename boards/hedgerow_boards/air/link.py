@@ -3,13 +3,17 @@
 from typing import TYPE_CHECKING
 
 from hedgerow_boards.air.bearer import Bearer
+from hedgerow_boards.air.events import ConnectionUpdated
 from hedgerow_boards.air.limits import (
     BYTE_US,
     ESTABLISH_EVENTS,
     INTER_FRAME_US,
+    INTERVAL_UNIT_US,
     PACKET_OVERHEAD_BYTES,
     PACKETS_PER_EVENT,
+    TIMEOUT_UNIT_US,
     TRANSMIT_WINDOW_OFFSET_US,
+    UPDATE_EVENTS,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ class Link:
         self._began = self._heard = model.timeline.now
         self._established = False
         self._terminating: Bearer | None = None
+        self._wish: tuple[int, int, int, int] | None = None  # events left, and the parameters to come
         phase = model.rng.randrange(interval_us)
         self.anchor = model.timeline.now + TRANSMIT_WINDOW_OFFSET_US + phase
         self._timer = model.timeline.at(self.anchor, self._event)
@@ -64,6 +69,23 @@ class Link:
                 if packet.counted:
                     bearer.host.complete()
             bearer.queue.clear()
+
+    def update(self, interval_us: int, latency: int, timeout_us: int) -> None:
+        """Go over to other parameters, UPDATE_EVENTS intervals from now; a later wish replaces this one."""
+        self._wish = (UPDATE_EVENTS, interval_us, latency, timeout_us)
+
+    def _count_down(self) -> None:
+        if self._wish is None:
+            return
+        left, interval_us, latency, timeout_us = self._wish
+        if left:
+            self._wish = (left - 1, interval_us, latency, timeout_us)
+            return
+        self._wish = None
+        self.interval_us, self.timeout_us = interval_us, timeout_us
+        for bearer in self.bearers:
+            units = interval_us // INTERVAL_UNIT_US, latency, timeout_us // TIMEOUT_UNIT_US
+            bearer.emit(ConnectionUpdated(bearer.conn, *units, 0))
 
     def finish_termination(self) -> None:
         """End a terminating link at once if the other side can be told now; else it times out there."""
@@ -86,6 +108,7 @@ class Link:
             return
         for bearer in self.bearers:
             bearer.host.report_credits()
+        self._count_down()
         self.anchor = now + self.interval_us
         self._timer = self._model.timeline.at(self.anchor, self._event)
 

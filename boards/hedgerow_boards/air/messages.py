@@ -13,6 +13,7 @@ NO_PEER = 0xFFFF  # connection handle of a failed connect
 
 # Hello.flags
 RESUMES_SCAN = 1  # scanning goes on after a connection attempt, as Linux does
+FIRST_START = 2  # the board's first since its reset
 
 # Advertise.kind and ScanResult.adv_type (Core Vol 4 Part E 7.7.65.2)
 ADV_IND = 0

@@ -11,7 +11,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow_boards.air import charge, commands, events, tally
 from hedgerow_boards.air.bearer import Bearer, Packet
 from hedgerow_boards.air.bursts import Interference
-from hedgerow_boards.air.codec import address_bytes
+from hedgerow_boards.air.faults import Faults
 from hedgerow_boards.air.framelog import Counters, FrameLog
 from hedgerow_boards.air.host import Host, HostSink
 from hedgerow_boards.air.link import Link
@@ -47,6 +47,7 @@ class AirModel:
         self.hosts: dict[str, Host] = {}
         self.listeners: dict[str, Host] = {}
         self.tally = Tally()
+        self.faults = Faults()
         self._nodes: dict[str, int] = {}
 
     def step(self, until: int) -> None:
@@ -138,6 +139,9 @@ class AirModel:
 
     def report(self, sender: str, receiver: Host, adv_type: int, rssi: int, data: bytes) -> None:
         """Hand an advertising report to a host that has a free report buffer."""
+        if self.faults.is_deaf(receiver.address):
+            self.missed(receiver, tally.NOT_LISTENING)
+            return
         if not receiver.report_room():
             self.counters.reports_dropped += 1
             self.missed(receiver, NO_BUFFER)
@@ -153,8 +157,7 @@ class AirModel:
             rssi=rssi,
             data=data.hex(),
         )
-        kind = self.hosts[sender].address_type
-        receiver.emit(events.ScanResult(kind, address_bytes(sender), adv_type, rssi, data))
+        receiver.emit(events.ScanResult(*self.hosts[sender].shown, adv_type, rssi, data))
 
     def connect(self, central: Host, peripheral: Host) -> None:
         """Make the link that the central's initiator asked for."""

@@ -103,6 +103,10 @@ class Air:
         """Take back `block` or `connectable`: distance decides again."""
         self.model.medium.set_reach(a, b, None)
 
+    def deafen(self, address: str, until: str) -> None:
+        """Let a radio hear no advertisement `until` its board does something about it (`Faults.deafen`)."""
+        self._in_thread(lambda: self.model.faults.deafen(address, until))
+
     def profile(self, address: str, name: str) -> None:
         """Whose current a radio's board draws (`charge.PROFILES`); an esp32's to begin with."""
         self._in_thread(lambda: self.model.set_profile(address, name))

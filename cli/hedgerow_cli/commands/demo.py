@@ -28,12 +28,12 @@ def demo(
     air: Annotated[
         str, typer.Option(help="'off' switches the radio off: nothing arrives, and it says so.")
     ] = "on",
-    far: Annotated[
+    near: Annotated[
         bool,
         typer.Option(
-            "--far",
-            help="The last board reaches only the first, which relays for it (as an ESP32-C3: the heap of "
-            "the smallest board has no room for that).",
+            "--near",
+            help="All boards hear the gateway, and none sleeps. Without it the last of two or more reaches "
+            "only the first, which relays for it, and of three or more one is asleep most of the time.",
         ),
     ] = False,
     cuts: Annotated[
@@ -59,8 +59,6 @@ def demo(
 
     if air not in ("on", "off"):
         raise HedgerowError("ARGUMENTS_INVALID", f"--air is 'on' or 'off', not {air!r}")
-    if far and boards < 2:
-        raise HedgerowError("ARGUMENTS_INVALID", "--far takes two boards or more")
     if cuts and air == "off":
         raise HedgerowError(
             "ARGUMENTS_INVALID", "--cuts takes the air: a board is cut once it knows the time"
@@ -73,7 +71,7 @@ def demo(
         profile=profile,
         keep=keep,
         air=air == "on",
-        far=far,
+        near=near,
         cuts=cuts,
         directory=directory,
     )

@@ -57,7 +57,19 @@ def run(
     adapter: Annotated[
         str, typer.Option(help="Bluetooth adapter, such as hci1; the system's first by default.")
     ] = "",
-    radio: Annotated[bool, typer.Option(help="Use Bluetooth at all.")] = True,
+    radio: Annotated[
+        str,
+        typer.Option(
+            help="What the gateway speaks with: 'auto', 'bluez' (the Bluetooth adapter), 'usb:PORT' (a board "
+            "with the role radio), 'none' (it only hears, and connects once an hour), 'off' (no Bluetooth)."
+        ),
+    ] = "auto",
+    keeper: Annotated[
+        bool,
+        typer.Option(
+            help="Be the keeper of a mesh without a Big Peer: boards may forget what this one holds."
+        ),
+    ] = False,
     max_connections: Annotated[
         int, typer.Option(help="Boards connected at a time.", rich_help_panel=_TUNING)
     ] = 3,
@@ -113,11 +125,12 @@ def run(
         from hedgerow_gateway import GatewayConfig, run_gateway
         from hedgerow_gateway.config import host_name
 
-    scanner = client = None
+    scanner = client = voice = None
     if air:
         with extra("emulator"):
-            from hedgerow_boards.air.backend import backends
+            from hedgerow_boards.air.backend import AirVoice, backends
         scanner, client = backends(air, air_address)
+        voice = AirVoice(air, air_address)
     logs.set_up(as_json=as_json, verbose=verbose)
     config = GatewayConfig(
         data=data,
@@ -127,6 +140,7 @@ def run(
         http=None if http == "off" else http,
         time=time,
         radio=radio,
+        keeper=keeper,
         adapter=adapter or None,
         max_connections=max_connections,
         pause_scan=pause_scan,
@@ -141,5 +155,6 @@ def run(
         uplink_max_pause_s=uplink_max_pause_s,
         scanner_backend=scanner,
         client_backend=client,
+        voice=voice,
     )
     asyncio.run(run_gateway(config))

@@ -1,7 +1,5 @@
 """What the demo's boards run: they record what the sensor says, numbered so that a missing reading shows."""
 
-import asyncio
-
 from hedgerow_device.counting import Counting
 from hedgerow_device.sensor import open_sensor
 
@@ -17,4 +15,5 @@ async def main(peer):
         result = peer.execute("INSERT INTO readings DOCUMENTS (:r)", r=reading)
         # It is durable now. The demo keeps its account of the readings from these lines.
         print("ack", reading["n"], "op=%d" % result.mutated[0][1], "value=%s" % value)
-        await asyncio.sleep_ms(settings["interval_ms"])
+        # For the interval; a board that sleeps powers down, and its next wake begins main() anew.
+        await peer.sleep()

@@ -12,6 +12,8 @@ from hedgerow_cli.demo.ledger import BoardLedger
 
 #: Where a board has met the time in a boot, what it recorded then is at most this far off.
 TIME_ERROR_MS = 1000
+#: Of one that sleeps, whose clock drifts more in sleep.
+SLEEPER_ERROR_MS = 5000
 
 
 @dataclass
@@ -112,7 +114,8 @@ def _time_is_right(ledger: BoardLedger, document: dict[str, Any], sample: Sample
         return False
     off_ms = abs(datetime.fromisoformat(text).timestamp() - sample.host_time) * 1000
     boot = ledger.boot_at(sample.host_time)
-    if boot is not None and boot.met_time is not None and error_ms > TIME_ERROR_MS:
+    most = SLEEPER_ERROR_MS if ledger.board.sleeps else TIME_ERROR_MS
+    if boot is not None and boot.met_time is not None and error_ms > most:
         return False
     return off_ms <= error_ms
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hedgerow_boards.board import Board
 from hedgerow_boards.console import ConsoleLine
 
+_WAKE = re.compile(r"wake (\d+) author=([0-9a-f]{16})$")
 _BOOT = re.compile(r"boot (\d+) author=([0-9a-f]{16})$")
 _ACK = re.compile(r"ack (\d+) op=(\d+) value=(\S+)$")
 _TIME = re.compile(r"time source=(\S+) error_ms=(\d+)$")
@@ -69,6 +70,9 @@ class BoardLedger:
             self.minted += self.author not in ("", match[2])
             self.author = match[2]
             self.boots.append(Boot(line.host_time))
+        elif match := _WAKE.match(line.text):
+            # It goes on with the boot before, and knows the time that that one knew.
+            self.minted += self.author not in ("", match[2])
         elif match := _RECEIPT.match(line.text):
             self.receipted_op = max(self.receipted_op, int(match[1]))
         elif _TIME.match(line.text):

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INTERVAL_MS = 250
+#: Of the board that sleeps: from one wake to the next, and how long it listens after it has said all.
+SLEEP_MS = 2500
+WINDOW_MS = 500
 OUTAGE_SECONDS = 4.0
 POWER_OFF_SECONDS = 1.0
 MESH = "demo"
@@ -24,13 +27,39 @@ class DemoOptions:
     profile: str = "esp32"
     keep: bool = False
     air: bool = True
-    far: bool = False
+    near: bool = False
     cuts: int = 0
     directory: Path | None = None
 
     @property
+    def far(self) -> int | None:
+        """The board out of the gateway's range: the last one, if there is another to relay for it."""
+        return None if self.near or self.boards < 2 else self.boards - 1
+
+    @property
+    def leaf(self) -> int | None:
+        """The board that is asleep most of the time: the last one that the gateway hears, of three."""
+        return None if self.near or self.boards < 3 else self.boards - 2
+
+    @property
     def readings_per_board(self) -> int:
         return self.readings + self.cuts * READINGS_PER_CUT
+
+    def readings_of(self, board: int) -> int:
+        """What a board records: one that sleeps does it once a wake, and so less in the same time."""
+        if board != self.leaf:
+            return self.readings_per_board
+        return max(1, self.readings_per_board * INTERVAL_MS // SLEEP_MS)
+
+    @property
+    def readings_of_all(self) -> int:
+        return sum(self.readings_of(board) for board in range(self.boards))
+
+    def role_of(self, board: int) -> dict[str, object]:
+        """Settings by which boards differ."""
+        if board != self.leaf:
+            return {"role": "relay"}
+        return {"role": "leaf", "sleep_ms": SLEEP_MS, "window_ms": WINDOW_MS}
 
     @property
     def limit_seconds(self) -> float:

@@ -59,8 +59,9 @@ class Run:
                 "name": board.name,
                 "field": self.scene.field,
                 "interval_ms": INTERVAL_MS,
-                "readings": self.options.readings_per_board,
+                "readings": self.options.readings_of(index),
                 "mesh": MESH,
+                **self.options.role_of(index),
             }
             wanted = Options(board=board.profile.name, config=settings, files=(_APP,), start=False)
             flash_board(board.port, wanted, show, firmware)
@@ -149,14 +150,22 @@ class Run:
                     beacons=self.tally.beacons[address],
                     connections=self.tally.connections[address],
                     seen=None if last is None else max(0.0, now - last),
-                    note=notes.get(index, self.notes[index]),
+                    note=notes.get(index, self.notes[index]) or self._place(index),
                 )
             )
         return rows
 
+    def _place(self, index: int) -> str:
+        if index == self.options.far:
+            return "out of the gateway's range"
+        if index == self.options.leaf:
+            return "asleep" if self.ledgers[index].board.asleep else "awake"
+        return ""
+
     def _recorded(self) -> bool:
         return all(
-            max(each.acknowledged, default=0) >= self.options.readings_per_board for each in self.ledgers
+            max(ledger.acknowledged, default=0) >= self.options.readings_of(index)
+            for index, ledger in enumerate(self.ledgers)
         )
 
     def _arrived(self) -> bool:
@@ -177,7 +186,7 @@ def run_demo(options: DemoOptions) -> bool:
         try:
             console.print("starting a Big Peer, a gateway and the boards")
             scene = stack.enter_context(staged(options, directory))
-            with Screen(console, options.readings_per_board) as screen:
+            with Screen(console, options.readings_of_all) as screen:
                 run = Run(options, scene, screen)
                 run.flash()
                 with Director(options, run.ledgers, scene.proxy, screen.event) as director:
@@ -237,6 +246,7 @@ def _result(
         "cuts_in_programs": director.cuts["program"],
         "cuts_in_erases": director.cuts["erase"],
         "boots_of_cut_board": 0 if cut_board is None else len(run.ledgers[cut_board].boots),
+        "sleeps": sum(board.sleeps for board in run.scene.boards),
         "uplink_outages": run.scene.proxy.outages,
         "seconds": round(seconds, 1),
         "url": run.scene.url,

@@ -84,8 +84,8 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
                 air_log=directory / "air.jsonl",
             )
         )
-        if options.far:
-            _move_away(bench)
+        if options.far is not None:
+            _move_away(bench, options.far)
         page = f"127.0.0.1:{page_port}"
         _await_answer(big_peer, f"{url}/healthz")
         command = _gateway_command(directory, proxy.port, bench.air_path, page)
@@ -98,7 +98,8 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
 
 def _profiles(options: DemoOptions) -> list[str]:
     """The first board relays for a far one, which takes a heap for two sessions at a time."""
-    first = RELAY_PROFILE if options.far and options.profile == "esp32" else options.profile
+    relays = options.far is not None and options.profile == "esp32"
+    first = RELAY_PROFILE if relays else options.profile
     return [first, *[options.profile] * (options.boards - 1)]
 
 
@@ -128,10 +129,10 @@ def _gateway_command(directory: Path, uplink: int, air: str, page: str) -> list[
     )  # fmt: skip
 
 
-def _move_away(bench: Bench) -> None:
-    """Put the last board out of everybody's reach but the first board's."""
+def _move_away(bench: Bench, index: int) -> None:
+    """Put a board out of everybody's reach but the first board's."""
     assert bench.air is not None
-    near, far = bench.boards[0].address, bench.boards[-1].address
+    near, far = bench.boards[0].address, bench.boards[index].address
     for address in [DEFAULT_ADDRESS, *(board.address for board in bench.boards)]:
         if address not in (near, far):
             bench.air.block(far, address)

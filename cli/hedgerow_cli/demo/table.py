@@ -66,7 +66,7 @@ class Screen:
         names = ("recorded", "at_gateway", "at_big_peer", "receipted", "beacons")
         sums = {name: sum(getattr(row, name) for row in rows) for name in names}
         return (
-            f"recorded {sums['recorded']} of {self._wanted * len(rows)}, gateway {sums['at_gateway']}, "
+            f"recorded {sums['recorded']} of {self._wanted}, gateway {sums['at_gateway']}, "
             f"Big Peer {sums['at_big_peer']}, receipted {sums['receipted']}, "
             f"beacons {sums['beacons']}, connections {connections}"
         )

@@ -219,6 +219,8 @@ class Custody:
                 if held:
                     del self._pending[name]
                     self._next = None
+                    # Whoever pushes it all the same has not heard that.
+                    self.done.note(name, 0)
                 else:
                     self.echo(name, code, who, now)
 

@@ -10,7 +10,7 @@ from . import asks, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
-from .ops import nearest
+from .intake import AUTHOR
 from .seen import Seen
 from .speaker import DOWN, OWN, STATUS
 
@@ -111,7 +111,9 @@ class Down:
     def say_announce(self, author: bytes, at: int) -> None:
         """Say the whole name of an author or keeper, and the high bits of its numbers and times."""
         name = _ANNOUNCE_NAME - number_of(author)
-        self._mesh.speaker.add(at, STATUS, name, lambda _, now: self._announce(author, now), 2, 1)
+        self._mesh.speaker.add(
+            at, STATUS, name, lambda _, now: self._announce(author, now), limits.MESH_EVENTS, 1
+        )
 
     def _announce(self, author: bytes, now: int) -> bytes | None:
         mesh = self._mesh
@@ -142,7 +144,8 @@ class Down:
             mesh.names.pin(announce.author)
             self._keepers.add(announce.author)
         if new:
-            mesh.intake.retry(1, announce.author[:3], now)
+            mesh.intake.retry(AUTHOR, announce.author[:3], now)
+            mesh.repair.named(announce.author, now)
             if announce.flags & KEEPER_NAME or not mesh.flood:
                 mesh.pass_on(frame, name, now, STATUS)
 

@@ -142,6 +142,7 @@ class Mesh:
             count = self.seen.note(name, who)
             if count and self._echoed(kind, name, count, who, payload[at + 3], now):
                 last[address] = bytes(payload)
+                self._due_at = None
                 return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
@@ -177,7 +178,7 @@ class Mesh:
             return True
         code = hop >> 3
         custody = self.custody
-        here = custody.has(name)
+        here = custody.echo(name, code, who, now)
         if custody.done.senders(name):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
@@ -295,10 +296,15 @@ class Mesh:
         if kind != frames.OP:
             entry = self.intake.waiting_letter(frame[4:7])
             if entry is None:
-                self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
+                if self.flood:
+                    # Otherwise whoever has the rest in custody pushes it anyhow.
+                    self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
                 return
-        if entry is None:
-            return
+        if entry is not None:
+            self._ask_for(entry, now)
+
+    def _ask_for(self, entry: list, now: int) -> None:
+        """Ask for what an entry of what waits lacks."""
         if entry[3] == intake.SCHEMA:
             self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
         elif entry[3] == intake.WHOLE:
@@ -308,6 +314,7 @@ class Mesh:
         else:
             for author in self.names.find(entry[2]):
                 if not self.peer.is_own(author):
+                    self.intake.expect(author, entry[1])
                     self.repair.want(asks.WANT_OPERATIONS, author, now)
 
     def _collect(self, now: int) -> None:
@@ -364,7 +371,7 @@ class Mesh:
         mark = self._acks.get(key)
         if mark is None:
             return
-        if held or (mark and mark != who | 0x100):
+        if held or self.flood or (mark and mark != who | 0x100):
             del self._acks[key]
         else:
             self._acks[key] = who | 0x100
@@ -479,6 +486,8 @@ class Mesh:
             self.speaker.add(now, STATUS, _STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
             self._ask_time(now)
+            for entry in list(self.intake.waiting.values()):
+                self._ask_for(entry, now)
         if now >= self.announce_at:
             self.announce_at = (
                 now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)

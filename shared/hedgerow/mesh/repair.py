@@ -45,6 +45,8 @@ class Repair:
         # (what, id) -> [moment, tries]
         self._wants: dict = {}
         self._lag = 0
+        # Up to which number (low bits) somebody holds short authors whose names are asked for.
+        self._unknown: dict = {}
         # Leaves whose plan is asked for.
         self._plans: set = set()
         self._next: int | None = None
@@ -116,7 +118,7 @@ class Repair:
         return False
 
     def _say_have(self, bucket: int, at: int) -> None:
-        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, 2)
+        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, limits.MESH_EVENTS)
 
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
@@ -153,6 +155,9 @@ class Repair:
                 level = False
                 if low:
                     self._lag += low
+                    if len(self._unknown) >= limits.MESH_WANTS:
+                        self._unknown.clear()
+                    self._unknown[short] = low
                     self.want(asks.WANT_ANNOUNCES, short, now)
                 continue
             for author in authors:
@@ -206,6 +211,15 @@ class Repair:
         self._plans.add(short)
         self.want(asks.WANT_ANNOUNCES, short, now)
         self.hurry((asks.WANT_ANNOUNCES, short), now + 50 + self._mesh.random(400))
+
+    def named(self, author: bytes, now: int) -> None:
+        """An author that was asked for has become known."""
+        low = self._unknown.pop(author[:3], 0)
+        base = self._mesh.intake.base(author)
+        theirs = nearest(base, low)
+        if low and base < theirs < base + 0x8000:
+            self._mesh.intake.note_height(author, theirs)
+            self.want(asks.WANT_OPERATIONS, author, now)
 
     def hurry(self, key: tuple, at: int) -> None:
         """Ask for something no later than at a moment."""
@@ -275,7 +289,7 @@ class Repair:
             if entries:
                 self._mesh.stats["wants"] += 1
                 frame = self._make(WANT, asks.encode_want(what, entries))
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, 2)
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, limits.MESH_EVENTS)
         self._next = None
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
@@ -305,7 +319,9 @@ class Repair:
             return (name, bits) if bits else None
         if what == asks.WANT_ANNOUNCES:
             authors = self._mesh.names.find(name)
-            if name in self._plans and not [1 for author in authors if self._mesh.names.get(author) is not None]:
+            if name in self._plans and not [
+                1 for author in authors if self._mesh.names.get(author) is not None
+            ]:
                 return name
             self._plans.discard(name)
             return name if intake.waits_for(name) or not authors else None

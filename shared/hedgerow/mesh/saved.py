@@ -39,7 +39,7 @@ def restore(mesh: object, data: bytes, now: int) -> bool:
         return False
     mesh.counter = counter
     mesh.feed.resume(number, sealed)
-    if 0 < distance:
+    if distance > 0:
         mesh.peer.note_distance(distance - 1, now)
     mesh.announce_at = now + max(0, announce - (mesh.window.period or limits.LEAF_PERIOD_MS))
     mesh.set_flood(bool(flags & _FLOOD))

@@ -1,0 +1,94 @@
+"""Runs in the VM: what the radio's handler does with reports, with the heap locked as tight as can be.
+
+Prints one line for each question that the test asks.
+"""
+
+import micropython
+
+from hedgerow_device import radio
+
+SCAN_RESULT = 5
+woken = []
+ADDRESS = bytearray(b"\xc0\x00\x00\x00\x00\x01")
+
+
+class Heard:
+    """Counts wake-ups without taking memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def wake(self) -> None:
+        """What the handler calls."""
+        self.count += 1
+
+
+def report(advertisement: bytearray, kind: int = 3, address: bytearray = ADDRESS) -> tuple:
+    """The fields of a report, as the radio gives them."""
+    return (0, memoryview(address), kind, -60, memoryview(advertisement))
+
+
+def ours(size: int, number: int, connectable: bool = False) -> bytearray:
+    """An advertisement of ours of that many bytes, its last four by number."""
+    flags = b"\x02\x01\x06" if connectable else b""
+    body = bytearray(flags + bytes((size - len(flags) - 1, 0xFF, 0xFF, 0xFF, 0x21)))
+    while len(body) < size:
+        body.append(number & 0xFF)
+    body[-3] = number >> 8 & 0xFF
+    return body
+
+
+def locked(ears: object, reports: list) -> None:
+    """Give the handler reports while no memory can be had."""
+    micropython.heap_lock()
+    try:
+        for data in reports:
+            ears._irq(SCAN_RESULT, data)
+    finally:
+        micropython.heap_unlock()
+
+
+heard = Heard()
+ears = radio.Radio(heard.wake)
+sizes = [report(ours(size, size)) for size in (10, 17, 28, 31)] + [report(ours(31, 9, True), 0)]
+locked(ears, sizes)
+taken = []
+while True:
+    one = ears.take_report()
+    if one is None:
+        break
+    taken.append(one)
+first = taken[0]
+print(
+    "sizes", [len(one[2]) for one in taken], [one[3] for one in taken], first[0] == b"\0" + ADDRESS, first[1]
+)
+
+strangers = [
+    report(bytearray(b"\x02\x01\x06")),
+    report(bytearray(b"")),
+    report(bytearray(b"\x1a\xff\x4c\x00" + bytes(23))),
+    report(bytearray(b"\x02\x01\x06\x1a\xff\x4c\x00" + bytes(23))),
+    report(bytearray(b"\xff" * 31)),
+    report(bytearray(b"\x05\xff\xff\xff")),
+]
+before = heard.count
+locked(ears, strangers)
+print("strangers", ears.take_report(), heard.count - before, ears.heard)
+
+lost = ears.lost
+locked(ears, [report(ours(27, 3))] * 50)
+print("repeats", ears.take_report() is not None, ears.take_report(), ears.repeats, ears.lost - lost)
+
+others = [bytearray(b"\xc0\x00\x00\x00\x00" + bytes((at,))) for at in range(5)]
+locked(ears, [report(ours(27, 4), 3, other) for other in others])
+count = 0
+while ears.take_report():
+    count += 1
+print("senders", count)
+
+lost = ears.lost
+locked(ears, [report(ours(27, 100 + at)) for at in range(20)])
+count = 0
+while ears.take_report():
+    count += 1
+print("full", count, ears.lost - lost)

@@ -1,0 +1,73 @@
+"""The radio's handler on the VM, where memory that it takes would be missed: reports in, reports out."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from micropython_vm import micropython
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+STUB = """
+FLAG_WRITE_NO_RESPONSE = 4
+FLAG_NOTIFY = 16
+
+
+class UUID:
+    def __init__(self, value):
+        self.value = value
+
+
+class BLE:
+    def active(self, on=None):
+        return False
+
+    def irq(self, handler):
+        pass
+
+    config = gatts_set_buffer = lambda self, *words, **names: None
+
+    def gatts_register_services(self, services):
+        return ((1, 2),)
+"""
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What the program in the VM has printed, by its first word."""
+    folder = tmp_path_factory.mktemp("radio")
+    (folder / "bluetooth.py").write_text(STUB)
+    places = [str(place) for place in (folder, HERE, ROOT / "firmware", ROOT / "shared")]
+    program = f"import sys; sys.path[:0] = {places!r}; import radio_in_vm"
+    done = subprocess.run(
+        [micropython(), "-X", "heapsize=256k", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+def test_reports_of_every_length_come_through_without_memory(said: dict[str, str]) -> None:
+    assert said["sizes"] == "[10, 17, 28, 31, 31] [False, False, False, False, True] True -60"
+
+
+def test_what_is_not_ours_takes_no_place_and_wakes_nobody(said: dict[str, str]) -> None:
+    nothing, woken, heard = said["strangers"].split()
+    assert (nothing, woken) == ("None", "0")
+    assert int(heard) == 11
+
+
+def test_the_repeats_of_one_saying_come_once(said: dict[str, str]) -> None:
+    assert said["repeats"] == "True None 49 0"
+
+
+def test_another_sender_of_the_same_is_none_of_its_repeats(said: dict[str, str]) -> None:
+    assert said["senders"] == "5"
+
+
+def test_a_full_queue_counts_what_it_loses(said: dict[str, str]) -> None:
+    assert said["full"] == "7 13"
