@@ -9,7 +9,7 @@ from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
-from .frames import HAVE, OP, VERSION, WANT, make
+from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
 
@@ -104,18 +104,25 @@ class Repair:
         if state.log2 != LOG2 or state.digest == mine:
             return True
         self._mesh.stats["differences"] += 1
+        quiet = now >= self._quiet_at
+        unknown = -1
         # What was shown before says something only if nothing has come since.
-        for step in range(BUCKETS if now >= self._quiet_at else 1):
+        for step in range(BUCKETS if quiet else 1):
             bucket = state.bucket + step & BUCKETS - 1
-            if (
-                bucket in shown
-                and now >= self._settles[bucket]
-                and shown[bucket][3:] != self.digest(bucket)[3:]
-            ):
+            if bucket not in shown:
+                unknown = bucket if self._sums[bucket] and unknown < 0 else unknown
+            elif now >= self._settles[bucket] and shown[bucket][3:] != self.digest(bucket)[3:]:
+                unknown = -1
                 self._odd[bucket] = shown[bucket][3:]
-                self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
+                self._tell(bucket, now)
                 break
+        if unknown >= 0:
+            # Something differs, and this may be it.
+            self._tell(unknown, now)
         return False
+
+    def _tell(self, bucket: int, now: int) -> None:
+        self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
 
     def _say_have(self, bucket: int, at: int) -> None:
         self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, limits.MESH_EVENTS)
@@ -240,12 +247,12 @@ class Repair:
                     self._say_letter(content, 0xFF, now)
         return found
 
-    def _say_letter(self, content: bytes, bits: int, now: int) -> None:
+    def _say_letter(self, content: bytes, bits: int, now: int, kind: int = LETTER_UP) -> None:
         try:
-            frames = letter_frames(self._peer, content, self._mesh.key)
+            frames = letter_frames(self._peer, content, self._mesh.key, kind)
         except HedgerowError:
             return
-        self._mesh.remember(frames, content, now)
+        self._mesh.remember(frames, content, now, kind)
         for index in range(len(frames)):
             if bits >> index & 1:
                 self._say(frames[index], now)
@@ -265,6 +272,10 @@ class Repair:
             # What is late may still be on its way.
             self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0]
             self._next = None
+
+    def wants(self, what: int) -> bool:
+        """Say whether something of a kind is asked for."""
+        return bool([1 for key in self._wants if key[0] == what])
 
     def due(self) -> int | None:
         """Return when something is to be asked for."""
@@ -343,24 +354,27 @@ class Repair:
         mesh = self._mesh
         for entry in entries:
             self._asked(what, entry, now)
+            if mesh.flood and not mesh.lot():
+                continue
             if what == asks.WANT_OPERATIONS:
                 self._answer_operations(frame, entry, now)
             elif what == asks.WANT_WHOLE:
                 self._answer_whole(frame, entry, now)
             elif what == asks.WANT_LETTERS:
-                content = mesh.letter(entry[0])
-                if content is not None:
-                    self._say_letter(content, entry[1] or 0xFF, now)
+                known = mesh.letter(entry[0])
+                if known is not None:
+                    self._say_letter(known[0], entry[1] or 0xFF, now, known[1])
             elif what == asks.WANT_ANNOUNCES:
                 for author in mesh.names.find(entry):
                     mesh.down.say_announce(author, now + 50 + mesh.random(700))
                 if not mesh.names.find(entry):
                     mesh.down.pass_down(frame, entry, now)
             else:
+                kind = LETTER_UP if mesh.flood else LETTER_DOWN
                 for schema in self._peer.shared_schemas():
                     if schema[:2] == entry:
                         self._say_letter(
-                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now
+                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now, kind
                         )
 
     def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:

@@ -226,7 +226,6 @@ class Air:
         return self.now - start
 
 
-
 class gradient:
     """While entered, nobody floods, however few authors there are."""
 

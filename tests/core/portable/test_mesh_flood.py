@@ -22,7 +22,9 @@ def test_a_line_converges_without_a_keeper() -> None:
         check_air(air)
         assert not [m for m in members if m.mesh.visit(m.now(air.now)) is not None]
         # Most of it was pushed on and needed no repair.
-        assert sum([m.mesh.stats["repairs"] for m in members]) < sum([m.mesh.stats["stored"] for m in members])
+        assert sum([m.mesh.stats["repairs"] for m in members]) < sum(
+            [m.mesh.stats["stored"] for m in members]
+        )
 
 
 def test_one_reading_over_one_hop_is_one_payload() -> None:
@@ -155,6 +157,6 @@ def test_noise_and_strangers_change_nothing() -> None:
     for at in range(300):
         data = air.random.bytes(air.random.below(32))
         mesh.heard(b"noise", -50, data, 10 + at)
-        mesh.heard(b"noise", -50, good[:5] + data[: 26] if len(data) > 8 else data, 10 + at)
+        mesh.heard(b"noise", -50, good[:5] + data[:26] if len(data) > 8 else data, 10 + at)
     assert member.peer.log.authors() == [member.author]
     assert mesh.stats["stored"] == 0 and mesh.stats["strangers"] >= 1
