@@ -6,10 +6,9 @@ from binascii import crc32
 from mesh_kit import KEY
 from sync_kit import board, record
 
-from hedgerow import limits
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import MemoryStore
-from hedgerow.mesh import frames, tells
+from hedgerow.mesh import frames, pace, tells
 from hedgerow.mesh.down import proof_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.schedule import Window, own_digest, plan
@@ -62,7 +61,7 @@ def test_all_of_it_comes_back() -> None:
     assert (counter, distance, flood) == (0x1234567, 3, False)
     assert pushed[0] == 2 and before[1][0] < 2
     # What was to be announced within the sleep is due, the rest less the sleep.
-    assert announce_at == 200000 - mesh.window.until - limits.LEAF_PERIOD_MS
+    assert announce_at == 200000 - mesh.window.until - pace.LEAF_PERIOD_MS
     assert mesh.save()[:5] == saved[:5]
 
 
@@ -71,7 +70,7 @@ def test_a_shorter_sleep_leaves_more_of_a_wait() -> None:
     mesh = engine(store=store)
     mesh.window.period = 10000
     assert mesh.restore(saved, 500)
-    assert mesh.announce_at == 500 + 200000 - limits.LEAF_WINDOW_MS - 10000
+    assert mesh.announce_at == 500 + 200000 - pace.LEAF_WINDOW_MS - 10000
 
 
 def refused(data: bytes) -> bool:
@@ -176,8 +175,8 @@ def test_wakes_are_on_a_grid_however_long_one_lasts() -> None:
     assert [window.next(now) for now in (1000, 5000, 30999, 31000, 95000)] == [
         31000, 31000, 31000, 61000, 121000,
     ]  # fmt: skip
-    assert not window.wake(1000 + limits.LEAF_WINDOW_MS - 1)
-    assert window.wake(1000 + limits.LEAF_WINDOW_MS)
+    assert not window.wake(1000 + pace.LEAF_WINDOW_MS - 1)
+    assert window.wake(1000 + pace.LEAF_WINDOW_MS)
     window = Window(0)
     assert [window.left(now) for now in (0, 1, 1400, 1401, 1499, 1500, 2000)] == [15, 15, 1, 1, 1, 0, 0]
 
@@ -231,7 +230,7 @@ def test_a_receipt_is_held_for_a_leaf_and_handed_over_while_it_listens() -> None
     mesh.heard(b"k", -60, frames.advertise(receipt_frame(4)), 31000)
     said(mesh, 31000, 60000)
     hear_leaf(mesh, 61000, leaf_state(0, 5))
-    found = receipts(mesh, 61000, 61000 + limits.LEAF_WINDOW_MS)
+    found = receipts(mesh, 61000, 61000 + pace.LEAF_WINDOW_MS)
     assert len(found) >= 1 and found[0][1][12:16] == (4).to_bytes(4, "big")
     # A leaf that has it is told no more, and nothing is said while it sleeps.
     assert not receipts(mesh, 70000, 120000)
@@ -255,13 +254,13 @@ def test_what_a_leaf_holds_more_is_asked_for_while_it_is_awake() -> None:
     hear_announce(mesh, 30000, 5000)
     hear_leaf(mesh, 61000, leaf_state(0, 7))
     wants = [now for now, frame in said(mesh, 61000, 66000) if frame[0] & 15 == frames.WANT]
-    assert wants and wants[0] < 61000 + limits.LEAF_WINDOW_MS
+    assert wants and wants[0] < 61000 + pace.LEAF_WINDOW_MS
 
 
 def test_a_leaf_without_a_plan_is_asked_for_it_while_it_is_awake() -> None:
     mesh = engine(RELAY, b"relay--r")
     hear_leaf(mesh, 1000, leaf_state(0, 0))
-    asked = [f for now, f in said(mesh, 1000, 1000 + limits.LEAF_WINDOW_MS) if f[0] & 15 == frames.WANT]
+    asked = [f for now, f in said(mesh, 1000, 1000 + pace.LEAF_WINDOW_MS) if f[0] & 15 == frames.WANT]
     assert [frame for frame in asked if AUTHOR[:3] in frame]
     hear_announce(mesh, 3000, 5000)
     said(mesh, 3000, 60000)

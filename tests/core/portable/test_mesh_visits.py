@@ -6,7 +6,7 @@ from mesh_kit import KEY, Air
 from sync_kit import board, check, gateway, sync
 
 from hedgerow import limits
-from hedgerow.mesh import frames, tells
+from hedgerow.mesh import frames, pace, tells
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.visits import BULK
 from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
@@ -47,8 +47,8 @@ def hear(mesh: Mesh, address: object, now: int, **fields: object) -> None:
 def wants(mesh: Mesh, now: int, busy: tuple = ()) -> object:
     """Return whom an engine calls when a difference has lasted: the short name in the CALL, or None."""
     assert mesh.visit(now, busy) is None
-    assert mesh.visit(now + limits.MESH_VISIT_MS, busy) is None
-    return called_by(mesh, now + limits.MESH_VISIT_MS)
+    assert mesh.visit(now + pace.VISIT_MS, busy) is None
+    return called_by(mesh, now + pace.VISIT_MS)
 
 
 def called_by(mesh: Mesh, now: int) -> object:
@@ -137,7 +137,7 @@ def test_gateways_leaves_the_busy_and_those_that_cannot_are_not_called() -> None
     mesh = engine()
     hear(mesh, b"you", 0)
     assert wants(mesh, 0, (b"you",)) is None
-    assert wants(mesh, 2 * limits.MESH_VISIT_MS) == b"you"
+    assert wants(mesh, 2 * pace.VISIT_MS) == b"you"
 
 
 def test_what_differed_before_has_to_differ_anew() -> None:
@@ -162,7 +162,7 @@ def test_it_connects_once_the_one_that_it_called_is_heard_again() -> None:
     mesh = engine()
     hear(mesh, b"you", 0)
     assert wants(mesh, 0) == b"you"
-    at = limits.MESH_VISIT_MS
+    at = pace.VISIT_MS
     assert mesh.visit(at + 100) is None
     hear(mesh, b"oth", at + 150)
     assert mesh.visit(at + 200) is None, "another's STATE is no answer"
@@ -176,7 +176,7 @@ def test_one_is_called_at_a_time() -> None:
     for address in (b"one", b"two"):
         hear(mesh, address, 0)
     assert wants(mesh, 0) in (b"one", b"two")
-    for now in range(limits.MESH_VISIT_MS, limits.MESH_VISIT_MS + 9000, 500):
+    for now in range(pace.VISIT_MS, pace.VISIT_MS + 9000, 500):
         assert mesh.visit(now) is None
     assert called_by(mesh, 0) is None and mesh.stats["calls"] == 1
 
@@ -185,7 +185,7 @@ def test_who_does_not_answer_counts_as_a_failure() -> None:
     mesh = engine()
     hear(mesh, b"you", 0)
     assert wants(mesh, 0) == b"you"
-    at = limits.MESH_VISIT_MS + 10000
+    at = pace.VISIT_MS + 10000
     assert mesh.visit(at) is None
     assert mesh.visits._table[b"you"].failures == 1 and mesh.stats["calls"] == 1
     assert mesh.visit(at + 2 * HOLD_OFF) is None
