@@ -178,11 +178,11 @@ def census() -> None:
     assert mesh._census.estimate(2 * pace.CENSUS_MS - 1) == 1
     assert mesh._census.estimate(2 * pace.CENSUS_MS) == 0
     # And for the first one a neighbour in a gradient decides, as few as were heard.
-    for now, flood in ((pace.CENSUS_MS - 1, False), (pace.CENSUS_MS, True)):
+    for moment, flood in ((pace.CENSUS_MS - 1, False), (pace.CENSUS_MS, True)):
         mesh = engine()
         state = frames.State(b"ms", 1, 0, bytes(6), 0, 1, frames.GRADIENT, RELAY, b"aut", 3)
-        mesh.visits.heard(b"a", state, -50, now)
-        mesh._mode(now)
+        mesh.visits.heard(b"a", state, -50, moment)
+        mesh._mode(moment)
         assert mesh.flood == flood
 
 
@@ -252,12 +252,12 @@ def state_settle() -> None:
     mesh._look(1000)
     own = mesh.peer.author[0] & 7
     state = frames.State(b"ms", 1, own, b"digest", 5, 1, 0, RELAY, b"aut", 3)
-    for now, says in (
+    for moment, says in (
         (1000 + pace.STATE_SETTLE_MS - 1, False),
         (1000 + pace.STATE_SETTLE_MS, True),
     ):
         before = len(mesh.speaker)
-        assert not mesh.repair.compare(state, {own: state.digest}, now)
+        assert not mesh.repair.compare(state, {own: state.digest}, moment)
         assert (len(mesh.speaker) > before) == says
 
 

@@ -214,7 +214,7 @@ def said(mesh: Mesh, since: int, until: int) -> list:
 
 
 def receipts(mesh: Mesh, since: int, until: int) -> list:
-    return [(now, frame) for now, frame in said(mesh, since, until) if frame[0] & 15 == frames.RECEIPT]
+    return [(at, frame) for at, frame in said(mesh, since, until) if frame[0] & 15 == frames.RECEIPT]
 
 
 def relay() -> Mesh:
@@ -253,14 +253,14 @@ def test_what_a_leaf_holds_more_is_asked_for_while_it_is_awake() -> None:
     mesh.names.learn(AUTHOR, 30000)
     hear_announce(mesh, 30000, 5000)
     hear_leaf(mesh, 61000, leaf_state(0, 7))
-    wants = [now for now, frame in said(mesh, 61000, 66000) if frame[0] & 15 == frames.WANT]
+    wants = [at for at, frame in said(mesh, 61000, 66000) if frame[0] & 15 == frames.WANT]
     assert wants and wants[0] < 61000 + pace.LEAF_WINDOW_MS
 
 
 def test_a_leaf_without_a_plan_is_asked_for_it_while_it_is_awake() -> None:
     mesh = engine(RELAY, b"relay--r")
     hear_leaf(mesh, 1000, leaf_state(0, 0))
-    asked = [f for now, f in said(mesh, 1000, 1000 + pace.LEAF_WINDOW_MS) if f[0] & 15 == frames.WANT]
+    asked = [f for _, f in said(mesh, 1000, 1000 + pace.LEAF_WINDOW_MS) if f[0] & 15 == frames.WANT]
     assert [frame for frame in asked if AUTHOR[:3] in frame]
     hear_announce(mesh, 3000, 5000)
     said(mesh, 3000, 60000)
