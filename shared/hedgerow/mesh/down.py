@@ -6,7 +6,7 @@ from .. import limits
 from ..custody.receipt import Receipt
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
-from . import asks, tells
+from . import asks, pace, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
@@ -63,9 +63,7 @@ class Down:
 
     def hand_over(self, frame: bytes, now: int) -> None:
         """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
-        self._mesh.speaker.add(
-            now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, limits.MESH_EVENTS, 1
-        )
+        self._mesh.speaker.add(now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, pace.EVENTS, 1)
 
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
         """Take a receipt, where its author is known; pass it on to those who have brought its author here."""
@@ -111,9 +109,7 @@ class Down:
     def say_announce(self, author: bytes, at: int) -> None:
         """Say the whole name of an author or keeper, and the high bits of its numbers and times."""
         name = _ANNOUNCE_NAME - number_of(author)
-        self._mesh.speaker.add(
-            at, STATUS, name, lambda _, now: self._announce(author, now), limits.MESH_EVENTS, 1
-        )
+        self._mesh.speaker.add(at, STATUS, name, lambda _, now: self._announce(author, now), pace.EVENTS, 1)
 
     def _announce(self, author: bytes, now: int) -> bytes | None:
         mesh = self._mesh
@@ -156,7 +152,7 @@ class Down:
             return
         mesh.stats["passed"] += 1
         name = name_of(frame)
-        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
+        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, pace.EVENTS, pace.QUIET)
 
     # ---- the time
 

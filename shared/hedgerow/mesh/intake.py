@@ -169,8 +169,10 @@ class Intake:
         try:
             if kind == letters_module.OPERATION:
                 return self._take_operation(content, name, now)
+            if kind == letters_module.SEAL_BRIEF:
+                return self._take_brief(content, name, now)
             if kind == letters_module.SEAL or kind == letters_module.SKIP:
-                return self._take_note(content, name, now)
+                return self._take_note(content, content[1:9], content[9:], now)
             if kind == letters_module.SCHEMA:
                 known = len(self._peer.schemas)
                 self._peer.ingest_schema(content[1:])
@@ -193,7 +195,7 @@ class Intake:
         base = self.base(author)
         if number <= base:
             return KNOWN
-        stamp, changes = decode_body(stored)
+        changes = decode_body(stored)[1]
         self._names.learn(author, now)
         self.note_height(author, number)
         if number > base + 1:
@@ -206,15 +208,36 @@ class Intake:
         self._advance(author, now)
         return TAKEN
 
-    def _take_note(self, content: bytes, name: int, now: int) -> int:
-        """Take a seal or a skip: 8 bytes of author, then its body."""
+    def _take_brief(self, content: bytes, name: int, now: int) -> int:
+        """Take a seal whose operations are here: what they say was left out of it."""
+        from .brief import decode_seal, unfold_seal
+
+        short, _, last, _, _ = decode_seal(content)
+        waits = AUTHOR
+        for author in self._names.find(short):
+            log = self._peer.log
+            if last <= max(log.sealed(author), self._peer.receipted(author)):
+                return KNOWN
+            if last > log.held(author):
+                waits = GAP
+                continue
+            body = unfold_seal(content, author, log, self._peer.schemas)
+            if body is not None:
+                return self._take_note(content, author, body, now)
+            waits = WHOLE
+        if waits == WHOLE:
+            # Some of its operations are not here, but a receipt for them.
+            return REFUSED
+        return self._wait(name, content, short, waits, short, now)
+
+    def _take_note(self, content: bytes, author: bytes, body: bytes, now: int) -> int:
+        """Take a seal or a skip."""
         peer = self._peer
-        author = content[1:9]
         before = peer.log.sealed(author), peer.log.held(author)
-        if content[0] == letters_module.SEAL:
-            peer.ingest_seal(author, content[9:])
+        if content[0] == letters_module.SKIP:
+            peer.ingest_skip(author, body)
         else:
-            peer.ingest_skip(author, content[9:])
+            peer.ingest_seal(author, body)
         if before == (peer.log.sealed(author), peer.log.held(author)):
             return KNOWN
         peer.commit()
@@ -265,11 +288,16 @@ class Intake:
 
     def lacks_seal(self, author: bytes) -> bool:
         """Say whether a seal waits although all operations under it are here: for the one before it."""
+        held = self._peer.log.held(author)
         for entry in self.waiting.values():
             what = entry[1]
-            if what[0] == letters_module.SEAL and what[1:9] == author:
-                if Seal.decode(what[9:]).last <= self._peer.log.held(author):
+            if what[0] == letters_module.SEAL_BRIEF and what[1:4] == author[:3]:
+                from .brief import decode_seal
+
+                if decode_seal(what)[2] <= held:
                     return True
+            if what[0] == letters_module.SEAL and what[1:9] == author and Seal.decode(what[9:]).last <= held:
+                return True
         return False
 
     def waiting_letter(self, letter: bytes) -> list | None:
@@ -316,10 +344,8 @@ class Intake:
             self._again(name, entry, now)
 
     def _again(self, name: int, entry: list, now: int) -> None:
-        if name & _LETTER:
-            result = self.take_letter(entry[1], name, now)
-        else:
-            result = self.take(entry[1], name, now)
+        take = self.take_letter if name & _LETTER else self.take
+        result = take(entry[1], name, now)
         if result != WAITS:
             self.waiting.pop(name, None)
         known = self.waiting.get(name)
