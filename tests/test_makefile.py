@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
         ),
         (["bench", "ONLY=link"], "python -m bench --only 'link'"),
         (["size", "JSON=1"], "python -m bench.size --json"),
-        (["fuzz", "SECONDS=5", "ONLY=beacon"], "python tests/core/fuzz.py --seconds 5 --only 'beacon'"),
+        (["fuzz", "SECONDS=5", "ONLY=payload"], "python tests/core/fuzz.py --seconds 5 --only 'payload'"),
         (["sim", "SEED=7"], "python tests/sim.py --seed 7"),
         (
             ["sim", "SCENARIO=partition", "SEED=7", "WORLDS=3"],

@@ -63,6 +63,16 @@ class AdapterCounters:
     last_error: str = field(default="")
 
 
+def _passing(device: BLEDevice) -> bool:
+    """Say whether the address is a non-resolvable one, which Linux makes anew for each broadcast of its own.
+
+    Nobody can connect to it, and other gateways would soon drive all boards out of our table. Only BlueZ
+    tells the kind of address; the two greatest bits of such a random one are 0 (Core Vol 6 Part B 1.3.2.2).
+    """
+    details = device.details.get("props", {}) if isinstance(device.details, dict) else {}
+    return details.get("AddressType") == "random" and device.address[0] in "0123"
+
+
 class Adapter:
     """The adapter: `run` keeps it listening; `connect` and `release` handle one connection.
 
@@ -96,10 +106,11 @@ class Adapter:
         data = advert.manufacturer_data.get(COMPANY)
         if data is None:
             return
-        self._devices[device.address] = device
-        self._devices.move_to_end(device.address)
-        if len(self._devices) > limits.DEVICES:
-            self._devices.popitem(last=False)
+        if not _passing(device):
+            self._devices[device.address] = device
+            self._devices.move_to_end(device.address)
+            if len(self._devices) > limits.DEVICES:
+                self._devices.popitem(last=False)
         self._on_advert(device.address, data, advert.rssi)
 
     async def run(self) -> None:

@@ -154,7 +154,10 @@ MESH_LETTER_MS = const(15000)
 # said again.
 MESH_TURN_MS = const(300)
 MESH_MOST_TURNS = const(15)
+MESH_START_MS = const(3000)
+MESH_VISIT_MS = const(20000)
 MESH_AGAIN_SOON_MS = const(2000)
+MESH_FEW = const(3)
 MESH_BACKOFF_MS = const(3000)
 MESH_GATHER_MS = const(200)
 MESH_SEAL_MS = const(3600000)
@@ -176,3 +179,9 @@ LEAF_BACKOFF_MS = const(700)
 MAX_LEAVES = const(16)
 # Whoever lacks the time shows that more often.
 MESH_TIME_MS = const(10000)
+# Interests by letter: how often they are said, how many at once, what of their operations is told to be here,
+# and how many answer one.
+MESH_WISH_MS = const(300000)
+MESH_WISHES = const(4)
+MESH_MARKS = const(12)
+MESH_ANSWERS = const(6)

@@ -1,11 +1,11 @@
-"""What a peer tells others of itself: its distance, its vector, hellos, beacons, and the time."""
+"""What a peer tells others of itself: its distance, its vector, hellos, and the time."""
 
 from . import limits
-from .custody.digest import BUCKETS, digest
+from .custody.digest import digest
 from .custody.receipt import Receipt
 from .errors import HedgerowError
 from .operation import CLOCK, SOURCE_BOOT
-from .sync import beacon, hello
+from .sync import hello
 
 UNKNOWN_DISTANCE = 255
 # What a gateway says while it knows no way to a keeper: farther than any relay that knows one, nearer
@@ -112,22 +112,6 @@ class Presence:
             count = sum([held - receipted for _, held, receipted in entries])
             self._summary = [count] + digest(self.mesh, entries)
         return self._summary
-
-    def state_beacon(self, counter: int, now: int) -> beacon.State:
-        """Return the state to advertise; its bucket rotates with the counter."""
-        summary = self.summary()
-        bucket = counter % BUCKETS
-        return beacon.State(
-            self.mesh,
-            counter & 0xFFFF,
-            bucket,
-            summary[1 + bucket],
-            min(summary[0], 0xFFFF),
-            self.distance(now),
-            self.time_flags(now) | beacon.CONNECTABLE,
-            self.role,
-            self.author[:3],
-        )
 
     def status(self, now: int) -> dict:
         """Return {author: {"held", "sealed", "open", "receipted"}}."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow.sync.exchange import Exchange
 from hedgerow_sim import limits
+from hedgerow_sim.documents import Documents
 
 if TYPE_CHECKING:
     from hedgerow_sim.session import Session
@@ -53,6 +54,7 @@ class Audit:
         self.known: dict[tuple[bytes, int], int] = {}
         self._receipted: dict[bytes, int] = {}
         self.said_kinds: Counter[str] = Counter()
+        self.documents = Documents()
         self._next = 0
         self.checks = 0
         self.sessions = 0
@@ -98,6 +100,7 @@ class Audit:
             numbers[number] = _mark(body)
         elif known != _mark(body):
             raise Broken("changed", f"{station.name} holds another {author.hex()} {number} than was written")
+        self.documents.arrived(station, author, number, self._world.now)
         if station.role >= self._world.counts_from:
             key = author, number
             if key in self.made and key not in self.came:
@@ -237,7 +240,9 @@ class Audit:
 
     def converged(self) -> bool:
         """Whether all that was acknowledged is with a keeper, and the authors know it."""
-        return self._world.scenario.uplink != "none" and not self.missing() and not self.unreceipted()
+        if self._world.scenario.uplink == "none" or self.documents.missing():
+            return False
+        return not self.missing() and not self.unreceipted()
 
     def check_end(self) -> None:
         """All has arrived, all keepers hold the same, and nobody has lost anything."""
@@ -253,6 +258,9 @@ class Audit:
                 f"{self.unreceipted()} have no receipt",
             )
         self._check_keepers()
+        without = self.documents.missing()
+        if without:
+            raise Broken("documents", f"{len(without)} boards want the settings and do not have them")
 
     def _check_keepers(self) -> None:
         vectors = []

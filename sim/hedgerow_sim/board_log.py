@@ -30,6 +30,17 @@ class BoardLog(MemoryLog):
     `arrived(author, number, body)` is called with every operation that comes into the run or beside it.
     """
 
+    # What a MemoryLog has inside; its face to tools leaves that out.
+    store: BoardStore
+    _authors: list[bytes]
+    _entries: dict[bytes, list[RunEntry]]
+    _operations: dict[bytes, dict[int, bytes]]
+    _held: dict[bytes, int]
+    _sealed: dict[bytes, int]
+    _arrivals: list[tuple[bytes, int]]
+    _places: dict[tuple[bytes, int], int]
+    _counted: int | None
+
     def __init__(
         self,
         store: BoardStore,
@@ -52,7 +63,7 @@ class BoardLog(MemoryLog):
         self._authors.append(author)
         self._entries[author] = []
         self._operations[author] = {}
-        store: BoardStore = self.store
+        store = self.store
         held, sealed = store.base.get(author, (0, 0))
         if held:
             self._held[author] = held
@@ -62,8 +73,8 @@ class BoardLog(MemoryLog):
     def _take(self, entry: Entry) -> None:
         if entry[1] not in self._entries:
             self._begin(entry[1])
-        super()._take(entry)
-        base: tuple[int, int] = self.store.base.get(entry[1], (0, 0))
+        super()._take(entry)  # type: ignore[misc]
+        base = self.store.base.get(entry[1], (0, 0))
         if entry[0] <= ENTRY_SKIP and self.held(entry[1]) < base[0]:
             # What stands in the log is older than what made room.
             self._held[entry[1]] = base[0]
@@ -81,8 +92,8 @@ class BoardLog(MemoryLog):
         super().cut(author, held)
 
     def _fall(self, author: bytes, held: int) -> None:
-        super()._fall(author, held)
-        base: tuple[int, int] = self.store.base.get(author, (0, 0))
+        super()._fall(author, held)  # type: ignore[misc]
+        base = self.store.base.get(author, (0, 0))
         if held < base[0]:
             self.store.base[author] = (held, min(held, base[1]))
         self._sealed[author] = max(self._sealed[author], min(base[1], held))
@@ -126,7 +137,7 @@ class BoardLog(MemoryLog):
             if is_stream(Schema.decode(encoded).kind):
                 streams.add(name)
         entries: list[tuple[int, Entry]] = []
-        store: BoardStore = self.store
+        store = self.store
         for author in self._authors:
             number = receipted.get(author, 0)
             if author == self.author:
@@ -137,7 +148,7 @@ class BoardLog(MemoryLog):
             entries += self._in_order(author, kept)
         entries.sort(key=_place)
         store.entries = [entry for _, entry in entries]
-        # A log that is opened anew counts as this one, or on from here: then what it has moved shows up again.
+        # A log that is opened anew counts as this one, or on from here: what it has moved shows up again.
         places = [place for place, entry in entries if entry[0] in (ENTRY_OP, _FILL)]
         whole = places == list(range(self.position() - len(places) + 1, self.position() + 1))
         store.arrivals = self.position() - (len(places) if whole else 0)
@@ -160,7 +171,7 @@ class BoardLog(MemoryLog):
         self._entries[author] = kept
 
     def _in_order(self, author: bytes, kept: list[RunEntry]) -> list[tuple[int, Entry]]:
-        """An author's entries with the places of their arrival; what makes none stays behind what it follows."""
+        """An author's entries with the places of their arrival, or of what they follow."""
         found: list[tuple[int, Entry]] = []
         place = 0
         for kind, first, last, body in kept:

@@ -31,6 +31,9 @@ def _happen(argument: "tuple[World, Event]") -> None:
         _gateway(world, event)
     elif event.kind == "document":
         world.audit.documents.write(world)
+    elif event.kind == "want":
+        for board in world.rng.sample(world.boards, round(event.share * len(world.boards))):
+            world.field.at(world.now, _want, (world, board))
     else:
         chosen = world.rng.sample(world.boards, round(event.share * len(world.boards)))
         for board in chosen:
@@ -59,6 +62,12 @@ def _befall(argument: "tuple[World, Event, Station]") -> None:
         board.cut()
         pause = 0 if event.kind == "reboot" else world.rng.randint(*_OFF_US)
         world.field.at(world.now + pause, _boot, board)
+
+
+def _want(argument: "tuple[World, Station]") -> None:
+    world, board = argument
+    if board.on:
+        world.audit.documents.want(board)
 
 
 def _boot(board: "Station") -> None:

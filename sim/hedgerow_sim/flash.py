@@ -66,7 +66,7 @@ class TornNor(Nor):
         return super().ioctl(command, argument)
 
 
-class WatchedLog(FlashLog):
+class WatchedLog(FlashLog):  # type: ignore[misc]
     """Tells `told(author, number, body)` of operations that the log has taken, once they are durable."""
 
     told: Any = None

@@ -77,7 +77,7 @@ def draw_map(outcome: Outcome, path: Path) -> None:
             dots = axes.scatter(
                 [places[node][0] for node in chosen],
                 [places[node][1] for node in chosen],
-                c=[-1 if hops[node] is None else hops[node] for node in chosen],
+                c=[-1.0 if (hop := hops[node]) is None else float(hop) for node in chosen],
                 s=max(6, 400 / len(places) ** 0.6),
                 marker=marker,
                 cmap="viridis",
@@ -90,7 +90,8 @@ def draw_map(outcome: Outcome, path: Path) -> None:
                 figure.colorbar(dots, ax=axes, label="hops to a gateway", shrink=0.7)
     doors = [places[gateway.node] for gateway in world.gateways]
     if doors:
-        axes.scatter(*zip(*doors, strict=True), marker="s", color="crimson", s=60, label="gateways", zorder=3)
+        xs, ys = zip(*doors, strict=True)
+        axes.scatter(xs, ys, marker="s", color="crimson", s=60, label="gateways", zorder=3)
     axes.set(xlabel="metres", ylabel="metres", aspect="equal", title=f"{outcome.report['scenario']}")
     axes.legend(loc="upper right", fontsize="small")
     _save(figure, path)

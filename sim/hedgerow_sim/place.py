@@ -20,8 +20,8 @@ def boards(scenario: Scenario, rng: random.Random) -> list[Point]:
         side = math.ceil(math.sqrt(count))
         return [(scenario.spacing_m * (at % side), scenario.spacing_m * (at // side)) for at in range(count)]
     if scenario.layout == "field":
-        side = field_side(scenario)
-        return [(rng.uniform(0, side), rng.uniform(0, side)) for _ in range(count)]
+        size = field_side(scenario)
+        return [(rng.uniform(0, size), rng.uniform(0, size)) for _ in range(count)]
     return _from_file(scenario.file)[:count]
 
 

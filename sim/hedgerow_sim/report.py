@@ -52,7 +52,7 @@ class Report:
         self.hops = place.hops(self._reach, gateways)
         self._authors: dict[bytes, int] = {}
 
-    def result(self, wall_s: float, failure: str = "") -> dict[str, Any]:
+    def result(self, wall_s: float, cpu_s: float, failure: str = "") -> dict[str, Any]:
         """The report."""
         world = self._world
         audit = world.audit
@@ -70,6 +70,7 @@ class Report:
             "gateways": len(world.gateways),
             "hours": round(hours, 3),
             "wall_s": round(wall_s, 1),
+            "cpu_s": round(cpu_s, 1),
             "neighbours": round(sum(map(len, self._reach)) / max(len(self._reach), 1), 1),
             "hops": self._hops(),
             "readings": {
@@ -81,7 +82,9 @@ class Report:
             "latency_s": percentiles([(audit.came[key] - audit.made[key]) / 1e6 for key in audit.came]),
             "receipt_s": percentiles([(audit.known[key] - audit.made[key]) / 1e6 for key in audit.known]),
             "catch_up": self._catch_up(),
-            "connections": totals["connections"] // 2 if totals["connections"] else 0,
+            "document": self._document(),
+            "connections": totals["connections"] // 2,
+            "connections_per_1000_readings": round(500 * totals["connections"] / max(len(audit.came), 1), 2),
             "broken_sessions": audit.broken_sessions,
             "air": self._air(totals, hours),
             "charge_mah_per_day": self._charge(hours),
@@ -176,6 +179,18 @@ class Report:
             "bound_advertising_s": round(len(late) / EVENTS_PER_S / max(len(world.gateways), 1), 1),
             "bound_link_s": round(len(late) * 9 / LINK_BYTES_PER_S / max(len(world.gateways), 1), 1),
         }
+
+    def _document(self) -> dict[str, float]:
+        """How the settings came down."""
+        documents = self._world.audit.documents
+        if documents.written is None:
+            return {}
+        times = [
+            (at - documents.written_us) / 1e6
+            for node, at in documents.reached.items()
+            if node in documents.wanted_by
+        ]
+        return {"wanted": len(documents.wanted_by), "reached": len(times), **percentiles(times)}
 
     def _counts(self) -> dict[str, int]:
         """The engines' own counters, summed over the stations that are on."""

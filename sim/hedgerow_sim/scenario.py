@@ -16,7 +16,17 @@ _Built = TypeVar("_Built")
 
 LAYOUTS = ("line", "field", "grid", "file")
 ENGINES = ("mesh", "naive_flood", "connect_always")
-EVENTS = ("partition", "heal", "power_cut", "reboot", "gateway_down", "gateway_up", "move", "document")
+EVENTS = (
+    "partition",
+    "heal",
+    "power_cut",
+    "reboot",
+    "gateway_down",
+    "gateway_up",
+    "move",
+    "want",
+    "document",
+)
 UPLINKS = ("big_peer", "keeper", "none")
 
 
@@ -40,14 +50,15 @@ class Scenario:
 
     Place: `layout` with `boards` of them; `spacing_m` of a line or grid; `neighbours`, on average, of a field
     (its size follows from that and `range_m`); `file` is a CSV of the package with columns x_m and y_m.
-    Gateways stand at [x, y], in metres, in `gateways`; [] and `corners` = n: in so many corners of the field.
+    Gateways stand at [x, y], in metres, in `gateways`, and in so many `corners` of the boards' field.
     `uplink`: each gateway to its Big Peer (`big_peers`, shared in turn), `keeper`: the gateways are keepers
     themselves, `none`: nothing is ever receipted.
     Radio: `range_m` (median), `loss` besides collisions, `disc`: no shadowing.
     Time: `hours`, then up to `settle_hours` without new readings until all has arrived. `reading_s` between
-    two readings of a board, 0 for none; the first come within `start_s`.
+    two readings of a board, 0 for none; a board is switched on within `boot_s`, its first reading comes
+    within `start_s` of that.
     Boards: share of `leaves`, which sleep between their readings; share on the real `flash` log;
-    `drift_ppm` at most; `budget_mah` a day, 0 for none. `visible`: how many metres a board `walks` an hour.
+    `drift_ppm` at most; `budget_mah` a day, 0 for none. `expect_connections`: more are a failure, -1 for any.
     """
 
     name: str = ""
@@ -68,6 +79,7 @@ class Scenario:
     hours: float = 1.0
     settle_hours: float = 1.0
     reading_s: float = 60.0
+    boot_s: float = 10.0
     start_s: float = 60.0
     leaves: float = 0.0
     flash: float = 0.0
@@ -93,6 +105,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hours": (0.001, limits.HOURS),
     "settle_hours": (0, limits.HOURS),
     "reading_s": (0, 86_400 * 30),
+    "boot_s": (0, 86_400),
     "start_s": (0.001, 86_400 * 30),
     "leaves": (0, 1),
     "flash": (0, 1),
@@ -175,13 +188,13 @@ def _build(kind: type[_Built], values: dict[str, Any], where: str) -> _Built:
         if key not in fields:
             raise _bad(f"{where}no key {key!r}")
         wanted = fields[key].type
-        good = {
+        kinds: dict[Any, bool] = {
             float: isinstance(value, int | float) and not isinstance(value, bool),
             int: isinstance(value, int) and not isinstance(value, bool),
             str: isinstance(value, str),
             bool: isinstance(value, bool),
-        }.get(wanted, True)  # type: ignore[call-overload]
-        if not good:
+        }
+        if not kinds.get(wanted, True):
             raise _bad(f"{where}{key} is {value!r}")
     try:
         return kind(**values)

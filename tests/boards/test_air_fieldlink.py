@@ -1,5 +1,6 @@
 """Connections in virtual time: how they begin, carry and end."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -137,6 +138,48 @@ def test_an_answer_leaves_in_the_event_after_the_question() -> None:
     assert times[1] - times[0] == 30_000
 
 
+def test_full_packets_both_ways_fill_a_short_interval() -> None:
+    scene = Scene()
+    scene.offer()
+    scene.connect(1, interval_us=7_500)
+    scene.run(1.0)
+    for _ in range(10):
+        scene.links[0].send(0, bytes(244))
+        scene.links[0].send(1, bytes(244))
+    scene.run(1.0)
+    times = [at for at, node, _ in scene.got if node == 0]
+    assert [later - earlier for earlier, later in pairwise(times)] == [7_500] * 9
+
+
+def test_connection_events_take_the_radios_of_both() -> None:
+    scene = Scene()
+    link = scene.joined()
+    link.send(0, bytes(200))
+    scene.run(0.1)
+    ((at, _, _),) = scene.got
+    for node in (0, 1):
+        assert scene.field.busy_from[node] == at
+        assert scene.field.busy_until[node] - at > 1_700
+
+
+def test_a_call_needs_an_advertisement_heard_and_an_answer_heard() -> None:
+    """With half of the packets lost one event in four makes a link, and a busy radio hears none."""
+    events = []
+    for seed in range(200):
+        scene = Scene(loss=0.5, seed=seed)
+        scene.offer()
+        scene.connect(1, timeout_us=60 * SECOND)
+        scene.run(10.0)
+        events.append(scene.field.stats(0)["said"]["other"])
+    assert sum(events) / len(events) == pytest.approx(4.0, abs=0.8)
+    scene = Scene()
+    scene.offer()
+    scene.field.take(1, 0, 3 * SECOND)
+    scene.connect(1, timeout_us=2 * SECOND)
+    scene.run(2.1)
+    assert [reason for _, _, reason in scene.ended] == [REASON_NOT_FOUND]
+
+
 def test_loss_slows_a_link_down() -> None:
     ends = []
     for loss in (0.0, 0.4):
@@ -150,7 +193,7 @@ def test_loss_slows_a_link_down() -> None:
 def test_closing_reaches_both_and_drops_what_is_queued() -> None:
     scene = Scene()
     link = scene.joined()
-    link.send(0, bytes(100_000))
+    link.send(0, b"dropped")
     link.close()
     scene.run(0.1)
     assert [(ended, reason) for _, ended, reason in scene.ended] == [(link, REASON_REMOTE)]

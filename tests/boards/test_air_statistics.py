@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from air_rig import SECOND, Pair, Recorder, address, advertise, hello, join, scan
+from air_rig import READABLE, SECOND, WRITABLE, Pair, Recorder, address, advertise, hello, join, scan
 
 from hedgerow.errors import HedgerowError
-from hedgerow_boards.air import Air, charge, commands
+from hedgerow_boards.air import Air, charge, commands, events
 from hedgerow_boards.air.bursts import Interference
 from hedgerow_boards.air.host import Host
 from hedgerow_boards.air.medium import Medium, Transmission
@@ -157,6 +157,47 @@ def test_links_are_counted_at_both_ends_and_charged_by_time() -> None:
     scene.run(600.0)
     until = made / SECOND + 61
     assert 7.0 * 60 / 3600 < scene.model.stats(address(2))["charge"]["link"] < 7.0 * until / 3600
+
+
+@pytest.mark.parametrize("silent", ["central", "peripheral"])
+def test_a_link_goes_by_each_direction_of_its_pair(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not heard delivers nothing; a peripheral that hears no poll says nothing either."""
+    scene = Pair()
+    mute = scene.client if silent == "central" else scene.server
+    monkeypatch.setattr(scene.model, "passes", lambda sender, receiver, airtime: 0 if sender is mute else -50)
+    scene.server.handle(commands.Notify(0, READABLE, b"up"))
+    scene.client.handle(commands.Write(0, WRITABLE, 0, b"down"))
+    scene.run(1.0)
+    assert not scene.client_log.of(events.Notification)
+    assert len(scene.server_log.of(events.WriteRequest)) == (silent == "peripheral")
+    scene.run(2.0)
+    assert len(scene.client_log.of(events.PeripheralDisconnected)) == 1
+
+
+def test_a_scan_request_that_is_lost_has_no_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    for lost in (1, 2, 0):
+        model = AirModel(seed=10, loss=0.0)
+        one, _ = join(model, 1)
+        two, log = join(model, 2)
+        one.handle(advertise(b"adv", response=b"more"))
+        two.handle(scan(active=1))
+        mute = {1: one, 2: two}.get(lost)
+        monkeypatch.setattr(model, "passes", lambda sender, *_, mute=mute: 0 if sender is mute else -50)
+        model.step(3 * SECOND)
+        found = {event.data for event in log.of(events.ScanResult)}
+        assert found == ({b"adv"} if lost else {b"adv", b"more"})
+
+
+def test_a_radio_is_deaf_during_its_connection_events() -> None:
+    scene = Pair()
+    third, _ = join(scene.model, 3)
+    third.handle(advertise(OP, interval_ms=20, kind=3))
+    scene.client.handle(scan())
+    before = scene.model.stats(address(2))["lost"]["own"]
+    for _ in range(100):
+        scene.server.handle(commands.Notify(0, READABLE, bytes(200)))
+        scene.run(0.1)
+    assert scene.model.stats(address(2))["lost"]["own"] > before + 5
 
 
 def test_charge_follows_the_profile_and_the_state_of_the_board() -> None:

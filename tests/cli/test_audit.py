@@ -87,6 +87,14 @@ def test_a_reading_that_did_not_survive_leaves_no_hole(tmp_path: Path) -> None:
     assert audit(tmp_path, kept, lines) == Findings(recorded=3, at_big_peer=3, receipted=2)
 
 
+def test_a_line_that_was_read_late_is_no_wrong_value(tmp_path: Path) -> None:
+    lines = [(2.05 if text.startswith("ack 1") else at, text) for at, text in LINES]
+    assert audit(tmp_path, documents(), lines).clean
+    kept = documents()
+    kept[3]["t"] = Decimal("39.4")
+    assert not audit(tmp_path, kept, lines).clean
+
+
 @pytest.mark.parametrize("lost", [0, 1, 2, 3])
 def test_what_is_missing_is_found(tmp_path: Path, lost: int) -> None:
     kept = documents()

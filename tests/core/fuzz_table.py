@@ -28,8 +28,7 @@ from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
 from hedgerow.document import Document
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, canonical, decode_body, encode_body
-from hedgerow.sync import beacon, frames, hello, interest
-from hedgerow.sync.beacon_op import Op, encode_op
+from hedgerow.sync import frames, hello, interest, usb_line
 from hedgerow.sync.session import read_summary, write_summary
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 
@@ -190,19 +189,30 @@ def _vector(data: bytes) -> None:
     assert vectors.pack(vectors.unpack(data)) == data
 
 
-def _beacon(data: bytes) -> None:
-    heard = beacon.decode(data)
-    if isinstance(heard, beacon.State):
-        again = beacon.decode(beacon.encode_state(heard))
-        assert vars(again) == vars(heard)
-    elif isinstance(heard, Op):
-        assert vars(beacon.decode(encode_op(heard))) == vars(heard)
-
-
 def _summary(data: bytes) -> None:
     summary = read_summary(data)
     if summary[0]:
         assert write_summary(summary)[:2] == data[:2] and len(summary) <= 9
+
+
+def _usb_line(data: bytes) -> None:
+    refused: HedgerowError | None = None
+    for line in usb_line.Lines().feed(data):
+        try:
+            kind, body = usb_line.decode(line)
+        except HedgerowError as error:
+            refused = error
+            continue
+        assert usb_line.decode(usb_line.encode(kind, body)[:-1]) == (kind, body)
+        if kind == usb_line.SAY:
+            sequence, connectable, events, payload = usb_line.decode_say(body)
+            assert events and 0 < len(payload) <= usb_line.PAYLOAD
+            again = usb_line.encode_say(sequence, connectable, events, payload)
+            assert usb_line.decode(again[:-1])[1] == body
+        elif kind == usb_line.HEARD:
+            assert len(usb_line.decode_heard(body)[3]) <= usb_line.PAYLOAD
+    if refused:
+        raise refused
 
 
 def _frames(data: bytes) -> None:
@@ -252,9 +262,6 @@ _HELLO = hello.Hello(
     bytes(3), AUTHOR, vector=((AUTHOR, 9, 7, 5),), schemas=(READING.name, PLANT.name), name="board"
 )
 _SKIPS = [Skip(3, 9, SUPERSEDED, [AUTHOR, 7]), Skip(1, 1, LOST, [1, bytes(6)]), Skip(1, 4, RECEIPTED)]
-_STATE = beacon.State(bytes(3), 7, 1, b"digest", 4, 2, 1, 1, b"aut")
-
-
 _INTERESTS = [
     interest.Interest("plants"),
     interest.Interest("readings", "temperature > :limit", {"limit": Decimal(394, -1)}, 2, 900),
@@ -298,18 +305,18 @@ TABLE = [
     Target("skip", _same(Skip), [skip.encode() for skip in _SKIPS]),
     Target("seal", _seal, [_sealed(1), _sealed(32)]),
     Target("vector", _vector, [vectors.pack([(AUTHOR, 300, 200, 100), (bytes(8), 1, 0, 0)])]),
-    Target(
-        "beacon",
-        _beacon,
-        [
-            beacon.encode_state(_STATE),
-            encode_op(Op(bytes(3), b"aut", 5, READING.name, NOW, [512, -394])),
-            beacon.encode_state(_STATE)[7:],
-        ],
-    ),
     Target("payload", fuzz_mesh.read_payload, fuzz_mesh.PAYLOADS, 2),
     Target("letters", fuzz_mesh.read_letters, fuzz_mesh.RUNS),
     Target("op", fuzz_mesh.rebuild, fuzz_mesh.OPS),
+    Target(
+        "usb line",
+        _usb_line,
+        [
+            usb_line.encode_say(1, True, 3, bytes(31)),
+            usb_line.encode(usb_line.HEARD, bytes(9) + bytes(31)),
+            usb_line.encode(usb_line.HUSH),
+        ],
+    ),
     Target("summary", _summary, [write_summary([3] + [b"digest"] * 4), write_summary([0])]),
     Target("interest", _interests, [interest.write_interests(_INTERESTS, [0, 900])], 2),
     Target("mark", _marks, [interest.write_marks(7, [5, 2**33])]),

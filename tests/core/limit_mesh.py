@@ -1,11 +1,14 @@
 """Checks of the limits of the mesh's frames and tables: each goes to its limit, then one over it."""
 
 from kit import raises
+from sync_kit import gateway
 
 from hedgerow import limits
 from hedgerow.mesh import frames, letters
 from hedgerow.mesh.density import interval_floor
+from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.names import Names
+from hedgerow.sync.hello import GATEWAY, RELAY
 
 KEY = bytes(32)
 
@@ -72,3 +75,44 @@ def channel() -> None:
     most = limits.CHANNEL_EVENTS
     assert interval_floor(most - 1, 1) == 1000
     assert interval_floor(most, 1) > 1000
+
+
+def visitor(**options: int) -> Mesh:
+    """A gateway without a voice, which connects for what it hears; its waits have no random part."""
+    mesh = Mesh(gateway(), 0, random=lambda _: 0, role=GATEWAY, **options)
+    mesh.visits.mute = True
+    mesh.code = 0
+    return mesh
+
+
+def hear(mesh: Mesh, address: object, now: int) -> None:
+    state = frames.State(b"ms", 1, 0, b"digest", 5, 200, frames.CONNECTABLE, RELAY, b"aut", 3)
+    mesh.visits.heard(address, state, -50, now)
+
+
+def neighbours() -> None:
+    """One address more makes the one unheard of for longest go."""
+    mesh = visitor()
+    for at in range(limits.MAX_NEIGHBOURS):
+        hear(mesh, at, at)
+    hear(mesh, 0, 100)
+    hear(mesh, "more", 101)
+    assert len(mesh.neighbours(101)) == limits.MAX_NEIGHBOURS
+    assert mesh.visits.shown(0) and mesh.visits.shown("more") and 1 not in mesh.visits._table
+
+
+def neighbour_fresh() -> None:
+    mesh = visitor()
+    hear(mesh, "a", 5)
+    assert mesh.visit(5 + limits.NEIGHBOUR_FRESH_MS) == "a"
+    assert mesh.visit(6 + limits.NEIGHBOUR_FRESH_MS) is None
+
+
+def backoff() -> None:
+    mesh = visitor(hold_off_ms=10)
+    for failures in range(1, limits.MAX_BACKOFF_DOUBLINGS + 2):
+        mesh.failed("a", 0)
+        wait = 10 << min(failures, limits.MAX_BACKOFF_DOUBLINGS)
+        for moment, found in ((wait - 1, None), (wait, "a")):
+            hear(mesh, "a", moment)
+            assert mesh.visit(moment) == found

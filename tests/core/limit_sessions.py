@@ -1,4 +1,4 @@
-"""Checks of sessions, interests and neighbours: to the limit and one over it (test_limits.py)."""
+"""Checks of sessions and interests: to the limit and one over it (test_limits.py)."""
 
 from types import SimpleNamespace
 
@@ -11,10 +11,9 @@ from hedgerow import limits
 from hedgerow.application import ReadyPeer
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.log import MemoryLog
-from hedgerow.sync import beacon, frames, hello
+from hedgerow.sync import frames, hello
 from hedgerow.sync.giver import Giver
 from hedgerow.sync.interest import Interest, read_interests
-from hedgerow.sync.neighbours import Neighbours
 from hedgerow.sync.session import Session
 
 # ---- sessions
@@ -222,41 +221,7 @@ class Sent:
         self.kinds.append(kind)
 
 
-# ---- neighbours
-
-
-def hear(table: Neighbours, address: object, now: int) -> None:
-    flags = beacon.CONNECTABLE
-    table.heard(
-        address, beacon.State(bytes(3), 1, 0, b"digest", 5, 200, flags, hello.RELAY, b"aut"), -50, now
-    )
-
-
-def neighbours() -> None:
-    table = Neighbours()
-    for at in range(limits.MAX_NEIGHBOURS):
-        hear(table, at, at)
-    hear(table, 0, 100)
-    hear(table, "more", 101)
-    assert len(table) == limits.MAX_NEIGHBOURS
-    assert 0 in table._table and 1 not in table._table and "more" in table._table
-
-
-def neighbour_fresh() -> None:
-    table = Neighbours()
-    hear(table, "a", 5)
-    assert table.candidate(gateway(), 5 + limits.NEIGHBOUR_FRESH_MS) == "a"
-    assert table.candidate(gateway(), 6 + limits.NEIGHBOUR_FRESH_MS) is None
-
-
-def backoff() -> None:
-    table = Neighbours(hold_off_ms=10)
-    for failures in range(1, limits.MAX_BACKOFF_DOUBLINGS + 2):
-        table.failed("a", 0)
-        wait = 10 << min(failures, limits.MAX_BACKOFF_DOUBLINGS)
-        for moment, found in ((wait - 1, None), (wait, "a")):
-            hear(table, "a", moment)
-            assert table.candidate(gateway(), moment) == found
+# ---- distances and floods
 
 
 def distance_expiry() -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import limit_behaviour as behaviour
+import limit_custody as custody
 import limit_formats as formats
 import limit_mesh as mesh
 import limit_sessions as sessions
+import limit_times as times
+import limit_wishes as wishes
 import pytest
 from limit_formats import of_hello
 
@@ -84,9 +87,9 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_MARKS": (behaviour.marks,),
     "INTEREST_EXPIRY_MS": (sessions.interest_expiry,),
     "MARK_EVERY_MS": (sessions.mark_every,),
-    "MAX_NEIGHBOURS": (sessions.neighbours,),
-    "NEIGHBOUR_FRESH_MS": (sessions.neighbour_fresh,),
-    "MAX_BACKOFF_DOUBLINGS": (sessions.backoff,),
+    "MAX_NEIGHBOURS": (mesh.neighbours,),
+    "NEIGHBOUR_FRESH_MS": (mesh.neighbour_fresh,),
+    "MAX_BACKOFF_DOUBLINGS": (mesh.backoff,),
     "DISTANCE_EXPIRY_MS": (sessions.distance_expiry,),
     "FLOOD_AUTHORS": (sessions.flood_authors,),
     "FLOOD_AGAIN_AUTHORS": (sessions.flood_again,),
@@ -113,6 +116,54 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_LISTED": (formats.listed, "QUERY_TOO_LONG"),
     "MAX_ANSWER_ROWS": (formats.answer_rows, "QUERY_ROWS"),
     "MAX_RESULT_ROWS": (formats.result_rows, "QUERY_ROWS"),
+    "MAX_SAYINGS": (custody.sayings,),
+    "MAX_CUSTODY": (custody.places,),
+    "MESH_WINDOW": (custody.own_window,),
+    "MESH_SHARE": (custody.share,),
+    "MESH_SPARE": (custody.spare,),
+    "MESH_SEEN": (custody.seen,),
+    "MESH_DONE": (custody.done,),
+    "MESH_ROUTE": (custody.route,),
+    "MESH_PENDING": (custody.pending,),
+    "MESH_WAITING": (custody.waiting,),
+    "MESH_WANTS": (custody.wants,),
+    "MESH_ADDRESSES": (custody.addresses,),
+    "MESH_SAID_LETTERS": (custody.said_letters,),
+    "MESH_EVENTS": (custody.events,),
+    "MESH_PUSHES": (custody.pushes,),
+    "MESH_ONE_ACK": (custody.one_ack,),
+    "MESH_QUIET": (custody.quiet,),
+    "MESH_ASKS": (times.asks_of_one,),
+    "MESH_ASK_MS": (times.ask_again,),
+    "MESH_LETTER_MS": (times.letter,),
+    "MESH_TURN_MS": (times.turn,),
+    "MESH_MOST_TURNS": (times.most_turns,),
+    "MESH_START_MS": (times.start,),
+    "MESH_VISIT_MS": (times.visit,),
+    "MESH_AGAIN_SOON_MS": (times.again_soon,),
+    "MESH_FEW": (times.few,),
+    "MESH_BACKOFF_MS": (custody.backoff,),
+    "MESH_GATHER_MS": (times.gather,),
+    "MESH_SEAL_MS": (times.seal,),
+    "MESH_AGAIN_MS": (times.again,),
+    "MESH_NOTE_MS": (custody.note,),
+    "MESH_CENSUS_MS": (times.census,),
+    "MESH_AROUND_MS": (times.around,),
+    "MESH_ANNOUNCE_MS": (times.announce,),
+    "STATE_MIN_MS": (times.state_least,),
+    "STATE_BUSY_MS": (times.state_busy,),
+    "STATE_SETTLE_MS": (times.state_settle,),
+    "STATE_MAX_MS": (times.state_most,),
+    "LEAF_WINDOW_MS": (times.leaf_window,),
+    "LEAF_MOST_MS": (times.leaf_most,),
+    "LEAF_PERIOD_MS": (times.leaf_period,),
+    "LEAF_BACKOFF_MS": (custody.leaf_backoff,),
+    "MAX_LEAVES": (custody.leaves,),
+    "MESH_TIME_MS": (times.time,),
+    "MESH_WISH_MS": (wishes.wish_again,),
+    "MESH_WISHES": (wishes.wishes_at_once,),
+    "MESH_MARKS": (wishes.marks,),
+    "MESH_ANSWERS": (wishes.answers,),
 }
 #: What follows from several limits, or bounds a table that one of them names too.
 MORE: list[Callable[[], None]] = [
@@ -124,6 +175,9 @@ MORE: list[Callable[[], None]] = [
     behaviour.changed_documents,
     behaviour.index_authors,
     behaviour.frontier_stands,
+    custody.passed_on_needs_so_many,
+    wishes.wish_kept,
+    wishes.waiting,
 ]
 #: Codes of limits that an application meets, and no stranger.
 OWN_CODES = {

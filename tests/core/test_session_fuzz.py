@@ -11,7 +11,7 @@ from hedgerow.codes import CODES
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.peer import Peer
-from hedgerow.sync import beacon, frames
+from hedgerow.sync import frames
 from hedgerow.sync.exchange import Exchange
 
 LEAF = board("leaf")
@@ -106,15 +106,6 @@ def test_frames_of_anything(parts: list[tuple[int, bytes]]) -> None:
     for author in middle.log.authors():
         assert author == middle.author or middle.log.held(author) == 0
     assert middle.receipted(LEAF.author) == 0
-
-
-@given(st.binary(max_size=40))
-@settings(max_examples=500, deadline=None)
-def test_beacons_of_anything(data: bytes) -> None:
-    try:
-        beacon.decode(data)
-    except HedgerowError as error:
-        assert error.code in CODES
 
 
 ITEMS = st.recursive(

@@ -17,10 +17,13 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
 from hedgerow.log import MemoryLog
+from hedgerow.mesh.frames import STATE
+from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.tag import mesh_key
 from hedgerow.peer import Peer
-from hedgerow.sync import beacon, gatt
+from hedgerow.sync import gatt
 from hedgerow.sync.exchange import Exchange
-from hedgerow.sync.neighbours import Neighbours
+from hedgerow.sync.hello import GATEWAY
 from hedgerow_boards.air.backend import backends
 
 _COMPANY = 0xFFFF
@@ -35,12 +38,16 @@ class Keeper:
         self._stop = threading.Event()
         self._started = time.monotonic()
         self._devices: dict[str, BLEDevice] = {}
-        self._neighbours = Neighbours(hold_off_ms=300)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         tag = hashlib.sha256(b"hedgerow mesh " + mesh.encode()).digest()[:3]
         self.log = MemoryLog()
         self.peer = Peer(self.log, 0, name="keeper", mesh=tag, keeper=True)
         self.peer.set_time(_YEAR_2026, 10, 2, 0)
+        # It hears and connects, and says nothing: it has no voice.
+        self._mesh = Mesh(
+            self.peer, 0, random=lambda _: 0, role=GATEWAY, key=mesh_key(mesh), hold_off_ms=300, table=64
+        )
+        self._mesh.visits.mute = True
         self.errors: list[str] = []
         self.connections = 0
 
@@ -66,15 +73,17 @@ class Keeper:
             time.sleep(0.05)
 
     def _heard(self, device: BLEDevice, data: AdvertisementData) -> None:
-        state = beacon.decode(data.manufacturer_data.get(_COMPANY, b""))
-        if isinstance(state, beacon.State):
+        frame = data.manufacturer_data.get(_COMPANY, b"")
+        # Not what goes by advertisements: the tests are about the link.
+        if frame and frame[0] & 0x0F == STATE:
             self._devices[device.address] = device
-            self._neighbours.heard(device.address, state, data.rssi, self.now())
+            payload = bytes((len(frame) + 3, 0xFF, 0xFF, 0xFF)) + frame
+            self._mesh.heard(device.address, data.rssi, payload, self.now(), connectable=True)
 
     async def _run(self) -> None:
         async with BleakScanner(self._heard, backend=self._scanner):
             while not self._stop.is_set():
-                address = self._neighbours.candidate(self.peer, self.now())
+                address = self._mesh.visit(self.now())
                 if address is None:
                     await asyncio.sleep(0.05)
                     continue
@@ -83,7 +92,7 @@ class Keeper:
                         await self._visit(str(address))
                 except (BleakError, TimeoutError) as error:
                     self.errors.append(repr(error))
-                    self._neighbours.failed(address, self.now())
+                    self._mesh.failed(address, self.now())
 
     async def _visit(self, address: str) -> None:
         self.connections += 1
@@ -114,6 +123,6 @@ class Keeper:
                         await asyncio.wait_for(came.wait(), 0.05)
         if exchange.error or not exchange.finished:
             self.errors.append(str(exchange.error or "LINK_LOST"))
-            self._neighbours.failed(address, self.now())
+            self._mesh.failed(address, self.now())
         else:
-            self._neighbours.synced(address, exchange.summary, self.now(), exchange.told())
+            self._mesh.synced(address, exchange.summary, self.now(), exchange.told())

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from fake_ble import Board, Ether
 from gateway_kit import run, until
 
@@ -138,5 +140,25 @@ def test_the_scanner_can_pause_for_connects() -> None:
             assert ether.calls[at - 1] == "scanner.stop"
             assert ether.calls[at + 1] == "scanner.start"
             await radio.release(client)
+
+    run(main())
+
+
+def test_broadcasts_from_passing_addresses_do_not_drive_boards_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DEVICES", 4)
+
+    async def main() -> None:
+        ether = Ether()
+        adapter = Adapter(AdapterSettings(**ether.backends), lambda *_: None, random.Random(1))
+        Board(ether, "24:0A:C4:00:00:01", "b1")
+        adverts = [("24:0A:C4:00:00:01", "public")]
+        # Another gateway on BlueZ: an address of its own for each thing that it says.
+        adverts += [(f"2A:00:00:00:00:{number:02X}", "random") for number in range(20)]
+        for address, kind in adverts:
+            device = BLEDevice(address, None, {"path": "/", "props": {"AddressType": kind}})
+            advert = AdvertisementData(None, {0xFFFF: b"\x20"}, {}, [], None, -60, ())
+            adapter._on_detection(device, advert)
+        assert adapter.counters.adverts == 21
+        await adapter.release(await adapter.connect("24:0A:C4:00:00:01", lambda: None))
 
     run(main())

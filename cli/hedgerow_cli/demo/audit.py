@@ -14,6 +14,8 @@ from hedgerow_cli.demo.ledger import BoardLedger
 TIME_ERROR_MS = 1000
 #: Of one that sleeps, whose clock drifts more in sleep.
 SLEEPER_ERROR_MS = 5000
+#: So many measurements may have been made between an acknowledgement and the moment at which it is read.
+_LATE = 2
 
 
 @dataclass
@@ -84,12 +86,17 @@ def audit_log(ledger: BoardLedger, author: str, numbers: set[int]) -> Findings:
 
 
 def _truth(ledger: BoardLedger, samples: Sequence[Sample]) -> dict[int, list[Sample]]:
-    """The sample behind each acknowledgement: the newest one when the board spoke."""
+    """The samples that may be behind each acknowledgement, newest first: those since the one before.
+
+    A busy host reads a line late, when the board may have measured once more.
+    """
     times = [sample.host_time for sample in samples]
     found: dict[int, list[Sample]] = {}
-    for n, reading in ledger.acknowledged.items():
+    before = 0
+    for n, reading in sorted(ledger.acknowledged.items()):
         at = bisect_right(times, reading.host_time)
-        found[n] = [samples[at - 1]] if at else []
+        found[n] = list(samples[max(0, before - _LATE) : at][::-1])
+        before = at
     return found
 
 

@@ -37,6 +37,8 @@ class Custody:
         self.nearer = 0
         self.flood = True
         self.patient = False
+        # How long to wait for others to pass on what was pushed.
+        self.patience = limits.MESH_BACKOFF_MS
         # Whether places of the own window have become free.
         self.freed = False
         self._names = [_FREE] * _PLACES
@@ -217,6 +219,8 @@ class Custody:
                 if held:
                     del self._pending[name]
                     self._next = None
+                    # Whoever pushes it all the same has not heard that.
+                    self.done.note(name, 0)
                 else:
                     self.echo(name, code, who, now)
 
@@ -280,7 +284,7 @@ class Custody:
             self._free(place, now)
             return None
         self._info[place] = info & ~0xFF | min(pushes + 1, 255)
-        wait = limits.MESH_BACKOFF_MS << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
+        wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.
             wait = limits.LEAF_BACKOFF_MS

@@ -10,14 +10,15 @@ from . import asks, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
+from .intake import AUTHOR
 from .seen import Seen
 from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
 # Names of announcements: this, and the number of the short author below it.
 _ANNOUNCE_NAME = limits.const(-64)
-# What the radio adds to the age of a time that it says twice.
-_TIME_ERROR_MS = limits.const(160)
+# What lies between making a TIME and hearing it, at most.
+_TIME_ERROR_MS = limits.const(60)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
 
@@ -110,7 +111,9 @@ class Down:
     def say_announce(self, author: bytes, at: int) -> None:
         """Say the whole name of an author or keeper, and the high bits of its numbers and times."""
         name = _ANNOUNCE_NAME - number_of(author)
-        self._mesh.speaker.add(at, STATUS, name, lambda _, now: self._announce(author, now), 2, 1)
+        self._mesh.speaker.add(
+            at, STATUS, name, lambda _, now: self._announce(author, now), limits.MESH_EVENTS, 1
+        )
 
     def _announce(self, author: bytes, now: int) -> bytes | None:
         mesh = self._mesh
@@ -141,21 +144,27 @@ class Down:
             mesh.names.pin(announce.author)
             self._keepers.add(announce.author)
         if new:
-            mesh.intake.retry(1, announce.author[:3], now)
+            mesh.intake.retry(AUTHOR, announce.author[:3], now)
+            mesh.repair.named(announce.author, now)
             if announce.flags & KEEPER_NAME or not mesh.flood:
                 mesh.pass_on(frame, name, now, STATUS)
 
     def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
-        """Pass on a question about an author that was brought here."""
-        if not self._mesh.flood and self.route.senders(_of_route(short)):
-            self._mesh.pass_on(frame, name_of(frame), now, DOWN)
+        """Pass on a question of somebody nearer a keeper about an author that was brought here."""
+        mesh = self._mesh
+        if mesh.flood or frame[3] >> 3 >= mesh.code or not self.route.senders(_of_route(short)):
+            return
+        mesh.stats["passed"] += 1
+        name = name_of(frame)
+        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
 
     # ---- the time
 
     def offer_time(self, now: int) -> None:
         """Say the time soon, if it is known here well enough, and nobody else does."""
-        if self._peer.utc(now) and not self._peer.wants_time(now):
-            self._mesh.speaker.add(now + 100 + self._mesh.random(900), STATUS, _TIME_NAME, self._time, 2, 1)
+        known = self._peer.utc(now)
+        if known and known[1] < limits.GOOD_TIME_MS - _TIME_ERROR_MS:
+            self._mesh.speaker.add(now + 100 + self._mesh.random(900), STATUS, _TIME_NAME, self._time, 1, 1)
 
     def _time(self, _: int, now: int) -> bytes | None:
         known = self._peer.utc(now)

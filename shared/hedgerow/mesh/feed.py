@@ -28,6 +28,7 @@ class _Source:
         self.again_at = now
         self.tries = 0
         self.receipted = 0
+        self.seal: tuple | None = None
 
 
 def frames_of(peer: object, author: bytes, number: int, stored: bytes, key: bytes) -> list:
@@ -81,6 +82,7 @@ class Feed:
         if source is not None:
             source.number = max(min(source.number, number - 1), self._peer.receipted(author))
             source.sealed = min(source.sealed, source.number)
+            source.seal = None
 
     def pushed(self) -> tuple:
         """Return (number, sealed): how far the own author was pushed."""
@@ -157,40 +159,47 @@ class Feed:
             source.tries = min(source.tries + 1, _MOST_DOUBLINGS)
             source.again_at = now + (limits.MESH_AGAIN_MS << source.tries)
             source.number = source.sealed = receipted
+            source.seal = None
             self._schemas = set()
 
     def _one(self, author: bytes, source: _Source, now: int) -> bool:
         """Put one operation, seal or skip of an author into the window; False if none is left, or no room."""
         log = self._peer.log
-        if source.number < log.held(author):
-            number = source.number + 1
-            stored = log.fetch(author, number)
-            if stored is None:
-                return self._skip(author, source, now)
-            if not self._introduce(stored, now):
+        seal = self._seal(author, source)
+        if seal is not None and (seal[2] <= source.number or source.number >= log.held(author)):
+            # Before more operations: what is not sealed gets no receipt.
+            if not self._push(self._letter(seal_letter(author, seal[3])), now):
                 return False
-            last = number
-            try:
-                frames = frames_of(self._peer, author, number, stored, self._key)
-            except HedgerowError:
-                self.stuck = True
-                return False
-        elif source.sealed < log.sealed(author):
-            entry = self._entry(author, _ALL, source.sealed, ENTRY_SEAL)
-            if entry is None:
-                source.sealed = log.sealed(author)
-                return True
-            frames = self._letter(seal_letter(author, entry[3]))
-            last = entry[2]
-        else:
+            source.sealed = seal[2]
+            return True
+        if source.number >= log.held(author):
+            return False
+        number = source.number + 1
+        stored = log.fetch(author, number)
+        if stored is None:
+            return self._skip(author, source, now)
+        if not self._introduce(stored, now):
+            return False
+        try:
+            frames = frames_of(self._peer, author, number, stored, self._key)
+        except HedgerowError:
+            self.stuck = True
             return False
         if not self._push(frames, now):
             return False
-        if source.number < last:
-            source.number = last
-        else:
-            source.sealed = last
+        source.number = number
         return True
+
+    def _seal(self, author: bytes, source: _Source) -> tuple | None:
+        """Return the entry of the next seal to push."""
+        if source.sealed >= self._peer.log.sealed(author):
+            return None
+        known = source.seal
+        if known is None or known[2] <= source.sealed:
+            known = source.seal = self._entry(author, _ALL, source.sealed, ENTRY_SEAL)
+            if known is None:
+                source.sealed = self._peer.log.sealed(author)
+        return known
 
     def _skip(self, author: bytes, source: _Source, now: int) -> bool:
         entry = self._entry(author, source.number, _ALL, ENTRY_SKIP)

@@ -76,9 +76,11 @@ class Intake:
             base = self.base(author)
             number = nearest(base, op.number)
             if number <= base:
-                if len(authors) == 1 or self._proves(author, number, op):
+                stored = self._peer.log.fetch(author, number)
+                if stored is None:
+                    result = GONE if result is None else result
+                elif h16(author, number, stored, self._peer.schemas)[:2] == op.check:
                     return KNOWN
-                result = result or GONE
                 continue
             if peer.is_own(author):
                 continue
@@ -133,10 +135,6 @@ class Intake:
         if floor is None:
             return None
         return rebuild(op, author, number, floor[0], self._peer.schemas, floor[1])
-
-    def _proves(self, author: bytes, number: int, op: object) -> bool:
-        stored = self._peer.log.fetch(author, number)
-        return stored is not None and h16(author, number, stored, self._peer.schemas)[:2] == op.check
 
     def _ingest(self, author: bytes, number: int, stored: bytes) -> None:
         self._peer.ingest(author, number, [stored])
@@ -280,6 +278,16 @@ class Intake:
 
     def _age(self, name: int) -> tuple:
         return self.waiting[name][0], name
+
+    def expect(self, author: bytes, what: bytes) -> None:
+        """Learn from what waits up to which number its author is held by somebody."""
+        if what[0] == VERSION | OP:
+            base = self.base(author)
+            number = nearest(base, what[7] << 8 | what[8])
+            if base < number < base + 0x8000:
+                self.note_height(author, number)
+        elif what[0] == letters_module.OPERATION and what[1:9] == author:
+            self.note_height(author, letters_module.decode_operation(what)[1])
 
     def note_height(self, author: bytes, number: int) -> None:
         """Learn that somebody holds an author up to a number."""

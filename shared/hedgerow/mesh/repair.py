@@ -9,7 +9,7 @@ from ..sync.hello import LEAF
 from . import asks, letters
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
-from .frames import HAVE, OP, VERSION, WANT, make
+from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
 
@@ -37,17 +37,23 @@ class Repair:
         # When each bucket changed last, and what of that was shown.
         self._changed = [0] * BUCKETS
         self._shown = [0] * BUCKETS
+        # Until when what differs in a bucket may still be on its way; what a neighbour showed that differs.
+        self._settles = [0] * BUCKETS
+        self._odd: dict = {}
+        self._quiet_at = 0
         self.open = 0
         # (what, id) -> [moment, tries]
         self._wants: dict = {}
         self._lag = 0
+        # Up to which number (low bits) somebody holds short authors whose names are asked for.
+        self._unknown: dict = {}
         # Leaves whose plan is asked for.
         self._plans: set = set()
         self._next: int | None = None
 
     # ---- digests
 
-    def update(self, author: bytes) -> tuple | None:
+    def update(self, author: bytes, now: int) -> tuple | None:
         """Note what is held of an author now; return what it was before if that differs, else None."""
         peer = self._peer
         now_is = (peer.log.held(author), peer.log.sealed(author), peer.receipted(author))
@@ -67,6 +73,8 @@ class Repair:
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
         self._changed[bucket] = self._serial
+        self._settles[bucket] = now + limits.STATE_SETTLE_MS
+        self._quiet_at = now + 2 * limits.STATE_SETTLE_MS
         self._entries[author] = [now_is, part, self._serial]
         return before
 
@@ -96,19 +104,35 @@ class Repair:
         if state.log2 != LOG2 or state.digest == mine:
             return True
         self._mesh.stats["differences"] += 1
-        for step in range(BUCKETS):
+        quiet = now >= self._quiet_at
+        unknown = -1
+        # What was shown before says something only if nothing has come since.
+        for step in range(BUCKETS if quiet else 1):
             bucket = state.bucket + step & BUCKETS - 1
-            if bucket in shown and shown[bucket][3:] != self.digest(bucket)[3:]:
-                self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
+            if bucket not in shown:
+                unknown = bucket if self._sums[bucket] and unknown < 0 else unknown
+            elif now >= self._settles[bucket] and shown[bucket][3:] != self.digest(bucket)[3:]:
+                unknown = -1
+                self._odd[bucket] = shown[bucket][3:]
+                self._tell(bucket, now)
                 break
+        if unknown >= 0:
+            # Something differs, and this may be it.
+            self._tell(unknown, now)
         return False
 
+    def _tell(self, bucket: int, now: int) -> None:
+        self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
+
     def _say_have(self, bucket: int, at: int) -> None:
-        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, 2)
+        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, limits.MESH_EVENTS)
 
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
         bucket = _HAVE_NAME - name
+        if self._odd.pop(bucket, b"") == self.digest(bucket)[3:]:
+            # What differed has come meanwhile.
+            return None
         found = []
         for author, entry in self._entries.items():
             if author[0] & BUCKETS - 1 == bucket and (entry[1] or entry[2] > self._serial - 8):
@@ -138,6 +162,9 @@ class Repair:
                 level = False
                 if low:
                     self._lag += low
+                    if len(self._unknown) >= limits.MESH_WANTS:
+                        self._unknown.clear()
+                    self._unknown[short] = low
                     self.want(asks.WANT_ANNOUNCES, short, now)
                 continue
             for author in authors:
@@ -192,6 +219,15 @@ class Repair:
         self.want(asks.WANT_ANNOUNCES, short, now)
         self.hurry((asks.WANT_ANNOUNCES, short), now + 50 + self._mesh.random(400))
 
+    def named(self, author: bytes, now: int) -> None:
+        """An author that was asked for has become known."""
+        low = self._unknown.pop(author[:3], 0)
+        base = self._mesh.intake.base(author)
+        theirs = nearest(base, low)
+        if low and base < theirs < base + 0x8000:
+            self._mesh.intake.note_height(author, theirs)
+            self.want(asks.WANT_OPERATIONS, author, now)
+
     def hurry(self, key: tuple, at: int) -> None:
         """Ask for something no later than at a moment."""
         entry = self._wants.get(key)
@@ -211,12 +247,12 @@ class Repair:
                     self._say_letter(content, 0xFF, now)
         return found
 
-    def _say_letter(self, content: bytes, bits: int, now: int) -> None:
+    def _say_letter(self, content: bytes, bits: int, now: int, kind: int = LETTER_UP) -> None:
         try:
-            frames = letter_frames(self._peer, content, self._mesh.key)
+            frames = letter_frames(self._peer, content, self._mesh.key, kind)
         except HedgerowError:
             return
-        self._mesh.remember(frames, content, now)
+        self._mesh.remember(frames, content, now, kind)
         for index in range(len(frames)):
             if bits >> index & 1:
                 self._say(frames[index], now)
@@ -236,6 +272,10 @@ class Repair:
             # What is late may still be on its way.
             self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0]
             self._next = None
+
+    def wants(self, what: int) -> bool:
+        """Say whether something of a kind is asked for."""
+        return bool([1 for key in self._wants if key[0] == what])
 
     def due(self) -> int | None:
         """Return when something is to be asked for."""
@@ -260,7 +300,7 @@ class Repair:
             if entries:
                 self._mesh.stats["wants"] += 1
                 frame = self._make(WANT, asks.encode_want(what, entries))
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, 2)
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, limits.MESH_EVENTS)
         self._next = None
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
@@ -301,6 +341,11 @@ class Repair:
                 return None
         return name
 
+    def stop(self) -> None:
+        """Want nothing any more: operations are not stored here from now on."""
+        self._wants.clear()
+        self._mesh.intake.waiting.clear()
+
     # ---- answering
 
     def heard_want(self, frame: bytes, now: int) -> None:
@@ -309,24 +354,27 @@ class Repair:
         mesh = self._mesh
         for entry in entries:
             self._asked(what, entry, now)
+            if mesh.flood and not mesh.lot():
+                continue
             if what == asks.WANT_OPERATIONS:
                 self._answer_operations(frame, entry, now)
             elif what == asks.WANT_WHOLE:
                 self._answer_whole(frame, entry, now)
             elif what == asks.WANT_LETTERS:
-                content = mesh.letter(entry[0])
-                if content is not None:
-                    self._say_letter(content, entry[1] or 0xFF, now)
+                known = mesh.letter(entry[0])
+                if known is not None:
+                    self._say_letter(known[0], entry[1] or 0xFF, now, known[1])
             elif what == asks.WANT_ANNOUNCES:
                 for author in mesh.names.find(entry):
                     mesh.down.say_announce(author, now + 50 + mesh.random(700))
                 if not mesh.names.find(entry):
                     mesh.down.pass_down(frame, entry, now)
             else:
+                kind = LETTER_UP if mesh.flood else LETTER_DOWN
                 for schema in self._peer.shared_schemas():
                     if schema[:2] == entry:
                         self._say_letter(
-                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now
+                            bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded, 0xFF, now, kind
                         )
 
     def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:
@@ -347,7 +395,8 @@ class Repair:
             log = self._peer.log
             held = log.held(author)
             first = nearest(held, low)
-            if held and first <= self._peer.receipted(author):
+            own = author == self._peer.author
+            if held and first <= self._peer.receipted(author) and (own or mesh.flood):
                 mesh.down.say_receipt(author, now)
             if not bits and self._say_seals(author, first - 1, now):
                 found += 1
@@ -358,7 +407,7 @@ class Repair:
                 if stored is not None:
                     found += 1
                     self._say_operation(author, first + index, stored, now)
-            if author == self._peer.author and found and not mesh.flood:
+            if own and found and not mesh.flood:
                 mesh.feed.rewind(author, first)
         for index in range(16):
             if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):

@@ -6,8 +6,9 @@ from binascii import crc32
 from .. import limits
 
 _VERSION = limits.const(1)
-# Version, counter, (number, sealed) pushed, distance, hops of age, ms until the next ANNOUNCE, flags.
-_LAYOUT = ">BIIIBIB"
+# Version, counter, (number, sealed) pushed, distance, ms until the next ANNOUNCE and the next seal, flags.
+_LAYOUT = ">BIIIBIIB"
+_NEVER = limits.const(0x3FFFFFFF)
 _FLOOD = limits.const(1)
 
 
@@ -23,6 +24,7 @@ def save(mesh: object) -> bytes:
         sealed,
         mesh.peer.distance(now),
         max(0, mesh.announce_at - now),
+        _NEVER if mesh.tail_at is None else min(max(0, mesh.tail_at - now), _NEVER),
         _FLOOD if mesh.flood else 0,
     )
     data += mesh.peer.author
@@ -34,13 +36,16 @@ def restore(mesh: object, data: bytes, now: int) -> bool:
     size = struct.calcsize(_LAYOUT)
     if len(data) != size + 12 or crc32(data[:-4]).to_bytes(4, "big") != data[-4:]:
         return False
-    version, counter, number, sealed, distance, announce, flags = struct.unpack(_LAYOUT, data[:size])
+    version, counter, number, sealed, distance, announce, tail, flags = struct.unpack(_LAYOUT, data[:size])
     if version != _VERSION or data[size:-4] != mesh.peer.author:
         return False
     mesh.counter = counter
     mesh.feed.resume(number, sealed)
     if distance > 0:
         mesh.peer.note_distance(distance - 1, now)
-    mesh.announce_at = now + max(0, announce - (mesh.window.period or limits.LEAF_PERIOD_MS))
+    slept = mesh.window.period or limits.LEAF_PERIOD_MS
+    mesh.announce_at = now + max(0, announce - slept)
+    if tail < _NEVER:
+        mesh.tail_at = now + max(0, tail - slept)
     mesh.set_flood(bool(flags & _FLOOD))
     return True

@@ -32,6 +32,10 @@ class Window:
         """Return for how many tenths of a second from now a leaf listens."""
         return min(254, max(0, self.until - now + 99) // 100)
 
+    def wakes_at(self) -> int:
+        """Return when the wake after the last one begins."""
+        return self.woke_at + (self.period or limits.LEAF_PERIOD_MS)
+
     def next(self, now: int) -> int:
         """Return when the leaf wakes next."""
         period = self.period or limits.LEAF_PERIOD_MS

@@ -33,6 +33,8 @@ class _Neighbour:
         self.before: int | None = None
         # How many operations more than we it said to hold.
         self.lag = 0
+        # Since when that is too much for advertisements.
+        self.many_at: int | None = None
 
 
 class Visits:
@@ -194,7 +196,7 @@ class Visits:
         """Return about how many operations a neighbour has that we should have."""
         mesh = self._mesh
         state = neighbour.state
-        if state.flags & frames.GRADIENT or mesh.collects or not mesh.flood:
+        if state.flags & frames.GRADIENT:
             return state.open_count
         return max(neighbour.lag, state.open_count - mesh.repair.open)
 
@@ -211,7 +213,13 @@ class Visits:
             return 0
         if state.flags & BULK and (gap or mesh.flood):
             return max(gap, 1)
-        return gap if gap > _MANY and neighbour.news else 0
+        if gap <= _MANY:
+            neighbour.many_at = None
+            return 0
+        if neighbour.many_at is None:
+            neighbour.many_at = now
+        # What advertisements may still bring is given the time to come.
+        return gap if neighbour.news and now - neighbour.many_at >= limits.MESH_VISIT_MS else 0
 
     def _worth_mute(self, neighbour: _Neighbour, ours: bool, now: int) -> int:
         peer = self._mesh.peer

@@ -1,1 +1,1 @@
-"""Sync without IO: beacons, sessions, exchanges, and the choice of a neighbour."""
+"""Sync without IO: sessions and exchanges."""

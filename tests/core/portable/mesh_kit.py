@@ -4,8 +4,9 @@ No collisions, no channels: the radio model proper is that of the boards' emulat
 """
 
 from kit import Random
-from sync_kit import KINDS, record
+from sync_kit import KINDS, check_copies, check_receipts, durable
 
+from hedgerow import limits
 from hedgerow.codec.decimal import Decimal
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.mesh.mesh import Mesh
@@ -60,9 +61,10 @@ class Member:
 
 
 class Air:
-    """Members, who hears whom, and a queue of what happens when; `loss` is a percentage."""
+    """Members, who hears whom, and a queue of what happens when; `loss` is a percentage, `duty` how much
+    all who listen do so, 0 for what they say themselves."""
 
-    def __init__(self, seed: int, loss: int = 20, duty: int = 50):
+    def __init__(self, seed: int, loss: int = 20, duty: int = 0):
         self.seed = seed
         self.loss = loss
         self.duty = duty
@@ -154,7 +156,8 @@ class Air:
         for other in self.links[member]:
             if self.now < other.off_until or not self.random.chance(100 - self.loss):
                 continue
-            if not self.random.chance(other.mesh.duty(other.now(self.now))):
+            duty = other.mesh.duty(other.now(self.now))
+            if not self.random.chance(self.duty if duty and self.duty else duty):
                 continue
             other.mesh.heard(member.address, -60, payload, other.now(self.now), connectable)
             self.look(other)
@@ -223,4 +226,21 @@ class Air:
         return self.now - start
 
 
-__all__ = ["Air", "Member", "record"]
+class gradient:
+    """While entered, nobody floods, however few authors there are."""
+
+    def __enter__(self) -> None:
+        self.before = limits.FLOOD_AUTHORS, limits.FLOOD_AGAIN_AUTHORS
+        limits.FLOOD_AUTHORS = limits.FLOOD_AGAIN_AUTHORS = -1
+
+    def __exit__(self, *details: object) -> None:
+        limits.FLOOD_AUTHORS, limits.FLOOD_AGAIN_AUTHORS = self.before
+
+
+def check_air(air: Air) -> None:
+    """Copies are true prefixes, receipts are true, acknowledged operations are durable at their author."""
+    peers = [member.peer for member in air.members]
+    check_copies(peers)
+    check_receipts(peers)
+    for member in air.members:
+        assert durable(member.peer).held(member.author) >= member.acked

@@ -129,3 +129,21 @@ def test_a_new_day_begins_with_nothing_spent() -> None:
     assert budget.duty(DAY_MS - 1, 50) == 0 and not budget.may_say(DAY_MS - 1, 1)
     assert budget.spent(DAY_MS) == 0 and budget.may_say(DAY_MS, 1)
     assert budget.spent(3 * DAY_MS + 1000) == 25000
+
+
+def test_what_is_paid_for_first() -> None:
+    profile = Profile()
+    for kind, most in (((1000, 0), 600), ((100, 0), 60), ((0, 1440), 20)):
+        assert not Budget(profile, most, 0, *kind).possible
+        assert Budget(profile, most + 1, 0, *kind).possible
+    # Exactly: nothing is left.
+    even = Profile(base_ua=25000, sleep_ua=25000)
+    assert not Budget(even, 600, 0, 500).possible
+    budget = Budget(profile, 700, 0)
+    budget.slept(1000, 1000)
+    assert budget.spent(1000) == 10 + 50000
+    budget.connected(2000)
+    assert budget.duty(1000, 300) < 100 == Budget(profile, 9000, 0).duty(0, 300)
+    # 100 mAh but 1/8 over a day beside 600: 3.6 mA of 80.
+    assert Budget(profile, 700, 0).duty(0, 100) == 4
+    assert Budget(profile, 820, 0).duty(0, 100) == 10

@@ -267,5 +267,5 @@ def test_a_source_takes_back_its_own_time_alone() -> None:
     assert peer.utc(1000) == (900000000000, 50)
     peer.withdraw_time(SOURCE_GATEWAY)
     assert peer.utc(1000) is None and peer.wants_time(1000)
-    assert not peer.state_beacon(0, 1000).flags & HAS_TIME
+    assert not peer.time_flags(1000) & HAS_TIME
     assert peer.set_time(900000005000, 50, SOURCE_GATEWAY, 1000), "as if there had been none"

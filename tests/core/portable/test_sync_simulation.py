@@ -14,13 +14,49 @@ from hedgerow.codec.schema import STREAM
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.operation import CLOCK, SOURCE_KEEPER, decode_body
 from hedgerow.peer import Peer
-from hedgerow.sync import beacon, hello
+from hedgerow.sync import hello
 from hedgerow.sync.exchange import Exchange
-from hedgerow.sync.neighbours import Neighbours
 
 HEAP = "2m"
 READINGS = 40
 STEP_MS = 20
+
+
+class Visits:
+    """Whom a node connects to: who was looked at lately, and has news since their last session; after it
+    there is a pause, after failures a longer one."""
+
+    def __init__(self) -> None:
+        self._seen: dict = {}
+        self._not_before: dict = {}
+        self._failures: dict = {}
+        self._ended: dict = {}
+
+    def look(self, other: "Node", now: int) -> None:
+        self._seen[other.name] = (other, now)
+
+    def synced(self, name: str, summary: list | None, now: int) -> None:
+        self._ended[name] = summary
+        self._failures[name] = 0
+        self._not_before[name] = now + 500
+        del self._seen[name]
+
+    def failed(self, name: str, now: int) -> None:
+        failures = self._failures[name] = min(self._failures.get(name, 0) + 1, 5)
+        self._not_before[name] = now + (500 << failures)
+
+    def wants(self, node: "Node", name: str, now: int) -> bool:
+        other, seen_at = self._seen.get(name, (None, 0))
+        if other is None or now - seen_at > 10000 or now < self._not_before.get(name, 0):
+            return False
+        mine, peer = node.peer, other.peer
+        summary = peer.summary()
+        if peer.distance(other.uptime()) > mine.distance(now) and summary[0]:
+            if summary != self._ended.get(name):
+                return True
+        if peer.wants_time(other.uptime()) and mine.utc(now) and not mine.wants_time(now):
+            return True
+        return any(mine.receipted(author) > peer.receipted(author) for author in peer.authors())
 
 
 class Node:
@@ -32,7 +68,6 @@ class Node:
         self.role = role
         self.ppm = ppm
         self.store = MemoryStore(name.encode() + b"-author")
-        self.counter = 0
         self.written: list = []
         self.boot()
 
@@ -48,7 +83,7 @@ class Node:
             keeper=is_keeper,
             credit=2048 if self.role == hello.RELAY else 8192,
         )
-        self.neighbours = Neighbours(hold_off_ms=500)
+        self.visits = Visits()
         if is_keeper:
             self.peer.set_time(UTC + self.world.now, 5, SOURCE_KEEPER, self.uptime())
 
@@ -102,9 +137,9 @@ class Link:
         end = self.ends[0]
         assert end.error is None and self.ends[1].error is None, (end.error, self.ends[1].error)
         if well:
-            central.neighbours.synced(other.name, end.summary, central.uptime(), end.told())
+            central.visits.synced(other.name, end.summary, central.uptime())
         else:
-            central.neighbours.failed(other.name, central.uptime())
+            central.visits.failed(other.name, central.uptime())
 
 
 class World:
@@ -136,9 +171,8 @@ class World:
                 node.write()
         for listener, speaker in self.hears:
             if random.chance(20):
-                speaker.counter += 1
-                data = beacon.encode_state(speaker.peer.state_beacon(speaker.counter, speaker.uptime()))
-                listener.neighbours.heard(speaker.name, beacon.decode(data), -60, listener.uptime())
+                listener.peer.note_distance(speaker.peer.distance(speaker.uptime()), listener.uptime())
+                listener.visits.look(speaker, listener.uptime())
         if self.trouble and random.chance(1) and random.chance(60):
             self.cut_power(random.choice(self.nodes))
         self.connect()
@@ -152,7 +186,7 @@ class World:
             self.links.append(self.uplink)
         for listener, speaker in self.hears:
             busy = [link for link in self.links if listener in link.nodes and speaker in link.nodes]
-            if not busy and listener.neighbours.candidate(listener.peer, listener.uptime()) == speaker.name:
+            if not busy and listener.visits.wants(listener, speaker.name, listener.uptime()):
                 self.links.append(Link(self, listener, speaker, uplink=False))
 
     def carry(self) -> None:

@@ -1,0 +1,25 @@
+"""Partition and heal, power cuts, a gateway gone for a day: nothing is lost, and how long it takes after."""
+
+from collections.abc import Callable
+
+from . import mesh_run
+from .figure import Figure, figure
+
+
+def faults() -> list[Figure]:
+    """Each scenario beside the radio's bound, and beside what always connects."""
+    figures = []
+    for name in ("partition", "power-cycled", "gateway-lost", "two-gateways"):
+        found = mesh_run.report(name)
+        label = f"mesh.faults.{name.replace('-', '_')}"
+        figures.append(mesh_run.missing(label, found, {}))
+        late = found["catch_up"]
+        if late:
+            bounds = {"advertising_bound": late["bound_advertising_s"], "link_bound": late["bound_link_s"]}
+            figures.append(figure(f"{label}.backlog", late["backlog"], "1"))
+            figures.append(figure(f"{label}.catch_up", late["seconds"], "s", None, bounds))
+            figures.append(figure(f"{label}.connections", found["connections"], "1"))
+    return figures
+
+
+FIGURES: list[Callable[[], list[Figure]]] = [faults]

@@ -1,0 +1,31 @@
+"""1,000 boards for a day and 5,000 for an hour, a reading every ten minutes each, four gateways."""
+
+from collections.abc import Callable
+
+from . import mesh_run
+from .figure import Figure, figure
+
+#: Virtual hours of the baselines: the boards are switched on within ten minutes.
+_BESIDE_HOURS = 0.4
+_MINUTES_GOAL = 30
+
+
+def thousand() -> list[Figure]:
+    """A day, and how long one core works on it."""
+    others = mesh_run.beside("field-1000", hours=_BESIDE_HOURS, settle_hours=0.1)
+    found = mesh_run.report("field-1000")
+    figures = mesh_run.common("mesh.field", found, others)
+    figures.append(figure("mesh.field.hops_max", found["hops"]["max"], "times", 5))
+    figures.append(figure("mesh.field.minutes_on_one_core", found["cpu_s"] / 60, "min", _MINUTES_GOAL))
+    return figures
+
+
+def five_thousand() -> list[Figure]:
+    """An hour."""
+    found = mesh_run.report("field-5000")
+    figures = mesh_run.common("mesh.field.5000", found, {})
+    figures.append(figure("mesh.field.5000.minutes_on_one_core", found["cpu_s"] / 60, "min"))
+    return figures
+
+
+FIGURES: list[Callable[[], list[Figure]]] = [thousand, five_thousand]

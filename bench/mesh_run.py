@@ -1,0 +1,100 @@
+"""Runs of the simulator for figures: a scenario by the mesh, and by what it is to be seen beside."""
+
+import sys
+import time
+from typing import Any
+
+from hedgerow_sim import scenario
+from hedgerow_sim.run import run
+from hedgerow_sim.world import World
+
+from .figure import Figure, figure
+
+SEED = 1
+BASELINES = ("naive_flood", "connect_always")
+Report = dict[str, Any]
+_SAY_EVERY_S = 60.0
+
+
+class _Progress:
+    """Says on standard error now and then how far a run is."""
+
+    def __init__(self) -> None:
+        self._started = self._said = time.monotonic()
+
+    def __call__(self, world: World) -> None:
+        now = time.monotonic()
+        if now - self._said >= _SAY_EVERY_S:
+            self._said = now
+            print(
+                f"{world.scenario.name} ({world.scenario.engine}): {world.now / 3.6e9:.2f} virtual hours in "
+                f"{now - self._started:.0f} s, {len(world.audit.came)} of {len(world.audit.made)} arrived",
+                file=sys.stderr,
+            )
+
+
+def report(name: str, engine: str = "mesh", **changes: Any) -> Report:
+    """One run's report; what breaks an invariant is said on standard error, and its readings are missing."""
+    outcome = run(scenario.load(name, engine=engine, **changes), SEED, _Progress())
+    if outcome.failure:
+        print(f"{name} ({engine}): {outcome.failure}", file=sys.stderr)
+    return outcome.report
+
+
+def beside(name: str, **changes: Any) -> dict[str, Report]:
+    """The baselines in the same place and air, for as long as `changes` say: their figures are rates."""
+    return {engine: report(name, engine, **changes) for engine in BASELINES}
+
+
+def missing(name: str, found: Report, others: dict[str, Report]) -> Figure:
+    """Acknowledged readings that no keeper has, in a thousand: beside it how many the baselines lose."""
+    return figure(
+        f"{name}.missing_per_1000", _missing(found), "1", 0, {k: _missing(v) for k, v in others.items()}
+    )
+
+
+def _missing(found: Report) -> float:
+    readings = found["readings"]
+    if found["failure"] and not found["failure"].startswith("convergence"):
+        return 1000.0
+    return 1000 * (1 - float(readings["arrived"]) / max(readings["acknowledged"], 1))
+
+
+def common(name: str, found: Report, others: dict[str, Report]) -> list[Figure]:
+    """Figures that every scenario has."""
+
+    def one(label: str, unit: str, *path: str, bound: float | None = None) -> Figure:
+        compared = {engine: _at(each, path) for engine, each in others.items()}
+        if bound is not None:
+            compared["bound"] = bound
+        return figure(
+            f"{name}.{label}",
+            _at(found, path),
+            unit,
+            None,
+            {k: v for k, v in compared.items() if v is not None},
+        )
+
+    figures = [
+        missing(name, found, others),
+        one("latency_p50", "s", "latency_s", "p50"),
+        one("latency_p99", "s", "latency_s", "p99"),
+        one("receipt_p50", "s", "receipt_s", "p50"),
+        one("payloads_per_reading_hop", "1", "air", "payloads_per_reading_hop", bound=1),
+        one("events_per_reading_hop", "1", "air", "events_per_reading_hop", bound=1),
+        one("bytes_per_reading_hop", "bytes", "air", "bytes_per_reading_hop", bound=31),
+        one("airtime_per_reading_hop", "ms", "air", "airtime_ms_per_reading_hop", bound=1.128),
+        one("connections_per_1000_readings", "1", "connections_per_1000_readings"),
+    ]
+    figures += [
+        one(f"charge_{role}_day", "mAh", "charge_mah_per_day", role, "mean")
+        for role in found["charge_mah_per_day"]
+    ]
+    return figures
+
+
+def _at(found: Report, path: tuple[str, ...]) -> float | None:
+    value: Any = found
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return None if value is None else float(value)

@@ -1,0 +1,185 @@
+"""What is done with operations and letters that are heard: taken in, waited for, acknowledged (SPEC 6.11)."""
+
+from .. import limits
+from ..sync.hello import LEAF
+from . import asks, frames, intake
+from .custody import name_of
+from .feed import letter_frames
+from .intake import KNOWN, REFUSED, WAITS
+from .letters import SCHEMA as SCHEMA_LETTER
+from .speaker import ANSWER, FORWARD
+from .talk import Talk
+
+_ACK_NAME = limits.const(-10)
+
+
+class Carrier(Talk):
+    """The part of the engine that carries what others wrote; it needs the rest of it."""
+
+    def _carry(self, kind: int, frame: bytes, name: int, who: int, now: int) -> None:
+        """Take an OP, or a fragment of a letter on its way up."""
+        code = frame[3] >> 3
+        custody = self.custody
+        here = custody.has(name)
+        if custody.done.senders(name):
+            # Who pushes it again has not heard that it got on.
+            if frame[3] & 7 and (code > self.code or self.flood):
+                self._acknowledge(frame, now, 20 + self.spread() // 2)
+            return
+        if self.role == LEAF:
+            return
+        if self.flood or self.collects:
+            self._store(kind, frame, name, now)
+        elif code > self.code and not here:
+            if kind == frames.OP:
+                self.down.note_route(frame[4:7])
+            custody.offer(frame, name, now, 20 + self.spread() // 2)
+
+    def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
+        """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
+        if name in self.intake.waiting:
+            self.intake.again(name, now)
+            self._collect(now)
+            if self.collects and name in self.intake.waiting:
+                self._acknowledge(frame, now, self.random(limits.MESH_GATHER_MS))
+            return
+        if kind == frames.OP:
+            result = self.intake.take(frame, name, now)
+        else:
+            result = self.intake.take_fragment(frame, now)
+        if result == KNOWN:
+            self.custody.done.note(name, 0)
+            if frame[3] & 7 or self.collects:
+                self._acknowledge(frame, now, self.random(limits.MESH_GATHER_MS))
+            if self.collects and kind == frames.OP:
+                self._answer_known(frame, now)
+        elif result == WAITS:
+            self._ask(kind, frame, name, now)
+            if self.collects:
+                self._acknowledge_waiting(kind, frame, name, now)
+        elif result == REFUSED:
+            self.seen.forget(name)
+        self._collect(now)
+
+    def _acknowledge_waiting(self, kind: int, frame: bytes, name: int, now: int) -> None:
+        """Acknowledge what waits durably here for what comes before it."""
+        parts = [frame] if kind == frames.OP and name in self.intake.waiting else []
+        if kind != frames.OP:
+            entry = self.intake.waiting_letter(frame[4:7])
+            parts = letter_frames(self.peer, entry[1], self.key) if entry else []
+        for part in parts:
+            self.custody.done.note(name_of(part), 0)
+            self._acknowledge(part, now, self.random(limits.MESH_GATHER_MS))
+
+    def _letter_down(self, frame: bytes, now: int) -> None:
+        """Take a fragment of a letter on its way down."""
+        letter = frame[4:7]
+        self.window.stir(now)
+        content = self.intake.letters.take(frame, now)
+        if content is not None:
+            if content[0] == SCHEMA_LETTER and self.repair.wants(asks.WANT_SCHEMAS):
+                self.peer.ingest_schema(content[1:])
+                self.peer.commit()
+            if self.wishes is None:
+                from .wishes import Wishes
+
+                self.wishes = Wishes(self, now)
+            self.stats["letters"] += 1
+            self.wishes.heard(content, now)
+        elif not self.intake.letters.done(letter):
+            self.repair.want(asks.WANT_LETTERS, letter, now)
+            if self.role == LEAF:
+                self.repair.hurry((asks.WANT_LETTERS, letter), now + 600)
+
+    def _step_wishes(self, now: int) -> None:
+        """Do what there is to do for documents that are wanted."""
+        if self.wishes is None:
+            self._wishes_at = now + limits.MESH_TIME_MS
+            if not self.peer.wants(now):
+                return
+            from .wishes import Wishes
+
+            self.wishes = Wishes(self, now)
+        self.wishes.step(now)
+        more = self.wishes.look(now)
+        self._wishes_at = now + 200 if more else self.wishes.say_at
+
+    def _answer_known(self, frame: bytes, now: int) -> None:
+        """Who pushes what is receipted long since has missed the receipt."""
+        authors = self.names.find(frame[4:7])
+        if len(authors) == 1:
+            number = frames.decode_op(frame).number
+            receipted = self.peer.receipted(authors[0])
+            if receipted and (receipted - number) & 0xFFFF < 0x8000:
+                self.down.say_receipt(authors[0], now)
+
+    def _ask(self, kind: int, frame: bytes, name: int, now: int) -> None:
+        """Ask for what a frame waits for."""
+        entry = self.intake.waiting.get(name)
+        if kind != frames.OP:
+            entry = self.intake.waiting_letter(frame[4:7])
+            if entry is None:
+                if self.flood:
+                    # Otherwise whoever has the rest in custody pushes it anyhow.
+                    self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
+                return
+        if entry is not None:
+            self._ask_for(entry, now)
+
+    def _ask_for(self, entry: list, now: int) -> None:
+        """Ask for what an entry of what waits lacks."""
+        if entry[3] == intake.SCHEMA:
+            self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
+        elif entry[3] == intake.WHOLE:
+            self.repair.want(asks.WANT_WHOLE, entry[2], now)
+        elif entry[3] == intake.AUTHOR:
+            self.repair.want(asks.WANT_ANNOUNCES, entry[2], now)
+        else:
+            for author in self.names.find(entry[2]):
+                if not self.peer.is_own(author):
+                    self.intake.expect(author, entry[1])
+                    self.repair.want(asks.WANT_OPERATIONS, author, now)
+
+    def _collect(self, now: int) -> None:
+        """Pass on, or acknowledge, what has become durable."""
+        taken = self.intake.taken
+        while taken:
+            frame, content = taken.pop(0)
+            parts = [frame]
+            if frame is None:
+                parts = letter_frames(self.peer, content, self.key)
+                self.remember(parts, content, now)
+            for part in parts:
+                name = name_of(part)
+                self.custody.done.note(name, 0)
+                if self.flood:
+                    self.pass_on(part, name, now, FORWARD)
+                if self.collects:
+                    self._acknowledge(part, now, self.random(limits.MESH_GATHER_MS))
+
+    def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
+        if len(self._acks) < limits.MESH_WAITING:
+            self._acks[frame[4:10]] = 0
+            self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, limits.MESH_EVENTS)
+
+    def _echo_ack(self, key: bytes, held: bool, who: int) -> None:
+        """Drop an acknowledgement that is to be said, where a gateway or two others have said it."""
+        mark = self._acks.get(key)
+        if mark is None:
+            return
+        if held or self.flood or (mark and mark != who | 0x100):
+            del self._acks[key]
+        else:
+            self._acks[key] = who | 0x100
+
+    def _say_acks(self, _: int, now: int) -> bytes | None:
+        keys = sorted(self._acks)[:3]
+        if not keys:
+            return None
+        for key in keys:
+            del self._acks[key]
+        if self._acks:
+            self.speaker.add(now, ANSWER, _ACK_NAME, self._say_acks, limits.MESH_EVENTS)
+        self.stats["acks"] += 1
+        what = asks.ACK_HELD if self.collects else asks.ACK_PASSED
+        return frames.make(frames.ACK, self.peer.mesh, asks.encode_ack(what, keys), self.key)

@@ -1,0 +1,153 @@
+"""What the engine says of itself and how often: STATE, letters, what is said twice, flood or gradient."""
+
+from .. import limits
+from ..clock import hlc
+from ..operation import decode_body
+from ..sync.hello import GATEWAY, LEAF
+from . import frames, tells
+from .density import interval_floor
+from .repair import LOG2
+from .schedule import own_digest
+from .speaker import AGAIN, OWN, STATUS
+from .visits import BULK
+
+STATE_NAME = limits.const(-11)
+
+
+class Talk:
+    """The part of the engine that speaks; it needs the rest of it."""
+
+    def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
+        """Say soon what somebody else has said, unless enough others do."""
+        self.stats["passed"] += 1
+        self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
+
+    def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
+        """Say a frame at a moment, and once more if fewer than two others were heard saying it."""
+        self.speaker.add(at, urgency, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
+        again = at + limits.MESH_AGAIN_SOON_MS + self.random(limits.MESH_AGAIN_SOON_MS)
+        self.speaker.add(again, urgency, name | AGAIN, self._again, limits.MESH_EVENTS)
+        self._twice[name] = frame
+        if len(self._twice) > limits.MAX_SAYINGS:
+            self._twice.pop(min(self._twice))
+
+    def _again(self, name: int, now: int) -> bytes | None:
+        name &= ~AGAIN
+        frame = self._twice.pop(name, None)
+        few = self.speaker.neighbours <= limits.MESH_FEW
+        if frame is None or self.seen.senders(name) >= (
+            min(2, max(1, self.speaker.neighbours)) if few else 1
+        ):
+            return None
+        self.stats["again"] += 1
+        return frame
+
+    def spread(self) -> int:
+        """Return a wait within which about one of all in reach speaks each time that one frame takes."""
+        return self.random(self._turns)
+
+    def lot(self) -> bool:
+        """Say whether it falls to us to do what about three of all in reach should do."""
+        return self.random(1 + self.speaker.neighbours) <= limits.MESH_FEW
+
+    def remember(self, parts: list, content: bytes, now: int, kind: int = frames.LETTER_UP) -> None:
+        """Keep a letter that is said now, to say fragments of it again."""
+        for known in self._said_letters:
+            if known[1] == content:
+                known[2] = now
+                return
+        self._said_letters.append([parts[0][4:7], content, now, kind])
+        if len(self._said_letters) > limits.MESH_SAID_LETTERS:
+            self._said_letters.pop(0)
+
+    def said_lately(self, content: bytes, now: int) -> bool:
+        """Say whether a letter was said a moment ago."""
+        for known in self._said_letters:
+            if known[1] == content and now - known[2] < limits.MESH_LETTER_MS:
+                return True
+        return False
+
+    def letter(self, name: bytes) -> tuple | None:
+        """Return (content, kind) of a letter that was said."""
+        for known in self._said_letters:
+            if known[0] == name:
+                return known[1], known[3]
+        return None
+
+    def last_ms(self, author: bytes) -> int:
+        """Return the milliseconds of the last operation held of an author, 0 if it is not here."""
+        log = self.peer.log
+        stored = log.fetch(author, log.held(author))
+        return hlc.stamp_ms(decode_body(stored)[0]) if stored else 0
+
+    def announcement(self, now: int) -> object:
+        """Return what this peer says of itself."""
+        author = self.peer.author
+        held = self.peer.log.held(author)
+        announce = tells.Announce(author, held >> 16, self.last_ms(author) >> 24, self.role)
+        if self.role == LEAF:
+            announce.period_s = (self.window.period or limits.LEAF_PERIOD_MS) // 1000
+            announce.due_ms = self.window.next(now) - now
+            announce.window = limits.LEAF_WINDOW_MS // 100
+        return announce
+
+    def show(self, now: int) -> None:
+        """Say our STATE at once: somebody wants to connect."""
+        self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
+
+    def tell_distance(self, now: int) -> None:
+        """Say our STATE to somebody who is awake for a moment and knows no way to a keeper."""
+        if now >= self._told_at and self.code < frames.UNKNOWN:
+            self._told_at = now + limits.STATE_SETTLE_MS
+            self.speaker.add(now + 30 + self.random(500), OWN, STATE_NAME, self._say_state, 2)
+
+    def _ask_time(self, now: int) -> None:
+        """Show soon that the time is lacking here, while somebody in reach has it."""
+        self._time_at = now + limits.MESH_TIME_MS + self.random(limits.MESH_TIME_MS)
+        if self.role != LEAF and self.peer.wants_time(now) and self.visits.has_time():
+            self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
+
+    def _say_state(self, _: int, now: int) -> bytes:
+        peer = self.peer
+        self.counter += 1
+        bucket = self.repair.bucket(self.counter)
+        flags = peer.time_flags(now)
+        if self.role != GATEWAY:
+            flags |= frames.CONNECTABLE
+        if not self.flood:
+            flags |= frames.GRADIENT
+        if self.feed.stuck:
+            flags |= BULK
+        count = self.repair.open if self.flood else self.feed.backlog()
+        state = frames.State(
+            peer.mesh[:2], self.counter & 0xFFFF, bucket, self.repair.digest(bucket), count,
+            peer.distance(now), flags, self.role, peer.author[:3], LOG2, 255,
+        )  # fmt: skip
+        if self.role == LEAF:
+            state.digest = own_digest(peer)
+            state.window = self.window.left(now)
+        self.stats["states"] += 1
+        return frames.encode_state(state, self.key)
+
+    def _mode(self, now: int) -> None:
+        """Flood while few authors are about; count who is in reach."""
+        authors = self._census.estimate(now)
+        limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
+        flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
+        if self.flood and not flood:
+            # What a neighbour has in a flood is not on its way to a keeper yet.
+            self.feed.rewind(self.peer.author, 0)
+        self.set_flood(flood)
+        self.speaker.neighbours = self._around.estimate(now)
+        self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
+        self.custody.nearer = self.visits.nearer(now)
+        turns = min(self.speaker.neighbours, limits.MESH_MOST_TURNS)
+        self._turns = limits.MESH_TURN_MS * (1 + turns)
+        self.custody.patience = limits.MESH_BACKOFF_MS + self._turns // 2
+
+    def set_flood(self, flood: bool) -> None:
+        """Flood, or bring operations to those nearer a keeper alone."""
+        self._fill = True
+        if not flood and not self.collects:
+            self.repair.stop()
+        self.flood = self.custody.flood = self.peer.flooding = flood

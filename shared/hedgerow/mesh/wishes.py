@@ -1,0 +1,244 @@
+"""Small documents on their way down: interests said by letter, operations that answer them (SPEC 6.15).
+
+Loaded where somebody wants documents. What does not fit a letter comes by a session.
+"""
+
+from hashlib import sha256
+
+from .. import limits
+from ..codec import cbor
+from ..errors import HedgerowError
+from ..operation import CLOCK, decode_body
+from ..sync.hello import LEAF
+from ..sync.interest import Interest
+from . import asks, letters
+from .custody import name_of
+from .feed import letter_frames
+from .frames import LETTER_DOWN
+from .speaker import DOWN, OWN
+
+# Beside the hops of an interest: whoever asks listens for a moment only.
+_HURRY = limits.const(0x80)
+_READ_BYTES = limits.const(1024)
+_MOST_READS = limits.const(8)
+
+
+def mark_of(author: bytes, number: int) -> bytes:
+    """Return the 2 bytes by which an interest says that an operation is held."""
+    return sha256(author + number.to_bytes(4, "big")).digest()[:2]
+
+
+def encode_wish(interest: object, marks: list, hurry: bool) -> bytes:
+    """Return the content of an INTEREST letter: hops, marks of what is held, [collection, condition, ...]."""
+    head = bytes((letters.INTEREST, interest.hops | (_HURRY if hurry else 0), len(marks)))
+    return head + b"".join(marks) + cbor.encode([interest.collection, interest.where, interest.parameters])
+
+
+def decode_wish(content: bytes) -> tuple:
+    """Return (interest, marks, hurry); LETTER_INVALID, or a code of interests."""
+    if len(content) < 4 or content[0] != letters.INTEREST:
+        raise HedgerowError("LETTER_INVALID", "no interest")
+    at = 3 + 2 * content[2]
+    row = cbor.decode(content[at:])
+    hops = content[1] & ~_HURRY
+    if not isinstance(row, list) or len(row) != 3 or hops > limits.MAX_INTEREST_HOPS:
+        raise HedgerowError("LETTER_INVALID", "not [collection, condition, parameters]")
+    if not isinstance(row[2], dict):
+        raise HedgerowError("LETTER_INVALID", "parameters are a map")
+    marks = [content[start : start + 2] for start in range(3, at, 2)]
+    return Interest(row[0], row[1], row[2], hops), marks, bool(content[1] & _HURRY)
+
+
+class Wishes:
+    """What this peer wants, and what its neighbours asked for; `mesh` is the engine it belongs to."""
+
+    def __init__(self, mesh: object, now: int):
+        self._mesh = mesh
+        self._peer = mesh.peer
+        # key -> [interest, moment until which it is kept]
+        self._asked: dict = {}
+        # collection -> [(author, number)] of the newest operations here, as far as the log was looked through.
+        self._held: dict = {}
+        self._position = 0
+        self._waiting: list = []
+        # How often more than usual an interest is still to be said.
+        self._eager = limits.MESH_PUSHES
+        self.say_at = now + mesh.random(limits.MESH_START_MS)
+
+    # ---- what is here
+
+    def look(self, now: int) -> bool:
+        """Look at what has arrived in the log, a little at a time; say whether there is more."""
+        log = self._peer.log
+        wanted = self._collections(now)
+        for _ in range(_MOST_READS):
+            if not wanted or self._position >= log.position():
+                return False
+            for position, author, number, body in log.since(self._position, _READ_BYTES):
+                self._position = position
+                self._enter(author, number, body, wanted, now)
+        return self._position < log.position()
+
+    def _collections(self, now: int) -> list:
+        for key in [key for key in self._asked if self._asked[key][1] <= now]:
+            del self._asked[key]
+        found = [entry[0].collection for entry in self._asked.values()]
+        if self._peer.wants(now):
+            found += [interest.collection for interest in self._peer.down.subscriptions.active(now)]
+        return found
+
+    def _enter(self, author: bytes, number: int, body: bytes, wanted: list, now: int) -> None:
+        for collection in self._of(body):
+            if collection not in wanted:
+                continue
+            held = self._held.setdefault(collection, [])
+            if (author, number) not in held:
+                held.append((author, number))
+                if len(held) > limits.MESH_MARKS:
+                    held.pop(0)
+            for interest, until in self._asked.values():
+                if interest.collection == collection and until > now and self._fits(interest, author, number):
+                    self._say(author, number, now + self._mesh.spread(), DOWN)
+
+    def _of(self, body: bytes) -> list:
+        """Return the collections that an operation changes, of those that may leave their peer."""
+        found = []
+        for change in decode_body(body)[1]:
+            schema = self._peer.schemas.get(change[1]) if change[0] != CLOCK else None
+            if schema is not None and schema.kind >> 1 == 0:
+                found.append(schema.collection)
+        return found
+
+    def _fits(self, interest: object, author: bytes, number: int) -> bool:
+        """Say whether an operation's documents fulfil a condition, or are gone."""
+        if not interest.where:
+            return True
+        from ..query.condition import Condition
+
+        condition = Condition(interest.where, interest.parameters)
+        documents = self._peer.down.documents
+        for collection, document_id in documents.touched(author, number):
+            if collection == interest.collection:
+                document = documents.view(collection, document_id)
+                if document is None or condition.holds(document):
+                    return True
+        return False
+
+    def _say(self, author: bytes, number: int, at: int, urgency: int) -> None:
+        stored = self._peer.log.fetch(author, number)
+        if stored is not None:
+            self._letter(letters.encode_operation(author, number, stored), at, urgency)
+
+    def _letter(self, content: bytes, at: int, urgency: int) -> None:
+        mesh = self._mesh
+        try:
+            frames = letter_frames(self._peer, content, mesh.key, LETTER_DOWN)
+        except HedgerowError:
+            # It fits no letter: whoever wants it gets it by a session.
+            mesh.feed.stuck = True
+            return
+        mesh.remember(frames, content, at, LETTER_DOWN)
+        for frame in frames:
+            mesh.say_twice(at, urgency, name_of(frame), frame)
+
+    # ---- saying what is wanted
+
+    def step(self, now: int) -> None:
+        """Say what this peer wants, for itself and for its neighbours, when it is time."""
+        if now < self.say_at:
+            return
+        wait = limits.MESH_WISH_MS
+        if self._mesh.role == LEAF:
+            wait = limits.MESH_WISH_MS // 3
+        if self._eager:
+            # What is new here may have been missed by all.
+            self._eager -= 1
+            wait = limits.MESH_TIME_MS
+        self.say_at = now + wait * 3 // 4 + self._mesh.random(wait // 2)
+        if not self._peer.wants(now):
+            return
+        while self.look(now):
+            pass
+        hurry = self._mesh.role == LEAF
+        for interest in self._peer.down.subscriptions.active(now)[: limits.MESH_WISHES]:
+            marks = [mark_of(author, number) for author, number in self._held.get(interest.collection, ())]
+            self._mesh.stats["wishes"] += 1
+            self._letter(encode_wish(interest, marks, hurry), now, OWN if hurry else DOWN)
+
+    # ---- what others say
+
+    def heard(self, content: bytes, now: int) -> None:
+        """Take a letter that goes down."""
+        if content[0] == letters.INTEREST:
+            self._heard_wish(content, now)
+        elif content[0] == letters.OPERATION:
+            self._take(content, now)
+        elif content[0] == letters.SCHEMA and self._collections(now):
+            self._peer.ingest_schema(content[1:])
+            self._peer.commit()
+            self.retry(now)
+
+    def _heard_wish(self, content: bytes, now: int) -> None:
+        interest, marks, hurry = decode_wish(content)
+        if self._mesh.role == LEAF:
+            return
+        if interest.key not in self._asked and len(self._asked) >= limits.MAX_INTERESTS:
+            return
+        known = interest.key in self._asked
+        self._asked[interest.key] = [interest, now + limits.MESH_WISH_MS * 8]
+        self._peer.note_interests([interest], now)
+        if not known:
+            # What lies in the log already is looked through for it; others pass it on sooner than usual.
+            self._position = 0
+            self._eager = limits.MESH_PUSHES
+            self.say_at = min(self.say_at, now + self._mesh.random(limits.MESH_START_MS))
+        while self.look(now):
+            pass
+        said = 0
+        urgency = OWN if hurry else DOWN
+        for author, number in reversed(self._held.get(interest.collection, [])):
+            if said < limits.MESH_ANSWERS and mark_of(author, number) not in marks:
+                if not self._fits(interest, author, number):
+                    continue
+                at = now + (self._mesh.random(300) if hurry else self._mesh.spread())
+                if not said and not marks:
+                    # Who holds nothing of a collection may not know how to read it.
+                    self._say_schemas(author, number, at, urgency)
+                said += 1
+                self._say(author, number, at, urgency)
+
+    def _say_schemas(self, author: bytes, number: int, at: int, urgency: int) -> None:
+        stored = self._peer.log.fetch(author, number)
+        for change in decode_body(stored)[1] if stored is not None else ():
+            schema = self._peer.schemas.get(change[1]) if change[0] != CLOCK else None
+            if schema is not None:
+                self._letter(bytes((letters.SCHEMA,)) + schema.encoded, at, urgency)
+
+    def _take(self, content: bytes, now: int) -> None:
+        """Keep an operation that somebody here wants."""
+        peer = self._peer
+        author, number, stored = letters.decode_operation(content)
+        wanted = self._collections(now)
+        if not wanted or peer.is_own(author):
+            return
+        changes = decode_body(stored)[1]
+        for change in changes:
+            if change[0] != CLOCK and change[1] not in peer.schemas:
+                if content not in self._waiting:
+                    self._waiting = self._waiting[1 - limits.MESH_ANSWERS :] + [content]
+                self._mesh.repair.want(asks.WANT_SCHEMAS, change[1][:2], now)
+                return
+        if not [1 for collection in self._of(stored) if collection in wanted]:
+            return
+        if peer.down.fill(author, number, [stored], False):
+            peer.commit()
+            self._mesh.stats["fetched"] += 1
+            self._mesh.names.learn(author, now)
+        self._mesh.window.stir(now)
+
+    def retry(self, now: int) -> None:
+        """Take what waited for a schema."""
+        waiting = self._waiting
+        self._waiting = []
+        for content in waiting:
+            self._take(content, now)

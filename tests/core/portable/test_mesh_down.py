@@ -1,0 +1,108 @@
+"""Small documents come down by advertisements: to a board some hops away, and to a leaf. Runs on both VMs."""
+
+from mesh_kit import Air, check_air, gradient
+
+from hedgerow.codec.schema import schema_for
+from hedgerow.mesh import wishes
+from hedgerow.operation import INSERT
+from hedgerow.sync import hello
+from hedgerow.sync.interest import Interest
+
+HEAP = "4m"
+
+
+def write(member: object, name: str, value: int, now: int) -> None:
+    document = {"every": value}
+    schema = schema_for("config", 0, document)
+    member.peer.write([[INSERT, schema.name, name, schema.pack(document)]], [schema], now)
+
+
+def value_at(member: object, name: str) -> object:
+    view = member.peer.down.documents.view("config", name)
+    return view and view["every"]
+
+
+def scene(seed: int, role: int) -> tuple:
+    air = Air(seed, loss=20)
+    keeper = air.add("keeper", hello.GATEWAY, True)
+    relays = [air.add("r%d" % at) for at in range(3)]
+    far = air.add("far", role)
+    air.line([keeper] + relays + [far])
+    far.peer.down.subscriptions.subscribe(Interest("config", hops=5))
+    return air, keeper, far
+
+
+def expect(air: Air, far: object, name: str, value: int, limit: int) -> None:
+    start = air.now
+    while value_at(far, name) != value:
+        assert air.now - start < limit, value_at(far, name)
+        air.run(air.now + 1000)
+
+
+def test_a_document_reaches_a_board_four_hops_away() -> None:
+    air, keeper, far = scene(1, hello.RELAY)
+    air.run(2000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    write(keeper, "south", 10, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "north", 60, 400000)
+    expect(air, far, "south", 10, 400000)
+    # One that is written later is pushed, not asked for.
+    write(keeper, "east", 5, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "east", 5, 60000)
+    check_air(air)
+
+
+def test_a_document_reaches_a_sleeping_leaf() -> None:
+    for mode in (0, 1):
+        air, keeper, far = scene(2 + mode, hello.LEAF)
+        if mode:
+            with gradient():
+                leaf_gets_it(air, keeper, far)
+        else:
+            leaf_gets_it(air, keeper, far)
+
+
+def leaf_gets_it(air: Air, keeper: object, far: object) -> None:
+    air.run(5000)
+    air.readings([far], 30000, 1500000)
+    air.run(100000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "north", 60, 1400000)
+
+
+def test_what_is_not_wanted_is_not_stored() -> None:
+    air, keeper, far = scene(4, hello.RELAY)
+    aside = air.add("aside")
+    air.link(air.members[1], aside)
+    air.run(60000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    keeper.peer.insert("other", {"text": "nobody wants this"}, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "north", 60, 400000)
+    assert far.mesh.stats["fetched"] == 1
+    assert far.peer.log.fetch(keeper.author, keeper.peer.log.held(keeper.author)) is None
+
+
+def test_only_what_fulfils_a_condition_is_said() -> None:
+    air = Air(5, loss=0, duty=100)
+    keeper, far = air.add("keeper", hello.GATEWAY, True), air.add("far")
+    air.line([keeper, far])
+    far.peer.down.subscriptions.subscribe(Interest("config", "every > 20", hops=1))
+    air.run(30000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    write(keeper, "south", 10, keeper.now(air.now))
+    air.look(keeper)
+    air.run(700000)
+    assert value_at(far, "north") == 60 and value_at(far, "south") is None
+
+
+def test_a_wish_says_what_is_held() -> None:
+    interest = Interest("config", "every > :n", {"n": 3}, 2)
+    marks = [wishes.mark_of(b"author-1", 5), wishes.mark_of(b"author-1", 6)]
+    assert marks[0] != marks[1]
+    found, held, hurry = wishes.decode_wish(wishes.encode_wish(interest, marks, True))
+    assert found.key == interest.key and found.hops == 2 and held == marks and hurry
+    assert not wishes.decode_wish(wishes.encode_wish(interest, [], False))[2]
