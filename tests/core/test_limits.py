@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import limit_behaviour as behaviour
+import limit_engine as engine
 import limit_formats as formats
 import limit_mesh as mesh
 import limit_sessions as sessions
@@ -113,6 +114,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_LISTED": (formats.listed, "QUERY_TOO_LONG"),
     "MAX_ANSWER_ROWS": (formats.answer_rows, "QUERY_ROWS"),
     "MAX_RESULT_ROWS": (formats.result_rows, "QUERY_ROWS"),
+    **engine.CHECKS,
 }
 #: What follows from several limits, or bounds a table that one of them names too.
 MORE: list[Callable[[], None]] = [

@@ -11,7 +11,7 @@ from ..errors import HedgerowError
 from ..operation import CLOCK, decode_body
 from ..sync.hello import LEAF
 from ..sync.interest import Interest
-from . import asks, letters
+from . import asks, letters, pace
 from .custody import name_of
 from .feed import letter_frames
 from .frames import LETTER_DOWN
@@ -57,13 +57,14 @@ class Wishes:
         self._peer = mesh.peer
         # key -> [interest, moment until which it is kept]
         self._asked: dict = {}
-        # collection -> [(author, number)] of the newest operations here, as far as the log was looked through.
+        # collection -> [(author, number)] of the newest operations, as far as the log was looked through.
         self._held: dict = {}
         self._position = 0
+        self._quiet_to = 0
         self._waiting: list = []
         # How often more than usual an interest is still to be said.
-        self._eager = limits.MESH_PUSHES
-        self.say_at = now + mesh.random(limits.MESH_START_MS)
+        self._eager = pace.PUSHES
+        self.say_at = now + mesh.random(pace.START_MS)
 
     # ---- what is here
 
@@ -97,6 +98,8 @@ class Wishes:
                 if len(held) > limits.MESH_MARKS:
                     held.pop(0)
             for interest, until in self._asked.values():
+                if self._position <= self._quiet_to:
+                    continue
                 if interest.collection == collection and until > now and self._fits(interest, author, number):
                     self._say(author, number, now + self._mesh.spread(), DOWN)
 
@@ -147,13 +150,13 @@ class Wishes:
         """Say what this peer wants, for itself and for its neighbours, when it is time."""
         if now < self.say_at:
             return
-        wait = limits.MESH_WISH_MS
+        wait = pace.WISH_MS
         if self._mesh.role == LEAF:
-            wait = limits.MESH_WISH_MS // 3
+            wait = pace.WISH_MS // 3
         if self._eager:
             # What is new here may have been missed by all.
             self._eager -= 1
-            wait = limits.MESH_TIME_MS
+            wait = pace.TIME_MS
         self.say_at = now + wait * 3 // 4 + self._mesh.random(wait // 2)
         if not self._peer.wants(now):
             return
@@ -185,13 +188,15 @@ class Wishes:
         if interest.key not in self._asked and len(self._asked) >= limits.MAX_INTERESTS:
             return
         known = interest.key in self._asked
-        self._asked[interest.key] = [interest, now + limits.MESH_WISH_MS * 8]
+        self._asked[interest.key] = [interest, now + pace.WISH_MS * 8]
         self._peer.note_interests([interest], now)
         if not known:
             # What lies in the log already is looked through for it; others pass it on sooner than usual.
             self._position = 0
-            self._eager = limits.MESH_PUSHES
-            self.say_at = min(self.say_at, now + self._mesh.random(limits.MESH_START_MS))
+            # What is here already is said as an answer, not as news.
+            self._quiet_to = self._peer.log.position()
+            self._eager = pace.PUSHES
+            self.say_at = min(self.say_at, now + self._mesh.random(pace.START_MS))
         while self.look(now):
             pass
         said = 0
