@@ -165,7 +165,10 @@ def test_a_burst_asks_for_a_visit_at_once() -> None:
         # What advertisements bring in time needs none.
         keeper.mesh.synced(one.address, None, keeper.now(air.now))
         air.settle([keeper], [one], 200000)
-        air.run(air.now + 10000)
+        while not one.mesh.feed.idle():
+            assert air.now < 400000
+            air.run(air.now + 1000)
+        air.run(air.now + 60000)
         for _ in range(20):
             air.reading(one)
             air.run(air.now + 2000)
