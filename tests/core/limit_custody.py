@@ -228,6 +228,10 @@ def done() -> None:
     table(custody().done, limits.MESH_DONE)
 
 
+def whole_letters() -> None:
+    table(engine().intake._whole, limits.MESH_LETTERS)
+
+
 def route() -> None:
     table(engine().down.route, limits.MESH_ROUTE)
 

@@ -122,6 +122,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MESH_SPARE": (custody.spare,),
     "MESH_SEEN": (custody.seen,),
     "MESH_DONE": (custody.done,),
+    "MESH_LETTERS": (custody.whole_letters,),
     "MESH_ROUTE": (custody.route,),
     "MESH_PENDING": (custody.pending,),
     "MESH_WAITING": (custody.waiting,),

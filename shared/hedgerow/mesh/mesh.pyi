@@ -33,8 +33,11 @@ class Mesh(Carrier):
     speaker: Speaker
     custody: Custody
     feed: Feed
-    intake: Intake
-    repair: Repair
+    relays: bool
+    @property
+    def intake(self) -> Intake: ...
+    @property
+    def repair(self) -> Repair: ...
     down: Down
     visits: Visits
     leaves: Leaves
@@ -53,6 +56,7 @@ class Mesh(Carrier):
         seal_ms: int = ...,
         hold_off_ms: int = 2000,
         table: int = ...,
+        relays: bool = True,
     ) -> None: ...
     def close(self) -> None: ...
     def heard(self, address: Any, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool: ...
