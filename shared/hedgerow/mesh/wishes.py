@@ -81,7 +81,11 @@ class Wishes:
         for _ in range(_MOST_READS):
             if not wanted or self._position >= log.position():
                 return False
-            for position, author, number, body in log.since(self._position, _READ_BYTES):
+            found = log.since(self._position, _READ_BYTES)
+            if not found:
+                # What is left are seals and the like, or operations that have gone.
+                self._position = log.position()
+            for position, author, number, body in found:
                 self._position = position
                 self._enter(author, number, body, wanted, now)
         return self._position < log.position()
