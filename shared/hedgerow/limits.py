@@ -87,7 +87,7 @@ FLOOD_AGAIN_AUTHORS = const(48)
 # makes room. CHANNEL_EVENTS: advertising events a second that peers in reach of each other have together.
 MAX_FRAGMENTS = const(8)
 MAX_LETTER = const(255)
-MAX_LETTERS = const(4)
+MAX_LETTERS = const(8)
 MAX_NAMES = const(96)
 CHANNEL_EVENTS = const(100)
 
@@ -132,9 +132,10 @@ MAX_CUSTODY = const(64)
 MESH_WINDOW = const(8)
 MESH_SHARE = const(12)
 MESH_SPARE = const(4)
-# Frames heard, done with, authors whose way back is known: tables that forget the oldest.
+# Frames heard, done with, letters that were whole, authors whose way back is known: tables that forget the oldest.
 MESH_SEEN = const(256)
 MESH_DONE = const(256)
+MESH_LETTERS = const(128)
 MESH_ROUTE = const(512)
 # Frames that may be taken, that wait for something missing; questions; addresses whose last word is known;
 # letters that can be said again; leaves whose receipts a relay holds.

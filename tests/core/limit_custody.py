@@ -228,6 +228,19 @@ def done() -> None:
     table(custody().done, limits.MESH_DONE)
 
 
+def whole_letters() -> None:
+    """A letter that was whole is put together again only when so many others came after it."""
+    mesh = engine()
+    table(mesh.intake._whole, limits.MESH_LETTERS)
+    mesh = engine()
+    body = letters.split(bytes((letters.SCHEMA,)) + b"no schema, but as long as two")
+    sent = [frames.make(frames.LETTER_UP, b"ms", part, KEY) for part in body]
+    mesh.intake._whole.note(int.from_bytes(sent[0][4:7], "big") | 1, 0)
+    for fragment in sent:
+        mesh.intake.take_fragment(fragment, 0)
+    assert not mesh.stats["letters"]
+
+
 def route() -> None:
     table(engine().down.route, limits.MESH_ROUTE)
 

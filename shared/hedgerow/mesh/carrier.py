@@ -4,8 +4,10 @@ from .. import limits
 from ..sync.hello import LEAF
 from . import asks, frames, intake, pace
 from .custody import name_of
+from .density import number_of
 from .feed import letter_frames
 from .intake import KNOWN, REFUSED, WAITS
+from .letters import OPERATION
 from .letters import SCHEMA as SCHEMA_LETTER
 from .speaker import ANSWER, FORWARD
 from .talk import Talk
@@ -148,6 +150,8 @@ class Carrier(Talk):
             parts = [frame]
             if frame is None:
                 parts = letter_frames(self.peer, content, self.key)
+                if content[0] == OPERATION:
+                    self._census.add(number_of(content[1:4]), now)
                 self.remember(parts, content, now)
             for part in parts:
                 name = name_of(part)

@@ -37,6 +37,10 @@ class Down:
         # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
         self.route = Seen(limits.MESH_ROUTE)
         self._keepers: set = set()
+        # RECEIPTs of keepers whose names are not known.
+        self._unproven: list = []
+        # Short authors about whom a question was passed on.
+        self._asked: dict = {}
         # From how far the time came.
         self._hops = 0
 
@@ -70,9 +74,12 @@ class Down:
         mesh = self._mesh
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
         mesh.leaves.hold(short, frame)
-        known = mesh.names.find(short)
         moved = False
-        for author in known:
+        if not self._keeper(keeper4):
+            # Whose word it is has to be known in full; until then the newest few are kept.
+            mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
+            self._unproven = [kept for kept in self._unproven if kept[9:12] != short][-3:] + [frame]
+        for author in mesh.names.find(short):
             if author in self._peer.log.authors():
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
@@ -80,12 +87,6 @@ class Down:
                         self._peer.commit()
                         moved = True
                     break
-        else:
-            if [1 for author in known if author in self._peer.log.authors()] and not self._keeper(keeper4):
-                # Whose word it is has to be known in full.
-                mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
-                mesh.seen.forget(name)
-                return
         if moved or self.route.senders(_of_route(short)):
             mesh.pass_on(frame, name, now, DOWN)
 
@@ -139,11 +140,18 @@ class Down:
         if announce.flags & KEEPER_NAME:
             mesh.names.pin(announce.author)
             self._keepers.add(announce.author)
+            kept = self._unproven
+            self._unproven = []
+            for receipt in kept:
+                self.heard_receipt(receipt, name_of(receipt), now)
         if new:
             mesh.intake.retry(AUTHOR, announce.author[:3], now)
             mesh.repair.named(announce.author, now)
-            if announce.flags & KEEPER_NAME or not mesh.flood:
+            if announce.flags & KEEPER_NAME:
                 mesh.pass_on(frame, name, now, STATUS)
+        if not mesh.flood and self._asked.pop(announce.author[:3], None) is not None:
+            # Somebody nearer a keeper has asked for it by way of us.
+            mesh.pass_on(frame, name, now, STATUS)
 
     def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
         """Pass on a question of somebody nearer a keeper about an author that was brought here."""
@@ -151,6 +159,9 @@ class Down:
         if mesh.flood or frame[3] >> 3 >= mesh.code or not self.route.senders(_of_route(short)):
             return
         mesh.stats["passed"] += 1
+        if len(self._asked) >= limits.MESH_WANTS:
+            self._asked.clear()
+        self._asked[short] = now
         name = name_of(frame)
         mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, pace.EVENTS, pace.QUIET)
 

@@ -9,6 +9,7 @@ from ..trust.seal import Seal
 from . import letters as letters_module
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild
+from .seen import Seen
 
 TAKEN = 0
 KNOWN = 1
@@ -41,6 +42,8 @@ class Intake:
         self.taken: list = []
         # A gateway puts together what comes from all sides; a relay what passes it.
         self.letters = letters_module.Letters(_WIDE if wide else limits.MAX_LETTERS)
+        # Letters that were whole, longer than they are remembered there.
+        self._whole = Seen(limits.MESH_LETTERS)
         self._most = 8 * limits.MESH_WAITING if wide else limits.MESH_WAITING
         # Up to which number authors are said to be held by somebody: author -> number.
         self.heights: dict = {}
@@ -146,18 +149,24 @@ class Intake:
 
     def take_fragment(self, frame: bytes, now: int) -> int:
         """Take a fragment of a letter; TAKEN if all of the letter is durable or of no further use here."""
-        try:
-            content = self.letters.take(frame, now)
-        except HedgerowError:
-            return REFUSED
+        short = int.from_bytes(frame[4:7], "big") | 1
         name = int.from_bytes(frame[4:7], "big") | _LETTER
+        known = self._whole.senders(short) > 0
+        content = None
+        if not known:
+            try:
+                content = self.letters.take(frame, now)
+            except HedgerowError:
+                return REFUSED
         if content is not None:
             self._stats["letters"] += 1
+            self._whole.note(short, 0)
             result = self.take_letter(content, name, now)
             if result == REFUSED:
                 self.letters.forget(frame[4:7])
+                self._whole.forget(short)
             return result
-        if not self.letters.done(frame[4:7]):
+        if not known and not self.letters.done(frame[4:7]):
             return WAITS
         if name in self.waiting:
             self.again(name, now)
@@ -266,6 +275,7 @@ class Intake:
     def _forget(self, name: int) -> None:
         if name & _LETTER:
             self.letters.forget((name & 0xFFFFFF).to_bytes(3, "big"))
+            self._whole.forget(name & 0xFFFFFF | 1)
         del self.waiting[name]
 
     def _store(self, name: int, what: bytes) -> None:

@@ -142,17 +142,19 @@ class Mesh(Carrier):
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
-            count = self.seen.note(name, who)
-            if count and self._echoed(kind, name, count, who, payload[at + 3], now):
-                last[address] = bytes(payload)
-                self._due_at = None
-                return True
+            count = self.seen.senders(name)
+            if count:
+                count = self.seen.note(name, who)
+                if self._echoed(kind, name, count, who, payload[at + 3], now):
+                    last[address] = bytes(payload)
+                    self._due_at = None
+                    return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
             self.stats["strangers"] += 1
-            if name and not count:
-                self.seen.forget(name)
             return False
+        if name and not count:
+            self.seen.note(name, who)
         self.stats["heard"] += 1
         last[address] = bytes(payload)
         self._due_at = None
@@ -237,6 +239,10 @@ class Mesh(Carrier):
             return
         peer.note_distance(state.distance, now)
         self._around.add(number_of(state.author), now)
+        if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
+            self._census.add(number_of(state.author), now)
+            self.visits.heard(address, state, rssi, now)
+            self._mode(now)
         self.visits.heard(address, state, rssi, now)
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)

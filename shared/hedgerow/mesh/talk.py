@@ -148,6 +148,6 @@ class Talk:
     def set_flood(self, flood: bool) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
         self._fill = True
-        if not flood and not self.collects:
+        if self.flood and not flood and not self.collects:
             self.repair.stop()
         self.flood = self.custody.flood = self.peer.flooding = flood

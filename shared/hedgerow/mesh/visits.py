@@ -205,6 +205,9 @@ class Visits:
         gap = self._gap(neighbour)
         if self.mute:
             return self._worth_mute(neighbour, ours, now)
+        if mesh.flood and not state.flags & frames.GRADIENT:
+            # Who lacks much calls; of two whose difference shows on neither side, one.
+            ours = ours or gap > _MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
         if not ours or state.role == LEAF:
             return 0
         if state.flags & BULK and (gap or mesh.flood):
