@@ -5,15 +5,14 @@ from hashlib import sha256
 from .. import limits
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL
-from ..sync.hello import LEAF
 from . import asks, letters, pace
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
 from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
+from .talk import LOG2
 
-LOG2 = 3
 BUCKETS = 8
 
 # Names of sayings that are not frames: below 0.
@@ -436,8 +435,3 @@ class Repair:
             self._mesh.remember(frames, letters.encode_operation(author, number, stored), now)
         for frame in frames:
             self._say(frame, now)
-
-
-def compares(mesh: object, state: object) -> bool:
-    """Say whether a neighbour's digest means the same as ours."""
-    return mesh.flood and mesh.role != LEAF and state.role != LEAF and not state.flags & 64
