@@ -23,6 +23,7 @@ class Mesh(Carrier):
     random: Callable[[int], int]
     budget: Budget | None
     stats: dict[str, int]
+    relays: bool
     collects: bool
     flood: bool
     code: int
@@ -33,8 +34,6 @@ class Mesh(Carrier):
     speaker: Speaker
     custody: Custody
     feed: Feed
-    intake: Intake
-    repair: Repair
     down: Down
     visits: Visits
     leaves: Leaves
@@ -53,7 +52,12 @@ class Mesh(Carrier):
         seal_ms: int = ...,
         hold_off_ms: int = 2000,
         table: int = ...,
+        relays: bool = True,
     ) -> None: ...
+    @property
+    def intake(self) -> Intake: ...
+    @property
+    def repair(self) -> Repair: ...
     def close(self) -> None: ...
     def heard(self, address: Any, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool: ...
     def due(self, now: int) -> int: ...

@@ -3,7 +3,6 @@ from typing import Any, Final
 from .frames import State
 from .mesh import Mesh
 
-LOG2: Final = 3
 BUCKETS: Final = 8
 
 class Repair:
@@ -24,5 +23,3 @@ class Repair:
     def step(self, now: int) -> None: ...
     def stop(self) -> None: ...
     def heard_want(self, frame: bytes, now: int) -> None: ...
-
-def compares(mesh: Mesh, state: State) -> bool: ...

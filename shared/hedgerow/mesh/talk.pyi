@@ -3,6 +3,7 @@ from typing import Final
 from .tells import Announce
 
 STATE_NAME: Final[int]
+LOG2: Final = 3
 
 class Talk:
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None: ...
