@@ -14,18 +14,16 @@ from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP
-from hedgerow.mesh import asks, frames, letters, tells
+from hedgerow.mesh import asks, frames, letters, pace, tells
 from hedgerow.mesh.ops import nearest, pack
 from hedgerow.mesh.tag import check
 from hedgerow.operation import CLOCK, SOURCE_KEEPER, SOURCE_RELAYED, decode_body
 from hedgerow.sync.hello import LEAF
 
-_PUSHES = const(3)
+_PUSHES = const(4)
 _EVENTS = const(3)
 _STATE_EVENTS = const(2)
 _FIRST_STATE_MS = const(2000)
-# While something waits for its receipt: who does not hear advertisements well, or is mute, connects.
-_OPEN_STATE_MS = const(8000)
 _WAIT_MS = const(700)
 _MOST_TRIES = const(4)
 _MOST_ANSWERS = const(12)
@@ -46,14 +44,14 @@ class Teller:
 
     def __init__(
         self, peer: object, now: int, *, random: object, role: int = LEAF, key: bytes = b"",
-        budget: object = None, seal_ms: int = limits.MESH_SEAL_MS,
+        budget: object = None, seal_ms: int = pace.SEAL_MS,
     ):  # fmt: skip
         self.peer = peer
         self.busy = False
         self.budget = budget
         self.window = self
         self.period = 0
-        self.length = limits.LEAF_WINDOW_MS
+        self.length = pace.LEAF_WINDOW_MS
         self.woke_at = now
         self.until = now + self.length
         self._random = random
@@ -257,7 +255,7 @@ class Teller:
         self._unit = []
         self._choose(now)
         if not self._unit and self._again_at is None and log.sealed(author) > receipted:
-            self._again_at = now + (limits.MESH_AGAIN_MS << self._tries)
+            self._again_at = now + (pace.AGAIN_MS << self._tries)
 
     def _choose(self, now: int) -> None:
         """Put the next operation, schema, seal or skip on its way, if there is one."""
@@ -340,12 +338,11 @@ class Teller:
         if self._answers:
             return self._send(self._answers.pop(0), _EVENTS, now)
         if now >= self._state_at:
-            waits = self.peer.receipted(self.peer.author) < self.peer.log.held(self.peer.author)
-            self._state_ms = min(2 * self._state_ms, _OPEN_STATE_MS if waits else limits.STATE_MAX_MS)
+            self._state_ms = min(2 * self._state_ms, pace.STATE_MAX_MS)
             self._state_at = now + self._state_ms + self._random(self._state_ms // 2)
             return frames.advertise(self._state(now)), not self.busy, _STATE_EVENTS
         if now >= self._announce_at:
-            self._announce_at = now + limits.MESH_ANNOUNCE_MS
+            self._announce_at = now + pace.ANNOUNCE_MS
             return self._send(self._announce(now), _EVENTS, now)
         for entry in self._unit:
             if entry[1] < _PUSHES and entry[2] <= now:
@@ -397,7 +394,7 @@ class Teller:
 
     def stir(self, now: int) -> None:
         """Stay awake for a window from now, if this wake has not lasted for long."""
-        self.until = max(self.until, min(now + self.length, self.woke_at + limits.LEAF_MOST_MS))
+        self.until = max(self.until, min(now + self.length, self.woke_at + pace.LEAF_MOST_MS))
 
     def duty(self, now: int) -> int:
         """See Mesh.duty."""
@@ -418,7 +415,7 @@ class Teller:
         self._dirty = True
 
     def _next_wake(self, now: int) -> int:
-        period = self.period or limits.LEAF_PERIOD_MS
+        period = self.period or pace.LEAF_PERIOD_MS
         return self.woke_at + ((now - self.woke_at) // period + 1) * period
 
     def sleep_until(self, now: int) -> int | None:

@@ -6,6 +6,7 @@ durable before anybody is told that they are here (SPEC 6.11).
 
 from .. import limits
 from ..log import STATE_CUSTODY
+from . import pace
 from .frames import identity
 from .seen import Seen
 
@@ -14,6 +15,8 @@ _OWN = limits.MAX_CUSTODY
 _PLACES = limits.MAX_CUSTODY + limits.MESH_WINDOW
 _NOTE = b"f"
 _FREE = limits.const(-1)
+# Where nothing is relayed.
+_FEW_DONE = limits.const(16)
 # Pushes again wait twice as long each time, up to this; after many for long.
 _DOUBLINGS = limits.const(4)
 _MANY = limits.const(12)
@@ -29,7 +32,7 @@ class Custody:
     """`code` is the distance code of this peer, `nearer` how many neighbours are nearer a keeper,
     `flood` whether any neighbour's word is enough; the mesh keeps them up to date."""
 
-    def __init__(self, log: object, random: object, stats: dict, now: int):
+    def __init__(self, log: object, random: object, stats: dict, now: int, few: bool = False):
         self._log = log
         self._random = random
         self._stats = stats
@@ -38,7 +41,7 @@ class Custody:
         self.flood = True
         self.patient = False
         # How long to wait for others to pass on what was pushed.
-        self.patience = limits.MESH_BACKOFF_MS
+        self.patience = pace.BACKOFF_MS
         # Whether places of the own window have become free.
         self.freed = False
         self._names = [_FREE] * _PLACES
@@ -55,8 +58,8 @@ class Custody:
         self._note_at: int | None = None
         self._next: int | None = None
         # Frames that this peer had, and others have now.
-        self.done = Seen(limits.MESH_DONE)
-        # Frames that this peer will take unless others do: name -> [moment, sender's code, who took it, frame]
+        self.done = Seen(_FEW_DONE if few else limits.MESH_DONE)
+        # What this peer will take unless others do: name -> [moment, sender's code, who took it, frame]
         self._pending: dict = {}
         self._load(now)
 
@@ -168,7 +171,7 @@ class Custody:
         if place < _OWN:
             self._freed[place] = self._generation[place]
             if self._note_at is None:
-                self._note_at = now + limits.MESH_NOTE_MS
+                self._note_at = now + pace.NOTE_MS
             self.done.note(name, 0)
         else:
             self._frames.pop(place, None)
@@ -277,17 +280,17 @@ class Custody:
         pushes = info & 0xFF
         acks = info >> 8 & 0xFF
         own = place >= _OWN
-        if (acks and pushes >= limits.MESH_ONE_ACK) or (
-            own and self.flood and not self.patient and pushes >= limits.MESH_PUSHES
+        if (acks and pushes >= pace.ONE_ACK) or (
+            own and self.flood and not self.patient and pushes >= pace.PUSHES
         ):
-            # One taker has to do, where a second one was asked for long enough; in a flood repair does the rest.
+            # One taker will do where a second one was asked for long enough; in a flood repair does the rest.
             self._free(place, now)
             return None
         self._info[place] = info & ~0xFF | min(pushes + 1, 255)
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.
-            wait = limits.LEAF_BACKOFF_MS
+            wait = pace.LEAF_BACKOFF_MS
         self._due[place] = now + wait // 2 + self._random(wait)
         frame = self._frame(place)
         repeat = min(pushes, 7)

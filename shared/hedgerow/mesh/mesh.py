@@ -8,16 +8,14 @@ from hashlib import sha256
 from .. import limits
 from ..errors import HedgerowError
 from ..sync.hello import GATEWAY, LEAF, RELAY
-from . import asks, frames
+from . import asks, frames, pace
 from .carrier import Carrier
 from .custody import Custody, name_of
 from .density import Window as Count
 from .density import number_of
 from .down import Down
 from .feed import Feed
-from .intake import Intake
 from .names import Names
-from .repair import Repair, compares
 from .schedule import Leaves, Window
 from .seen import Seen, who_of
 from .speaker import FORWARD, OWN, STATUS, Speaker
@@ -27,21 +25,28 @@ from .trickle import Trickle
 from .visits import Visits
 
 _RELAY_DUTY = limits.const(50)
-_FLOOD_FOREVER_MS = limits.const(1 << 40)
+_MANY_NAMES = limits.const(4096)
+_BITS = limits.const(512)
+# Of tables where nothing is relayed.
+_FEW = limits.const(6)
+_FEW_SEEN = limits.const(32)
+_FEW_NAMES = limits.const(8)
+_FEW_BITS = limits.const(64)
 _NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
-    "heard", "duplicates", "echoes", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
-    "refused", "forgotten", "custody", "acked", "left", "acks", "repairs", "wants", "haves", "differences",
-    "receipts", "announces", "times", "states", "passed", "unpaid", "calls", "again", "wishes", "fetched",
-)  # fmt: skip
+    "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
+    "custody acked left acks repairs wants haves differences receipts announces times states "
+    "passed unpaid calls again wishes fetched"
+)
 
 
 class Mesh(Carrier):
     """What `peer` says and hears; times are the peer's milliseconds.
 
-    `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the age
-    of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those of
-    Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it.
+    `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the
+    age of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those
+    of Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it. Who does not
+    `relays` needs a fraction of the room: it says its own, and takes what is for it.
     """
 
     def __init__(
@@ -53,17 +58,20 @@ class Mesh(Carrier):
         role: int = RELAY,
         key: bytes = b"",
         budget: object = None,
-        seal_ms: int = limits.MESH_SEAL_MS,
+        seal_ms: int = pace.SEAL_MS,
         hold_off_ms: int = 2000,
         table: int = limits.MAX_NEIGHBOURS,
+        relays: bool = True,
     ):
         self.peer = peer
         self.role = role
         self.key = key or sha256(b"hedgerow beacon " + peer.mesh).digest()
         self.random = random
         self.budget = budget
-        self.stats = dict.fromkeys(_COUNTERS, 0)
+        self.stats = dict.fromkeys(_COUNTERS.split(), 0)
         # Who brings operations out of the mesh takes them in; others pass them on.
+        # A leaf, or a board with little room, says its own and takes what is for it.
+        self.relays = relays and role != LEAF
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
         self.code = frames.UNKNOWN
@@ -72,15 +80,16 @@ class Mesh(Carrier):
         self.counter = random(0x10000)
         # The last payload of each address: repeats are most of what is heard.
         self._last: dict = {}
-        self.seen = Seen(limits.MESH_SEEN)
-        self.names = Names(4096 if self.collects else limits.MAX_NAMES)
+        few = not self.relays
+        self.seen = Seen(_FEW_SEEN if few else limits.MESH_SEEN)
+        self.names = Names(_FEW_NAMES if few else _MANY_NAMES if self.collects else limits.MAX_NAMES)
         self.speaker = Speaker(random, self.stats)
-        self.custody = Custody(peer.log, random, self.stats, now)
+        self.custody = Custody(peer.log, random, self.stats, now, few)
         self.feed = Feed(peer, self.custody, self.seen, self.key, now)
-        self.intake = Intake(peer, self.names, self.stats, self.collects)
-        self.repair = Repair(self)
+        self._intake: object = None
+        self._repair: object = None
         self.down = Down(self)
-        self.visits = Visits(self, hold_off_ms, table)
+        self.visits = Visits(self, hold_off_ms, min(table, _FEW) if few else table)
         self.leaves = Leaves(self)
         # Interests and what answers them, loaded where there are any.
         self.wishes: object = None
@@ -91,9 +100,10 @@ class Mesh(Carrier):
         self._told_at = now
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
-        self._trickle = Trickle(limits.STATE_MIN_MS, limits.STATE_MAX_MS, 2, random, now)
-        self._census = Count(512, limits.MESH_CENSUS_MS, now)
-        self._around = Count(512, limits.MESH_AROUND_MS, now)
+        self._trickle = Trickle(pace.STATE_MIN_MS, pace.STATE_MAX_MS, 2, random, now)
+        bits = _FEW_BITS if few else _BITS
+        self._census = Count(bits, pace.CENSUS_MS, now)
+        self._around = Count(bits, pace.AROUND_MS, now)
         self._acks: dict = {}
         self._said_letters: list = []
         # Frames that may have to be said twice.
@@ -101,20 +111,39 @@ class Mesh(Carrier):
         # The whos of addresses, and when there is something to do next.
         self._whos: dict = {}
         self._due_at: int | None = None
-        self._turns = limits.MESH_TURN_MS
+        self._turns = pace.TURN_MS
         self.announce_at = now + random(2000)
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.
-        self._start_at = now + random(limits.MESH_START_MS)
+        self._start_at = now + random(pace.START_MS)
         # Until this peer has counted authors for long enough it goes by its neighbours.
-        self._young_until = now + limits.MESH_CENSUS_MS
+        self._young_until = now + pace.CENSUS_MS
         peer.touched = set()
         peer.add_listener(self._committed)
         for author in peer.authors():
             self.names.learn(author, now)
             if author != peer.author or not self.collects:
-                self.repair.update(author, now)
+                if self.relays:
+                    self.repair.update(author, now)
         self._dirty = self._fill = True
+
+    @property
+    def intake(self) -> object:
+        """What takes things into the log; loaded where somebody relays, or documents come down."""
+        if self._intake is None:
+            from .intake import Intake
+
+            self._intake = Intake(self.peer, self.names, self.stats, self.collects)
+        return self._intake
+
+    @property
+    def repair(self) -> object:
+        """What asks and answers; loaded where somebody relays, or has something to ask."""
+        if self._repair is None:
+            from .repair import Repair
+
+            self._repair = Repair(self)
+        return self._repair
 
     def close(self) -> None:
         """Let go of the peer."""
@@ -143,17 +172,19 @@ class Mesh(Carrier):
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
-            count = self.seen.note(name, who)
-            if count and self._echoed(kind, name, count, who, payload[at + 3], now):
-                last[address] = bytes(payload)
-                self._due_at = None
-                return True
+            count = self.seen.senders(name)
+            if count:
+                count = self.seen.note(name, who)
+                if self._echoed(kind, name, count, who, payload[at + 3], now):
+                    last[address] = bytes(payload)
+                    self._due_at = None
+                    return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
             self.stats["strangers"] += 1
-            if name and not count:
-                self.seen.forget(name)
             return False
+        if name and not count:
+            self.seen.note(name, who)
         self.stats["heard"] += 1
         last[address] = bytes(payload)
         self._due_at = None
@@ -187,8 +218,8 @@ class Mesh(Carrier):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
         if self.flood or self.collects:
-            return self.role == LEAF
-        return here or code <= self.code or self.role == LEAF
+            return not self.relays
+        return here or code <= self.code or not self.relays
 
     def _take(
         self,
@@ -215,7 +246,7 @@ class Mesh(Carrier):
                 self.custody.passed(key, frame[3] >> 3, who, what == asks.ACK_HELD, now)
                 self._echo_ack(key, what == asks.ACK_HELD, who)
         elif kind == frames.HAVE:
-            if self.flood and self.role != LEAF:
+            if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)
         elif kind == frames.WANT:
             # Questions are asked again: those passed on are known by what they say, for a while.
@@ -238,18 +269,22 @@ class Mesh(Carrier):
             return
         peer.note_distance(state.distance, now)
         self._around.add(number_of(state.author), now)
+        if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
+            self._census.add(number_of(state.author), now)
+            self.visits.heard(address, state, rssi, now)
+            self._mode(now)
         self.visits.heard(address, state, rssi, now)
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)
         if state.role == LEAF:
-            if self.role != LEAF:
+            if self.relays:
                 self.leaves.heard(state, now)
-        elif compares(self, state):
+        elif self.relays and self.flood and not state.flags & frames.GRADIENT:
             if self.repair.compare(state, self.visits.shown(address), now):
                 self._trickle.consistent()
             elif now >= self._check_at:
                 # While something is still on its way, a difference says nothing.
-                self._check_at = now + limits.STATE_SETTLE_MS
+                self._check_at = now + pace.STATE_SETTLE_MS
                 self._trickle.inconsistent(now)
 
     # ---- what the parts need of each other
@@ -270,7 +305,7 @@ class Mesh(Carrier):
             for other in (
                 self.speaker.due(),
                 self.custody.due(),
-                self.repair.due(),
+                self._repair.due() if self._repair is not None else None,
                 self.feed.due(),
                 self.tail_at,
             ):
@@ -288,11 +323,11 @@ class Mesh(Carrier):
             self.wake(now)
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 4):
-            self.speaker.add(now, OWN if own else FORWARD, name, frame, limits.MESH_EVENTS)
+            self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
             self.custody.done.note(name, 0) if not own else None
         if now >= self._wishes_at:
             self._step_wishes(now)
-        at = self.repair.due()
+        at = self._repair.due() if self._repair is not None else None
         if at is not None and at <= now:
             self.repair.step(now)
         if now >= self._trickle.due:
@@ -301,12 +336,10 @@ class Mesh(Carrier):
             self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
             self._ask_time(now)
-            for entry in list(self.intake.waiting.values()):
+            for entry in list(self.intake.waiting.values()) if self.relays else ():
                 self._ask_for(entry, now)
         if now >= self.announce_at:
-            self.announce_at = (
-                now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)
-            )
+            self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)
             self.down.say_announce(self.peer.author, now)
         while True:
             saying = self.speaker.take(now)
@@ -343,70 +376,6 @@ class Mesh(Carrier):
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events
-
-    def _refresh(self, now: int) -> None:
-        """Look at what has changed in the log, and how far a keeper is."""
-        peer = self.peer
-        code = frames.code_of(peer.distance(now))
-        if code != self.code:
-            self.code = self.custody.code = code
-            self._dirty = True
-        if self._dirty:
-            self._dirty = False
-            self._fill = True
-            self._look(now)
-        if self.role == LEAF and self._state_due:
-            self.wake(now)
-        if self.tail_at is not None and now >= self.tail_at:
-            self.tail_at = None
-            peer.seal(now)
-            self._dirty = False
-            self._fill = True
-            self._look(now)
-        again = self.feed.due()
-        if self.collects or not (self.flood or self.code != frames.UNKNOWN):
-            self._fill = False
-            return
-        if now < self._start_at:
-            return
-        if self._fill or self.custody.freed or (again is not None and now >= again):
-            self._fill = self.custody.freed = False
-            self.feed.fill(now)
-
-    def _look(self, now: int) -> None:
-        peer = self.peer
-        touched = peer.touched
-        if b"" in touched:
-            touched.update(peer.authors())
-            touched.discard(b"")
-        authors = sorted(touched)
-        touched.clear()
-        for author in authors:
-            if author == peer.author and self.collects:
-                continue
-            before = self.repair.update(author, now)
-            if before is None:
-                continue
-            self.names.learn(author, now)
-            self._check_at = now + limits.STATE_SETTLE_MS
-            if peer.receipted(author) > before[2]:
-                self.down.say_receipt(author, now)
-        self.intake.look(now)
-        self._collect(now)
-        if self.wishes is not None:
-            self.wishes.retry(now)
-            self._wishes_at = now
-        log = peer.log
-        if self.role == LEAF and peer.author in authors:
-            self.wake(now)
-        if peer.author in authors and self.flood and self.speaker.neighbours <= limits.MESH_FEW:
-            self._trickle.inconsistent(now)
-        if log.held(peer.author) > log.sealed(peer.author):
-            if self.tail_at is None:
-                due = peer.seal_due()
-                self.tail_at = (now if due is None else due - limits.SEAL_DELAY_MS) + self._seal_ms
-        else:
-            self.tail_at = None
 
     # ---- what the shell asks
 

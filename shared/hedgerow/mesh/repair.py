@@ -5,15 +5,14 @@ from hashlib import sha256
 from .. import limits
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL
-from ..sync.hello import LEAF
-from . import asks, letters
+from . import asks, letters, pace
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
 from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
+from .talk import LOG2
 
-LOG2 = 3
 BUCKETS = 8
 
 # Names of sayings that are not frames: below 0.
@@ -73,8 +72,8 @@ class Repair:
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
         self._changed[bucket] = self._serial
-        self._settles[bucket] = now + limits.STATE_SETTLE_MS
-        self._quiet_at = now + 2 * limits.STATE_SETTLE_MS
+        self._settles[bucket] = now + pace.STATE_SETTLE_MS
+        self._quiet_at = now + 2 * pace.STATE_SETTLE_MS
         self._entries[author] = [now_is, part, self._serial]
         return before
 
@@ -125,7 +124,7 @@ class Repair:
         self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
 
     def _say_have(self, bucket: int, at: int) -> None:
-        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, limits.MESH_EVENTS)
+        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, pace.EVENTS)
 
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
@@ -241,7 +240,7 @@ class Repair:
         for kind, _, _, body in self._peer.log.read(author, _ALL, sealed, 300)[:2]:
             if kind == ENTRY_SEAL:
                 found = True
-                content = seal_letter(author, body)
+                content = seal_letter(self._peer, author, body)
                 # Who lacks parts of what was just said asks for them.
                 if not self._mesh.said_lately(content, now):
                     self._say_letter(content, 0xFF, now)
@@ -260,7 +259,7 @@ class Repair:
     def _say(self, frame: bytes, now: int) -> None:
         mesh = self._mesh
         mesh.stats["repairs"] += 1
-        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, limits.MESH_EVENTS, 1)
+        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, pace.EVENTS, 1)
 
     # ---- wanting
 
@@ -290,21 +289,25 @@ class Repair:
             for key in sorted(self._wants):
                 if key[0] == what and self._wants[key][0] <= now and len(entries) < asks.MOST[what]:
                     entry = self._lacking(what, key[1])
-                    if entry is None or self._wants[key][1] >= limits.MESH_ASKS:
+                    if entry is None or self._wants[key][1] >= pace.ASKS:
                         del self._wants[key]
                         continue
                     self._wants[key][1] += 1
-                    wait = limits.MESH_ASK_MS << min(self._wants[key][1], 3)
+                    wait = pace.ASK_MS << min(self._wants[key][1], 3)
                     self._wants[key][0] = now + wait // 2 + self._mesh.random(wait)
                     entries.append(entry)
             if entries:
                 self._mesh.stats["wants"] += 1
                 frame = self._make(WANT, asks.encode_want(what, entries))
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, limits.MESH_EVENTS)
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, pace.EVENTS)
         self._next = None
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
         """Return what to ask for, None if nothing of it is lacking any more."""
+        if what == asks.WANT_ANNOUNCES:
+            return self._lacks_name(name)
+        if what == asks.WANT_SCHEMAS:
+            return None if [1 for schema in self._peer.schemas if schema[:2] == name] else name
         intake = self._mesh.intake
         if what == asks.WANT_OPERATIONS:
             base = intake.base(name)
@@ -325,21 +328,18 @@ class Repair:
             return (name, base + 1 & 0xFFFF, bits) if bits else None
         if what == asks.WANT_WHOLE:
             return intake.unproven(name)
-        if what == asks.WANT_LETTERS:
-            bits = intake.letters.missing(name)
-            return (name, bits) if bits else None
-        if what == asks.WANT_ANNOUNCES:
-            authors = self._mesh.names.find(name)
-            if name in self._plans and not [
-                1 for author in authors if self._mesh.names.get(author) is not None
-            ]:
-                return name
-            self._plans.discard(name)
-            return name if intake.waits_for(name) or not authors else None
-        for schema in self._peer.schemas:
-            if schema[:2] == name:
-                return None
-        return name
+        bits = intake.letters.missing(name)
+        return (name, bits) if bits else None
+
+    def _lacks_name(self, name: bytes) -> bytes | None:
+        """Return a short author whose whole name, or plan, is not known."""
+        mesh = self._mesh
+        authors = mesh.names.find(name)
+        if name in self._plans and not [1 for author in authors if mesh.names.get(author) is not None]:
+            return name
+        self._plans.discard(name)
+        waits = mesh.relays and mesh.intake.waits_for(name)
+        return name if waits or not authors else None
 
     def stop(self) -> None:
         """Want nothing any more: operations are not stored here from now on."""
@@ -382,7 +382,7 @@ class Repair:
         name = entry if isinstance(entry, bytes) else entry[0]
         for key in self._wants:
             if key[0] == what and key[1][: len(name)] == name:
-                at = now + limits.MESH_ASK_MS + self._mesh.random(limits.MESH_ASK_MS)
+                at = now + pace.ASK_MS + self._mesh.random(pace.ASK_MS)
                 if self._wants[key][0] < at:
                     self._wants[key][0] = at
                     self._next = None
@@ -436,8 +436,3 @@ class Repair:
             self._mesh.remember(frames, letters.encode_operation(author, number, stored), now)
         for frame in frames:
             self._say(frame, now)
-
-
-def compares(mesh: object, state: object) -> bool:
-    """Say whether a neighbour's digest means the same as ours."""
-    return mesh.flood and mesh.role != LEAF and state.role != LEAF and not state.flags & 64

@@ -2,7 +2,6 @@
 
 from mesh_kit import Air, check_air, gradient
 
-from hedgerow import limits
 from hedgerow.sync import hello
 
 HEAP = "4m"
@@ -52,7 +51,7 @@ def test_a_leaf_listens_only_in_its_windows() -> None:
         assert leaf.mesh.sleep_until(leaf.now(air.now)) is None
         # Learning the time is a reason to be awake once more.
         for _ in range(3):
-            air.run(air.now + limits.LEAF_MOST_MS + limits.LEAF_WINDOW_MS)
+            air.run(air.now + 13500)
             if not leaf.mesh.duty(leaf.now(air.now)):
                 break
         assert leaf.mesh.duty(leaf.now(air.now)) == 0
@@ -78,7 +77,7 @@ def test_neighbours_know_when_a_leaf_is_due_and_overdue() -> None:
 def test_what_is_saved_survives_a_deep_sleep() -> None:
     air, keeper, _, leaf = scene(5, loss=0)
     air.run(5000)
-    for at in range(6):
+    for _ in range(6):
         air.reading(leaf)
         air.run(air.now + 20000)
     pushed = leaf.mesh.feed.safe()
@@ -113,3 +112,22 @@ def test_what_nobody_has_acknowledged_is_not_counted_as_pushed() -> None:
     air.run(70000)
     air.reading(leaf)
     air.settle([keeper], [leaf], 100000)
+
+
+def test_who_relays_nothing_loads_nothing_for_it() -> None:
+    air, keeper, relays, _ = scene(7)
+    small = air.add("small", relays=False, seal_ms=60000)
+    air.link(relays[0], small)
+    air.run(5000)
+    air.readings([small, relays[1]], 60000, 400000)
+    air.run(400000)
+    air.settle([keeper], [small], 300000)
+    check_air(air)
+    assert small.peer.receipted(small.author) > 2
+    assert small.peer.utc(small.now(air.now)) is not None
+    # It hears others' operations and keeps none of them.
+    assert small.mesh.stats["stored"] == 0 and small.peer.log.authors() == [small.author]
+    assert small.mesh._intake is None
+    # Its neighbours take it for a leaf that always listens: nobody compares itself with it.
+    rows = [row for row in relays[0].mesh.neighbours(relays[0].now(air.now)) if row[0] == small.author]
+    assert rows and rows[0][4] == hello.LEAF

@@ -1,0 +1,3 @@
+from .talk import Talk
+
+class Carrier(Talk): ...
