@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import limit_behaviour as behaviour
-import limit_engine as engine
+import limit_custody as custody
 import limit_formats as formats
 import limit_mesh as mesh
 import limit_sessions as sessions
+import limit_wishes as wishes
 import pytest
 from limit_formats import of_hello
 
@@ -114,7 +115,24 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_LISTED": (formats.listed, "QUERY_TOO_LONG"),
     "MAX_ANSWER_ROWS": (formats.answer_rows, "QUERY_ROWS"),
     "MAX_RESULT_ROWS": (formats.result_rows, "QUERY_ROWS"),
-    **engine.CHECKS,
+    "MAX_SAYINGS": (custody.sayings,),
+    "MAX_CUSTODY": (custody.places,),
+    "MESH_WINDOW": (custody.own_window,),
+    "MESH_SHARE": (custody.share,),
+    "MESH_SPARE": (custody.spare,),
+    "MESH_SEEN": (custody.seen,),
+    "MESH_DONE": (custody.done,),
+    "MESH_LETTERS": (custody.whole_letters,),
+    "MESH_ROUTE": (custody.route,),
+    "MESH_PENDING": (custody.pending,),
+    "MESH_WAITING": (custody.waiting,),
+    "MESH_WANTS": (custody.wants,),
+    "MESH_ADDRESSES": (custody.addresses,),
+    "MESH_SAID_LETTERS": (custody.said_letters,),
+    "MAX_LEAVES": (custody.leaves,),
+    "MESH_WISHES": (wishes.wishes_at_once,),
+    "MESH_MARKS": (wishes.marks,),
+    "MESH_ANSWERS": (wishes.answers,),
 }
 #: What follows from several limits, or bounds a table that one of them names too.
 MORE: list[Callable[[], None]] = [
@@ -126,6 +144,11 @@ MORE: list[Callable[[], None]] = [
     behaviour.changed_documents,
     behaviour.index_authors,
     behaviour.frontier_stands,
+    custody.gateway_waiting,
+    custody.acknowledgements,
+    custody.said_twice,
+    custody.pushes_noted,
+    wishes.waiting,
 ]
 #: Codes of limits that an application meets, and no stranger.
 OWN_CODES = {

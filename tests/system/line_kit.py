@@ -1,4 +1,4 @@
-"""A line of emulated boards, only neighbours in range, a gateway at one end; counted from the air's frames."""
+"""A line of emulated boards, only neighbours in range, a gateway at one end: what the air's frames count."""
 
 import contextlib
 import json

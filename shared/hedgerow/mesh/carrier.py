@@ -2,13 +2,13 @@
 
 from .. import limits
 from ..sync.hello import LEAF
-from . import asks, frames, intake, pace
+from . import asks, frames, outcome, pace
 from .custody import name_of
 from .density import number_of
 from .feed import letter_frames
-from .intake import KNOWN, REFUSED, WAITS
 from .letters import OPERATION
 from .letters import SCHEMA as SCHEMA_LETTER
+from .outcome import KNOWN, REFUSED, WAITS
 from .speaker import ANSWER, FORWARD
 from .talk import Talk
 
@@ -28,7 +28,7 @@ class Carrier(Talk):
             if frame[3] & 7 and (code > self.code or self.flood):
                 self._acknowledge(frame, now, 20 + self.spread() // 2)
             return
-        if self.role == LEAF:
+        if not self.relays:
             return
         if self.flood or self.collects:
             self._store(kind, frame, name, now)
@@ -130,11 +130,11 @@ class Carrier(Talk):
 
     def _ask_for(self, entry: list, now: int) -> None:
         """Ask for what an entry of what waits lacks."""
-        if entry[3] == intake.SCHEMA:
+        if entry[3] == outcome.SCHEMA:
             self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
-        elif entry[3] == intake.WHOLE:
+        elif entry[3] == outcome.WHOLE:
             self.repair.want(asks.WANT_WHOLE, entry[2], now)
-        elif entry[3] == intake.AUTHOR:
+        elif entry[3] == outcome.AUTHOR:
             self.repair.want(asks.WANT_ANNOUNCES, entry[2], now)
         else:
             for author in self.names.find(entry[2]):
@@ -228,6 +228,8 @@ class Carrier(Talk):
         for author in authors:
             if author == peer.author and self.collects:
                 continue
+            if not self.relays:
+                continue
             before = self.repair.update(author, now)
             if before is None:
                 continue
@@ -235,8 +237,9 @@ class Carrier(Talk):
             self._check_at = now + pace.STATE_SETTLE_MS
             if peer.receipted(author) > before[2]:
                 self.down.say_receipt(author, now)
-        self.intake.look(now)
-        self._collect(now)
+        if self.relays:
+            self.intake.look(now)
+            self._collect(now)
         if self.wishes is not None:
             self.wishes.retry(now)
             self._wishes_at = now

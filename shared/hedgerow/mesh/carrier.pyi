@@ -1,8 +1,3 @@
-from typing import Any
-
 from .talk import Talk
 
-class Carrier(Talk):
-    wishes: Any
-    code: Any
-    tail_at: Any
+class Carrier(Talk): ...

@@ -15,6 +15,8 @@ _OWN = limits.MAX_CUSTODY
 _PLACES = limits.MAX_CUSTODY + limits.MESH_WINDOW
 _NOTE = b"f"
 _FREE = limits.const(-1)
+# Where nothing is relayed.
+_FEW_DONE = limits.const(16)
 # Pushes again wait twice as long each time, up to this; after many for long.
 _DOUBLINGS = limits.const(4)
 _MANY = limits.const(12)
@@ -30,7 +32,7 @@ class Custody:
     """`code` is the distance code of this peer, `nearer` how many neighbours are nearer a keeper,
     `flood` whether any neighbour's word is enough; the mesh keeps them up to date."""
 
-    def __init__(self, log: object, random: object, stats: dict, now: int):
+    def __init__(self, log: object, random: object, stats: dict, now: int, few: bool = False):
         self._log = log
         self._random = random
         self._stats = stats
@@ -56,7 +58,7 @@ class Custody:
         self._note_at: int | None = None
         self._next: int | None = None
         # Frames that this peer had, and others have now.
-        self.done = Seen(limits.MESH_DONE)
+        self.done = Seen(_FEW_DONE if few else limits.MESH_DONE)
         # What this peer will take unless others do: name -> [moment, sender's code, who took it, frame]
         self._pending: dict = {}
         self._load(now)

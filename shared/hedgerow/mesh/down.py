@@ -10,7 +10,7 @@ from . import asks, pace, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
-from .intake import AUTHOR
+from .outcome import AUTHOR
 from .seen import Seen
 from .speaker import DOWN, OWN, STATUS
 
@@ -21,6 +21,7 @@ _ANNOUNCE_NAME = limits.const(-64)
 _TIME_ERROR_MS = limits.const(60)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
+_FEW_ROUTES = limits.const(4)
 
 
 def proof_of(receipt: Receipt) -> bytes:
@@ -35,7 +36,7 @@ class Down:
         self._mesh = mesh
         self._peer = mesh.peer
         # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
-        self.route = Seen(limits.MESH_ROUTE)
+        self.route = Seen(limits.MESH_ROUTE if mesh.relays else _FEW_ROUTES)
         self._keepers: set = set()
         # RECEIPTs of keepers whose names are not known.
         self._unproven: list = []
@@ -145,8 +146,9 @@ class Down:
             for receipt in kept:
                 self.heard_receipt(receipt, name_of(receipt), now)
         if new:
-            mesh.intake.retry(AUTHOR, announce.author[:3], now)
-            mesh.repair.named(announce.author, now)
+            if mesh.relays:
+                mesh.intake.retry(AUTHOR, announce.author[:3], now)
+                mesh.repair.named(announce.author, now)
             if announce.flags & KEEPER_NAME:
                 mesh.pass_on(frame, name, now, STATUS)
         if not mesh.flood and self._asked.pop(announce.author[:3], None) is not None:

@@ -1,14 +1,16 @@
-from typing import Any, Final
+from typing import Final
 
 from ..custody.receipt import Receipt
+from .mesh import Mesh
+from .seen import Seen
 
 KEEPER_NAME: Final = 1
 
 def proof_of(receipt: Receipt) -> bytes: ...
 
 class Down:
-    route: Any
-    def __init__(self, mesh: Any) -> None: ...
+    route: Seen
+    def __init__(self, mesh: Mesh) -> None: ...
     def say_receipt(self, author: bytes, now: int) -> None: ...
     def hand_over(self, frame: bytes, now: int) -> None: ...
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None: ...

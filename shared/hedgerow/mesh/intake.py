@@ -9,24 +9,12 @@ from ..trust.seal import Seal
 from . import letters as letters_module
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild
+from .outcome import AUTHOR, GAP, GONE, KNOWN, REFUSED, SCHEMA, TAKEN, WAITS, WHOLE
 from .seen import Seen
-
-TAKEN = 0
-KNOWN = 1
-WAITS = 2
-REFUSED = 3
 
 _LETTER = limits.const(1 << 30)
 _WIDE = limits.const(64)
 _WAITING = b"w"
-# Why something waits.
-GAP = 0
-AUTHOR = 1
-SCHEMA = 2
-# It cannot be rebuilt: too little is known of the moment before it.
-WHOLE = 3
-# It may be an operation that was here.
-GONE = 4
 
 
 class Intake:

@@ -15,9 +15,7 @@ from .density import Window as Count
 from .density import number_of
 from .down import Down
 from .feed import Feed
-from .intake import Intake
 from .names import Names
-from .repair import Repair, compares
 from .schedule import Leaves, Window
 from .seen import Seen, who_of
 from .speaker import FORWARD, OWN, STATUS, Speaker
@@ -27,6 +25,13 @@ from .trickle import Trickle
 from .visits import Visits
 
 _RELAY_DUTY = limits.const(50)
+_MANY_NAMES = limits.const(4096)
+_BITS = limits.const(512)
+# Of tables where nothing is relayed.
+_FEW = limits.const(6)
+_FEW_SEEN = limits.const(32)
+_FEW_NAMES = limits.const(8)
+_FEW_BITS = limits.const(64)
 _NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
     "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
@@ -40,7 +45,8 @@ class Mesh(Carrier):
 
     `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the
     age of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those
-    of Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it.
+    of Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it. Who does not
+    `relays` needs a fraction of the room: it says its own, and takes what is for it.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Mesh(Carrier):
         seal_ms: int = pace.SEAL_MS,
         hold_off_ms: int = 2000,
         table: int = limits.MAX_NEIGHBOURS,
+        relays: bool = True,
     ):
         self.peer = peer
         self.role = role
@@ -63,6 +70,8 @@ class Mesh(Carrier):
         self.budget = budget
         self.stats = dict.fromkeys(_COUNTERS.split(), 0)
         # Who brings operations out of the mesh takes them in; others pass them on.
+        # A leaf, or a board with little room, says its own and takes what is for it.
+        self.relays = relays and role != LEAF
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
         self.code = frames.UNKNOWN
@@ -71,15 +80,16 @@ class Mesh(Carrier):
         self.counter = random(0x10000)
         # The last payload of each address: repeats are most of what is heard.
         self._last: dict = {}
-        self.seen = Seen(limits.MESH_SEEN)
-        self.names = Names(4096 if self.collects else limits.MAX_NAMES)
+        few = not self.relays
+        self.seen = Seen(_FEW_SEEN if few else limits.MESH_SEEN)
+        self.names = Names(_FEW_NAMES if few else _MANY_NAMES if self.collects else limits.MAX_NAMES)
         self.speaker = Speaker(random, self.stats)
-        self.custody = Custody(peer.log, random, self.stats, now)
+        self.custody = Custody(peer.log, random, self.stats, now, few)
         self.feed = Feed(peer, self.custody, self.seen, self.key, now)
-        self.intake = Intake(peer, self.names, self.stats, self.collects)
-        self.repair = Repair(self)
+        self._intake: object = None
+        self._repair: object = None
         self.down = Down(self)
-        self.visits = Visits(self, hold_off_ms, table)
+        self.visits = Visits(self, hold_off_ms, min(table, _FEW) if few else table)
         self.leaves = Leaves(self)
         # Interests and what answers them, loaded where there are any.
         self.wishes: object = None
@@ -91,8 +101,9 @@ class Mesh(Carrier):
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
         self._trickle = Trickle(pace.STATE_MIN_MS, pace.STATE_MAX_MS, 2, random, now)
-        self._census = Count(512, pace.CENSUS_MS, now)
-        self._around = Count(512, pace.AROUND_MS, now)
+        bits = _FEW_BITS if few else _BITS
+        self._census = Count(bits, pace.CENSUS_MS, now)
+        self._around = Count(bits, pace.AROUND_MS, now)
         self._acks: dict = {}
         self._said_letters: list = []
         # Frames that may have to be said twice.
@@ -112,8 +123,27 @@ class Mesh(Carrier):
         for author in peer.authors():
             self.names.learn(author, now)
             if author != peer.author or not self.collects:
-                self.repair.update(author, now)
+                if self.relays:
+                    self.repair.update(author, now)
         self._dirty = self._fill = True
+
+    @property
+    def intake(self) -> object:
+        """What takes things into the log; loaded where somebody relays, or documents come down."""
+        if self._intake is None:
+            from .intake import Intake
+
+            self._intake = Intake(self.peer, self.names, self.stats, self.collects)
+        return self._intake
+
+    @property
+    def repair(self) -> object:
+        """What asks and answers; loaded where somebody relays, or has something to ask."""
+        if self._repair is None:
+            from .repair import Repair
+
+            self._repair = Repair(self)
+        return self._repair
 
     def close(self) -> None:
         """Let go of the peer."""
@@ -188,8 +218,8 @@ class Mesh(Carrier):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
         if self.flood or self.collects:
-            return self.role == LEAF
-        return here or code <= self.code or self.role == LEAF
+            return not self.relays
+        return here or code <= self.code or not self.relays
 
     def _take(
         self,
@@ -216,7 +246,7 @@ class Mesh(Carrier):
                 self.custody.passed(key, frame[3] >> 3, who, what == asks.ACK_HELD, now)
                 self._echo_ack(key, what == asks.ACK_HELD, who)
         elif kind == frames.HAVE:
-            if self.flood and self.role != LEAF:
+            if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)
         elif kind == frames.WANT:
             # Questions are asked again: those passed on are known by what they say, for a while.
@@ -247,9 +277,9 @@ class Mesh(Carrier):
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)
         if state.role == LEAF:
-            if self.role != LEAF:
+            if self.relays:
                 self.leaves.heard(state, now)
-        elif compares(self, state):
+        elif self.relays and self.flood and not state.flags & frames.GRADIENT:
             if self.repair.compare(state, self.visits.shown(address), now):
                 self._trickle.consistent()
             elif now >= self._check_at:
@@ -275,7 +305,7 @@ class Mesh(Carrier):
             for other in (
                 self.speaker.due(),
                 self.custody.due(),
-                self.repair.due(),
+                self._repair.due() if self._repair is not None else None,
                 self.feed.due(),
                 self.tail_at,
             ):
@@ -297,7 +327,7 @@ class Mesh(Carrier):
             self.custody.done.note(name, 0) if not own else None
         if now >= self._wishes_at:
             self._step_wishes(now)
-        at = self.repair.due()
+        at = self._repair.due() if self._repair is not None else None
         if at is not None and at <= now:
             self.repair.step(now)
         if now >= self._trickle.due:
@@ -306,7 +336,7 @@ class Mesh(Carrier):
             self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
             self._ask_time(now)
-            for entry in list(self.intake.waiting.values()):
+            for entry in list(self.intake.waiting.values()) if self.relays else ():
                 self._ask_for(entry, now)
         if now >= self.announce_at:
             self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)

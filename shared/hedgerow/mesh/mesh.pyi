@@ -1,59 +1,77 @@
+from collections.abc import Callable, Collection
 from typing import Any
 
+from ..peer import Peer
+from .budget import Budget
 from .carrier import Carrier
+from .custody import Custody
+from .down import Down
+from .feed import Feed
+from .intake import Intake
+from .names import Names
+from .repair import Repair
+from .schedule import Leaves, Window
+from .seen import Seen
+from .speaker import Speaker
+from .visits import Visits
+from .wishes import Wishes
 
 class Mesh(Carrier):
-    peer: Any
-    role: Any
-    key: Any
-    random: Any
-    budget: Any
-    stats: Any
-    collects: Any
-    flood: Any
-    code: Any
+    peer: Peer
+    role: int
+    key: bytes
+    random: Callable[[int], int]
+    budget: Budget | None
+    stats: dict[str, int]
+    collects: bool
+    flood: bool
+    code: int
+    counter: int
+    announce_at: int
+    seen: Seen
+    names: Names
+    speaker: Speaker
+    custody: Custody
+    feed: Feed
+    relays: bool
+    @property
+    def intake(self) -> Intake: ...
+    @property
+    def repair(self) -> Repair: ...
+    down: Down
+    visits: Visits
+    leaves: Leaves
+    window: Window
+    wishes: Wishes | None
     tail_at: int | None
-    counter: Any
-    seen: Any
-    names: Any
-    speaker: Any
-    custody: Any
-    feed: Any
-    intake: Any
-    repair: Any
-    down: Any
-    visits: Any
-    leaves: Any
-    wishes: Any
-    window: Any
-    announce_at: Any
     def __init__(
         self,
-        peer: Any,
+        peer: Peer,
         now: int,
         *,
-        random: Any,
+        random: Callable[[int], int],
         role: int = ...,
         key: bytes = b"",
-        budget: Any = None,
+        budget: Budget | None = None,
         seal_ms: int = ...,
         hold_off_ms: int = 2000,
         table: int = ...,
+        relays: bool = True,
     ) -> None: ...
     def close(self) -> None: ...
     def heard(self, address: Any, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool: ...
     def due(self, now: int) -> int: ...
-    def say(self, now: int) -> tuple[Any, ...] | None: ...
+    def say(self, now: int) -> tuple[bytes, bool, int] | None: ...
     def duty(self, now: int) -> int: ...
-    def visit(self, now: int, busy: Any = ()) -> Any: ...
+    def visit(self, now: int, busy: Collection[Any] = ()) -> Any: ...
     def called(self, now: int) -> bool: ...
     def synced(
-        self, address: Any, summary: list[Any] | None, now: int, told: list[Any] | None = None
+        self, address: Any, summary: list[Any] | None, now: int, told: list[tuple[bytes, int]] | None = None
     ) -> None: ...
     def failed(self, address: Any, now: int) -> None: ...
-    def authors(self, address: Any) -> list[Any]: ...
+    def authors(self, address: Any) -> list[bytes]: ...
     def wake(self, now: int) -> None: ...
     def sleep_until(self, now: int) -> int | None: ...
     def save(self) -> bytes: ...
     def restore(self, data: bytes, now: int = 0) -> bool: ...
-    def neighbours(self, now: int) -> list[Any]: ...
+    def neighbours(self, now: int) -> list[tuple[bytes, int, int, int, int, int | None, bool]]: ...

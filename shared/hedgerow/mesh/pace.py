@@ -7,7 +7,7 @@ from ..limits import const
 
 # Advertising events of a frame; after how many others heard saying it one is not said; pushes of an own
 # operation in a flood; pushes after which one taker will do.
-EVENTS = const(3)
+EVENTS = const(2)
 QUIET = const(2)
 PUSHES = const(2)
 ONE_ACK = const(4)

@@ -1,6 +1,6 @@
 from typing import Final
 
-EVENTS: Final = 3
+EVENTS: Final = 2
 QUIET: Final = 2
 PUSHES: Final = 2
 ONE_ACK: Final = 4

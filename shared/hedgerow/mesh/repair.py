@@ -5,15 +5,14 @@ from hashlib import sha256
 from .. import limits
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL
-from ..sync.hello import LEAF
 from . import asks, letters, pace
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
 from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
 from .ops import nearest
 from .speaker import REPAIR
+from .talk import LOG2
 
-LOG2 = 3
 BUCKETS = 8
 
 # Names of sayings that are not frames: below 0.
@@ -305,6 +304,10 @@ class Repair:
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
         """Return what to ask for, None if nothing of it is lacking any more."""
+        if what == asks.WANT_ANNOUNCES:
+            return self._lacks_name(name)
+        if what == asks.WANT_SCHEMAS:
+            return None if [1 for schema in self._peer.schemas if schema[:2] == name] else name
         intake = self._mesh.intake
         if what == asks.WANT_OPERATIONS:
             base = intake.base(name)
@@ -325,21 +328,18 @@ class Repair:
             return (name, base + 1 & 0xFFFF, bits) if bits else None
         if what == asks.WANT_WHOLE:
             return intake.unproven(name)
-        if what == asks.WANT_LETTERS:
-            bits = intake.letters.missing(name)
-            return (name, bits) if bits else None
-        if what == asks.WANT_ANNOUNCES:
-            authors = self._mesh.names.find(name)
-            if name in self._plans and not [
-                1 for author in authors if self._mesh.names.get(author) is not None
-            ]:
-                return name
-            self._plans.discard(name)
-            return name if intake.waits_for(name) or not authors else None
-        for schema in self._peer.schemas:
-            if schema[:2] == name:
-                return None
-        return name
+        bits = intake.letters.missing(name)
+        return (name, bits) if bits else None
+
+    def _lacks_name(self, name: bytes) -> bytes | None:
+        """Return a short author whose whole name, or plan, is not known."""
+        mesh = self._mesh
+        authors = mesh.names.find(name)
+        if name in self._plans and not [1 for author in authors if mesh.names.get(author) is not None]:
+            return name
+        self._plans.discard(name)
+        waits = mesh.relays and mesh.intake.waits_for(name)
+        return name if waits or not authors else None
 
     def stop(self) -> None:
         """Want nothing any more: operations are not stored here from now on."""
@@ -436,8 +436,3 @@ class Repair:
             self._mesh.remember(frames, letters.encode_operation(author, number, stored), now)
         for frame in frames:
             self._say(frame, now)
-
-
-def compares(mesh: object, state: object) -> bool:
-    """Say whether a neighbour's digest means the same as ours."""
-    return mesh.flood and mesh.role != LEAF and state.role != LEAF and not state.flags & 64

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, Final
 
 ANSWER: Final = 0
@@ -7,14 +8,22 @@ DOWN: Final = 3
 REPAIR: Final = 4
 STATUS: Final = 5
 EVENT_MS: Final = 105
-AGAIN: Final = 1073741824
+AGAIN: Final[int]
 
 class Speaker:
-    free_at: Any
-    neighbours: Any
-    def __init__(self, random: Any, stats: dict[Any, Any], limit: int = ...) -> None: ...
+    free_at: int
+    neighbours: int
+    def __init__(self, random: Callable[[int], int], stats: dict[str, int], limit: int = ...) -> None: ...
     def __len__(self) -> int: ...
-    def add(self, at: int, urgency: int, name: int, what: Any, events: int, quiet: int = 0) -> bool: ...
+    def add(
+        self,
+        at: int,
+        urgency: int,
+        name: int,
+        what: bytes | Callable[[int, int], bytes | None],
+        events: int,
+        quiet: int = 0,
+    ) -> bool: ...
     def echo(self, name: int, count: int) -> None: ...
     def drop(self, name: int) -> None: ...
     def due(self) -> int | None: ...

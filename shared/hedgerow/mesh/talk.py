@@ -6,12 +6,13 @@ from ..operation import decode_body
 from ..sync.hello import GATEWAY, LEAF
 from . import frames, pace, tells
 from .density import interval_floor
-from .repair import LOG2
 from .schedule import own_digest
 from .speaker import AGAIN, OWN, STATUS
 from .visits import BULK
 
 STATE_NAME = limits.const(-11)
+# Buckets of authors, by the first byte of each: 8.
+LOG2 = 3
 
 
 class Talk:
@@ -110,7 +111,6 @@ class Talk:
     def _say_state(self, _: int, now: int) -> bytes:
         peer = self.peer
         self.counter += 1
-        bucket = self.repair.bucket(self.counter)
         flags = peer.time_flags(now)
         if self.role != GATEWAY:
             flags |= frames.CONNECTABLE
@@ -118,14 +118,20 @@ class Talk:
             flags |= frames.GRADIENT
         if self.feed.stuck:
             flags |= BULK
-        count = self.repair.open if self.flood else self.feed.backlog()
-        state = frames.State(
-            peer.mesh[:2], self.counter & 0xFFFF, bucket, self.repair.digest(bucket), count,
-            peer.distance(now), flags, self.role, peer.author[:3], LOG2, 255,
-        )  # fmt: skip
+        # Who passes nothing on shows itself as a leaf, which its neighbours do not compare with themselves.
+        bucket, digest, role, window = 0, b"", self.role if self.relays else LEAF, 255
+        if self.relays:
+            bucket = self.repair.bucket(self.counter)
+            digest = self.repair.digest(bucket)
+        else:
+            digest = own_digest(peer)
         if self.role == LEAF:
-            state.digest = own_digest(peer)
-            state.window = self.window.left(now)
+            window = self.window.left(now)
+        count = self.repair.open if self.flood and self.relays else self.feed.backlog()
+        state = frames.State(
+            peer.mesh[:2], self.counter & 0xFFFF, bucket, digest, count,
+            peer.distance(now), flags, role, peer.author[:3], LOG2, window,
+        )  # fmt: skip
         self.stats["states"] += 1
         return frames.encode_state(state, self.key)
 
@@ -148,6 +154,6 @@ class Talk:
     def set_flood(self, flood: bool) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
         self._fill = True
-        if not flood and not self.collects:
+        if self.flood and not flood and self.relays and not self.collects:
             self.repair.stop()
         self.flood = self.custody.flood = self.peer.flooding = flood

@@ -194,7 +194,7 @@ class Visits:
         state = neighbour.state
         if state.flags & frames.GRADIENT:
             return state.open_count
-        return max(neighbour.lag, state.open_count - mesh.repair.open)
+        return max(neighbour.lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
 
     def _worth(self, neighbour: _Neighbour, now: int) -> int:
         """Return how much a session would bring: operations up, or what no advertisement carries."""

@@ -19,6 +19,7 @@ from .speaker import DOWN, OWN
 
 # Beside the hops of an interest: whoever asks listens for a moment only.
 _HURRY = limits.const(0x80)
+_SERIAL_SHIFT = limits.const(3)
 _READ_BYTES = limits.const(1024)
 _MOST_READS = limits.const(8)
 
@@ -28,9 +29,13 @@ def mark_of(author: bytes, number: int) -> bytes:
     return sha256(author + number.to_bytes(4, "big")).digest()[:2]
 
 
-def encode_wish(interest: object, marks: list, hurry: bool) -> bytes:
-    """Return the content of an INTEREST letter: hops, marks of what is held, [collection, condition, ...]."""
-    head = bytes((letters.INTEREST, interest.hops | (_HURRY if hurry else 0), len(marks)))
+def encode_wish(interest: object, marks: list, hurry: bool, serial: int = 0) -> bytes:
+    """Return the content of an INTEREST letter: hops, marks of what is held, [collection, condition, ...].
+
+    Four bits of `serial` tell it from the same one before, which would be taken for a repeat.
+    """
+    flags = interest.hops | (serial & 15) << _SERIAL_SHIFT | (_HURRY if hurry else 0)
+    head = bytes((letters.INTEREST, flags, len(marks)))
     return head + b"".join(marks) + cbor.encode([interest.collection, interest.where, interest.parameters])
 
 
@@ -40,8 +45,8 @@ def decode_wish(content: bytes) -> tuple:
         raise HedgerowError("LETTER_INVALID", "no interest")
     at = 3 + 2 * content[2]
     row = cbor.decode(content[at:])
-    hops = content[1] & ~_HURRY
-    if not isinstance(row, list) or len(row) != 3 or hops > limits.MAX_INTEREST_HOPS:
+    hops = content[1] & limits.MAX_INTEREST_HOPS
+    if not isinstance(row, list) or len(row) != 3:
         raise HedgerowError("LETTER_INVALID", "not [collection, condition, parameters]")
     if not isinstance(row[2], dict):
         raise HedgerowError("LETTER_INVALID", "parameters are a map")
@@ -61,6 +66,7 @@ class Wishes:
         self._held: dict = {}
         self._position = 0
         self._quiet_to = 0
+        self._serial = mesh.random(16)
         self._waiting: list = []
         # How often more than usual an interest is still to be said.
         self._eager = pace.PUSHES
@@ -166,7 +172,8 @@ class Wishes:
         for interest in self._peer.down.subscriptions.active(now)[: limits.MESH_WISHES]:
             marks = [mark_of(author, number) for author, number in self._held.get(interest.collection, ())]
             self._mesh.stats["wishes"] += 1
-            self._letter(encode_wish(interest, marks, hurry), now, OWN if hurry else DOWN)
+            self._serial += 1
+            self._letter(encode_wish(interest, marks, hurry, self._serial), now, OWN if hurry else DOWN)
 
     # ---- what others say
 

@@ -112,3 +112,22 @@ def test_what_nobody_has_acknowledged_is_not_counted_as_pushed() -> None:
     air.run(70000)
     air.reading(leaf)
     air.settle([keeper], [leaf], 100000)
+
+
+def test_who_relays_nothing_loads_nothing_for_it() -> None:
+    air, keeper, relays, _ = scene(7)
+    small = air.add("small", relays=False, seal_ms=60000)
+    air.link(relays[0], small)
+    air.run(5000)
+    air.readings([small, relays[1]], 60000, 400000)
+    air.run(400000)
+    air.settle([keeper], [small], 300000)
+    check_air(air)
+    assert small.peer.receipted(small.author) > 2
+    assert small.peer.utc(small.now(air.now)) is not None
+    # It hears others' operations and keeps none of them.
+    assert small.mesh.stats["stored"] == 0 and small.peer.log.authors() == [small.author]
+    assert small.mesh._intake is None
+    # Its neighbours take it for a leaf that always listens: nobody compares itself with it.
+    rows = [row for row in relays[0].mesh.neighbours(relays[0].now(air.now)) if row[0] == small.author]
+    assert rows and rows[0][4] == hello.LEAF

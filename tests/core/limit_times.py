@@ -1,0 +1,299 @@
+"""Checks of the times of the mesh engine: nothing one before them, and something at them."""
+
+from limit_custody import NEVER, engine, least, most, op, op_of
+from sync_kit import board, record
+
+from hedgerow.mesh import asks, frames, pace
+from hedgerow.mesh.custody import name_of
+from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.speaker import FORWARD
+from hedgerow.sync.hello import LEAF, RELAY
+
+
+def kinds(mesh: Mesh, now: int) -> list[int]:
+    """The kinds of all that an engine says now, as if each had been said in no time."""
+    found = []
+    while said := mesh.say(now):
+        found.append(said[0][frames.find(said[0])] & 15)
+        mesh.speaker.free_at = now
+    return found
+
+
+# ---- turns
+
+
+def turn() -> None:
+    """A wait is shorter than a turn for each in reach, and one for itself."""
+    for neighbours in (0, 3):
+        mesh = engine(random=most)
+        for at in range(neighbours):
+            mesh._around.add(at, 0)
+        mesh._mode(0)
+        assert mesh.spread() == (1 + neighbours) * pace.TURN_MS - 1
+
+
+def most_turns() -> None:
+    found = []
+    for neighbours in (pace.MOST_TURNS, pace.MOST_TURNS + 1):
+        mesh = engine(random=most)
+        for at in range(neighbours):
+            mesh._around.add(at, 0)
+        mesh._mode(0)
+        assert mesh.speaker.neighbours == neighbours
+        found.append(mesh.spread())
+    assert found == [(1 + pace.MOST_TURNS) * pace.TURN_MS - 1] * 2
+
+
+def passed_on(neighbours: int) -> Mesh:
+    """An engine that has passed a frame on, and heard nobody do so."""
+    mesh = engine()
+    mesh.speaker.neighbours = neighbours
+    mesh._time_at = mesh._start_at = NEVER
+    mesh.say_twice(0, FORWARD, name_of(op(1)), op(1))
+    assert mesh.say(0) is not None
+    return mesh
+
+
+def again_soon() -> None:
+    mesh = passed_on(2)
+    assert not kinds(mesh, pace.AGAIN_SOON_MS - 1)
+    assert kinds(mesh, pace.AGAIN_SOON_MS) == [frames.OP]
+
+
+def few() -> None:
+    """Among few a frame is said again until two are known to have said it; among more, one will do."""
+    for neighbours, again in ((pace.FEW, [frames.OP]), (pace.FEW + 1, [])):
+        mesh = passed_on(neighbours)
+        assert kinds(mesh, pace.AGAIN_SOON_MS + 10000) == again
+
+
+def start() -> None:
+    """Nobody waits longer than that before the first word of its own."""
+    mesh = engine(random=most)
+    record(mesh.peer, 1, 0)
+    assert frames.OP not in kinds(mesh, pace.START_MS - 2)
+    assert kinds(mesh, pace.START_MS - 1)
+
+
+def gather() -> None:
+    """An acknowledgement waits for others so long, and no longer."""
+    for random, moment in ((most, 10 + pace.GATHER_MS - 1), (least, 10)):
+        mesh = engine(keeper=True, random=random)
+        mesh._time_at = NEVER
+        assert mesh.heard(b"a", -50, frames.advertise(op_of(1)), 10)
+        assert frames.ACK not in kinds(mesh, moment - 1)
+        assert frames.ACK in kinds(mesh, moment)
+
+
+# ---- own operations
+
+
+def seal() -> None:
+    mesh = engine()
+    mesh._start_at = NEVER
+    now = record(mesh.peer, 1, 0)
+    log = mesh.peer.log
+    mesh.peer.seal(now)
+    sealed = log.sealed(mesh.peer.author)
+    record(mesh.peer, 1, now)
+    mesh.say(now)
+    mesh.say(now + pace.SEAL_MS - 1)
+    assert log.sealed(mesh.peer.author) == sealed < log.held(mesh.peer.author)
+    mesh.say(now + pace.SEAL_MS)
+    assert log.sealed(mesh.peer.author) == log.held(mesh.peer.author)
+
+
+def again() -> None:
+    """What is sealed and not receipted is pushed again after that time."""
+    mesh = engine()
+    record(mesh.peer, 1, 0)
+    mesh.peer.seal(1)
+    for at in range(20):
+        kinds(mesh, 1000 + 60000 * at)
+    assert mesh.feed.idle() and not mesh.custody.flying()
+    assert mesh.feed.due() == pace.AGAIN_MS
+    kinds(mesh, pace.AGAIN_MS - 1)
+    assert not mesh.custody.flying()
+    kinds(mesh, pace.AGAIN_MS)
+    assert mesh.custody.flying()
+
+
+def announce() -> None:
+    """Between two of its announcements are three quarters of that to five."""
+    for random, wait in (
+        (least, pace.ANNOUNCE_MS * 3 // 4),
+        (most, pace.ANNOUNCE_MS * 5 // 4 - 1),
+    ):
+        mesh = engine(random=random)
+        mesh._time_at = NEVER
+        mesh.announce_at = 0
+        assert frames.ANNOUNCE in kinds(mesh, 0)
+        assert frames.ANNOUNCE not in kinds(mesh, wait - 1)
+        assert frames.ANNOUNCE in kinds(mesh, wait)
+
+
+# ---- questions
+
+
+def asking() -> tuple[Mesh, list[int]]:
+    """The moments at which something is asked for that never comes."""
+    mesh = engine()
+    mesh._time_at = NEVER
+    mesh.repair.want(asks.WANT_ANNOUNCES, b"aut", 0)
+    found = []
+    while (at := mesh.repair.due()) is not None:
+        found += [at for kind in kinds(mesh, at) if kind == frames.WANT]
+    return mesh, found
+
+
+def asks_of_one() -> None:
+    mesh, found = asking()
+    assert len(found) == pace.ASKS
+    mesh.repair.want(asks.WANT_ANNOUNCES, b"aut", 1 << 30)
+    assert mesh.repair.due() is not None, "it is asked for anew when it is lacking again"
+
+
+def ask_again() -> None:
+    """It waits for half of twice that before it asks again, and longer each time."""
+    found = asking()[1]
+    assert found[1] - found[0] == pace.ASK_MS
+    waits = [found[at + 1] - found[at] for at in range(len(found) - 1)]
+    assert waits == sorted(waits) and max(waits) == 4 * pace.ASK_MS
+
+
+def letter() -> None:
+    mesh = engine()
+    mesh.remember([op(1, kind=frames.LETTER_UP)], b"content", 5)
+    assert mesh.said_lately(b"content", 5 + pace.LETTER_MS - 1)
+    assert not mesh.said_lately(b"content", 5 + pace.LETTER_MS)
+
+
+# ---- who is about
+
+
+def census() -> None:
+    """Authors count for one period after that in which they were heard."""
+    mesh = engine()
+    mesh._census.add(7, 0)
+    assert mesh._census.estimate(2 * pace.CENSUS_MS - 1) == 1
+    assert mesh._census.estimate(2 * pace.CENSUS_MS) == 0
+    # And for the first one a neighbour in a gradient decides, as few as were heard.
+    for moment, flood in ((pace.CENSUS_MS - 1, False), (pace.CENSUS_MS, True)):
+        mesh = engine()
+        state = frames.State(b"ms", 1, 0, bytes(6), 0, 1, frames.GRADIENT, RELAY, b"aut", 3)
+        mesh.visits.heard(b"a", state, -50, moment)
+        mesh._mode(moment)
+        assert mesh.flood == flood
+
+
+def around() -> None:
+    mesh = engine()
+    mesh._around.add(7, 0)
+    assert mesh._around.estimate(2 * pace.AROUND_MS - 1) == 1
+    assert mesh._around.estimate(2 * pace.AROUND_MS) == 0
+    state = frames.State(b"ms", 1, 0, bytes(6), 0, 1, 0, RELAY, b"aut", 3)
+    mesh.visits.heard(b"a", state, -50, 5)
+    assert mesh.visits.nearer(5 + pace.AROUND_MS - 1) == 1
+    assert mesh.visits.nearer(5 + pace.AROUND_MS) == 0
+
+
+def visit() -> None:
+    """What is too much for advertisements has to be so for that long before a session is asked for."""
+    for moment, calls in ((pace.VISIT_MS - 1, 0), (pace.VISIT_MS, 1)):
+        mesh = engine()
+        mesh.code = 1
+        mesh.flood = False
+        state = frames.State(
+            b"ms", 1, 0, b"digest", 500, 200, frames.CONNECTABLE | frames.GRADIENT, RELAY, b"aut", 3
+        )
+        for now in (0, moment):
+            mesh.visits.heard(b"a", state, -50, now)
+            assert mesh.visit(now) is None
+        assert mesh.stats["calls"] == calls
+
+
+def state_times() -> list[int]:
+    """When an engine that hears nobody says its STATE."""
+    mesh = Mesh(board(mesh=b"msh"), 0, random=least, key=bytes(32))
+    mesh._time_at = mesh.announce_at = NEVER
+    found: list[int] = []
+    while len(found) < 12:
+        at = mesh.due(found[-1] + 1 if found else 0)
+        found += [at for kind in kinds(mesh, at) if kind == frames.STATE]
+    return found
+
+
+def state_least() -> None:
+    """The first one is said in the second half of the shortest interval, here at its beginning."""
+    assert state_times()[0] == pace.STATE_MIN_MS // 2
+
+
+def state_most() -> None:
+    found = state_times()
+    waits = [found[at + 1] - found[at] for at in range(len(found) - 1)]
+    assert max(waits) == pace.STATE_MAX_MS and waits[-3:] == [pace.STATE_MAX_MS] * 3
+
+
+def state_busy() -> None:
+    """News make the interval as short as that again, and not shorter."""
+    mesh = engine()
+    mesh._mode(0)
+    mesh._trickle.interval = pace.STATE_MAX_MS
+    mesh._trickle.inconsistent(1000)
+    assert mesh._trickle.interval == pace.STATE_BUSY_MS
+    mesh._trickle.inconsistent(2000)
+    assert mesh._trickle.due == 1000 + pace.STATE_BUSY_MS // 2
+
+
+def state_settle() -> None:
+    """What differs says nothing until what is on its way should have come."""
+    mesh = engine()
+    record(mesh.peer, 1, 0)
+    mesh._look(1000)
+    own = mesh.peer.author[0] & 7
+    state = frames.State(b"ms", 1, own, b"digest", 5, 1, 0, RELAY, b"aut", 3)
+    for moment, says in (
+        (1000 + pace.STATE_SETTLE_MS - 1, False),
+        (1000 + pace.STATE_SETTLE_MS, True),
+    ):
+        before = len(mesh.speaker)
+        assert not mesh.repair.compare(state, {own: state.digest}, moment)
+        assert (len(mesh.speaker) > before) == says
+
+
+def time() -> None:
+    """Whoever lacks the time shows that again after so long, where somebody has it."""
+    mesh = engine()
+    state = frames.State(b"ms", 1, 0, b"digest", 5, 1, frames.HAS_TIME, RELAY, b"aut", 3)
+    mesh.visits.heard(b"a", state, -50, 0)
+    start = mesh._time_at
+    assert frames.STATE not in kinds(mesh, start - 1)
+    assert frames.STATE in kinds(mesh, start)
+    assert frames.STATE not in kinds(mesh, start + pace.TIME_MS - 1)
+    assert frames.STATE in kinds(mesh, start + pace.TIME_MS)
+
+
+# ---- leaves
+
+
+def leaf_window() -> None:
+    mesh = engine(LEAF)
+    assert (mesh.duty(pace.LEAF_WINDOW_MS - 1), mesh.duty(pace.LEAF_WINDOW_MS)) == (100, 0)
+
+
+def leaf_most() -> None:
+    """However much is said to it, a wake ends."""
+    window = engine(LEAF).window
+    for now in range(0, pace.LEAF_MOST_MS, 500):
+        window.stir(now)
+        assert window.until == min(now + pace.LEAF_WINDOW_MS, pace.LEAF_MOST_MS)
+    window.stir(pace.LEAF_MOST_MS + 1)
+    assert window.until == pace.LEAF_MOST_MS
+
+
+def leaf_period() -> None:
+    mesh = engine(LEAF)
+    mesh._dirty = False
+    assert mesh.sleep_until(pace.LEAF_PERIOD_MS - 1) == pace.LEAF_PERIOD_MS
+    assert mesh.sleep_until(pace.LEAF_PERIOD_MS) == 2 * pace.LEAF_PERIOD_MS
+    assert mesh.announcement(0).period_s == pace.LEAF_PERIOD_MS // 1000
