@@ -7,6 +7,7 @@ from typing import Any
 
 from hedgerow import limits as core
 from hedgerow.codec.schema import STREAM
+from hedgerow.mesh import pace
 from hedgerow.mesh.budget import Budget
 from hedgerow.mesh.tag import mesh_key
 from hedgerow.operation import SOURCE_KEEPER
@@ -117,7 +118,7 @@ class World:
         awake, wakes = 1000, 0
         if station.role == LEAF and scenario.reading_s:
             period_ms = scenario.reading_s * 1000
-            awake = min(1000, round((core.LEAF_WINDOW_MS + _WAKE_MS) * 1000 / period_ms))
+            awake = min(1000, round((pace.LEAF_WINDOW_MS + _WAKE_MS) * 1000 / period_ms))
             wakes = round(86_400_000 / period_ms)
         return Budget(charge.profile(PROFILE), round(scenario.budget_mah), station.ms(), awake, wakes)
 
