@@ -3,9 +3,9 @@
 import json
 
 from hedgerow import limits
-from hedgerow.mesh import pace
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
+from hedgerow.mesh import pace
 
 PATH = "/hedgerow.json"
 
