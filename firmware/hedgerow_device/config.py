@@ -3,6 +3,7 @@
 import json
 
 from hedgerow import limits
+from hedgerow.mesh import pace
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 
@@ -21,7 +22,7 @@ _FIELDS = {
     "role": (str, "relay", 1, 8),
     "sleep_ms": (int, 0, 0, 604800000),
     "window_ms": (int, 1000, 0, 60000),
-    "seal_s": (int, limits.MESH_SEAL_MS // 1000, 1, 86400),
+    "seal_s": (int, pace.SEAL_MS // 1000, 1, 86400),
     "budget_mah": (int, 0, 0, 100000),
     "radio_watchdog_s": (int, 60, 0, 86400),
     "watchdog_ms": (int, 30000, 0, 600000),

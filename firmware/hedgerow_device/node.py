@@ -137,9 +137,12 @@ class Node(Voice):
 
     def rest_until(self, now: int) -> int | None:
         """Return until when the board may sleep: all is said, and nobody is in the middle of anything."""
-        if not self.idle or self._said_until is not None or self.mesh is None:
+        if not self.idle or self.mesh is None:
             return None
-        return self.mesh.sleep_until(now)
+        until = self.mesh.sleep_until(now)
+        # Nothing new is begun then.
+        self._resting = until is not None
+        return until if self._said_until is None else None
 
     def _visited(self, now: int) -> bool:
         """Say whether a central has connected and talks to us, or may be about to."""

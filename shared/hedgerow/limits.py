@@ -87,7 +87,7 @@ FLOOD_AGAIN_AUTHORS = const(48)
 # makes room. CHANNEL_EVENTS: advertising events a second that peers in reach of each other have together.
 MAX_FRAGMENTS = const(8)
 MAX_LETTER = const(255)
-MAX_LETTERS = const(4)
+MAX_LETTERS = const(8)
 MAX_NAMES = const(96)
 CHANNEL_EVENTS = const(100)
 
@@ -123,65 +123,29 @@ MAX_LISTED = const(64)
 MAX_ANSWER_ROWS = const(64)
 MAX_RESULT_ROWS = const(10000)
 
-# The mesh engine. What has no room is said again by others, or asked for later.
-# MAX_SAYINGS: in the queue; MAX_CUSTODY: frames of others; MESH_WINDOW: own frames pushed at a time.
+# The mesh engine. What has no room is said again by others, or asked for later; how fast it goes is in
+# mesh.pace.
+# MAX_SAYINGS: in the queue; MAX_CUSTODY: frames of others, of which one author takes MESH_SHARE, or
+# MESH_SPARE more for what came before the rest; MESH_WINDOW: own frames pushed at a time.
 MAX_SAYINGS = const(32)
 MAX_CUSTODY = const(64)
 MESH_WINDOW = const(8)
-# Of the places of custody one author takes so many, or a few more for what came before the rest.
 MESH_SHARE = const(12)
 MESH_SPARE = const(4)
-# Frames heard, done with, authors whose way back is known: places of tables that forget the oldest.
+# Frames heard, done with, letters that were whole, authors whose way back is known: tables that forget the oldest.
 MESH_SEEN = const(256)
 MESH_DONE = const(256)
+MESH_LETTERS = const(128)
 MESH_ROUTE = const(512)
-# Frames that may be taken, that wait for something missing, questions; addresses whose last word is known.
+# Frames that may be taken, that wait for something missing; questions; addresses whose last word is known;
+# letters that can be said again; leaves whose receipts a relay holds.
 MESH_PENDING = const(12)
 MESH_WAITING = const(32)
 MESH_WANTS = const(24)
 MESH_ADDRESSES = const(32)
-# Letters that were said and can be said again.
 MESH_SAID_LETTERS = const(6)
-# Advertising events of a frame; pushes of an own operation in a flood; pushes after which one taker will do.
-MESH_EVENTS = const(3)
-MESH_PUSHES = const(2)
-MESH_ONE_ACK = const(4)
-MESH_QUIET = const(2)
-MESH_ASKS = const(8)
-MESH_ASK_MS = const(2000)
-MESH_LETTER_MS = const(15000)
-# A turn of each in reach to say something before others do; how many at most. What too few have passed on is
-# said again.
-MESH_TURN_MS = const(300)
-MESH_MOST_TURNS = const(15)
-MESH_START_MS = const(3000)
-MESH_VISIT_MS = const(20000)
-MESH_AGAIN_SOON_MS = const(2000)
-MESH_FEW = const(3)
-MESH_BACKOFF_MS = const(3000)
-MESH_GATHER_MS = const(200)
-MESH_SEAL_MS = const(3600000)
-MESH_AGAIN_MS = const(1800000)
-MESH_NOTE_MS = const(600000)
-MESH_CENSUS_MS = const(3600000)
-MESH_AROUND_MS = const(180000)
-MESH_ANNOUNCE_MS = const(3600000)
-STATE_MIN_MS = const(1000)
-STATE_BUSY_MS = const(4000)
-STATE_SETTLE_MS = const(5000)
-STATE_MAX_MS = const(64000)
-# A leaf listens so long after it spoke or was spoken to, and in one wake at most; without a plan it wakes so often.
-LEAF_WINDOW_MS = const(1500)
-LEAF_MOST_MS = const(12000)
-LEAF_PERIOD_MS = const(60000)
-LEAF_BACKOFF_MS = const(700)
-# Leaves whose receipts a relay holds.
 MAX_LEAVES = const(16)
-# Whoever lacks the time shows that more often.
-MESH_TIME_MS = const(10000)
-# Interests by letter: how often they are said, how many at once, what of their operations is told to be here,
-# and how many answer one.
-MESH_WISH_MS = const(300000)
+# Interests said at once, what of their operations is told to be here, how many answer one.
 MESH_WISHES = const(4)
 MESH_MARKS = const(12)
 MESH_ANSWERS = const(6)

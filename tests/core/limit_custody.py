@@ -6,7 +6,7 @@ from sync_kit import board, record
 
 from hedgerow import limits
 from hedgerow.log import MemoryLog, MemoryStore
-from hedgerow.mesh import frames, letters
+from hedgerow.mesh import frames, letters, pace
 from hedgerow.mesh.custody import Custody, name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.seen import Seen
@@ -108,10 +108,10 @@ def note() -> None:
     frame = op(1)
     take(held, 1)
     held.passed(frames.ack_key(frame), 0, 1, True, 0)
-    assert held.count() == 0 and held.due() == limits.MESH_NOTE_MS
-    held.step(limits.MESH_NOTE_MS - 1, 4)
+    assert held.count() == 0 and held.due() == pace.NOTE_MS
+    held.step(pace.NOTE_MS - 1, 4)
     assert custody(store).count() == 1
-    held.step(limits.MESH_NOTE_MS, 4)
+    held.step(pace.NOTE_MS, 4)
     assert custody(store).count() == 0
 
 
@@ -120,8 +120,8 @@ def backoff() -> None:
     held = custody()
     take(held, 1)
     assert len(held.step(0, 4)) == 1
-    assert not held.step(limits.MESH_BACKOFF_MS // 2 - 1, 4)
-    assert len(held.step(limits.MESH_BACKOFF_MS // 2, 4)) == 1
+    assert not held.step(pace.BACKOFF_MS // 2 - 1, 4)
+    assert len(held.step(pace.BACKOFF_MS // 2, 4)) == 1
 
 
 def leaf_backoff() -> None:
@@ -129,7 +129,7 @@ def leaf_backoff() -> None:
     held.patient = True
     take(held, 1)
     for push in range(6):
-        moment = push * (limits.LEAF_BACKOFF_MS // 2)
+        moment = push * (pace.LEAF_BACKOFF_MS // 2)
         assert push == 0 or not held.step(moment - 1, 4)
         assert len(held.step(moment, 4)) == 1
 
@@ -150,7 +150,7 @@ def one_ack() -> None:
     held.flood, held.code, held.nearer = False, 5, 2
     take(held, 1)
     held.echo(name_of(op(1)), 1, 1, 0)
-    assert held.count() == 1 and pushes_of(held) == limits.MESH_ONE_ACK
+    assert held.count() == 1 and pushes_of(held) == pace.ONE_ACK
     take(held, 2)
     assert pushes_of(held) == 50
 
@@ -158,7 +158,7 @@ def one_ack() -> None:
 def pushes() -> None:
     held = custody()
     held.push(op(1), 0)
-    assert pushes_of(held) == limits.MESH_PUSHES
+    assert pushes_of(held) == pace.PUSHES
     held.flood = False
     held.push(op(2), 0)
     assert pushes_of(held) == 50
@@ -184,16 +184,16 @@ def events() -> None:
     mesh = engine()
     mesh.pass_on(op(1), name_of(op(1)), 0, FORWARD)
     said = mesh.say(1000)
-    assert said is not None and said[2] == limits.MESH_EVENTS
+    assert said is not None and said[2] == pace.EVENTS
 
 
 def quiet() -> None:
     queue = engine().speaker
     name = name_of(op(1))
-    queue.add(0, FORWARD, name, op(1), 1, limits.MESH_QUIET)
-    queue.echo(name, limits.MESH_QUIET - 1)
+    queue.add(0, FORWARD, name, op(1), 1, pace.QUIET)
+    queue.echo(name, pace.QUIET - 1)
     assert len(queue) == 1
-    queue.echo(name, limits.MESH_QUIET)
+    queue.echo(name, pace.QUIET)
     assert len(queue) == 0
 
 
@@ -202,9 +202,9 @@ def passed_on_needs_so_many() -> None:
     name = name_of(op(1))
     mesh.pass_on(op(1), name, 0, FORWARD)
     before = len(mesh.speaker)
-    mesh.speaker.echo(name, limits.MESH_QUIET - 1)
+    mesh.speaker.echo(name, pace.QUIET - 1)
     assert len(mesh.speaker) == before
-    mesh.speaker.echo(name, limits.MESH_QUIET)
+    mesh.speaker.echo(name, pace.QUIET)
     assert len(mesh.speaker) == before - 1
 
 
@@ -244,9 +244,49 @@ def waiting() -> None:
     assert name_of(last) in mesh.intake.waiting and name_of(op_of(0)) not in mesh.intake.waiting
 
 
-def op_of(at: int) -> bytes:
+def gateway_waiting() -> None:
+    """What a gateway has acknowledged stays: of one author no more waits, and nobody has to go for it."""
+    mesh = engine(keeper=True)
+    waiting = mesh.intake.waiting
+    sent = [op_of(at, b"aut") for at in range(limits.MESH_WAITING + 1)]
+    for frame in sent:
+        mesh.intake.take(frame, name_of(frame), 0)
+    assert [name_of(frame) in waiting for frame in sent] == [True] * limits.MESH_WAITING + [False]
+    for at in range(7 * limits.MESH_WAITING + 1):
+        mesh.intake.take(op_of(9, at.to_bytes(3, "big")), name_of(op_of(9, at.to_bytes(3, "big"))), 0)
+    assert len(waiting) == 8 * limits.MESH_WAITING and name_of(sent[0]) in waiting
+
+
+def acknowledgements() -> None:
+    """As many gather to be said; whoever pushes one more pushes it again."""
+    mesh = engine()
+    for at in range(limits.MESH_WAITING + 1):
+        mesh._acknowledge(op_of(at), 0, 10)
+    assert len(mesh._acks) == limits.MESH_WAITING
+
+
+def said_twice() -> None:
+    """Frames that may have to be said again are as many as sayings."""
+    mesh = engine()
+    for at in range(limits.MAX_SAYINGS + 1):
+        mesh.say_twice(0, FORWARD, name_of(op(at)), op(at))
+    assert len(mesh._twice) == limits.MAX_SAYINGS
+
+
+def pushes_noted() -> None:
+    """How far the log was pushed before each push is known of as many as may be on their way."""
+    mesh = engine()
+    mesh.custody.flood = mesh.flood = False
+    record(mesh.peer, limits.MESH_WINDOW + 4, 0)
+    for now in range(0, 20000, 1000):
+        mesh.feed.fill(now)
+        mesh.custody.clear()
+    assert mesh.feed.idle() and len(mesh.feed._pushed) == limits.MESH_WINDOW
+
+
+def op_of(at: int, author: bytes = b"") -> bytes:
     """An OP of an author who is not known here."""
-    body = frames.encode_op(frames.Op(b"\1\2" + bytes((at,)), 9, b"ch", b"sc", 1000 + at, [1, 2]))
+    body = frames.encode_op(frames.Op(author or b"\1\2" + bytes((at,)), 9, b"ch", b"sc", 1000 + at, [1, 2]))
     return frames.make(frames.OP, b"ms", body, KEY, 0)
 
 

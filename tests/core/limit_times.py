@@ -3,8 +3,7 @@
 from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
-from hedgerow import limits
-from hedgerow.mesh import asks, frames
+from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.speaker import FORWARD
@@ -30,19 +29,19 @@ def turn() -> None:
         for at in range(neighbours):
             mesh._around.add(at, 0)
         mesh._mode(0)
-        assert mesh.spread() == (1 + neighbours) * limits.MESH_TURN_MS - 1
+        assert mesh.spread() == (1 + neighbours) * pace.TURN_MS - 1
 
 
 def most_turns() -> None:
     found = []
-    for neighbours in (limits.MESH_MOST_TURNS, limits.MESH_MOST_TURNS + 1):
+    for neighbours in (pace.MOST_TURNS, pace.MOST_TURNS + 1):
         mesh = engine(random=most)
         for at in range(neighbours):
             mesh._around.add(at, 0)
         mesh._mode(0)
         assert mesh.speaker.neighbours == neighbours
         found.append(mesh.spread())
-    assert found == [(1 + limits.MESH_MOST_TURNS) * limits.MESH_TURN_MS - 1] * 2
+    assert found == [(1 + pace.MOST_TURNS) * pace.TURN_MS - 1] * 2
 
 
 def passed_on(neighbours: int) -> Mesh:
@@ -57,28 +56,28 @@ def passed_on(neighbours: int) -> Mesh:
 
 def again_soon() -> None:
     mesh = passed_on(2)
-    assert not kinds(mesh, limits.MESH_AGAIN_SOON_MS - 1)
-    assert kinds(mesh, limits.MESH_AGAIN_SOON_MS) == [frames.OP]
+    assert not kinds(mesh, pace.AGAIN_SOON_MS - 1)
+    assert kinds(mesh, pace.AGAIN_SOON_MS) == [frames.OP]
 
 
 def few() -> None:
     """Among few a frame is said again until two are known to have said it; among more, one will do."""
-    for neighbours, again in ((limits.MESH_FEW, [frames.OP]), (limits.MESH_FEW + 1, [])):
+    for neighbours, again in ((pace.FEW, [frames.OP]), (pace.FEW + 1, [])):
         mesh = passed_on(neighbours)
-        assert kinds(mesh, limits.MESH_AGAIN_SOON_MS + 10000) == again
+        assert kinds(mesh, pace.AGAIN_SOON_MS + 10000) == again
 
 
 def start() -> None:
     """Nobody waits longer than that before the first word of its own."""
     mesh = engine(random=most)
     record(mesh.peer, 1, 0)
-    assert frames.OP not in kinds(mesh, limits.MESH_START_MS - 2)
-    assert kinds(mesh, limits.MESH_START_MS - 1)
+    assert frames.OP not in kinds(mesh, pace.START_MS - 2)
+    assert kinds(mesh, pace.START_MS - 1)
 
 
 def gather() -> None:
     """An acknowledgement waits for others so long, and no longer."""
-    for random, moment in ((most, 10 + limits.MESH_GATHER_MS - 1), (least, 10)):
+    for random, moment in ((most, 10 + pace.GATHER_MS - 1), (least, 10)):
         mesh = engine(keeper=True, random=random)
         mesh._time_at = NEVER
         assert mesh.heard(b"a", -50, frames.advertise(op_of(1)), 10)
@@ -98,9 +97,9 @@ def seal() -> None:
     sealed = log.sealed(mesh.peer.author)
     record(mesh.peer, 1, now)
     mesh.say(now)
-    mesh.say(now + limits.MESH_SEAL_MS - 1)
+    mesh.say(now + pace.SEAL_MS - 1)
     assert log.sealed(mesh.peer.author) == sealed < log.held(mesh.peer.author)
-    mesh.say(now + limits.MESH_SEAL_MS)
+    mesh.say(now + pace.SEAL_MS)
     assert log.sealed(mesh.peer.author) == log.held(mesh.peer.author)
 
 
@@ -112,18 +111,18 @@ def again() -> None:
     for at in range(20):
         kinds(mesh, 1000 + 60000 * at)
     assert mesh.feed.idle() and not mesh.custody.flying()
-    assert mesh.feed.due() == limits.MESH_AGAIN_MS
-    kinds(mesh, limits.MESH_AGAIN_MS - 1)
+    assert mesh.feed.due() == pace.AGAIN_MS
+    kinds(mesh, pace.AGAIN_MS - 1)
     assert not mesh.custody.flying()
-    kinds(mesh, limits.MESH_AGAIN_MS)
+    kinds(mesh, pace.AGAIN_MS)
     assert mesh.custody.flying()
 
 
 def announce() -> None:
     """Between two of its announcements are three quarters of that to five."""
     for random, wait in (
-        (least, limits.MESH_ANNOUNCE_MS * 3 // 4),
-        (most, limits.MESH_ANNOUNCE_MS * 5 // 4 - 1),
+        (least, pace.ANNOUNCE_MS * 3 // 4),
+        (most, pace.ANNOUNCE_MS * 5 // 4 - 1),
     ):
         mesh = engine(random=random)
         mesh._time_at = NEVER
@@ -149,7 +148,7 @@ def asking() -> tuple[Mesh, list[int]]:
 
 def asks_of_one() -> None:
     mesh, found = asking()
-    assert len(found) == limits.MESH_ASKS
+    assert len(found) == pace.ASKS
     mesh.repair.want(asks.WANT_ANNOUNCES, b"aut", 1 << 30)
     assert mesh.repair.due() is not None, "it is asked for anew when it is lacking again"
 
@@ -157,16 +156,16 @@ def asks_of_one() -> None:
 def ask_again() -> None:
     """It waits for half of twice that before it asks again, and longer each time."""
     found = asking()[1]
-    assert found[1] - found[0] == limits.MESH_ASK_MS
+    assert found[1] - found[0] == pace.ASK_MS
     waits = [found[at + 1] - found[at] for at in range(len(found) - 1)]
-    assert waits == sorted(waits) and max(waits) == 4 * limits.MESH_ASK_MS
+    assert waits == sorted(waits) and max(waits) == 4 * pace.ASK_MS
 
 
 def letter() -> None:
     mesh = engine()
     mesh.remember([op(1, kind=frames.LETTER_UP)], b"content", 5)
-    assert mesh.said_lately(b"content", 5 + limits.MESH_LETTER_MS - 1)
-    assert not mesh.said_lately(b"content", 5 + limits.MESH_LETTER_MS)
+    assert mesh.said_lately(b"content", 5 + pace.LETTER_MS - 1)
+    assert not mesh.said_lately(b"content", 5 + pace.LETTER_MS)
 
 
 # ---- who is about
@@ -176,31 +175,31 @@ def census() -> None:
     """Authors count for one period after that in which they were heard."""
     mesh = engine()
     mesh._census.add(7, 0)
-    assert mesh._census.estimate(2 * limits.MESH_CENSUS_MS - 1) == 1
-    assert mesh._census.estimate(2 * limits.MESH_CENSUS_MS) == 0
+    assert mesh._census.estimate(2 * pace.CENSUS_MS - 1) == 1
+    assert mesh._census.estimate(2 * pace.CENSUS_MS) == 0
     # And for the first one a neighbour in a gradient decides, as few as were heard.
-    for now, flood in ((limits.MESH_CENSUS_MS - 1, False), (limits.MESH_CENSUS_MS, True)):
+    for moment, flood in ((pace.CENSUS_MS - 1, False), (pace.CENSUS_MS, True)):
         mesh = engine()
         state = frames.State(b"ms", 1, 0, bytes(6), 0, 1, frames.GRADIENT, RELAY, b"aut", 3)
-        mesh.visits.heard(b"a", state, -50, now)
-        mesh._mode(now)
+        mesh.visits.heard(b"a", state, -50, moment)
+        mesh._mode(moment)
         assert mesh.flood == flood
 
 
 def around() -> None:
     mesh = engine()
     mesh._around.add(7, 0)
-    assert mesh._around.estimate(2 * limits.MESH_AROUND_MS - 1) == 1
-    assert mesh._around.estimate(2 * limits.MESH_AROUND_MS) == 0
+    assert mesh._around.estimate(2 * pace.AROUND_MS - 1) == 1
+    assert mesh._around.estimate(2 * pace.AROUND_MS) == 0
     state = frames.State(b"ms", 1, 0, bytes(6), 0, 1, 0, RELAY, b"aut", 3)
     mesh.visits.heard(b"a", state, -50, 5)
-    assert mesh.visits.nearer(5 + limits.MESH_AROUND_MS - 1) == 1
-    assert mesh.visits.nearer(5 + limits.MESH_AROUND_MS) == 0
+    assert mesh.visits.nearer(5 + pace.AROUND_MS - 1) == 1
+    assert mesh.visits.nearer(5 + pace.AROUND_MS) == 0
 
 
 def visit() -> None:
     """What is too much for advertisements has to be so for that long before a session is asked for."""
-    for moment, calls in ((limits.MESH_VISIT_MS - 1, 0), (limits.MESH_VISIT_MS, 1)):
+    for moment, calls in ((pace.VISIT_MS - 1, 0), (pace.VISIT_MS, 1)):
         mesh = engine()
         mesh.code = 1
         mesh.flood = False
@@ -226,24 +225,24 @@ def state_times() -> list[int]:
 
 def state_least() -> None:
     """The first one is said in the second half of the shortest interval, here at its beginning."""
-    assert state_times()[0] == limits.STATE_MIN_MS // 2
+    assert state_times()[0] == pace.STATE_MIN_MS // 2
 
 
 def state_most() -> None:
     found = state_times()
     waits = [found[at + 1] - found[at] for at in range(len(found) - 1)]
-    assert max(waits) == limits.STATE_MAX_MS and waits[-3:] == [limits.STATE_MAX_MS] * 3
+    assert max(waits) == pace.STATE_MAX_MS and waits[-3:] == [pace.STATE_MAX_MS] * 3
 
 
 def state_busy() -> None:
     """News make the interval as short as that again, and not shorter."""
     mesh = engine()
     mesh._mode(0)
-    mesh._trickle.interval = limits.STATE_MAX_MS
+    mesh._trickle.interval = pace.STATE_MAX_MS
     mesh._trickle.inconsistent(1000)
-    assert mesh._trickle.interval == limits.STATE_BUSY_MS
+    assert mesh._trickle.interval == pace.STATE_BUSY_MS
     mesh._trickle.inconsistent(2000)
-    assert mesh._trickle.due == 1000 + limits.STATE_BUSY_MS // 2
+    assert mesh._trickle.due == 1000 + pace.STATE_BUSY_MS // 2
 
 
 def state_settle() -> None:
@@ -253,12 +252,12 @@ def state_settle() -> None:
     mesh._look(1000)
     own = mesh.peer.author[0] & 7
     state = frames.State(b"ms", 1, own, b"digest", 5, 1, 0, RELAY, b"aut", 3)
-    for now, says in (
-        (1000 + limits.STATE_SETTLE_MS - 1, False),
-        (1000 + limits.STATE_SETTLE_MS, True),
+    for moment, says in (
+        (1000 + pace.STATE_SETTLE_MS - 1, False),
+        (1000 + pace.STATE_SETTLE_MS, True),
     ):
         before = len(mesh.speaker)
-        assert not mesh.repair.compare(state, {own: state.digest}, now)
+        assert not mesh.repair.compare(state, {own: state.digest}, moment)
         assert (len(mesh.speaker) > before) == says
 
 
@@ -270,8 +269,8 @@ def time() -> None:
     start = mesh._time_at
     assert frames.STATE not in kinds(mesh, start - 1)
     assert frames.STATE in kinds(mesh, start)
-    assert frames.STATE not in kinds(mesh, start + limits.MESH_TIME_MS - 1)
-    assert frames.STATE in kinds(mesh, start + limits.MESH_TIME_MS)
+    assert frames.STATE not in kinds(mesh, start + pace.TIME_MS - 1)
+    assert frames.STATE in kinds(mesh, start + pace.TIME_MS)
 
 
 # ---- leaves
@@ -279,22 +278,22 @@ def time() -> None:
 
 def leaf_window() -> None:
     mesh = engine(LEAF)
-    assert (mesh.duty(limits.LEAF_WINDOW_MS - 1), mesh.duty(limits.LEAF_WINDOW_MS)) == (100, 0)
+    assert (mesh.duty(pace.LEAF_WINDOW_MS - 1), mesh.duty(pace.LEAF_WINDOW_MS)) == (100, 0)
 
 
 def leaf_most() -> None:
     """However much is said to it, a wake ends."""
     window = engine(LEAF).window
-    for now in range(0, limits.LEAF_MOST_MS, 500):
+    for now in range(0, pace.LEAF_MOST_MS, 500):
         window.stir(now)
-        assert window.until == min(now + limits.LEAF_WINDOW_MS, limits.LEAF_MOST_MS)
-    window.stir(limits.LEAF_MOST_MS + 1)
-    assert window.until == limits.LEAF_MOST_MS
+        assert window.until == min(now + pace.LEAF_WINDOW_MS, pace.LEAF_MOST_MS)
+    window.stir(pace.LEAF_MOST_MS + 1)
+    assert window.until == pace.LEAF_MOST_MS
 
 
 def leaf_period() -> None:
     mesh = engine(LEAF)
     mesh._dirty = False
-    assert mesh.sleep_until(limits.LEAF_PERIOD_MS - 1) == limits.LEAF_PERIOD_MS
-    assert mesh.sleep_until(limits.LEAF_PERIOD_MS) == 2 * limits.LEAF_PERIOD_MS
-    assert mesh.announcement(0).period_s == limits.LEAF_PERIOD_MS // 1000
+    assert mesh.sleep_until(pace.LEAF_PERIOD_MS - 1) == pace.LEAF_PERIOD_MS
+    assert mesh.sleep_until(pace.LEAF_PERIOD_MS) == 2 * pace.LEAF_PERIOD_MS
+    assert mesh.announcement(0).period_s == pace.LEAF_PERIOD_MS // 1000

@@ -4,7 +4,7 @@ from limit_custody import engine
 from sync_kit import record
 
 from hedgerow import limits
-from hedgerow.mesh import letters
+from hedgerow.mesh import letters, pace
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.wishes import Wishes, decode_wish, encode_wish
 from hedgerow.sync.interest import Interest
@@ -25,19 +25,19 @@ def wish_again() -> None:
     """After the first ones, which may be missed, a wish is said at three quarters of that at the least."""
     _, wishes, said = wanting("readings")
     now = 0
-    for _ in range(limits.MESH_PUSHES + 1):
+    for _ in range(pace.PUSHES + 1):
         now = wishes.say_at
         wishes.step(now)
-    assert len(said) == limits.MESH_PUSHES + 1
-    wishes.step(now + limits.MESH_WISH_MS * 3 // 4 - 1)
-    assert len(said) == limits.MESH_PUSHES + 1
-    wishes.step(now + limits.MESH_WISH_MS * 3 // 4)
-    assert len(said) == limits.MESH_PUSHES + 2
+    assert len(said) == pace.PUSHES + 1
+    wishes.step(now + pace.WISH_MS * 3 // 4 - 1)
+    assert len(said) == pace.PUSHES + 1
+    wishes.step(now + pace.WISH_MS * 3 // 4)
+    assert len(said) == pace.PUSHES + 2
 
 
 def wish_kept() -> None:
     """What others want is known for eight times that after they said so."""
-    for moment, answers in ((8 * limits.MESH_WISH_MS - 1, 1), (8 * limits.MESH_WISH_MS, 0)):
+    for moment, answers in ((8 * pace.WISH_MS - 1, 1), (8 * pace.WISH_MS, 0)):
         mesh, wishes, said = wanting()
         wishes.heard(encode_wish(Interest("readings", "", {}, 4), [], False), 0)
         record(mesh.peer, 1, 0)

@@ -10,7 +10,6 @@ import limit_custody as custody
 import limit_formats as formats
 import limit_mesh as mesh
 import limit_sessions as sessions
-import limit_times as times
 import limit_wishes as wishes
 import pytest
 from limit_formats import of_hello
@@ -129,38 +128,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MESH_WANTS": (custody.wants,),
     "MESH_ADDRESSES": (custody.addresses,),
     "MESH_SAID_LETTERS": (custody.said_letters,),
-    "MESH_EVENTS": (custody.events,),
-    "MESH_PUSHES": (custody.pushes,),
-    "MESH_ONE_ACK": (custody.one_ack,),
-    "MESH_QUIET": (custody.quiet,),
-    "MESH_ASKS": (times.asks_of_one,),
-    "MESH_ASK_MS": (times.ask_again,),
-    "MESH_LETTER_MS": (times.letter,),
-    "MESH_TURN_MS": (times.turn,),
-    "MESH_MOST_TURNS": (times.most_turns,),
-    "MESH_START_MS": (times.start,),
-    "MESH_VISIT_MS": (times.visit,),
-    "MESH_AGAIN_SOON_MS": (times.again_soon,),
-    "MESH_FEW": (times.few,),
-    "MESH_BACKOFF_MS": (custody.backoff,),
-    "MESH_GATHER_MS": (times.gather,),
-    "MESH_SEAL_MS": (times.seal,),
-    "MESH_AGAIN_MS": (times.again,),
-    "MESH_NOTE_MS": (custody.note,),
-    "MESH_CENSUS_MS": (times.census,),
-    "MESH_AROUND_MS": (times.around,),
-    "MESH_ANNOUNCE_MS": (times.announce,),
-    "STATE_MIN_MS": (times.state_least,),
-    "STATE_BUSY_MS": (times.state_busy,),
-    "STATE_SETTLE_MS": (times.state_settle,),
-    "STATE_MAX_MS": (times.state_most,),
-    "LEAF_WINDOW_MS": (times.leaf_window,),
-    "LEAF_MOST_MS": (times.leaf_most,),
-    "LEAF_PERIOD_MS": (times.leaf_period,),
-    "LEAF_BACKOFF_MS": (custody.leaf_backoff,),
     "MAX_LEAVES": (custody.leaves,),
-    "MESH_TIME_MS": (times.time,),
-    "MESH_WISH_MS": (wishes.wish_again,),
     "MESH_WISHES": (wishes.wishes_at_once,),
     "MESH_MARKS": (wishes.marks,),
     "MESH_ANSWERS": (wishes.answers,),
@@ -175,8 +143,10 @@ MORE: list[Callable[[], None]] = [
     behaviour.changed_documents,
     behaviour.index_authors,
     behaviour.frontier_stands,
-    custody.passed_on_needs_so_many,
-    wishes.wish_kept,
+    custody.gateway_waiting,
+    custody.acknowledgements,
+    custody.said_twice,
+    custody.pushes_noted,
     wishes.waiting,
 ]
 #: Codes of limits that an application meets, and no stranger.

@@ -13,6 +13,7 @@ from gateway_kit import BigPeer, config, listening, run, until
 from mesh_node import Node, delivered, running
 from radio_contract import RadioContract, Rig, frame
 
+from hedgerow.errors import HedgerowError
 from hedgerow.sync import usb_line
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
@@ -183,3 +184,17 @@ def test_flashing_it_again_leaves_it_a_radio(tmp_path: Path, firmware: Firmware)
         report = flash_board(board.port, Options(board=board.profile.name), lambda *_: None)
         assert report.sent == 0, "the board's own configuration says what it is"
         board.wait_for("radio 1", 20, since)
+
+
+def test_a_port_that_is_not_there_is_said_and_tried_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        radio = UsbRadio(str(tmp_path / "nothing"), lambda *_: None, random.Random(1))
+        task = asyncio.create_task(radio.run())
+        await until(lambda: radio.counts["reconnects"] >= 2, "tried again")
+        assert "RADIO_USB" in radio.health.last_error and not radio.speaks
+        with pytest.raises(HedgerowError, match="RADIO_USB: .*nothing: no board"):
+            await radio.say(frame(1), False, 1)
+        task.cancel()
+        await asyncio.wait({task})
+
+    run(main())

@@ -2,10 +2,12 @@
 
 from .. import limits
 from ..sync.hello import LEAF
-from . import asks, frames, intake
+from . import asks, frames, intake, pace
 from .custody import name_of
+from .density import number_of
 from .feed import letter_frames
 from .intake import KNOWN, REFUSED, WAITS
+from .letters import OPERATION
 from .letters import SCHEMA as SCHEMA_LETTER
 from .speaker import ANSWER, FORWARD
 from .talk import Talk
@@ -41,7 +43,7 @@ class Carrier(Talk):
             self.intake.again(name, now)
             self._collect(now)
             if self.collects and name in self.intake.waiting:
-                self._acknowledge(frame, now, self.random(limits.MESH_GATHER_MS))
+                self._acknowledge(frame, now, self.random(pace.GATHER_MS))
             return
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
@@ -50,7 +52,7 @@ class Carrier(Talk):
         if result == KNOWN:
             self.custody.done.note(name, 0)
             if frame[3] & 7 or self.collects:
-                self._acknowledge(frame, now, self.random(limits.MESH_GATHER_MS))
+                self._acknowledge(frame, now, self.random(pace.GATHER_MS))
             if self.collects and kind == frames.OP:
                 self._answer_known(frame, now)
         elif result == WAITS:
@@ -69,7 +71,7 @@ class Carrier(Talk):
             parts = letter_frames(self.peer, entry[1], self.key) if entry else []
         for part in parts:
             self.custody.done.note(name_of(part), 0)
-            self._acknowledge(part, now, self.random(limits.MESH_GATHER_MS))
+            self._acknowledge(part, now, self.random(pace.GATHER_MS))
 
     def _letter_down(self, frame: bytes, now: int) -> None:
         """Take a fragment of a letter on its way down."""
@@ -94,7 +96,7 @@ class Carrier(Talk):
     def _step_wishes(self, now: int) -> None:
         """Do what there is to do for documents that are wanted."""
         if self.wishes is None:
-            self._wishes_at = now + limits.MESH_TIME_MS
+            self._wishes_at = now + pace.TIME_MS
             if not self.peer.wants(now):
                 return
             from .wishes import Wishes
@@ -148,6 +150,8 @@ class Carrier(Talk):
             parts = [frame]
             if frame is None:
                 parts = letter_frames(self.peer, content, self.key)
+                if content[0] == OPERATION:
+                    self._census.add(number_of(content[1:4]), now)
                 self.remember(parts, content, now)
             for part in parts:
                 name = name_of(part)
@@ -155,12 +159,12 @@ class Carrier(Talk):
                 if self.flood:
                     self.pass_on(part, name, now, FORWARD)
                 if self.collects:
-                    self._acknowledge(part, now, self.random(limits.MESH_GATHER_MS))
+                    self._acknowledge(part, now, self.random(pace.GATHER_MS))
 
     def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
         if len(self._acks) < limits.MESH_WAITING:
             self._acks[frame[4:10]] = 0
-            self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, limits.MESH_EVENTS)
+            self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
 
     def _echo_ack(self, key: bytes, held: bool, who: int) -> None:
         """Drop an acknowledgement that is to be said, where a gateway or two others have said it."""
@@ -179,7 +183,71 @@ class Carrier(Talk):
         for key in keys:
             del self._acks[key]
         if self._acks:
-            self.speaker.add(now, ANSWER, _ACK_NAME, self._say_acks, limits.MESH_EVENTS)
+            self.speaker.add(now, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
         self.stats["acks"] += 1
         what = asks.ACK_HELD if self.collects else asks.ACK_PASSED
         return frames.make(frames.ACK, self.peer.mesh, asks.encode_ack(what, keys), self.key)
+
+    def _refresh(self, now: int) -> None:
+        """Look at what has changed in the log, and how far a keeper is."""
+        peer = self.peer
+        code = frames.code_of(peer.distance(now))
+        if code != self.code:
+            self.code = self.custody.code = code
+            self._dirty = True
+        if self._dirty:
+            self._dirty = False
+            self._fill = True
+            self._look(now)
+        if self.role == LEAF and self._state_due:
+            self.wake(now)
+        if self.tail_at is not None and now >= self.tail_at:
+            self.tail_at = None
+            peer.seal(now)
+            self._dirty = False
+            self._fill = True
+            self._look(now)
+        again = self.feed.due()
+        if self.collects or not (self.flood or self.code != frames.UNKNOWN):
+            self._fill = False
+            return
+        if now < self._start_at:
+            return
+        if self._fill or self.custody.freed or (again is not None and now >= again):
+            self._fill = self.custody.freed = False
+            self.feed.fill(now)
+
+    def _look(self, now: int) -> None:
+        peer = self.peer
+        touched = peer.touched
+        if b"" in touched:
+            touched.update(peer.authors())
+            touched.discard(b"")
+        authors = sorted(touched)
+        touched.clear()
+        for author in authors:
+            if author == peer.author and self.collects:
+                continue
+            before = self.repair.update(author, now)
+            if before is None:
+                continue
+            self.names.learn(author, now)
+            self._check_at = now + pace.STATE_SETTLE_MS
+            if peer.receipted(author) > before[2]:
+                self.down.say_receipt(author, now)
+        self.intake.look(now)
+        self._collect(now)
+        if self.wishes is not None:
+            self.wishes.retry(now)
+            self._wishes_at = now
+        log = peer.log
+        if self.role == LEAF and peer.author in authors:
+            self.wake(now)
+        if peer.author in authors and self.flood and self.speaker.neighbours <= pace.FEW:
+            self._trickle.inconsistent(now)
+        if log.held(peer.author) > log.sealed(peer.author):
+            if self.tail_at is None:
+                due = peer.seal_due()
+                self.tail_at = (now if due is None else due - limits.SEAL_DELAY_MS) + self._seal_ms
+        else:
+            self.tail_at = None

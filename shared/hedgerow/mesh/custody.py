@@ -6,6 +6,7 @@ durable before anybody is told that they are here (SPEC 6.11).
 
 from .. import limits
 from ..log import STATE_CUSTODY
+from . import pace
 from .frames import identity
 from .seen import Seen
 
@@ -38,7 +39,7 @@ class Custody:
         self.flood = True
         self.patient = False
         # How long to wait for others to pass on what was pushed.
-        self.patience = limits.MESH_BACKOFF_MS
+        self.patience = pace.BACKOFF_MS
         # Whether places of the own window have become free.
         self.freed = False
         self._names = [_FREE] * _PLACES
@@ -56,7 +57,7 @@ class Custody:
         self._next: int | None = None
         # Frames that this peer had, and others have now.
         self.done = Seen(limits.MESH_DONE)
-        # Frames that this peer will take unless others do: name -> [moment, sender's code, who took it, frame]
+        # What this peer will take unless others do: name -> [moment, sender's code, who took it, frame]
         self._pending: dict = {}
         self._load(now)
 
@@ -168,7 +169,7 @@ class Custody:
         if place < _OWN:
             self._freed[place] = self._generation[place]
             if self._note_at is None:
-                self._note_at = now + limits.MESH_NOTE_MS
+                self._note_at = now + pace.NOTE_MS
             self.done.note(name, 0)
         else:
             self._frames.pop(place, None)
@@ -277,17 +278,17 @@ class Custody:
         pushes = info & 0xFF
         acks = info >> 8 & 0xFF
         own = place >= _OWN
-        if (acks and pushes >= limits.MESH_ONE_ACK) or (
-            own and self.flood and not self.patient and pushes >= limits.MESH_PUSHES
+        if (acks and pushes >= pace.ONE_ACK) or (
+            own and self.flood and not self.patient and pushes >= pace.PUSHES
         ):
-            # One taker has to do, where a second one was asked for long enough; in a flood repair does the rest.
+            # One taker will do where a second one was asked for long enough; in a flood repair does the rest.
             self._free(place, now)
             return None
         self._info[place] = info & ~0xFF | min(pushes + 1, 255)
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.
-            wait = limits.LEAF_BACKOFF_MS
+            wait = pace.LEAF_BACKOFF_MS
         self._due[place] = now + wait // 2 + self._random(wait)
         frame = self._frame(place)
         repeat = min(pushes, 7)

@@ -6,7 +6,7 @@ from .. import limits
 from ..custody.receipt import Receipt
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
-from . import asks, tells
+from . import asks, pace, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
@@ -37,6 +37,10 @@ class Down:
         # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
         self.route = Seen(limits.MESH_ROUTE)
         self._keepers: set = set()
+        # RECEIPTs of keepers whose names are not known.
+        self._unproven: list = []
+        # Short authors about whom a question was passed on.
+        self._asked: dict = {}
         # From how far the time came.
         self._hops = 0
 
@@ -63,18 +67,19 @@ class Down:
 
     def hand_over(self, frame: bytes, now: int) -> None:
         """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
-        self._mesh.speaker.add(
-            now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, limits.MESH_EVENTS, 1
-        )
+        self._mesh.speaker.add(now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, pace.EVENTS, 1)
 
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
         """Take a receipt, where its author is known; pass it on to those who have brought its author here."""
         mesh = self._mesh
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
         mesh.leaves.hold(short, frame)
-        known = mesh.names.find(short)
         moved = False
-        for author in known:
+        if not self._keeper(keeper4):
+            # Whose word it is has to be known in full; until then the newest few are kept.
+            mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
+            self._unproven = [kept for kept in self._unproven if kept[9:12] != short][-3:] + [frame]
+        for author in mesh.names.find(short):
             if author in self._peer.log.authors():
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
@@ -82,12 +87,6 @@ class Down:
                         self._peer.commit()
                         moved = True
                     break
-        else:
-            if [1 for author in known if author in self._peer.log.authors()] and not self._keeper(keeper4):
-                # Whose word it is has to be known in full.
-                mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
-                mesh.seen.forget(name)
-                return
         if moved or self.route.senders(_of_route(short)):
             mesh.pass_on(frame, name, now, DOWN)
 
@@ -111,9 +110,7 @@ class Down:
     def say_announce(self, author: bytes, at: int) -> None:
         """Say the whole name of an author or keeper, and the high bits of its numbers and times."""
         name = _ANNOUNCE_NAME - number_of(author)
-        self._mesh.speaker.add(
-            at, STATUS, name, lambda _, now: self._announce(author, now), limits.MESH_EVENTS, 1
-        )
+        self._mesh.speaker.add(at, STATUS, name, lambda _, now: self._announce(author, now), pace.EVENTS, 1)
 
     def _announce(self, author: bytes, now: int) -> bytes | None:
         mesh = self._mesh
@@ -143,11 +140,18 @@ class Down:
         if announce.flags & KEEPER_NAME:
             mesh.names.pin(announce.author)
             self._keepers.add(announce.author)
+            kept = self._unproven
+            self._unproven = []
+            for receipt in kept:
+                self.heard_receipt(receipt, name_of(receipt), now)
         if new:
             mesh.intake.retry(AUTHOR, announce.author[:3], now)
             mesh.repair.named(announce.author, now)
-            if announce.flags & KEEPER_NAME or not mesh.flood:
+            if announce.flags & KEEPER_NAME:
                 mesh.pass_on(frame, name, now, STATUS)
+        if not mesh.flood and self._asked.pop(announce.author[:3], None) is not None:
+            # Somebody nearer a keeper has asked for it by way of us.
+            mesh.pass_on(frame, name, now, STATUS)
 
     def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
         """Pass on a question of somebody nearer a keeper about an author that was brought here."""
@@ -155,8 +159,11 @@ class Down:
         if mesh.flood or frame[3] >> 3 >= mesh.code or not self.route.senders(_of_route(short)):
             return
         mesh.stats["passed"] += 1
+        if len(self._asked) >= limits.MESH_WANTS:
+            self._asked.clear()
+        self._asked[short] = now
         name = name_of(frame)
-        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
+        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, pace.EVENTS, pace.QUIET)
 
     # ---- the time
 

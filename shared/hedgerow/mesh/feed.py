@@ -8,7 +8,7 @@ from ..clock import hlc
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL, ENTRY_SKIP
 from ..operation import CLOCK, decode_body
-from . import letters
+from . import letters, pace
 from .custody import name_of
 from .frames import LETTER_UP, OP, make
 from .ops import pack
@@ -49,9 +49,11 @@ def letter_frames(peer: object, content: bytes, key: bytes, kind: int = LETTER_U
     return [make(kind, peer.mesh, body, key) for body in letters.split(content)]
 
 
-def seal_letter(author: bytes, body: bytes, kind: int = letters.SEAL) -> bytes:
-    """Return the content of a letter with a seal or skip."""
-    return bytes((kind,)) + author + body
+def seal_letter(peer: object, author: bytes, body: bytes) -> bytes:
+    """Return the content of a letter with a seal."""
+    from .brief import encode_seal
+
+    return encode_seal(author, body, peer.log, peer.schemas)
 
 
 class Feed:
@@ -74,7 +76,7 @@ class Feed:
         """Push an author's open operations from here on."""
         if author not in self._sources:
             number = self._peer.receipted(author)
-            self._sources[author] = _Source(number, number, now + limits.MESH_AGAIN_MS)
+            self._sources[author] = _Source(number, number, now + pace.AGAIN_MS)
 
     def rewind(self, author: bytes, number: int) -> None:
         """Somebody on the way lacks operations of an author from a number on: push them again."""
@@ -152,12 +154,12 @@ class Feed:
         if receipted > source.receipted or self._peer.log.sealed(author) <= receipted:
             source.receipted = receipted
             source.tries = 0
-            source.again_at = now + limits.MESH_AGAIN_MS
+            source.again_at = now + pace.AGAIN_MS
             if author != self._peer.author and self._peer.log.held(author) <= receipted:
                 del self._sources[author]
         elif now >= source.again_at:
             source.tries = min(source.tries + 1, _MOST_DOUBLINGS)
-            source.again_at = now + (limits.MESH_AGAIN_MS << source.tries)
+            source.again_at = now + (pace.AGAIN_MS << source.tries)
             source.number = source.sealed = receipted
             source.seal = None
             self._schemas = set()
@@ -168,7 +170,7 @@ class Feed:
         seal = self._seal(author, source)
         if seal is not None and (seal[2] <= source.number or source.number >= log.held(author)):
             # Before more operations: what is not sealed gets no receipt.
-            if not self._push(self._letter(seal_letter(author, seal[3])), now):
+            if not self._push(self._letter(seal_letter(self._peer, author, seal[3])), now):
                 return False
             source.sealed = seal[2]
             return True
@@ -206,7 +208,7 @@ class Feed:
         if entry is None:
             source.number += 1
             return True
-        if not self._push(self._letter(seal_letter(author, entry[3], letters.SKIP)), now):
+        if not self._push(self._letter(bytes((letters.SKIP,)) + author + entry[3]), now):
             return False
         source.number = entry[2]
         return True

@@ -9,6 +9,7 @@ from ..trust.seal import Seal
 from . import letters as letters_module
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild
+from .seen import Seen
 
 TAKEN = 0
 KNOWN = 1
@@ -41,6 +42,8 @@ class Intake:
         self.taken: list = []
         # A gateway puts together what comes from all sides; a relay what passes it.
         self.letters = letters_module.Letters(_WIDE if wide else limits.MAX_LETTERS)
+        # Letters that were whole, longer than they are remembered there.
+        self._whole = Seen(limits.MESH_LETTERS)
         self._most = 8 * limits.MESH_WAITING if wide else limits.MESH_WAITING
         # Up to which number authors are said to be held by somebody: author -> number.
         self.heights: dict = {}
@@ -146,18 +149,24 @@ class Intake:
 
     def take_fragment(self, frame: bytes, now: int) -> int:
         """Take a fragment of a letter; TAKEN if all of the letter is durable or of no further use here."""
-        try:
-            content = self.letters.take(frame, now)
-        except HedgerowError:
-            return REFUSED
+        short = int.from_bytes(frame[4:7], "big") | 1
         name = int.from_bytes(frame[4:7], "big") | _LETTER
+        known = self._whole.senders(short) > 0
+        content = None
+        if not known:
+            try:
+                content = self.letters.take(frame, now)
+            except HedgerowError:
+                return REFUSED
         if content is not None:
             self._stats["letters"] += 1
+            self._whole.note(short, 0)
             result = self.take_letter(content, name, now)
             if result == REFUSED:
                 self.letters.forget(frame[4:7])
+                self._whole.forget(short)
             return result
-        if not self.letters.done(frame[4:7]):
+        if not known and not self.letters.done(frame[4:7]):
             return WAITS
         if name in self.waiting:
             self.again(name, now)
@@ -169,8 +178,10 @@ class Intake:
         try:
             if kind == letters_module.OPERATION:
                 return self._take_operation(content, name, now)
+            if kind == letters_module.SEAL_BRIEF:
+                return self._take_brief(content, name, now)
             if kind == letters_module.SEAL or kind == letters_module.SKIP:
-                return self._take_note(content, name, now)
+                return self._take_note(content, content[1:9], content[9:], now)
             if kind == letters_module.SCHEMA:
                 known = len(self._peer.schemas)
                 self._peer.ingest_schema(content[1:])
@@ -193,7 +204,7 @@ class Intake:
         base = self.base(author)
         if number <= base:
             return KNOWN
-        stamp, changes = decode_body(stored)
+        changes = decode_body(stored)[1]
         self._names.learn(author, now)
         self.note_height(author, number)
         if number > base + 1:
@@ -206,15 +217,36 @@ class Intake:
         self._advance(author, now)
         return TAKEN
 
-    def _take_note(self, content: bytes, name: int, now: int) -> int:
-        """Take a seal or a skip: 8 bytes of author, then its body."""
+    def _take_brief(self, content: bytes, name: int, now: int) -> int:
+        """Take a seal whose operations are here: what they say was left out of it."""
+        from .brief import decode_seal, unfold_seal
+
+        short, _, last, _, _ = decode_seal(content)
+        waits = AUTHOR
+        for author in self._names.find(short):
+            log = self._peer.log
+            if last <= max(log.sealed(author), self._peer.receipted(author)):
+                return KNOWN
+            if last > log.held(author):
+                waits = GAP
+                continue
+            body = unfold_seal(content, author, log, self._peer.schemas)
+            if body is not None:
+                return self._take_note(content, author, body, now)
+            waits = WHOLE
+        if waits == WHOLE:
+            # Some of its operations are not here, but a receipt for them.
+            return REFUSED
+        return self._wait(name, content, short, waits, short, now)
+
+    def _take_note(self, content: bytes, author: bytes, body: bytes, now: int) -> int:
+        """Take a seal or a skip."""
         peer = self._peer
-        author = content[1:9]
         before = peer.log.sealed(author), peer.log.held(author)
-        if content[0] == letters_module.SEAL:
-            peer.ingest_seal(author, content[9:])
+        if content[0] == letters_module.SKIP:
+            peer.ingest_skip(author, body)
         else:
-            peer.ingest_skip(author, content[9:])
+            peer.ingest_seal(author, body)
         if before == (peer.log.sealed(author), peer.log.held(author)):
             return KNOWN
         peer.commit()
@@ -243,6 +275,7 @@ class Intake:
     def _forget(self, name: int) -> None:
         if name & _LETTER:
             self.letters.forget((name & 0xFFFFFF).to_bytes(3, "big"))
+            self._whole.forget(name & 0xFFFFFF | 1)
         del self.waiting[name]
 
     def _store(self, name: int, what: bytes) -> None:
@@ -265,11 +298,16 @@ class Intake:
 
     def lacks_seal(self, author: bytes) -> bool:
         """Say whether a seal waits although all operations under it are here: for the one before it."""
+        held = self._peer.log.held(author)
         for entry in self.waiting.values():
             what = entry[1]
-            if what[0] == letters_module.SEAL and what[1:9] == author:
-                if Seal.decode(what[9:]).last <= self._peer.log.held(author):
+            if what[0] == letters_module.SEAL_BRIEF and what[1:4] == author[:3]:
+                from .brief import decode_seal
+
+                if decode_seal(what)[2] <= held:
                     return True
+            if what[0] == letters_module.SEAL and what[1:9] == author and Seal.decode(what[9:]).last <= held:
+                return True
         return False
 
     def waiting_letter(self, letter: bytes) -> list | None:
@@ -316,10 +354,8 @@ class Intake:
             self._again(name, entry, now)
 
     def _again(self, name: int, entry: list, now: int) -> None:
-        if name & _LETTER:
-            result = self.take_letter(entry[1], name, now)
-        else:
-            result = self.take(entry[1], name, now)
+        take = self.take_letter if name & _LETTER else self.take
+        result = take(entry[1], name, now)
         if result != WAITS:
             self.waiting.pop(name, None)
         known = self.waiting.get(name)

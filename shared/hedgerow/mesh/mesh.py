@@ -8,7 +8,7 @@ from hashlib import sha256
 from .. import limits
 from ..errors import HedgerowError
 from ..sync.hello import GATEWAY, LEAF, RELAY
-from . import asks, frames
+from . import asks, frames, pace
 from .carrier import Carrier
 from .custody import Custody, name_of
 from .density import Window as Count
@@ -27,21 +27,20 @@ from .trickle import Trickle
 from .visits import Visits
 
 _RELAY_DUTY = limits.const(50)
-_FLOOD_FOREVER_MS = limits.const(1 << 40)
 _NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
-    "heard", "duplicates", "echoes", "strangers", "said", "events", "suppressed", "overflowed", "stored", "letters",
-    "refused", "forgotten", "custody", "acked", "left", "acks", "repairs", "wants", "haves", "differences",
-    "receipts", "announces", "times", "states", "passed", "unpaid", "calls", "again", "wishes", "fetched",
-)  # fmt: skip
+    "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
+    "custody acked left acks repairs wants haves differences receipts announces times states "
+    "passed unpaid calls again wishes fetched"
+)
 
 
 class Mesh(Carrier):
     """What `peer` says and hears; times are the peer's milliseconds.
 
-    `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the age
-    of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those of
-    Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it.
+    `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the
+    age of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those
+    of Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Mesh(Carrier):
         role: int = RELAY,
         key: bytes = b"",
         budget: object = None,
-        seal_ms: int = limits.MESH_SEAL_MS,
+        seal_ms: int = pace.SEAL_MS,
         hold_off_ms: int = 2000,
         table: int = limits.MAX_NEIGHBOURS,
     ):
@@ -62,7 +61,7 @@ class Mesh(Carrier):
         self.key = key or sha256(b"hedgerow beacon " + peer.mesh).digest()
         self.random = random
         self.budget = budget
-        self.stats = dict.fromkeys(_COUNTERS, 0)
+        self.stats = dict.fromkeys(_COUNTERS.split(), 0)
         # Who brings operations out of the mesh takes them in; others pass them on.
         self.collects = role == GATEWAY or peer.keeper
         self.flood = True
@@ -91,9 +90,9 @@ class Mesh(Carrier):
         self._told_at = now
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
-        self._trickle = Trickle(limits.STATE_MIN_MS, limits.STATE_MAX_MS, 2, random, now)
-        self._census = Count(512, limits.MESH_CENSUS_MS, now)
-        self._around = Count(512, limits.MESH_AROUND_MS, now)
+        self._trickle = Trickle(pace.STATE_MIN_MS, pace.STATE_MAX_MS, 2, random, now)
+        self._census = Count(512, pace.CENSUS_MS, now)
+        self._around = Count(512, pace.AROUND_MS, now)
         self._acks: dict = {}
         self._said_letters: list = []
         # Frames that may have to be said twice.
@@ -101,13 +100,13 @@ class Mesh(Carrier):
         # The whos of addresses, and when there is something to do next.
         self._whos: dict = {}
         self._due_at: int | None = None
-        self._turns = limits.MESH_TURN_MS
+        self._turns = pace.TURN_MS
         self.announce_at = now + random(2000)
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.
-        self._start_at = now + random(limits.MESH_START_MS)
+        self._start_at = now + random(pace.START_MS)
         # Until this peer has counted authors for long enough it goes by its neighbours.
-        self._young_until = now + limits.MESH_CENSUS_MS
+        self._young_until = now + pace.CENSUS_MS
         peer.touched = set()
         peer.add_listener(self._committed)
         for author in peer.authors():
@@ -143,17 +142,19 @@ class Mesh(Carrier):
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
-            count = self.seen.note(name, who)
-            if count and self._echoed(kind, name, count, who, payload[at + 3], now):
-                last[address] = bytes(payload)
-                self._due_at = None
-                return True
+            count = self.seen.senders(name)
+            if count:
+                count = self.seen.note(name, who)
+                if self._echoed(kind, name, count, who, payload[at + 3], now):
+                    last[address] = bytes(payload)
+                    self._due_at = None
+                    return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
             self.stats["strangers"] += 1
-            if name and not count:
-                self.seen.forget(name)
             return False
+        if name and not count:
+            self.seen.note(name, who)
         self.stats["heard"] += 1
         last[address] = bytes(payload)
         self._due_at = None
@@ -238,6 +239,10 @@ class Mesh(Carrier):
             return
         peer.note_distance(state.distance, now)
         self._around.add(number_of(state.author), now)
+        if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
+            self._census.add(number_of(state.author), now)
+            self.visits.heard(address, state, rssi, now)
+            self._mode(now)
         self.visits.heard(address, state, rssi, now)
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)
@@ -249,7 +254,7 @@ class Mesh(Carrier):
                 self._trickle.consistent()
             elif now >= self._check_at:
                 # While something is still on its way, a difference says nothing.
-                self._check_at = now + limits.STATE_SETTLE_MS
+                self._check_at = now + pace.STATE_SETTLE_MS
                 self._trickle.inconsistent(now)
 
     # ---- what the parts need of each other
@@ -288,7 +293,7 @@ class Mesh(Carrier):
             self.wake(now)
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 4):
-            self.speaker.add(now, OWN if own else FORWARD, name, frame, limits.MESH_EVENTS)
+            self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
             self.custody.done.note(name, 0) if not own else None
         if now >= self._wishes_at:
             self._step_wishes(now)
@@ -304,9 +309,7 @@ class Mesh(Carrier):
             for entry in list(self.intake.waiting.values()):
                 self._ask_for(entry, now)
         if now >= self.announce_at:
-            self.announce_at = (
-                now + limits.MESH_ANNOUNCE_MS * 3 // 4 + self.random(limits.MESH_ANNOUNCE_MS // 2)
-            )
+            self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)
             self.down.say_announce(self.peer.author, now)
         while True:
             saying = self.speaker.take(now)
@@ -343,70 +346,6 @@ class Mesh(Carrier):
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events
-
-    def _refresh(self, now: int) -> None:
-        """Look at what has changed in the log, and how far a keeper is."""
-        peer = self.peer
-        code = frames.code_of(peer.distance(now))
-        if code != self.code:
-            self.code = self.custody.code = code
-            self._dirty = True
-        if self._dirty:
-            self._dirty = False
-            self._fill = True
-            self._look(now)
-        if self.role == LEAF and self._state_due:
-            self.wake(now)
-        if self.tail_at is not None and now >= self.tail_at:
-            self.tail_at = None
-            peer.seal(now)
-            self._dirty = False
-            self._fill = True
-            self._look(now)
-        again = self.feed.due()
-        if self.collects or not (self.flood or self.code != frames.UNKNOWN):
-            self._fill = False
-            return
-        if now < self._start_at:
-            return
-        if self._fill or self.custody.freed or (again is not None and now >= again):
-            self._fill = self.custody.freed = False
-            self.feed.fill(now)
-
-    def _look(self, now: int) -> None:
-        peer = self.peer
-        touched = peer.touched
-        if b"" in touched:
-            touched.update(peer.authors())
-            touched.discard(b"")
-        authors = sorted(touched)
-        touched.clear()
-        for author in authors:
-            if author == peer.author and self.collects:
-                continue
-            before = self.repair.update(author, now)
-            if before is None:
-                continue
-            self.names.learn(author, now)
-            self._check_at = now + limits.STATE_SETTLE_MS
-            if peer.receipted(author) > before[2]:
-                self.down.say_receipt(author, now)
-        self.intake.look(now)
-        self._collect(now)
-        if self.wishes is not None:
-            self.wishes.retry(now)
-            self._wishes_at = now
-        log = peer.log
-        if self.role == LEAF and peer.author in authors:
-            self.wake(now)
-        if peer.author in authors and self.flood and self.speaker.neighbours <= limits.MESH_FEW:
-            self._trickle.inconsistent(now)
-        if log.held(peer.author) > log.sealed(peer.author):
-            if self.tail_at is None:
-                due = peer.seal_due()
-                self.tail_at = (now if due is None else due - limits.SEAL_DELAY_MS) + self._seal_ms
-        else:
-            self.tail_at = None
 
     # ---- what the shell asks
 

@@ -6,7 +6,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL
 from ..sync.hello import LEAF
-from . import asks, letters
+from . import asks, letters, pace
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
 from .frames import HAVE, LETTER_DOWN, LETTER_UP, OP, VERSION, WANT, make
@@ -73,8 +73,8 @@ class Repair:
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
         self._changed[bucket] = self._serial
-        self._settles[bucket] = now + limits.STATE_SETTLE_MS
-        self._quiet_at = now + 2 * limits.STATE_SETTLE_MS
+        self._settles[bucket] = now + pace.STATE_SETTLE_MS
+        self._quiet_at = now + 2 * pace.STATE_SETTLE_MS
         self._entries[author] = [now_is, part, self._serial]
         return before
 
@@ -125,7 +125,7 @@ class Repair:
         self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
 
     def _say_have(self, bucket: int, at: int) -> None:
-        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, limits.MESH_EVENTS)
+        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, pace.EVENTS)
 
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
@@ -241,7 +241,7 @@ class Repair:
         for kind, _, _, body in self._peer.log.read(author, _ALL, sealed, 300)[:2]:
             if kind == ENTRY_SEAL:
                 found = True
-                content = seal_letter(author, body)
+                content = seal_letter(self._peer, author, body)
                 # Who lacks parts of what was just said asks for them.
                 if not self._mesh.said_lately(content, now):
                     self._say_letter(content, 0xFF, now)
@@ -260,7 +260,7 @@ class Repair:
     def _say(self, frame: bytes, now: int) -> None:
         mesh = self._mesh
         mesh.stats["repairs"] += 1
-        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, limits.MESH_EVENTS, 1)
+        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, pace.EVENTS, 1)
 
     # ---- wanting
 
@@ -290,17 +290,17 @@ class Repair:
             for key in sorted(self._wants):
                 if key[0] == what and self._wants[key][0] <= now and len(entries) < asks.MOST[what]:
                     entry = self._lacking(what, key[1])
-                    if entry is None or self._wants[key][1] >= limits.MESH_ASKS:
+                    if entry is None or self._wants[key][1] >= pace.ASKS:
                         del self._wants[key]
                         continue
                     self._wants[key][1] += 1
-                    wait = limits.MESH_ASK_MS << min(self._wants[key][1], 3)
+                    wait = pace.ASK_MS << min(self._wants[key][1], 3)
                     self._wants[key][0] = now + wait // 2 + self._mesh.random(wait)
                     entries.append(entry)
             if entries:
                 self._mesh.stats["wants"] += 1
                 frame = self._make(WANT, asks.encode_want(what, entries))
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, limits.MESH_EVENTS)
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, pace.EVENTS)
         self._next = None
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
@@ -382,7 +382,7 @@ class Repair:
         name = entry if isinstance(entry, bytes) else entry[0]
         for key in self._wants:
             if key[0] == what and key[1][: len(name)] == name:
-                at = now + limits.MESH_ASK_MS + self._mesh.random(limits.MESH_ASK_MS)
+                at = now + pace.ASK_MS + self._mesh.random(pace.ASK_MS)
                 if self._wants[key][0] < at:
                     self._wants[key][0] = at
                     self._next = None

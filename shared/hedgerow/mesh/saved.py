@@ -4,6 +4,7 @@ import struct
 from binascii import crc32
 
 from .. import limits
+from . import pace
 
 _VERSION = limits.const(1)
 # Version, counter, (number, sealed) pushed, distance, ms until the next ANNOUNCE and the next seal, flags.
@@ -43,7 +44,7 @@ def restore(mesh: object, data: bytes, now: int) -> bool:
     mesh.feed.resume(number, sealed)
     if distance > 0:
         mesh.peer.note_distance(distance - 1, now)
-    slept = mesh.window.period or limits.LEAF_PERIOD_MS
+    slept = mesh.window.period or pace.LEAF_PERIOD_MS
     mesh.announce_at = now + max(0, announce - slept)
     if tail < _NEVER:
         mesh.tail_at = now + max(0, tail - slept)

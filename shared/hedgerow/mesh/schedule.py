@@ -1,6 +1,7 @@
 """When a leaf is awake, and what its neighbours do with that (SPEC 6.14)."""
 
 from .. import limits
+from . import pace
 
 # An overdue leaf has missed so many of its wakes, give or take its clock.
 _MISSED = limits.const(3)
@@ -14,18 +15,18 @@ class Window:
     def __init__(self, now: int):
         self.period = 0
         self.woke_at = now
-        self.until = now + limits.LEAF_WINDOW_MS
+        self.until = now + pace.LEAF_WINDOW_MS
 
     def stir(self, now: int) -> None:
         """Stay awake for a window from now, if this wake has not lasted for long."""
-        self.until = max(self.until, min(now + limits.LEAF_WINDOW_MS, self.woke_at + limits.LEAF_MOST_MS))
+        self.until = max(self.until, min(now + pace.LEAF_WINDOW_MS, self.woke_at + pace.LEAF_MOST_MS))
 
     def wake(self, now: int) -> bool:
         """Begin a new wake, if the one before is over; say whether it is."""
         if now < self.until:
             return False
         self.woke_at = now
-        self.until = now + limits.LEAF_WINDOW_MS
+        self.until = now + pace.LEAF_WINDOW_MS
         return True
 
     def left(self, now: int) -> int:
@@ -34,11 +35,11 @@ class Window:
 
     def wakes_at(self) -> int:
         """Return when the wake after the last one begins."""
-        return self.woke_at + (self.period or limits.LEAF_PERIOD_MS)
+        return self.woke_at + (self.period or pace.LEAF_PERIOD_MS)
 
     def next(self, now: int) -> int:
         """Return when the leaf wakes next."""
-        period = self.period or limits.LEAF_PERIOD_MS
+        period = self.period or pace.LEAF_PERIOD_MS
         passed = (now - self.woke_at) // period + 1
         return self.woke_at + passed * period
 
@@ -86,7 +87,7 @@ class Leaves:
 
 
 def own_digest(peer: object) -> bytes:
-    """Return what a leaf's STATE shows: the number receipted, 4 bytes, and the low 16 bits of what it holds."""
+    """Return what a leaf's STATE shows: 4 bytes of the number receipted, 2 of the one held."""
     held = peer.log.held(peer.author)
     return peer.receipted(peer.author).to_bytes(4, "big") + bytes((held >> 8 & 0xFF, held & 0xFF))
 

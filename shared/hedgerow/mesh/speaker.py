@@ -101,7 +101,7 @@ class Speaker:
         return best
 
     def said(self, events: int, urgency: int, now: int) -> None:
-        """Account for a saying that goes on the air now: the next one waits for its end, and for our share."""
+        """Account for what goes on the air now: the next saying waits for its end, and for our share."""
         cost = events * (self.neighbours + 1) * _SHARE_MS
         self._paid = max(self._paid, now - _BURST * cost) + cost
         free = now + events * EVENT_MS + self._random(EVENT_MS)

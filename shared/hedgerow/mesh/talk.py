@@ -4,7 +4,7 @@ from .. import limits
 from ..clock import hlc
 from ..operation import decode_body
 from ..sync.hello import GATEWAY, LEAF
-from . import frames, tells
+from . import frames, pace, tells
 from .density import interval_floor
 from .repair import LOG2
 from .schedule import own_digest
@@ -24,9 +24,9 @@ class Talk:
 
     def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
         """Say a frame at a moment, and once more if fewer than two others were heard saying it."""
-        self.speaker.add(at, urgency, name, frame, limits.MESH_EVENTS, limits.MESH_QUIET)
-        again = at + limits.MESH_AGAIN_SOON_MS + self.random(limits.MESH_AGAIN_SOON_MS)
-        self.speaker.add(again, urgency, name | AGAIN, self._again, limits.MESH_EVENTS)
+        self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET)
+        again = at + pace.AGAIN_SOON_MS + self.random(pace.AGAIN_SOON_MS)
+        self.speaker.add(again, urgency, name | AGAIN, self._again, pace.EVENTS)
         self._twice[name] = frame
         if len(self._twice) > limits.MAX_SAYINGS:
             self._twice.pop(min(self._twice))
@@ -34,7 +34,7 @@ class Talk:
     def _again(self, name: int, now: int) -> bytes | None:
         name &= ~AGAIN
         frame = self._twice.pop(name, None)
-        few = self.speaker.neighbours <= limits.MESH_FEW
+        few = self.speaker.neighbours <= pace.FEW
         if frame is None or self.seen.senders(name) >= (
             min(2, max(1, self.speaker.neighbours)) if few else 1
         ):
@@ -48,7 +48,7 @@ class Talk:
 
     def lot(self) -> bool:
         """Say whether it falls to us to do what about three of all in reach should do."""
-        return self.random(1 + self.speaker.neighbours) <= limits.MESH_FEW
+        return self.random(1 + self.speaker.neighbours) <= pace.FEW
 
     def remember(self, parts: list, content: bytes, now: int, kind: int = frames.LETTER_UP) -> None:
         """Keep a letter that is said now, to say fragments of it again."""
@@ -63,7 +63,7 @@ class Talk:
     def said_lately(self, content: bytes, now: int) -> bool:
         """Say whether a letter was said a moment ago."""
         for known in self._said_letters:
-            if known[1] == content and now - known[2] < limits.MESH_LETTER_MS:
+            if known[1] == content and now - known[2] < pace.LETTER_MS:
                 return True
         return False
 
@@ -86,9 +86,9 @@ class Talk:
         held = self.peer.log.held(author)
         announce = tells.Announce(author, held >> 16, self.last_ms(author) >> 24, self.role)
         if self.role == LEAF:
-            announce.period_s = (self.window.period or limits.LEAF_PERIOD_MS) // 1000
+            announce.period_s = (self.window.period or pace.LEAF_PERIOD_MS) // 1000
             announce.due_ms = self.window.next(now) - now
-            announce.window = limits.LEAF_WINDOW_MS // 100
+            announce.window = pace.LEAF_WINDOW_MS // 100
         return announce
 
     def show(self, now: int) -> None:
@@ -98,12 +98,12 @@ class Talk:
     def tell_distance(self, now: int) -> None:
         """Say our STATE to somebody who is awake for a moment and knows no way to a keeper."""
         if now >= self._told_at and self.code < frames.UNKNOWN:
-            self._told_at = now + limits.STATE_SETTLE_MS
+            self._told_at = now + pace.STATE_SETTLE_MS
             self.speaker.add(now + 30 + self.random(500), OWN, STATE_NAME, self._say_state, 2)
 
     def _ask_time(self, now: int) -> None:
         """Show soon that the time is lacking here, while somebody in reach has it."""
-        self._time_at = now + limits.MESH_TIME_MS + self.random(limits.MESH_TIME_MS)
+        self._time_at = now + pace.TIME_MS + self.random(pace.TIME_MS)
         if self.role != LEAF and self.peer.wants_time(now) and self.visits.has_time():
             self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
 
@@ -139,15 +139,15 @@ class Talk:
             self.feed.rewind(self.peer.author, 0)
         self.set_flood(flood)
         self.speaker.neighbours = self._around.estimate(now)
-        self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), limits.STATE_BUSY_MS)
+        self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), pace.STATE_BUSY_MS)
         self.custody.nearer = self.visits.nearer(now)
-        turns = min(self.speaker.neighbours, limits.MESH_MOST_TURNS)
-        self._turns = limits.MESH_TURN_MS * (1 + turns)
-        self.custody.patience = limits.MESH_BACKOFF_MS + self._turns // 2
+        turns = min(self.speaker.neighbours, pace.MOST_TURNS)
+        self._turns = pace.TURN_MS * (1 + turns)
+        self.custody.patience = pace.BACKOFF_MS + self._turns // 2
 
     def set_flood(self, flood: bool) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
         self._fill = True
-        if not flood and not self.collects:
+        if self.flood and not flood and not self.collects:
             self.repair.stop()
         self.flood = self.custody.flood = self.peer.flooding = flood

@@ -2,7 +2,7 @@
 
 from .. import limits
 from ..sync.hello import GATEWAY, LEAF
-from . import frames, tells
+from . import frames, pace, tells
 from .speaker import OWN
 
 # Operations behind which a session is worth its price.
@@ -41,8 +41,8 @@ class Visits:
     """A table of at most `limit` addresses; who was not heard for longest makes room.
 
     After a session an address is left alone for `hold_off_ms` and more, after failures, and sessions that
-    changed nothing, for twice as long each time. A peer that cannot speak is `mute`: it has to connect for all
-    that others say.
+    changed nothing, for twice as long each time. A peer that cannot speak is `mute`: it has to connect for
+    all that others say.
     """
 
     def __init__(self, mesh: object, hold_off_ms: int, limit: int):
@@ -104,11 +104,7 @@ class Visits:
         count = 0
         for neighbour in self._table.values():
             state = neighbour.state
-            if (
-                state
-                and now - neighbour.heard_at < limits.MESH_AROUND_MS
-                and frames.code_of(state.distance) < code
-            ):
+            if state and now - neighbour.heard_at < pace.AROUND_MS and frames.code_of(state.distance) < code:
                 count += 1
         return count
 
@@ -178,7 +174,7 @@ class Visits:
 
     def _may(self, neighbour: _Neighbour, now: int) -> bool:
         state = neighbour.state
-        fresh = limits.NEIGHBOUR_FRESH_MS if self.mute else limits.MESH_AROUND_MS
+        fresh = limits.NEIGHBOUR_FRESH_MS if self.mute else pace.AROUND_MS
         if state is None or now - neighbour.heard_at > fresh or now < neighbour.not_before:
             return False
         return bool(state.flags & frames.CONNECTABLE) and state.role != GATEWAY
@@ -190,7 +186,7 @@ class Visits:
         body = tells.encode_call(self._table[address].state.author, mesh.peer.author[:3], _CALLED_MS // 1000)
         frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.key)
         mesh.stats["calls"] += 1
-        mesh.speaker.add(now, OWN, _CALL_NAME, frame, limits.MESH_EVENTS)
+        mesh.speaker.add(now, OWN, _CALL_NAME, frame, pace.EVENTS)
 
     def _gap(self, neighbour: _Neighbour) -> int:
         """Return about how many operations a neighbour has that we should have."""
@@ -209,6 +205,9 @@ class Visits:
         gap = self._gap(neighbour)
         if self.mute:
             return self._worth_mute(neighbour, ours, now)
+        if mesh.flood and not state.flags & frames.GRADIENT:
+            # Who lacks much calls; of two whose difference shows on neither side, one.
+            ours = ours or gap > _MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
         if not ours or state.role == LEAF:
             return 0
         if state.flags & BULK and (gap or mesh.flood):
@@ -219,7 +218,7 @@ class Visits:
         if neighbour.many_at is None:
             neighbour.many_at = now
         # What advertisements may still bring is given the time to come.
-        return gap if neighbour.news and now - neighbour.many_at >= limits.MESH_VISIT_MS else 0
+        return gap if neighbour.news and now - neighbour.many_at >= pace.VISIT_MS else 0
 
     def _worth_mute(self, neighbour: _Neighbour, ours: bool, now: int) -> int:
         peer = self._mesh.peer

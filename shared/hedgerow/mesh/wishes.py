@@ -11,7 +11,7 @@ from ..errors import HedgerowError
 from ..operation import CLOCK, decode_body
 from ..sync.hello import LEAF
 from ..sync.interest import Interest
-from . import asks, letters
+from . import asks, letters, pace
 from .custody import name_of
 from .feed import letter_frames
 from .frames import LETTER_DOWN
@@ -19,6 +19,7 @@ from .speaker import DOWN, OWN
 
 # Beside the hops of an interest: whoever asks listens for a moment only.
 _HURRY = limits.const(0x80)
+_SERIAL_SHIFT = limits.const(3)
 _READ_BYTES = limits.const(1024)
 _MOST_READS = limits.const(8)
 
@@ -28,9 +29,13 @@ def mark_of(author: bytes, number: int) -> bytes:
     return sha256(author + number.to_bytes(4, "big")).digest()[:2]
 
 
-def encode_wish(interest: object, marks: list, hurry: bool) -> bytes:
-    """Return the content of an INTEREST letter: hops, marks of what is held, [collection, condition, ...]."""
-    head = bytes((letters.INTEREST, interest.hops | (_HURRY if hurry else 0), len(marks)))
+def encode_wish(interest: object, marks: list, hurry: bool, serial: int = 0) -> bytes:
+    """Return the content of an INTEREST letter: hops, marks of what is held, [collection, condition, ...].
+
+    Four bits of `serial` tell it from the same one before, which would be taken for a repeat.
+    """
+    flags = interest.hops | (serial & 15) << _SERIAL_SHIFT | (_HURRY if hurry else 0)
+    head = bytes((letters.INTEREST, flags, len(marks)))
     return head + b"".join(marks) + cbor.encode([interest.collection, interest.where, interest.parameters])
 
 
@@ -40,8 +45,8 @@ def decode_wish(content: bytes) -> tuple:
         raise HedgerowError("LETTER_INVALID", "no interest")
     at = 3 + 2 * content[2]
     row = cbor.decode(content[at:])
-    hops = content[1] & ~_HURRY
-    if not isinstance(row, list) or len(row) != 3 or hops > limits.MAX_INTEREST_HOPS:
+    hops = content[1] & limits.MAX_INTEREST_HOPS
+    if not isinstance(row, list) or len(row) != 3:
         raise HedgerowError("LETTER_INVALID", "not [collection, condition, parameters]")
     if not isinstance(row[2], dict):
         raise HedgerowError("LETTER_INVALID", "parameters are a map")
@@ -57,13 +62,15 @@ class Wishes:
         self._peer = mesh.peer
         # key -> [interest, moment until which it is kept]
         self._asked: dict = {}
-        # collection -> [(author, number)] of the newest operations here, as far as the log was looked through.
+        # collection -> [(author, number)] of the newest operations, as far as the log was looked through.
         self._held: dict = {}
         self._position = 0
+        self._quiet_to = 0
+        self._serial = mesh.random(16)
         self._waiting: list = []
         # How often more than usual an interest is still to be said.
-        self._eager = limits.MESH_PUSHES
-        self.say_at = now + mesh.random(limits.MESH_START_MS)
+        self._eager = pace.PUSHES
+        self.say_at = now + mesh.random(pace.START_MS)
 
     # ---- what is here
 
@@ -97,6 +104,8 @@ class Wishes:
                 if len(held) > limits.MESH_MARKS:
                     held.pop(0)
             for interest, until in self._asked.values():
+                if self._position <= self._quiet_to:
+                    continue
                 if interest.collection == collection and until > now and self._fits(interest, author, number):
                     self._say(author, number, now + self._mesh.spread(), DOWN)
 
@@ -147,13 +156,13 @@ class Wishes:
         """Say what this peer wants, for itself and for its neighbours, when it is time."""
         if now < self.say_at:
             return
-        wait = limits.MESH_WISH_MS
+        wait = pace.WISH_MS
         if self._mesh.role == LEAF:
-            wait = limits.MESH_WISH_MS // 3
+            wait = pace.WISH_MS // 3
         if self._eager:
             # What is new here may have been missed by all.
             self._eager -= 1
-            wait = limits.MESH_TIME_MS
+            wait = pace.TIME_MS
         self.say_at = now + wait * 3 // 4 + self._mesh.random(wait // 2)
         if not self._peer.wants(now):
             return
@@ -163,7 +172,8 @@ class Wishes:
         for interest in self._peer.down.subscriptions.active(now)[: limits.MESH_WISHES]:
             marks = [mark_of(author, number) for author, number in self._held.get(interest.collection, ())]
             self._mesh.stats["wishes"] += 1
-            self._letter(encode_wish(interest, marks, hurry), now, OWN if hurry else DOWN)
+            self._serial += 1
+            self._letter(encode_wish(interest, marks, hurry, self._serial), now, OWN if hurry else DOWN)
 
     # ---- what others say
 
@@ -185,13 +195,15 @@ class Wishes:
         if interest.key not in self._asked and len(self._asked) >= limits.MAX_INTERESTS:
             return
         known = interest.key in self._asked
-        self._asked[interest.key] = [interest, now + limits.MESH_WISH_MS * 8]
+        self._asked[interest.key] = [interest, now + pace.WISH_MS * 8]
         self._peer.note_interests([interest], now)
         if not known:
             # What lies in the log already is looked through for it; others pass it on sooner than usual.
             self._position = 0
-            self._eager = limits.MESH_PUSHES
-            self.say_at = min(self.say_at, now + self._mesh.random(limits.MESH_START_MS))
+            # What is here already is said as an answer, not as news.
+            self._quiet_to = self._peer.log.position()
+            self._eager = pace.PUSHES
+            self.say_at = min(self.say_at, now + self._mesh.random(pace.START_MS))
         while self.look(now):
             pass
         said = 0

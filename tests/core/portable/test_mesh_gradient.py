@@ -3,7 +3,6 @@
 from mesh_kit import Air, check_air, gradient
 from sync_kit import durable
 
-from hedgerow import limits
 from hedgerow.log import STATE_CUSTODY
 from hedgerow.mesh import frames
 from hedgerow.sync import hello
@@ -119,7 +118,7 @@ def test_a_full_table_takes_nothing_and_loses_nothing() -> None:
             air.at(31000 + 500 * at, air.reading, far)
         air.run(400000)
         # One author does not fill the places of all.
-        assert near.mesh.custody.count() <= limits.MESH_SHARE + limits.MESH_SPARE
+        assert 8 < near.mesh.custody.count() <= 16
         keeper.off_until = 0
         air.reboot(keeper)
         air.settle([keeper], [far], 900000)
@@ -170,7 +169,7 @@ def test_without_a_receipt_in_time_it_is_pushed_again() -> None:
         air.run(60000)
         keeper.off_until = 0
         air.reboot(keeper)
-        air.run(60000 + limits.MESH_AGAIN_MS + 120000)
+        air.run(60000 + 1800000 + 120000)
         assert keeper.peer.log.held(one.author) == one.peer.log.held(one.author)
         assert one.peer.receipted(one.author) == one.peer.log.held(one.author)
 

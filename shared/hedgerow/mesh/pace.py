@@ -1,0 +1,50 @@
+"""How fast the mesh engine goes: times in ms, and how often what is said (SPEC 6.12).
+
+What it holds is bounded in limits.
+"""
+
+from ..limits import const
+
+# Advertising events of a frame; after how many others heard saying it one is not said; pushes of an own
+# operation in a flood; pushes after which one taker will do.
+EVENTS = const(2)
+QUIET = const(2)
+PUSHES = const(2)
+ONE_ACK = const(4)
+# A turn of each in reach to say something before others do; how many at most; few neighbours; when what too
+# few have passed on is said again.
+TURN_MS = const(300)
+MOST_TURNS = const(15)
+FEW = const(3)
+AGAIN_SOON_MS = const(2000)
+# Custody: how long after a push the next one comes, at first; how long acknowledgements gather; how often
+# what was passed on is noted in the log; when what has no receipt is pushed again.
+BACKOFF_MS = const(3000)
+GATHER_MS = const(200)
+NOTE_MS = const(600000)
+AGAIN_MS = const(1800000)
+# Questions: how often, and how long after the first the second; how soon a letter is not said again.
+ASKS = const(8)
+ASK_MS = const(2000)
+LETTER_MS = const(15000)
+# The age of an unsealed operation at which the engine seals; how authors and neighbours are counted; names
+# and plans; at a start; before a visit; whoever lacks the time; interests.
+SEAL_MS = const(3600000)
+CENSUS_MS = const(3600000)
+AROUND_MS = const(180000)
+ANNOUNCE_MS = const(3600000)
+START_MS = const(3000)
+VISIT_MS = const(20000)
+TIME_MS = const(10000)
+WISH_MS = const(300000)
+# STATE: the shortest interval at a start and later, the longest one; how long what differs may be on its way.
+STATE_MIN_MS = const(1000)
+STATE_BUSY_MS = const(4000)
+STATE_MAX_MS = const(64000)
+STATE_SETTLE_MS = const(5000)
+# A leaf listens so long after it spoke or was spoken to, and in one wake at most; how often it wakes
+# without a plan, and pushes while it is awake.
+LEAF_WINDOW_MS = const(1500)
+LEAF_MOST_MS = const(12000)
+LEAF_PERIOD_MS = const(60000)
+LEAF_BACKOFF_MS = const(700)

@@ -1,0 +1,60 @@
+"""Each time and count of the mesh engine is what pace says: something at it, and nothing one before it."""
+
+from collections.abc import Callable
+
+import limit_custody as custody
+import limit_times as times
+import limit_wishes as wishes
+import pytest
+
+from hedgerow.mesh import pace
+
+CHECKS: dict[str, Callable[[], None]] = {
+    "EVENTS": custody.events,
+    "QUIET": custody.quiet,
+    "PUSHES": custody.pushes,
+    "ONE_ACK": custody.one_ack,
+    "TURN_MS": times.turn,
+    "MOST_TURNS": times.most_turns,
+    "FEW": times.few,
+    "AGAIN_SOON_MS": times.again_soon,
+    "BACKOFF_MS": custody.backoff,
+    "GATHER_MS": times.gather,
+    "NOTE_MS": custody.note,
+    "AGAIN_MS": times.again,
+    "ASKS": times.asks_of_one,
+    "ASK_MS": times.ask_again,
+    "LETTER_MS": times.letter,
+    "SEAL_MS": times.seal,
+    "CENSUS_MS": times.census,
+    "AROUND_MS": times.around,
+    "ANNOUNCE_MS": times.announce,
+    "START_MS": times.start,
+    "VISIT_MS": times.visit,
+    "TIME_MS": times.time,
+    "WISH_MS": wishes.wish_again,
+    "STATE_MIN_MS": times.state_least,
+    "STATE_BUSY_MS": times.state_busy,
+    "STATE_MAX_MS": times.state_most,
+    "STATE_SETTLE_MS": times.state_settle,
+    "LEAF_WINDOW_MS": times.leaf_window,
+    "LEAF_MOST_MS": times.leaf_most,
+    "LEAF_PERIOD_MS": times.leaf_period,
+    "LEAF_BACKOFF_MS": custody.leaf_backoff,
+}
+#: Where one of them counts in another place too.
+MORE: list[Callable[[], None]] = [custody.passed_on_needs_so_many, wishes.wish_kept]
+
+
+def test_all_of_it_is_checked() -> None:
+    assert CHECKS.keys() == {name for name in vars(pace) if name.isupper()}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_pace(name: str) -> None:
+    CHECKS[name]()
+
+
+@pytest.mark.parametrize("check", MORE, ids=lambda check: check.__name__)
+def test_more_of_it(check: Callable[[], None]) -> None:
+    check()
