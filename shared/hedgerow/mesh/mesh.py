@@ -122,11 +122,16 @@ class Mesh(Carrier):
         self._start_at = now + random(pace.START_MS)
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
-        peer.touched = set()
-        peer.add_listener(self._committed)
-        for author in peer.authors():
+        self.receipts_at = now - pace.AROUND_MS
+        self._begin(now)
+
+    def _begin(self, now: int) -> None:
+        """Listen to the peer, and look at what is in its log."""
+        self.peer.touched = set()
+        self.peer.add_listener(self._committed)
+        for author in self.peer.authors():
             self.names.learn(author, now)
-            if author != peer.author or not self.collects:
+            if author != self.peer.author or not self.collects:
                 if self.relays:
                     self.repair.update(author, now)
         self._dirty = self._fill = True

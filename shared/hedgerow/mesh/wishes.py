@@ -1,4 +1,4 @@
-"""Small documents on their way down: interests said by letter, operations that answer them (SPEC 6.15).
+"""Small documents on their way down: interests said by letter, operations that answer them (SPEC 6.31).
 
 Loaded where somebody wants documents. What does not fit a letter comes by a session.
 """
