@@ -105,6 +105,8 @@ class Carrier(Talk):
             self.wishes = Wishes(self, now)
         self.wishes.step(now)
         more = self.wishes.look(now)
+        if not more:
+            self.wishes.settle(now)
         self._wishes_at = now + 200 if more else self.wishes.say_at
 
     def _answer_known(self, frame: bytes, now: int) -> None:
