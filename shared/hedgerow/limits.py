@@ -132,7 +132,7 @@ MAX_CUSTODY = const(64)
 MESH_WINDOW = const(8)
 MESH_SHARE = const(12)
 MESH_SPARE = const(4)
-# Frames heard, done with, letters that were whole, authors whose way back is known: tables that forget the oldest.
+# Frames heard, done with, letters that were whole, authors whose way back is known: they forget the oldest.
 MESH_SEEN = const(256)
 MESH_DONE = const(256)
 MESH_LETTERS = const(128)

@@ -304,6 +304,10 @@ class Repair:
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
         """Return what to ask for, None if nothing of it is lacking any more."""
+        if what == asks.WANT_ANNOUNCES:
+            return self._lacks_name(name)
+        if what == asks.WANT_SCHEMAS:
+            return None if [1 for schema in self._peer.schemas if schema[:2] == name] else name
         intake = self._mesh.intake
         if what == asks.WANT_OPERATIONS:
             base = intake.base(name)
@@ -324,21 +328,18 @@ class Repair:
             return (name, base + 1 & 0xFFFF, bits) if bits else None
         if what == asks.WANT_WHOLE:
             return intake.unproven(name)
-        if what == asks.WANT_LETTERS:
-            bits = intake.letters.missing(name)
-            return (name, bits) if bits else None
-        if what == asks.WANT_ANNOUNCES:
-            authors = self._mesh.names.find(name)
-            if name in self._plans and not [
-                1 for author in authors if self._mesh.names.get(author) is not None
-            ]:
-                return name
-            self._plans.discard(name)
-            return name if intake.waits_for(name) or not authors else None
-        for schema in self._peer.schemas:
-            if schema[:2] == name:
-                return None
-        return name
+        bits = intake.letters.missing(name)
+        return (name, bits) if bits else None
+
+    def _lacks_name(self, name: bytes) -> bytes | None:
+        """Return a short author whose whole name, or plan, is not known."""
+        mesh = self._mesh
+        authors = mesh.names.find(name)
+        if name in self._plans and not [1 for author in authors if mesh.names.get(author) is not None]:
+            return name
+        self._plans.discard(name)
+        waits = mesh.relays and mesh.intake.waits_for(name)
+        return name if waits or not authors else None
 
     def stop(self) -> None:
         """Want nothing any more: operations are not stored here from now on."""
