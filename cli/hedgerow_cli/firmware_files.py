@@ -15,6 +15,13 @@ from .short_names import short_names, shorten
 _ONBOARD = "onboard"
 #: The table of error codes is for people, whose tools have it; a log in memory is for tests.
 _LEFT_OUT = ("hedgerow.codes", "hedgerow.memory")
+#: What a board with the role `radio` gets, and only it: it has no peer and no log.
+RADIO = "radio"
+_OF_RADIOS = ("hedgerow.sync.usb_line", "hedgerow_device.usb_radio")
+_OF_BOTH = (
+    "hedgerow", "hedgerow.errors", "hedgerow.limits", "hedgerow.sync", "hedgerow_device",
+    "hedgerow_device.app", "hedgerow_device.config", "hedgerow_device.modules", "hedgerow_device.uptime",
+)  # fmt: skip
 #: Where MicroPython mounts the image.
 ROM = "/rom"
 #: The last file of the image: a CRC of all before it, which main.py looks at before it starts anything.
@@ -24,13 +31,13 @@ _CRC_DIGITS = 8
 _NAMES = "names.json"
 
 
-def build(out_dir: Path) -> list[tuple[Path, str]]:
-    """Compile the firmware into `out_dir`; return [(local file, absolute path on the board)].
+def build(out_dir: Path, role: str = "") -> list[tuple[Path, str]]:
+    """Compile the firmware for a role into `out_dir`; return [(local file, absolute path on the board)].
 
     What lies below /rom goes there as one image (rom_image), the rest are files. Raises HedgerowError
     `FIRMWARE_BUILD` with the compiler's words.
     """
-    sources = _sources()
+    sources = _sources(role == RADIO)
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
     folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
     names = short_names(folded)
@@ -87,15 +94,16 @@ def _root(module: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _sources() -> list[tuple[str, Path]]:
-    """Return (dotted module, source) of everything that a board gets as bytecode."""
+def _sources(radio: bool) -> list[tuple[str, Path]]:
+    """Return (dotted module, source) of everything that a board gets as bytecode, a radio or any other."""
     found: list[tuple[str, Path]] = []
     for package in ("hedgerow", "hedgerow_device"):
         root = _root(package)
         for source in sorted(root.rglob("*.py")):
             parts = source.relative_to(root).with_suffix("").parts
             module = ".".join((package, *parts)).removesuffix(".__init__")
-            if parts[0] != _ONBOARD and module not in _LEFT_OUT:
+            wanted = module in _OF_RADIOS + _OF_BOTH if radio else module not in _LEFT_OUT + _OF_RADIOS
+            if parts[0] != _ONBOARD and wanted:
                 found.append((module, source))
     return found
 

@@ -44,7 +44,7 @@ def fold(module: str, source: str, constants: Constants) -> str:
             edits = [edit for edit in edits if not _within(edit[0], statement)]
             edits.append((statement, ""))
         elif isinstance(statement, ast.ImportFrom):
-            kept = [alias for alias in statement.names if alias.asname or alias.name not in names]
+            kept = [alias for alias in statement.names if (alias.asname or alias.name) not in names]
             if len(kept) < len(statement.names):
                 edits.append((statement, _import_line(statement, kept)))
     return _apply(source, edits)
@@ -87,8 +87,8 @@ def _imports(module: str, tree: ast.Module, constants: Constants) -> tuple[dict[
         for alias in node.names:
             if f"{base}.{alias.name}" in constants:
                 modules[alias.asname or alias.name] = f"{base}.{alias.name}"
-            elif not alias.asname and alias.name in constants.get(base, {}):
-                names[alias.name] = constants[base][alias.name]
+            elif alias.name in constants.get(base, {}):
+                names[alias.asname or alias.name] = constants[base][alias.name]
     return modules, names
 
 

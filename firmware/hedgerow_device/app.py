@@ -217,8 +217,10 @@ def _be_a_radio(watchdog: Watchdog) -> None:
         from .usb_radio import run
 
         run(watchdog)
-    except (ImportError, OSError) as error:
+    except OSError as error:
         report(HedgerowError("BLE_UNAVAILABLE", str(error)))
+    except ImportError:
+        report(HedgerowError("CONFIG_INVALID", "role: radio, but this was not flashed as one"))
 
 
 def main() -> None:

@@ -31,10 +31,11 @@ _SESSION = (
 )
 # With less than this free, what only sessions need is given back after each.
 _ROOMY = const(65536)
-# With less than this free before the mesh is there, the board speaks for itself alone, and gives the mesh
-# back while a session runs.
-_RELAY_FREE = const(49152)
+# With less than this free before the mesh is there (on 32 bits), the board speaks for itself alone, and gives
+# the mesh back while a session runs.
+_RELAY_FREE = const(36864)
 _ENGINE = "hedgerow.mesh."
+_TELLER = "hedgerow_device.teller "
 
 
 class Node(Voice):
@@ -59,7 +60,7 @@ class Node(Voice):
         self._generation = self.radio.face.generation
         self._tend_at = now
         peer.make_room = self._make_room
-        self._small = _free() < _RELAY_FREE
+        self._small = _free() < _RELAY_FREE * (2 if sys.maxsize >> 32 else 1)
         # What chooses connections is for boards that open some.
         self._chooses = peer.role != LEAF and not self._small
         self._seek_at = 0
@@ -136,9 +137,12 @@ class Node(Voice):
 
     def rest_until(self, now: int) -> int | None:
         """Return until when the board may sleep: all is said, and nobody is in the middle of anything."""
-        if not self.idle or self._said_until is not None or self.mesh is None:
+        if not self.idle or self.mesh is None:
             return None
-        return self.mesh.sleep_until(now)
+        until = self.mesh.sleep_until(now)
+        # Nothing new is begun then.
+        self._resting = until is not None
+        return until if self._said_until is None else None
 
     def _visited(self, now: int) -> bool:
         """Say whether a central has connected and talks to us, or may be about to."""
@@ -149,19 +153,21 @@ class Node(Voice):
                 return True
         return False
 
-    def save(self) -> bytes:
+    def save(self, now: int) -> bytes:
         """Return what is to outlive a deep sleep: of the budget, if there is one, and of the mesh."""
         budget = self._options["budget"]
-        return (budget.save() if budget else b"") + (self.mesh.save() if self.mesh else self.saved)
+        return (budget.save(now) if budget else b"") + (self.mesh.save() if self.mesh else self.saved)
 
     # ---- the engine
 
     def open_mesh(self, now: int) -> None:
         """Make the engine, from what the one before has saved."""
-        from hedgerow.mesh.mesh import Mesh
+        if self._small:
+            from .teller import Teller as Mesh
+        else:
+            from hedgerow.mesh.mesh import Mesh
 
-        role = LEAF if self._small else self.peer.role
-        mesh = Mesh(self.peer, now, random=_random, role=role, **self._options)
+        mesh = Mesh(self.peer, now, random=_random, role=self.peer.role, **self._options)
         sleeper = self.peer.sleeper
         if sleeper:
             mesh.window.period = sleeper.period_ms
@@ -179,7 +185,7 @@ class Node(Voice):
         self.saved = self.mesh.save()
         self.mesh.close()
         self.mesh = None
-        unload(" ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+        unload(_TELLER + " ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
 
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""

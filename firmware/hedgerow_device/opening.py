@@ -9,7 +9,7 @@ from .node import Node
 _DAY_MS = const(86400000)
 # What a wake takes besides the window in which it listens.
 _WAKE_MS = const(1000)
-_BUDGET_BYTES = const(16)
+_BUDGET_BYTES = const(12)
 
 
 def open_node(peer: object, settings: dict, now: int, on_error: object) -> Node:
@@ -29,7 +29,7 @@ def open_node(peer: object, settings: dict, now: int, on_error: object) -> Node:
         state = sleeper.mesh_state
         sleeper.mesh_state = b""
         if budget and len(state) >= _BUDGET_BYTES:
-            budget.restore(state[:_BUDGET_BYTES], now)
+            budget.restore(state[:_BUDGET_BYTES], now - sleeper.slept)
             budget.slept(sleeper.slept, now)
             state = state[_BUDGET_BYTES:]
         node.saved = state

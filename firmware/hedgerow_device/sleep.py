@@ -141,7 +141,7 @@ class Sleeper:
         try:
             mesh_state = b""
             if node:
-                mesh_state = node.save()
+                mesh_state = node.save(now)
                 node.radio.close()
             self.keep(peer, now, mesh_state)
         except Exception as error:  # it sleeps all the same, and boots from its log

@@ -74,6 +74,12 @@ class UsbRadio:
         self._scanning = False
         self._scan_at = self._heard_at = at
 
+    def stop(self) -> None:
+        """Be silent and deaf: the REPL has the radio then."""
+        self.ble.irq(None)
+        self.ble.gap_advertise(None)
+        self.ble.gap_scan(None)
+
     def _irq(self, event: int, data: tuple) -> None:
         """Copy what is ours, and move an index last: on a board this runs in the middle of anything."""
         if event == _SCAN_DONE:
@@ -224,6 +230,13 @@ def run(watchdog: object) -> None:
     print("radio", usb_line.VERSION)
     poll = select.poll()
     poll.register(sys.stdin, select.POLLIN)
+    try:
+        _loop(radio, port, poll, watchdog)
+    finally:
+        radio.stop()
+
+
+def _loop(radio: UsbRadio, port: object, poll: object, watchdog: object) -> None:
     fed_at = now()
     while True:
         data = b""

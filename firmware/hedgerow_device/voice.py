@@ -25,6 +25,7 @@ class Voice:
         self._said_until: int | None = None
         self._open = _FLAGS
         self._urgent = False
+        self._resting = False
         self._refused = 0
         self._scan_at = 0
         self._changing = False
@@ -85,7 +86,7 @@ class Voice:
             if now < self._said_until:
                 return
             self._quiet()
-        if self._central and self._central.connecting:
+        if self._resting or (self._central and self._central.connecting):
             return
         busy = self._central is not None or self._visited(now)
         self.mesh.busy = busy

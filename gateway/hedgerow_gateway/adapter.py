@@ -91,6 +91,7 @@ class Adapter:
         self._retry = Backoff(limits.SCANNER_RETRY_S, limits.SCANNER_RETRY_MAX_S, rng)
         self._scanner: BleakScanner | None = None
         self._stage = 0
+        self._anew = False
 
     def _make_scanner(self) -> BleakScanner:
         settings = self._settings
@@ -135,13 +136,16 @@ class Adapter:
             await self._stop()
 
     async def _fell_silent(self) -> bool:
-        """Wait until nothing is heard for too long (True), or bleak remembers too much (False)."""
+        """Wait until nothing is heard for too long (True), or the scanner has to begin anew (False)."""
         while True:
             self._heard.clear()
             # Perhaps there is just nobody: disturb the adapter less and less often.
             silence_s = min(self._settings.silence_s * 2**self._stage, limits.SILENCE_MAX_S)
             if not await wait_event(self._heard, silence_s):
                 return True
+            if self._anew:
+                self._anew = False
+                return False
             self._stage = 0
             if self._scanner is not None and len(self._scanner.discovered_devices) > limits.SEEN_DEVICES:
                 # bleak keeps every address that it saw until the scanner starts anew, and phones change
@@ -157,6 +161,12 @@ class Adapter:
         await self._stop()
         if self._stage >= 2:
             await self.cycle_power()
+
+    async def begin_anew(self) -> None:
+        """Switch the adapter off and on for another's sake; what it did, the scanner too, has ended then."""
+        await self.cycle_power()
+        self._anew = True
+        self._heard.set()
 
     async def cycle_power(self) -> None:
         hook = self._settings.power_cycle

@@ -81,7 +81,7 @@ class HostRadio(Radio):
         pause_s = self._retry.pause()
         await self._begin_anew()
         if self._retry.failures == limits.VOICE_FAILURES:
-            await self.adapter.cycle_power()
+            await self.adapter.begin_anew()
         if not self.speaks:
             self._not_before = time.monotonic() + pause_s
 

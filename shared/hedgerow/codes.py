@@ -300,10 +300,10 @@ CODES = {
     "DEMO_PART_ENDED": (820, "A part of the demo ended by itself; its log says why."),
     "DEMO_DIRECTORY": (821, "The demo's directory is not empty; name another one."),
     "SCENARIO_UNKNOWN": (
-        830,
+        832,
         "There is no such scenario, and no such file; the detail names those there are.",
     ),
-    "SCENARIO_INVALID": (831, "A scenario of the simulator makes no sense; the detail names the key."),
+    "SCENARIO_INVALID": (833, "A scenario of the simulator makes no sense; the detail names the key."),
     "BENCH_TOOL_MISSING": (
         840,
         "A benchmark needs a program that is not here; install it, or leave that figure out with ONLY=.",

@@ -21,6 +21,7 @@ _STATE_MS = 1000
 _FRESH_MS = 10_000
 _HOLD_OFF_MS = 2000
 _WINDOW_MS = 2000
+_PERIOD_MS = 3_600_000
 #: A board far from everything stays at this.
 UNKNOWN = 255
 
@@ -67,15 +68,31 @@ class Quiet:
         """Nothing to note."""
 
     def sleep_until(self, now: int) -> int | None:
-        """Never."""
-        return None
+        """Once the window is over and all is said."""
+        return (
+            now + _PERIOD_MS
+            if self.role == LEAF and now >= self._window and self.due(now) > now + 1000
+            else None
+        )
+
+    def due(self, now: int) -> int:
+        """Nothing to say."""
+        return now + _PERIOD_MS
 
     def save(self) -> bytes:
         """Nothing to keep."""
         return b""
 
-    def restore(self, data: bytes) -> None:
+    def restore(self, data: bytes, now: int = 0) -> bool:
         """Nothing was kept."""
+        return False
+
+    def wake(self, now: int) -> None:
+        """Listen for a moment."""
+        self._window = now + _WINDOW_MS
+
+    def close(self) -> None:
+        """Nothing to end."""
 
     def neighbours(self, now: int) -> list[Any]:
         """Nobody is known."""
@@ -95,6 +112,10 @@ class NaiveFlood(Quiet):
         self._queue: deque[tuple[int, bytes]] = deque()
         self._own = peer.log.held(peer.author)
         peer.add_listener(self._committed)
+
+    def close(self) -> None:
+        """Hear of commits no more."""
+        self.peer.remove_listener(self._committed)
 
     def _committed(self) -> None:
         """Queue own operations that are new."""
@@ -138,7 +159,7 @@ class NaiveFlood(Quiet):
 
     def due(self, now: int) -> int:
         """When say() has something."""
-        return self._queue[0][0] if self._queue else now + 3_600_000
+        return self._queue[0][0] if self._queue else now + _PERIOD_MS
 
     def say(self, now: int) -> tuple[bytes, bool, int] | None:
         """The next operation, in the order of their coming."""

@@ -21,7 +21,7 @@ class Curve:
     events: list[int] = field(default_factory=list)
 
     def sample(self, world: "World") -> None:
-        """Add a point for now."""
+        """Add the present point."""
         audit = world.audit
         totals = world.field.totals()
         self.hours.append(round(world.now / 3.6e9, 6))

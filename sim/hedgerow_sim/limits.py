@@ -9,7 +9,10 @@ LONGEST_TURN_MS = 60_000
 # An engine that has something due at once, for ever, would stop virtual time.
 SHORTEST_TURN_MS = 5
 TICK_US = 50_000
-ADVERTISE_US = 105_000
+ADVERTISE_US = 100_000
+# As hedgerow_device.radio scans. With 100 ms, as far apart as advertising events, the phases of successive
+# events hardly move: at half duty a listener would miss all of three as often as two of five times.
+SCAN_INTERVAL_US = 220_000
 CALLED_US = 50_000
 CALLED_EVENTS = 20
 # GATT: what a connection needs before the first byte of ours (MTU exchange, discovery, subscription), as

@@ -52,7 +52,7 @@ class Report:
         self.hops = place.hops(self._reach, gateways)
         self._authors: dict[bytes, int] = {}
 
-    def result(self, wall_s: float, failure: str = "") -> dict[str, Any]:
+    def result(self, wall_s: float, cpu_s: float, failure: str = "") -> dict[str, Any]:
         """The report."""
         world = self._world
         audit = world.audit
@@ -70,6 +70,7 @@ class Report:
             "gateways": len(world.gateways),
             "hours": round(hours, 3),
             "wall_s": round(wall_s, 1),
+            "cpu_s": round(cpu_s, 1),
             "neighbours": round(sum(map(len, self._reach)) / max(len(self._reach), 1), 1),
             "hops": self._hops(),
             "readings": {

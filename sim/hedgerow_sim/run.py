@@ -50,7 +50,7 @@ def run(
     world = make(scenario, seed)
     report = Report(world)
     curve = Curve()
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     failure = rule = ""
     try:
         world.start()
@@ -63,7 +63,7 @@ def run(
         failure, rule = str(broken), broken.rule
     except Exception as error:  # noqa: BLE001 - whatever it was, the seed repeats it
         failure, rule = "".join(traceback.format_exception(error)[-6:]), "fault"
-    result = report.result(time.monotonic() - started, failure)
+    result = report.result(time.monotonic() - started, time.process_time() - worked, failure)
     return Outcome(world, curve, result, failure, rule, report.hops)
 
 

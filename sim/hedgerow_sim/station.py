@@ -47,6 +47,8 @@ class Station:
         # A board has one session at a time, a gateway as many as it has connections.
         self._most = limits.CONNECTIONS if role == GATEWAY else 1
         self._open_payload = b""
+        self._rtc = b""
+        self.budget: Any = None
         self._turn_us = 0
         self._speaking = False
         self._visit_ms = 0
@@ -79,9 +81,13 @@ class Station:
         self._plan()
 
     def _make_engine(self) -> None:
-        self.engine = self.world.make_engine(
-            self.peer, self.ms(), dice(self._rng), self.role, self.world.budget(self)
-        )
+        world = self.world
+        if self.budget is None:
+            self.budget = world.budget(self)
+        self.engine = world.make_engine(self.peer, self.ms(), dice(self._rng), self.role, self.budget)
+        window = getattr(self.engine, "window", None)
+        if window is not None and self.role == LEAF:
+            window.period = round(world.scenario.reading_s * 1000)
         self._turn_us = 0
         self._speaking = False
         self._visit_ms = 0
@@ -95,10 +101,8 @@ class Station:
             session.end(False)
         self.world.field.power(self.node, "off")
         self.storage.cut()
-        close = getattr(self.engine, "close", None)
-        if close is not None:
-            close()
-        self.peer = None
+        self.engine.close()
+        self.peer = self.budget = None
 
     def _wake(self, due_us: int) -> None:
         """End a deep sleep: the engine begins with what it had put into RTC memory."""
@@ -106,12 +110,10 @@ class Station:
             return
         self.asleep = False
         self.world.field.power(self.node, "on")
-        kept = self.engine.save()
-        close = getattr(self.engine, "close", None)
-        if close is not None:
-            close()
         self._make_engine()
-        self.engine.restore(kept)
+        now = self.ms()
+        self.engine.restore(self._rtc, now)
+        self.engine.wake(now)
         self._plan()
 
     # ---- readings
@@ -126,7 +128,8 @@ class Station:
 
     def _record(self, _: None) -> None:
         world = self.world
-        if world.now >= world.readings_end_us:
+        over = world.now >= world.readings_end_us
+        if over and self.role != LEAF:
             self._reading_us = 0
             return
         self._reading_us = world.now + round(world.scenario.reading_s * 1e6)
@@ -135,7 +138,7 @@ class Station:
             return
         if self.asleep:
             self._wake(self._turn_us)
-        if self.measure():
+        if not over and self.measure():
             self._plan()
 
     def measure(self) -> bool:
@@ -213,7 +216,7 @@ class Station:
         self.world.field.say(self.node, payload, events, interval_us, connectable, self._said)
 
     def _listen(self, now: int) -> None:
-        self.world.field.duty(self.node, self.engine.duty(now))
+        self.world.field.duty(self.node, self.engine.duty(now), limits.SCAN_INTERVAL_US)
 
     # ---- sessions
 
@@ -273,9 +276,10 @@ class Station:
         if until is None or until <= now:
             return False
         self.asleep = True
-        self._turn_us = self.clock.us(until)
-        if self._reading_us:
-            self._turn_us = min(self._turn_us, self._reading_us)
+        self._rtc = self.engine.save()
+        self.engine.close()
+        # A board that records wakes for that.
+        self._turn_us = self._reading_us or self.clock.us(until)
         self.world.field.power(self.node, "sleep")
         self.world.field.at(self._turn_us, self._wake, self._turn_us)
         return True

@@ -7,10 +7,13 @@ from typing import Any
 
 from hedgerow import limits as core
 from hedgerow.codec.schema import STREAM
+from hedgerow.mesh import pace
+from hedgerow.mesh.budget import Budget
 from hedgerow.mesh.tag import mesh_key
 from hedgerow.operation import SOURCE_KEEPER
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY, KEEPER, LEAF, RELAY
+from hedgerow_boards.air import charge
 from hedgerow_boards.air.field import Field
 from hedgerow_boards.air.physics import Radio
 from hedgerow_boards.air.tally import frame_kind
@@ -26,6 +29,10 @@ MESH = "simulated"
 UTC = 849_000_000_000
 # A board carries so many open operations of one other author (hedgerow_device.device_peer).
 _QUOTA = 2048
+#: Whose currents the air reckons with, and budgets too.
+PROFILE = "esp32c3"
+# What a wake takes besides its window.
+_WAKE_MS = 500
 
 
 class World:
@@ -44,7 +51,7 @@ class World:
         doors = place.gateways(scenario, places)
         self.places = places + doors
         self.kind: Callable[[bytes], str] = frame_kind if scenario.engine == "mesh" else _kind
-        self.field = Field(self.places, seed=seed, radio=_radio(scenario), kind=self.kind)
+        self.field = Field(self.places, seed=seed, radio=_radio(scenario), profile=PROFILE, kind=self.kind)
         self.field.heard = self._heard
         self.readings_end_us = round(scenario.duration_s * 1e6)
         self.boards = [self._board(at) for at in range(len(places))]
@@ -105,7 +112,15 @@ class World:
 
     def budget(self, station: Station) -> Any:
         """What a board is told to take a day, None for no such word."""
-        return None
+        scenario = self.scenario
+        if not scenario.budget_mah or station.role >= GATEWAY:
+            return None
+        awake, wakes = 1000, 0
+        if station.role == LEAF and scenario.reading_s:
+            period_ms = scenario.reading_s * 1000
+            awake = min(1000, round((pace.LEAF_WINDOW_MS + _WAKE_MS) * 1000 / period_ms))
+            wakes = round(86_400_000 / period_ms)
+        return Budget(charge.profile(PROFILE), round(scenario.budget_mah), station.ms(), awake, wakes)
 
     def start(self) -> None:
         """Switch everything on, boards at moments of chance."""

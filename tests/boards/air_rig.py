@@ -177,8 +177,9 @@ class Vm:
             (library / name).symlink_to(VM_LIBRARY / name)
         (library / "emulator.py").write_text("import json, sys\nconfig = json.loads(sys.argv[1])\n")
         script = library / "program.py"
-        found = [str(library), *map(str, paths)]
-        script.write_text(f"import sys\nsys.path[:0] = {found!r}\n" + program)
+        # Not what lies in the home of whoever runs this.
+        found = [str(library), *map(str, paths), ".frozen"]
+        script.write_text(f"import sys\nsys.path[:] = {found!r}\n" + program)
         config = json.dumps({"air": path, "address": address(number)})
         self.process = subprocess.Popen(
             [MICROPYTHON, "-X", f"heapsize={heap}", script, config],

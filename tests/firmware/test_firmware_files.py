@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hedgerow import limits
-from hedgerow_cli.firmware_files import build
+from hedgerow_cli.firmware_files import RADIO, build
 from hedgerow_cli.fold_constants import constants_of, fold
 
 SETTINGS = 'PORT = const(5)\nLAST = PORT + 1\nNAME = "x"\n\n\ndef f():\n    return LAST\n'
@@ -62,7 +62,7 @@ def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:
     assert names[-2:] == ["/boot.py", "/main.py"]
     assert "/rom/hedgerow/peer.mpy" in names and "/rom/hedgerow/query/parse.mpy" in names
     # What needs the radio or the flash of a board runs in the tests on boards.
-    absent = ("radio", "central", "node", "link", "app", "ble", "blebeside", "sleep", "usb_radio")
+    absent = ("radio", "central", "node", "link", "app", "ble", "blebeside", "sleep", "opening")
     modules = [
         name[5:-4].replace("/", ".").removesuffix(".__init__")
         for name in names
@@ -81,3 +81,11 @@ def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:
     )
     assert done.stdout == "False\n", done.stdout + done.stderr
     assert limits.MAX_RECORD
+
+
+def test_a_gateways_radio_gets_what_it_needs_and_no_other_board_has_that(tmp_path: Path) -> None:
+    radio = {name for _, name in build(tmp_path / "radio", RADIO)}
+    board = {name for _, name in build(tmp_path / "board")}
+    assert radio - board == {"/rom/hedgerow/sync/usb_line.mpy", "/rom/hedgerow_device/usb_radio.mpy"}
+    assert "/rom/hedgerow_device/app.mpy" in radio and "/main.py" in radio
+    assert len(radio) < 15

@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 from hedgerow_cli.firmware_files import build
 
 
@@ -30,9 +32,15 @@ def _siblings(tree: ast.Module, path: Path) -> dict[str, Path]:
     }
 
 
-def test_no_built_module_asks_for_a_name_that_was_folded_away(tmp_path: Path) -> None:
-    build(tmp_path)
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in tmp_path.rglob("*.py")}
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, ast.Module]:
+    """What is built for a board: file -> its tree."""
+    folder = tmp_path_factory.mktemp("built")
+    build(folder)
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
+
+
+def test_no_built_module_asks_for_a_name_that_was_folded_away(trees: dict[Path, ast.Module]) -> None:
     asked = 0
     for path, tree in trees.items():
         siblings = _siblings(tree, path)
@@ -46,3 +54,18 @@ def test_no_built_module_asks_for_a_name_that_was_folded_away(tmp_path: Path) ->
                 offered = _names(trees[siblings[node.value.id]])
                 assert node.attr in offered, f"{path.name} asks for {node.value.id}.{node.attr}"
     assert asked > 20
+
+
+def test_no_built_module_imports_a_name_that_was_folded_away(trees: dict[Path, ast.Module]) -> None:
+    asked = 0
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ImportFrom) or not node.level or not node.module:
+                continue
+            origin = path.parents[node.level - 1].joinpath(*node.module.split(".")).with_suffix(".py")
+            if origin in trees:
+                offered = _names(trees[origin])
+                for alias in node.names:
+                    asked += 1
+                    assert alias.name in offered, f"{path.name} imports {alias.name} from {origin.name}"
+    assert asked > 100

@@ -69,4 +69,4 @@ async def delivered(big: BigPeer, gateway: Gateway, node: Node) -> None:
     held = node.log.held(author)
     await until(lambda: gateway.log.held(author) >= held, "at the gateway")
     await until(lambda: big.log.held(author) >= held, "at the Big Peer")
-    await until(lambda: node.peer.receipted(author) >= held, "receipted at the node", 15)
+    await until(lambda: node.peer.receipted(author) >= held, "receipted at the node", 35)

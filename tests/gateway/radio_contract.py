@@ -15,7 +15,7 @@ from hedgerow_boards.air import Air
 from hedgerow_boards.air.adapter import Adapter
 from hedgerow_boards.air.codec import address_text
 from hedgerow_boards.air.events import ScanResult
-from hedgerow_boards.air.messages import ADV_NONCONN_IND
+from hedgerow_boards.air.messages import ADV_IND, ADV_NONCONN_IND
 from hedgerow_gateway.radio import Radio, manufacturer_data, structure
 
 WITNESS = "c0:00:00:00:00:77"
@@ -113,7 +113,7 @@ class RadioContract:
                 assert 1 <= events <= 4
                 await until(lambda: [r for r in rig.reports if r.data == payload], "heard")
                 report = next(r for r in rig.reports if r.data == payload)
-                assert report.adv_type == ADV_NONCONN_IND
+                assert report.adv_type != ADV_IND, "nobody is invited to connect"
                 assert address_text(report.address) != WITNESS
                 assert rig.radio.health.said >= 1 and rig.radio.speaks
 

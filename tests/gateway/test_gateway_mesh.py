@@ -83,7 +83,7 @@ def test_readings_go_up_and_receipts_and_time_come_down_without_a_connection(
                 assert report["heard_age_s"] is not None and report["heard_age_s"] < 10
                 assert big.errors == []
 
-    run(main(), 40)
+    run(main(), 60)
 
 
 def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path) -> None:
@@ -94,13 +94,13 @@ def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path
                 for n in range(3):
                     node.record(n)
                 author, held = node.log.author, node.log.held(node.log.author)
-                await until(lambda: node.peer.receipted(author) >= held, "receipted by the gateway", 15)
+                await until(lambda: node.peer.receipted(author) >= held, "receipted by the gateway", 35)
                 [receipt] = node.peer.receipts(author)
                 assert receipt.keeper == gateway.peer.identity
                 assert gateway.log.held(author) >= held
                 assert air.counters.connections == 0
 
-    run(main(), 40)
+    run(main(), 60)
 
 
 def test_two_gateways_beside_each_other_bring_everything_once(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_two_gateways_beside_each_other_bring_everything_once(tmp_path: Path) ->
                 assert air.counters.connections == 0 and big.errors == []
                 assert second.radios.voice.health.said > 0
 
-    run(main(), 40)
+    run(main(), 60)
 
 
 def test_time_is_given_only_while_the_kernel_vouches_for_it(
@@ -150,7 +150,7 @@ def test_time_is_given_only_while_the_kernel_vouches_for_it(
                 synchronised = True
                 await until(lambda: node.peer.utc(uptime()), "it knows the time", 15)
 
-    run(main(), 40)
+    run(main(), 60)
 
 
 def said_by(node: Node, count: int) -> list[bytes]:

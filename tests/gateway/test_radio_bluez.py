@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_kit import run
+from gateway_kit import run, until
 from radio_contract import RadioContract, Rig, frame
 
 from hedgerow.errors import HedgerowError
@@ -180,6 +180,9 @@ def test_an_adapter_that_goes_on_refusing_is_switched_off_and_on_then_left_in_pe
             radio = rig.radio
             assert isinstance(radio, HostRadio)
             test.bluez.refuse["RegisterAdvertisement"] = "org.bluez.Error.Failed"
+            while not radio.adapter.scanning:
+                await asyncio.sleep(0.01)
+            starts = radio.adapter.counters.scanner_starts
             for attempt in range(1, 2 * limits.VOICE_FAILURES + 1):
                 assert radio.speaks and radio.rest_s() == 0
                 with pytest.raises(HedgerowError, match="RADIO_ADVERTISE"):
@@ -188,6 +191,7 @@ def test_an_adapter_that_goes_on_refusing_is_switched_off_and_on_then_left_in_pe
                 expected = ["Powered=False", "Powered=True"] if attempt >= limits.VOICE_FAILURES else []
                 assert powered == expected
             assert not radio.speaks and (radio.rest_s() or 0) > 1
+            await until(lambda: radio.adapter.counters.scanner_starts == starts + 1, "scans again")
             with pytest.raises(HedgerowError, match=r"RADIO_MUTE: .*org\.bluez\.Error\.Failed"):
                 await radio.say(frame(1), False, 1)
             test.bluez.refuse.clear()

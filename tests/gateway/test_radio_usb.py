@@ -1,10 +1,9 @@
 """The contract of radios, by an emulated board on its serial port; and what a serial port does besides."""
 
 import asyncio
-import json
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,13 @@ from gateway_kit import BigPeer, config, listening, run, until
 from mesh_node import Node, delivered, running
 from radio_contract import RadioContract, Rig, frame
 
+from hedgerow.errors import HedgerowError
 from hedgerow.sync import usb_line
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
-from hedgerow_cli.firmware_files import ROM, build, rom_image
+from hedgerow_cli.firmware_files import RADIO
+from hedgerow_cli.flashing.flash import Firmware, Options, build_firmware, flash_board
+from hedgerow_cli.flashing.side_channel import SideChannel
 from hedgerow_gateway import Gateway
 from hedgerow_gateway.radio import Radio, structure
 from hedgerow_gateway.usb_radio import UsbRadio
@@ -26,34 +28,25 @@ ADDRESS = "c0:00:00:00:00:01"
 
 
 @pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The firmware as it goes onto a board: its image, and the files of the root."""
-    folder = tmp_path_factory.mktemp("firmware")
-    files = build(folder / "build")
-    (folder / "firmware.romfs").write_bytes(rom_image(files))
-    root = folder / "board"
-    root.mkdir()
-    for local, name in files:
-        if not name.startswith(f"{ROM}/"):
-            (root / name[1:]).write_bytes(Path(local).read_bytes())
-    (root / "hedgerow.json").write_text(json.dumps({"name": "radio", "role": "radio"}))
-    return folder
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    """The firmware of a board with this role."""
+    return build_firmware(tmp_path_factory.mktemp("firmware"), RADIO)
 
 
-def powered(air: Air, directory: Path, firmware: Path) -> Board:
-    board = Board("radio", directory, address=ADDRESS, air=air.path)
-    board.power_on()
-    board.mpremote(
-        *("romfs", "deploy", str(firmware / "firmware.romfs")),
-        *("+", "cp", "-r", f"{firmware}/board/.", ":/", "+", "reset"),
-    )
-    board.wait_for("radio 1", 20)
-    return board
+@contextmanager
+def powered(air: Air, directory: Path, firmware: Firmware) -> Iterator[Board]:
+    """A board as bought, flashed to be a radio."""
+    with Board("radio", directory, address=ADDRESS, air=air.path, stock=True) as board, SideChannel(board):
+        board.power_on()
+        options = Options(board=board.profile.name, config={"name": "radio", "role": RADIO})
+        flash_board(board.port, options, lambda *_: None, firmware)
+        board.wait_for("radio 1", 20)
+        yield board
 
 
 class TestUsbRadio(RadioContract):
     @pytest.fixture(autouse=True)
-    def _firmware(self, firmware: Path) -> None:
+    def _firmware(self, firmware: Firmware) -> None:
         self.firmware = firmware
 
     @asynccontextmanager
@@ -72,7 +65,7 @@ class TestUsbRadio(RadioContract):
 
 
 @asynccontextmanager
-async def rigged(firmware: Path, tmp_path: Path) -> AsyncIterator[tuple[TestUsbRadio, Rig]]:
+async def rigged(firmware: Firmware, tmp_path: Path) -> AsyncIterator[tuple[TestUsbRadio, Rig]]:
     test = TestUsbRadio()
     test.firmware = firmware
     async with test.rig(tmp_path) as rig:
@@ -80,7 +73,7 @@ async def rigged(firmware: Path, tmp_path: Path) -> AsyncIterator[tuple[TestUsbR
         yield test, rig
 
 
-def test_a_board_left_at_the_repl_is_started_anew(tmp_path: Path, firmware: Path) -> None:
+def test_a_board_left_at_the_repl_is_started_anew(tmp_path: Path, firmware: Firmware) -> None:
     async def main() -> None:
         with Air(str(tmp_path / "air"), loss=0.0) as air, powered(air, tmp_path / "radio", firmware) as board:
             # mpremote interrupts the program, and leaves the board at the REPL.
@@ -97,7 +90,7 @@ def test_a_board_left_at_the_repl_is_started_anew(tmp_path: Path, firmware: Path
     run(main())
 
 
-def test_another_program_on_the_board_is_left_alone(tmp_path: Path, firmware: Path) -> None:
+def test_another_program_on_the_board_is_left_alone(tmp_path: Path, firmware: Firmware) -> None:
     async def main() -> None:
         with Air(str(tmp_path / "air"), loss=0.0) as air, powered(air, tmp_path / "radio", firmware) as board:
             program = "import time\nwhile True:\n    time.sleep(0.05)\n    print('busy')\n"
@@ -116,7 +109,7 @@ def test_another_program_on_the_board_is_left_alone(tmp_path: Path, firmware: Pa
     run(main())
 
 
-def test_a_gateway_that_takes_nothing_gets_no_more_than_a_window(tmp_path: Path, firmware: Path) -> None:
+def test_a_gateway_that_takes_nothing_gets_no_more_than_a_window(tmp_path: Path, firmware: Firmware) -> None:
     async def main() -> None:
         async with rigged(firmware, tmp_path) as (_, rig):
             radio = rig.radio
@@ -164,7 +157,7 @@ def test_damaged_and_foreign_lines_are_counted_and_passed_over(tmp_path: Path) -
     run(main())
 
 
-def test_a_gateway_with_a_board_as_its_radio_needs_no_adapter(tmp_path: Path, firmware: Path) -> None:
+def test_a_gateway_with_a_board_as_its_radio_needs_no_adapter(tmp_path: Path, firmware: Firmware) -> None:
     async def main() -> None:
         big = BigPeer()
         with Air(str(tmp_path / "air"), loss=0.0) as air, powered(air, tmp_path / "radio", firmware) as board:
@@ -183,3 +176,25 @@ def test_a_gateway_with_a_board_as_its_radio_needs_no_adapter(tmp_path: Path, fi
                 await task
 
     run(main(), 60)
+
+
+def test_flashing_it_again_leaves_it_a_radio(tmp_path: Path, firmware: Firmware) -> None:
+    with Air(str(tmp_path / "air"), loss=0.0) as air, powered(air, tmp_path / "radio", firmware) as board:
+        since = board.console_count
+        report = flash_board(board.port, Options(board=board.profile.name), lambda *_: None)
+        assert report.sent == 0, "the board's own configuration says what it is"
+        board.wait_for("radio 1", 20, since)
+
+
+def test_a_port_that_is_not_there_is_said_and_tried_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        radio = UsbRadio(str(tmp_path / "nothing"), lambda *_: None, random.Random(1))
+        task = asyncio.create_task(radio.run())
+        await until(lambda: radio.counts["reconnects"] >= 2, "tried again")
+        assert "RADIO_USB" in radio.health.last_error and not radio.speaks
+        with pytest.raises(HedgerowError, match="RADIO_USB: .*nothing: no board"):
+            await radio.say(frame(1), False, 1)
+        task.cancel()
+        await asyncio.wait({task})
+
+    run(main())

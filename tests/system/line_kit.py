@@ -1,4 +1,4 @@
-"""A line of emulated boards, only neighbours in range, a gateway at one end: what the air's frames count."""
+"""A line of emulated boards, only neighbours in range, a gateway at one end; counted on the air."""
 
 import contextlib
 import json
@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hedgerow_cli.big_peer_http import execute
 from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.scene import Scene, staged
+from hedgerow_cli.emulation import Bench
 from hedgerow_cli.flashing.flash import Options, build_firmware, flash_board
 
 FIELD = "temperature_f"
@@ -44,7 +45,7 @@ class Line:
     scene: Scene
     directory: Path
     boards: list[Board]
-    ledgers: list[BoardLedger] = field(default_factory=list)
+    ledgers: list[BoardLedger]
 
     def read(self) -> None:
         self.scene.check()
@@ -52,9 +53,7 @@ class Line:
             ledger.read()
 
     def frames(self) -> Counter[str]:
-        """Frames by kind since the air began: `adv`, `connect` and others."""
-        with (self.directory / "air.jsonl").open() as log:
-            return Counter(json.loads(line)["kind"] for line in log if line.endswith("\n"))
+        return frames_in(self.directory)
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
@@ -104,34 +103,57 @@ def line(
     app: str = APP,
     settings: Callable[[int], dict[str, object]] = lambda at: {},
     profile: str = "esp32c3",
+    together: bool = False,
     **common: object,
 ) -> Iterator[Line]:
-    """Boards with this app in a line behind a gateway and a Big Peer, all running."""
+    """Boards with this app in a line behind a gateway and a Big Peer, all running; `together`: all in range.
+
+    `settings` gives what a board has besides what all of them have in `common`.
+    """
     directory = tmp_path / "line"
     directory.mkdir()
-    (directory / "app.py").write_text(app)
     options = DemoOptions(boards=boards, readings=1, near=True, profile=profile)
     with staged(options, directory) as scene:
-        air = scene.bench.air
-        assert air is not None
-        addresses = [DEFAULT_ADDRESS, *(board.address for board in scene.boards)]
-        for at, address in enumerate(addresses):
-            for other in addresses[at + 2 :]:
-                air.block(address, other)
-        firmware = build_firmware(directory / "firmware")
+        if not together:
+            stretch(scene.bench)
+        install(scene.boards, directory, app, settings, common)
+        ledgers = [BoardLedger(board) for board in scene.boards]
+        yield Line(scene, directory, scene.boards, ledgers)
 
-        def flash(at: int) -> None:
-            board = scene.boards[at]
-            config = {"name": board.name, "field": FIELD, "mesh": "demo", **common, **settings(at)}
-            chosen = Options(
-                board=board.profile.name, config=config, files=(directory / "app.py",), start=False
-            )
-            flash_board(board.port, chosen, lambda what, done, total: None, firmware)
 
-        with ThreadPoolExecutor(boards) as pool:
-            list(pool.map(flash, range(boards)))
-        for board in scene.boards:
-            board.reset()
-        result = Line(scene, directory, scene.boards)
-        result.ledgers = [BoardLedger(board) for board in scene.boards]
-        yield result
+def stretch(bench: Bench) -> None:
+    """Let only neighbours hear each other: the gateway, the first board, the second one, ..."""
+    assert bench.air is not None
+    addresses = [DEFAULT_ADDRESS, *(board.address for board in bench.boards)]
+    for at, address in enumerate(addresses):
+        for other in addresses[at + 2 :]:
+            bench.air.block(address, other)
+
+
+def install(
+    boards: list[Board],
+    directory: Path,
+    app: str,
+    settings: Callable[[int], dict[str, object]],
+    common: dict[str, object],
+) -> None:
+    """Put the firmware, an app and settings on boards, and start them."""
+    (directory / "app.py").write_text(app)
+    firmware = build_firmware(directory / "firmware")
+
+    def flash(at: int) -> None:
+        board = boards[at]
+        config = {"name": board.name, "field": FIELD, "mesh": "demo", **common, **settings(at)}
+        chosen = Options(board=board.profile.name, config=config, files=(directory / "app.py",), start=False)
+        flash_board(board.port, chosen, lambda what, done, total: None, firmware)
+
+    with ThreadPoolExecutor(len(boards)) as pool:
+        list(pool.map(flash, range(len(boards))))
+    for board in boards:
+        board.reset()
+
+
+def frames_in(directory: Path) -> Counter[str]:
+    """Frames of an air's log by kind: `adv`, `connect` and others."""
+    with (directory / "air.jsonl").open() as log:
+        return Counter(json.loads(line)["kind"] for line in log if line.endswith("\n"))

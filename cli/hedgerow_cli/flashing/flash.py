@@ -9,7 +9,7 @@ from typing import Any
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.profiles import PROFILES, Profile
-from hedgerow_cli.firmware_files import ROM, build, rom_image
+from hedgerow_cli.firmware_files import RADIO, ROM, build, rom_image
 from hedgerow_cli.flashing import guard, image, keep, probe, tables, transfer
 from hedgerow_cli.flashing.contents import LOG, Contents, contents_of, place_of
 from hedgerow_cli.flashing.guard import Consent
@@ -76,17 +76,19 @@ class Report:
 class Firmware:
     """What goes to every board: the image for its ROM partition, and the files that start it.
 
-    `modules` are what the image holds, as files for a board without such a partition.
+    `modules` are what the image holds, as files for a board without such a partition. `radio`: it is for a
+    gateway's radio, and what else boards run is not in it.
     """
 
     rom: File
     files: tuple[File, ...]
     modules: tuple[File, ...]
+    radio: bool = False
 
 
-def build_firmware(folder: Path) -> Firmware:
-    """Compile the firmware into `folder`, once for any number of boards."""
-    built = build(folder)
+def build_firmware(folder: Path, role: str = "") -> Firmware:
+    """Compile the firmware into `folder`, once for any number of boards of that role."""
+    built = build(folder, role)
     image = folder / "firmware.romfs"
     image.write_bytes(rom_image(built))
     own = [File.of(local, path) for local, path in built if not path.startswith(f"{ROM}/")]
@@ -94,7 +96,8 @@ def build_firmware(folder: Path) -> Firmware:
     # The last to be sent: main.py looks for it.
     whole = folder / "whole"
     whole.write_text(File.of(image, ROM).digest, encoding="utf-8")
-    return Firmware(File.of(image, ROM), tuple(own), (*modules, File.of(whole, transfer.WHOLE)))
+    modules.append(File.of(whole, transfer.WHOLE))
+    return Firmware(File.of(image, ROM), tuple(own), tuple(modules), role == RADIO)
 
 
 def flash_board(port: str, options: Options, show: Show, firmware: Firmware | None = None) -> Report:
@@ -116,6 +119,10 @@ def flash_board(port: str, options: Options, show: Show, firmware: Firmware | No
         show("looking at the board", 0, 1)
         greet(port)
         run = _Run(port, options, profile, tool, firmware, show)
+        role = str(_settings(options, run.state).get("role", ""))
+        if (role == RADIO) != firmware.radio:
+            firmware = build_firmware(folder / "other", role)
+            run = _Run(port, options, profile, tool, firmware, show)
         return run.go(folder)
 
 

@@ -1,0 +1,448 @@
+"""The mesh engine of a board with a small heap: it says its own operations, hears receipts and the time.
+
+It has the face of hedgerow.mesh.mesh.Mesh and speaks the same frames, but carries nothing for others. One
+operation or letter is on its way at a time; the next one follows when somebody has taken it (an ACK, or an
+echo), or after a few pushes in vain: who misses something asks for it.
+"""
+
+import struct
+from hashlib import sha256
+
+from hedgerow import limits
+from hedgerow.clock import hlc
+from hedgerow.custody.receipt import Receipt
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
+from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP
+from hedgerow.mesh import asks, frames, letters, pace, tells
+from hedgerow.mesh.ops import nearest, pack
+from hedgerow.mesh.tag import check
+from hedgerow.operation import CLOCK, SOURCE_KEEPER, SOURCE_RELAYED, decode_body
+from hedgerow.sync.hello import LEAF
+
+_PUSHES = const(4)
+_EVENTS = const(3)
+_STATE_EVENTS = const(2)
+_FIRST_STATE_MS = const(2000)
+_WAIT_MS = const(700)
+_MOST_TRIES = const(4)
+_MOST_ANSWERS = const(12)
+_MOST_KEEPERS = const(4)
+_KEEPER_NAME = const(1)
+_TIME_ERROR_MS = const(60)
+_MOST_HOPS = const(15)
+_MOST_CALLED_MS = const(10000)
+_ASK_MS = const(5000)
+# A flag of a STATE: something waits that fits no advertisement.
+_BULK = const(128)
+_SAVED = ">IIIB"
+_ALL = const(0x3FFFFFFF)
+
+
+class Teller:
+    """See Mesh; it is its own `window` (see hedgerow.mesh.schedule.Window)."""
+
+    def __init__(
+        self, peer: object, now: int, *, random: object, role: int = LEAF, key: bytes = b"",
+        budget: object = None, seal_ms: int = pace.SEAL_MS,
+    ):  # fmt: skip
+        self.peer = peer
+        self.busy = False
+        self.budget = budget
+        self.window = self
+        self.period = 0
+        self.length = pace.LEAF_WINDOW_MS
+        self.woke_at = now
+        self.until = now + self.length
+        self._random = random
+        self._key = key
+        self._seal_ms = seal_ms
+        self._counter = random(0x10000)
+        # How far the own log was pushed, and what is on its way: [[frame, pushes, when it is said next]].
+        self._number = self._sealed = peer.receipted(peer.author)
+        self._unit: list = []
+        self._next_number = self._next_sealed = 0
+        self._stuck = False
+        self._schemas: set = set()
+        # Frames that somebody has asked for, and the letter that was said last.
+        self._answers: list = []
+        self._letter: list = []
+        self._state_at = now
+        self._state_ms = _FIRST_STATE_MS
+        self._announce_at = now + random(2000)
+        self._tail_at: int | None = None
+        self._again_at: int | None = None
+        self._tries = 0
+        self._keepers: dict = {}
+        self._ask_at = 0
+        self._called_until = 0
+        self._dirty = True
+        peer.add_listener(self._committed)
+
+    def close(self) -> None:
+        """Let go of the peer."""
+        self.peer.remove_listener(self._committed)
+
+    def _committed(self) -> None:
+        self._dirty = True
+
+    # ---- hearing
+
+    def heard(self, address: object, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool:
+        """See Mesh.heard."""
+        at = frames.find(payload)
+        mesh = self.peer.mesh
+        if not at or payload[at + 1] != mesh[0] or payload[at + 2] != mesh[1]:
+            return False
+        frame = bytes(payload[at : frames.end(payload, at)])
+        kind = frame[0] & 0x0F
+        if kind in (frames.OP, frames.LETTER_UP) and not self._flies(frame[4:10]):
+            return True
+        if kind == frames.HAVE or kind == frames.LETTER_DOWN or not check(self._key, frame):
+            return False
+        try:
+            self._take(kind, frame, now)
+        except HedgerowError:
+            pass
+        return True
+
+    def _take(self, kind: int, frame: bytes, now: int) -> None:
+        if kind == frames.STATE:
+            state = frames.decode_state(frame)
+            if state.role != LEAF:
+                self.peer.note_distance(state.distance, now)
+        elif kind in (frames.OP, frames.LETTER_UP):
+            self._passed(frame[4:10], now)
+        elif kind == frames.ACK:
+            for key in asks.decode_ack(frame)[1]:
+                self._passed(key, now)
+        elif kind == frames.RECEIPT:
+            self._receipt(frame, now)
+        elif kind == frames.TIME:
+            self._time(frame, now)
+        elif kind == frames.WANT:
+            what, entries = asks.decode_want(frame)
+            for entry in entries:
+                self._asked(what, entry, now)
+        elif kind == frames.CALL:
+            target, _, seconds = tells.decode_call(frame)
+            if target == self.peer.author[:3]:
+                self._called_until = now + min(seconds * 1000, _MOST_CALLED_MS)
+        elif kind == frames.ANNOUNCE:
+            announce = tells.decode_announce(frame)
+            if announce.flags & _KEEPER_NAME:
+                if len(self._keepers) >= _MOST_KEEPERS:
+                    self._keepers.clear()
+                self._keepers[announce.author[:4]] = announce.author
+
+    def _flies(self, key: bytes) -> bool:
+        for entry in self._unit:
+            if entry[0][4:10] == key:
+                return True
+        return False
+
+    def _passed(self, key: bytes, now: int) -> None:
+        for entry in self._unit:
+            if entry[0][4:10] == key:
+                entry[1] = _PUSHES
+                entry[2] = now
+                self._dirty = True
+                self.stir(now)
+
+    def _receipt(self, frame: bytes, now: int) -> None:
+        peer = self.peer
+        keeper4, low, short, number, proof = tells.decode_receipt(frame)
+        author = peer.author
+        if short != author[:3] or number <= peer.receipted(author):
+            return
+        self.stir(now)
+        keeper = self._keepers.get(keeper4)
+        if keeper is None:
+            if now >= self._ask_at:
+                self._ask_at = now + _ASK_MS
+                self._answer(frames.WANT, asks.encode_want(asks.WANT_ANNOUNCES, [keeper4[:3]]))
+            return
+        known = peer.ledger.incarnation(keeper)
+        for incarnation in ((known & ~0xFF) + low, (known & ~0xFF) + low + 256, low):
+            receipt = Receipt(keeper, incarnation, author, number) if incarnation else None
+            if receipt and sha256(b"hedgerow receipt" + receipt.encode()).digest()[:8] == proof:
+                if peer.ingest_receipt(receipt):
+                    peer.commit()
+                return
+
+    def _time(self, frame: bytes, now: int) -> None:
+        utc_ms, error_ms, source, hops = tells.decode_time(frame)
+        if self.peer.wants_time(now) and hops < _MOST_HOPS and error_ms < limits.GOOD_TIME_MS:
+            source = SOURCE_KEEPER if source == SOURCE_KEEPER else SOURCE_RELAYED
+            self.peer.set_time(utc_ms + _TIME_ERROR_MS // 2, error_ms + _TIME_ERROR_MS, source, now)
+
+    # ---- what others ask for
+
+    def _answer(self, kind: int, body: bytes) -> None:
+        if len(self._answers) < _MOST_ANSWERS:
+            self._answers.append(frames.make(kind, self.peer.mesh, body, self._key))
+
+    def _answer_letter(self, content: bytes) -> None:
+        for body in letters.split(content):
+            self._answer(frames.LETTER_UP, body)
+
+    def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:
+        peer = self.peer
+        author = peer.author
+        self.stir(now)
+        if what == asks.WANT_SCHEMAS:
+            for name in peer.shared_schemas():
+                if name[:2] == entry:
+                    self._answer_letter(bytes((letters.SCHEMA,)) + peer.schemas[name].encoded)
+        elif what == asks.WANT_LETTERS:
+            for index, frame in enumerate(self._letter):
+                if frame[4:7] == entry[0] and (entry[1] or 0xFF) >> index & 1:
+                    self._answer(frames.LETTER_UP, frame[4:-3])
+        elif (entry if what == asks.WANT_ANNOUNCES else entry[0]) != author[:3]:
+            return
+        elif what == asks.WANT_ANNOUNCES:
+            self._announce_at = min(self._announce_at, now + self._random(500))
+        elif what == asks.WANT_WHOLE:
+            number = nearest(peer.log.held(author), entry[1])
+            stored = peer.log.fetch(author, number)
+            if stored is not None:
+                self._answer_letter(letters.encode_operation(author, number, stored))
+        else:
+            # From the first one that is missing on, or from its seals.
+            first = nearest(peer.log.held(author), entry[1])
+            self._sealed = min(self._sealed, max(peer.receipted(author), first - 1))
+            if entry[2]:
+                while not entry[2] >> (first - nearest(peer.log.held(author), entry[1])) & 1:
+                    first += 1
+                self._number = min(self._number, max(peer.receipted(author), first - 1))
+            self._unit = []
+            self._dirty = True
+
+    # ---- what is pushed
+
+    def _look(self, now: int) -> None:
+        """See what has changed, and choose what comes next."""
+        peer = self.peer
+        log = peer.log
+        author = peer.author
+        self._dirty = False
+        if log.held(author) > log.sealed(author):
+            if self._tail_at is None:
+                # What waits for its seal waits on while the board sleeps.
+                self._tail_at = min(now, peer.seal_due() - limits.SEAL_DELAY_MS) + self._seal_ms
+            if now >= self._tail_at:
+                self._tail_at = None
+                peer.seal(now)
+        else:
+            self._tail_at = None
+        receipted = peer.receipted(author)
+        if max(self._number, self._sealed) < receipted or log.sealed(author) <= receipted:
+            self._again_at = None
+            self._tries = 0
+        self._number = max(self._number, receipted)
+        self._sealed = max(self._sealed, receipted)
+        if self._again_at is not None and now >= self._again_at:
+            self._again_at = None
+            self._tries = min(self._tries + 1, _MOST_TRIES)
+            self._number = self._sealed = receipted
+            self._schemas = set()
+        for entry in self._unit:
+            if entry[1] < _PUSHES or entry[2] > now:
+                return
+        if self._unit:
+            self._number = max(self._number, self._next_number)
+            self._sealed = max(self._sealed, self._next_sealed)
+        self._unit = []
+        self._choose(now)
+        if not self._unit and self._again_at is None and log.sealed(author) > receipted:
+            self._again_at = now + (pace.AGAIN_MS << self._tries)
+
+    def _choose(self, now: int) -> None:
+        """Put the next operation, schema, seal or skip on its way, if there is one."""
+        peer = self.peer
+        log = peer.log
+        author = peer.author
+        self._next_number = self._number
+        self._next_sealed = self._sealed
+        self._stuck = False
+        try:
+            if self._number < log.held(author):
+                found = self._operation(author, self._number + 1)
+            elif self._sealed < log.sealed(author):
+                found = self._entry(author, _ALL, self._sealed, ENTRY_SEAL, letters.SEAL)
+                self._next_sealed = max(self._next_sealed, self._last)
+            else:
+                return
+        except HedgerowError:
+            self._stuck = True
+            return
+        if len(found) > 1:
+            self._letter = found
+        self._unit = [[frame, 0, now] for frame in found]
+        if not found:
+            self._number = self._next_number
+            self._sealed = self._next_sealed
+            self._dirty = True
+
+    def _operation(self, author: bytes, number: int) -> list:
+        peer = self.peer
+        stored = peer.log.fetch(author, number)
+        if stored is None:
+            found = self._entry(author, number - 1, _ALL, ENTRY_SKIP, letters.SKIP)
+            self._next_number = max(number, self._last)
+            return found
+        for change in decode_body(stored)[1]:
+            schema = peer.schemas.get(change[1]) if change[0] != CLOCK else None
+            if schema and change[1] not in self._schemas:
+                self._schemas.add(change[1])
+                return self._split(bytes((letters.SCHEMA,)) + schema.encoded)
+        self._next_number = number
+        before = peer.log.fetch(author, number - 1) if number > 1 else None
+        before_ms = hlc.stamp_ms(decode_body(before)[0]) if before is not None else None
+        body = pack(author, number, stored, peer.schemas, before_ms)
+        if body is not None:
+            return [frames.make(frames.OP, peer.mesh, body, self._key)]
+        return self._split(letters.encode_operation(author, number, stored))
+
+    def _entry(self, author: bytes, held: int, sealed: int, kind: int, letter: int) -> list:
+        self._last = 0
+        for entry in self.peer.log.read(author, held, sealed, 1):
+            if entry[0] == kind:
+                self._last = entry[2]
+                return self._split(bytes((letter,)) + author + entry[3])
+        self._last = self.peer.log.sealed(author)
+        return []
+
+    def _split(self, content: bytes) -> list:
+        mesh = self.peer.mesh
+        return [frames.make(frames.LETTER_UP, mesh, body, self._key) for body in letters.split(content)]
+
+    # ---- time
+
+    def due(self, now: int) -> int:
+        """See Mesh.due."""
+        if self._dirty or self._answers:
+            return now
+        at = min(self._state_at, self._announce_at)
+        for entry in self._unit:
+            if entry[2] < at:
+                at = entry[2]
+        for other in (self._tail_at, self._again_at):
+            if other is not None and other < at:
+                at = other
+        return max(at, now)
+
+    def say(self, now: int) -> tuple | None:
+        """See Mesh.say."""
+        self._look(now)
+        if self._answers:
+            return self._send(self._answers.pop(0), _EVENTS, now)
+        if now >= self._state_at:
+            self._state_ms = min(2 * self._state_ms, pace.STATE_MAX_MS)
+            self._state_at = now + self._state_ms + self._random(self._state_ms // 2)
+            return frames.advertise(self._state(now)), not self.busy, _STATE_EVENTS
+        if now >= self._announce_at:
+            self._announce_at = now + pace.ANNOUNCE_MS
+            return self._send(self._announce(now), _EVENTS, now)
+        for entry in self._unit:
+            if entry[1] < _PUSHES and entry[2] <= now:
+                entry[1] += 1
+                entry[2] = now + (_WAIT_MS << entry[1]) + self._random(_WAIT_MS)
+                return self._send(entry[0], _EVENTS, now)
+        return None
+
+    def _send(self, frame: bytes, events: int, now: int) -> tuple:
+        self._counter += 1
+        self.stir(now)
+        if self.budget:
+            self.budget.said(events)
+        code = frames.code_of(self.peer.distance(now))
+        return frames.advertise(frames.with_hop(frame, code, self._counter & 7)), False, events
+
+    def _state(self, now: int) -> bytes:
+        peer = self.peer
+        self._counter += 1
+        held = peer.log.held(peer.author)
+        receipted = peer.receipted(peer.author)
+        flags = (
+            peer.time_flags(now) | (0 if self.busy else frames.CONNECTABLE) | (_BULK if self._stuck else 0)
+        )
+        digest = receipted.to_bytes(4, "big") + bytes((held >> 8 & 0xFF, held & 0xFF))
+        state = frames.State(
+            peer.mesh[:2], self._counter & 0xFFFF, 0, digest, min(held - receipted, 0xFFFF),
+            peer.distance(now), flags, LEAF, peer.author[:3], 0, self._left(now),
+        )  # fmt: skip
+        return frames.encode_state(state, self._key)
+
+    def _left(self, now: int) -> int:
+        """Return for how many tenths of a second it listens, 255 for always."""
+        return min(254, max(0, self.until - now + 99) // 100) if self.period else 255
+
+    def _announce(self, now: int) -> bytes:
+        peer = self.peer
+        held = peer.log.held(peer.author)
+        stored = peer.log.fetch(peer.author, held)
+        last_ms = hlc.stamp_ms(decode_body(stored)[0]) if stored else 0
+        announce = tells.Announce(peer.author, held >> 16, last_ms >> 24, LEAF)
+        if self.period:
+            announce.period_s = self.period // 1000
+            announce.due_ms = self._next_wake(now) - now
+            announce.window = self.length // 100
+        return frames.make(frames.ANNOUNCE, peer.mesh, tells.encode_announce(announce), self._key)
+
+    # ---- what the shell asks
+
+    def stir(self, now: int) -> None:
+        """Stay awake for a window from now, if this wake has not lasted for long."""
+        self.until = max(self.until, min(now + self.length, self.woke_at + pace.LEAF_MOST_MS))
+
+    def duty(self, now: int) -> int:
+        """See Mesh.duty."""
+        duty = 100 if now < self.until else 0
+        return self.budget.duty(now, duty) if self.budget else duty
+
+    def visit(self, now: int, busy: object = ()) -> object:
+        """It visits nobody."""
+        return None
+
+    def called(self, now: int) -> bool:
+        """See Mesh.called."""
+        return now < self._called_until
+
+    def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
+        """Note a session: what it brought shows in the log."""
+        self._called_until = 0
+        self._dirty = True
+
+    def _next_wake(self, now: int) -> int:
+        period = self.period or pace.LEAF_PERIOD_MS
+        return self.woke_at + ((now - self.woke_at) // period + 1) * period
+
+    def sleep_until(self, now: int) -> int | None:
+        """See Mesh.sleep_until."""
+        return None if self._dirty or now < self.until else self._next_wake(now)
+
+    def save(self) -> bytes:
+        """See Mesh.save."""
+        return struct.pack(
+            _SAVED,
+            self._counter & 0x3FFFFFFF,
+            self._number,
+            self._sealed,
+            min(self.peer.distance(self.until), 255),
+        ) + b"".join(sorted(self._keepers.values()))
+
+    def restore(self, data: bytes, now: int) -> bool:
+        """See Mesh.restore."""
+        size = struct.calcsize(_SAVED)
+        if len(data) < size or (len(data) - size) % 8:
+            return False
+        self._counter, number, sealed, distance = struct.unpack(_SAVED, data[:size])
+        log = self.peer.log
+        self._number = max(self._number, min(number, log.held(self.peer.author)))
+        self._sealed = max(self._sealed, min(sealed, log.sealed(self.peer.author)))
+        if distance:
+            self.peer.note_distance(distance - 1, now)
+        for at in range(size, len(data), 8):
+            self._keepers[data[at : at + 4]] = data[at : at + 8]
+        return True

@@ -1,0 +1,70 @@
+"""Short seeded worlds on the mesh engine, each with its own trouble: what has to hold, holds."""
+
+from typing import Any
+
+import pytest
+
+from hedgerow_sim import scenario
+from hedgerow_sim.run import Outcome, run
+
+#: Of each: (scenario, what is changed to make it last for seconds).
+WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "line": ("line", {"hours": 0.25}),
+    "gateway as keeper": ("no-big-peer", {"hours": 0.25}),
+    "lab": ("intel-lab", {"boards": 16, "hours": 0.2}),
+    "sleeping leaves": ("intel-lab-leaves", {"boards": 12, "hours": 0.2}),
+    "carried about": ("moving", {"boards": 12, "hours": 0.6}),
+}
+
+
+def _live(name: str, seed: int = 1, **changes: Any) -> Outcome:
+    outcome = run(scenario.load(name, **changes), seed)
+    assert not outcome.failure, f"{outcome.failure}; {outcome.replay}"
+    return outcome
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_all_arrives(world: str) -> None:
+    name, changes = WORLDS[world]
+    report = _live(name, settle_hours=2.0, **changes).report
+    readings = report["readings"]
+    assert readings["acknowledged"] == readings["arrived"] == readings["receipted"] > 40
+    assert not report["broken_sessions"] and report["hops"]["max"] > 1
+
+
+def test_power_cuts_inside_the_flash() -> None:
+    """Boards on their own log code lose power in the middle of a program, boots included."""
+    events = [
+        {"at_s": at, "kind": "power_cut", "share": 0.7, "spread_s": 60.0} for at in (300, 500, 700, 900)
+    ]
+    outcome = _live("power-cycled", boards=10, hours=0.3, settle_hours=2.0, flash=0.6, events=events)
+    boards = outcome.world.boards
+    torn = [board for board in boards if board.storage.flash and board.storage.cuts_inside]
+    assert torn and sum(board.boots for board in boards) > 30
+    assert outcome.report["readings"]["arrived"] > 40
+
+
+def test_partition_and_heal() -> None:
+    events = [{"at_s": 300, "kind": "partition", "x": 12.0}, {"at_s": 1500, "kind": "heal"}]
+    report = _live("partition", boards=16, hours=0.6, settle_hours=2.0, reading_s=120.0, events=events).report
+    late = report["catch_up"]
+    assert late["backlog"] > 20 and late["missing"] == 0
+
+
+def test_a_gateway_that_goes_and_comes_back() -> None:
+    events = [{"at_s": 300, "kind": "gateway_down"}, {"at_s": 1800, "kind": "gateway_up"}]
+    changes = {"boards": 12, "hours": 0.6, "settle_hours": 2.0, "reading_s": 120.0, "events": events}
+    report = _live("gateway-lost", **changes).report
+    assert report["catch_up"]["backlog"] > 40 and report["catch_up"]["missing"] == 0
+
+
+def test_two_gateways_and_two_big_peers() -> None:
+    events = [{"at_s": 300, "kind": "gateway_down"}, {"at_s": 900, "kind": "gateway_up"}]
+    _live("two-gateways", boards=16, hours=0.4, settle_hours=2.0, events=events)
+
+
+def test_without_anybody_to_bring_it_to_everything_is_held() -> None:
+    outcome = _live("no-gateway", boards=6, hours=0.5)
+    for board in outcome.world.boards:
+        assert board.peer.log.held(board.peer.author) >= board.readings > 10
+        assert not outcome.report["readings"]["receipted"]

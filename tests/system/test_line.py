@@ -1,0 +1,147 @@
+"""Boards in a line, real VMs, only neighbours in range: advertisements alone carry everything, both ways.
+
+Connections are counted from the air's frames; no other channel is open between the boards.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from line_kit import APP, Line, frames_in, install, line, stretch
+
+from hedgerow_boards.air import Air
+from hedgerow_cli.demo.ledger import BoardLedger
+from hedgerow_cli.emulation import emulated
+from hedgerow_cli.lifeline import Child
+
+pytestmark = pytest.mark.slow
+
+LEAF_APP = """
+from hedgerow_device.sensor import open_sensor
+
+
+async def main(peer):
+    value = open_sensor(peer.settings["sensor"]).read()
+    result = peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"t": value, "h": value})
+    number = result.mutated[0][1]
+    print("ack", number, "op=%d" % number, "value=%s" % value)
+    await peer.sleep()
+"""
+
+
+def _hedgerow(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hedgerow_cli", *arguments]
+
+
+def _until_receipted(ledger: BoardLedger, number: int, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while ledger.receipted_op < number:
+        assert time.monotonic() < deadline, (ledger.board.name, ledger.receipted_op, number)
+        time.sleep(0.1)
+        ledger.read()
+
+
+def check_values(scene: Line) -> None:
+    """What the Big Peer has of each board is what its sensor measured, each once."""
+    found: dict[str, dict[int, str]] = {}
+    rows = scene.query("SELECT * FROM readings")
+    for row in rows:
+        author, number = row["_id"]
+        found.setdefault(str(author), {})[number] = str(row["t"])
+        assert row["t"] == row["h"]
+    said = [{r.op: r.text for r in ledger.acknowledged.values()} for ledger in scene.ledgers]
+    assert len(rows) == sum(map(len, said))
+    assert sorted(found.values(), key=str) == sorted(said, key=str)
+
+
+def test_five_boards_in_a_line_sync_without_a_connection(tmp_path: Path) -> None:
+    with line(tmp_path, 5, readings=2, interval_ms=2000, seal_s=5) as scene:
+        scene.until(lambda: scene.arrived(2), "all arrived and receipted", 180)
+        assert scene.frames()["connect"] == 0
+        assert all(not ledger.errors for ledger in scene.ledgers), scene.report()
+        check_values(scene)
+        # The far board has learnt the time from board to board.
+        scene.ledgers[-1].board.wait_for("time source=3 ", 60)
+
+
+def test_relays_that_record_now_and_then_never_connect(tmp_path: Path) -> None:
+    with line(tmp_path, 3, together=True, readings=4, interval_ms=4000, seal_s=10) as scene:
+        scene.until(lambda: scene.arrived(4), "all arrived and receipted", 120)
+        assert scene.frames()["connect"] == 0
+        assert all(not ledger.errors for ledger in scene.ledgers), scene.report()
+
+
+def test_a_sleeping_leaf_behind_a_relay_gets_its_readings_up_and_its_receipt_down(tmp_path: Path) -> None:
+    leaf = {"role": "leaf", "sleep_ms": 5000, "window_ms": 800, "readings": 0}
+    with line(
+        tmp_path, 2, app=LEAF_APP, settings=lambda at: leaf if at else {"role": "relay"}, seal_s=8
+    ) as scene:
+        relay, sleeper = scene.ledgers
+
+        def receipted() -> bool:
+            scene.read()
+            return sleeper.receipted_op > 2 and scene.held(sleeper) >= sleeper.receipted_op
+
+        scene.until(receipted, "the leaf has a receipt over readings of two wakes", 90)
+        assert sleeper.board.sleeps >= 2
+        assert len(sleeper.boots) == 1, "a wake is no boot"
+        assert scene.frames()["connect"] == 0
+        assert not relay.errors and not sleeper.errors, scene.report()
+        sleeper.board.wait_for("time source=3 ", 30)
+
+
+def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path) -> None:
+    directory = tmp_path / "line"
+    directory.mkdir()
+    log = directory / "air.jsonl"
+    with emulated(["esp32c3"] * 2, directory=directory, seed=1, air_log=log) as bench:
+        stretch(bench)
+        command = [
+            "gateway", "run", "--data", str(directory / "gateway"), "--air", bench.air_path, "--mesh", "demo",
+            "--name", "gateway", "--keeper", "--time", "trust", "--json",
+        ]  # fmt: skip
+        gateway = Child(_hedgerow(*command), directory / "gateway.log")
+        try:
+            install(
+                bench.boards, directory, APP, lambda at: {}, {"readings": 2, "interval_ms": 2000, "seal_s": 5}
+            )
+            ledgers = [BoardLedger(board) for board in bench.boards]
+            for ledger in ledgers:
+                ledger.board.wait_for("ack 2 ", 30)
+                ledger.read()
+                last = max(reading.op for reading in ledger.acknowledged.values())
+                _until_receipted(ledger, last)
+                assert not ledger.errors
+            assert frames_in(directory)["connect"] == 0
+        finally:
+            gateway.stop()
+
+
+def test_a_radio_that_falls_silent_is_mended_by_stages(tmp_path: Path) -> None:
+    for until, said in (("scan", None), ("active", "radio restart"), ("reset", "radio reset")):
+        folder = tmp_path / until
+        folder.mkdir()
+        with line(folder, 1, readings=0, interval_ms=3000, seal_s=2, radio_watchdog_s=4) as scene:
+            air = scene.scene.bench.air
+            assert isinstance(air, Air)
+            (ledger,) = scene.ledgers
+
+            def works(scene: Line = scene) -> bool:
+                scene.read()
+                return scene.ledgers[0].receipted_op > 1
+
+            scene.until(works, "it works", 60)
+            air.deafen(ledger.board.address, until)
+            since = ledger.board.console_count
+            if said:
+                ledger.board.wait_for(said, 60, since)
+            reached = ledger.receipted_op
+
+            def goes_on(scene: Line = scene, reached: int = reached) -> bool:
+                scene.read()
+                return scene.ledgers[0].receipted_op > reached
+
+            scene.until(goes_on, f"receipts come again after {until}", 60)
+            resets = [line for line in ledger.board.console[since:] if line.text == "radio reset"]
+            assert len(resets) == (until == "reset")
