@@ -73,6 +73,25 @@ def test_a_shorter_sleep_leaves_more_of_a_wait() -> None:
     assert mesh.announce_at == 500 + 200000 - pace.LEAF_WINDOW_MS - 10000
 
 
+def test_a_seal_is_due_when_it_was_before_the_sleep() -> None:
+    """It counts on through the sleep, and is made at once where it came due in it."""
+    for tail, period, due in ((200000, 60000, 1000 + 140000), (200000, 250000, 1000)):
+        store = MemoryStore(AUTHOR)
+        mesh = engine(store=store)
+        record(mesh.peer, 1, 0)
+        mesh.tail_at = mesh.window.until + tail
+        saved = mesh.save()
+        mesh = engine(store=store)
+        mesh.window.period = period
+        assert mesh.restore(saved, 1000)
+        assert mesh.tail_at == due
+    mesh = engine()
+    mesh.tail_at = None
+    saved = mesh.save()
+    mesh.tail_at = 7
+    assert mesh.restore(saved, 1000) and mesh.tail_at == 7
+
+
 def refused(data: bytes) -> bool:
     """Whether an engine does not take it, and is as it was."""
     mesh = engine()
@@ -176,7 +195,10 @@ def test_wakes_are_on_a_grid_however_long_one_lasts() -> None:
         31000, 31000, 31000, 61000, 121000,
     ]  # fmt: skip
     assert not window.wake(1000 + pace.LEAF_WINDOW_MS - 1)
-    assert window.wake(1000 + pace.LEAF_WINDOW_MS)
+    start = 1000 + pace.LEAF_WINDOW_MS
+    assert window.wake(start)
+    assert (window.woke_at, window.until) == (start, start + pace.LEAF_WINDOW_MS)
+    assert not window.wake(start + 1), "it is awake already"
     window = Window(0)
     assert [window.left(now) for now in (0, 1, 1400, 1401, 1499, 1500, 2000)] == [15, 15, 1, 1, 1, 0, 0]
 

@@ -115,6 +115,13 @@ def test_in_a_flood_one_of_two_equals_calls() -> None:
     assert found == [None, b"\xff\xff\xff"]
 
 
+def test_in_a_flood_whoever_lacks_much_calls() -> None:
+    for distance, other in ((2, b"\0\0\0"), (1, b"\xff\xff\xff"), (3, b"\0\0\0")):
+        mesh = engine()
+        hear(mesh, other, 0, distance=distance, flags=CAN)
+        assert wants(mesh, 0) == other
+
+
 def test_few_operations_come_by_advertisement() -> None:
     for count, found in ((32, None), (33, b"you")):
         mesh = engine()
@@ -241,6 +248,24 @@ def test_failures_make_the_pause_twice_as_long_each_time_up_to_a_bound() -> None
     assert first_visit(mesh, now, open_count=50) == HOLD_OFF, "one that ends well makes it short again"
 
 
+def test_a_pause_has_a_random_part_of_up_to_half_of_it() -> None:
+    """Those who failed at the same moment do not try again at the same moment."""
+    mesh = engine(GATEWAY)
+    mesh.visits.mute = True
+    asked: list = []
+
+    def most(below: int) -> int:
+        asked.append(below)
+        return below - 1
+
+    mesh.random = most
+    mesh.failed(b"you", 0)
+    assert asked == [HOLD_OFF + 1]
+    assert first_visit(mesh, 0) == 3 * HOLD_OFF
+    mesh.synced(b"you", None, 10000)
+    assert first_visit(mesh, 10000, open_count=0, role=LEAF) == HOLD_OFF * 3 // 2
+
+
 def test_sessions_that_change_nothing_are_held_ever_longer() -> None:
     mesh = engine(GATEWAY)
     mesh.visits.mute = True
@@ -350,9 +375,9 @@ def test_many_that_all_differ_agree_after_a_bounded_number_of_sessions() -> None
     field = Field(1, count, 45)
     assert field.apart() == count * (count - 1)
     field.run(600000)
-    assert count - 1 <= field.sessions <= 5 * count, field.sessions
+    assert not field.apart()
+    assert count - 1 <= field.sessions <= 4 * count, field.sessions
     assert field.most_at_once > 2, "some at the same time, each with two others"
-    assert field.apart() <= 4
     check([member.peer for member in field.members])
     # And then there is peace.
     sessions = field.sessions
