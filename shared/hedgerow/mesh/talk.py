@@ -8,7 +8,7 @@ from . import frames, pace, tells
 from .density import interval_floor
 from .schedule import own_digest
 from .speaker import AGAIN, OWN, STATUS
-from .visits import BULK
+from .visits import BEHIND, BULK, MANY
 
 STATE_NAME = limits.const(-11)
 # Buckets of authors, by the first byte of each: 8.
@@ -89,7 +89,7 @@ class Talk:
         if self.role == LEAF:
             announce.period_s = (self.window.period or pace.LEAF_PERIOD_MS) // 1000
             announce.due_ms = self.window.next(now) - now
-            announce.window = pace.LEAF_WINDOW_MS // 100
+            announce.window = self.window.length // 100
         return announce
 
     def show(self, now: int) -> None:
@@ -120,6 +120,8 @@ class Talk:
             flags |= BULK
         # Who passes nothing on shows itself as a leaf, which its neighbours do not compare with themselves.
         bucket, digest, role, window = 0, b"", self.role if self.relays else LEAF, 255
+        if self.feed.backlog() > MANY:
+            window = BEHIND
         if self.relays:
             bucket = self.repair.bucket(self.counter)
             digest = self.repair.digest(bucket)
