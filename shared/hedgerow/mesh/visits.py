@@ -6,12 +6,14 @@ from . import frames, pace, tells
 from .speaker import OWN
 
 # Operations behind which a session is worth its price.
-_MANY = limits.const(32)
+MANY = limits.const(32)
 _CALLED_MS = limits.const(10000)
 _MOST_DOUBLINGS = limits.const(9)
 _CALL_NAME = limits.const(-12)
 # A flag of a STATE: something waits that fits no advertisement.
 BULK = 128
+# The window of who listens always and has more to push than advertisements bring in time.
+BEHIND = 254
 
 
 class _Neighbour:
@@ -207,12 +209,15 @@ class Visits:
             return self._worth_mute(neighbour, ours, now)
         if mesh.flood and not state.flags & frames.GRADIENT:
             # Who lacks much calls; of two whose difference shows on neither side, one.
-            ours = ours or gap > _MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
-        if not ours or state.role == LEAF:
+            ours = ours or gap > MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
+        if not ours or (state.role == LEAF and state.window < BEHIND):
             return 0
         if state.flags & BULK and (gap or mesh.flood):
             return max(gap, 1)
-        if gap <= _MANY:
+        if state.window == BEHIND and code > mesh.code:
+            # It says itself that it has more to push than gets on.
+            return max(gap, MANY + 1)
+        if gap <= MANY:
             neighbour.many_at = None
             return 0
         if neighbour.many_at is None:
