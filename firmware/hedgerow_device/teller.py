@@ -28,6 +28,7 @@ _FIRST_STATE_MS = const(2000)
 _OPEN_STATE_MS = const(8000)
 _WAIT_MS = const(700)
 _MOST_TRIES = const(4)
+_MANY = const(24)
 _MOST_ANSWERS = const(12)
 _MOST_KEEPERS = const(4)
 _KEEPER_NAME = const(1)
@@ -64,7 +65,7 @@ class Teller:
         self._number = self._sealed = peer.receipted(peer.author)
         self._unit: list = []
         self._next_number = self._next_sealed = 0
-        self._stuck = False
+        self._stuck = self._behind = False
         self._schemas: set = set()
         # Frames that somebody has asked for, and the letter that was said last.
         self._answers: list = []
@@ -130,6 +131,8 @@ class Teller:
             target, _, seconds = tells.decode_call(frame)
             if target == self.peer.author[:3]:
                 self._called_until = now + min(seconds * 1000, _MOST_CALLED_MS)
+                # Who called connects when it hears a STATE after that.
+                self._state_at = now
         elif kind == frames.ANNOUNCE:
             announce = tells.decode_announce(frame)
             if announce.flags & _KEEPER_NAME:
@@ -237,6 +240,11 @@ class Teller:
                 peer.seal(now)
         else:
             self._tail_at = None
+        behind = log.held(author) - self._number > _MANY
+        if behind and not self._behind:
+            # More than advertisements bring: who hears that calls, and connects.
+            self._state_at = now
+        self._behind = behind
         receipted = peer.receipted(author)
         if max(self._number, self._sealed) < receipted or log.sealed(author) <= receipted:
             self._again_at = None
@@ -378,8 +386,10 @@ class Teller:
         return frames.encode_state(state, self._key)
 
     def _left(self, now: int) -> int:
-        """Return for how many tenths of a second it listens, 255 for always."""
-        return min(254, max(0, self.until - now + 99) // 100) if self.period else 255
+        """Return for how many tenths of a second it listens, 255 for always, 254 for a backlog."""
+        if self._behind:
+            return 254
+        return min(253, max(0, self.until - now + 99) // 100) if self.period else 255
 
     def _announce(self, now: int) -> bytes:
         peer = self.peer
