@@ -115,6 +115,13 @@ def test_in_a_flood_one_of_two_equals_calls() -> None:
     assert found == [None, b"\xff\xff\xff"]
 
 
+def test_in_a_flood_whoever_lacks_much_calls() -> None:
+    for distance, other in ((2, b"\0\0\0"), (1, b"\xff\xff\xff"), (3, b"\0\0\0")):
+        mesh = engine()
+        hear(mesh, other, 0, distance=distance, flags=CAN)
+        assert wants(mesh, 0) == other
+
+
 def test_few_operations_come_by_advertisement() -> None:
     for count, found in ((32, None), (33, b"you")):
         mesh = engine()
@@ -348,9 +355,9 @@ def test_many_that_all_differ_agree_after_a_bounded_number_of_sessions() -> None
     field = Field(1, count, 45)
     assert field.apart() == count * (count - 1)
     field.run(600000)
-    assert count - 1 <= field.sessions <= 5 * count, field.sessions
+    assert not field.apart()
+    assert count - 1 <= field.sessions <= 4 * count, field.sessions
     assert field.most_at_once > 2, "some at the same time, each with two others"
-    assert field.apart() <= 4
     check([member.peer for member in field.members])
     # And then there is peace.
     sessions = field.sessions
