@@ -11,6 +11,7 @@ from .letters import SCHEMA as SCHEMA_LETTER
 from .outcome import KNOWN, REFUSED, WAITS
 from .speaker import ANSWER, FORWARD
 from .talk import Talk
+from .visits import MANY
 
 _ACK_NAME = limits.const(-10)
 
@@ -216,6 +217,11 @@ class Carrier(Talk):
         if self._fill or self.custody.freed or (again is not None and now >= again):
             self._fill = self.custody.freed = False
             self.feed.fill(now)
+            many = self.feed.backlog() > MANY
+            if many != self._many:
+                # A session would bring it sooner, or is not needed any more: who may open one has to know.
+                self.show(now)
+            self._many = many
 
     def _look(self, now: int) -> None:
         peer = self.peer

@@ -111,6 +111,8 @@ class Mesh(Carrier):
         self._twice: dict = {}
         # The whos of addresses, and when there is something to do next.
         self._whos: dict = {}
+        # Whether more waits to be pushed than advertisements bring in time.
+        self._many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS

@@ -41,7 +41,7 @@ class Repair:
         self._odd: dict = {}
         self._quiet_at = 0
         self.open = 0
-        # (what, id) -> [moment, tries]
+        # (what, id) -> [moment, tries, what was held at the last one]
         self._wants: dict = {}
         self._lag = 0
         # Up to which number (low bits) somebody holds short authors whose names are asked for.
@@ -269,7 +269,7 @@ class Repair:
             if len(self._wants) >= limits.MESH_WANTS:
                 return
             # What is late may still be on its way.
-            self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0]
+            self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0, 0]
             self._next = None
 
     def wants(self, what: int) -> bool:
@@ -292,6 +292,12 @@ class Repair:
                     if entry is None or self._wants[key][1] >= pace.ASKS:
                         del self._wants[key]
                         continue
+                    if what == asks.WANT_OPERATIONS:
+                        base = self._mesh.intake.base(key[1])
+                        if base != self._wants[key][2]:
+                            # It gets on: what is lacking now is asked for the first time.
+                            self._wants[key][1] = 0
+                        self._wants[key][2] = base
                     self._wants[key][1] += 1
                     wait = pace.ASK_MS << min(self._wants[key][1], 3)
                     self._wants[key][0] = now + wait // 2 + self._mesh.random(wait)

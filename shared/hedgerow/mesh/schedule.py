@@ -31,7 +31,7 @@ class Window:
 
     def left(self, now: int) -> int:
         """Return for how many tenths of a second from now a leaf listens."""
-        return min(254, max(0, self.until - now + 99) // 100)
+        return min(250, max(0, self.until - now + 99) // 100)
 
     def wakes_at(self) -> int:
         """Return when the wake after the last one begins."""

@@ -8,7 +8,7 @@ from . import frames, pace, tells
 from .density import interval_floor
 from .schedule import own_digest
 from .speaker import AGAIN, OWN, STATUS
-from .visits import BULK
+from .visits import BEHIND, BULK, MANY
 
 STATE_NAME = limits.const(-11)
 # Buckets of authors, by the first byte of each: 8.
@@ -120,6 +120,8 @@ class Talk:
             flags |= BULK
         # Who passes nothing on shows itself as a leaf, which its neighbours do not compare with themselves.
         bucket, digest, role, window = 0, b"", self.role if self.relays else LEAF, 255
+        if self.feed.backlog() > MANY:
+            window = BEHIND
         if self.relays:
             bucket = self.repair.bucket(self.counter)
             digest = self.repair.digest(bucket)

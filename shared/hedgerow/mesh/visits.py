@@ -6,12 +6,14 @@ from . import frames, pace, tells
 from .speaker import OWN
 
 # Operations behind which a session is worth its price.
-_MANY = limits.const(32)
+MANY = limits.const(32)
 _CALLED_MS = limits.const(10000)
 _MOST_DOUBLINGS = limits.const(9)
 _CALL_NAME = limits.const(-12)
 # A flag of a STATE: something waits that fits no advertisement.
 BULK = 128
+# The window of who listens always and has more to push than advertisements bring in time.
+BEHIND = 254
 
 
 class _Neighbour:
@@ -55,6 +57,7 @@ class Visits:
         # Whom we have asked to be connectable, and when.
         self._calling: object = None
         self._called_at = 0
+        self._again_at = 0
 
     def heard(self, address: object, state: object, rssi: int, now: int) -> None:
         """Note a STATE."""
@@ -155,6 +158,9 @@ class Visits:
                 self._calling = None
                 return None if address in busy else address
             if now - self._called_at < _CALLED_MS:
+                if neighbour is not None and neighbour.state and now >= self._again_at:
+                    # It may not have heard the first one.
+                    self._say_call(self._calling, now)
                 return None
             self.failed(self._calling, now)
         best = None
@@ -180,12 +186,16 @@ class Visits:
         return bool(state.flags & frames.CONNECTABLE) and state.role != GATEWAY
 
     def _call(self, address: object, now: int) -> None:
-        mesh = self._mesh
         self._calling = address
         self._called_at = now
+        self._mesh.stats["calls"] += 1
+        self._say_call(address, now)
+
+    def _say_call(self, address: object, now: int) -> None:
+        mesh = self._mesh
+        self._again_at = now + _CALLED_MS // 4
         body = tells.encode_call(self._table[address].state.author, mesh.peer.author[:3], _CALLED_MS // 1000)
         frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.key)
-        mesh.stats["calls"] += 1
         mesh.speaker.add(now, OWN, _CALL_NAME, frame, pace.EVENTS)
 
     def _gap(self, neighbour: _Neighbour) -> int:
@@ -207,12 +217,15 @@ class Visits:
             return self._worth_mute(neighbour, ours, now)
         if mesh.flood and not state.flags & frames.GRADIENT:
             # Who lacks much calls; of two whose difference shows on neither side, one.
-            ours = ours or gap > _MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
-        if not ours or state.role == LEAF:
+            ours = ours or gap > MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
+        if not ours or (state.role == LEAF and state.window < BEHIND):
             return 0
         if state.flags & BULK and (gap or mesh.flood):
             return max(gap, 1)
-        if gap <= _MANY:
+        if state.window == BEHIND and code > mesh.code:
+            # It says itself that it has more to push than gets on.
+            return max(gap, MANY + 1)
+        if gap <= MANY:
             neighbour.many_at = None
             return 0
         if neighbour.many_at is None:

@@ -5,6 +5,8 @@ from .frames import State
 from .mesh import Mesh
 
 BULK: Final = 128
+BEHIND: Final = 254
+MANY: Final = 32
 
 class Visits:
     mute: bool

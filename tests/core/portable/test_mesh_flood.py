@@ -147,6 +147,34 @@ def test_one_that_fits_no_letter_asks_for_a_visit() -> None:
     assert one.mesh.visit(one.now(air.now)) is None
 
 
+def test_a_burst_asks_for_a_visit_at_once() -> None:
+    for relays in (True, False):
+        air = Air(12, loss=20)
+        keeper, one = air.add("keeper", hello.GATEWAY, True), air.add("one", relays=relays)
+        air.link(keeper, one)
+        air.run(20000)
+        for _ in range(60):
+            air.reading(one)
+            air.run(air.now + 20)
+        found = None
+        for _ in range(60):
+            air.run(air.now + 500)
+            found = keeper.mesh.visit(keeper.now(air.now)) or found
+            air.look(keeper)
+        assert found == one.address
+        # What advertisements bring in time needs none.
+        keeper.mesh.synced(one.address, None, keeper.now(air.now))
+        air.settle([keeper], [one], 200000)
+        while not one.mesh.feed.idle():
+            assert air.now < 400000
+            air.run(air.now + 1000)
+        air.run(air.now + 60000)
+        for _ in range(20):
+            air.reading(one)
+            air.run(air.now + 2000)
+            assert keeper.mesh.visit(keeper.now(air.now)) is None
+
+
 def test_noise_and_strangers_change_nothing() -> None:
     air = Air(11)
     member = air.add("b")

@@ -175,10 +175,12 @@ def test_one_is_called_at_a_time() -> None:
     mesh = engine()
     for address in (b"one", b"two"):
         hear(mesh, address, 0)
-    assert wants(mesh, 0) in (b"one", b"two")
+    first = wants(mesh, 0)
+    assert first in (b"one", b"two")
     for now in range(pace.VISIT_MS, pace.VISIT_MS + 9000, 500):
         assert mesh.visit(now) is None
-    assert called_by(mesh, 0) is None and mesh.stats["calls"] == 1
+    # It may not have heard the first call; nobody else is called meanwhile.
+    assert called_by(mesh, 0) == first and mesh.stats["calls"] == 1
 
 
 def test_who_does_not_answer_counts_as_a_failure() -> None:
