@@ -34,6 +34,7 @@ class Mesh(Carrier):
     custody: Custody
     feed: Feed
     relays: bool
+    receipts_at: int
     @property
     def intake(self) -> Intake: ...
     @property
