@@ -20,10 +20,12 @@ from hedgerow.mesh.tag import check
 from hedgerow.operation import CLOCK, SOURCE_KEEPER, SOURCE_RELAYED, decode_body
 from hedgerow.sync.hello import LEAF
 
-_PUSHES = const(4)
+_PUSHES = const(3)
 _EVENTS = const(3)
 _STATE_EVENTS = const(2)
 _FIRST_STATE_MS = const(2000)
+# While something waits for its receipt: who does not hear advertisements well, or is mute, connects.
+_OPEN_STATE_MS = const(8000)
 _WAIT_MS = const(700)
 _MOST_TRIES = const(4)
 _MOST_ANSWERS = const(12)
@@ -338,7 +340,8 @@ class Teller:
         if self._answers:
             return self._send(self._answers.pop(0), _EVENTS, now)
         if now >= self._state_at:
-            self._state_ms = min(2 * self._state_ms, pace.STATE_MAX_MS)
+            waits = self.peer.receipted(self.peer.author) < self.peer.log.held(self.peer.author)
+            self._state_ms = min(2 * self._state_ms, _OPEN_STATE_MS if waits else pace.STATE_MAX_MS)
             self._state_at = now + self._state_ms + self._random(self._state_ms // 2)
             return frames.advertise(self._state(now)), not self.busy, _STATE_EVENTS
         if now >= self._announce_at:

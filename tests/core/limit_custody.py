@@ -229,7 +229,16 @@ def done() -> None:
 
 
 def whole_letters() -> None:
-    table(engine().intake._whole, limits.MESH_LETTERS)
+    """A letter that was whole is put together again only when so many others came after it."""
+    mesh = engine()
+    table(mesh.intake._whole, limits.MESH_LETTERS)
+    mesh = engine()
+    body = letters.split(bytes((letters.SCHEMA,)) + b"no schema, but as long as two")
+    sent = [frames.make(frames.LETTER_UP, b"ms", part, KEY) for part in body]
+    mesh.intake._whole.note(int.from_bytes(sent[0][4:7], "big") | 1, 0)
+    for fragment in sent:
+        mesh.intake.take_fragment(fragment, 0)
+    assert not mesh.stats["letters"]
 
 
 def route() -> None:

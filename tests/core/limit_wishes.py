@@ -71,10 +71,7 @@ def answers() -> None:
     for count in (most, most + 1):
         mesh, wishes, said = wanting()
         record(mesh.peer, count, 0)
-        wish = encode_wish(Interest("readings", "", {}, 4), [], False)
-        wishes.heard(wish, 0)
-        del said[:]
-        wishes.heard(wish, 1000)
+        wishes.heard(encode_wish(Interest("readings", "", {}, 4), [], False), 0)
         operations = [content for content in said if content[0] == letters.OPERATION]
         assert len(operations) == most
 

@@ -224,3 +224,16 @@ def test_an_advertisement_that_upsets_the_engine_does_not_stop_the_others(tmp_pa
             gateway.log.close()
 
     run(main())
+
+
+def test_an_engine_that_fails_to_say_something_is_asked_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        with Air(str(tmp_path / "air"), loss=0.0) as air:
+            async with gateway_on(air, tmp_path) as gateway:
+                say, gateway.mesh.say = gateway.mesh.say, lambda _: 1 // 0  # type: ignore[method-assign]
+                await until(lambda: gateway.mesher.counters.errors["GATEWAY_INTERNAL"], "counted")
+                gateway.mesh.say = say  # type: ignore[method-assign]
+                said = gateway.radios.voice.health.said
+                await until(lambda: gateway.radios.voice.health.said > said, "says again")
+
+    run(main())

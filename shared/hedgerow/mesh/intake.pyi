@@ -1,18 +1,8 @@
-from typing import Any, Final
+from typing import Any
 
 from ..peer import Peer
 from .letters import Letters
 from .names import Names
-
-TAKEN: Final = 0
-KNOWN: Final = 1
-WAITS: Final = 2
-REFUSED: Final = 3
-GAP: Final = 0
-AUTHOR: Final = 1
-SCHEMA: Final = 2
-WHOLE: Final = 3
-GONE: Final = 4
 
 class Intake:
     waiting: dict[int, list[Any]]

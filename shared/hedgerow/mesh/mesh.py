@@ -26,6 +26,7 @@ from .visits import Visits
 
 _RELAY_DUTY = limits.const(50)
 _MANY_NAMES = limits.const(4096)
+_LEAST_OP = limits.const(22)
 _BITS = limits.const(512)
 # Of tables where nothing is relayed.
 _FEW = limits.const(6)
@@ -110,6 +111,7 @@ class Mesh(Carrier):
         self._twice: dict = {}
         # The whos of addresses, and when there is something to do next.
         self._whos: dict = {}
+        self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS
         self.announce_at = now + random(2000)
@@ -161,24 +163,26 @@ class Mesh(Carrier):
         if last.get(address) == payload:
             self.stats["duplicates"] += 1
             return True
-        at = frames.find(payload)
-        if not at or payload[at + 1] != self.peer.mesh[0] or payload[at + 2] != self.peer.mesh[1]:
-            return False
-        stop = frames.end(payload, at)
-        kind = payload[at] & 0x0F
+        if payload[1:7] == self._op_head and payload[0] + 1 == len(payload) > _LEAST_OP:
+            # Most of what is heard in a mesh.
+            at = 4
+            kind = frames.OP
+        else:
+            at = frames.find(payload)
+            if not at or payload[at + 1] != self.peer.mesh[0] or payload[at + 2] != self.peer.mesh[1]:
+                return False
+            kind = payload[at] & 0x0F
+        stop = at + payload[at - 4] - 3
         who = self._whos.get(address)
         if who is None:
             who = self._meet(address)
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
-            count = self.seen.senders(name)
-            if count:
-                count = self.seen.note(name, who)
-                if self._echoed(kind, name, count, who, payload[at + 3], now):
-                    last[address] = bytes(payload)
-                    self._due_at = None
-                    return True
+            count = self.seen.again(name, who)
+            if count and self._echoed(kind, name, count, who, payload[at + 3], now):
+                last[address] = bytes(payload)
+                return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
             self.stats["strangers"] += 1
@@ -208,15 +212,17 @@ class Mesh(Carrier):
         Nothing of its content is used, so its tag need not be checked again.
         """
         self.stats["echoes"] += 1
-        self.speaker.echo(name, count)
+        if name in self.speaker.names and self.speaker.echo(name, count):
+            self._due_at = None
         if kind != frames.OP and kind != frames.LETTER_UP:
             return True
         code = hop >> 3
         custody = self.custody
-        here = custody.echo(name, code, who, now)
-        if custody.done.senders(name):
+        if custody.done.again(name, 0):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
+        here = custody.echo(name, code, who, now)
+        self._due_at = None
         if self.flood or self.collects:
             return not self.relays
         return here or code <= self.code or not self.relays

@@ -23,6 +23,7 @@ class Mesh(Carrier):
     random: Callable[[int], int]
     budget: Budget | None
     stats: dict[str, int]
+    relays: bool
     collects: bool
     flood: bool
     code: int
@@ -33,11 +34,6 @@ class Mesh(Carrier):
     speaker: Speaker
     custody: Custody
     feed: Feed
-    relays: bool
-    @property
-    def intake(self) -> Intake: ...
-    @property
-    def repair(self) -> Repair: ...
     down: Down
     visits: Visits
     leaves: Leaves
@@ -58,6 +54,10 @@ class Mesh(Carrier):
         table: int = ...,
         relays: bool = True,
     ) -> None: ...
+    @property
+    def intake(self) -> Intake: ...
+    @property
+    def repair(self) -> Repair: ...
     def close(self) -> None: ...
     def heard(self, address: Any, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool: ...
     def due(self, now: int) -> int: ...

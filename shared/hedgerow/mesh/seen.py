@@ -38,6 +38,18 @@ class Seen:
         self._senders[base + at] = bit
         return 0
 
+    def again(self, identity: int, who: int) -> int:
+        """Note a frame that is remembered, as note() does; 0, and no change, for one that is not."""
+        identity = identity or 1
+        base = identity % self._sets * _WAYS
+        keys = self._keys
+        for at in (base, base + 1, base + 2, base + 3):
+            if keys[at] == identity:
+                bit = self._senders[at] | 1 << (who & 7)
+                self._senders[at] = bit
+                return _ONES[bit & 15] + _ONES[bit >> 4]
+        return 0
+
     def senders(self, identity: int) -> int:
         """Return from how many senders a frame is known, 0 if it is not."""
         at = self._find(identity)

@@ -36,7 +36,8 @@ class Speaker:
         self._random = random
         self._stats = stats
         self._limit = limit
-        self._sayings: dict = {}
+        # By their names.
+        self.names: dict = {}
         self.free_at = 0
         self._next: int | None = None
         # Until when our share of the channel is used up, if everybody in reach spoke as much.
@@ -44,47 +45,49 @@ class Speaker:
         self.neighbours = 0
 
     def __len__(self) -> int:
-        return len(self._sayings)
+        return len(self.names)
 
     def add(self, at: int, urgency: int, name: int, what: object, events: int, quiet: int = 0) -> bool:
         """Queue a saying; one of that name that waits already stays, and is said at the earlier moment.
 
         Where there is no room the least urgent one goes; False if it is this one.
         """
-        saying = self._sayings.get(name)
+        saying = self.names.get(name)
         if saying is not None:
             if at < saying[_AT]:
                 saying[_AT] = at
                 self._next = None
             return True
-        if len(self._sayings) >= self._limit:
-            worst = max(self._sayings.values(), key=_rank)
+        if len(self.names) >= self._limit:
+            worst = max(self.names.values(), key=_rank)
             self._stats["overflowed"] += 1
             if worst[_URGENCY] <= urgency:
                 return False
-            del self._sayings[worst[_NAME]]
-        self._sayings[name] = [at, urgency, name, what, events, quiet]
+            del self.names[worst[_NAME]]
+        self.names[name] = [at, urgency, name, what, events, quiet]
         self._next = None
         return True
 
-    def echo(self, name: int, count: int) -> None:
-        """Note that `count` others are known to have said the same."""
-        saying = self._sayings.get(name)
+    def echo(self, name: int, count: int) -> bool:
+        """Note that `count` others are known to have said the same; True if it is not to be said any more."""
+        saying = self.names.get(name)
         if saying is not None and saying[_QUIET] and count >= saying[_QUIET]:
             self._stats["suppressed"] += 1
             self.drop(name)
+            return True
+        return False
 
     def drop(self, name: int) -> None:
         """Say it no more."""
-        if self._sayings.pop(name, None) is not None:
+        if self.names.pop(name, None) is not None:
             self._next = None
 
     def due(self) -> int | None:
         """Return the moment of the next saying, None if there is none."""
-        if not self._sayings:
+        if not self.names:
             return None
         if self._next is None:
-            self._next = min([saying[_AT] for saying in self._sayings.values()])
+            self._next = min([saying[_AT] for saying in self.names.values()])
         return max(self._next, self.free_at)
 
     def take(self, now: int) -> list | None:
@@ -92,11 +95,11 @@ class Speaker:
         if now < self.free_at:
             return None
         best = None
-        for saying in self._sayings.values():
+        for saying in self.names.values():
             if saying[_AT] <= now and (best is None or _rank(saying) < _rank(best)):
                 best = saying
         if best is not None:
-            del self._sayings[best[_NAME]]
+            del self.names[best[_NAME]]
             self._next = None
         return best
 

@@ -73,6 +73,25 @@ def test_a_shorter_sleep_leaves_more_of_a_wait() -> None:
     assert mesh.announce_at == 500 + 200000 - pace.LEAF_WINDOW_MS - 10000
 
 
+def test_a_seal_is_due_when_it_was_before_the_sleep() -> None:
+    """It counts on through the sleep, and is made at once where it came due in it."""
+    for tail, period, due in ((200000, 60000, 1000 + 140000), (200000, 250000, 1000)):
+        store = MemoryStore(AUTHOR)
+        mesh = engine(store=store)
+        record(mesh.peer, 1, 0)
+        mesh.tail_at = mesh.window.until + tail
+        saved = mesh.save()
+        mesh = engine(store=store)
+        mesh.window.period = period
+        assert mesh.restore(saved, 1000)
+        assert mesh.tail_at == due
+    mesh = engine()
+    mesh.tail_at = None
+    saved = mesh.save()
+    mesh.tail_at = 7
+    assert mesh.restore(saved, 1000) and mesh.tail_at == 7
+
+
 def refused(data: bytes) -> bool:
     """Whether an engine does not take it, and is as it was."""
     mesh = engine()

@@ -53,8 +53,8 @@ def wants(mesh: Mesh, now: int, busy: tuple = ()) -> object:
 
 def called_by(mesh: Mesh, now: int) -> object:
     found = None
-    for name in list(mesh.speaker._sayings):
-        what = mesh.speaker._sayings[name][3]
+    for name in list(mesh.speaker.names):
+        what = mesh.speaker.names[name][3]
         if isinstance(what, bytes) and what[0] & 15 == frames.CALL:
             assert found is None, "one at a time"
             found = tells.decode_call(what)[0]
@@ -113,6 +113,13 @@ def test_in_a_flood_one_of_two_equals_calls() -> None:
         assert mesh.visit(0) is None
         found.append(called_by(mesh, 0))
     assert found == [None, b"\xff\xff\xff"]
+
+
+def test_in_a_flood_whoever_lacks_much_calls() -> None:
+    for distance, other in ((2, b"\0\0\0"), (1, b"\xff\xff\xff"), (3, b"\0\0\0")):
+        mesh = engine()
+        hear(mesh, other, 0, distance=distance, flags=CAN)
+        assert wants(mesh, 0) == other
 
 
 def test_few_operations_come_by_advertisement() -> None:
@@ -195,7 +202,7 @@ def test_who_does_not_answer_counts_as_a_failure() -> None:
 def test_who_is_called_is_connectable_for_a_while_and_says_so() -> None:
     mesh = engine()
     mesh.say(0)
-    mesh.speaker._sayings.clear()
+    mesh.speaker.names.clear()
     body = tells.encode_call(b"other-01", b"sender-1", 10)
     mesh.heard(b"s", -50, frames.advertise(frames.make(frames.CALL, MESH, body, KEY)), 20000)
     assert not mesh.called(20000)
@@ -262,7 +269,7 @@ def test_a_neighbour_that_differs_for_ever_makes_no_storm() -> None:
         if mesh.visit(now) is not None:
             sessions += 1
             mesh.synced(b"you", None, now)
-        mesh.speaker._sayings.clear()
+        mesh.speaker.names.clear()
     assert 5 < sessions < DAY // (HOLD_OFF << 9) + 20, sessions
 
 
@@ -276,7 +283,7 @@ def test_neighbours_that_never_answer_make_no_storm_of_calls() -> None:
             mesh.visits._table[address].heard_at = min(now, mesh.visits._called_at)
             mesh.visits._table[address].heard_at = now if mesh.visits._calling != address else 0
         assert mesh.visit(now) is None
-        mesh.speaker._sayings.clear()
+        mesh.speaker.names.clear()
     most = 12 * (DAY // 4 // (HOLD_OFF << limits.MAX_BACKOFF_DOUBLINGS) + limits.MAX_BACKOFF_DOUBLINGS + 1)
     assert 12 < mesh.stats["calls"] < most, mesh.stats["calls"]
 
@@ -348,9 +355,9 @@ def test_many_that_all_differ_agree_after_a_bounded_number_of_sessions() -> None
     field = Field(1, count, 45)
     assert field.apart() == count * (count - 1)
     field.run(600000)
-    assert count - 1 <= field.sessions <= 5 * count, field.sessions
+    assert not field.apart()
+    assert count - 1 <= field.sessions <= 4 * count, field.sessions
     assert field.most_at_once > 2, "some at the same time, each with two others"
-    assert field.apart() <= 4
     check([member.peer for member in field.members])
     # And then there is peace.
     sessions = field.sessions
