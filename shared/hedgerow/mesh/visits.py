@@ -1,4 +1,4 @@
-"""Whom to connect to: where advertisements would take too long, or cannot carry it (SPEC 6.14)."""
+"""Whom to connect to: where advertisements would take too long, or cannot carry it (SPEC 6.32)."""
 
 from .. import limits
 from ..sync.hello import GATEWAY, LEAF
@@ -204,6 +204,9 @@ class Visits:
         state = neighbour.state
         if state.flags & frames.GRADIENT:
             return state.open_count
+        if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
+            # What is receipted here and open there is no backlog.
+            return neighbour.lag
         return max(neighbour.lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
 
     def _worth(self, neighbour: _Neighbour, now: int) -> int:

@@ -248,6 +248,24 @@ def test_failures_make_the_pause_twice_as_long_each_time_up_to_a_bound() -> None
     assert first_visit(mesh, now, open_count=50) == HOLD_OFF, "one that ends well makes it short again"
 
 
+def test_a_pause_has_a_random_part_of_up_to_half_of_it() -> None:
+    """Those who failed at the same moment do not try again at the same moment."""
+    mesh = engine(GATEWAY)
+    mesh.visits.mute = True
+    asked: list = []
+
+    def most(below: int) -> int:
+        asked.append(below)
+        return below - 1
+
+    mesh.random = most
+    mesh.failed(b"you", 0)
+    assert asked == [HOLD_OFF + 1]
+    assert first_visit(mesh, 0) == 3 * HOLD_OFF
+    mesh.synced(b"you", None, 10000)
+    assert first_visit(mesh, 10000, open_count=0, role=LEAF) == HOLD_OFF * 3 // 2
+
+
 def test_sessions_that_change_nothing_are_held_ever_longer() -> None:
     mesh = engine(GATEWAY)
     mesh.visits.mute = True
