@@ -35,7 +35,7 @@ _ROOMY = const(65536)
 # the mesh back while a session runs.
 _RELAY_FREE = const(36864)
 _ENGINE = "hedgerow.mesh."
-_TELLER = "hedgerow_device.teller "
+_TELLER = "hedgerow_device.teller hedgerow_device.pusher "
 
 
 class Node(Voice):

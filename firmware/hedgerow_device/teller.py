@@ -13,19 +13,20 @@ from hedgerow.clock import hlc
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP
 from hedgerow.mesh import asks, frames, letters, pace, tells
-from hedgerow.mesh.ops import nearest, pack
+from hedgerow.mesh.ops import nearest
 from hedgerow.mesh.tag import check
-from hedgerow.operation import CLOCK, SOURCE_KEEPER, SOURCE_RELAYED, decode_body
+from hedgerow.operation import SOURCE_KEEPER, SOURCE_RELAYED, decode_body
 from hedgerow.sync.hello import LEAF
 
-_PUSHES = const(4)
+from .pusher import PUSHES, Pusher
+
 _EVENTS = const(3)
 _STATE_EVENTS = const(2)
 _FIRST_STATE_MS = const(2000)
+# While something waits for its receipt: who does not hear advertisements well, or is mute, connects.
+_OPEN_STATE_MS = const(8000)
 _WAIT_MS = const(700)
-_MOST_TRIES = const(4)
 _MOST_ANSWERS = const(12)
 _MOST_KEEPERS = const(4)
 _KEEPER_NAME = const(1)
@@ -39,7 +40,7 @@ _SAVED = ">IIIB"
 _ALL = const(0x3FFFFFFF)
 
 
-class Teller:
+class Teller(Pusher):
     """See Mesh; it is its own `window` (see hedgerow.mesh.schedule.Window)."""
 
     def __init__(
@@ -62,7 +63,7 @@ class Teller:
         self._number = self._sealed = peer.receipted(peer.author)
         self._unit: list = []
         self._next_number = self._next_sealed = 0
-        self._stuck = False
+        self._stuck = self._behind = False
         self._schemas: set = set()
         # Frames that somebody has asked for, and the letter that was said last.
         self._answers: list = []
@@ -128,6 +129,8 @@ class Teller:
             target, _, seconds = tells.decode_call(frame)
             if target == self.peer.author[:3]:
                 self._called_until = now + min(seconds * 1000, _MOST_CALLED_MS)
+                # Who called connects when it hears a STATE after that.
+                self._state_at = now
         elif kind == frames.ANNOUNCE:
             announce = tells.decode_announce(frame)
             if announce.flags & _KEEPER_NAME:
@@ -144,7 +147,7 @@ class Teller:
     def _passed(self, key: bytes, now: int) -> None:
         for entry in self._unit:
             if entry[0][4:10] == key:
-                entry[1] = _PUSHES
+                entry[1] = PUSHES
                 entry[2] = now
                 self._dirty = True
                 self.stir(now)
@@ -218,105 +221,6 @@ class Teller:
             self._unit = []
             self._dirty = True
 
-    # ---- what is pushed
-
-    def _look(self, now: int) -> None:
-        """See what has changed, and choose what comes next."""
-        peer = self.peer
-        log = peer.log
-        author = peer.author
-        self._dirty = False
-        if log.held(author) > log.sealed(author):
-            if self._tail_at is None:
-                # What waits for its seal waits on while the board sleeps.
-                self._tail_at = min(now, peer.seal_due() - limits.SEAL_DELAY_MS) + self._seal_ms
-            if now >= self._tail_at:
-                self._tail_at = None
-                peer.seal(now)
-        else:
-            self._tail_at = None
-        receipted = peer.receipted(author)
-        if max(self._number, self._sealed) < receipted or log.sealed(author) <= receipted:
-            self._again_at = None
-            self._tries = 0
-        self._number = max(self._number, receipted)
-        self._sealed = max(self._sealed, receipted)
-        if self._again_at is not None and now >= self._again_at:
-            self._again_at = None
-            self._tries = min(self._tries + 1, _MOST_TRIES)
-            self._number = self._sealed = receipted
-            self._schemas = set()
-        for entry in self._unit:
-            if entry[1] < _PUSHES or entry[2] > now:
-                return
-        if self._unit:
-            self._number = max(self._number, self._next_number)
-            self._sealed = max(self._sealed, self._next_sealed)
-        self._unit = []
-        self._choose(now)
-        if not self._unit and self._again_at is None and log.sealed(author) > receipted:
-            self._again_at = now + (pace.AGAIN_MS << self._tries)
-
-    def _choose(self, now: int) -> None:
-        """Put the next operation, schema, seal or skip on its way, if there is one."""
-        peer = self.peer
-        log = peer.log
-        author = peer.author
-        self._next_number = self._number
-        self._next_sealed = self._sealed
-        self._stuck = False
-        try:
-            if self._number < log.held(author):
-                found = self._operation(author, self._number + 1)
-            elif self._sealed < log.sealed(author):
-                found = self._entry(author, _ALL, self._sealed, ENTRY_SEAL, letters.SEAL)
-                self._next_sealed = max(self._next_sealed, self._last)
-            else:
-                return
-        except HedgerowError:
-            self._stuck = True
-            return
-        if len(found) > 1:
-            self._letter = found
-        self._unit = [[frame, 0, now] for frame in found]
-        if not found:
-            self._number = self._next_number
-            self._sealed = self._next_sealed
-            self._dirty = True
-
-    def _operation(self, author: bytes, number: int) -> list:
-        peer = self.peer
-        stored = peer.log.fetch(author, number)
-        if stored is None:
-            found = self._entry(author, number - 1, _ALL, ENTRY_SKIP, letters.SKIP)
-            self._next_number = max(number, self._last)
-            return found
-        for change in decode_body(stored)[1]:
-            schema = peer.schemas.get(change[1]) if change[0] != CLOCK else None
-            if schema and change[1] not in self._schemas:
-                self._schemas.add(change[1])
-                return self._split(bytes((letters.SCHEMA,)) + schema.encoded)
-        self._next_number = number
-        before = peer.log.fetch(author, number - 1) if number > 1 else None
-        before_ms = hlc.stamp_ms(decode_body(before)[0]) if before is not None else None
-        body = pack(author, number, stored, peer.schemas, before_ms)
-        if body is not None:
-            return [frames.make(frames.OP, peer.mesh, body, self._key)]
-        return self._split(letters.encode_operation(author, number, stored))
-
-    def _entry(self, author: bytes, held: int, sealed: int, kind: int, letter: int) -> list:
-        self._last = 0
-        for entry in self.peer.log.read(author, held, sealed, 1):
-            if entry[0] == kind:
-                self._last = entry[2]
-                return self._split(bytes((letter,)) + author + entry[3])
-        self._last = self.peer.log.sealed(author)
-        return []
-
-    def _split(self, content: bytes) -> list:
-        mesh = self.peer.mesh
-        return [frames.make(frames.LETTER_UP, mesh, body, self._key) for body in letters.split(content)]
-
     # ---- time
 
     def due(self, now: int) -> int:
@@ -338,14 +242,15 @@ class Teller:
         if self._answers:
             return self._send(self._answers.pop(0), _EVENTS, now)
         if now >= self._state_at:
-            self._state_ms = min(2 * self._state_ms, pace.STATE_MAX_MS)
+            waits = self.peer.receipted(self.peer.author) < self.peer.log.held(self.peer.author)
+            self._state_ms = min(2 * self._state_ms, _OPEN_STATE_MS if waits else pace.STATE_MAX_MS)
             self._state_at = now + self._state_ms + self._random(self._state_ms // 2)
             return frames.advertise(self._state(now)), not self.busy, _STATE_EVENTS
         if now >= self._announce_at:
             self._announce_at = now + pace.ANNOUNCE_MS
             return self._send(self._announce(now), _EVENTS, now)
         for entry in self._unit:
-            if entry[1] < _PUSHES and entry[2] <= now:
+            if entry[1] < PUSHES and entry[2] <= now:
                 entry[1] += 1
                 entry[2] = now + (_WAIT_MS << entry[1]) + self._random(_WAIT_MS)
                 return self._send(entry[0], _EVENTS, now)
@@ -375,8 +280,10 @@ class Teller:
         return frames.encode_state(state, self._key)
 
     def _left(self, now: int) -> int:
-        """Return for how many tenths of a second it listens, 255 for always."""
-        return min(254, max(0, self.until - now + 99) // 100) if self.period else 255
+        """Return for how many tenths of a second it listens, 255 for always, 254 for a backlog."""
+        if self._behind:
+            return 254
+        return min(253, max(0, self.until - now + 99) // 100) if self.period else 255
 
     def _announce(self, now: int) -> bytes:
         peer = self.peer

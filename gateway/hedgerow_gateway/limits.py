@@ -38,7 +38,6 @@ SAY_S = 15.0  # what a say may take besides its events
 HEARD_MAX = 1024  # advertisements that may wait to be taken in
 GATHER_S = 0.03  # what comes within so long becomes durable with one fsync
 SPEAK_PAUSE_S = 0.005
-MUTE_LOOK_S = 5.0
 HOURLY_MS = 3_600_000  # where receipts cannot be said: between visits to a board that waits for them
 HOURLY_RETRY_MS = 300_000
 VOICE_FAILURES = 3  # so many failures to advertise in a row, and the adapter is switched off and on

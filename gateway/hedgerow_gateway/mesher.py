@@ -128,14 +128,11 @@ class Mesher:
     async def _speak(self) -> None:
         while True:
             self._awake.clear()
+            # Where nobody speaks what it has to say is lost, but the engine also does what is due in it.
+            said = self._next_saying()
             rest_s = self._radio.rest_s()
-            if rest_s is None or rest_s > 0:
-                await asyncio.sleep(limits.MUTE_LOOK_S if rest_s is None else rest_s)
-                continue
-            now = self._now()
-            said = self._mesh.say(now)
-            if said is None:
-                pause_s = (self._mesh.due(self._now()) - now) / 1000
+            if said is None or rest_s is None or rest_s > 0:
+                pause_s = (self._mesh.due(self._now()) - self._now()) / 1000
                 await wait_event(self._awake, min(max(pause_s, limits.SPEAK_PAUSE_S), limits.LOOK_S))
                 continue
             try:
@@ -143,3 +140,15 @@ class Mesher:
             except HedgerowError:
                 # The radio has counted it, and done what may help; what was lost will be said again.
                 await asyncio.sleep(limits.SPEAK_PAUSE_S)
+
+    def _next_saying(self) -> tuple[bytes, bool, int] | None:
+        try:
+            said: tuple[bytes, bool, int] | None = self._mesh.say(self._now())
+        except HedgerowError:
+            raise
+        except Exception:
+            # What lies in the log would upset us again after a restart; everything else goes on.
+            logger.exception("nothing said")
+            self.counters.errors["GATEWAY_INTERNAL"] += 1
+            return None
+        return said

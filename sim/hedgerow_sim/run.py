@@ -31,7 +31,8 @@ class Outcome:
     @property
     def replay(self) -> str:
         """The command that runs the same again."""
-        return f"make sim SCENARIO={self.world.scenario.name} SEED={self.world.seed}"
+        scenario = self.world.scenario
+        return f"make sim SCENARIO={scenario.source or scenario.name} SEED={self.world.seed}"
 
 
 def run(

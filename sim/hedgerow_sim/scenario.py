@@ -46,7 +46,7 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """What is simulated.
+    """What is simulated; `source` is what names it on a command line.
 
     Place: `layout` with `boards` of them; `spacing_m` of a line or grid; `neighbours`, on average, of a field
     (its size follows from that and `range_m`); `file` is a CSV of the package with columns x_m and y_m.
@@ -62,6 +62,7 @@ class Scenario:
     """
 
     name: str = ""
+    source: str = ""
     about: str = ""
     engine: str = "mesh"
     layout: str = "line"
@@ -141,7 +142,7 @@ def load(wanted: str, **changes: Any) -> Scenario:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _bad(f"{wanted}: {error}") from error
-    return parse({"name": Path(wanted).stem, **table, **changes})
+    return parse({"name": Path(wanted).stem, **table, **changes, "source": wanted})
 
 
 def parse(table: dict[str, Any]) -> Scenario:

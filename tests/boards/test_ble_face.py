@@ -153,6 +153,34 @@ forever()
     assert air.counters.beacons == len(said)
 
 
+def test_what_is_said_has_no_response_left_over_from_another(spawn: Spawn) -> None:
+    spawn(
+        1,
+        FACE
+        + """
+radio.gap_advertise(100000, b"theirs", resp_data=b"left over")
+face.advertise(30000, b"ours", True)
+time.sleep(20)
+""",
+    )
+    scanner = spawn(
+        2,
+        VM_PRELUDE
+        + """
+heard = set()
+def note(event, data):
+    if event == 5:
+        heard.add((data[2], bytes(data[4])))
+ble.irq(note)
+ble.gap_scan(0, 30000, 30000, True)
+while not any(kind == 4 for kind, _ in heard):
+    time.sleep_ms(5)
+print("heard", sorted(heard))
+""",
+    )
+    assert scanner.wait_for("heard") == "heard [(0, b'ours'), (4, b'')]"
+
+
 def test_both_services_are_there_and_theirs_have_the_handles_they_would_have_alone(
     spawn: Spawn, library: Path
 ) -> None:

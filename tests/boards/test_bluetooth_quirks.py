@@ -85,6 +85,7 @@ order = []
 def note(event, data):
     order.append(event)
     if event == 5 and order.count(5) == 5:
+        time.sleep_ms(150)  # more are waiting by then
         ble.gap_scan(None)
         order.append("stopped")
 ble.irq(note)

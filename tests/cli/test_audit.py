@@ -20,6 +20,7 @@ class ToldBoard:
     """What the ledger sees of a board: lines at given times, and measurements."""
 
     name = "b1"
+    sleeps = 0
 
     def __init__(
         self, directory: Path, lines: list[tuple[float, str]], samples: list[tuple[float, str]]

@@ -17,16 +17,16 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
 from hedgerow.log import MemoryLog
-from hedgerow.mesh.frames import STATE
-from hedgerow.mesh.mesh import Mesh
-from hedgerow.mesh.tag import mesh_key
+from hedgerow.mesh.frames import CONNECTABLE, STATE, WANTS_TIME, decode_state
+from hedgerow.mesh.tag import check, mesh_key
 from hedgerow.peer import Peer
 from hedgerow.sync import gatt
 from hedgerow.sync.exchange import Exchange
-from hedgerow.sync.hello import GATEWAY
 from hedgerow_boards.air.backend import backends
 
 _COMPANY = 0xFFFF
+_FRESH_S = 3.0
+_HOLD_OFF_S = 0.5
 _YEAR_2026 = 820454400000
 
 
@@ -43,11 +43,10 @@ class Keeper:
         self.log = MemoryLog()
         self.peer = Peer(self.log, 0, name="keeper", mesh=tag, keeper=True)
         self.peer.set_time(_YEAR_2026, 10, 2, 0)
-        # It hears and connects, and says nothing: it has no voice.
-        self._mesh = Mesh(
-            self.peer, 0, random=lambda _: 0, role=GATEWAY, key=mesh_key(mesh), hold_off_ms=300, table=64
-        )
-        self._mesh.visits.mute = True
+        self._key = mesh_key(mesh)
+        # Whom it has heard say that there is something for a keeper, and when it may visit whom again.
+        self._waiting: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
         self.errors: list[str] = []
         self.connections = 0
 
@@ -73,26 +72,36 @@ class Keeper:
             time.sleep(0.05)
 
     def _heard(self, device: BLEDevice, data: AdvertisementData) -> None:
-        frame = data.manufacturer_data.get(_COMPANY, b"")
         # Not what goes by advertisements: the tests are about the link.
-        if frame and frame[0] & 0x0F == STATE:
-            self._devices[device.address] = device
-            payload = bytes((len(frame) + 3, 0xFF, 0xFF, 0xFF)) + frame
-            self._mesh.heard(device.address, data.rssi, payload, self.now(), connectable=True)
+        frame = data.manufacturer_data.get(_COMPANY, b"")
+        if len(frame) != 24 or frame[0] & 0x0F != STATE or not check(self._key, frame):
+            return
+        state = decode_state(frame)
+        self._devices[device.address] = device
+        if state.flags & CONNECTABLE and (state.open_count or state.flags & WANTS_TIME):
+            self._waiting[device.address] = time.monotonic()
+
+    def _next(self) -> str | None:
+        now = time.monotonic()
+        for address, heard in self._waiting.items():
+            if now - heard < _FRESH_S and now >= self._not_before.get(address, 0.0):
+                return address
+        return None
 
     async def _run(self) -> None:
         async with BleakScanner(self._heard, backend=self._scanner):
             while not self._stop.is_set():
-                address = self._mesh.visit(self.now())
+                address = self._next()
                 if address is None:
                     await asyncio.sleep(0.05)
                     continue
                 try:
                     async with asyncio.timeout(20):
-                        await self._visit(str(address))
+                        await self._visit(address)
                 except (BleakError, TimeoutError) as error:
                     self.errors.append(repr(error))
-                    self._mesh.failed(address, self.now())
+                self._waiting.pop(address, None)
+                self._not_before[address] = time.monotonic() + _HOLD_OFF_S
 
     async def _visit(self, address: str) -> None:
         self.connections += 1
@@ -123,6 +132,3 @@ class Keeper:
                         await asyncio.wait_for(came.wait(), 0.05)
         if exchange.error or not exchange.finished:
             self.errors.append(str(exchange.error or "LINK_LOST"))
-            self._mesh.failed(address, self.now())
-        else:
-            self._mesh.synced(address, exchange.summary, self.now(), exchange.told())

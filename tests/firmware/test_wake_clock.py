@@ -11,7 +11,6 @@ from hedgerow.clock.timemap import TimeMap
 from hedgerow.log import ENTRY_OP
 from hedgerow.operation import CLOCK, SOURCE_RELAYED, decode_body
 from hedgerow_device.flashlog import FlashLog
-from hedgerow_device.modules import unload
 from hedgerow_sim.nor import Nor
 
 PERIOD_MS = 60_000
@@ -57,13 +56,19 @@ class Chip:
 def chip(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chip]:
     chip = Chip()
     monkeypatch.setitem(sys.modules, "machine", chip)  # type: ignore[arg-type]
-    unload("hedgerow_device.sleep")
+    _forget_sleep()
     from hedgerow_device import sleep
 
     clock = types.SimpleNamespace(time_ns=lambda: int(chip.rtc) * 1_000_000)
     monkeypatch.setattr(sleep, "time", clock)
     yield chip
-    unload("hedgerow_device.sleep")
+    _forget_sleep()
+
+
+def _forget_sleep() -> None:
+    """The module holds on to the `machine` that it was imported with."""
+    sys.modules.pop("hedgerow_device.sleep", None)
+    vars(sys.modules["hedgerow_device"]).pop("sleep", None)
 
 
 class Leaf:

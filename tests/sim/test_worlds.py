@@ -46,7 +46,9 @@ def test_power_cuts_inside_the_flash() -> None:
 
 def test_partition_and_heal() -> None:
     events = [{"at_s": 300, "kind": "partition", "x": 12.0}, {"at_s": 1500, "kind": "heal"}]
-    report = _live("partition", boards=16, hours=0.6, settle_hours=2.0, reading_s=120.0, events=events).report
+    report = _live(
+        "partition", boards=13, hours=0.55, settle_hours=2.0, reading_s=120.0, events=events
+    ).report
     late = report["catch_up"]
     assert late["backlog"] > 20 and late["missing"] == 0
 

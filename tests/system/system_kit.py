@@ -17,7 +17,7 @@ from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.scene import Scene, staged
 from hedgerow_cli.flashing.flash import Options, build_firmware, flash_board
 
-SECONDS = 110
+SECONDS = 180
 
 
 def demo(*arguments: str, status: int = 0) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Field:
 @contextlib.contextmanager
 def field(tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100) -> Iterator[Field]:
     """Boards that record, a gateway and a Big Peer, all running."""
-    options = DemoOptions(boards=boards, readings=readings)
+    options = DemoOptions(boards=boards, readings=readings, near=True)
     directory = tmp_path / "field"
     directory.mkdir()
     with staged(options, directory) as scene:
@@ -106,6 +106,7 @@ def field(tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100)
                 "field": scene.field,
                 "interval_ms": interval_ms,
                 "readings": readings,
+                "seal_s": 2,
             }
             chosen = Options(board=board.profile.name, config=settings, start=False)
             flash_board(board.port, chosen, lambda what, done, total: None, firmware)

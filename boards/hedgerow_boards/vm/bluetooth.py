@@ -124,7 +124,6 @@ class BLE(Server, Client):
         self._send(5)
         self._stop_scan()
         for conn in list(self._links):
-            self._leaving.add(conn)
             self._send(10, "<H", conn)
         # Their ends are told while the stack stops.
         for _ in range(_STOP_MS):

@@ -20,8 +20,8 @@ _OUTAGE_AT = 0.3  # of all readings
 class Director:
     """Runs both mishaps in threads of its own while the demo reads the ledgers.
 
-    The power cuts come after their board's first contact, which is when it learns the time; with the air
-    switched off there are none. `notes` (by board) are for the table; `cuts` is how many there were in
+    The power cuts come after their board's first contact, which is when it learns the time, or with half of
+    its readings; with the air switched off there are none. `notes` (by board) are for the table; `cuts` is how many there were in
     programs and in erases, `cut_board` the board that had them.
     """
 
@@ -76,7 +76,12 @@ class Director:
         after = self._rng.randrange(20, 300)
         ledger = self._ledgers[chosen]
         board = ledger.board
-        if not self._until(lambda: ledger.met_time):
+        # Later there may be too little left to record for a cut to come.
+        half = self._options.readings_of(chosen) // 2
+        most = None if self._options.cuts else half
+        if not self._until(
+            lambda: ledger.met_time or (most is not None and len(ledger.acknowledged) >= most)
+        ):
             return
         self.cut_board = chosen
         if self._options.cuts:

@@ -7,6 +7,8 @@ INTERVAL_MS = 250
 #: Of the board that sleeps: from one wake to the next, and how long it listens after it has said all.
 SLEEP_MS = 2500
 WINDOW_MS = 500
+#: Receipts are to be seen soon; in the field a seal an hour does.
+SEAL_S = 3
 OUTAGE_SECONDS = 4.0
 POWER_OFF_SECONDS = 1.0
 MESH = "demo"

@@ -16,7 +16,7 @@ from hedgerow_cli.demo.board_log import own_operations
 from hedgerow_cli.demo.director import Director
 from hedgerow_cli.demo.frames import FrameTally
 from hedgerow_cli.demo.ledger import BoardLedger
-from hedgerow_cli.demo.options import INTERVAL_MS, MESH, DemoOptions
+from hedgerow_cli.demo.options import INTERVAL_MS, MESH, SEAL_S, DemoOptions
 from hedgerow_cli.demo.scene import Scene, prepare_directory, staged
 from hedgerow_cli.demo.table import Row, Screen
 from hedgerow_cli.emulation import wait_for_end
@@ -61,6 +61,7 @@ class Run:
                 "interval_ms": INTERVAL_MS,
                 "readings": self.options.readings_of(index),
                 "mesh": MESH,
+                "seal_s": SEAL_S,
                 **self.options.role_of(index),
             }
             wanted = Options(board=board.profile.name, config=settings, files=(_APP,), start=False)
