@@ -180,7 +180,8 @@ class Down:
         if known is None:
             return None
         self._mesh.stats["times"] += 1
-        body = tells.encode_time(known[0], known[1], self._peer.time_source(), self._hops)
+        lag = self._mesh.lag_ms
+        body = tells.encode_time(known[0] + lag // 2, known[1] + lag, self._peer.time_source(), self._hops)
         return make(TIME, self._peer.mesh, body, self._mesh.key)
 
     def heard_time(self, frame: bytes, now: int) -> None:
