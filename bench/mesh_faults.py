@@ -12,7 +12,7 @@ def faults() -> list[Figure]:
     for name in ("partition", "power-cycled", "gateway-lost", "two-gateways"):
         found = mesh_run.report(name)
         label = f"mesh.faults.{name.replace('-', '_')}"
-        figures.append(mesh_run.missing(label, found, {}))
+        figures += [mesh_run.broken(label, found), mesh_run.missing(label, found, {})]
         late = found["catch_up"]
         if late:
             bounds = {"advertising_bound": late["bound_advertising_s"], "link_bound": late["bound_link_s"]}

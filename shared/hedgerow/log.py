@@ -18,7 +18,7 @@ STATE_RECEIPT = 1
 STATE_SCHEMA = 2
 STATE_PEER = 3
 STATE_CONFIG = 4
-# Frames of others that a peer of a mesh has in custody (SPEC 6.11).
+# Frames of others that a peer of a mesh has in custody (SPEC 6.24).
 STATE_CUSTODY = 5
 
 

@@ -229,6 +229,7 @@ class Station:
         if address is None:
             return
         other = self.world.by_address[address]
+        self.world.audit.note(f"{self.name} connects to {other.name}")
         session = Session(self.world, self, other)
         if not session.over:
             self.sessions.append(session)

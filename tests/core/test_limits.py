@@ -124,7 +124,6 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MESH_DONE": (custody.done,),
     "MESH_LETTERS": (custody.whole_letters,),
     "MESH_ROUTE": (custody.route,),
-    "MESH_LETTERS": (custody.whole_letters,),
     "MESH_PENDING": (custody.pending,),
     "MESH_WAITING": (custody.waiting,),
     "MESH_WANTS": (custody.wants,),

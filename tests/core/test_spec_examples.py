@@ -15,11 +15,14 @@ from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.codec.segment import encode_segment
 from hedgerow.codec.varint import write_uint
 from hedgerow.custody.frontier import Frontier
+from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import DROPPED
 from hedgerow.document import Document
 from hedgerow.errors import CODES
 from hedgerow.log import ENTRY_OP, MemoryLog
 from hedgerow.mesh import asks, brief, frames, letters, ops, tag, tells
+from hedgerow.mesh.down import proof_of
+from hedgerow.mesh.wishes import encode_wish, mark_of
 from hedgerow.operation import CLOCK, COUNTER, INITIAL, canonical, encode_body, h16
 from hedgerow.sync import interest
 from hedgerow.sync.hello import WANTS_TIME, Hello
@@ -98,13 +101,19 @@ REBUILT = {
     "6.8": _near(frames.WANT, asks.encode_want(asks.WANT_OPERATIONS, [(AUTHOR, 7, 1 | 2 | 1 << 15)])),
     "6.9": _near(frames.HAVE, asks.encode_have(3, 6, [(AUTHOR, 40, asks.hint(40, 32, 0))])),
     "6.10": _near(frames.ACK, asks.encode_ack(asks.ACK_HELD, [frames.ack_key(OPERATION)])),
-    "6.11": _near(frames.RECEIPT, tells.encode_receipt(b"keeper-1", 2, AUTHOR, 40)),
+    "6.11": _near(
+        frames.RECEIPT,
+        tells.encode_receipt(b"keeper-1", 2, AUTHOR, 40, proof_of(Receipt(b"keeper-1", 2, AUTHOR, 40))),
+    ),
     "6.12": _near(frames.TIME, tells.encode_time(MOMENT, 40, 2, 0)),
     "6.13": _near(frames.ANNOUNCE, tells.encode_announce(PLAN)),
     "6.14": _near(frames.CALL, tells.encode_call(AUTHOR, b"keeper-1", 30)),
     "6.15a": _near(frames.LETTER_UP, LETTER[0]),
     "6.15b": _near(frames.LETTER_UP, LETTER[-1]),
     "6.15c": brief.encode_seal(AUTHOR, SEAL, LOG, SCHEMAS),
+    "6.15d": encode_wish(
+        interest.Interest("alarms", "level > :x", {"x": 2}, 3), [mark_of(AUTHOR, 7)], hurry=False, serial=5
+    ),
     "7.5": Hello(
         b"\xb3\xa1\xc2", AUTHOR, vector=((AUTHOR, 300, 299, 128),), name="greenhouse", flags=WANTS_TIME
     ).encode(),

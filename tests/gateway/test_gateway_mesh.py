@@ -12,6 +12,8 @@ from gateway_kit import BigPeer, config, listening, run, until, uptime
 from mesh_node import Node, delivered, running
 
 from hedgerow.errors import HedgerowError
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL
+from hedgerow.sync.interest import Interest
 from hedgerow_boards.air import Air
 from hedgerow_boards.air.backend import AirVoice, backends
 from hedgerow_gateway import Gateway, limits
@@ -198,6 +200,33 @@ def test_a_batch_that_is_not_durable_is_not_acknowledged(
             with pytest.raises(HedgerowError, match="DATABASE_FULL"):
                 gateway.mesher.take([(node.address, -60, payload, False) for payload in said_by(node, 4)])
             assert not gateway.mesher._awake.is_set()
+
+    run(main())
+
+
+def test_an_interest_over_a_log_that_ends_with_a_seal_is_looked_through_to_its_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        with Air(str(tmp_path / "air"), loss=0.0) as air:
+            node = Node(air, 1)
+            for n in range(40):
+                node.record(n)
+            gateway = Gateway(config(tmp_path / "gateway"))
+            author = node.log.author
+            for schema in node.peer.schemas.values():
+                gateway.peer.ingest_schema(schema.encoded)
+            entries = node.log.read(author, 0, 0, 1 << 30)
+            gateway.peer.ingest(author, 1, [body for kind, _, _, body in entries if kind == ENTRY_OP])
+            for kind, _, _, body in entries:
+                if kind == ENTRY_SEAL:
+                    gateway.peer.ingest_seal(author, body)
+            gateway.peer.commit()
+            assert gateway.log.since(gateway.log.position() - 1, 1) == [], "the last to arrive was a seal"
+            now = gateway.clock.now()
+            gateway.peer.note_interests([Interest("settings", "", {}, 3)], now)
+            for step in range(600):
+                gateway.mesh.say(now + 100 * step)
+            assert gateway.mesh.stats["wishes"] >= 1
+            gateway.log.close()
 
     run(main())
 

@@ -1,4 +1,4 @@
-"""What is done with operations and letters that are heard: taken in, waited for, acknowledged (SPEC 6.11)."""
+"""What is done with operations and letters that are heard: taken in, acknowledged (SPEC 6.22 to 6.26)."""
 
 from .. import limits
 from ..sync.hello import LEAF
@@ -105,6 +105,8 @@ class Carrier(Talk):
             self.wishes = Wishes(self, now)
         self.wishes.step(now)
         more = self.wishes.look(now)
+        if not more:
+            self.wishes.settle(now)
         self._wishes_at = now + 200 if more else self.wishes.say_at
 
     def _answer_known(self, frame: bytes, now: int) -> None:
@@ -225,6 +227,7 @@ class Carrier(Talk):
 
     def _look(self, now: int) -> None:
         peer = self.peer
+        log = peer.log
         touched = peer.touched
         if b"" in touched:
             touched.update(peer.authors())
@@ -241,7 +244,11 @@ class Carrier(Talk):
                 continue
             self.names.learn(author, now)
             self._check_at = now + pace.STATE_SETTLE_MS
+            if not (self.flood or self.collects) and author != peer.author and log.held(author) > before[0]:
+                # A session brought it: from here on it is ours to push.
+                self.feed.add(author, now)
             if peer.receipted(author) > before[2]:
+                self.receipts_at = now
                 self.down.say_receipt(author, now)
         if self.relays:
             self.intake.look(now)
@@ -249,7 +256,6 @@ class Carrier(Talk):
         if self.wishes is not None:
             self.wishes.retry(now)
             self._wishes_at = now
-        log = peer.log
         if self.role == LEAF and peer.author in authors:
             self.wake(now)
         if peer.author in authors and self.flood and self.speaker.neighbours <= pace.FEW:

@@ -1,7 +1,7 @@
 """What this peer pushes towards a keeper until others have it: custody of frames, and its own window.
 
 A frame is opaque here: an OP or a fragment of a letter, the same whoever relays it. Those of others are
-durable before anybody is told that they are here (SPEC 6.11).
+durable before anybody is told that they are here (SPEC 6.24).
 """
 
 from .. import limits

@@ -1,4 +1,4 @@
-"""What comes down: receipts along the way that operations went up, names, and the time (SPEC 6.13)."""
+"""What comes down: receipts along the way that operations went up, names, the time (SPEC 6.27 to 6.29)."""
 
 from hashlib import sha256
 

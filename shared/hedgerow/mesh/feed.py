@@ -1,6 +1,6 @@
 """What this peer has to push from its log: its own operations, and those that a session brought it to carry.
 
-Oldest first, a few at a time, and again from what is receipted when no receipt came in time (SPEC 6.11).
+Oldest first, a few at a time, and again from what is receipted when no receipt came in time (SPEC 6.25).
 """
 
 from .. import limits

@@ -101,10 +101,6 @@ class Mesh(Carrier):
         self._told_at = now
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
-        self._trickle = Trickle(pace.STATE_MIN_MS, pace.STATE_MAX_MS, 2, random, now)
-        bits = _FEW_BITS if few else _BITS
-        self._census = Count(bits, pace.CENSUS_MS, now)
-        self._around = Count(bits, pace.AROUND_MS, now)
         self._acks: dict = {}
         self._said_letters: list = []
         # Frames that may have to be said twice.
@@ -116,17 +112,27 @@ class Mesh(Carrier):
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS
+        self._begin(now)
+
+    def _begin(self, now: int) -> None:
+        """Set the times, listen to the peer, and look at what is in its log."""
+        random = self.random
+        self._trickle = Trickle(pace.STATE_MIN_MS, pace.STATE_MAX_MS, 2, random, now)
+        bits = _BITS if self.relays else _FEW_BITS
+        self._census = Count(bits, pace.CENSUS_MS, now)
+        self._around = Count(bits, pace.AROUND_MS, now)
         self.announce_at = now + random(2000)
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.
         self._start_at = now + random(pace.START_MS)
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
-        peer.touched = set()
-        peer.add_listener(self._committed)
-        for author in peer.authors():
+        self.receipts_at = now - pace.AROUND_MS
+        self.peer.touched = set()
+        self.peer.add_listener(self._committed)
+        for author in self.peer.authors():
             self.names.learn(author, now)
-            if author != peer.author or not self.collects:
+            if author != self.peer.author or not self.collects:
                 if self.relays:
                     self.repair.update(author, now)
         self._dirty = self._fill = True

@@ -24,6 +24,7 @@ class Mesh(Carrier):
     budget: Budget | None
     stats: dict[str, int]
     relays: bool
+    receipts_at: int
     collects: bool
     flood: bool
     code: int

@@ -1,4 +1,4 @@
-"""How fast the mesh engine goes: times in ms, and how often what is said (SPEC 6.12).
+"""How fast the mesh engine goes: times in ms, and how often what is said (SPEC 6.18 to 6.32).
 
 What it holds is bounded in limits.
 """

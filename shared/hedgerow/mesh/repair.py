@@ -1,4 +1,4 @@
-"""How peers see what others lack, ask for what they lack, and answer (SPEC 6.10)."""
+"""How peers see what others lack, ask for what they lack, and answer (SPEC 6.23)."""
 
 from hashlib import sha256
 

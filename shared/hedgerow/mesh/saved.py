@@ -1,4 +1,4 @@
-"""What of the engine survives a deep sleep in RTC memory: little, and guarded by a CRC (SPEC 6.14)."""
+"""What of the engine survives a deep sleep in RTC memory: little, and guarded by a CRC (SPEC 6.30)."""
 
 import struct
 from binascii import crc32

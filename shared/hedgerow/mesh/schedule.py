@@ -1,4 +1,4 @@
-"""When a leaf is awake, and what its neighbours do with that (SPEC 6.14)."""
+"""When a leaf is awake, and what its neighbours do with that (SPEC 6.30)."""
 
 from .. import limits
 from . import pace
@@ -10,23 +10,25 @@ _LATE_MS = limits.const(30000)
 
 class Window:
     """The time in which a leaf listens: from a wake on, as long as it speaks or is spoken to, at most
-    LEAF_MOST_MS; `period` is the time between two wakes, 0 while its shell has not said."""
+    LEAF_MOST_MS; `period` is the time between two wakes, 0 while its shell has not
+    said, `length` for how long it listens after a word."""
 
     def __init__(self, now: int):
         self.period = 0
+        self.length = pace.LEAF_WINDOW_MS
         self.woke_at = now
-        self.until = now + pace.LEAF_WINDOW_MS
+        self.until = now + self.length
 
     def stir(self, now: int) -> None:
         """Stay awake for a window from now, if this wake has not lasted for long."""
-        self.until = max(self.until, min(now + pace.LEAF_WINDOW_MS, self.woke_at + pace.LEAF_MOST_MS))
+        self.until = max(self.until, min(now + self.length, self.woke_at + pace.LEAF_MOST_MS))
 
     def wake(self, now: int) -> bool:
         """Begin a new wake, if the one before is over; say whether it is."""
         if now < self.until:
             return False
         self.woke_at = now
-        self.until = now + pace.LEAF_WINDOW_MS
+        self.until = now + self.length
         return True
 
     def left(self, now: int) -> int:

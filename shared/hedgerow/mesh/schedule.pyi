@@ -5,6 +5,7 @@ from .tells import Announce
 
 class Window:
     period: int
+    length: int
     woke_at: int
     until: int
     def __init__(self, now: int) -> None: ...

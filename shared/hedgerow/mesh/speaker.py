@@ -1,4 +1,4 @@
-"""What is to be said next: a bounded queue by urgency, with suppression and pacing (SPEC 6.12)."""
+"""What is to be said next: a bounded queue by urgency, with suppression and pacing (SPEC 6.19)."""
 
 from .. import limits
 

@@ -89,7 +89,7 @@ class Talk:
         if self.role == LEAF:
             announce.period_s = (self.window.period or pace.LEAF_PERIOD_MS) // 1000
             announce.due_ms = self.window.next(now) - now
-            announce.window = pace.LEAF_WINDOW_MS // 100
+            announce.window = self.window.length // 100
         return announce
 
     def show(self, now: int) -> None:

@@ -1,4 +1,4 @@
-"""Whom to connect to: where advertisements would take too long, or cannot carry it (SPEC 6.14)."""
+"""Whom to connect to: where advertisements would take too long, or cannot carry it (SPEC 6.32)."""
 
 from .. import limits
 from ..sync.hello import GATEWAY, LEAF
@@ -57,6 +57,7 @@ class Visits:
         # Whom we have asked to be connectable, and when.
         self._calling: object = None
         self._called_at = 0
+        self._again_at = 0
 
     def heard(self, address: object, state: object, rssi: int, now: int) -> None:
         """Note a STATE."""
@@ -157,6 +158,9 @@ class Visits:
                 self._calling = None
                 return None if address in busy else address
             if now - self._called_at < _CALLED_MS:
+                if neighbour is not None and neighbour.state and now >= self._again_at:
+                    # It may not have heard the first one.
+                    self._say_call(self._calling, now)
                 return None
             self.failed(self._calling, now)
         best = None
@@ -182,12 +186,16 @@ class Visits:
         return bool(state.flags & frames.CONNECTABLE) and state.role != GATEWAY
 
     def _call(self, address: object, now: int) -> None:
-        mesh = self._mesh
         self._calling = address
         self._called_at = now
+        self._mesh.stats["calls"] += 1
+        self._say_call(address, now)
+
+    def _say_call(self, address: object, now: int) -> None:
+        mesh = self._mesh
+        self._again_at = now + _CALLED_MS // 4
         body = tells.encode_call(self._table[address].state.author, mesh.peer.author[:3], _CALLED_MS // 1000)
         frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.key)
-        mesh.stats["calls"] += 1
         mesh.speaker.add(now, OWN, _CALL_NAME, frame, pace.EVENTS)
 
     def _gap(self, neighbour: _Neighbour) -> int:
@@ -196,6 +204,9 @@ class Visits:
         state = neighbour.state
         if state.flags & frames.GRADIENT:
             return state.open_count
+        if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
+            # What is receipted here and open there is no backlog.
+            return neighbour.lag
         return max(neighbour.lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
 
     def _worth(self, neighbour: _Neighbour, now: int) -> int:

@@ -1,4 +1,4 @@
-"""Small documents on their way down: interests said by letter, operations that answer them (SPEC 6.15).
+"""Small documents on their way down: interests said by letter, operations that answer them (SPEC 6.31).
 
 Loaded where somebody wants documents. What does not fit a letter comes by a session.
 """
@@ -66,6 +66,7 @@ class Wishes:
         self._held: dict = {}
         self._position = 0
         self._quiet_to = 0
+        self._owed: list = []
         self._serial = mesh.random(16)
         self._waiting: list = []
         # How often more than usual an interest is still to be said.
@@ -81,7 +82,12 @@ class Wishes:
         for _ in range(_MOST_READS):
             if not wanted or self._position >= log.position():
                 return False
-            for position, author, number, body in log.since(self._position, _READ_BYTES):
+            entries = log.since(self._position, _READ_BYTES)
+            if not entries:
+                # A log may count in its positions what is no operation, or gone.
+                self._position = log.position()
+                return False
+            for position, author, number, body in entries:
                 self._position = position
                 self._enter(author, number, body, wanted, now)
         return self._position < log.position()
@@ -166,8 +172,7 @@ class Wishes:
         self.say_at = now + wait * 3 // 4 + self._mesh.random(wait // 2)
         if not self._peer.wants(now):
             return
-        while self.look(now):
-            pass
+        self.look(now)
         hurry = self._mesh.role == LEAF
         for interest in self._peer.down.subscriptions.active(now)[: limits.MESH_WISHES]:
             marks = [mark_of(author, number) for author, number in self._held.get(interest.collection, ())]
@@ -204,8 +209,21 @@ class Wishes:
             self._quiet_to = self._peer.log.position()
             self._eager = pace.PUSHES
             self.say_at = min(self.say_at, now + self._mesh.random(pace.START_MS))
-        while self.look(now):
-            pass
+        if self.look(now):
+            # A long log is gone through little by little; the answer waits for that.
+            self._owed = self._owed[1 - limits.MESH_WISHES :] + [(interest, marks, hurry)]
+        else:
+            self._answer(interest, marks, hurry, now)
+
+    def settle(self, now: int) -> None:
+        """Answer what was asked while the log was gone through."""
+        owed = self._owed
+        self._owed = []
+        for interest, marks, hurry in owed:
+            self._answer(interest, marks, hurry, now)
+
+    def _answer(self, interest: object, marks: list, hurry: bool, now: int) -> None:
+        """Say what is here of an interest and has none of its marks."""
         said = 0
         urgency = OWN if hurry else DOWN
         for author, number in reversed(self._held.get(interest.collection, [])):

@@ -106,3 +106,31 @@ def test_a_wish_says_what_is_held() -> None:
     found, held, hurry = wishes.decode_wish(wishes.encode_wish(interest, marks, True))
     assert found.key == interest.key and found.hops == 2 and held == marks and hurry
     assert not wishes.decode_wish(wishes.encode_wish(interest, [], False))[2]
+
+
+def test_a_log_whose_last_operations_are_gone_is_looked_through_to_its_end() -> None:
+    air = Air(6)
+    member = air.add("b")
+    member.peer.down.subscriptions.subscribe(Interest("config", hops=1))
+    write(member, "north", 60, 10)
+    number = member.peer.log.held(member.author)
+    member.peer.log.drop(member.author, number, number)
+    table = wishes.Wishes(member.mesh, 0)
+    for _ in range(3):
+        more = table.look(0)
+    assert not more
+
+
+def test_a_long_log_is_gone_through_little_by_little() -> None:
+    air = Air(7, loss=0, duty=100)
+    keeper, far = air.add("keeper", hello.GATEWAY, True), air.add("far")
+    air.line([keeper, far])
+    for at in range(600):
+        keeper.peer.insert("readings", {"n": at}, at)
+    write(keeper, "north", 60, 1000)
+    table = wishes.Wishes(keeper.mesh, 0)
+    table.heard(wishes.encode_wish(Interest("config", hops=1), [], False), 1000)
+    assert not keeper.mesh.speaker.names, "it is not all looked through in one call"
+    far.peer.down.subscriptions.subscribe(Interest("config", hops=1))
+    air.run(2000)
+    expect(air, far, "north", 60, 300000)

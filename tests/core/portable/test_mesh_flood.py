@@ -157,7 +157,7 @@ def test_a_burst_asks_for_a_visit_at_once() -> None:
             air.reading(one)
             air.run(air.now + 20)
         found = None
-        for _ in range(20):
+        for _ in range(60):
             air.run(air.now + 500)
             found = keeper.mesh.visit(keeper.now(air.now)) or found
             air.look(keeper)

@@ -1,7 +1,7 @@
 """Gradient mode: custody of two, receipts along the way back. Runs on both VMs."""
 
 from mesh_kit import Air, check_air, gradient
-from sync_kit import durable
+from sync_kit import durable, operations
 
 from hedgerow.log import STATE_CUSTODY
 from hedgerow.mesh import frames
@@ -187,3 +187,36 @@ def test_two_gateways_share_the_work_and_none_keeps_it_all() -> None:
             most = max([keeper.peer.log.held(member.author) for keeper in keepers])
             assert most == member.peer.log.held(member.author), member.name
         check_air(air)
+
+
+def test_what_a_session_brought_is_pushed_on() -> None:
+    with gradient():
+        air = Air(11, loss=20)
+        keeper, members = line(air, 2)
+        away = air.add("away")
+        air.run(40000)
+        for _ in range(5):
+            air.reading(away)
+        near = members[1].peer
+        for schema in away.peer.schemas.values():
+            near.ingest_schema(schema.encoded)
+        near.ingest(away.author, 1, [body for _, body in operations(away.peer.log, away.author)])
+        near.commit()
+        air.look(members[1])
+        air.settle([keeper], [away], 200000)
+        check_air(air)
+
+
+def test_receipts_that_are_on_their_way_are_no_reason_to_connect() -> None:
+    air = Air(12, loss=20)
+    keeper, members = line(air, 3)
+    air.run(5000)
+    air.readings(members, 5000, 330000)
+    found = []
+    while air.now < 500000:
+        air.run(air.now + 1000)
+        found += [member.name for member in air.members if member.mesh.visit(member.now(air.now))]
+        for member in air.members:
+            air.look(member)
+    assert keeper.peer.receipted(members[2].author) >= 32
+    assert not found and not [member for member in air.members if member.mesh.stats["calls"]]

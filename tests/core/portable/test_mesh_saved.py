@@ -195,7 +195,10 @@ def test_wakes_are_on_a_grid_however_long_one_lasts() -> None:
         31000, 31000, 31000, 61000, 121000,
     ]  # fmt: skip
     assert not window.wake(1000 + pace.LEAF_WINDOW_MS - 1)
-    assert window.wake(1000 + pace.LEAF_WINDOW_MS)
+    start = 1000 + pace.LEAF_WINDOW_MS
+    assert window.wake(start)
+    assert (window.woke_at, window.until) == (start, start + pace.LEAF_WINDOW_MS)
+    assert not window.wake(start + 1), "it is awake already"
     window = Window(0)
     assert [window.left(now) for now in (0, 1, 1400, 1401, 1499, 1500, 2000)] == [15, 15, 1, 1, 1, 0, 0]
 
