@@ -16,7 +16,7 @@ from . import size_board, size_heap
 #: How each part of the result was measured.
 HOW = {
     "mpy_bytes": "each module as `hedgerow flash` compiles it (constants folded, private names short, "
-    "mpy-cross -O2); all of them lie in flash and are used there",
+    "mpy-cross -O3); all of them lie in flash and are used there",
     "resident": "sys.modules of the unchanged firmware on an emulated esp32c3: after readings and beacons, "
     "then after a session with a keeper; what they take of the heap is below",
     "live_bytes_64": "gc.mem_alloc() between top-level calls on the 64-bit unix VM (PyPI) with the "

@@ -39,8 +39,9 @@ PACKAGES = (
 )
 #: Those that programs on a board and benchmarks use all the same.
 KEPT = """
-FlashLog append arrived author authors beside close commit count cursor cut damaged drop drop_index end
-erases fetch fill free get held hints incarnation index items keeps missing newest position prepare put read
+FlashLog Link append arrived author authors beside close commit count cursor cut damaged drop drop_index end
+erases error fetch fill finished free get held hints incarnation index items keeps missing newest position
+prepare pump put read receive
 receipted replace ring room sealed seen seq since size spare storage tail values
 """.split()  # noqa: SIM905
 #: Modules that a board has loaded at all times, whose names others may have when those in ROM are all taken.

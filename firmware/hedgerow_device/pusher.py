@@ -102,7 +102,7 @@ class Pusher:
         self._next_number = number
         before = peer.log.fetch(author, number - 1) if number > 1 else None
         before_ms = hlc.stamp_ms(decode_body(before)[0]) if before is not None else None
-        body = pack(author, number, stored, peer.schemas, before_ms)
+        body = pack(author, number, stored, peer.schemas, before_ms, before)
         if body is not None:
             return [frames.make(frames.OP, peer.mesh, body, self._key)]
         return self._split(letters.encode_operation(author, number, stored))

@@ -21,8 +21,8 @@ class Director:
     """Runs both mishaps in threads of its own while the demo reads the ledgers.
 
     The power cuts come after their board's first contact, which is when it learns the time, or with half of
-    its readings; with the air switched off there are none. `notes` (by board) are for the table; `cuts` is how many there were in
-    programs and in erases, `cut_board` the board that had them.
+    its readings; with the air switched off there are none. `notes` (by board) are for the table; `cuts` is
+    how many there were in programs and in erases, `cut_board` the board that had them.
     """
 
     def __init__(
