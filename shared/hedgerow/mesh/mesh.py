@@ -47,11 +47,8 @@ class Mesh(Carrier):
     `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the
     age of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those
     of Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it. Who does not
-    `relays` needs a fraction of the room: it says its own, and takes what is for it. `lag_ms` is how long it
-    may be from say() to the air, which a time that is said allows for.
+    `relays` needs a fraction of the room: it says its own, and takes what is for it.
     """
-
-    lag_ms = 0
 
     def __init__(
         self,

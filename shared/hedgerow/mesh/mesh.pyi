@@ -19,7 +19,6 @@ from .wishes import Wishes
 class Mesh(Carrier):
     peer: Peer
     role: int
-    lag_ms: int
     key: bytes
     random: Callable[[int], int]
     budget: Budget | None
