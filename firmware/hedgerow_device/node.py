@@ -53,6 +53,8 @@ class Node(Voice):
         self.mesh: object = None
         # What the next engine begins with.
         self.saved = b""
+        # A session went to its end while there was none.
+        self._handed_over = False
         self._options = options
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
@@ -177,6 +179,9 @@ class Node(Voice):
         if self.saved:
             mesh.restore(self.saved, now)
         self.saved = b""
+        if self._handed_over:
+            self._handed_over = False
+            mesh.synced(self._caller, None, now)
         self.mesh = mesh
 
     def _shelve(self) -> None:
@@ -308,6 +313,8 @@ class Node(Voice):
         exchange = link.exchange
         if self.mesh:
             self.mesh.synced(address, exchange.summary, now, exchange.told())
+        else:
+            self._handed_over = True
 
     # ---- the session as a central
 

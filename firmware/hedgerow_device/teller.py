@@ -317,7 +317,11 @@ class Teller(Pusher):
         return now < self._called_until
 
     def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
-        """Note a session: what it brought shows in the log."""
+        """Note a session: somebody has all that was here, and carries it on."""
+        log = self.peer.log
+        self._number = log.held(self.peer.author)
+        self._sealed = log.sealed(self.peer.author)
+        self._unit = []
         self._called_until = 0
         self._dirty = True
 

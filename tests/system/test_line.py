@@ -62,7 +62,7 @@ def test_five_boards_in_a_line_sync_without_a_connection(tmp_path: Path) -> None
         assert all(not ledger.errors for ledger in scene.ledgers), scene.report()
         check_values(scene)
         # The far board has learnt the time from board to board.
-        scene.ledgers[-1].board.wait_for("time source=3 ", 60)
+        scene.ledgers[-1].board.wait_for("time source=3 ", 150)
 
 
 def test_relays_that_record_now_and_then_never_connect(tmp_path: Path) -> None:

@@ -66,4 +66,4 @@ class DemoOptions:
     @property
     def limit_seconds(self) -> float:
         """When the demo gives up, counted from the start of recording."""
-        return self.readings_per_board * INTERVAL_MS / 1000 * 1.3 + 45 + self.cuts * _SECONDS_PER_CUT
+        return self.readings_per_board * INTERVAL_MS / 1000 * 1.3 + 105 + self.cuts * _SECONDS_PER_CUT
