@@ -69,13 +69,13 @@ def lost(whole: View, view: View) -> set[tuple[bytes, int]]:
     return {dot for dot, body in whole.present.items() if view.present.get(dot) != body}
 
 
-def flips(cells: Cells, seed: object) -> Iterator[tuple[int, Cells]]:
-    """Yield (byte, cells with one bit of it flipped) for every byte."""
-    rng = random.Random(str(seed))
+def flips(cells: Cells, bits: range) -> Iterator[tuple[int, Cells]]:
+    """Yield (byte, cells with one bit of it flipped) for every byte and each of these bits."""
     for at in range(len(cells)):
-        damaged = bytearray(cells)
-        damaged[at] ^= 1 << rng.randrange(8)
-        yield at, damaged
+        for bit in bits:
+            damaged = bytearray(cells)
+            damaged[at] ^= 1 << bit
+            yield at, damaged
 
 
 def sector_of(view: View, size: int) -> dict[tuple[bytes, int], int]:

@@ -18,7 +18,8 @@ def recording() -> Recording:
     return Recording(0)
 
 
-def test_a_flipped_bit_is_never_other_content_and_costs_no_more_than_its_sector() -> None:
+@pytest.mark.parametrize("bits", [range(4), range(4, 8)], ids=["low", "high"])
+def test_a_flipped_bit_is_never_other_content_and_costs_no_more_than_its_sector(bits: range) -> None:
     leg = Recording(5, **SMALL)  # type: ignore[arg-type]
     index = len(leg.trace)
     cells = leg.cells_at(index)
@@ -28,7 +29,7 @@ def test_a_flipped_bit_is_never_other_content_and_costs_no_more_than_its_sector(
     whole = look(Nor(leg.count, leg.size, bytearray(cells)), oracle.copy())
     assert whole
     sectors = sector_of(whole[1], leg.size)
-    for at, damaged in flips(cells, 5):
+    for at, damaged in flips(cells, bits):
         nor = Nor(leg.count, leg.size, damaged)
         with seeded(at):
             seen = look(nor, oracle.copy())
@@ -93,7 +94,7 @@ WORN = pytest.mark.skipif("LOG_WORN" not in CODES, reason="the log does not veri
 
 @WORN
 @pytest.mark.parametrize("fault", ["program", "erase", "error"])
-@pytest.mark.parametrize("worn", [(3,), (2, 7)], ids=str)
+@pytest.mark.parametrize("worn", [(3,), (2, 7)], ids=["low", "high"])
 def test_worn_sectors_are_passed_over(fault: str, worn: tuple[int, ...]) -> None:
     nor = WornNor(12, 1024, {})
     oracle = Oracle()
