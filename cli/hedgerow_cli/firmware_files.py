@@ -19,8 +19,9 @@ _LEFT_OUT = ("hedgerow.codes", "hedgerow.memory")
 RADIO = "radio"
 _OF_RADIOS = ("hedgerow.sync.usb_line", "hedgerow_device.usb_radio")
 _OF_BOTH = (
-    "hedgerow", "hedgerow.errors", "hedgerow.limits", "hedgerow.sync", "hedgerow_device",
-    "hedgerow_device.app", "hedgerow_device.config", "hedgerow_device.modules", "hedgerow_device.uptime",
+    "hedgerow", "hedgerow.errors", "hedgerow.limits", "hedgerow.mesh", "hedgerow.mesh.pace", "hedgerow.sync",
+    "hedgerow_device", "hedgerow_device.app", "hedgerow_device.config", "hedgerow_device.modules",
+    "hedgerow_device.uptime",
 )  # fmt: skip
 #: Where MicroPython mounts the image.
 ROM = "/rom"

@@ -12,6 +12,8 @@ from hedgerow.operation import CLOCK, decode_body
 PUSHES = const(3)
 _MOST_TRIES = const(4)
 _MANY = const(24)
+# So many operations are on their way at once.
+_AT_ONCE = const(4)
 _ALL = const(0x3FFFFFFF)
 
 
@@ -71,6 +73,12 @@ class Pusher:
         try:
             if self._number < log.held(author):
                 found = self._operation(author, self._number + 1)
+                while found and len(found) < _AT_ONCE and found[-1][0] & 15 == frames.OP:
+                    frame = self._small(author, self._next_number + 1)
+                    if frame is None:
+                        break
+                    found.append(frame)
+                    self._next_number += 1
             elif self._sealed < log.sealed(author):
                 found = self._entry(author, _ALL, self._sealed, ENTRY_SEAL, letters.SEAL)
                 self._next_sealed = max(self._next_sealed, self._last)
@@ -79,7 +87,7 @@ class Pusher:
         except HedgerowError:
             self._stuck = True
             return
-        if len(found) > 1:
+        if len(found) > 1 and found[0][0] & 15 != frames.OP:
             self._letter = found
         self._unit = [[frame, 0, now] for frame in found]
         if not found:
@@ -100,12 +108,22 @@ class Pusher:
                 self._schemas.add(change[1])
                 return self._split(bytes((letters.SCHEMA,)) + schema.encoded)
         self._next_number = number
+        frame = self._frame(author, number, stored)
+        return [frame] if frame else self._split(letters.encode_operation(author, number, stored))
+
+    def _small(self, author: bytes, number: int) -> bytes | None:
+        """Return the OP frame of an operation that needs nothing else, None for others."""
+        stored = self.peer.log.fetch(author, number)
+        if stored is None or decode_body(stored)[1][0][1] not in self._schemas:
+            return None
+        return self._frame(author, number, stored)
+
+    def _frame(self, author: bytes, number: int, stored: bytes) -> bytes | None:
+        peer = self.peer
         before = peer.log.fetch(author, number - 1) if number > 1 else None
         before_ms = hlc.stamp_ms(decode_body(before)[0]) if before is not None else None
-        body = pack(author, number, stored, peer.schemas, before_ms)
-        if body is not None:
-            return [frames.make(frames.OP, peer.mesh, body, self._key)]
-        return self._split(letters.encode_operation(author, number, stored))
+        body = pack(author, number, stored, peer.schemas, before_ms, before)
+        return frames.make(frames.OP, peer.mesh, body, self._key) if body is not None else None
 
     def _entry(self, author: bytes, held: int, sealed: int, kind: int, letter: int) -> list:
         self._last = 0

@@ -21,7 +21,7 @@ from hedgerow.sync.hello import LEAF
 
 from .pusher import PUSHES, Pusher
 
-_EVENTS = const(3)
+_EVENTS = const(2)
 _STATE_EVENTS = const(2)
 _FIRST_STATE_MS = const(2000)
 # While something waits for its receipt: who does not hear advertisements well, or is mute, connects.

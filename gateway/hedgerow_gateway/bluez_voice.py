@@ -81,13 +81,15 @@ class BluezVoice:
         if "SupportedCapabilities" not in manager or self._kernel() < _KERNEL:
             # The first event comes at once and the second 1.28 s later.
             hold_s, turns = limits.PULSE_S, events
+        wait_s = 0.0
         if manager["ActiveInstances"] and "HardwareOffload" not in manager.get("SupportedFeatures", ()):
-            hold_s += manager["ActiveInstances"] * _TURN_S
+            wait_s = manager["ActiveInstances"] * _TURN_S
+            hold_s += wait_s
             turns = 1
         refresh_s = 0.0
         for _ in range(turns):
             refresh_s = await self._once(advertisement, hold_s)
-        return refresh_s
+        return refresh_s + wait_s
 
     async def _once(self, advertisement: "Advertisement", hold_s: float) -> float:
         began = time.monotonic()

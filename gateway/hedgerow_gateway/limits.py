@@ -31,6 +31,7 @@ SCANNER_FAILURES = 3  # so many failed starts in a row, and the adapter is switc
 POWER_CYCLE_S = 30.0
 PAYLOAD_BYTES = 31  # of a legacy advertisement
 EVENTS_MAX = 100
+LAG_MS = 20  # from a decision to say something to the air, at least
 INTERVAL_MS = 100  # between advertising events, to which the controller adds 0 to 10 ms each time
 SLOWEST_INTERVAL_S = 1.28  # Linux' interval where a program cannot set one (hdev->le_adv_min_interval)
 PULSE_S = 0.03  # an advertisement registered for one event: it comes within 10 ms

@@ -142,6 +142,7 @@ class Mesher:
                 await asyncio.sleep(limits.SPEAK_PAUSE_S)
 
     def _next_saying(self) -> tuple[bytes, bool, int] | None:
+        self._mesh.down.lag_ms = self._radio.lag_ms()
         try:
             said: tuple[bytes, bool, int] | None = self._mesh.say(self._now())
         except HedgerowError:

@@ -113,6 +113,10 @@ class Radio(ABC):
     def rest_s(self) -> float | None:
         """Return the seconds until the next `say` makes sense, 0 for at once, None for never."""
 
+    def lag_ms(self) -> int:
+        """Return how long it may be until what `say` is given is on the air: a change counts both ways."""
+        return max(limits.LAG_MS, round(self.health.refresh_ms))
+
     @abstractmethod
     async def run(self) -> None:
         """Keep the radio going until cancelled, whatever becomes of it; leaves it silent."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ADVERTISEMENT_BYTES = 31
 #: What a full legacy advertisement takes on one channel, in microseconds at 1 Mbit/s, times three channels.
 EVENT_AIRTIME_US = 3 * 376
-#: Advertising events a second that one place of the air carries well (SPEC 6, density).
+#: Advertising events a second that one place of the air carries well (SPEC 6.19.1).
 EVENTS_PER_S = 100
 #: 4 packets of 244 bytes of ours each connection interval of 30 ms.
 LINK_BYTES_PER_S = 4 * 244 / 0.03

@@ -23,7 +23,7 @@ from hedgerow_gateway.host_radio import Voice
 from hedgerow_gateway.radio import structure
 
 GATEWAY = "e0:00:00:00:00:01"
-VOICES = ["air", "bluez", "old bluez"]
+VOICES = ["air", "bluez", "old bluez", "slow bluez"]
 
 
 @asynccontextmanager
@@ -39,7 +39,8 @@ async def voice_on(air: Air, tmp_path: Path, kind: str, address: str) -> AsyncIt
 
     folder = tmp_path / "bus"
     folder.mkdir()
-    bluez = Bluez(air.path, modern=kind == "bluez")
+    latency_s = 0.2 if kind == "slow bluez" else 0.02
+    bluez = Bluez(air.path, modern=kind != "old bluez", latency_s=latency_s)
     async with system_bus(folder) as bus, bluez.serving(bus):
         yield BluezVoice("hci0", bus_address=bus, kernel=lambda: (6, 6))
 
@@ -77,7 +78,9 @@ def test_readings_go_up_and_receipts_and_time_come_down_without_a_connection(
                     node.record(n)
                     await asyncio.sleep(0.1)
                 await delivered(big, gateway, node)
-                await until(lambda: node.peer.utc(uptime()), "it knows the time")
+                await until(lambda: node.peer.utc(uptime()), "it knows the time", 35)
+                told, stated = node.peer.utc(uptime()), gateway.clock.read()
+                assert told and stated and abs(told[0] - stated.utc_ms) <= told[1] + stated.error_ms
                 assert air.counters.connections == gateway.central.counters.connections == 0
                 report = gateway.report()["radio"]
                 assert report["speaks"] and report["said"] > 0 and report["say_failures"] == 0
@@ -85,7 +88,7 @@ def test_readings_go_up_and_receipts_and_time_come_down_without_a_connection(
                 assert report["heard_age_s"] is not None and report["heard_age_s"] < 10
                 assert big.errors == []
 
-    run(main(), 60)
+    run(main(), 80)
 
 
 def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path) -> None:

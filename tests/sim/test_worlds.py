@@ -45,7 +45,7 @@ def test_power_cuts_inside_the_flash() -> None:
 
 
 def test_partition_and_heal() -> None:
-    events = [{"at_s": 300, "kind": "partition", "x": 12.0}, {"at_s": 1500, "kind": "heal"}]
+    events = [{"at_s": 300, "kind": "partition", "x": 20.0}, {"at_s": 1500, "kind": "heal"}]
     report = _live(
         "partition", boards=13, hours=0.55, settle_hours=2.0, reading_s=120.0, events=events
     ).report

@@ -30,7 +30,12 @@ def proof_of(receipt: Receipt) -> bytes:
 
 
 class Down:
-    """`mesh` is the engine it belongs to."""
+    """`mesh` is the engine it belongs to.
+
+    `lag_ms` is how long it may be from say() to the air, which a time that is said allows for.
+    """
+
+    lag_ms = 0
 
     def __init__(self, mesh: object):
         self._mesh = mesh
@@ -180,7 +185,8 @@ class Down:
         if known is None:
             return None
         self._mesh.stats["times"] += 1
-        body = tells.encode_time(known[0], known[1], self._peer.time_source(), self._hops)
+        lag = self.lag_ms
+        body = tells.encode_time(known[0] + lag // 2, known[1] + lag, self._peer.time_source(), self._hops)
         return make(TIME, self._peer.mesh, body, self._mesh.key)
 
     def heard_time(self, frame: bytes, now: int) -> None:

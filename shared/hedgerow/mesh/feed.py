@@ -38,7 +38,7 @@ def frames_of(peer: object, author: bytes, number: int, stored: bytes, key: byte
     """
     before = peer.log.fetch(author, number - 1) if number > 1 else None
     before_ms = hlc.stamp_ms(decode_body(before)[0]) if before is not None else None
-    body = pack(author, number, stored, peer.schemas, before_ms)
+    body = pack(author, number, stored, peer.schemas, before_ms, before)
     if body is not None:
         return [make(OP, peer.mesh, body, key)]
     return letter_frames(peer, letters.encode_operation(author, number, stored), key)

@@ -35,7 +35,7 @@ class Intake:
         self._most = 8 * limits.MESH_WAITING if wide else limits.MESH_WAITING
         # Up to which number authors are said to be held by somebody: author -> number.
         self.heights: dict = {}
-        self._last: tuple = (b"", 0, 0)
+        self._last: tuple = (b"", 0, None)
         self._busy = False
         self._moved = b""
         self._schemas = len(peer.schemas)
@@ -110,27 +110,31 @@ class Intake:
         return held if self._peer.keeper else max(held, self._peer.receipted(author))
 
     def _floor(self, author: bytes, number: int) -> tuple | None:
-        """Return (ms of the operation before a number, how many turns above it to try), None if unknown."""
+        """Return (ms of the operation before a number, how many turns above it to try, its stored form).
+
+        None if nothing is known; without the stored form the ms are a bound.
+        """
         if self._last[0] == author and self._last[1] == number - 1:
-            return self._last[2], 1
-        before = self._peer.log.fetch(author, number - 1) if number > 1 else None
+            before = self._last[2]
+        else:
+            before = self._peer.log.fetch(author, number - 1) if number > 1 else None
         if before is not None:
-            return hlc.stamp_ms(decode_body(before)[0]), 1
+            return hlc.stamp_ms(decode_body(before)[0]), 1, before
         announce = self._names.get(author)
         if announce is None:
             return None
-        return max((announce.ms_high << 24) - (1 << 24) - 1, -1), 3
+        return max((announce.ms_high << 24) - (1 << 24) - 1, -1), 3, None
 
     def _rebuild(self, op: object, author: bytes, number: int) -> bytes | None:
         floor = self._floor(author, number)
         if floor is None:
             return None
-        return rebuild(op, author, number, floor[0], self._peer.schemas, floor[1])
+        return rebuild(op, author, number, floor[0], self._peer.schemas, floor[1], floor[2])
 
     def _ingest(self, author: bytes, number: int, stored: bytes) -> None:
         self._peer.ingest(author, number, [stored])
         self._peer.commit()
-        self._last = (author, number, hlc.stamp_ms(decode_body(stored)[0]))
+        self._last = (author, number, stored)
         self._stats["stored"] += 1
 
     # ---- letters

@@ -92,7 +92,6 @@ class Mesh(Carrier):
         self.down = Down(self)
         self.visits = Visits(self, hold_off_ms, min(table, _FEW) if few else table)
         self.leaves = Leaves(self)
-        # Interests and what answers them, loaded where there are any.
         self.wishes: object = None
         self._wishes_at = now
         self.window = Window(now)
@@ -105,9 +104,8 @@ class Mesh(Carrier):
         self._said_letters: list = []
         # Frames that may have to be said twice.
         self._twice: dict = {}
-        # The whos of addresses, and when there is something to do next.
         self._whos: dict = {}
-        # Whether more waits to be pushed than advertisements bring in time.
+        # More waits to be pushed than advertisements bring in time.
         self._many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
@@ -226,11 +224,13 @@ class Mesh(Carrier):
             return True
         code = hop >> 3
         custody = self.custody
+        here = custody.has(name)
+        if here:
+            custody.echo(name, code, who, now)
+            self._due_at = None
         if custody.done.again(name, 0):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
-        here = custody.echo(name, code, who, now)
-        self._due_at = None
         if self.flood or self.collects:
             return not self.relays
         return here or code <= self.code or not self.relays

@@ -1,4 +1,4 @@
-"""Lines between a gateway and the board on USB that is its radio (SPEC 6).
+"""Lines between a gateway and the board on USB that is its radio (SPEC 6.33).
 
 A line is `~`, the Base64 of kind, body and their CRC-32, and a line feed: it never holds a control character,
 so that Ctrl-C still gets the REPL, and whatever else a board prints is told from it.

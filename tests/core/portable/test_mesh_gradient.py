@@ -220,3 +220,19 @@ def test_receipts_that_are_on_their_way_are_no_reason_to_connect() -> None:
             air.look(member)
     assert keeper.peer.receipted(members[2].author) >= 32
     assert not found and not [member for member in air.members if member.mesh.stats["calls"]]
+
+
+def test_what_was_heard_passed_on_is_not_pushed_again() -> None:
+    with gradient():
+        air = Air(13, loss=0, duty=100)
+        keeper, members = line(air, 3)
+        air.run(60000)
+        sent: list = []
+        air.on_sent = lambda member, payload: sent.append(payload) if payload[4] & 15 == frames.OP else None
+        for at in range(20):
+            air.at(60000 + 5000 * at, air.reading, members[2])
+        air.run(180000)
+        air.settle([keeper], members, 60000)
+        # Three hops each, and hardly a push of what others were heard saying.
+        again = [1 for payload in sent if payload[7] & 7]
+        assert len(sent) <= 80 and len(again) <= 12, (len(sent), len(again))
