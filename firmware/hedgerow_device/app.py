@@ -126,7 +126,10 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
         # What waits for its time comes without an event.
         _tell(peer)
         if node is None or node.idle:
-            peer.rest()
+            try:
+                peer.rest()
+            except MemoryError as error:
+                report(error)
         await asyncio.sleep_ms(_FEED_MS)
 
 
