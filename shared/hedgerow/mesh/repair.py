@@ -268,8 +268,9 @@ class Repair:
         if (what, name) not in self._wants:
             if len(self._wants) >= limits.MESH_WANTS:
                 return
-            # What is late may still be on its way.
-            self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0, 0]
+            # What is late may still be on its way, and where it goes by custody it surely is.
+            wait = 800 if self._mesh.flood or not self._mesh.collects else pace.LATE_MS
+            self._wants[what, name] = [now + wait + self._mesh.random(wait * 3 // 2), 0, 0]
             self._next = None
 
     def wants(self, what: int) -> bool:
