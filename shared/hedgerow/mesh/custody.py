@@ -29,8 +29,8 @@ def name_of(frame: bytes) -> int:
 
 
 class Custody:
-    """`code` is the distance code of this peer, `flood` whether any neighbour's word is enough; the mesh keeps
-    them up to date."""
+    """`code` is the distance code of this peer, `flood` whether any neighbour's word is enough; the mesh
+    keeps them up to date."""
 
     def __init__(self, log: object, random: object, stats: dict, now: int, few: bool = False):
         self._log = log
@@ -221,9 +221,7 @@ class Custody:
                 and self._number[place] == number
                 and self._frame(place)[9] == key[5]
             ):
-                if held:
-                    self._acknowledge(place, now)
-                elif code < self.code or (self.flood and place >= _OWN):
+                if held or code < self.code or (self.flood and place >= _OWN):
                     self._acknowledge(place, now)
         for name in list(self._pending):
             if self._pending[name][2][4:10] == key:

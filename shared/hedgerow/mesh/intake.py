@@ -177,7 +177,7 @@ class Intake:
         return WAITS if name in self.waiting else KNOWN
 
     def _keep(self, frame: bytes, now: int) -> bool:
-        """Keep a fragment durably until its letter is whole; False if there is no room for one more letter."""
+        """Keep a fragment durably until its letter is whole; False if there is no room for more."""
         letter = frame[4:7]
         parts = self._parts.get(letter)
         if parts is None:

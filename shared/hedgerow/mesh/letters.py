@@ -24,7 +24,9 @@ CLOCK_BRIEF = 9
 # Types of letters that are one operation.
 OPERATIONS = (OPERATION, CLOCK_BRIEF)
 
+# Of a brief clock record: it has the time; the counter of its stamp is 1.
 _TIMED = 0x80
+_COUNTED = 0x40
 _SQUEEZED = 0x80
 _DATA = 16
 _SHORTEST = 12
@@ -129,11 +131,12 @@ def decode_operation(content: bytes) -> tuple:
 def _brief(stored: bytes) -> bytes | None:
     """Return the one clock record of an operation without what follows from the rest of it, None if it is
     something else: its source and whether the time is in it, epoch, uptime, and base or time and error."""
-    changes = decode_body(stored)[1]
+    stamp, changes = decode_body(stored)
     if len(changes) != 1 or changes[0][0] != CLOCK:
         return None
     _, epoch, uptime, base, source, utc_ms, error_ms = changes[0]
-    brief = bytearray((source | (0 if utc_ms is None else _TIMED),))
+    counted = _COUNTED if stamp[7] else 0
+    brief = bytearray((source | counted | (0 if utc_ms is None else _TIMED),))
     write_uint(brief, epoch)
     write_uint(brief, uptime)
     write_uint(brief, base if utc_ms is None else utc_ms)
@@ -150,11 +153,11 @@ def _unfold(content: bytes, at: int) -> bytes:
     moment, at = read_uint(content, at)
     error_ms, at = read_uint(content, at)
     base = moment - uptime if head & _TIMED else moment
-    if head > _TIMED | SOURCE_KEEPER or at != len(content) or base < 0:
+    if head & 0x3F > SOURCE_KEEPER or at != len(content) or base < 0:
         raise HedgerowError("LETTER_INVALID", "clock record")
     utc_ms = moment if head & _TIMED else None
-    record = [CLOCK, epoch, uptime, base, head & ~_TIMED, utc_ms, error_ms]
-    return encode_body(hlc.pack(base + uptime), [record])
+    record = [CLOCK, epoch, uptime, base, head & 0x3F, utc_ms, error_ms]
+    return encode_body(hlc.pack(base + uptime, head >> 6 & 1), [record])
 
 
 class _Open:

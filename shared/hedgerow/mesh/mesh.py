@@ -78,10 +78,9 @@ class Mesh(Carrier):
         self.code = frames.UNKNOWN
         self._seal_ms = seal_ms
         self.tail_at: int | None = None
-        # Of STATEs, of what else is not said twice alike.
         self.counter = random(0x10000)
         self._repeats = 0
-        # The last payload of each address: repeats are most of what is heard.
+        # The last payload of each address.
         self._last: dict = {}
         few = not self.relays
         self.seen = Seen(_FEW_SEEN if few else limits.MESH_SEEN)
@@ -265,7 +264,6 @@ class Mesh(Carrier):
             if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)
         elif kind == frames.WANT:
-            # Questions are asked again: those passed on are known by what they say, for a while.
             self.repair.heard_want(frame, now)
         elif kind == frames.LETTER_DOWN:
             self._letter_down(frame, now)
@@ -304,8 +302,6 @@ class Mesh(Carrier):
                 # While something is still on its way, a difference says nothing.
                 self._check_at = now + pace.STATE_SETTLE_MS
                 self._trickle.inconsistent(now)
-
-    # ---- what the parts need of each other
 
     # ---- time
 

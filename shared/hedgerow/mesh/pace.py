@@ -24,7 +24,8 @@ GATHER_MS = const(200)
 NOTE_MS = const(600000)
 DONE_MS = const(800000)
 AGAIN_MS = const(1800000)
-# Questions: how often, and how long after the first the second; how soon a letter is not said again.
+# Questions: how often; how long a gateway leaves to custody what is late; how long after the first question
+# the second; how soon a letter is not said again.
 ASKS = const(8)
 LATE_MS = const(20000)
 ASK_MS = const(2000)

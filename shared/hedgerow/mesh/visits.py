@@ -120,16 +120,6 @@ class Visits:
         """Say whether somebody wants to connect to us now."""
         return now < self._called_until
 
-    def nearer(self, now: int) -> int:
-        """Return how many neighbours are nearer a keeper than we are."""
-        code = self._mesh.code
-        count = 0
-        for neighbour in self._table.values():
-            state = neighbour.state
-            if state and now - neighbour.heard_at < pace.AROUND_MS and frames.code_of(state.distance) < code:
-                count += 1
-        return count
-
     def gradient(self, now: int) -> bool:
         """Say whether a neighbour does not flood."""
         for neighbour in self._table.values():
