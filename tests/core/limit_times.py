@@ -302,3 +302,5 @@ def late() -> None:
         mesh.flood = flood
         mesh.repair.want(asks.WANT_ANNOUNCES, b"aut", 0)
         assert mesh.repair.due() == wait
+        mesh.repair.step(wait)
+        assert mesh.repair.due() == wait + (pace.ASK_MS if flood else pace.LATE_MS)
