@@ -227,8 +227,11 @@ class Letters:
         return 0
 
     def open(self) -> list:
-        """Return [(name, bitmap of missing fragments, moment of the last new one), ...]."""
-        return [(letter.name, letter.missing, letter.progress) for letter in self._open.values()]
+        """Return [(name, bitmap of missing fragments, moment of the last new one), ...], the oldest first."""
+        found = [
+            (letter.progress, letter.name, letter.total, letter.missing) for letter in self._open.values()
+        ]
+        return [(name, missing, progress) for progress, name, _, missing in sorted(found)]
 
     def done(self, name: bytes) -> bool:
         """Say whether a letter was given out and is remembered."""
