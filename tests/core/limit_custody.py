@@ -107,7 +107,7 @@ def note() -> None:
     held = custody(store)
     frame = op(1)
     take(held, 1)
-    held.passed(frames.ack_key(frame), 0, 1, True, 0)
+    held.passed(frames.ack_key(frame), 0, True, 0)
     assert held.count() == 0 and held.due() == pace.NOTE_MS
     held.step(pace.NOTE_MS - 1, 4)
     assert custody(store).count() == 1
@@ -145,14 +145,13 @@ def pushes_of(held: Custody) -> int:
     return count
 
 
-def one_ack() -> None:
-    held = custody()
-    held.flood, held.code, held.nearer = False, 5, 2
-    take(held, 1)
-    held.echo(name_of(op(1)), 1, 1, 0)
-    assert held.count() == 1 and pushes_of(held) == pace.ONE_ACK
-    take(held, 2)
-    assert pushes_of(held) == 50
+def known_as_passed_on() -> None:
+    """So long at least, and not for twice as long: then it must be taken again, if it is pushed again."""
+    done = custody().done
+    done.note(7, 1)
+    assert done.has(7, pace.DONE_MS) and done.has(7, 2 * pace.DONE_MS - 1)
+    assert not done.has(7, 2 * pace.DONE_MS)
+    assert 2 * pace.DONE_MS < pace.AGAIN_MS
 
 
 def pushes() -> None:
@@ -225,7 +224,12 @@ def seen() -> None:
 
 
 def done() -> None:
-    table(custody().done, limits.MESH_DONE)
+    held = custody().done
+    for at in range(1, limits.MESH_DONE + 1):
+        held.note(at, 0)
+    assert all(held.has(at, 0) for at in range(1, limits.MESH_DONE + 1))
+    held.note(limits.MESH_DONE + 1, 0)
+    assert not held.has(1, 0)
 
 
 def whole_letters() -> None:
@@ -265,9 +269,9 @@ def gateway_waiting() -> None:
     for frame in sent:
         mesh.intake.take(frame, name_of(frame), 0)
     assert [name_of(frame) in waiting for frame in sent] == [True] * limits.MESH_WAITING + [False]
-    for at in range(7 * limits.MESH_WAITING + 1):
+    for at in range(31 * limits.MESH_WAITING + 1):
         mesh.intake.take(op_of(9, at.to_bytes(3, "big")), name_of(op_of(9, at.to_bytes(3, "big"))), 0)
-    assert len(waiting) == 8 * limits.MESH_WAITING and name_of(sent[0]) in waiting
+    assert len(waiting) == 32 * limits.MESH_WAITING and name_of(sent[0]) in waiting
 
 
 def acknowledgements() -> None:

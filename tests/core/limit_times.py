@@ -191,10 +191,6 @@ def around() -> None:
     mesh._around.add(7, 0)
     assert mesh._around.estimate(2 * pace.AROUND_MS - 1) == 1
     assert mesh._around.estimate(2 * pace.AROUND_MS) == 0
-    state = frames.State(b"ms", 1, 0, bytes(6), 0, 1, 0, RELAY, b"aut", 3)
-    mesh.visits.heard(b"a", state, -50, 5)
-    assert mesh.visits.nearer(5 + pace.AROUND_MS - 1) == 1
-    assert mesh.visits.nearer(5 + pace.AROUND_MS) == 0
 
 
 def visit() -> None:
@@ -297,3 +293,14 @@ def leaf_period() -> None:
     assert mesh.sleep_until(pace.LEAF_PERIOD_MS - 1) == pace.LEAF_PERIOD_MS
     assert mesh.sleep_until(pace.LEAF_PERIOD_MS) == 2 * pace.LEAF_PERIOD_MS
     assert mesh.announcement(0).period_s == pace.LEAF_PERIOD_MS // 1000
+
+
+def late() -> None:
+    """Without a flood a gateway leaves it to custody for so long; in one it asks soon."""
+    for flood, wait in ((True, 800), (False, pace.LATE_MS)):
+        mesh = engine(keeper=True)
+        mesh.flood = flood
+        mesh.repair.want(asks.WANT_ANNOUNCES, b"aut", 0)
+        assert mesh.repair.due() == wait
+        mesh.repair.step(wait)
+        assert mesh.repair.due() == wait + (pace.ASK_MS if flood else pace.LATE_MS)

@@ -6,7 +6,7 @@ from . import asks, frames, outcome, pace
 from .custody import name_of
 from .density import number_of
 from .feed import letter_frames
-from .letters import OPERATION
+from .letters import OPERATIONS
 from .letters import SCHEMA as SCHEMA_LETTER
 from .outcome import KNOWN, REFUSED, WAITS
 from .speaker import ANSWER, FORWARD
@@ -24,10 +24,10 @@ class Carrier(Talk):
         code = frame[3] >> 3
         custody = self.custody
         here = custody.has(name)
-        if custody.done.senders(name):
+        if custody.done.has(name, now):
             # Who pushes it again has not heard that it got on.
             if frame[3] & 7 and (code > self.code or self.flood):
-                self._acknowledge(frame, now, 20 + self.spread() // 2)
+                self._acknowledge(frame, now, 20 + self.spread() // 4)
             return
         if not self.relays:
             return
@@ -36,7 +36,9 @@ class Carrier(Talk):
         elif code > self.code and not here:
             if kind == frames.OP:
                 self.down.note_route(frame[4:7])
-            custody.offer(frame, name, now, 20 + self.spread() // 2)
+            # Of what is pushed again somebody may have to say that it got on.
+            later = self._turns // 4 if frame[3] & 7 else 0
+            custody.offer(frame, name, now, 20 + later + self.spread() // 2)
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
@@ -51,7 +53,7 @@ class Carrier(Talk):
         else:
             result = self.intake.take_fragment(frame, now)
         if result == KNOWN:
-            self.custody.done.note(name, 0)
+            self.custody.done.note(name, now)
             if frame[3] & 7 or self.collects:
                 self._acknowledge(frame, now, self.random(pace.GATHER_MS))
             if self.collects and kind == frames.OP:
@@ -66,13 +68,10 @@ class Carrier(Talk):
 
     def _acknowledge_waiting(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Acknowledge what waits durably here for what comes before it."""
-        parts = [frame] if kind == frames.OP and name in self.intake.waiting else []
-        if kind != frames.OP:
-            entry = self.intake.waiting_letter(frame[4:7])
-            parts = letter_frames(self.peer, entry[1], self.key) if entry else []
-        for part in parts:
-            self.custody.done.note(name_of(part), 0)
-            self._acknowledge(part, now, self.random(pace.GATHER_MS))
+        kept = name in self.intake.waiting if kind == frames.OP else self.intake.keeps(frame)
+        if kept:
+            self.custody.done.note(name, now)
+            self._acknowledge(frame, now, self.random(pace.GATHER_MS))
 
     def _letter_down(self, frame: bytes, now: int) -> None:
         """Take a fragment of a letter on its way down."""
@@ -153,12 +152,12 @@ class Carrier(Talk):
             parts = [frame]
             if frame is None:
                 parts = letter_frames(self.peer, content, self.key)
-                if content[0] == OPERATION:
+                if content[0] in OPERATIONS:
                     self._census.add(number_of(content[1:4]), now)
                 self.remember(parts, content, now)
             for part in parts:
                 name = name_of(part)
-                self.custody.done.note(name, 0)
+                self.custody.done.note(name, now)
                 if self.flood:
                     self.pass_on(part, name, now, FORWARD)
                 if self.collects:

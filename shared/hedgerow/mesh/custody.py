@@ -8,7 +8,7 @@ from .. import limits
 from ..log import STATE_CUSTODY
 from . import pace
 from .frames import identity
-from .seen import Seen
+from .seen import Recent
 
 # Places of others' frames come first, then those of the own window, whose frames the log can make again.
 _OWN = limits.MAX_CUSTODY
@@ -29,15 +29,14 @@ def name_of(frame: bytes) -> int:
 
 
 class Custody:
-    """`code` is the distance code of this peer, `nearer` how many neighbours are nearer a keeper,
-    `flood` whether any neighbour's word is enough; the mesh keeps them up to date."""
+    """`code` is the distance code of this peer, `flood` whether any neighbour's word is enough; the mesh
+    keeps them up to date."""
 
     def __init__(self, log: object, random: object, stats: dict, now: int, few: bool = False):
         self._log = log
         self._random = random
         self._stats = stats
         self.code = 31
-        self.nearer = 0
         self.flood = True
         self.patient = False
         # How long to wait for others to pass on what was pushed.
@@ -46,8 +45,7 @@ class Custody:
         self.freed = False
         self._names = [_FREE] * _PLACES
         self._due = [0] * _PLACES
-        # Pushes | acknowledgements << 8 | the first acknowledger << 16.
-        self._info = [0] * _PLACES
+        self._pushes = [0] * _PLACES
         # The first 5 bytes of what an ACK names a frame by: author or letter, number or fragment.
         self._short = [0] * _PLACES
         self._number = [0] * _PLACES
@@ -58,8 +56,10 @@ class Custody:
         self._note_at: int | None = None
         self._next: int | None = None
         # Frames that this peer had, and others have now.
-        self.done = Seen(_FEW_DONE if few else limits.MESH_DONE)
-        # What this peer will take unless others do: name -> [moment, sender's code, who took it, frame]
+        self.done = Recent(_FEW_DONE if few else limits.MESH_DONE, pace.DONE_MS, now)
+        # Until when nothing is taken, for all places are full.
+        self._full_until = now
+        # What this peer will take unless others do: name -> [moment, sender's code, frame]
         self._pending: dict = {}
         self._load(now)
 
@@ -111,10 +111,21 @@ class Custody:
     # ---- others' frames
 
     def offer(self, frame: bytes, name: int, now: int, wait: int) -> None:
-        """Take a frame after `wait` ms, unless two who are nearer than its sender are heard passing it on."""
+        """Take a frame after `wait` ms, unless one who is nearer than its sender is heard passing it on."""
+        if now < self._full_until:
+            return
+        if self._place(frame) is None:
+            self._stats["refused"] += 1
+            if self.count() >= limits.MAX_CUSTODY - limits.MESH_SPARE:
+                self._full_until = now + self.patience
+            return
         if len(self._pending) < limits.MESH_PENDING:
-            self._pending[name] = [now + wait, frame[3] >> 3, 0, frame]
+            self._pending[name] = [now + wait, frame[3] >> 3, frame]
             self._next = None
+
+    def full(self, now: int) -> bool:
+        """Say whether nothing is taken now."""
+        return now < self._full_until
 
     def take(self, frame: bytes, name: int, now: int) -> bool:
         """Take a frame into custody, durable on return; False if there is no place."""
@@ -159,7 +170,7 @@ class Custody:
         self._short[place] = int.from_bytes(frame[4:7], "big")
         self._number[place] = frame[7] << 8 | frame[8]
         self._due[place] = now
-        self._info[place] = 0
+        self._pushes[place] = 0
         self._index[name] = place
         self._next = None
 
@@ -172,7 +183,7 @@ class Custody:
             self._freed[place] = self._generation[place]
             if self._note_at is None:
                 self._note_at = now + pace.NOTE_MS
-            self.done.note(name, 0)
+            self.done.note(name, now)
         else:
             self._frames.pop(place, None)
             self.freed = True
@@ -183,27 +194,25 @@ class Custody:
         """Say whether a frame is here, or may be taken soon."""
         return name in self._index or name in self._pending
 
-    def echo(self, name: int, code: int, who: int, now: int) -> bool:
+    def echo(self, name: int, code: int, now: int) -> bool:
         """Note that a peer with this distance code was heard saying a frame; False if it is not here."""
         place = self._index.get(name)
         if place is not None:
             if code < self.code or (self.flood and place >= _OWN):
-                self._acknowledge(place, who, now)
+                self._acknowledge(place, now)
             return True
         entry = self._pending.get(name)
         if entry is None:
             return False
         if code < entry[1]:
-            mark = who & 7 | 8
-            if entry[2] and entry[2] != mark:
-                self._stats["left"] += 1
-                del self._pending[name]
-                self._next = None
-            else:
-                entry[2] = mark
+            # Others have it, nearer than who pushed it: if that has not heard them, it is told.
+            self._stats["left"] += 1
+            del self._pending[name]
+            self.done.note(name, now)
+            self._next = None
         return True
 
-    def passed(self, key: bytes, code: int, who: int, held: bool, now: int) -> None:
+    def passed(self, key: bytes, code: int, held: bool, now: int) -> None:
         """Note an acknowledgement of the frame with this key; `held`: by a gateway or keeper."""
         short, number = int.from_bytes(key[:3], "big"), key[3] << 8 | key[4]
         for place in list(self._index.values()):
@@ -212,33 +221,22 @@ class Custody:
                 and self._number[place] == number
                 and self._frame(place)[9] == key[5]
             ):
-                if held:
-                    self._stats["acked"] += 1
-                    self._free(place, now)
-                elif code < self.code or (self.flood and place >= _OWN):
-                    self._acknowledge(place, who, now)
+                if held or code < self.code or (self.flood and place >= _OWN):
+                    self._acknowledge(place, now)
         for name in list(self._pending):
-            if self._pending[name][3][4:10] == key:
+            if self._pending[name][2][4:10] == key:
                 if held:
                     del self._pending[name]
                     self._next = None
                     # Whoever pushes it all the same has not heard that.
-                    self.done.note(name, 0)
+                    self.done.note(name, now)
                 else:
-                    self.echo(name, code, who, now)
+                    self.echo(name, code, now)
 
-    def _acknowledge(self, place: int, who: int, now: int) -> None:
-        info = self._info[place]
-        count = info >> 8 & 0xFF
-        if count and info >> 16 == who & 0xFF:
-            return
-        count += 1
-        need = 1 if self.nearer < 2 or (self.flood and place >= _OWN) else 2
-        if count >= need:
-            self._stats["acked"] += 1
-            self._free(place, now)
-        else:
-            self._info[place] = info & 0xFF | count << 8 | (who & 0xFF) << 16
+    def _acknowledge(self, place: int, now: int) -> None:
+        """Another has it in custody: what is durable there need not stay here."""
+        self._stats["acked"] += 1
+        self._free(place, now)
 
     # ---- time
 
@@ -262,31 +260,27 @@ class Custody:
             self._note_at = None
             self._log.put(STATE_CUSTODY, _NOTE, bytes(self._freed))
             self._log.commit()
-        for name in [name for name in self._pending if self._pending[name][0] <= now]:
-            entry = self._pending.pop(name)
-            self.take(entry[3], name, now)
+        # What is not taken yet may still be taken by others, until there is a turn to say so.
+        waiting = [(self._pending[name][0], name) for name in self._pending if self._pending[name][0] <= now]
+        waiting.sort()
+        for _, name in waiting[:room]:
+            self.take(self._pending.pop(name)[2], name, now)
         due = [(self._due[place], place) for place in self._index.values() if self._due[place] <= now]
         due.sort()
-        found = []
-        for _, place in due[:room]:
-            found.append(self._push(place, now))
-        for _, place in due[room:]:
-            self._due[place] = now + 500
+        # What has just been taken has not been said at all.
+        due = due[len(due) - room :] if waiting else due[:room]
+        found = [self._push(place, now) for _, place in due]
         self._next = None
         return [entry for entry in found if entry]
 
     def _push(self, place: int, now: int) -> tuple | None:
-        info = self._info[place]
-        pushes = info & 0xFF
-        acks = info >> 8 & 0xFF
+        pushes = self._pushes[place]
         own = place >= _OWN
-        if (acks and pushes >= pace.ONE_ACK) or (
-            own and self.flood and not self.patient and pushes >= pace.PUSHES
-        ):
-            # One taker will do where a second one was asked for long enough; in a flood repair does the rest.
+        if own and self.flood and not self.patient and pushes >= pace.PUSHES:
+            # In a flood repair does the rest.
             self._free(place, now)
             return None
-        self._info[place] = info & ~0xFF | min(pushes + 1, 255)
+        self._pushes[place] = min(pushes + 1, 255)
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.

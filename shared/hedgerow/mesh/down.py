@@ -80,7 +80,7 @@ class Down:
         mesh = self._mesh
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
         mesh.leaves.hold(short, frame)
-        moved = False
+        moved = matched = False
         if not self._keeper(keeper4):
             # Whose word it is has to be known in full; until then the newest few are kept.
             mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
@@ -89,12 +89,16 @@ class Down:
             if author in self._peer.log.authors():
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
+                    matched = True
                     if self._peer.ingest_receipt(receipt):
                         self._peer.commit()
                         moved = True
                     break
         if moved or self.route.senders(_of_route(short)):
             mesh.pass_on(frame, name, now, DOWN)
+        elif not matched and (mesh.flood or short == self._peer.author[:3]):
+            # Its author or keeper may become known: then it is no echo.
+            mesh.seen.forget(name)
 
     def _keeper(self, keeper4: bytes) -> list:
         names = list(self._mesh.names.find(keeper4[:3]))

@@ -234,8 +234,8 @@ class Feed:
                 continue
             schema = self._peer.schemas.get(name)
             frames = self._letter(bytes((letters.SCHEMA,)) + schema.encoded) if schema else []
-            if frames and self._custody.flood and self._seen.senders(name_of(frames[0])):
-                # Who lacks what others have just said asks for it.
+            if frames and self._seen.senders(name_of(frames[0])):
+                # It is on its way already, and who lacks it asks for it.
                 frames = []
             if not self._push(frames, now):
                 return False

@@ -7,14 +7,18 @@ from ..log import STATE_CUSTODY
 from ..operation import decode_body, h16
 from ..trust.seal import Seal
 from . import letters as letters_module
+from . import pace
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild
 from .outcome import AUTHOR, GAP, GONE, KNOWN, REFUSED, SCHEMA, TAKEN, WAITS, WHOLE
 from .seen import Seen
 
 _LETTER = limits.const(1 << 30)
-_WIDE = limits.const(64)
+# Who collects puts together what comes from all sides at once.
+_WIDE = limits.const(512)
+_WIDER = limits.const(32)
 _WAITING = b"w"
+_PARTS = b"l"
 
 
 class Intake:
@@ -28,11 +32,10 @@ class Intake:
         # name -> [moment, frame or content, short author, why, what it lacks]
         self.waiting: dict = {}
         self.taken: list = []
-        # A gateway puts together what comes from all sides; a relay what passes it.
         self.letters = letters_module.Letters(_WIDE if wide else limits.MAX_LETTERS)
         # Letters that were whole, longer than they are remembered there.
-        self._whole = Seen(limits.MESH_LETTERS)
-        self._most = 8 * limits.MESH_WAITING if wide else limits.MESH_WAITING
+        self._whole = Seen(8 * limits.MESH_LETTERS if wide else limits.MESH_LETTERS)
+        self._most = _WIDER * limits.MESH_WAITING if wide else limits.MESH_WAITING
         # Up to which number authors are said to be held by somebody: author -> number.
         self.heights: dict = {}
         self._last: tuple = (b"", 0, None)
@@ -41,8 +44,17 @@ class Intake:
         self._schemas = len(peer.schemas)
         # Who collects keeps what waits durably: those who brought it need not hold it any longer.
         self._durable = wide
-        for key, value in peer.log.items(STATE_CUSTODY) if wide else ():
-            if key[:1] == _WAITING and value:
+        # Likewise letters of which some fragments are here: id -> frames.
+        self._parts: dict = {}
+        self._load()
+
+    def _load(self) -> None:
+        for key, value in self._peer.log.items(STATE_CUSTODY) if self._durable else ():
+            if key[:1] == _PARTS and value:
+                self._parts[key[1:]] = parts = unjoin(value)
+                for frame in parts:
+                    self.letters.take(frame, 0)
+            elif key[:1] == _WAITING and value:
                 short = value[4:7] if value[0] == VERSION | OP else value[1:4]
                 self.waiting[int.from_bytes(key[1:], "big")] = [0, value, short, GAP, b""]
 
@@ -146,14 +158,18 @@ class Intake:
         known = self._whole.senders(short) > 0
         content = None
         if not known:
+            if self._durable and not self._keep(frame, now):
+                return REFUSED
             try:
                 content = self.letters.take(frame, now)
             except HedgerowError:
+                self._drop(frame[4:7])
                 return REFUSED
         if content is not None:
             self._stats["letters"] += 1
             self._whole.note(short, 0)
             result = self.take_letter(content, name, now)
+            self._drop(frame[4:7])
             if result == REFUSED:
                 self.letters.forget(frame[4:7])
                 self._whole.forget(short)
@@ -164,11 +180,37 @@ class Intake:
             self.again(name, now)
         return WAITS if name in self.waiting else KNOWN
 
+    def _keep(self, frame: bytes, now: int) -> bool:
+        """Keep a fragment durably until its letter is whole; False if there is no room for more."""
+        letter = frame[4:7]
+        parts = self._parts.get(letter)
+        if parts is None:
+            if len(self._parts) >= _WIDE:
+                oldest = self.letters.oldest()
+                if oldest is None or now - oldest[1] < pace.DONE_MS:
+                    return False
+                self.letters.forget(oldest[0])
+                self._drop(oldest[0])
+            parts = self._parts[letter] = []
+        parts.append(frame)
+        self._peer.log.put(STATE_CUSTODY, _PARTS + letter, join(parts))
+        self._peer.log.commit()
+        return True
+
+    def _drop(self, letter: bytes) -> None:
+        if self._parts.pop(letter, None) is not None:
+            self._peer.log.put(STATE_CUSTODY, _PARTS + letter, b"")
+            self._peer.log.commit()
+
+    def keeps(self, frame: bytes) -> bool:
+        """Say whether a fragment's letter is kept durably, though something is lacking."""
+        return frame[4:7] in self._parts or self.waiting_letter(frame[4:7]) is not None
+
     def take_letter(self, content: bytes, name: int, now: int) -> int:
         """Take a whole letter."""
         kind = content[0]
         try:
-            if kind == letters_module.OPERATION:
+            if kind in letters_module.OPERATIONS:
                 return self._take_operation(content, name, now)
             if kind == letters_module.SEAL_BRIEF:
                 return self._take_brief(content, name, now)
@@ -316,7 +358,7 @@ class Intake:
             number = nearest(base, what[7] << 8 | what[8])
             if base < number < base + 0x8000:
                 self.note_height(author, number)
-        elif what[0] == letters_module.OPERATION and what[1:9] == author:
+        elif what[0] in letters_module.OPERATIONS and what[1:9] == author:
             self.note_height(author, letters_module.decode_operation(what)[1])
 
     def note_height(self, author: bytes, number: int) -> None:
@@ -382,6 +424,21 @@ class Intake:
         base = self.base(author)
         if what[0] == VERSION | OP:
             return what[7] << 8 | what[8] == (base + 1) & 0xFFFF
-        if what[0] == letters_module.OPERATION:
+        if what[0] in letters_module.OPERATIONS:
             return letters_module.decode_operation(what)[1] <= base + 1
         return True
+
+
+def join(frames: list) -> bytes:
+    """Return frames as one value: each after its length."""
+    return b"".join([bytes((len(frame),)) + frame for frame in frames])
+
+
+def unjoin(value: bytes) -> list:
+    """Return what join() joined."""
+    frames = []
+    at = 0
+    while at < len(value):
+        frames.append(value[at + 1 : at + 1 + value[at]])
+        at += 1 + value[at]
+    return frames

@@ -7,8 +7,10 @@ zeros, of which seals and receipts without signatures are full, travel as a zero
 from hashlib import sha256
 
 from .. import limits
+from ..clock import hlc
 from ..codec.varint import read_uint, write_uint
 from ..errors import HedgerowError
+from ..operation import CLOCK, SOURCE_KEEPER, decode_body, encode_body
 
 OPERATION = 1
 SEAL = 2
@@ -18,7 +20,13 @@ SKIP = 5
 INTEREST = 6
 FRONTIER = 7
 SEAL_BRIEF = 8
+CLOCK_BRIEF = 9
+# Types of letters that are one operation.
+OPERATIONS = (OPERATION, CLOCK_BRIEF)
 
+# Of a brief clock record: it has the time; the counter of its stamp is 1.
+_TIMED = 0x80
+_COUNTED = 0x40
 _SQUEEZED = 0x80
 _DATA = 16
 _SHORTEST = 12
@@ -93,22 +101,63 @@ def decode_fragment(frame: bytes) -> tuple:
 
 
 def encode_operation(author: bytes, number: int, stored: bytes) -> bytes:
-    """Return the content of a letter with one operation."""
+    """Return the content of a letter with one operation: brief if it is a clock record as all are."""
     content = bytearray((OPERATION,))
     content.extend(author)
     write_uint(content, number)
+    brief = _brief(stored)
+    if brief is not None:
+        content[0] = CLOCK_BRIEF
+        content.extend(brief)
+        if decode_operation(bytes(content)) == (author, number, bytes(stored)):
+            return bytes(content)
+        content = content[: len(content) - len(brief)]
+        content[0] = OPERATION
     content.extend(stored)
     return bytes(content)
 
 
 def decode_operation(content: bytes) -> tuple:
-    """Return (author, number, stored form, which may be anything); LETTER_INVALID."""
-    if len(content) < 11 or content[0] != OPERATION:
+    """Return (author, number, stored form, which may be anything); LETTER_INVALID, or a varint code."""
+    if len(content) < 11 or content[0] not in OPERATIONS:
         raise HedgerowError("LETTER_INVALID", "no operation")
     number, at = read_uint(content, 9)
     if not 1 <= number <= limits.MAX_NUMBER:
         raise HedgerowError("LETTER_INVALID", "number %d" % number)
-    return content[1:9], number, content[at:]
+    stored = content[at:] if content[0] == OPERATION else _unfold(content, at)
+    return content[1:9], number, stored
+
+
+def _brief(stored: bytes) -> bytes | None:
+    """Return the one clock record of an operation without what follows from the rest of it, None if it is
+    something else: its source and whether the time is in it, epoch, uptime, and base or time and error."""
+    stamp, changes = decode_body(stored)
+    if len(changes) != 1 or changes[0][0] != CLOCK:
+        return None
+    _, epoch, uptime, base, source, utc_ms, error_ms = changes[0]
+    counted = _COUNTED if stamp[7] else 0
+    brief = bytearray((source | counted | (0 if utc_ms is None else _TIMED),))
+    write_uint(brief, epoch)
+    write_uint(brief, uptime)
+    write_uint(brief, base if utc_ms is None else utc_ms)
+    write_uint(brief, error_ms)
+    return bytes(brief)
+
+
+def _unfold(content: bytes, at: int) -> bytes:
+    """Return the stored form of a clock record: its stamp is the base and the uptime, the base of a record
+    with the time what lies between that and the uptime."""
+    head = content[at] if at < len(content) else 0xFF
+    epoch, at = read_uint(content, at + 1)
+    uptime, at = read_uint(content, at)
+    moment, at = read_uint(content, at)
+    error_ms, at = read_uint(content, at)
+    base = moment - uptime if head & _TIMED else moment
+    if head & 0x3F > SOURCE_KEEPER or at != len(content) or base < 0:
+        raise HedgerowError("LETTER_INVALID", "clock record")
+    utc_ms = moment if head & _TIMED else None
+    record = [CLOCK, epoch, uptime, base, head & 0x3F, utc_ms, error_ms]
+    return encode_body(hlc.pack(base + uptime, head >> 6 & 1), [record])
 
 
 class _Open:
@@ -131,7 +180,8 @@ class Letters:
 
     def __init__(self, limit: int = limits.MAX_LETTERS):
         self._limit = limit
-        self._open: list = []
+        # By name and number of fragments, which only those of one letter share.
+        self._open: dict = {}
         self._done: list = []
 
     def take(self, frame: bytes, now: int) -> bytes | None:
@@ -142,12 +192,12 @@ class Letters:
         name, index, total, data = decode_fragment(frame)
         if name in self._done:
             return None
-        letter = self._find(name, total)
+        key = name + bytes((total,))
+        letter = self._open.get(key)
         if letter is None:
             if len(self._open) >= self._limit:
-                self._open.remove(min(self._open, key=lambda one: one.progress))
-            letter = _Open(name, total, now)
-            self._open.append(letter)
+                del self._open[min(self._open, key=lambda one: (self._open[one].progress, one))]
+            letter = self._open[key] = _Open(name, total, now)
         bit = 1 << index
         if not letter.missing & bit:
             return None
@@ -159,7 +209,7 @@ class Letters:
             letter.size = at + len(data)
         if letter.missing:
             return None
-        self._open.remove(letter)
+        del self._open[key]
         sent = bytes(letter.data[: letter.size])
         if letter_id(sent) != name:
             raise HedgerowError("LETTER_INVALID", "fragments of several")
@@ -170,14 +220,18 @@ class Letters:
 
     def missing(self, name: bytes) -> int:
         """Return the bitmap of the fragments that are not here; 0 for a letter of which nothing is."""
-        for letter in self._open:
-            if letter.name == name:
+        for total in range(1, limits.MAX_FRAGMENTS + 1):
+            letter = self._open.get(name + bytes((total,)))
+            if letter is not None:
                 return letter.missing
         return 0
 
     def open(self) -> list:
-        """Return [(name, bitmap of missing fragments, moment of the last new one), ...]."""
-        return [(letter.name, letter.missing, letter.progress) for letter in self._open]
+        """Return [(name, bitmap of missing fragments, moment of the last new one), ...], the oldest first."""
+        found = [
+            (letter.progress, letter.name, letter.total, letter.missing) for letter in self._open.values()
+        ]
+        return [(name, missing, progress) for progress, name, _, missing in sorted(found)]
 
     def done(self, name: bytes) -> bool:
         """Say whether a letter was given out and is remembered."""
@@ -185,12 +239,15 @@ class Letters:
 
     def forget(self, name: bytes) -> None:
         """Drop what is here of a letter, or that it was given out."""
-        self._open = [letter for letter in self._open if letter.name != name]
+        for total in range(1, limits.MAX_FRAGMENTS + 1):
+            self._open.pop(name + bytes((total,)), None)
         if name in self._done:
             self._done.remove(name)
 
-    def _find(self, name: bytes, total: int) -> object:
-        for letter in self._open:
-            if letter.name == name and letter.total == total:
-                return letter
-        return None
+    def oldest(self) -> tuple | None:
+        """Return (name, moment of the last new fragment) of the one that got nothing for longest, if any."""
+        found = [(letter.progress, letter.name) for letter in self._open.values()]
+        if not found:
+            return None
+        progress, name = min(found)
+        return name, progress

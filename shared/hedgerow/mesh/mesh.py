@@ -79,7 +79,8 @@ class Mesh(Carrier):
         self._seal_ms = seal_ms
         self.tail_at: int | None = None
         self.counter = random(0x10000)
-        # The last payload of each address: repeats are most of what is heard.
+        self._repeats = 0
+        # The last payload of each address.
         self._last: dict = {}
         few = not self.relays
         self.seen = Seen(_FEW_SEEN if few else limits.MESH_SEEN)
@@ -226,14 +227,14 @@ class Mesh(Carrier):
         custody = self.custody
         here = custody.has(name)
         if here:
-            custody.echo(name, code, who, now)
+            custody.echo(name, code, now)
             self._due_at = None
-        if custody.done.again(name, 0):
+        if custody.done.has(name, now):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
         if self.flood or self.collects:
             return not self.relays
-        return here or code <= self.code or not self.relays
+        return here or code <= self.code or not self.relays or custody.full(now)
 
     def _take(
         self,
@@ -257,13 +258,12 @@ class Mesh(Carrier):
             what, keys = asks.decode_ack(frame)
             self.window.stir(now)
             for key in keys:
-                self.custody.passed(key, frame[3] >> 3, who, what == asks.ACK_HELD, now)
+                self.custody.passed(key, frame[3] >> 3, what == asks.ACK_HELD, now)
                 self._echo_ack(key, what == asks.ACK_HELD, who)
         elif kind == frames.HAVE:
             if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)
         elif kind == frames.WANT:
-            # Questions are asked again: those passed on are known by what they say, for a while.
             self.repair.heard_want(frame, now)
         elif kind == frames.LETTER_DOWN:
             self._letter_down(frame, now)
@@ -281,7 +281,9 @@ class Mesh(Carrier):
         peer = self.peer
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
-        peer.note_distance(state.distance, now)
+        # A single lucky packet from far away would make a way that there is not.
+        if self.visits.steady(address, state) or self.code == frames.UNKNOWN:
+            peer.note_distance(state.distance, now)
         self._around.add(number_of(state.author), now)
         if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
             self._census.add(number_of(state.author), now)
@@ -301,8 +303,6 @@ class Mesh(Carrier):
                 self._check_at = now + pace.STATE_SETTLE_MS
                 self._trickle.inconsistent(now)
 
-    # ---- what the parts need of each other
-
     # ---- time
 
     def due(self, now: int) -> int:
@@ -318,7 +318,7 @@ class Mesh(Carrier):
                 at = self._start_at
             for other in (
                 self.speaker.due(),
-                self.custody.due(),
+                self.speaker.after(self.custody.due()),
                 self._repair.due() if self._repair is not None else None,
                 self.feed.due(),
                 self.tail_at,
@@ -336,9 +336,9 @@ class Mesh(Carrier):
                 return None
             self.wake(now)
         self._refresh(now)
-        for name, frame, own in self.custody.step(now, 4):
+        for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
-            self.custody.done.note(name, 0) if not own else None
+            self.custody.done.note(name, now) if not own else None
         if now >= self._wishes_at:
             self._step_wishes(now)
         at = self._repair.due() if self._repair is not None else None
@@ -374,8 +374,8 @@ class Mesh(Carrier):
         connectable = kind == frames.STATE and self.role != GATEWAY
         if kind != frames.STATE:
             if saying[2] < 0:
-                self.counter += 1
-                repeat = self.counter & 7
+                self._repeats += 1
+                repeat = self._repeats & 7
             else:
                 repeat = frame[3] & 7
             frame = frames.with_hop(frame, self.code, repeat)

@@ -6,11 +6,10 @@ What it holds is bounded in limits.
 from ..limits import const
 
 # Advertising events of a frame; after how many others heard saying it one is not said; pushes of an own
-# operation in a flood; pushes after which one taker will do.
+# operation in a flood.
 EVENTS = const(2)
 QUIET = const(2)
 PUSHES = const(2)
-ONE_ACK = const(4)
 # A turn of each in reach to say something before others do; how many at most; few neighbours; when what too
 # few have passed on is said again.
 TURN_MS = const(300)
@@ -18,13 +17,17 @@ MOST_TURNS = const(15)
 FEW = const(3)
 AGAIN_SOON_MS = const(2000)
 # Custody: how long after a push the next one comes, at first; how long acknowledgements gather; how often
-# what was passed on is noted in the log; when what has no receipt is pushed again.
+# what was passed on is noted in the log; how long, once or twice, it is known as passed on; when what has no
+# receipt is pushed again, which must be later.
 BACKOFF_MS = const(3000)
 GATHER_MS = const(200)
 NOTE_MS = const(600000)
+DONE_MS = const(800000)
 AGAIN_MS = const(1800000)
-# Questions: how often, and how long after the first the second; how soon a letter is not said again.
+# Questions: how often; how long a gateway leaves to custody what is late; how long after the first question
+# the second; how soon a letter is not said again.
 ASKS = const(8)
+LATE_MS = const(20000)
 ASK_MS = const(2000)
 LETTER_MS = const(15000)
 # The age of an unsealed operation at which the engine seals; how authors and neighbours are counted; names

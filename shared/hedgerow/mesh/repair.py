@@ -268,9 +268,13 @@ class Repair:
         if (what, name) not in self._wants:
             if len(self._wants) >= limits.MESH_WANTS:
                 return
-            # What is late may still be on its way.
-            self._wants[what, name] = [now + 800 + self._mesh.random(1200), 0, 0]
+            # What is late may still be on its way, and where it goes by custody it surely is.
+            wait = self._patience(800)
+            self._wants[what, name] = [now + wait + self._mesh.random(wait * 3 // 2), 0, 0]
             self._next = None
+
+    def _patience(self, wait: int) -> int:
+        return wait if self._mesh.flood or not self._mesh.collects else pace.LATE_MS
 
     def wants(self, what: int) -> bool:
         """Say whether something of a kind is asked for."""
@@ -299,7 +303,7 @@ class Repair:
                             self._wants[key][1] = 0
                         self._wants[key][2] = base
                     self._wants[key][1] += 1
-                    wait = pace.ASK_MS << min(self._wants[key][1], 3)
+                    wait = self._patience(pace.ASK_MS) << min(self._wants[key][1], 3)
                     self._wants[key][0] = now + wait // 2 + self._mesh.random(wait)
                     entries.append(entry)
             if entries:

@@ -14,6 +14,7 @@ class Seen:
     """
 
     def __init__(self, size: int = 256):
+        self.size = size
         self._sets = size // _WAYS
         self._keys = array("I", bytes(4 * size))
         self._senders = bytearray(size)
@@ -71,6 +72,34 @@ class Seen:
             if self._keys[at] == identity:
                 return at
         return -1
+
+
+class Recent:
+    """Remembers at least the last `size` frames for `period` ms, and none for twice as long."""
+
+    def __init__(self, size: int, period: int, now: int):
+        self._period = period
+        self._until = now + period
+        self._now = Seen(size)
+        self._before = Seen(size)
+
+    def _turn(self, now: int) -> None:
+        stale = now - self._until >= self._period
+        self._before = Seen(self._now.size) if stale else self._now
+        self._now = Seen(self._now.size)
+        self._until = now + self._period
+
+    def note(self, identity: int, now: int) -> None:
+        """Remember a frame from now on."""
+        if now >= self._until:
+            self._turn(now)
+        self._now.note(identity, 0)
+
+    def has(self, identity: int, now: int) -> bool:
+        """Say whether a frame is remembered."""
+        if now >= self._until:
+            self._turn(now)
+        return self._now.again(identity, 0) > 0 or self._before.again(identity, 0) > 0
 
 
 def who_of(address: object) -> int:

@@ -90,6 +90,25 @@ class Speaker:
             self._next = min([saying[_AT] for saying in self.names.values()])
         return max(self._next, self.free_at)
 
+    def free(self, now: int) -> bool:
+        """Say whether what is added now as something to pass on is said at once, or soon."""
+        if now < self.free_at:
+            return False
+        for saying in self.names.values():
+            if saying[_URGENCY] <= FORWARD and saying[_AT] <= now:
+                return False
+        return True
+
+    def after(self, at: int | None) -> int | None:
+        """Return when free() may be true, at `at` or later; None if due() comes before."""
+        if at is None:
+            return None
+        at = max(at, self.free_at)
+        for saying in self.names.values():
+            if saying[_URGENCY] <= FORWARD and saying[_AT] <= at:
+                return None
+        return at
+
     def take(self, now: int) -> list | None:
         """Return the saying whose turn it is, taken out of the queue, or None."""
         if now < self.free_at:

@@ -148,7 +148,6 @@ class Talk:
         self.set_flood(flood)
         self.speaker.neighbours = self._around.estimate(now)
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), pace.STATE_BUSY_MS)
-        self.custody.nearer = self.visits.nearer(now)
         turns = min(self.speaker.neighbours, pace.MOST_TURNS)
         self._turns = pace.TURN_MS * (1 + turns)
         self.custody.patience = pace.BACKOFF_MS + self._turns // 2

@@ -7,6 +7,9 @@ from .speaker import OWN
 
 # Operations behind which a session is worth its price.
 MANY = limits.const(32)
+# STATEs in a row that were not heard, of a peer that has not started anew; percent heard of a good link.
+_MOST_MISSED = limits.const(32)
+_STEADY = limits.const(40)
 _CALLED_MS = limits.const(10000)
 _MOST_DOUBLINGS = limits.const(9)
 _CALL_NAME = limits.const(-12)
@@ -23,6 +26,9 @@ class _Neighbour:
         self.state: object = None
         self.rssi = 0
         self.heard_at = 0
+        # The count of its last STATE, and how many percent of them are heard, lately.
+        self.counter = 0
+        self.share = 0
         # Bucket digests heard, those of the last session's end, and the receipts told in it.
         self.digests: dict = {}
         self.told: list = []
@@ -33,8 +39,9 @@ class _Neighbour:
         # Sessions in a row that did not make the difference smaller; what it was before the last one.
         self.vain = 0
         self.before: int | None = None
-        # How many operations more than we it said to hold.
+        # How many operations more than we it said to hold, and how many had come here until then.
         self.lag = 0
+        self.stored = 0
         # Since when that is too much for advertisements.
         self.many_at: int | None = None
 
@@ -80,6 +87,17 @@ class Visits:
     def _spread(self, wait: int) -> int:
         return wait + self._mesh.random(wait // 2 + 1)
 
+    def steady(self, address: object, state: object) -> bool:
+        """Note the count of a STATE; say whether most of those of this address are heard."""
+        neighbour = self._table.get(address)
+        if neighbour is None:
+            return False
+        gap = (state.counter - neighbour.counter) & 0xFFFF
+        if neighbour.heard_at and 0 < gap <= _MOST_MISSED:
+            neighbour.share = (3 * neighbour.share + 100 // gap) // 4
+        neighbour.counter = state.counter
+        return neighbour.share >= _STEADY
+
     def shown(self, address: object) -> dict:
         """Return the digests that an address has shown, by bucket."""
         return self._table[address].digests
@@ -89,6 +107,7 @@ class Visits:
         neighbour = self._table.get(address)
         if neighbour is not None:
             neighbour.lag = count
+            neighbour.stored = self._mesh.stats["stored"]
 
     def heard_call(self, frame: bytes, now: int) -> None:
         """Note that somebody wants to connect to a peer: maybe to us."""
@@ -100,16 +119,6 @@ class Visits:
     def called(self, now: int) -> bool:
         """Say whether somebody wants to connect to us now."""
         return now < self._called_until
-
-    def nearer(self, now: int) -> int:
-        """Return how many neighbours are nearer a keeper than we are."""
-        code = self._mesh.code
-        count = 0
-        for neighbour in self._table.values():
-            state = neighbour.state
-            if state and now - neighbour.heard_at < pace.AROUND_MS and frames.code_of(state.distance) < code:
-                count += 1
-        return count
 
     def gradient(self, now: int) -> bool:
         """Say whether a neighbour does not flood."""
@@ -204,10 +213,12 @@ class Visits:
         state = neighbour.state
         if state.flags & frames.GRADIENT:
             return state.open_count
+        # What has come since is lacking no more.
+        lag = max(0, neighbour.lag - mesh.stats["stored"] + neighbour.stored)
         if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
             # What is receipted here and open there is no backlog.
-            return neighbour.lag
-        return max(neighbour.lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
+            return lag
+        return max(lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
 
     def _worth(self, neighbour: _Neighbour, now: int) -> int:
         """Return how much a session would bring: operations up, or what no advertisement carries."""

@@ -1,4 +1,4 @@
-"""Gradient mode: custody of two, receipts along the way back. Runs on both VMs."""
+"""Gradient mode: custody, receipts along the way back. Runs on both VMs."""
 
 from mesh_kit import Air, check_air, gradient
 from sync_kit import durable, operations
@@ -88,7 +88,7 @@ def test_a_relay_that_is_not_nearer_does_not_store_it() -> None:
         assert keeper.peer.log.held(members[1].author) == members[1].peer.log.held(members[1].author)
 
 
-def test_two_takers_are_enough() -> None:
+def test_one_taker_is_enough() -> None:
     with gradient():
         air = Air(6, loss=0, duty=100)
         keeper = air.add("keeper", hello.GATEWAY, True)
@@ -104,7 +104,7 @@ def test_two_takers_are_enough() -> None:
         air.run(280000)
         air.settle([keeper], [far], 100000)
         taken = sum([member.mesh.stats["custody"] for member in row]) - before
-        assert 20 <= taken <= 60, taken
+        assert 20 <= taken <= 30, taken
 
 
 def test_a_full_table_takes_nothing_and_loses_nothing() -> None:
