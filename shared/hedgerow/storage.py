@@ -44,7 +44,7 @@ def open_percent(report: dict) -> int:
 
 def line(report: dict) -> str:
     """Return a report as one line for a console."""
-    words = ["open=%d%%" % open_percent(report)]
+    words = ["unreceipted=%d%%" % open_percent(report)]
     for name in (
         "capacity",
         "open",

@@ -156,15 +156,16 @@ def test_the_console_says_when_it_gets_tight() -> None:
     lines = run(WATCHES)
     assert [line.split()[0] for line in lines] == ["storage", "refused", "storage"], lines
     words = dict(word.split("=") for word in lines[2].split()[1:])
-    assert int(words["open"].rstrip("%")) >= 0 and int(words["refused"]) > 0
-    assert "refused=0" in lines[0] and 70 <= int(lines[0].split()[1][5:-1]) < 80
+    assert int(words["open"]) >= 0 and int(words["refused"]) > 0
+    first = dict(word.split("=") for word in lines[0].split()[1:])
+    assert first["refused"] == "0" and 70 <= int(first["unreceipted"].rstrip("%")) < 80
 
 
 def test_the_console_says_when_the_log_on_flash_gets_tight_and_that_it_refused() -> None:
     lines = run(ON_FLASH)
     assert [line.split()[0] for line in lines] == ["storage", "storage", "full", "storage"], lines
     tight, refused, again = [dict(word.split("=") for word in lines[at].split()[1:]) for at in (0, 1, 3)]
-    percent = [int(lines[at].split()[1][5:-1]) for at in (0, 1, 3)]
+    percent = [int(words["unreceipted"].rstrip("%")) for words in (tight, refused, again)]
     assert 70 <= percent[0] < 73 and tight["refused"] == "0"
     assert percent[1] >= 95 and int(refused["refused"]) > 0
     # The next boot finds it just as full, and says so at once.
