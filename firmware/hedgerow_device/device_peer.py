@@ -60,6 +60,8 @@ class DevicePeer(ReadyPeer):
 
     # Set by the node: gives back what only sessions need, if none runs.
     make_room = None
+    # Set by the node too: gives up the sessions that run.
+    give_up = None
     on_time = None
     before_receipt = None
     _late = False
@@ -149,6 +151,18 @@ class DevicePeer(ReadyPeer):
         return taken
 
     # ---- statements
+
+    def _record(self, text: str, parameters: dict) -> object:
+        """See ReadyPeer._record; where memory is short a reading is worth more than a session."""
+        log = self.log
+        before = log.held(self.author), log.held(self.local)
+        try:
+            return super()._record(text, parameters)
+        except MemoryError:
+            if self.give_up is None or before != (log.held(self.author), log.held(self.local)):
+                raise
+        self.give_up()
+        return super()._record(text, parameters)
 
     def execute_slowly(self, text: str, parameters: dict) -> object:
         """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small.

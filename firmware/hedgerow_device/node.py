@@ -10,6 +10,7 @@ from hedgerow.sync.hello import LEAF
 
 from . import radio
 from .modules import unload
+from .uptime import now as uptime
 
 _TICK_MS = const(50)
 _BEACON_MS = const(1000)
@@ -47,6 +48,7 @@ class Node:
         self._flag = asyncio.ThreadSafeFlag()
         self._radio = radio.Radio(self.wake)
         peer.make_room = self._make_room
+        peer.give_up = self._give_up
         # What chooses connections is for boards that open some, and have neighbours.
         self._chooses = peer.role != LEAF and _free() >= _CENTRAL_FREE
         self._neighbours: object = None
@@ -116,6 +118,11 @@ class Node:
             self._ended_at = now - _FAREWELL_MS - 1
         if self._central:
             self._central.abort(now)
+
+    def _give_up(self) -> None:
+        """Make room for a reading, at the price of what could be sent again."""
+        self.drop(uptime())
+        gc.collect()
 
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
