@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import tempfile
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ _FIELD = "temperature"
 _PROBE = Path(__file__).parent / "vm" / "probe.py"
 _KEEPER = Path(__file__).parents[1] / "tests" / "firmware" / "keeper.py"
 _SECONDS = 30
+_LOOK_SECONDS = 0.1
 
 
 def resident(files: list[tuple[Path, str]]) -> dict[str, list[str]]:
@@ -34,12 +36,11 @@ def resident(files: list[tuple[Path, str]]) -> dict[str, list[str]]:
             board.power_on()
             _install(board, files, root)
             board.wait_for(f"ack {READINGS} ", _SECONDS)
-            board.wait_for("modules ", _SECONDS)
-            recording = _modules(board)
+            recording = _modules(board, "hedgerow_device.recorder")
             with _keeper(air.path):
                 board.wait_for("receipt ", _SECONDS)
-                last = _modules(board)
-            return {"recording": recording, "session": last}
+                session = _modules(board, "hedgerow.sync.exchange")
+            return {"recording": recording, "session": session}
 
 
 def _install(board: Board, files: list[tuple[Path, str]], root: Path) -> None:
@@ -76,10 +77,25 @@ def _install(board: Board, files: list[tuple[Path, str]], root: Path) -> None:
     board.mpremote(*copy)
 
 
-def _modules(board: Board) -> list[str]:
-    """The newest list that the board has said."""
-    lines = [line.text.split()[1:] for line in board.console if line.text.startswith("modules ")]
-    return sorted(name for count, *names in lines if count == lines[-1][0] for name in names)
+def _modules(board: Board, wanted: str) -> list[str]:
+    """The newest list that the board has said whole, once it has a module of the state that is asked for.
+
+    Raises TimeoutError if the board never says that.
+    """
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        lists: list[tuple[int, list[str]]] = []
+        for line in board.console:
+            if line.text.startswith("modules "):
+                count, names = int(line.text.split()[1]), line.text.split()[2:]
+                if not lists or lists[-1][0] != count:
+                    lists.append((count, []))
+                lists[-1][1].extend(names)
+        whole = [names for count, names in lists if len(names) == count]
+        if whole and wanted in whole[-1]:
+            return sorted(whole[-1])
+        time.sleep(_LOOK_SECONDS)
+    raise TimeoutError(f"no list of modules with {wanted} in {_SECONDS} s")
 
 
 def _keeper(air: str) -> "ModuleType":

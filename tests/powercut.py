@@ -24,7 +24,7 @@ from zlib import crc32
 
 sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("firmware", "core")]
 
-from flash_cuts import (  # noqa: E402
+from flash_cuts import (  # noqa: E402  (the path comes first)
     DEEP,
     MODELS,
     PROGRAM_TEARS,
@@ -34,7 +34,7 @@ from flash_cuts import (  # noqa: E402
     cut,
     cuts_in,
     go_on,
-)  # fmt: skip
+)
 from flash_rows import ROW, row  # noqa: E402
 from keys_cuts import record, survive, torn_cells  # noqa: E402
 from rich.console import Console  # noqa: E402

@@ -62,6 +62,8 @@ class DevicePeer(ReadyPeer):
 
     # Set by the node: gives back what only sessions need, if none runs.
     make_room = None
+    # Set by the node too: gives up the sessions that run.
+    give_up = None
     # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
     sleeper = None
     done = False
@@ -213,6 +215,18 @@ class DevicePeer(ReadyPeer):
         self._time = (utc_ms, error_ms, now, source)
 
     # ---- statements
+
+    def _record(self, text: str, parameters: dict) -> object:
+        """See ReadyPeer._record; where memory is short a reading is worth more than a session."""
+        log = self.log
+        before = log.held(self.author), log.held(self.local)
+        try:
+            return super()._record(text, parameters)
+        except MemoryError:
+            if self.give_up is None or before != (log.held(self.author), log.held(self.local)):
+                raise
+        self.give_up()
+        return super()._record(text, parameters)
 
     def execute_slowly(self, text: str, parameters: dict) -> object:
         """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small.

@@ -33,6 +33,16 @@ def _hidden(log: object, reader: object) -> bool:
     return reader.seq == log.ring.tail and reader.start < log.cursor
 
 
+def _doubtful(log: object, reader: object) -> bool:
+    """Say whether what was filled in stands below a cut: it counts unless the run had come to it before.
+
+    Beside.void tells, frame by frame.
+    """
+    if reader.type != frames.FILLED or not log.has_beside():
+        return False
+    return log.beside().cut_away(reader.author, reader.seq, reader.start, reader.last)
+
+
 def _grows(index: object, seq: int) -> bool:
     """Say whether a sector may have operations or skips of an author's run."""
     if index.thinned:
@@ -76,7 +86,7 @@ def fetch(log: object, author: bytes, number: int) -> bytes | None:
         reader = frames.verify_at(log.ring, place, index.slot, number)
         if reader and reader.type in (ENTRY_OP, frames.FILLED):
             reader.author = author
-            if not _hidden(log, reader):
+            if not _hidden(log, reader) and not _doubtful(log, reader):
                 return reader.body()
     reader = _find(log, author, number)
     if reader is None:

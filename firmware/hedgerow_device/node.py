@@ -10,6 +10,7 @@ from hedgerow.sync.hello import LEAF
 
 from . import radio
 from .modules import unload
+from .uptime import now as uptime
 from .voice import Voice
 
 # Between two looks at what is due; sessions are pumped that often too.
@@ -62,6 +63,7 @@ class Node(Voice):
         self._generation = self.radio.face.generation
         self._tend_at = now
         peer.make_room = self._make_room
+        peer.give_up = self._give_up
         # Where the firmware lies in files, the engine's code would be in the heap as well.
         in_heap = __file__.startswith("/lib")
         self._small = in_heap or _free() < _RELAY_FREE * (2 if sys.maxsize >> 32 else 1)
@@ -193,6 +195,11 @@ class Node(Voice):
         self.mesh.close()
         self.mesh = None
         unload(_TELLER + " ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+
+    def _give_up(self) -> None:
+        """Make room for a reading, at the price of what could be sent again."""
+        self.drop(uptime())
+        gc.collect()
 
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""

@@ -228,7 +228,6 @@ def test_a_board_that_closes_its_documents_drops_the_index(monkeypatch: pytest.M
     from hedgerow_device import device_peer
 
     monkeypatch.setattr(device_peer, "_free", lambda: 0)
-    monkeypatch.setattr(device_peer, "unload", lambda names: None)
     log = FlashLog(Nor(64))
     peer = device_peer.DevicePeer(log, lambda: 1000, name="board", kinds={"plants": KEEP})
     for name in "abc":
@@ -342,3 +341,23 @@ def test_a_full_log_leaves_it_in_ram(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert compare(log, log.index) == 500
     assert nor.programmed > before
+
+
+@pytest.mark.parametrize("came", [True, False])
+def test_an_old_place_does_not_bring_back_what_was_cut(came: bool) -> None:
+    log = FlashLog(Nor(16))
+    for number in range(1, 4):
+        log.append(ENTRY_OP, OTHER, number, number, b"operation %d" % number)
+    log.fill(OTHER, 5, b"operation 5")
+    place = log.hinted(OTHER, 5)
+    assert place
+    for number in range(4, 6 if came else 5):
+        log.append(ENTRY_OP, OTHER, number, number, b"operation %d" % number)
+    log.cut(OTHER, 3)
+    # What the run had come to has gone with it; what it had not is beside it still.
+    expected = None if came else b"operation 5"
+    assert [body for _, _, number, body in log.since(0, 1000) if number == 5] == (
+        [expected] if expected else []
+    )
+    log.hint(OTHER, 5, place)
+    assert log.fetch(OTHER, 5) == expected

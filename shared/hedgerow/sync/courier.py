@@ -140,8 +140,20 @@ class Courier:
                 return False
             entry = self._theirs[author] = [0, 0, 0, 0]
             self._send_receipt(author, entry)
-        more = log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
-        return more and author not in self._blocked
+        if author in self._blocked and not self._passes(author, entry):
+            return False
+        return log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
+
+    def _passes(self, author: bytes, entry: list) -> bool:
+        """Say whether a keeper has receipted meanwhile what others brought it and we do not hold."""
+        remote = self.session.remote
+        number = self.peer.ledger.receipted_by(author, remote.author) if remote.role == hello.KEEPER else 0
+        if number <= entry[_HELD]:
+            return False
+        entry[_HELD] = number
+        entry[_SEALED] = max(entry[_SEALED], number)
+        self._blocked.discard(author)
+        return True
 
     def _is_receipted(self, author: bytes) -> bool:
         """Say whether nothing of an author needs to be sent: a keeper has it all, this one if it is one."""

@@ -215,6 +215,37 @@ def test_what_lies_with_a_keeper_is_not_invented_for_another() -> None:
     check([leaf, relay, top, other])
 
 
+def test_what_another_brought_a_keeper_holds_up_nothing_on_a_link_that_stays() -> None:
+    for comes_alone in (False, True):
+        _check_passing(comes_alone)
+
+
+def _check_passing(comes_alone: bool) -> None:
+    leaf, one, two, top = board(), gateway(), gateway(), keeper()
+    now = sync(one, leaf, record(leaf, 20)).now
+    up = Exchange(one, now, central=True, linger_ms=None)
+    pipe = Pipe(up, Exchange(top, now, linger_ms=None), now)
+
+    def settle(now: int) -> int:
+        pipe.now = now
+        for _ in range(50):
+            pipe.step()
+        return pipe.now
+
+    now = settle(now)
+    assert one.receipted(leaf.author) == leaf.log.held(leaf.author)
+    # The next twenty go by the other gateway, and the first one learns from the board that they lie above.
+    now = record(leaf, 20, now)
+    for central, remote in ((two, leaf), (two, top), (two, leaf)):
+        now = sync(central, remote, now).now
+    if comes_alone:
+        now = settle(sync(one, leaf, now).now)
+    now = record(leaf, 20, now)
+    settle(sync(one, leaf, now).now)
+    assert operations(durable(top), leaf.author) == operations(leaf.log, leaf.author)
+    check([leaf, one, two, top])
+
+
 def test_past_incarnations_of_a_keeper_are_ignored() -> None:
     relay = board()
     author = b"author-a"
