@@ -54,8 +54,8 @@ class Node(Voice):
         self.mesh: object = None
         # What the next engine begins with.
         self.saved = b""
-        # A session went to its end while there was none.
-        self._handed_over = False
+        # How far a session has handed over the own log, (held, sealed), while there was none.
+        self._handed: tuple = (0, 0)
         self._options = options
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
@@ -183,9 +183,8 @@ class Node(Voice):
         if self.saved:
             mesh.restore(self.saved, now)
         self.saved = b""
-        if self._handed_over:
-            self._handed_over = False
-            mesh.synced(self._caller, None, now)
+        if self._small:
+            mesh.pushed(self._handed)
         self.mesh = mesh
 
     def _shelve(self) -> None:
@@ -308,7 +307,7 @@ class Node(Voice):
         self.radio.take_written()
         if link is None:
             return
-        if link.finished and not link.error:
+        if (link.finished or link.exchange.settled) and not link.error:
             self._tight = 0
             self._synced(self._caller, link, now)
         elif link.error and self._on_error:
@@ -323,7 +322,7 @@ class Node(Voice):
         if self.mesh:
             self.mesh.synced(address, exchange.summary, now, exchange.told())
         else:
-            self._handed_over = True
+            self._handed = exchange.courier.theirs(self.peer.author)
 
     # ---- the session as a central
 

@@ -44,9 +44,11 @@ def most_turns() -> None:
     assert found == [(1 + pace.MOST_TURNS) * pace.TURN_MS - 1] * 2
 
 
-def passed_on(neighbours: int) -> Mesh:
-    """An engine that has passed a frame on, and heard nobody do so."""
+def passed_on(neighbours: int, heard: bool = True) -> Mesh:
+    """An engine that has passed on a frame that it heard, or said one of its own, and heard nobody do so."""
     mesh = engine()
+    if heard:
+        mesh.seen.note(name_of(op(1)), 1)
     mesh.speaker.neighbours = neighbours
     mesh._time_at = mesh._start_at = NEVER
     mesh.say_twice(0, FORWARD, name_of(op(1)), op(1))
@@ -58,6 +60,10 @@ def again_soon() -> None:
     mesh = passed_on(2)
     assert not kinds(mesh, pace.AGAIN_SOON_MS - 1)
     assert kinds(mesh, pace.AGAIN_SOON_MS) == [frames.OP]
+    # Of its own word it expects to be heard sooner.
+    mesh = passed_on(2, False)
+    assert not kinds(mesh, pace.AGAIN_SOON_MS // 2 - 1)
+    assert kinds(mesh, pace.AGAIN_SOON_MS // 2) == [frames.OP]
 
 
 def few() -> None:
@@ -302,5 +308,5 @@ def late() -> None:
         mesh.flood = flood
         mesh.repair.want(asks.WANT_ANNOUNCES, b"aut", 0)
         assert mesh.repair.due() == wait
-        mesh.repair.step(wait)
+        assert kinds(mesh, wait) == [frames.WANT]
         assert mesh.repair.due() == wait + (pace.ASK_MS if flood else pace.LATE_MS)

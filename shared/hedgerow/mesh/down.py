@@ -32,10 +32,12 @@ def proof_of(receipt: Receipt) -> bytes:
 class Down:
     """`mesh` is the engine it belongs to.
 
-    `lag_ms` is how long it may be from say() to the air, which a time that is said allows for.
+    `lag_ms` is how long it may be from say() to the air, which a time that is said allows for; `late_ms` how
+    long what is given to heard() now may have waited for that, which a time that is heard allows for.
     """
 
     lag_ms = 0
+    late_ms = 0
 
     def __init__(self, mesh: object):
         self._mesh = mesh
@@ -47,8 +49,8 @@ class Down:
         self._unproven: list = []
         # Short authors about whom a question was passed on.
         self._asked: dict = {}
-        # From how far the time came.
-        self._hops = 0
+        # From how far the time came; how often it is still to be said.
+        self._hops = self._times = 0
 
     # ---- receipts
 
@@ -69,7 +71,9 @@ class Down:
         )
         frame = make(RECEIPT, self._peer.mesh, body, mesh.key)
         mesh.stats["receipts"] += 1
-        mesh.say_twice(now + mesh.random(300), DOWN, name_of(frame), frame)
+        # Its author waits for the word of who holds it; others have time to leave it to each other.
+        urgency = OWN if mesh.collects else DOWN
+        mesh.say_twice(now + mesh.random(300), urgency, name_of(frame), frame)
 
     def hand_over(self, frame: bytes, now: int) -> None:
         """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
@@ -182,12 +186,20 @@ class Down:
         """Say the time soon, if it is known here well enough, and nobody else does."""
         known = self._peer.utc(now)
         if known and known[1] < limits.GOOD_TIME_MS - _TIME_ERROR_MS:
-            self._mesh.speaker.add(now + 100 + self._mesh.random(900), STATUS, _TIME_NAME, self._time, 1, 1)
+            self._times = pace.EVENTS
+            self._say_time(now + 100 + self._mesh.random(900))
+
+    def _say_time(self, at: int) -> None:
+        self._mesh.speaker.add(at, OWN, _TIME_NAME, self._time, 1, 1)
 
     def _time(self, _: int, now: int) -> bytes | None:
         known = self._peer.utc(now)
         if known is None:
             return None
+        self._times -= 1
+        if self._times > 0:
+            # A frame of two events would be late in the second one: each says the moment that it is.
+            self._say_time(now + 100)
         self._mesh.stats["times"] += 1
         lag = self.lag_ms
         body = tells.encode_time(known[0] + lag // 2, known[1] + lag, self._peer.time_source(), self._hops)
@@ -197,11 +209,13 @@ class Down:
         """Learn the time, if it is wanted."""
         utc_ms, error_ms, source, hops = tells.decode_time(frame)
         self._mesh.speaker.echo(_TIME_NAME, 1)
-        if not self._peer.wants_time(now) or hops >= _MOST_HOPS or error_ms >= limits.GOOD_TIME_MS:
+        late = self.late_ms
+        if not self._peer.wants_time(now) or hops >= _MOST_HOPS or error_ms + late >= limits.GOOD_TIME_MS:
             return
         source = SOURCE_KEEPER if source == SOURCE_KEEPER else SOURCE_RELAYED
         try:
-            self._peer.set_time(utc_ms + _TIME_ERROR_MS // 2, error_ms + _TIME_ERROR_MS, source, now)
+            error_ms += _TIME_ERROR_MS + late
+            self._peer.set_time(utc_ms + (_TIME_ERROR_MS + late) // 2, error_ms, source, now)
         except HedgerowError:
             return
         self._hops = hops + 1

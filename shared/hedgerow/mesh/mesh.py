@@ -33,7 +33,7 @@ _FEW = limits.const(6)
 _FEW_SEEN = limits.const(32)
 _FEW_NAMES = limits.const(8)
 _FEW_BITS = limits.const(64)
-_NAMED = (frames.OP, frames.LETTER_UP, frames.RECEIPT, frames.ANNOUNCE)
+_NAMED = (frames.OP, frames.LETTER_UP, frames.LETTER_DOWN, frames.RECEIPT, frames.ANNOUNCE)
 _COUNTERS = (
     "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
     "custody acked left acks repairs wants haves differences receipts announces times states "
@@ -222,7 +222,8 @@ class Mesh(Carrier):
         if name in self.speaker.names and self.speaker.echo(name, count):
             self._due_at = None
         if kind != frames.OP and kind != frames.LETTER_UP:
-            return True
+            # A letter whose other fragments did not come in time needs this one again.
+            return kind != frames.LETTER_DOWN
         code = hop >> 3
         custody = self.custody
         here = custody.has(name)

@@ -287,30 +287,39 @@ class Repair:
         return self._next if self._wants else None
 
     def step(self, now: int) -> None:
-        """Ask for what is due."""
-        for what in range(asks.WANT_WHOLE + 1):
-            entries = []
-            for key in sorted(self._wants):
-                if key[0] == what and self._wants[key][0] <= now and len(entries) < asks.MOST[what]:
-                    entry = self._lacking(what, key[1])
-                    if entry is None or self._wants[key][1] >= pace.ASKS:
-                        del self._wants[key]
-                        continue
-                    if what == asks.WANT_OPERATIONS:
-                        base = self._mesh.intake.base(key[1])
-                        if base != self._wants[key][2]:
-                            # It gets on: what is lacking now is asked for the first time.
-                            self._wants[key][1] = 0
-                        self._wants[key][2] = base
-                    self._wants[key][1] += 1
-                    wait = self._patience(pace.ASK_MS) << min(self._wants[key][1], 3)
-                    self._wants[key][0] = now + wait // 2 + self._mesh.random(wait)
-                    entries.append(entry)
-            if entries:
-                self._mesh.stats["wants"] += 1
-                frame = self._make(WANT, asks.encode_want(what, entries))
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - what, frame, pace.EVENTS)
+        """Queue questions for what is due; what they ask is looked up when their turn has come."""
+        for key in self._wants:
+            if self._wants[key][0] <= now:
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - key[0], self._ask, pace.EVENTS)
+        self._next = now + 1000
+
+    def _ask(self, name: int, now: int) -> bytes | None:
+        """Return a WANT of what is lacking still, None if nothing is."""
+        what = _WANT_NAME - name
+        entries = []
+        for key in sorted(self._wants):
+            want = self._wants[key]
+            if key[0] != what or want[0] > now or len(entries) >= asks.MOST[what]:
+                continue
+            entry = self._lacking(what, key[1])
+            if entry is None or want[1] >= pace.ASKS:
+                del self._wants[key]
+                continue
+            if what == asks.WANT_OPERATIONS:
+                base = self._mesh.intake.base(key[1])
+                if base != want[2]:
+                    # It gets on: what is lacking now is asked for the first time.
+                    want[1] = 0
+                want[2] = base
+            want[1] += 1
+            wait = self._patience(pace.ASK_MS) << min(want[1], 3)
+            want[0] = now + wait // 2 + self._mesh.random(wait)
+            entries.append(entry)
         self._next = None
+        if not entries:
+            return None
+        self._mesh.stats["wants"] += 1
+        return self._make(WANT, asks.encode_want(what, entries))
 
     def _lacking(self, what: int, name: bytes) -> tuple | bytes | None:
         """Return what to ask for, None if nothing of it is lacking any more."""

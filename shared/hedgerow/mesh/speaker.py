@@ -2,7 +2,8 @@
 
 from .. import limits
 
-# Urgencies: of what is due, the least goes first.
+# Urgencies: how many times _PATIENCE_MS a saying may wait. Of what is due, the one whose patience ends first
+# goes first, so that nothing waits for ever behind what is more urgent.
 ANSWER = 0
 OWN = 1
 FORWARD = 2
@@ -10,6 +11,7 @@ DOWN = 3
 REPAIR = 4
 STATUS = 5
 
+_PATIENCE_MS = limits.const(1500)
 EVENT_MS = limits.const(105)
 # All who hear each other share about 100 advertising events a second: 10 ms of the channel's time each.
 _SHARE_MS = limits.const(10)
@@ -50,7 +52,7 @@ class Speaker:
     def add(self, at: int, urgency: int, name: int, what: object, events: int, quiet: int = 0) -> bool:
         """Queue a saying; one of that name that waits already stays, and is said at the earlier moment.
 
-        Where there is no room the least urgent one goes; False if it is this one.
+        Where there is no room the one that may wait for longest goes; False if it is this one.
         """
         saying = self.names.get(name)
         if saying is not None:
@@ -61,7 +63,7 @@ class Speaker:
         if len(self.names) >= self._limit:
             worst = max(self.names.values(), key=_rank)
             self._stats["overflowed"] += 1
-            if worst[_URGENCY] <= urgency:
+            if _rank(worst)[0] <= at + urgency * _PATIENCE_MS:
                 return False
             del self.names[worst[_NAME]]
         self.names[name] = [at, urgency, name, what, events, quiet]
@@ -132,4 +134,4 @@ class Speaker:
 
 
 def _rank(saying: list) -> tuple:
-    return saying[_URGENCY], saying[_AT], saying[_NAME]
+    return saying[_AT] + saying[_URGENCY] * _PATIENCE_MS, saying[_NAME]

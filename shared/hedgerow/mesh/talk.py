@@ -7,7 +7,7 @@ from ..sync.hello import GATEWAY, LEAF
 from . import frames, pace, tells
 from .density import interval_floor
 from .schedule import own_digest
-from .speaker import AGAIN, OWN, STATUS
+from .speaker import AGAIN, FORWARD, OWN, STATUS
 from .visits import BEHIND, BULK, MANY
 
 STATE_NAME = limits.const(-11)
@@ -24,22 +24,28 @@ class Talk:
         self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
 
     def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
-        """Say a frame at a moment, and once more if fewer than two others were heard saying it."""
+        """Say a frame at a moment, and again if too few others were heard saying it: what goes down twice."""
+        own = not self.seen.senders(name)
         self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET)
-        again = at + pace.AGAIN_SOON_MS + self.random(pace.AGAIN_SOON_MS)
-        self.speaker.add(again, urgency, name | AGAIN, self._again, pace.EVENTS)
-        self._twice[name] = frame
+        # Who heard our own word first says it; who is passed something on may be one of many.
+        wait = pace.AGAIN_SOON_MS >> own
+        self._twice[name] = [frame, urgency, own, wait, 1 if urgency == FORWARD else 2]
+        self.speaker.add(at + wait + self.random(wait), urgency, name | AGAIN, self._again, pace.EVENTS)
         if len(self._twice) > limits.MAX_SAYINGS:
             self._twice.pop(min(self._twice))
 
     def _again(self, name: int, now: int) -> bytes | None:
-        name &= ~AGAIN
-        frame = self._twice.pop(name, None)
-        few = self.speaker.neighbours <= pace.FEW
-        if frame is None or self.seen.senders(name) >= (
-            min(2, max(1, self.speaker.neighbours)) if few else 1
-        ):
+        again, name = name, name & ~AGAIN
+        entry = self._twice.pop(name, None)
+        if entry is None:
             return None
+        frame, urgency, own, wait, left = entry
+        few = self.speaker.neighbours <= pace.FEW
+        if self.seen.senders(name) >= own + (min(2, max(1, self.speaker.neighbours)) if few else 1):
+            return None
+        if left > 1:
+            self._twice[name] = [frame, urgency, own, 2 * wait, left - 1]
+            self.speaker.add(now + 2 * wait + self.random(wait), urgency, again, self._again, pace.EVENTS)
         self.stats["again"] += 1
         return frame
 

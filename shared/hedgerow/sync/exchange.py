@@ -84,6 +84,16 @@ class Exchange:
         """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
         return self.courier.told()
 
+    @property
+    def settled(self) -> bool:
+        """Whether both sides have said that this is all, and what was sent is durable over there.
+
+        The farewell of the side that hangs up may get lost with the link.
+        """
+        session = self.session
+        said = self._said is not None and self.summary is not None
+        return said and session.sent == session.acknowledged and not session.waiting()
+
     # ---- in
 
     def receive(self, data: bytes, now: int) -> None:

@@ -1,0 +1,164 @@
+"""Whose turn it is to speak, and what is said again because nobody was heard to have it. Runs on both VMs."""
+
+from kit import Random
+from mesh_kit import KEY, Air
+
+from hedgerow.mesh import asks, frames, tells
+from hedgerow.mesh.speaker import ANSWER, DOWN, FORWARD, OWN, STATUS, Speaker
+from hedgerow.sync import hello
+
+HEAP = "2m"
+NOW = 900000000000
+
+
+def pair(seed: int, keeper: bool = True, loss: int = 0) -> tuple:
+    air = Air(seed, loss=loss, duty=100)
+    first = air.add("keeper", hello.GATEWAY, True) if keeper else air.add("one")
+    first.peer.set_time(NOW, 5, 4, 0)
+    other = air.add("other", seal_ms=1000)
+    air.link(first, other)
+    return air, first, other
+
+
+def count(air: Air, kind: int, member: object, until: int) -> int:
+    """Return how often a member says frames of a kind until a moment."""
+    found: list = []
+
+    def sent(who: object, payload: bytes) -> None:
+        if who is member and payload[frames.find(payload)] & 15 == kind:
+            found.append(payload)
+
+    air.on_sent = sent
+    air.run(until)
+    air.on_sent = None
+    return len(found)
+
+
+def test_nothing_waits_for_ever_behind_what_is_more_urgent() -> None:
+    speaker = Speaker(Random(1).below, {"overflowed": 0, "suppressed": 0})
+    speaker.add(0, STATUS, 1, b"time", 2)
+    speaker.add(0, DOWN, 2, b"receipt", 2)
+    said = []
+    now = 0
+    while len(said) < 2:
+        assert now < 15000, said
+        for at in range(4 if len(speaker) < 28 else 0):
+            speaker.add(now, (ANSWER, OWN, FORWARD, FORWARD)[at], 100 + 4 * now + at, b"op", 2)
+        saying = speaker.take(now)
+        if saying is not None:
+            if saying[3] != b"op":
+                said.append(saying[3])
+            speaker.said(2, saying[1], now)
+        now += 100
+    assert said == [b"receipt", b"time"]
+
+
+def test_what_is_due_at_one_moment_goes_by_urgency() -> None:
+    speaker = Speaker(Random(1).below, {"overflowed": 0, "suppressed": 0})
+    for urgency in (STATUS, DOWN, ANSWER, FORWARD, OWN):
+        speaker.add(0, urgency, 10 - urgency, b"", 2)
+    assert [speaker.take(0)[1] for _ in range(5)] == [ANSWER, OWN, FORWARD, DOWN, STATUS]
+
+
+def test_where_there_is_no_room_goes_what_may_wait_for_longest() -> None:
+    speaker = Speaker(Random(1).below, {"overflowed": 0, "suppressed": 0}, 2)
+    assert speaker.add(9000, OWN, 1, b"", 2) and speaker.add(0, STATUS, 2, b"", 2)
+    assert speaker.add(0, FORWARD, 3, b"", 2)
+    assert sorted(speaker.names) == [2, 3]
+    assert not speaker.add(0, STATUS, 4, b"", 2)
+
+
+def test_a_question_asks_for_what_is_lacking_when_it_is_said() -> None:
+    air, one, other = pair(1, keeper=False)
+    air.reading(one)
+    air.run(20000)
+    air.unlink(one, other)
+    for _ in range(3):
+        air.reading(one)
+    now = other.now(air.now)
+    other.mesh.repair.behind(one.author, one.peer.log.held(one.author) & 0xFFFF, now)
+    other.mesh.repair.step(now + 1000)
+    waits = [saying for saying in other.mesh.speaker.names.values() if callable(saying[3])]
+    assert waits
+    held = one.peer.log.held(one.author)
+    for number in range(held - 2, held):
+        other.peer.ingest(one.author, number, [one.peer.log.fetch(one.author, number)])
+    frame = [saying[3](saying[2], now + 2000) for saying in waits][0]
+    assert asks.decode_want(frame)[1] == [(one.author[:3], held, 1)]
+    # When all has come it is not said at all.
+    other.peer.ingest(one.author, held, [one.peer.log.fetch(one.author, held)])
+    assert [saying[3](saying[2], now + 90000) for saying in waits] == [None]
+
+
+def test_a_receipt_that_nobody_has_echoed_is_said_again() -> None:
+    air, keeper, other = pair(2)
+    air.run(20000)
+    # It hears the other, which does not hear it.
+    air.links[keeper].remove(other)
+    air.reading(other)
+    assert count(air, frames.RECEIPT, keeper, air.now + 12000) == 3
+
+
+def test_a_receipt_that_was_echoed_is_said_once() -> None:
+    air, keeper, other = pair(3)
+    air.run(20000)
+    air.reading(other)
+    assert count(air, frames.RECEIPT, keeper, 40000) == 1
+    assert other.peer.receipted(other.author) == other.peer.log.held(other.author)
+
+
+def test_a_receipt_takes_three_seconds_at_most_where_nothing_is_lost() -> None:
+    air, keeper, other = pair(4)
+    busy = [air.add("b%d" % at) for at in range(2)]
+    air.all([keeper] + busy)
+    for one in busy:
+        air.link(other, one)
+    air.run(20000)
+    air.readings(busy, 2500, 140000)
+    air.readings([other], 10000, 140000)
+    made: dict = {}
+    slow = []
+    while air.now < 150000:
+        air.run(air.now + 100)
+        number = keeper.peer.receipted(other.author)
+        made.setdefault(number, air.now)
+        if other.peer.receipted(other.author) < number and air.now - made[number] > 3000:
+            slow.append((number, air.now))
+    assert len(made) > 8 and not slow, slow
+
+
+def test_the_time_is_said_twice_each_time_for_its_own_moment() -> None:
+    air, keeper, other = pair(5)
+    times: list = []
+
+    def sent(member: object, payload: bytes) -> None:
+        at = frames.find(payload)
+        if payload[at] & 15 == frames.TIME and member is keeper:
+            times.append((air.now, tells.decode_time(payload[at:])[0]))
+
+    air.on_sent = sent
+    # Nobody else is there to say it, and whoever asks hears nothing.
+    other.mesh.down.heard_time = lambda frame, now: None
+    air.run(2000)
+    while not times:
+        air.run(air.now + 100)
+    air.run(times[0][0] + 400)
+    assert len(times) == 2 and times[0][1] < times[1][1]
+    assert [utc - at for at, utc in times] == [NOW, NOW]
+    # While the asker wants it still, its next STATE is answered again.
+    air.run(air.now + 60000)
+    assert len(times) >= 4
+
+
+def test_a_time_that_waited_is_not_believed_to_be_exact() -> None:
+    for late, error in ((0, 65), (400, 465), (2000, None)):
+        other = pair(6)[2]
+        body = tells.encode_time(NOW, 5, 4, 0)
+        frame = frames.make(frames.TIME, other.peer.mesh, body, KEY)
+        other.mesh.down.late_ms = late
+        other.mesh.down.heard_time(frame, 1000)
+        known = other.peer.utc(1000)
+        if error is None:
+            assert known is None
+        else:
+            assert known[1] == error and known[0] - error <= NOW and NOW + late <= known[0] + error
