@@ -3,7 +3,10 @@
 import ast
 import dataclasses
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,57 @@ def test_the_core_needs_nothing_that_a_board_lacks() -> None:
         for name in imports(path)
         if name.partition(".")[0] not in CORE_MODULES | {"hedgerow"}
     ]
+    assert not wrong
+
+
+#: Package -> the extra that whoever wants only this package installs.
+EXTRAS = {
+    "hedgerow_gateway": "gateway",
+    "hedgerow_bigpeer": "bigpeer",
+    "hedgerow_boards": "emulator",
+    "hedgerow_sim": "sim",
+}
+#: What runs in the VM of a board, whose imports the VM has; what only pytest loads.
+LOADED_ELSEWHERE = {"vm", "pytest_plugin.py"}
+
+
+def brought(extra: str) -> set[str]:
+    """Names of the distributions that an extra brings, with what those bring in turn."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting = [*project["dependencies"], *project["optional-dependencies"][extra]]
+    found: set[str] = set()
+    while waiting:
+        line = waiting.pop()
+        if match := re.match(r"hedgerow\[(.*)\]", line):
+            for other in match[1].split(","):
+                waiting += project["optional-dependencies"][other]
+            continue
+        name = re.split(r"[^A-Za-z0-9._-]", line)[0].lower().replace("_", "-")
+        if "extra ==" in line or name in found:
+            continue
+        found.add(name)
+        try:
+            waiting += metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            # It is for another system.
+            continue
+    return found
+
+
+@pytest.mark.parametrize("package", EXTRAS)
+def test_an_extra_brings_what_its_package_imports(package: str) -> None:
+    provided = metadata.packages_distributions()
+    present = brought(EXTRAS[package])
+    wrong = []
+    for path in sources(PACKAGES[package][0]):
+        if LOADED_ELSEWHERE & set(path.parts):
+            continue
+        for name in imports(path):
+            top = name.partition(".")[0]
+            if top in PACKAGES or top in sys.stdlib_module_names or top not in provided:
+                continue
+            if not {each.lower().replace("_", "-") for each in provided[top]} & present:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong
 
 

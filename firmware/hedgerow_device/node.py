@@ -16,6 +16,8 @@ from .voice import Voice
 # Between two looks at what is due; sessions are pumped that often too.
 _TICK_MS = const(50)
 _SEEK_MS = const(250)
+# What is longer than this between two looks is no turn, but an erase, or somebody else's work.
+_STILL_MS = const(100)
 _MOST_TIGHT = const(4)
 _FIRST_WORD_MS = const(10000)
 _TEND_MS = const(1000)
@@ -54,8 +56,8 @@ class Node(Voice):
         self.mesh: object = None
         # What the next engine begins with.
         self.saved = b""
-        # A session went to its end while there was none.
-        self._handed_over = False
+        # How far a session has handed over the own log, (held, sealed), while there was none.
+        self._handed: tuple = (0, 0)
         self._options = options
         self._on_error = on_error
         self._flag = asyncio.ThreadSafeFlag()
@@ -70,6 +72,7 @@ class Node(Voice):
         # What chooses connections is for boards that open some.
         self._chooses = peer.role != LEAF and not self._small
         self._seek_at = 0
+        self._looked_at = now
         Voice.__init__(self, silence_ms, now)
         # The connection that a central has made to us, and its link once the central has spoken.
         self._conn: int | None = None
@@ -183,9 +186,8 @@ class Node(Voice):
         if self.saved:
             mesh.restore(self.saved, now)
         self.saved = b""
-        if self._handed_over:
-            self._handed_over = False
-            mesh.synced(self._caller, None, now)
+        if self._small:
+            mesh.pushed(self._handed)
         self.mesh = mesh
 
     def _shelve(self) -> None:
@@ -269,12 +271,19 @@ class Node(Voice):
                 self._shelve()
 
     def _hear(self, now: int) -> None:
+        mesh = self.mesh
+        if mesh:
+            # While the loop stood still the handler may have as well.
+            late = now - self._looked_at
+            mesh.down.late_ms = late if late > _STILL_MS else 0
+        self._looked_at = now
         while True:
             report = self.radio.take_report()
             if report is None:
                 return
-            if self.mesh:
-                self.mesh.heard(report[0], report[1], report[2], now, report[3])
+            if mesh:
+                # It may have waited for a session's turn: what it says of the time is of when it came.
+                mesh.heard(report[0], report[1], report[2], uptime() - report[4], report[3])
 
     # ---- the session with a central
 
@@ -308,7 +317,7 @@ class Node(Voice):
         self.radio.take_written()
         if link is None:
             return
-        if link.finished and not link.error:
+        if (link.finished or link.exchange.settled) and not link.error:
             self._tight = 0
             self._synced(self._caller, link, now)
         elif link.error and self._on_error:
@@ -323,7 +332,7 @@ class Node(Voice):
         if self.mesh:
             self.mesh.synced(address, exchange.summary, now, exchange.told())
         else:
-            self._handed_over = True
+            self._handed = exchange.courier.theirs(self.peer.author)
 
     # ---- the session as a central
 

@@ -1,4 +1,4 @@
-"""What a board of little heap has on its way: one operation, schema, seal or skip after the other."""
+"""What a board of little heap has on its way: its operations, oldest first, and what belongs to them."""
 
 from hedgerow import limits
 from hedgerow.clock import hlc
@@ -9,16 +9,39 @@ from hedgerow.mesh import frames, letters, pace
 from hedgerow.mesh.ops import pack
 from hedgerow.operation import CLOCK, decode_body
 
+from .modules import unload
+
+# How often a frame is pushed: the first one, for which what is behind it may wait, and the others.
+FIRST_PUSHES = const(8)
 PUSHES = const(3)
+# Of a frame that somebody has.
+PASSED = const(99)
 _MOST_TRIES = const(4)
-_MANY = const(24)
-# So many operations are on their way at once.
-_AT_ONCE = const(4)
+# More than so many that nobody has yet are more than advertisements bring.
+_MANY = const(12)
+# So many frames are on their way at once, and the rest of a letter.
+_AT_ONCE = const(8)
+# Letters that can be said again.
+_MOST_LETTERS = const(3)
+# While more waits than advertisements bring, somebody is given this time to come for it.
+_BEHIND_MS = const(8000)
 _ALL = const(0x3FFFFFFF)
 
 
 class Pusher:
-    """The part of a Teller that chooses what is pushed; it needs the rest of it."""
+    """The part of a Teller that chooses what is pushed; it needs the rest of it.
+
+    `_flying` has what is on its way: [frame, how often it was pushed, when it is pushed next, number of the
+    operation, that of the last one under the seal].
+    """
+
+    def _begin(self, number: int, sealed: int) -> None:
+        """Push what is behind these from now on: they count as pushed, and nothing is on its way."""
+        self._number = self._next_number = number
+        self._sealed = self._next_sealed = sealed
+        self._flying: list = []
+        self._seal: tuple | None = None
+        self._dirty = True
 
     def _look(self, now: int) -> None:
         """See what has changed, and choose what comes next."""
@@ -26,7 +49,8 @@ class Pusher:
         log = peer.log
         author = peer.author
         self._dirty = False
-        if log.held(author) > log.sealed(author):
+        held = log.held(author)
+        if held > log.sealed(author):
             if self._tail_at is None:
                 # What waits for its seal waits on while the board sleeps.
                 self._tail_at = min(now, peer.seal_due() - limits.SEAL_DELAY_MS) + self._seal_ms
@@ -35,105 +59,121 @@ class Pusher:
                 peer.seal(now)
         else:
             self._tail_at = None
-        behind = log.held(author) - self._number > _MANY
-        if behind and not self._behind:
-            # More than advertisements bring: who hears that calls, and connects.
-            self._state_at = now
-        self._behind = behind
         receipted = peer.receipted(author)
-        if max(self._number, self._sealed) < receipted or log.sealed(author) <= receipted:
+        if receipted > self._receipted or log.sealed(author) <= receipted:
+            self._receipted = receipted
             self._again_at = None
             self._tries = 0
-        self._number = max(self._number, receipted)
-        self._sealed = max(self._sealed, receipted)
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
             self._tries = min(self._tries + 1, _MOST_TRIES)
-            self._number = self._sealed = receipted
             self._schemas = set()
-        for entry in self._unit:
-            if entry[1] < PUSHES or entry[2] > now:
-                return
-        if self._unit:
-            self._number = max(self._number, self._next_number)
-            self._sealed = max(self._sealed, self._next_sealed)
-        self._unit = []
-        self._choose(now)
-        if not self._unit and self._again_at is None and log.sealed(author) > receipted:
+            self._begin(receipted, receipted)
+        self._land(receipted, now)
+        behind = held - self._number > _MANY
+        if behind and not self._behind:
+            # More than advertisements bring: who hears that calls, and connects.
+            self._state_at = now
+            self._behind_until = now + _BEHIND_MS
+        self._behind = behind
+        if not behind or self.period or now >= self._behind_until:
+            while len(self._flying) < _AT_ONCE and self._choose(now):
+                pass
+        if not self._flying and self._again_at is None and log.sealed(author) > receipted:
             self._again_at = now + (pace.AGAIN_MS << self._tries)
 
-    def _choose(self, now: int) -> None:
-        """Put the next operation, schema, seal or skip on its way, if there is one."""
+    def _land(self, receipted: int, now: int) -> None:
+        """Take down what somebody has, or what was pushed often enough."""
+        flying = self._flying
+        while flying and flying[0][1] >= FIRST_PUSHES and flying[0][2] <= now:
+            entry = flying.pop(0)
+            if not flying or flying[0][3:] != entry[3:]:
+                self._number = max(self._number, entry[3])
+                self._sealed = max(self._sealed, entry[4])
+        if not flying:
+            self._number = self._next_number
+            self._sealed = self._next_sealed
+        self._number = max(self._number, receipted)
+        self._sealed = max(self._sealed, receipted)
+        self._next_number = max(self._next_number, self._number)
+        self._next_sealed = max(self._next_sealed, self._sealed)
+
+    def _choose(self, now: int) -> bool:
+        """Put the next schema, operation, seal or skip on its way; say whether there was one."""
         peer = self.peer
         log = peer.log
         author = peer.author
-        self._next_number = self._number
-        self._next_sealed = self._sealed
+        number = self._next_number
         self._stuck = False
-        try:
-            if self._number < log.held(author):
-                found = self._operation(author, self._number + 1)
-                while found and len(found) < _AT_ONCE and found[-1][0] & 15 == frames.OP:
-                    frame = self._small(author, self._next_number + 1)
-                    if frame is None:
-                        break
-                    found.append(frame)
-                    self._next_number += 1
-            elif self._sealed < log.sealed(author):
-                found = self._entry(author, _ALL, self._sealed, ENTRY_SEAL, letters.SEAL)
-                self._next_sealed = max(self._next_sealed, self._last)
-            else:
-                return
-        except HedgerowError:
-            self._stuck = True
-            return
-        if len(found) > 1 and found[0][0] & 15 != frames.OP:
-            self._letter = found
-        self._unit = [[frame, 0, now] for frame in found]
-        if not found:
-            self._number = self._next_number
-            self._sealed = self._next_sealed
-            self._dirty = True
-
-    def _operation(self, author: bytes, number: int) -> list:
-        peer = self.peer
-        stored = peer.log.fetch(author, number)
+        if self._next_sealed < log.sealed(author):
+            entry = self._seal
+            if entry is None or entry[2] <= self._next_sealed:
+                entry = self._seal = self._entry(self._next_sealed, _ALL, self._next_sealed, ENTRY_SEAL)
+            if entry is None:
+                self._next_sealed = log.sealed(author)
+            elif entry[2] <= number:
+                # Before more operations: what is not sealed gets no receipt.
+                self._next_sealed = entry[2]
+                self._launch(self._seal_frames(author, entry[3]), 0, entry[2], now)
+                return True
+        if number >= log.held(author):
+            return False
+        stored = log.fetch(author, number + 1)
         if stored is None:
-            found = self._entry(author, number - 1, _ALL, ENTRY_SKIP, letters.SKIP)
-            self._next_number = max(number, self._last)
-            return found
+            entry = self._entry(number, number, _ALL, ENTRY_SKIP)
+            self._next_number = entry[2] if entry else number + 1
+            if entry:
+                content = bytes((letters.SKIP,)) + author + entry[3]
+                self._launch(self._split(content), self._next_number, 0, now)
+            return True
         for change in decode_body(stored)[1]:
             schema = peer.schemas.get(change[1]) if change[0] != CLOCK else None
             if schema and change[1] not in self._schemas:
                 self._schemas.add(change[1])
-                return self._split(bytes((letters.SCHEMA,)) + schema.encoded)
-        self._next_number = number
-        frame = self._frame(author, number, stored)
-        return [frame] if frame else self._split(letters.encode_operation(author, number, stored))
+                self._launch(self._split(bytes((letters.SCHEMA,)) + schema.encoded), 0, 0, now)
+                return True
+        try:
+            found = self._frames(author, number + 1, stored)
+        except HedgerowError:
+            # It waits for a session.
+            self._stuck = True
+            return False
+        self._next_number = number + 1
+        self._launch(found, number + 1, 0, now)
+        return True
 
-    def _small(self, author: bytes, number: int) -> bytes | None:
-        """Return the OP frame of an operation that needs nothing else, None for others."""
-        stored = self.peer.log.fetch(author, number)
-        if stored is None or decode_body(stored)[1][0][1] not in self._schemas:
-            return None
-        return self._frame(author, number, stored)
+    def _seal_frames(self, author: bytes, seal: bytes) -> list:
+        from hedgerow.mesh.brief import encode_seal
 
-    def _frame(self, author: bytes, number: int, stored: bytes) -> bytes | None:
+        content = encode_seal(author, seal, self.peer.log, self.peer.schemas)
+        unload("hedgerow.mesh.brief")
+        return self._split(content)
+
+    def _launch(self, found: list, number: int, sealed: int, now: int) -> None:
+        for frame in found:
+            self._flying.append([frame, 0, now, number, sealed])
+
+    def _frames(self, author: bytes, number: int, stored: bytes) -> list:
+        """Return the frames of an operation; LETTER_TOO_LONG if it fits none."""
         peer = self.peer
         before = peer.log.fetch(author, number - 1) if number > 1 else None
         before_ms = hlc.stamp_ms(decode_body(before)[0]) if before is not None else None
         body = pack(author, number, stored, peer.schemas, before_ms, before)
-        return frames.make(frames.OP, peer.mesh, body, self._key) if body is not None else None
+        if body is not None:
+            return [frames.make(frames.OP, peer.mesh, body, self._key)]
+        return self._split(letters.encode_operation(author, number, stored))
 
-    def _entry(self, author: bytes, held: int, sealed: int, kind: int, letter: int) -> list:
-        self._last = 0
-        for entry in self.peer.log.read(author, held, sealed, 1):
-            if entry[0] == kind:
-                self._last = entry[2]
-                return self._split(bytes((letter,)) + author + entry[3])
-        self._last = self.peer.log.sealed(author)
-        return []
+    def _entry(self, low: int, held: int, sealed: int, kind: int) -> tuple | None:
+        """Return the next seal or skip of the own log."""
+        for entry in self.peer.log.read(self.peer.author, held, sealed, 1):
+            if entry[0] == kind and entry[2] > low:
+                return entry
+        return None
 
     def _split(self, content: bytes) -> list:
+        """Return the frames of a letter, which can be said again from then on."""
         mesh = self.peer.mesh
-        return [frames.make(frames.LETTER_UP, mesh, body, self._key) for body in letters.split(content)]
+        found = [frames.make(frames.LETTER_UP, mesh, body, self._key) for body in letters.split(content)]
+        if found not in self._letters:
+            self._letters = self._letters[1 - _MOST_LETTERS :] + [found]
+        return found

@@ -19,29 +19,36 @@ from hedgerow.mesh.tag import check
 from hedgerow.operation import SOURCE_KEEPER, SOURCE_RELAYED, decode_body
 from hedgerow.sync.hello import LEAF
 
-from .pusher import PUSHES, Pusher
+from .pusher import FIRST_PUSHES, PASSED, PUSHES, Pusher
 
 _EVENTS = const(2)
 _STATE_EVENTS = const(2)
 _FIRST_STATE_MS = const(2000)
 # While something waits for its receipt: who does not hear advertisements well, or is mute, connects.
 _OPEN_STATE_MS = const(8000)
+# A frame is pushed again after this time, twice, three times and at most four times it, and up to once more.
 _WAIT_MS = const(700)
+_MOST_WAITS = const(4)
 _MOST_ANSWERS = const(12)
+# Operations that answer one entry of a WANT.
+_MOST_OPERATIONS = const(6)
+# Of the engines made from what another has saved, one in so many says who it is.
+_ANNOUNCES = const(16)
 _MOST_KEEPERS = const(4)
 _KEEPER_NAME = const(1)
 _TIME_ERROR_MS = const(60)
 _MOST_HOPS = const(15)
+# Who does not sleep listens for this part of its time, in percent.
+_DUTY = const(50)
 _MOST_CALLED_MS = const(10000)
 _ASK_MS = const(5000)
 # A flag of a STATE: something waits that fits no advertisement.
 _BULK = const(128)
 _SAVED = ">IIIB"
-_ALL = const(0x3FFFFFFF)
 
 
 class Teller(Pusher):
-    """See Mesh; it is its own `window` (see hedgerow.mesh.schedule.Window)."""
+    """See Mesh; it is its own `window` (see hedgerow.mesh.schedule.Window), and its own `down`."""
 
     def __init__(
         self, peer: object, now: int, *, random: object, role: int = LEAF, key: bytes = b"",
@@ -50,7 +57,8 @@ class Teller(Pusher):
         self.peer = peer
         self.busy = False
         self.budget = budget
-        self.window = self
+        self.window = self.down = self
+        self.late_ms = 0
         self.period = 0
         self.length = pace.LEAF_WINDOW_MS
         self.woke_at = now
@@ -59,15 +67,15 @@ class Teller(Pusher):
         self._key = key
         self._seal_ms = seal_ms
         self._counter = random(0x10000)
-        # How far the own log was pushed, and what is on its way: [[frame, pushes, when it is said next]].
-        self._number = self._sealed = peer.receipted(peer.author)
-        self._unit: list = []
-        self._next_number = self._next_sealed = 0
+        # How far the own log was pushed, and what is on its way.
+        self._receipted = peer.receipted(peer.author)
+        self._begin(self._receipted, self._receipted)
         self._stuck = self._behind = False
+        self._behind_until = now
         self._schemas: set = set()
-        # Frames that somebody has asked for, and the letter that was said last.
+        # Frames that somebody has asked for, and those of the letters that were said last.
         self._answers: list = []
-        self._letter: list = []
+        self._letters: list = []
         self._state_at = now
         self._state_ms = _FIRST_STATE_MS
         self._announce_at = now + random(2000)
@@ -76,6 +84,7 @@ class Teller(Pusher):
         self._tries = 0
         self._keepers: dict = {}
         self._ask_at = 0
+        self._last = b""
         self._called_until = 0
         self._dirty = True
         peer.add_listener(self._committed)
@@ -95,6 +104,9 @@ class Teller(Pusher):
         mesh = self.peer.mesh
         if not at or payload[at + 1] != mesh[0] or payload[at + 2] != mesh[1]:
             return False
+        if payload == self._last:
+            return True
+        self._last = payload
         frame = bytes(payload[at : frames.end(payload, at)])
         kind = frame[0] & 0x0F
         if kind in (frames.OP, frames.LETTER_UP) and not self._flies(frame[4:10]):
@@ -139,15 +151,16 @@ class Teller(Pusher):
                 self._keepers[announce.author[:4]] = announce.author
 
     def _flies(self, key: bytes) -> bool:
-        for entry in self._unit:
+        for entry in self._flying:
             if entry[0][4:10] == key:
                 return True
         return False
 
     def _passed(self, key: bytes, now: int) -> None:
-        for entry in self._unit:
+        """Somebody has a frame, and carries it on."""
+        for entry in self._flying:
             if entry[0][4:10] == key:
-                entry[1] = PUSHES
+                entry[1] = PASSED
                 entry[2] = now
                 self._dirty = True
                 self.stir(now)
@@ -163,7 +176,8 @@ class Teller(Pusher):
         if keeper is None:
             if now >= self._ask_at:
                 self._ask_at = now + _ASK_MS
-                self._answer(frames.WANT, asks.encode_want(asks.WANT_ANNOUNCES, [keeper4[:3]]))
+                body = asks.encode_want(asks.WANT_ANNOUNCES, [keeper4[:3]])
+                self._answer([frames.make(frames.WANT, self.peer.mesh, body, self._key)])
             return
         known = peer.ledger.incarnation(keeper)
         for incarnation in ((known & ~0xFF) + low, (known & ~0xFF) + low + 256, low):
@@ -175,19 +189,18 @@ class Teller(Pusher):
 
     def _time(self, frame: bytes, now: int) -> None:
         utc_ms, error_ms, source, hops = tells.decode_time(frame)
-        if self.peer.wants_time(now) and hops < _MOST_HOPS and error_ms < limits.GOOD_TIME_MS:
+        late = self.late_ms
+        if self.peer.wants_time(now) and hops < _MOST_HOPS and error_ms + late < limits.GOOD_TIME_MS:
             source = SOURCE_KEEPER if source == SOURCE_KEEPER else SOURCE_RELAYED
-            self.peer.set_time(utc_ms + _TIME_ERROR_MS // 2, error_ms + _TIME_ERROR_MS, source, now)
+            late += _TIME_ERROR_MS
+            self.peer.set_time(utc_ms + late // 2, error_ms + late, source, now)
 
     # ---- what others ask for
 
-    def _answer(self, kind: int, body: bytes) -> None:
-        if len(self._answers) < _MOST_ANSWERS:
-            self._answers.append(frames.make(kind, self.peer.mesh, body, self._key))
-
-    def _answer_letter(self, content: bytes) -> None:
-        for body in letters.split(content):
-            self._answer(frames.LETTER_UP, body)
+    def _answer(self, found: list) -> None:
+        """Say frames soon, if there is room for all of them."""
+        if len(self._answers) + len(found) <= _MOST_ANSWERS:
+            self._answers += found
 
     def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:
         peer = self.peer
@@ -196,30 +209,49 @@ class Teller(Pusher):
         if what == asks.WANT_SCHEMAS:
             for name in peer.shared_schemas():
                 if name[:2] == entry:
-                    self._answer_letter(bytes((letters.SCHEMA,)) + peer.schemas[name].encoded)
+                    self._answer(self._split(bytes((letters.SCHEMA,)) + peer.schemas[name].encoded))
         elif what == asks.WANT_LETTERS:
-            for index, frame in enumerate(self._letter):
-                if frame[4:7] == entry[0] and (entry[1] or 0xFF) >> index & 1:
-                    self._answer(frames.LETTER_UP, frame[4:-3])
+            for letter in self._letters:
+                for index, frame in enumerate(letter):
+                    if frame[4:7] == entry[0] and (entry[1] or 0xFF) >> index & 1:
+                        self._answer([frame])
         elif (entry if what == asks.WANT_ANNOUNCES else entry[0]) != author[:3]:
             return
         elif what == asks.WANT_ANNOUNCES:
             self._announce_at = min(self._announce_at, now + self._random(500))
-        elif what == asks.WANT_WHOLE:
-            number = nearest(peer.log.held(author), entry[1])
-            stored = peer.log.fetch(author, number)
-            if stored is not None:
-                self._answer_letter(letters.encode_operation(author, number, stored))
         else:
-            # From the first one that is missing on, or from its seals.
             first = nearest(peer.log.held(author), entry[1])
-            self._sealed = min(self._sealed, max(peer.receipted(author), first - 1))
-            if entry[2]:
-                while not entry[2] >> (first - nearest(peer.log.held(author), entry[1])) & 1:
-                    first += 1
-                self._number = min(self._number, max(peer.receipted(author), first - 1))
-            self._unit = []
-            self._dirty = True
+            if what == asks.WANT_WHOLE:
+                stored = peer.log.fetch(author, first)
+                if stored is not None:
+                    self._answer(self._split(letters.encode_operation(author, first, stored)))
+            elif entry[2]:
+                self._asked_operations(author, first, entry[2], now)
+            else:
+                self._next_sealed = min(self._next_sealed, max(peer.receipted(author), first - 1))
+                self._seal = None
+                self._dirty = True
+
+    def _asked_operations(self, author: bytes, first: int, bits: int, now: int) -> None:
+        """Who asks has what is before the first, and misses those of the bits: they are said again."""
+        wanted = [first + index for index in range(16) if bits >> index & 1]
+        there = False
+        for entry in reversed(self._flying):
+            there = there or 0 < entry[3] < first
+            if there and not entry[4]:
+                # Its schema is there, too.
+                entry[1:3] = [PASSED, now]
+            elif entry[3] in wanted and entry[1] < PASSED:
+                entry[1:3] = [min(entry[1], PUSHES - 1), now]
+                wanted.remove(entry[3])
+        self._next_number = max(self._next_number, min(first - 1, self.peer.log.held(author)))
+        self._dirty = True
+        found = 0
+        for number in wanted:
+            stored = self.peer.log.fetch(author, number) if number <= self._next_number else None
+            if stored is not None and found < _MOST_OPERATIONS:
+                found += 1
+                self._answer(self._frames(author, number, stored))
 
     # ---- time
 
@@ -228,9 +260,8 @@ class Teller(Pusher):
         if self._dirty or self._answers:
             return now
         at = min(self._state_at, self._announce_at)
-        for entry in self._unit:
-            if entry[2] < at:
-                at = entry[2]
+        if self._flying:
+            at = min(at, self._next(now)[2])
         for other in (self._tail_at, self._again_at):
             if other is not None and other < at:
                 at = other
@@ -240,29 +271,41 @@ class Teller(Pusher):
         """See Mesh.say."""
         self._look(now)
         if self._answers:
-            return self._send(self._answers.pop(0), _EVENTS, now)
+            return self._send(self._answers.pop(0), self._counter & 7, now)
         if now >= self._state_at:
             waits = self.peer.receipted(self.peer.author) < self.peer.log.held(self.peer.author)
-            self._state_ms = min(2 * self._state_ms, _OPEN_STATE_MS if waits else pace.STATE_MAX_MS)
+            if self._behind:
+                self._state_ms = _FIRST_STATE_MS
+            else:
+                self._state_ms = min(2 * self._state_ms, _OPEN_STATE_MS if waits else pace.STATE_MAX_MS)
             self._state_at = now + self._state_ms + self._random(self._state_ms // 2)
             return frames.advertise(self._state(now)), not self.busy, _STATE_EVENTS
         if now >= self._announce_at:
             self._announce_at = now + pace.ANNOUNCE_MS
-            return self._send(self._announce(now), _EVENTS, now)
-        for entry in self._unit:
-            if entry[1] < PUSHES and entry[2] <= now:
-                entry[1] += 1
-                entry[2] = now + (_WAIT_MS << entry[1]) + self._random(_WAIT_MS)
-                return self._send(entry[0], _EVENTS, now)
+            return self._send(self._announce(now), self._counter & 7, now)
+        entry = self._next(now) if self._flying else None
+        if entry and entry[2] <= now and entry[1] < FIRST_PUSHES:
+            entry[1] += 1
+            entry[2] = now + _WAIT_MS * min(entry[1], _MOST_WAITS) + self._random(_WAIT_MS)
+            # Who hears it pushed again, and has it, acknowledges it.
+            return self._send(entry[0], entry[1] - 1, now)
         return None
 
-    def _send(self, frame: bytes, events: int, now: int) -> tuple:
+    def _next(self, at: int) -> list:
+        """Return what is pushed next: of what is due at a moment the oldest, else what is due first."""
+        first = self._flying[0]
+        for entry in self._flying:
+            if first[2] > at and entry[1] < PUSHES and entry[2] < first[2]:
+                first = entry
+        return first
+
+    def _send(self, frame: bytes, repeat: int, now: int) -> tuple:
         self._counter += 1
         self.stir(now)
         if self.budget:
-            self.budget.said(events)
+            self.budget.said(_EVENTS)
         code = frames.code_of(self.peer.distance(now))
-        return frames.advertise(frames.with_hop(frame, code, self._counter & 7)), False, events
+        return frames.advertise(frames.with_hop(frame, code, repeat)), False, _EVENTS
 
     def _state(self, now: int) -> bytes:
         peer = self.peer
@@ -305,7 +348,9 @@ class Teller(Pusher):
 
     def duty(self, now: int) -> int:
         """See Mesh.duty."""
-        duty = 100 if now < self.until else 0
+        duty = _DUTY
+        if self.period:
+            duty = 100 if now < self.until else 0
         return self.budget.duty(now, duty) if self.budget else duty
 
     def visit(self, now: int, busy: object = ()) -> object:
@@ -316,14 +361,17 @@ class Teller(Pusher):
         """See Mesh.called."""
         return now < self._called_until
 
-    def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
-        """Note a session: somebody has all that was here, and carries it on."""
+    def pushed(self, handed: tuple) -> None:
+        """Go on behind what somebody has of the own log, (held, sealed), and carries on."""
         log = self.peer.log
-        self._number = log.held(self.peer.author)
-        self._sealed = log.sealed(self.peer.author)
-        self._unit = []
-        self._called_until = 0
-        self._dirty = True
+        author = self.peer.author
+        self._begin(
+            max(self._number, min(handed[0], log.held(author))),
+            max(self._sealed, min(handed[1], log.sealed(author))),
+        )
+        if self._number > self._receipted:
+            # They were told with that: who missed them asks.
+            self._schemas = set(self.peer.shared_schemas())
 
     def _next_wake(self, now: int) -> int:
         period = self.period or pace.LEAF_PERIOD_MS
@@ -349,9 +397,9 @@ class Teller(Pusher):
         if len(data) < size or (len(data) - size) % 8:
             return False
         self._counter, number, sealed, distance = struct.unpack(_SAVED, data[:size])
-        log = self.peer.log
-        self._number = max(self._number, min(number, log.held(self.peer.author)))
-        self._sealed = max(self._sealed, min(sealed, log.sealed(self.peer.author)))
+        self.pushed((number, sealed))
+        if self._random(_ANNOUNCES):
+            self._announce_at = now + pace.ANNOUNCE_MS
         if distance:
             self.peer.note_distance(distance - 1, now)
         for at in range(size, len(data), 8):

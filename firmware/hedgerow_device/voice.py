@@ -1,7 +1,6 @@
 """When a board's radio listens, what it says and for how long, and what is done when it falls silent."""
 
 from hedgerow.limits import const
-from hedgerow.sync.hello import LEAF
 
 # Advertising events are this far apart at most, and this far at least.
 _EVENT_MS = const(110)
@@ -11,7 +10,6 @@ _DUTY_STEP = const(5)
 # Advertisements in a row that the radio refused.
 _MOST_REFUSED = const(20)
 _FLAGS = b"\x02\x01\x06"
-_RELAY_DUTY = const(50)
 
 
 class Voice:
@@ -46,8 +44,6 @@ class Voice:
             return
         ears = self.radio
         duty = self.mesh.duty(now)
-        if self._small and self.peer.role != LEAF:
-            duty = _RELAY_DUTY
         if ears.heard != self._heard:
             self._heard = ears.heard
             self._heard_at = now

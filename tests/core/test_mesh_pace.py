@@ -34,6 +34,8 @@ CHECKS: dict[str, Callable[[], None]] = {
     "VISIT_MS": times.visit,
     "TIME_MS": times.time,
     "WISH_MS": wishes.wish_again,
+    "LOST_MS": times.lost,
+    "APART_MS": times.apart,
     "STATE_MIN_MS": times.state_least,
     "STATE_BUSY_MS": times.state_busy,
     "STATE_MAX_MS": times.state_most,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 _HERE = Path(__file__).parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent / "core")]
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "core"), str(_HERE.parent / "core" / "portable")]
 
 
 @pytest.fixture(scope="session")

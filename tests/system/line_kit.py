@@ -79,12 +79,16 @@ class Line:
         """Up to which operation the Big Peer holds a board."""
         return self.at_big_peer().get(ledger.author, 0)
 
+    def recorded(self, count: int) -> bool:
+        """Whether each board has recorded so many."""
+        self.read()
+        return all(len(ledger.acknowledged) >= count for ledger in self.ledgers)
+
     def arrived(self, count: int) -> bool:
         """Whether each board has recorded so many, the Big Peer has them, and the board knows."""
-        self.read()
+        if not self.recorded(count):
+            return False
         for ledger in self.ledgers:
-            if len(ledger.acknowledged) < count:
-                return False
             last = max(reading.op for reading in ledger.acknowledged.values())
             if self.held(ledger) < last or ledger.receipted_op < last:
                 return False

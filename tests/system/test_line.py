@@ -95,7 +95,7 @@ def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path
     directory = tmp_path / "line"
     directory.mkdir()
     log = directory / "air.jsonl"
-    with emulated(["esp32c3"] * 2, directory=directory, seed=1, air_log=log) as bench:
+    with emulated(["esp32c3"] * 5, directory=directory, seed=1, air_log=log) as bench:
         stretch(bench)
         command = [
             "gateway", "run", "--data", str(directory / "gateway"), "--air", bench.air_path, "--mesh", "demo",
@@ -119,29 +119,26 @@ def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path
 
 
 def test_a_radio_that_falls_silent_is_mended_by_stages(tmp_path: Path) -> None:
-    for until, said in (("scan", None), ("active", "radio restart"), ("reset", "radio reset")):
-        folder = tmp_path / until
-        folder.mkdir()
-        with line(folder, 1, readings=0, interval_ms=3000, seal_s=2, radio_watchdog_s=4) as scene:
-            air = scene.scene.bench.air
-            assert isinstance(air, Air)
-            (ledger,) = scene.ledgers
+    stages = (("scan", None), ("active", "radio restart"), ("reset", "radio reset"))
+    with line(
+        tmp_path, 3, together=True, readings=0, interval_ms=3000, seal_s=2, radio_watchdog_s=4
+    ) as scene:
+        air = scene.scene.bench.air
+        assert isinstance(air, Air)
 
-            def works(scene: Line = scene) -> bool:
-                scene.read()
-                return scene.ledgers[0].receipted_op > 1
+        def beyond(reached: list[int]) -> bool:
+            scene.read()
+            return all(ledger.receipted_op > at for ledger, at in zip(scene.ledgers, reached, strict=True))
 
-            scene.until(works, "it works", 60)
+        scene.until(lambda: beyond([1, 1, 1]), "all three work", 60)
+        since = [ledger.board.console_count for ledger in scene.ledgers]
+        for ledger, (until, _) in zip(scene.ledgers, stages, strict=True):
             air.deafen(ledger.board.address, until)
-            since = ledger.board.console_count
+        for ledger, start, (_, said) in zip(scene.ledgers, since, stages, strict=True):
             if said:
-                ledger.board.wait_for(said, 60, since)
-            reached = ledger.receipted_op
-
-            def goes_on(scene: Line = scene, reached: int = reached) -> bool:
-                scene.read()
-                return scene.ledgers[0].receipted_op > reached
-
-            scene.until(goes_on, f"receipts come again after {until}", 60)
-            resets = [line for line in ledger.board.console[since:] if line.text == "radio reset"]
+                ledger.board.wait_for(said, 60, start)
+        reached = [ledger.receipted_op for ledger in scene.ledgers]
+        scene.until(lambda: beyond(reached), "receipts come again to all three", 60)
+        for ledger, start, (until, _) in zip(scene.ledgers, since, stages, strict=True):
+            resets = [line for line in ledger.board.console[start:] if line.text == "radio reset"]
             assert len(resets) == (until == "reset")

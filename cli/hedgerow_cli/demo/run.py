@@ -29,6 +29,8 @@ __all__ = ["DemoOptions", "run_demo"]
 _APP = Path(__file__).with_name("app.py")
 _STEP_SECONDS = 0.25
 _SILENT_SECONDS = 5.0
+#: Between two looks whether all that is at the Big Peer has its time.
+_AUDIT_SECONDS = 1.0
 _STATUS_PATH = "/api/hedgerow/v1/status"
 
 
@@ -42,6 +44,8 @@ class Run:
         self.ledgers = [BoardLedger(board) for board in scene.boards]
         self.tally = FrameTally(scene.directory / "air.jsonl")
         self.notes = [""] * len(self.ledgers)
+        self._time_wrong = [0] * len(self.ledgers)
+        self._audited_at = 0.0
         self._at_gateway: dict[str, int] = {}
         self._at_big_peer: dict[str, int] = {}
         self._started = time.monotonic()
@@ -82,7 +86,7 @@ class Run:
         )
 
     def watch(self, director: Director) -> None:
-        """Until everything has arrived and is receipted, or time is up."""
+        """Until everything has arrived, with its time, and is receipted, or time is up."""
         finished_at = None
         while time.monotonic() - self._started < self.options.limit_seconds:
             self._step(director.notes)
@@ -90,7 +94,7 @@ class Run:
                 raise director.failure
             if self._recorded() and director.done:
                 finished_at = finished_at or time.monotonic()
-                if self._arrived() or (
+                if (self._arrived() and self._has_its_time()) or (
                     not self.options.air and time.monotonic() - finished_at > _SILENT_SECONDS
                 ):
                     return
@@ -99,11 +103,13 @@ class Run:
     def audit(self) -> Findings:
         """Ask the Big Peer for everything, board by board, and compare."""
         found = Findings()
-        for ledger in self.ledgers:
+        for index, ledger in enumerate(self.ledgers):
             ledger.read()
             statement = "SELECT * FROM readings WHERE board = :board ORDER BY n"
             answer = execute(self.scene.url, statement, {"board": ledger.board.name})
-            found.add(audit_board(ledger, self.scene.field, answer["items"]))
+            of_board = audit_board(ledger, self.scene.field, answer["items"])
+            self._time_wrong[index] = of_board.time_wrong
+            found.add(of_board)
         self.tally.read()
         return found
 
@@ -144,6 +150,7 @@ class Run:
             rows.append(
                 Row(
                     name=ledger.board.name,
+                    wanted=self.options.readings_of(index),
                     recorded=len(ledger.acknowledged),
                     at_gateway=ledger.up_to(self._at_gateway.get(ledger.author, 0)),
                     at_big_peer=ledger.up_to(self._at_big_peer.get(ledger.author, 0)),
@@ -152,6 +159,7 @@ class Run:
                     connections=self.tally.connections[address],
                     seen=None if last is None else max(0.0, now - last),
                     note=notes.get(index, self.notes[index]) or self._place(index),
+                    time_wrong=self._time_wrong[index],
                 )
             )
         return rows
@@ -175,6 +183,14 @@ class Run:
             if self._at_big_peer.get(ledger.author, 0) < last or ledger.receipted_op < last:
                 return False
         return True
+
+    def _has_its_time(self) -> bool:
+        """Whether everything has its time: what a board says of its clock may come after its readings."""
+        if time.monotonic() - self._audited_at < _AUDIT_SECONDS:
+            return False
+        found = self.audit()
+        self._audited_at = time.monotonic()
+        return not found.time_wrong
 
 
 def run_demo(options: DemoOptions) -> bool:

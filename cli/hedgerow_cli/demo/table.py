@@ -1,4 +1,4 @@
-"""The demo's live table, and the same as plain lines where there is no terminal."""
+"""The demo's live table, or plain lines where there is no terminal; both say what is waited for."""
 
 import time
 from dataclasses import dataclass
@@ -13,9 +13,13 @@ _PLAIN_SECONDS = 3.0
 
 @dataclass
 class Row:
-    """One board at one moment; `seen` is the age of its last beacon in seconds, None for never."""
+    """One board at one moment; `seen` is the age of its last beacon in seconds, None for never.
+
+    `wanted` is what it is to record, `time_wrong` how many of its readings at the Big Peer lack their time.
+    """
 
     name: str
+    wanted: int
     recorded: int
     at_gateway: int
     at_big_peer: int
@@ -24,6 +28,19 @@ class Row:
     connections: int
     seen: float | None
     note: str
+    time_wrong: int = 0
+
+    @property
+    def waits_for(self) -> str:
+        """Where what is not done lies, empty if all is: to record, on the way, at the gateway, and so on."""
+        places = (
+            (self.wanted - self.recorded, "to record"),
+            (self.recorded - self.at_gateway, "to reach the gateway"),
+            (self.at_gateway - self.at_big_peer, "to reach the Big Peer"),
+            (self.at_big_peer - self.receipted, "without receipt"),
+            (self.time_wrong, "without the right time"),
+        )
+        return ", ".join(f"{count} {place}" for count, place in places if count > 0)
 
 
 class Screen:
@@ -65,17 +82,22 @@ class Screen:
     def _line(self, rows: list[Row], connections: int) -> str:
         names = ("recorded", "at_gateway", "at_big_peer", "receipted", "beacons")
         sums = {name: sum(getattr(row, name) for row in rows) for name in names}
-        return (
+        line = (
             f"recorded {sums['recorded']} of {self._wanted}, gateway {sums['at_gateway']}, "
             f"Big Peer {sums['at_big_peer']}, receipted {sums['receipted']}, "
             f"beacons {sums['beacons']}, connections {connections}"
         )
+        if sums["recorded"] < self._wanted:
+            return line
+        waited_for = [f"{row.name}: {row.waits_for}" for row in rows if row.waits_for]
+        return "; ".join([line, *waited_for])
 
     def _table(self, rows: list[Row]) -> Table:
         table = Table(title="board -> gateway -> Big Peer, and receipts back", title_justify="left")
         table.add_column("board", no_wrap=True)
         for name in ("recorded", "gateway", "Big Peer", "receipt", "beacons", "conn.", "seen"):
             table.add_column(name, justify="right")
+        table.add_column("waits for", min_width=20)
         table.add_column("", no_wrap=True)
         for row in rows:
             seen = "never" if row.seen is None else f"{row.seen:.1f} s"
@@ -87,5 +109,5 @@ class Screen:
                 row.beacons,
                 row.connections,
             )
-            table.add_row(escape(row.name), *map(str, counts), seen, escape(row.note))
+            table.add_row(escape(row.name), *map(str, counts), seen, row.waits_for, escape(row.note))
         return table

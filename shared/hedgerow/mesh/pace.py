@@ -40,6 +40,10 @@ START_MS = const(3000)
 VISIT_MS = const(20000)
 TIME_MS = const(10000)
 WISH_MS = const(300000)
+# Who was not heard for so long is no way to a keeper.
+LOST_MS = const(280000)
+# So long a peer knows no way before it takes one that is longer than what it had.
+APART_MS = const(130000)
 # STATE: the shortest interval at a start and later, the longest one; how long what differs may be on its way;
 # the longest wait until HAVE tells again what has not changed.
 STATE_MIN_MS = const(1000)

@@ -47,6 +47,11 @@ class Courier:
         """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
         return [(author, entry[_RECEIPTED]) for author, entry in self._theirs.items() if entry[_HELD]]
 
+    def theirs(self, author: bytes) -> tuple:
+        """Return (held, sealed) of an author over there, as it was said and sent."""
+        entry = self._theirs.get(author)
+        return (entry[_HELD], entry[_SEALED]) if entry else (0, 0)
+
     def take_vector(self, entries: list) -> None:
         """Note what the other side holds; that is less than before only after it took back its schemas."""
         peer = self.peer

@@ -84,6 +84,16 @@ class Exchange:
         """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
         return self.courier.told()
 
+    @property
+    def settled(self) -> bool:
+        """Whether both sides have said that this is all, and what was sent is durable over there.
+
+        The farewell of the side that hangs up may get lost with the link.
+        """
+        session = self.session
+        said = self._said is not None and self.summary is not None
+        return said and session.sent == session.acknowledged and not session.waiting()
+
     # ---- in
 
     def receive(self, data: bytes, now: int) -> None:
@@ -176,6 +186,8 @@ class Exchange:
         distance = peer.distance(now)
         level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
         self._up = remote.role == hello.KEEPER or remote.distance < distance or (level and not peer.keeper)
+        # Another gateway may have brought what one waits for.
+        self._up = self._up or (peer.keeper and remote.role == hello.GATEWAY)
         self.courier.greet(remote)
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:

@@ -1,0 +1,88 @@
+"""A configuration document that is written at the Big Peer reaches boards out of the gateway's range.
+
+Real VMs: a relay beside the gateway, and behind it a board that is awake and one that is asleep mostly.
+"""
+
+from pathlib import Path
+
+import pytest
+from line_kit import Line, line
+
+from hedgerow_boards.air.backend import DEFAULT_ADDRESS
+from hedgerow_cli.big_peer_http import execute
+
+pytestmark = pytest.mark.slow
+
+#: It records now and then, as boards do, and prints what it finds of its configuration.
+APP = """
+from hedgerow_device.sensor import open_sensor
+
+shown = {}
+
+
+async def main(peer):
+    settings = peer.settings
+    if peer.name != "board1":
+        peer.subscribe("SELECT * FROM config")
+    sensor = open_sensor(settings["sensor"])
+    while True:
+        value = sensor.read()
+        result = peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"t": value, "h": value})
+        number = result.mutated[0][1]
+        print("ack", number, "op=%d" % number, "value=%s" % value)
+        if peer.name != "board1":
+            for row in peer.execute("SELECT * FROM config"):
+                if shown.get(row["_id"]) != row["every"]:
+                    shown[row["_id"]] = row["every"]
+                    print("config", row["_id"], row["every"])
+        await peer.sleep()
+        if peer.sleeper:
+            return
+"""
+INTERVAL_MS = 5000
+SLEEPER = {"role": "leaf", "sleep_ms": 5000, "window_ms": 800}
+
+
+def part(scene: Line) -> None:
+    """Leave the gateway and the other boards in the first board's range alone, and it in theirs."""
+    air = scene.scene.bench.air
+    assert air is not None
+    behind = [board.address for board in scene.boards[1:]]
+    for at, address in enumerate(behind):
+        air.block(DEFAULT_ADDRESS, address)
+        for other in behind[at + 1 :]:
+            air.block(address, other)
+
+
+def write(scene: Line, name: str, every: int) -> None:
+    statement = "INSERT INTO config DOCUMENTS (:d) ON ID CONFLICT DO UPDATE"
+    execute(scene.scene.url, statement, {"d": {"_id": name, "every": every}})
+
+
+def test_a_configuration_document_reaches_the_far_board_and_a_sleeping_one(tmp_path: Path) -> None:
+    with line(
+        tmp_path,
+        3,
+        app=APP,
+        settings=lambda at: SLEEPER if at == 2 else {},
+        together=True,
+        interval_ms=INTERVAL_MS,
+        seal_s=8,
+    ) as scene:
+        part(scene)
+        relay, far, sleeper = scene.ledgers
+
+        def said(text: str) -> bool:
+            return all(text in (line.text for line in ledger.board.console) for ledger in (far, sleeper))
+
+        scene.until(lambda: scene.recorded(2), "each has recorded twice", 40)
+        write(scene, "north", 60)
+        scene.until(lambda: said("config north 60"), "both have the document", 90)
+        # A later word about the same document replaces the earlier one.
+        write(scene, "north", 7)
+        scene.until(lambda: said("config north 7"), "both have what became of it", 90)
+        scene.read()
+        assert sleeper.board.sleeps >= 2
+        assert len(sleeper.boots) == 1, "a wake is no boot"
+        assert not any(ledger.errors for ledger in scene.ledgers), scene.report()
+        assert not [line for line in relay.board.console if line.text.startswith("config")]
