@@ -14,6 +14,8 @@ from .talk import Talk
 from .visits import MANY
 
 _ACK_NAME = limits.const(-10)
+# Operations of one author that come at once, and are no news that is passed on one by one.
+_BURST = limits.const(3)
 # From so many pushes on whoever says a frame has nobody near who takes it.
 _STUCK = limits.const(7)
 
@@ -215,6 +217,9 @@ class Carrier(Talk):
                 continue
             self.names.learn(author, now)
             self._check_at = now + pace.STATE_SETTLE_MS
+            if self.flood and log.held(author) - before[0] > _BURST:
+                # A session brought it, or it was waited for: neighbours learn at once that it is here.
+                self.repair.tell(author, now)
             if not (self.flood or self.collects) and author != peer.author and log.held(author) > before[0]:
                 # A session brought it: from here on it is ours to push.
                 self.feed.add(author, now)

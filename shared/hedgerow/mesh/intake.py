@@ -111,10 +111,11 @@ class Intake:
                 why = GAP
                 if number == base + 1:
                     why = self._follow(op, author, number)
-                    if why == TAKEN:
-                        self.taken.append((frame, None))
-                        self._advance(author)
-                        return TAKEN
+                self._mesh.repair.came(author, number, self._now)
+                if why == TAKEN:
+                    self.taken.append((frame, None))
+                    self._advance(author)
+                    return TAKEN
                 if why > REFUSED and (why == GAP or result in (KNOWN, AUTHOR)):
                     result = why
         self._lacks = op.schema
@@ -159,7 +160,6 @@ class Intake:
         self._peer.commit()
         self._last = (author, number, stored)
         self._mesh.stats["stored"] += 1
-        self._mesh.repair.came(author, number, self._now)
 
     def _letter(self, content: bytes) -> int:
         kind = content[0]
@@ -196,6 +196,7 @@ class Intake:
                 self._lacks = change[1][:2]
                 return SCHEMA
         self._ingest(author, number, stored)
+        self._mesh.repair.came(author, number, self._now)
         self.taken.append((None, content))
         self._advance(author)
         return TAKEN

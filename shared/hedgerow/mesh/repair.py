@@ -107,7 +107,7 @@ class Repair(Answers):
             return True
         self._mesh.stats["differences"] += 1
         unknown = -1
-        waits = False
+        told = False
         # What was shown before says something only if nothing has come since.
         for step in range(BUCKETS if now >= self._quiet_at else 1):
             bucket = state.bucket + step & BUCKETS - 1
@@ -117,9 +117,12 @@ class Repair(Answers):
                 if now >= self._calm[bucket]:
                     self._odd[bucket] = shown[bucket][3:]
                     return self._tell(bucket, now)
-                waits = True
+                if not self._waits[bucket]:
+                    # It may still be on its way.
+                    return False
+                told = True
         # Something differs, and what was not shown may be it.
-        return None if waits else unknown >= 0 and self._tell(unknown, now)
+        return None if told else unknown >= 0 and self._tell(unknown, now)
 
     def _tell(self, bucket: int, now: int) -> bool | None:
         if now < self._calm[bucket]:
@@ -128,6 +131,10 @@ class Repair(Answers):
         self._calm[bucket] = now + self._waits[bucket]
         self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
         return False
+
+    def tell(self, author: bytes, now: int) -> None:
+        """Tell soon what is held of an author."""
+        self._say_have(author[0] & BUCKETS - 1, now + 200 + self._mesh.random(600))
 
     def _say_have(self, bucket: int, at: int) -> None:
         self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, pace.EVENTS)
@@ -202,7 +209,7 @@ class Repair(Answers):
             # The other side asks once it knows what there is.
             says = True
         if says:
-            self._say_have(author[0] & BUCKETS - 1, now + mesh.random(600))
+            self.tell(author, now)
         return theirs == held and their_hint == mine
 
     def _height(self, author: bytes, low: int) -> int:
@@ -251,11 +258,12 @@ class Repair(Answers):
         return wait if self._mesh.flood or not self._mesh.collects else pace.LATE_MS
 
     def came(self, author: bytes, number: int, now: int) -> None:
-        """All that was asked for of an author is here: what is lacking above it is asked for soon."""
+        """An operation has come that may be an answer: what is lacking when no more come is asked for soon."""
         want = self._wants.get((asks.WANT_OPERATIONS, author))
-        if want is not None and want[1] and number >= want[3]:
-            want[0] = now + self._mesh.random(300)
-            want[1] = 0
+        if want is not None and want[1] and number <= want[3]:
+            last = number == want[3] or self._peer.log.held(author) >= want[3]
+            want[0] = now + self._mesh.random(300) + (0 if last else pace.ASK_MS // 2)
+            want[1] = 1
             self._next = None
 
     def wants(self, what: int) -> bool:
@@ -290,7 +298,7 @@ class Repair(Answers):
                 continue
             most = _DOUBLINGS if want[1] < pace.ASKS else _MOST_DOUBLINGS
             want[1] += 1
-            wait = self._patience(pace.ASK_MS) << min(want[1], most)
+            wait = self._patience(pace.ASK_MS) << min(want[1] - sure, most)
             want[0] = now + wait // 2 + self._mesh.random(wait)
             entries.append(entry)
         self._next = None
