@@ -236,10 +236,10 @@ class Carrier(Talk):
             self._fill = self.custody.freed = False
             self.feed.fill(now)
             many = self.feed.backlog() > MANY
-            if many != self._many:
+            if many != self.many:
                 # A session would bring it sooner, or is not needed any more: who may open one has to know.
                 self.show(now)
-            self._many = many
+            self.many = many
 
     def _look(self, now: int) -> None:
         peer = self.peer

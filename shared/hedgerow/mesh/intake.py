@@ -116,6 +116,10 @@ class Intake:
                 return None if floor[1] == 1 else WHOLE
         return SCHEMA
 
+    def lacking(self) -> int:
+        """Return how many operations others are known to hold that are not here."""
+        return sum([max(0, height - self.base(author)) for author, height in self.heights.items()])
+
     def base(self, author: bytes) -> int:
         """Return the number behind which this peer takes operations of an author."""
         held = self._peer.log.held(author)
