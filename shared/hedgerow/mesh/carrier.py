@@ -193,10 +193,10 @@ class Carrier(Talk):
             self._fill = self.custody.freed = False
             self.feed.fill(now)
             many = self.feed.backlog() > MANY
-            if many != self._many:
+            if many != self.many:
                 # A session would bring it sooner, or is not needed any more: who may open one has to know.
                 self.show(now)
-            self._many = many
+            self.many = many
 
     def _look(self, now: int) -> None:
         peer = self.peer
@@ -217,6 +217,8 @@ class Carrier(Talk):
                 continue
             self.names.learn(author, now)
             self._check_at = now + pace.STATE_SETTLE_MS
+            if self._intake is not None:
+                self._intake.moved(author, now)
             if self.flood and log.held(author) - before[0] > _BURST:
                 # A session brought it, or it was waited for: neighbours learn at once that it is here.
                 self.repair.tell(author, now)

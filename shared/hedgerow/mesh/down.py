@@ -161,6 +161,7 @@ class Down:
         if new:
             if mesh.relays:
                 mesh.intake.retry(AUTHOR, announce.author[:3], now)
+                mesh.repair.named(announce.author, now)
             if announce.flags & KEEPER_NAME:
                 mesh.pass_on(frame, name, now, STATUS)
         if not mesh.flood and self._asked.pop(announce.author[:3], None) is not None:

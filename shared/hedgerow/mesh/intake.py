@@ -114,7 +114,7 @@ class Intake:
                 self._mesh.repair.came(author, number, self._now)
                 if why == TAKEN:
                     self.taken.append((frame, None))
-                    self._advance(author)
+                    self.moved(author, self._now)
                     return TAKEN
                 if why > REFUSED and (why == GAP or result in (KNOWN, AUTHOR)):
                     result = why
@@ -149,6 +149,10 @@ class Intake:
             return REFUSED if turns == 1 else WHOLE
         self._ingest(author, number, stored)
         return TAKEN
+
+    def lacking(self) -> int:
+        """Return how many operations others are known to hold that are not here."""
+        return sum([max(0, height - self.base(author)) for author, height in self.heights.items()])
 
     def base(self, author: bytes) -> int:
         """Return the number behind which this peer takes operations of an author."""
@@ -198,7 +202,7 @@ class Intake:
         self._ingest(author, number, stored)
         self._mesh.repair.came(author, number, self._now)
         self.taken.append((None, content))
-        self._advance(author)
+        self.moved(author, self._now)
         return TAKEN
 
     def _brief(self, content: bytes) -> int:
@@ -235,7 +239,7 @@ class Intake:
         peer.commit()
         self._names.learn(author, self._now)
         self.taken.append((None, content))
-        self._advance(author)
+        self.moved(author, self._now)
         return TAKEN
 
     # ---- fragments
@@ -349,17 +353,20 @@ class Intake:
             if entry is not None and entry[1] == why and (short is None or short_of(entry[0]) == short):
                 self.take(entry[0], name, now)
 
-    def _advance(self, author: bytes) -> None:
+    def moved(self, author: bytes, now: int) -> None:
         """Take what waited for the operation of an author that is here now, and what waited for that."""
+        self._now = now
         self._moved.append(author[:3])
         if len(self._moved) > 1:
             return
         while self._moved:
             for name in list(self.waiting):
                 entry = self.waiting.get(name)
-                if entry is not None and entry[1] != SCHEMA and short_of(entry[0]) == self._moved[0]:
-                    if self._ahead(entry[0]) <= 1:
-                        self.take(entry[0], name, self._now)
+                if entry is None or entry[1] == SCHEMA or short_of(entry[0]) != self._moved[0]:
+                    continue
+                ahead = self._ahead(entry[0])
+                if ahead <= 1 or ahead == _FAR:
+                    self.take(entry[0], name, now)
             self._moved.pop(0)
 
 

@@ -107,7 +107,7 @@ class Mesh(Carrier):
         self._twice: dict = {}
         self._whos: dict = {}
         # More waits to be pushed than advertisements bring in time.
-        self._many = False
+        self.many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS

@@ -42,9 +42,11 @@ class Repair(Answers):
         self._waits = [0] * BUCKETS
         self._quiet_at = 0
         self.open = 0
-        # (what, id) -> [moment, tries, what was held at the last one, the last number that was asked for]
+        # (what, id) -> [moment, tries, what was held at the last one, the last number that was asked for];
+        # of a name: what somebody holds of its author, whether it is for a plan
         self._wants: dict = {}
         self._lag = 0
+        self._answered = b""
         self._next: int | None = None
 
     # ---- digests
@@ -107,37 +109,39 @@ class Repair(Answers):
             return True
         self._mesh.stats["differences"] += 1
         unknown = -1
-        told = False
+        found = -1
         # What was shown before says something only if nothing has come since.
         for step in range(BUCKETS if now >= self._quiet_at else 1):
             bucket = state.bucket + step & BUCKETS - 1
             if bucket not in shown:
                 unknown = bucket if self._sums[bucket] and unknown < 0 else unknown
-            elif shown[bucket][3:] != self.digest(bucket)[3:]:
-                if now >= self._calm[bucket]:
-                    self._odd[bucket] = shown[bucket][3:]
-                    return self._tell(bucket, now)
-                if not self._waits[bucket]:
-                    # It may still be on its way.
-                    return False
-                told = True
-        # Something differs, and what was not shown may be it.
-        return None if told else unknown >= 0 and self._tell(unknown, now)
+            elif shown[bucket][3:] != self.digest(bucket)[3:] and (found < 0 or now >= self._calm[bucket]):
+                found = bucket
+        if found >= 0:
+            if not self._waits[found] and now < self._calm[found]:
+                # It may still be on its way.
+                return False
+            self._odd[found] = shown[found][3:]
+        elif unknown >= 0:
+            # Something differs, and this may be it.
+            found = unknown
+        else:
+            return False
+        wait = 500 + self._mesh.random(1500) + self._mesh.spread()
+        return self._tell(found, now + wait, now)
 
-    def _tell(self, bucket: int, now: int) -> bool | None:
-        if now < self._calm[bucket]:
+    def _tell(self, bucket: int, at: int, now: int) -> bool | None:
+        """Say HAVE of a bucket; None if that was done, and nothing has changed here since."""
+        if self._waits[bucket] and now < self._calm[bucket]:
             return None
         self._waits[bucket] = min(2 * self._waits[bucket] or pace.STATE_BUSY_MS, pace.HAVE_MAX_MS)
         self._calm[bucket] = now + self._waits[bucket]
-        self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
+        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, pace.EVENTS)
         return False
 
     def tell(self, author: bytes, now: int) -> None:
         """Tell soon what is held of an author."""
-        self._say_have(author[0] & BUCKETS - 1, now + 200 + self._mesh.random(600))
-
-    def _say_have(self, bucket: int, at: int) -> None:
-        self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, pace.EVENTS)
+        self._tell(author[0] & BUCKETS - 1, now + 200 + self._mesh.random(600), now)
 
     def _have(self, name: int, now: int) -> bytes | None:
         """Return a HAVE of a bucket: the author that changed last, and two of the others in turn."""
@@ -169,6 +173,10 @@ class Repair(Answers):
         mesh = self._mesh
         level = True
         self._lag = 0
+        if frame[4:-3] != self._answered:
+            # It is answered at once, and then as rarely as what nothing comes of.
+            self._answered = frame[4:-3]
+            self._waits[bucket] = 0
         for short, low, their_hint in entries:
             known = False
             for author in mesh.names.find(short):
@@ -180,6 +188,9 @@ class Repair(Answers):
                 if low:
                     self._lag += low
                     self.want(asks.WANT_ANNOUNCES, short, now)
+                    want = self._wants.get((asks.WANT_ANNOUNCES, short))
+                    if want is not None:
+                        want[2] = low
         mesh.visits.note_lag(address, self._lag)
         if level:
             # Others have said what we would say.
@@ -227,6 +238,12 @@ class Repair(Answers):
         if self._height(author, low):
             self.want(asks.WANT_OPERATIONS, author, now, 50 + self._mesh.random(300))
 
+    def named(self, author: bytes, now: int) -> None:
+        """An author has become known: somebody may have told that it holds more of it than nothing."""
+        want = self._wants.get((asks.WANT_ANNOUNCES, author[:3]))
+        if want is not None and want[2]:
+            self.behind(author, want[2], now)
+
     def want_plan(self, short: bytes, now: int) -> None:
         """Ask an author that is awake for its announcement."""
         self.want(asks.WANT_ANNOUNCES, short, now, 50 + self._mesh.random(400))
@@ -258,7 +275,7 @@ class Repair(Answers):
         return wait if self._mesh.flood or not self._mesh.collects else pace.LATE_MS
 
     def came(self, author: bytes, number: int, now: int) -> None:
-        """An operation has come that may be an answer: what is lacking when no more come is asked for soon."""
+        """An operation has come that may be an answer: what is lacking after the last is asked for soon."""
         want = self._wants.get((asks.WANT_OPERATIONS, author))
         if want is not None and want[1] and number <= want[3]:
             last = number == want[3] or self._peer.log.held(author) >= want[3]

@@ -13,7 +13,7 @@ HEAP = "2m"
 def pair(seed: int, readings: int, loss: int = 0) -> tuple:
     """Two who know each other's names and schemas; one has recorded much that the other has not heard."""
     air = Air(seed, loss=loss, duty=100)
-    one, other = air.add("one", author=b"author-1"), air.add("other", author=b"author-2")
+    one, other = air.add("one", author=b"one-auth"), air.add("other", author=b"other-au")
     air.link(one, other)
     air.reading(one)
     air.run(20000)
@@ -108,7 +108,7 @@ def test_where_no_more_is_asked_for_letters_make_room() -> None:
 
 def test_what_a_session_brought_is_told_at_once() -> None:
     air, one, other = pair(6, 40)
-    third = air.add("third", author=b"author-3")
+    third = air.add("third", author=b"third-au")
     air.link(other, third)
     air.run(air.now + 200000)
     number = other.peer.log.held(one.author) + 1
@@ -121,3 +121,28 @@ def test_what_a_session_brought_is_told_at_once() -> None:
     air.look(other)
     air.settle([third], [one], 30000)
     check_air(air)
+
+
+def test_what_a_session_brought_waits_no_more() -> None:
+    air, one, other = pair(8, 12)
+    base, held = other.peer.log.held(one.author), one.peer.log.held(one.author)
+    for number in range(base + 2, held + 1):
+        assert take(other, op(one, number), other.now(air.now)) == WAITS
+    for number in range(base + 1, held - 2):
+        other.peer.ingest(one.author, number, [one.peer.log.fetch(one.author, number)])
+    other.peer.commit()
+    air.look(other)
+    air.run(air.now + 1000)
+    assert not other.mesh.intake.waiting and other.peer.log.held(one.author) == held
+
+
+def test_twins_who_take_each_other_for_themselves_do_not_talk_for_ever() -> None:
+    air = Air(7, loss=0, duty=100)
+    members = [air.add("b%d" % at, author=b"twins-0%d" % at) for at in range(2)]
+    air.line(members)
+    for member in members:
+        # They have not heard each other's names.
+        member.mesh.down.heard_announce = lambda frame, name, now: None
+    air.reading(members[0])
+    air.run(600000)
+    assert sum([member.mesh.stats["haves"] for member in members]) <= 30
