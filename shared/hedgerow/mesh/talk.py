@@ -92,7 +92,7 @@ class Talk:
         return announce
 
     def show(self, now: int) -> None:
-        """Say our STATE at once, for somebody may want to connect; and some times more while we are behind."""
+        """Say our STATE at once, as somebody may want to connect; and some times more while we are behind."""
         self._shows = _SHOWS
         self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
 
