@@ -33,7 +33,7 @@ class Carrier(Talk):
             if not repeat or (code <= self.code and not self.flood):
                 return
             if self.flood or self.collects or here or repeat < _STUCK or done.has(name ^ BACK, now):
-                self._acknowledge(frame, now, 20 + self.spread() // 4)
+                self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
             else:
                 # It may be the one who had it from here, and found no way on.
                 done.note(name ^ BACK, now)
@@ -64,7 +64,7 @@ class Carrier(Talk):
             self.intake.again(name, now)
             self._collect(now)
             if self.collects and name in self.intake.waiting:
-                self._acknowledge(frame, now, self.random(pace.GATHER_MS))
+                self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
             return
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
@@ -73,7 +73,7 @@ class Carrier(Talk):
         if result == KNOWN:
             self.custody.done.note(name, now)
             if frame[3] & 7 or self.collects:
-                self._acknowledge(frame, now, self.random(pace.GATHER_MS))
+                self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
             if self.collects and kind == frames.OP:
                 self._answer_known(frame, now)
         elif result == WAITS:
@@ -89,7 +89,7 @@ class Carrier(Talk):
         kept = name in self.intake.waiting if kind == frames.OP else self.intake.keeps(frame)
         if kept:
             self.custody.done.note(name, now)
-            self._acknowledge(frame, now, self.random(pace.GATHER_MS))
+            self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
 
     def _letter_down(self, frame: bytes, now: int) -> None:
         """Take a fragment of a letter on its way down."""
@@ -179,11 +179,11 @@ class Carrier(Talk):
                 if self.flood:
                     self.pass_on(part, name, now, FORWARD)
                 if self.collects:
-                    self._acknowledge(part, now, self.random(pace.GATHER_MS))
+                    self._acknowledge(part[4:10], now, self.random(pace.GATHER_MS))
 
-    def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
+    def _acknowledge(self, key: bytes, now: int, wait: int) -> None:
         if len(self._acks) < limits.MESH_WAITING:
-            self._acks[frame[4:10]] = 0
+            self._acks[key] = 0
             self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
 
     def _say_acks(self, _: int, now: int) -> bytes | None:
