@@ -1,5 +1,7 @@
 """Checks of the times of the mesh engine: nothing one before them, and something at them."""
 
+from itertools import pairwise
+
 from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
@@ -295,6 +297,26 @@ def state_settle() -> None:
         before = len(mesh.speaker)
         assert not mesh.repair.compare(state, {own: state.digest}, moment)
         assert (len(mesh.speaker) > before) == says
+
+
+def have_most() -> None:
+    """What nothing comes of is told ever more rarely, down to that."""
+    mesh = engine()
+    record(mesh.peer, 1, 0)
+    mesh._look(0)
+    own = mesh.peer.author[0] & 7
+    state = frames.State(b"ms", 1, own, b"digest", 5, 1, 0, RELAY, b"aut", 3)
+    told = []
+    for moment in range(100000, 2000000, 1000):
+        if mesh.repair.compare(state, {own: state.digest}, moment) is False:
+            told.append(moment)
+    gaps = [later - before for before, later in pairwise(told)]
+    assert gaps[0] <= 5000 and gaps[-2:] == [pace.HAVE_MAX_MS] * 2 and gaps == sorted(gaps)
+    # News here is told as soon as before.
+    mesh.repair.update(b"author-9", 2000000)
+    record(mesh.peer, 2, 2000000)
+    mesh._look(2000000)
+    assert mesh.repair.compare(state, {own: state.digest}, 2000000 + pace.STATE_SETTLE_MS) is False
 
 
 def time() -> None:

@@ -40,6 +40,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "STATE_BUSY_MS": times.state_busy,
     "STATE_MAX_MS": times.state_most,
     "STATE_SETTLE_MS": times.state_settle,
+    "HAVE_MAX_MS": times.have_most,
     "LEAF_WINDOW_MS": times.leaf_window,
     "LEAF_MOST_MS": times.leaf_most,
     "LEAF_PERIOD_MS": times.leaf_period,

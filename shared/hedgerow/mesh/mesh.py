@@ -293,9 +293,10 @@ class Mesh(Carrier):
             if self.relays:
                 self.leaves.heard(state, now)
         elif self.relays and self.flood and not state.flags & frames.GRADIENT:
-            if self.repair.compare(state, self.visits.shown(address), now):
+            same = self.repair.compare(state, self.visits.shown(address), now)
+            if same:
                 self._trickle.consistent()
-            elif now >= self._check_at:
+            elif same is False and now >= self._check_at:
                 # While something is still on its way, a difference says nothing.
                 self._check_at = now + pace.STATE_SETTLE_MS
                 self._trickle.inconsistent(now)
