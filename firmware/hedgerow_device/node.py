@@ -16,6 +16,8 @@ from .voice import Voice
 # Between two looks at what is due; sessions are pumped that often too.
 _TICK_MS = const(50)
 _SEEK_MS = const(250)
+# What is longer than this between two looks is no turn, but an erase, or somebody else's work.
+_STILL_MS = const(100)
 _MOST_TIGHT = const(4)
 _FIRST_WORD_MS = const(10000)
 _TEND_MS = const(1000)
@@ -70,6 +72,7 @@ class Node(Voice):
         # What chooses connections is for boards that open some.
         self._chooses = peer.role != LEAF and not self._small
         self._seek_at = 0
+        self._looked_at = now
         Voice.__init__(self, silence_ms, now)
         # The connection that a central has made to us, and its link once the central has spoken.
         self._conn: int | None = None
@@ -268,12 +271,19 @@ class Node(Voice):
                 self._shelve()
 
     def _hear(self, now: int) -> None:
+        mesh = self.mesh
+        if mesh:
+            # While the loop stood still the handler may have as well.
+            late = now - self._looked_at
+            mesh.down.late_ms = late if late > _STILL_MS else 0
+        self._looked_at = now
         while True:
             report = self.radio.take_report()
             if report is None:
                 return
-            if self.mesh:
-                self.mesh.heard(report[0], report[1], report[2], now, report[3])
+            if mesh:
+                # It may have waited for a session's turn: what it says of the time is of when it came.
+                mesh.heard(report[0], report[1], report[2], uptime() - report[4], report[3])
 
     # ---- the session with a central
 

@@ -11,11 +11,16 @@ from hedgerow.operation import CLOCK, decode_body
 
 from .modules import unload
 
-PUSHES = const(4)
+# How often a frame is pushed: the first one, for which what is behind it may wait, and the others.
+FIRST_PUSHES = const(8)
+PUSHES = const(3)
+# Of a frame that somebody has.
+PASSED = const(99)
 _MOST_TRIES = const(4)
-_MANY = const(24)
+# More than so many that nobody has yet are more than advertisements bring.
+_MANY = const(12)
 # So many frames are on their way at once, and the rest of a letter.
-_AT_ONCE = const(5)
+_AT_ONCE = const(8)
 # Letters that can be said again.
 _MOST_LETTERS = const(3)
 # While more waits than advertisements bring, somebody is given this time to come for it.
@@ -26,8 +31,8 @@ _ALL = const(0x3FFFFFFF)
 class Pusher:
     """The part of a Teller that chooses what is pushed; it needs the rest of it.
 
-    `_flying` has what is on its way: [frame, how often it was pushed, when it is pushed next, and of what is
-    whole with it: the number of the operation, that of the last one under the seal].
+    `_flying` has what is on its way: [frame, how often it was pushed, when it is pushed next, number of the
+    operation, that of the last one under the seal].
     """
 
     def _begin(self, number: int, sealed: int) -> None:
@@ -80,10 +85,11 @@ class Pusher:
     def _land(self, receipted: int, now: int) -> None:
         """Take down what somebody has, or what was pushed often enough."""
         flying = self._flying
-        while flying and flying[0][1] >= PUSHES and flying[0][2] <= now:
+        while flying and flying[0][1] >= FIRST_PUSHES and flying[0][2] <= now:
             entry = flying.pop(0)
-            self._number = max(self._number, entry[3])
-            self._sealed = max(self._sealed, entry[4])
+            if not flying or flying[0][3:] != entry[3:]:
+                self._number = max(self._number, entry[3])
+                self._sealed = max(self._sealed, entry[4])
         if not flying:
             self._number = self._next_number
             self._sealed = self._next_sealed
@@ -145,8 +151,7 @@ class Pusher:
 
     def _launch(self, found: list, number: int, sealed: int, now: int) -> None:
         for frame in found:
-            self._flying.append([frame, 0, now, 0, 0])
-        self._flying[-1][3:] = [number, sealed]
+            self._flying.append([frame, 0, now, number, sealed])
 
     def _frames(self, author: bytes, number: int, stored: bytes) -> list:
         """Return the frames of an operation; LETTER_TOO_LONG if it fits none."""

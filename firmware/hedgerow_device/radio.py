@@ -65,6 +65,7 @@ class Radio:
         self.duty = 0
         self.wake = wake
         self._reports = [bytearray(_REPORT_BYTES) for _ in range(_REPORTS)]
+        self._moments = [0] * _REPORTS
         self._seen = [0] * _SEEN
         self._seen_at = [0] * _SEEN
         self._reports_in = 0
@@ -108,7 +109,8 @@ class Radio:
         if advertisement[at + 2] != 0xFF or advertisement[at + 3] != 0xFF or advertisement[at] >= size - at:
             return False
         address = data[1]
-        if self._repeated(address, advertisement, size):
+        now = time.ticks_ms()
+        if self._repeated(address, advertisement, size, now):
             self.repeats += 1
             return False
         place = self._reports_in
@@ -116,6 +118,7 @@ class Radio:
             self.lost += 1
             return False
         report = self._reports[place]
+        self._moments[place] = now
         report[0] = data[0]
         for at in range(6):
             report[1 + at] = address[at]
@@ -127,14 +130,13 @@ class Radio:
         self._reports_in = (place + 1) % _REPORTS
         return True
 
-    def _repeated(self, address: bytes, advertisement: bytes, size: int) -> bool:
+    def _repeated(self, address: bytes, advertisement: bytes, size: int, now: int) -> bool:
         """Say whether this sender has just said the same: what we say ends with a tag over all of it."""
         mark = address[4] << 8 | address[5]
         for at in range(size - 4, size):
             mark = (mark * 251 + advertisement[at]) & 0x1FFFFF
         mark = (mark << 5 | size) + 1
         place = (mark >> 5) % _SEEN
-        now = time.ticks_ms()
         if self._seen[place] == mark and time.ticks_diff(now, self._seen_at[place]) < _SEEN_MS:
             return True
         self._seen[place] = mark
@@ -184,12 +186,16 @@ class Radio:
         return event
 
     def take_report(self) -> tuple | None:
-        """Return (address with its type before it, RSSI, advertisement, whether one may connect), or None."""
+        """Return (address with its type before it, RSSI, advertisement, whether one may connect, age in ms).
+
+        None if there is none.
+        """
         at = self._reports_out
         if at == self._reports_in:
             return None
         report = self._reports[at]
-        result = bytes(report[:7]), report[7] - 128, bytes(report[10 : 10 + report[9]]), report[8] > 0
+        age = time.ticks_diff(time.ticks_ms(), self._moments[at])
+        result = bytes(report[:7]), report[7] - 128, bytes(report[10 : 10 + report[9]]), report[8] > 0, age
         self._reports_out = (at + 1) % _REPORTS
         return result
 

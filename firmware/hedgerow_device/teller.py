@@ -19,14 +19,16 @@ from hedgerow.mesh.tag import check
 from hedgerow.operation import SOURCE_KEEPER, SOURCE_RELAYED, decode_body
 from hedgerow.sync.hello import LEAF
 
-from .pusher import PUSHES, Pusher
+from .pusher import FIRST_PUSHES, PASSED, PUSHES, Pusher
 
 _EVENTS = const(2)
 _STATE_EVENTS = const(2)
 _FIRST_STATE_MS = const(2000)
 # While something waits for its receipt: who does not hear advertisements well, or is mute, connects.
 _OPEN_STATE_MS = const(8000)
+# A frame is pushed again after this time, twice, three times and at most four times it, and up to once more.
 _WAIT_MS = const(700)
+_MOST_WAITS = const(4)
 _MOST_ANSWERS = const(12)
 # Operations that answer one entry of a WANT.
 _MOST_OPERATIONS = const(6)
@@ -46,7 +48,7 @@ _SAVED = ">IIIB"
 
 
 class Teller(Pusher):
-    """See Mesh; it is its own `window` (see hedgerow.mesh.schedule.Window)."""
+    """See Mesh; it is its own `window` (see hedgerow.mesh.schedule.Window), and its own `down`."""
 
     def __init__(
         self, peer: object, now: int, *, random: object, role: int = LEAF, key: bytes = b"",
@@ -55,7 +57,8 @@ class Teller(Pusher):
         self.peer = peer
         self.busy = False
         self.budget = budget
-        self.window = self
+        self.window = self.down = self
+        self.late_ms = 0
         self.period = 0
         self.length = pace.LEAF_WINDOW_MS
         self.woke_at = now
@@ -157,7 +160,7 @@ class Teller(Pusher):
         """Somebody has a frame, and carries it on."""
         for entry in self._flying:
             if entry[0][4:10] == key:
-                entry[1] = PUSHES
+                entry[1] = PASSED
                 entry[2] = now
                 self._dirty = True
                 self.stir(now)
@@ -186,9 +189,11 @@ class Teller(Pusher):
 
     def _time(self, frame: bytes, now: int) -> None:
         utc_ms, error_ms, source, hops = tells.decode_time(frame)
-        if self.peer.wants_time(now) and hops < _MOST_HOPS and error_ms < limits.GOOD_TIME_MS:
+        late = self.late_ms
+        if self.peer.wants_time(now) and hops < _MOST_HOPS and error_ms + late < limits.GOOD_TIME_MS:
             source = SOURCE_KEEPER if source == SOURCE_KEEPER else SOURCE_RELAYED
-            self.peer.set_time(utc_ms + _TIME_ERROR_MS // 2, error_ms + _TIME_ERROR_MS, source, now)
+            late += _TIME_ERROR_MS
+            self.peer.set_time(utc_ms + late // 2, error_ms + late, source, now)
 
     # ---- what others ask for
 
@@ -221,21 +226,30 @@ class Teller(Pusher):
                 if stored is not None:
                     self._answer(self._split(letters.encode_operation(author, first, stored)))
             elif entry[2]:
-                self._asked_operations(author, first, entry[2])
+                self._asked_operations(author, first, entry[2], now)
             else:
                 self._next_sealed = min(self._next_sealed, max(peer.receipted(author), first - 1))
                 self._seal = None
                 self._dirty = True
 
-    def _asked_operations(self, author: bytes, first: int, bits: int) -> None:
-        """Say again those that were pushed; the others are on their way."""
+    def _asked_operations(self, author: bytes, first: int, bits: int, now: int) -> None:
+        """Who asks has what is before the first, and misses those of the bits: they are said again."""
+        wanted = [first + index for index in range(16) if bits >> index & 1]
+        there = False
+        for entry in reversed(self._flying):
+            there = there or 0 < entry[3] < first
+            if there and not entry[4]:
+                # Its schema is there, too.
+                entry[1:3] = [PASSED, now]
+            elif entry[3] in wanted and entry[1] < PASSED:
+                entry[1:3] = [min(entry[1], PUSHES - 1), now]
+                wanted.remove(entry[3])
+        self._next_number = max(self._next_number, min(first - 1, self.peer.log.held(author)))
+        self._dirty = True
         found = 0
-        for index in range(16):
-            number = first + index
-            if not bits >> index & 1 or number > self._next_number or found >= _MOST_OPERATIONS:
-                continue
-            stored = self.peer.log.fetch(author, number)
-            if stored is not None:
+        for number in wanted:
+            stored = self.peer.log.fetch(author, number) if number <= self._next_number else None
+            if stored is not None and found < _MOST_OPERATIONS:
                 found += 1
                 self._answer(self._frames(author, number, stored))
 
@@ -246,9 +260,8 @@ class Teller(Pusher):
         if self._dirty or self._answers:
             return now
         at = min(self._state_at, self._announce_at)
-        for entry in self._flying:
-            if entry[2] < at:
-                at = entry[2]
+        if self._flying:
+            at = min(at, self._next(now)[2])
         for other in (self._tail_at, self._again_at):
             if other is not None and other < at:
                 at = other
@@ -270,13 +283,21 @@ class Teller(Pusher):
         if now >= self._announce_at:
             self._announce_at = now + pace.ANNOUNCE_MS
             return self._send(self._announce(now), self._counter & 7, now)
-        for entry in self._flying:
-            if entry[1] < PUSHES and entry[2] <= now:
-                entry[1] += 1
-                entry[2] = now + _WAIT_MS * entry[1] + self._random(_WAIT_MS)
-                # Who hears it pushed again, and has it, acknowledges it.
-                return self._send(entry[0], entry[1] - 1, now)
+        entry = self._next(now) if self._flying else None
+        if entry and entry[2] <= now and entry[1] < FIRST_PUSHES:
+            entry[1] += 1
+            entry[2] = now + _WAIT_MS * min(entry[1], _MOST_WAITS) + self._random(_WAIT_MS)
+            # Who hears it pushed again, and has it, acknowledges it.
+            return self._send(entry[0], entry[1] - 1, now)
         return None
+
+    def _next(self, at: int) -> list:
+        """Return what is pushed next: of what is due at a moment the oldest, else what is due first."""
+        first = self._flying[0]
+        for entry in self._flying:
+            if first[2] > at and entry[1] < PUSHES and entry[2] < first[2]:
+                first = entry
+        return first
 
     def _send(self, frame: bytes, repeat: int, now: int) -> tuple:
         self._counter += 1

@@ -160,6 +160,9 @@ def pushes() -> None:
     assert pushes_of(held) == pace.PUSHES
     held.flood = False
     held.push(op(2), 0)
+    # Not while no way to a keeper is known.
+    assert pushes_of(held) == 0
+    held.move(2, 0)
     assert pushes_of(held) == 50
 
 

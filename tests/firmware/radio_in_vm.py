@@ -3,9 +3,11 @@
 Prints one line for each question that the test asks.
 """
 
+import time
+
 import micropython
 
-from hedgerow_device import radio
+from hedgerow_device import node, radio, uptime
 
 SCAN_RESULT = 5
 woken = []
@@ -92,3 +94,42 @@ count = 0
 while ears.take_report():
     count += 1
 print("full", count, ears.lost - lost)
+
+
+class Engine:
+    """Notes when it was told that what it hears was said."""
+
+    def __init__(self) -> None:
+        self.moments: list = []
+        self.late: list = []
+        self.down = self
+        self.late_ms = 0
+
+    def heard(self, address: bytes, rssi: int, payload: bytes, now: int, connectable: bool) -> None:
+        """What the node calls."""
+        self.moments.append(now)
+        self.late.append(self.late_ms)
+
+
+class Shell:
+    """As much of a node as hearing needs."""
+
+    def __init__(self) -> None:
+        self.radio = ears
+        self.mesh = Engine()
+        self._looked_at = uptime.now()
+
+
+shell = Shell()
+locked(ears, [report(ours(27, 200))])
+said_at = uptime.now()
+time.sleep_ms(150)
+locked(ears, [report(ours(27, 201))])
+time.sleep_ms(20)
+node.Node._hear(shell, shell._looked_at + 50)
+locked(ears, [report(ours(27, 202))])
+# The loop has stood still meanwhile, and the handler may have.
+node.Node._hear(shell, shell._looked_at + 400)
+first, second, _ = [moment - said_at for moment in shell.mesh.moments]
+print("moments", first < 100, second >= 149)
+print("late", shell.mesh.late)

@@ -71,3 +71,11 @@ def test_another_sender_of_the_same_is_none_of_its_repeats(said: dict[str, str])
 
 def test_a_full_queue_counts_what_it_loses(said: dict[str, str]) -> None:
     assert said["full"] == "7 13"
+
+
+def test_what_waited_is_heard_as_of_the_moment_at_which_it_came(said: dict[str, str]) -> None:
+    assert said["moments"] == "True True"
+
+
+def test_where_the_loop_stood_still_a_time_is_not_trusted_to_be_exact(said: dict[str, str]) -> None:
+    assert said["late"] == "[0, 0, 400]"

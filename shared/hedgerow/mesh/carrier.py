@@ -3,7 +3,7 @@
 from .. import limits
 from ..sync.hello import LEAF
 from . import asks, frames, outcome, pace
-from .custody import name_of
+from .custody import BACK, BESIDE, name_of
 from .density import number_of
 from .feed import letter_frames
 from .letters import OPERATIONS
@@ -14,31 +14,49 @@ from .talk import Talk
 from .visits import MANY
 
 _ACK_NAME = limits.const(-10)
+# From so many pushes on whoever says a frame has nobody near who takes it.
+_STUCK = limits.const(7)
 
 
 class Carrier(Talk):
     """The part of the engine that carries what others wrote; it needs the rest of it."""
 
-    def _carry(self, kind: int, frame: bytes, name: int, who: int, now: int) -> None:
+    def _carry(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take an OP, or a fragment of a letter on its way up."""
         code = frame[3] >> 3
         custody = self.custody
         here = custody.has(name)
-        if custody.done.has(name, now):
+        repeat = frame[3] & 7
+        done = custody.done
+        if done.has(name, now) or (not self.flood and code > self.code and done.has(name ^ BESIDE, now)):
             # Who pushes it again has not heard that it got on.
-            if frame[3] & 7 and (code > self.code or self.flood):
+            if not repeat or (code <= self.code and not self.flood):
+                return
+            if self.flood or self.collects or here or repeat < _STUCK or done.has(name ^ BACK, now):
                 self._acknowledge(frame, now, 20 + self.spread() // 4)
+            else:
+                # It may be the one who had it from here, and found no way on.
+                done.note(name ^ BACK, now)
+                custody.offer(frame, name, now, 20 + self.spread() // 2)
             return
         if not self.relays:
             return
         if self.flood or self.collects:
             self._store(kind, frame, name, now)
-        elif code > self.code and not here:
+        elif not here and not self._beyond(name, code, now):
             if kind == frames.OP:
                 self.down.note_route(frame[4:7])
             # Of what is pushed again somebody may have to say that it got on.
-            later = self._turns // 4 if frame[3] & 7 else 0
+            later = self._turns // 4 if repeat else 0
             custody.offer(frame, name, now, 20 + later + self.spread() // 2)
+
+    def _beyond(self, name: int, code: int, now: int) -> bool:
+        """Say whether a frame that is not here was said by one who is not farther, and remember that."""
+        if code > self.code:
+            return False
+        if self.code < frames.UNKNOWN:
+            self.custody.done.note(name if code < self.code else name ^ BESIDE, now)
+        return True
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
@@ -168,16 +186,6 @@ class Carrier(Talk):
             self._acks[frame[4:10]] = 0
             self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
 
-    def _echo_ack(self, key: bytes, held: bool, who: int) -> None:
-        """Drop an acknowledgement that is to be said, where a gateway or two others have said it."""
-        mark = self._acks.get(key)
-        if mark is None:
-            return
-        if held or self.flood or (mark and mark != who | 0x100):
-            del self._acks[key]
-        else:
-            self._acks[key] = who | 0x100
-
     def _say_acks(self, _: int, now: int) -> bytes | None:
         keys = sorted(self._acks)[:3]
         if not keys:
@@ -195,7 +203,11 @@ class Carrier(Talk):
         peer = self.peer
         code = frames.code_of(peer.distance(now))
         if code != self.code:
-            self.code = self.custody.code = code
+            if code < self.code or code == frames.UNKNOWN:
+                # A way that is known is soon told, and one that is lost.
+                self._trickle.inconsistent(now)
+            self.code = code
+            self.custody.move(code, now)
             self._dirty = True
         if self._dirty:
             self._dirty = False
@@ -210,6 +222,11 @@ class Carrier(Talk):
             self._fill = True
             self._look(now)
         again = self.feed.due()
+        if self._settle_at is not None and now >= self._settle_at:
+            # Who flooded longer than this peer may have taken it, and then kept it.
+            self._settle_at = None
+            self.feed.rewind(self.peer.author, 0)
+            self._fill = True
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
             self._fill = False
             return

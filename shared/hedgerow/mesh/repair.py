@@ -39,6 +39,9 @@ class Repair:
         # Until when what differs in a bucket may still be on its way; what a neighbour showed that differs.
         self._settles = [0] * BUCKETS
         self._odd: dict = {}
+        # From when on, if nothing changes here, HAVE of a bucket is said again, and how long the next wait is.
+        self._calm = [0] * BUCKETS
+        self._waits = [0] * BUCKETS
         self._quiet_at = 0
         self.open = 0
         # (what, id) -> [moment, tries, what was held at the last one]
@@ -54,8 +57,7 @@ class Repair:
 
     def update(self, author: bytes, now: int) -> tuple | None:
         """Note what is held of an author now; return what it was before if that differs, else None."""
-        peer = self._peer
-        now_is = (peer.log.held(author), peer.log.sealed(author), peer.receipted(author))
+        now_is = self._state(author)
         known = self._entries.get(author)
         before = known[0] if known else (0, 0, 0)
         if now_is == before:
@@ -73,9 +75,15 @@ class Repair:
         self._serial += 1
         self._changed[bucket] = self._serial
         self._settles[bucket] = now + pace.STATE_SETTLE_MS
+        self._calm[bucket] = self._waits[bucket] = 0
         self._quiet_at = now + 2 * pace.STATE_SETTLE_MS
         self._entries[author] = [now_is, part, self._serial]
         return before
+
+    def _state(self, author: bytes) -> tuple:
+        """Return (held, sealed, receipted); what is receipted needs no seal, so it counts as sealed."""
+        receipted = self._peer.receipted(author)
+        return self._peer.log.held(author), max(self._peer.log.sealed(author), receipted), receipted
 
     def digest(self, bucket: int) -> bytes:
         """Return 3 bytes of the sum over all authors, and 3 of that of a bucket."""
@@ -94,10 +102,11 @@ class Repair:
         self._shown[found] = self._serial
         return found
 
-    def compare(self, state: object, shown: dict, now: int) -> bool:
+    def compare(self, state: object, shown: dict, now: int) -> bool | None:
         """Say whether a neighbour's digests are ours; if not, say soon what is here of a bucket that differs.
 
-        `shown` has its digests by bucket, as far as they were heard.
+        None if that has been said, and nothing has come of it. `shown` has its digests by bucket, as far as
+        they were heard.
         """
         mine = self.digest(state.bucket)
         if state.log2 != LOG2 or state.digest == mine:
@@ -111,17 +120,18 @@ class Repair:
             if bucket not in shown:
                 unknown = bucket if self._sums[bucket] and unknown < 0 else unknown
             elif now >= self._settles[bucket] and shown[bucket][3:] != self.digest(bucket)[3:]:
-                unknown = -1
                 self._odd[bucket] = shown[bucket][3:]
-                self._tell(bucket, now)
-                break
-        if unknown >= 0:
-            # Something differs, and this may be it.
-            self._tell(unknown, now)
-        return False
+                return self._tell(bucket, now)
+        # Something differs, and this may be it.
+        return self._tell(unknown, now) if unknown >= 0 else False
 
-    def _tell(self, bucket: int, now: int) -> None:
+    def _tell(self, bucket: int, now: int) -> bool | None:
+        if now < self._calm[bucket]:
+            return None
+        self._waits[bucket] = min(2 * self._waits[bucket] or pace.STATE_BUSY_MS, pace.HAVE_MAX_MS)
+        self._calm[bucket] = now + self._waits[bucket]
         self._say_have(bucket, now + 500 + self._mesh.random(1500) + self._mesh.spread())
+        return False
 
     def _say_have(self, bucket: int, at: int) -> None:
         self._mesh.speaker.add(at, REPAIR, _HAVE_NAME - bucket, self._have, pace.EVENTS)
@@ -179,7 +189,7 @@ class Repair:
     def _compare(self, author: bytes, low: int, their_hint: int, now: int) -> bool:
         """Act on what a neighbour says to hold of an author; say whether it holds what we hold."""
         mesh = self._mesh
-        held = self._peer.log.held(author)
+        held, sealed, receipted = self._state(author)
         base = mesh.intake.base(author)
         theirs = nearest(base, low)
         if theirs == base + 0x8000 or (not low and theirs > base + 1):
@@ -188,8 +198,7 @@ class Repair:
             mesh.intake.note_height(author, theirs)
             self._lag += theirs - base
             self.want(asks.WANT_OPERATIONS, author, now)
-        receipted = self._peer.receipted(author)
-        mine = asks.hint(held, self._peer.log.sealed(author), receipted)
+        mine = asks.hint(held, sealed, receipted)
         if receipted and (theirs < receipted or (theirs == held and their_hint & 15 > mine & 15)):
             mesh.down.say_receipt(author, now)
         elif theirs == held and their_hint & 15 < mine & 15:
