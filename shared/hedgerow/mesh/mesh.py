@@ -107,7 +107,7 @@ class Mesh(Carrier):
         self._twice: dict = {}
         self._whos: dict = {}
         # More waits to be pushed than advertisements bring in time.
-        self._many = False
+        self.many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS
@@ -143,7 +143,7 @@ class Mesh(Carrier):
         if self._intake is None:
             from .intake import Intake
 
-            self._intake = Intake(self.peer, self.names, self.stats, self.collects)
+            self._intake = Intake(self)
         return self._intake
 
     @property
@@ -349,8 +349,6 @@ class Mesh(Carrier):
             self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
             self._ask_time(now)
-            for entry in list(self.intake.waiting.values()) if self.relays else ():
-                self._ask_for(entry, now)
         if now >= self.announce_at:
             self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)
             self.down.say_announce(self.peer.author, now)

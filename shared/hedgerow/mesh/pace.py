@@ -37,7 +37,7 @@ CENSUS_MS = const(3600000)
 AROUND_MS = const(180000)
 ANNOUNCE_MS = const(3600000)
 START_MS = const(3000)
-VISIT_MS = const(20000)
+VISIT_MS = const(5000)
 TIME_MS = const(10000)
 WISH_MS = const(300000)
 # Who was not heard for so long is no way to a keeper.

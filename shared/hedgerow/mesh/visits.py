@@ -50,6 +50,7 @@ class _Neighbour:
         self.stored = 0
         # Since when that is too much for advertisements.
         self.many_at: int | None = None
+        self.many = 0
 
 
 class Visits:
@@ -142,6 +143,11 @@ class Visits:
 
     def synced(self, address: object, now: int, told: list | None = None) -> None:
         """Note a session that ended well."""
+        self._called_until = 0
+        for neighbour in self._table.values():
+            # What is lacking of others has to be so anew.
+            neighbour.many_at = None
+            neighbour.lag = 0
         neighbour = self._get(address)
         neighbour.told = told or []
         neighbour.failures = 0
@@ -151,12 +157,12 @@ class Visits:
         neighbour.state = None
         neighbour.digests = {}
         neighbour.news = False
-        neighbour.lag = 0
         neighbour.not_before = now + self._spread(self._hold_off_ms)
         self._calling = None
 
     def failed(self, address: object, now: int) -> None:
         """Note a connection that did not come about, or a session that ended in an error."""
+        self._called_until = 0
         neighbour = self._get(address)
         neighbour.failures += 1
         doublings = min(neighbour.failures, limits.MAX_BACKOFF_DOUBLINGS)
@@ -227,8 +233,8 @@ class Visits:
         # What has come since is lacking no more.
         lag = max(0, neighbour.lag - mesh.stats["stored"] + neighbour.stored)
         if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
-            # What is receipted here and open there is no backlog.
-            return lag
+            # What is receipted here and open there is no backlog, but what is known to be lacking.
+            return max(lag, min(state.open_count, mesh.intake.lacking())) if mesh.relays else lag
         return max(lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
 
     def _worth(self, neighbour: _Neighbour, now: int) -> int:
@@ -243,18 +249,21 @@ class Visits:
         if mesh.flood and not state.flags & frames.GRADIENT:
             # Who lacks much calls; of two whose difference shows on neither side, one.
             ours = ours or gap > MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
+        level = mesh.flood and code == mesh.code and gap and not mesh.many
+        if state.window == BEHIND and (code > mesh.code or level):
+            # It says itself that it has more to push than gets on.
+            return max(gap, MANY + 1)
         if not ours or (state.role == LEAF and state.window < BEHIND):
             return 0
         if state.flags & BULK and (gap or mesh.flood):
             return max(gap, 1)
-        if state.window == BEHIND and code > mesh.code:
-            # It says itself that it has more to push than gets on.
-            return max(gap, MANY + 1)
         if gap <= MANY:
             neighbour.many_at = None
             return 0
-        if neighbour.many_at is None:
-            neighbour.many_at = now
+        if neighbour.many_at is None or 2 * gap < neighbour.many:
+            # Not all at once.
+            neighbour.many_at = now + mesh.random(pace.VISIT_MS)
+            neighbour.many = gap
         # What advertisements may still bring is given the time to come.
         return gap if neighbour.news and now - neighbour.many_at >= pace.VISIT_MS else 0
 

@@ -32,7 +32,7 @@ class Ways:
         mine = self._mesh.peer.distance(now)
         # It hears too little to know more than who is near.
         leaf = self._mesh.role == LEAF
-        late = now >= self._late_at and mine == UNKNOWN_DISTANCE
+        late = mine == UNKNOWN_DISTANCE and (self._mesh.flood or now >= self._late_at)
         way = found = last = UNKNOWN_DISTANCE
         best = None
         for neighbour in self._table.values():
