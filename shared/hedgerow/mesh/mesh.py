@@ -228,8 +228,12 @@ class Mesh(Carrier):
         custody = self.custody
         here = custody.has(name)
         if here:
-            if custody.echo(name, code, now):
+            key = custody.echo(name, code, now)
+            if key:
                 self.visits.ways.hears(address)
+                if not self.flood:
+                    # Others who are about to take it need not.
+                    self._acknowledge(key, now, 20)
             self._due_at = None
         done = custody.done
         if done.has(name, now) or (not self.flood and code > self.code and done.has(name ^ BESIDE, now)):
