@@ -312,6 +312,12 @@ class Intake:
             self._whole.forget(name & 0xFFFFFF | 1)
         del self.waiting[name]
 
+    def spare(self) -> None:
+        """Give up what waits, and letters in parts."""
+        for name in list(self.waiting):
+            self._forget(name)
+        self.letters.spare()
+
     def _store(self, name: int, what: bytes) -> None:
         self._peer.log.put(STATE_CUSTODY, _WAITING + name.to_bytes(4, "big"), what)
         self._peer.log.commit()
