@@ -281,6 +281,10 @@ class Board:
         """Lines printed while nobody had the serial port open, the newest `limits.CONSOLE_LINES`."""
         return self._console.lines
 
+    def console_since(self, first: int) -> tuple[list[ConsoleLine], int]:
+        """See Console.since: whole lines, each in one call only."""
+        return self._console.since(first)
+
     @property
     def console_count(self) -> int:
         """Console lines ever begun, to give to wait_for as `since`."""

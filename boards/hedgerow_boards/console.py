@@ -56,6 +56,14 @@ class Console:
         with self._changed:
             return list(self._lines)
 
+    def since(self, first: int) -> tuple[list[ConsoleLine], int]:
+        """Return the whole lines from the `first`-th ever printed on, and the `first` of the next call.
+
+        A line that has begun and not ended comes with the next call.
+        """
+        with self._changed:
+            return self._lines[max(0, first - self.dropped) :], self.dropped + len(self._lines)
+
     @property
     def count(self) -> int:
         """Lines ever begun: a value for `since` that means those that begin from now on."""

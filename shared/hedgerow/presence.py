@@ -19,11 +19,13 @@ class Presence:
 
     `distance` is what it assumes while it knows no way to a keeper. `touched`, where somebody set it, holds
     the authors of whom anything changed since the listener looked; no bytes stand for all of them. `flooding`
-    is whether operations flood, if somebody knows better than the count of authors here.
+    is whether operations flood, if somebody knows better than the count of authors here, and `way` the hops
+    to a keeper, if somebody knows better than what was met.
     """
 
     touched: set | None = None
     flooding: bool | None = None
+    way: int | None = None
 
     def __init__(self, role: int, distance: int, now: int):
         self.role = role
@@ -36,16 +38,17 @@ class Presence:
         """Return the hops to a keeper, 0 for a keeper."""
         if self.keeper:
             return 0
-        return min(self._fallback, self._near[0])
+        return min(self._fallback, self._near[0] if self.way is None else self.way)
 
     def note_distance(self, remote: int, now: int) -> None:
         """Learn that a peer in reach is `remote` hops from a keeper."""
-        if remote >= (ALONE_DISTANCE + MAX_HOPS if remote >= ALONE_DISTANCE else MAX_HOPS):
+        hops = learnt(remote)
+        if hops == UNKNOWN_DISTANCE:
             return
         near, expires = self._near
         # A way through us would come back longer: what is old yields only to who is not farther than we are.
-        if remote + 1 <= near or (now >= expires and remote <= near):
-            self._near = (remote + 1, now + limits.DISTANCE_EXPIRY_MS)
+        if hops <= near or (now >= expires and remote <= near):
+            self._near = (hops, now + limits.DISTANCE_EXPIRY_MS)
 
     def touch(self, author: bytes) -> None:
         """Note that something of an author has changed; no bytes: of any."""
@@ -182,6 +185,13 @@ class Presence:
         """Say whether this peer has no time, or none within a second."""
         known = self.utc(now)
         return known is None or known[1] > limits.GOOD_TIME_MS
+
+
+def learnt(remote: int) -> int:
+    """Return the hops to a keeper by way of a peer with `remote`; UNKNOWN_DISTANCE for too many."""
+    if remote >= (ALONE_DISTANCE + MAX_HOPS if remote >= ALONE_DISTANCE else MAX_HOPS):
+        return UNKNOWN_DISTANCE
+    return remote + 1
 
 
 def _number_of(receipt: Receipt) -> tuple:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hedgerow_boards.console import ConsoleLine
+from hedgerow_boards.console import Console, ConsoleLine
 from hedgerow_boards.sensor import Sample
 from hedgerow_cli.demo.audit import Findings, audit_board, audit_log
 from hedgerow_cli.demo.ledger import BoardLedger
@@ -26,12 +26,15 @@ class ToldBoard:
         self, directory: Path, lines: list[tuple[float, str]], samples: list[tuple[float, str]]
     ) -> None:
         self.directory = directory
-        self.console = [ConsoleLine(START + at, text) for at, text in lines]
+        self.heard = Console()
+        self.tell(lines)
         self.samples = [Sample(START + at, index, text) for index, (at, text) in enumerate(samples)]
 
-    @property
-    def console_count(self) -> int:
-        return len(self.console)
+    def tell(self, lines: list[tuple[float, str]]) -> None:
+        self.heard._lines += [ConsoleLine(START + at, text) for at, text in lines]
+
+    def console_since(self, first: int) -> tuple[list[ConsoleLine], int]:
+        return self.heard.since(first)
 
 
 LINES = [
@@ -192,3 +195,19 @@ def test_a_torn_line_is_no_acknowledgement(tmp_path: Path) -> None:
     ledger.read()
     assert sorted(ledger.acknowledged) == [1, 2, 4]
     assert ledger.errors == ["error SENSOR_TIMEOUT 0x48"]
+
+
+def test_a_line_that_has_only_begun_is_taken_when_it_is_whole(tmp_path: Path) -> None:
+    board: Any = ToldBoard(tmp_path, LINES[:1], [])
+    ledger = BoardLedger(board)
+    board.heard.feed(b"ack 1 op=2 val")
+    ledger.read()
+    assert not ledger.acknowledged
+    board.heard.feed(b"ue=39.4\r\nack 2 op=3 value=39.0\r\nreceipt op")
+    ledger.read()
+    assert sorted(ledger.acknowledged) == [1, 2]
+    board.heard.feed(b"=3\r\n")
+    ledger.read()
+    assert (ledger.receipted_op, ledger.reacknowledged) == (3, 0)
+    kept = (tmp_path / "console.log").read_text().splitlines()
+    assert [line.split()[1] for line in kept] == ["boot", "ack", "ack", "receipt"]

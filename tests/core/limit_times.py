@@ -1,5 +1,7 @@
 """Checks of the times of the mesh engine: nothing one before them, and something at them."""
 
+from itertools import pairwise
+
 from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
@@ -199,6 +201,40 @@ def around() -> None:
     assert mesh._around.estimate(2 * pace.AROUND_MS) == 0
 
 
+def _near(mesh: Mesh, address: bytes, distance: int, now: int) -> None:
+    """Hear two STATEs in a row of a neighbour."""
+    for counter in (1, 2):
+        state = frames.State(b"ms", counter, 0, bytes(6), 0, distance, 0, RELAY, address, 3)
+        mesh.visits.heard(address, state, -50, now)
+    mesh.visits.ways.rank(now)
+
+
+def lost() -> None:
+    """Who was not heard for longer is no way any more."""
+    mesh = engine()
+    _near(mesh, b"aut", 3, 0)
+    for moment, found in ((pace.LOST_MS, 4), (pace.LOST_MS + 1, 255)):
+        mesh.visits.ways.rank(moment)
+        assert mesh.peer.distance(moment) == found
+
+
+def apart() -> None:
+    """A way that is longer by more than a hop is taken after so long without any."""
+    mesh = engine()
+    _near(mesh, b"one", 1, 0)
+    start = pace.LOST_MS + 1
+    _near(mesh, b"two", 5, start)
+    assert mesh.peer.distance(start) == 255
+    for moment, found in ((pace.APART_MS - 1, 255), (pace.APART_MS, 6)):
+        mesh.visits.ways.rank(start + moment)
+        assert mesh.peer.distance(start) == found
+    # A longer one by a hop cannot be our own, come back.
+    mesh = engine()
+    _near(mesh, b"one", 1, 0)
+    _near(mesh, b"two", 2, start)
+    assert mesh.peer.distance(start) == 3
+
+
 def visit() -> None:
     """What is too much for advertisements has to be so for that long before a session is asked for."""
     for moment, calls in ((pace.VISIT_MS - 1, 0), (pace.VISIT_MS, 1)):
@@ -261,6 +297,26 @@ def state_settle() -> None:
         before = len(mesh.speaker)
         assert not mesh.repair.compare(state, {own: state.digest}, moment)
         assert (len(mesh.speaker) > before) == says
+
+
+def have_most() -> None:
+    """What nothing comes of is told ever more rarely, down to that."""
+    mesh = engine()
+    record(mesh.peer, 1, 0)
+    mesh._look(0)
+    own = mesh.peer.author[0] & 7
+    state = frames.State(b"ms", 1, own, b"digest", 5, 1, 0, RELAY, b"aut", 3)
+    told = []
+    for moment in range(100000, 2000000, 1000):
+        if mesh.repair.compare(state, {own: state.digest}, moment) is False:
+            told.append(moment)
+    gaps = [later - before for before, later in pairwise(told)]
+    assert gaps[0] <= 5000 and gaps[-2:] == [pace.HAVE_MAX_MS] * 2 and gaps == sorted(gaps)
+    # News here is told as soon as before.
+    mesh.repair.update(b"author-9", 2000000)
+    record(mesh.peer, 2, 2000000)
+    mesh._look(2000000)
+    assert mesh.repair.compare(state, {own: state.digest}, 2000000 + pace.STATE_SETTLE_MS) is False
 
 
 def time() -> None:

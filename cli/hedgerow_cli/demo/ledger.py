@@ -50,16 +50,11 @@ class BoardLedger:
 
     def read(self) -> None:
         """Take in the console lines since the last call."""
-        while True:
-            count, lines = self.board.console_count, self.board.console
-            if count == self.board.console_count:
-                break
-        first = count - len(lines)
+        lines, self._read = self.board.console_since(self._read)
         with (self.board.directory / "console.log").open("a", encoding="utf-8") as log:
-            for line in lines[max(0, self._read - first) :]:
+            for line in lines:
                 log.write(f"{line.host_time:.3f} {line.text}\n")
                 self._take(line)
-        self._read = count
 
     def _take(self, line: ConsoleLine) -> None:
         if match := _ACK.match(line.text):

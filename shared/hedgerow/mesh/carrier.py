@@ -2,8 +2,8 @@
 
 from .. import limits
 from ..sync.hello import LEAF
-from . import asks, frames, outcome, pace
-from .custody import name_of
+from . import asks, frames, pace
+from .custody import BACK, BESIDE, name_of
 from .density import number_of
 from .feed import letter_frames
 from .letters import OPERATIONS
@@ -14,64 +14,68 @@ from .talk import Talk
 from .visits import MANY
 
 _ACK_NAME = limits.const(-10)
+# Operations of one author that come at once, and are no news that is passed on one by one.
+_BURST = limits.const(3)
+# From so many pushes on whoever says a frame has nobody near who takes it.
+_STUCK = limits.const(7)
 
 
 class Carrier(Talk):
     """The part of the engine that carries what others wrote; it needs the rest of it."""
 
-    def _carry(self, kind: int, frame: bytes, name: int, who: int, now: int) -> None:
+    def _carry(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take an OP, or a fragment of a letter on its way up."""
         code = frame[3] >> 3
         custody = self.custody
         here = custody.has(name)
-        if custody.done.has(name, now):
+        repeat = frame[3] & 7
+        done = custody.done
+        if done.has(name, now) or (not self.flood and code > self.code and done.has(name ^ BESIDE, now)):
             # Who pushes it again has not heard that it got on.
-            if frame[3] & 7 and (code > self.code or self.flood):
-                self._acknowledge(frame, now, 20 + self.spread() // 4)
+            if not repeat or (code <= self.code and not self.flood):
+                return
+            if self.flood or self.collects or here or repeat < _STUCK or done.has(name ^ BACK, now):
+                self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
+            else:
+                # It may be the one who had it from here, and found no way on.
+                done.note(name ^ BACK, now)
+                custody.offer(frame, name, now, 20 + self.spread() // 2)
             return
         if not self.relays:
             return
         if self.flood or self.collects:
             self._store(kind, frame, name, now)
-        elif code > self.code and not here:
+        elif not here and not self._beyond(name, code, now):
             if kind == frames.OP:
                 self.down.note_route(frame[4:7])
             # Of what is pushed again somebody may have to say that it got on.
-            later = self._turns // 4 if frame[3] & 7 else 0
+            later = self._turns // 4 if repeat else 0
             custody.offer(frame, name, now, 20 + later + self.spread() // 2)
+
+    def _beyond(self, name: int, code: int, now: int) -> bool:
+        """Say whether a frame that is not here was said by one who is not farther, and remember that."""
+        if code > self.code:
+            return False
+        if self.code < frames.UNKNOWN:
+            self.custody.done.note(name if code < self.code else name ^ BESIDE, now)
+        return True
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
-        if name in self.intake.waiting:
-            self.intake.again(name, now)
-            self._collect(now)
-            if self.collects and name in self.intake.waiting:
-                self._acknowledge(frame, now, self.random(pace.GATHER_MS))
-            return
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
         else:
             result = self.intake.take_fragment(frame, now)
-        if result == KNOWN:
+        if result == REFUSED:
+            self.seen.forget(name)
+        elif result == KNOWN or (result == WAITS and self.collects):
+            # What waits at who collects for what comes before it is durable.
             self.custody.done.note(name, now)
             if frame[3] & 7 or self.collects:
-                self._acknowledge(frame, now, self.random(pace.GATHER_MS))
-            if self.collects and kind == frames.OP:
+                self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
+            if result == KNOWN and self.collects and kind == frames.OP:
                 self._answer_known(frame, now)
-        elif result == WAITS:
-            self._ask(kind, frame, name, now)
-            if self.collects:
-                self._acknowledge_waiting(kind, frame, name, now)
-        elif result == REFUSED:
-            self.seen.forget(name)
         self._collect(now)
-
-    def _acknowledge_waiting(self, kind: int, frame: bytes, name: int, now: int) -> None:
-        """Acknowledge what waits durably here for what comes before it."""
-        kept = name in self.intake.waiting if kind == frames.OP else self.intake.keeps(frame)
-        if kept:
-            self.custody.done.note(name, now)
-            self._acknowledge(frame, now, self.random(pace.GATHER_MS))
 
     def _letter_down(self, frame: bytes, now: int) -> None:
         """Take a fragment of a letter on its way down."""
@@ -88,10 +92,8 @@ class Carrier(Talk):
                 self.wishes = Wishes(self, now)
             self.stats["letters"] += 1
             self.wishes.heard(content, now)
-        elif not self.intake.letters.done(letter):
-            self.repair.want(asks.WANT_LETTERS, letter, now)
-            if self.role == LEAF:
-                self.repair.hurry((asks.WANT_LETTERS, letter), now + 600)
+        elif not self.intake.letters.done(letter, now):
+            self.repair.want(asks.WANT_LETTERS, letter, now, 600 if self.role == LEAF else 0)
 
     def _step_wishes(self, now: int) -> None:
         """Do what there is to do for documents that are wanted."""
@@ -117,33 +119,6 @@ class Carrier(Talk):
             if receipted and (receipted - number) & 0xFFFF < 0x8000:
                 self.down.say_receipt(authors[0], now)
 
-    def _ask(self, kind: int, frame: bytes, name: int, now: int) -> None:
-        """Ask for what a frame waits for."""
-        entry = self.intake.waiting.get(name)
-        if kind != frames.OP:
-            entry = self.intake.waiting_letter(frame[4:7])
-            if entry is None:
-                if self.flood:
-                    # Otherwise whoever has the rest in custody pushes it anyhow.
-                    self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
-                return
-        if entry is not None:
-            self._ask_for(entry, now)
-
-    def _ask_for(self, entry: list, now: int) -> None:
-        """Ask for what an entry of what waits lacks."""
-        if entry[3] == outcome.SCHEMA:
-            self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
-        elif entry[3] == outcome.WHOLE:
-            self.repair.want(asks.WANT_WHOLE, entry[2], now)
-        elif entry[3] == outcome.AUTHOR:
-            self.repair.want(asks.WANT_ANNOUNCES, entry[2], now)
-        else:
-            for author in self.names.find(entry[2]):
-                if not self.peer.is_own(author):
-                    self.intake.expect(author, entry[1])
-                    self.repair.want(asks.WANT_OPERATIONS, author, now)
-
     def _collect(self, now: int) -> None:
         """Pass on, or acknowledge, what has become durable."""
         taken = self.intake.taken
@@ -161,22 +136,12 @@ class Carrier(Talk):
                 if self.flood:
                     self.pass_on(part, name, now, FORWARD)
                 if self.collects:
-                    self._acknowledge(part, now, self.random(pace.GATHER_MS))
+                    self._acknowledge(part[4:10], now, self.random(pace.GATHER_MS))
 
-    def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
+    def _acknowledge(self, key: bytes, now: int, wait: int) -> None:
         if len(self._acks) < limits.MESH_WAITING:
-            self._acks[frame[4:10]] = 0
+            self._acks[key] = 0
             self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
-
-    def _echo_ack(self, key: bytes, held: bool, who: int) -> None:
-        """Drop an acknowledgement that is to be said, where a gateway or two others have said it."""
-        mark = self._acks.get(key)
-        if mark is None:
-            return
-        if held or self.flood or (mark and mark != who | 0x100):
-            del self._acks[key]
-        else:
-            self._acks[key] = who | 0x100
 
     def _say_acks(self, _: int, now: int) -> bytes | None:
         keys = sorted(self._acks)[:3]
@@ -195,7 +160,11 @@ class Carrier(Talk):
         peer = self.peer
         code = frames.code_of(peer.distance(now))
         if code != self.code:
-            self.code = self.custody.code = code
+            if code < self.code or code == frames.UNKNOWN:
+                # A way that is known is soon told, and one that is lost.
+                self._trickle.inconsistent(now)
+            self.code = code
+            self.custody.move(code, now)
             self._dirty = True
         if self._dirty:
             self._dirty = False
@@ -210,6 +179,11 @@ class Carrier(Talk):
             self._fill = True
             self._look(now)
         again = self.feed.due()
+        if self._settle_at is not None and now >= self._settle_at:
+            # Who flooded longer than this peer may have taken it, and then kept it.
+            self._settle_at = None
+            self.feed.rewind(self.peer.author, 0)
+            self._fill = True
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
             self._fill = False
             return
@@ -219,10 +193,10 @@ class Carrier(Talk):
             self._fill = self.custody.freed = False
             self.feed.fill(now)
             many = self.feed.backlog() > MANY
-            if many != self._many:
+            if many != self.many:
                 # A session would bring it sooner, or is not needed any more: who may open one has to know.
                 self.show(now)
-            self._many = many
+            self.many = many
 
     def _look(self, now: int) -> None:
         peer = self.peer
@@ -243,6 +217,11 @@ class Carrier(Talk):
                 continue
             self.names.learn(author, now)
             self._check_at = now + pace.STATE_SETTLE_MS
+            if self._intake is not None:
+                self._intake.moved(author, now)
+            if self.flood and log.held(author) - before[0] > _BURST:
+                # A session brought it, or it was waited for: neighbours learn at once that it is here.
+                self.repair.tell(author, now)
             if not (self.flood or self.collects) and author != peer.author and log.held(author) > before[0]:
                 # A session brought it: from here on it is ours to push.
                 self.feed.add(author, now)

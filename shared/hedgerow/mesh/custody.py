@@ -7,7 +7,7 @@ durable before anybody is told that they are here (SPEC 6.24).
 from .. import limits
 from ..log import STATE_CUSTODY
 from . import pace
-from .frames import identity
+from .frames import UNKNOWN, identity
 from .seen import Recent
 
 # Places of others' frames come first, then those of the own window, whose frames the log can make again.
@@ -21,6 +21,14 @@ _FEW_DONE = limits.const(16)
 _DOUBLINGS = limits.const(4)
 _MANY = limits.const(12)
 _MOST_DOUBLINGS = limits.const(7)
+# Beside the name of a frame: that another as near a keeper as this peer has it.
+BESIDE = limits.const(1 << 29)
+# Likewise: that it came back from one who had it from here.
+BACK = limits.const(1 << 28)
+_VAIN = limits.const(2)
+_ALL_PATIENCE = limits.const(4)
+# Pushes from which on a frame may be one that comes back.
+_BACK = limits.const(7)
 
 
 def name_of(frame: bytes) -> int:
@@ -43,6 +51,8 @@ class Custody:
         self.patience = pace.BACKOFF_MS
         # Whether places of the own window have become free.
         self.freed = False
+        # Whether something was pushed in vain, a third time or more.
+        self.vain = False
         self._names = [_FREE] * _PLACES
         self._due = [0] * _PLACES
         self._pushes = [0] * _PLACES
@@ -56,7 +66,8 @@ class Custody:
         self._note_at: int | None = None
         self._next: int | None = None
         # Frames that this peer had, and others have now.
-        self.done = Recent(_FEW_DONE if few else limits.MESH_DONE, pace.DONE_MS, now)
+        self._most = _FEW_DONE if few else limits.MESH_DONE
+        self.forget(now)
         # Until when nothing is taken, for all places are full.
         self._full_until = now
         # What this peer will take unless others do: name -> [moment, sender's code, frame]
@@ -194,26 +205,32 @@ class Custody:
         """Say whether a frame is here, or may be taken soon."""
         return name in self._index or name in self._pending
 
-    def echo(self, name: int, code: int, now: int) -> bool:
-        """Note that a peer with this distance code was heard saying a frame; False if it is not here."""
+    def echo(self, name: int, code: int, now: int) -> bytes:
+        """Note that a peer with this distance code was heard saying a frame; its key if it has taken ours."""
         place = self._index.get(name)
         if place is not None:
             if code < self.code or (self.flood and place >= _OWN):
+                key = self._frame(place)[4:10]
                 self._acknowledge(place, now)
-            return True
+                return key
+            return b""
         entry = self._pending.get(name)
         if entry is None:
-            return False
-        if code < entry[1]:
+            return b""
+        if code > self.code:
+            # From here it is to go on all the same.
+            entry[1] = min(entry[1], code)
+        else:
             # Others have it, nearer than who pushed it: if that has not heard them, it is told.
             self._stats["left"] += 1
             del self._pending[name]
-            self.done.note(name, now)
+            self.done.note(name if code < self.code else name ^ BESIDE, now)
             self._next = None
-        return True
+        return b""
 
-    def passed(self, key: bytes, code: int, held: bool, now: int) -> None:
-        """Note an acknowledgement of the frame with this key; `held`: by a gateway or keeper."""
+    def passed(self, key: bytes, code: int, held: bool, now: int) -> bool:
+        """Note an acknowledgement of the frame with this key, `held` by who collects; True if it is here."""
+        found = False
         short, number = int.from_bytes(key[:3], "big"), key[3] << 8 | key[4]
         for place in list(self._index.values()):
             if (
@@ -223,15 +240,39 @@ class Custody:
             ):
                 if held or code < self.code or (self.flood and place >= _OWN):
                     self._acknowledge(place, now)
+                    found = True
         for name in list(self._pending):
             if self._pending[name][2][4:10] == key:
                 if held:
-                    del self._pending[name]
-                    self._next = None
                     # Whoever pushes it all the same has not heard that.
                     self.done.note(name, now)
+                if held or code == self._pending[name][1]:
+                    # Who pushed it is rid of it.
+                    del self._pending[name]
+                    self._next = None
                 else:
                     self.echo(name, code, now)
+        return found
+
+    def move(self, code: int, now: int) -> None:
+        """Take another distance: what found nobody who takes it may do so now."""
+        farther = code > self.code
+        self.code = code
+        self._next = None
+        for place in self._index.values():
+            if farther and self._pushes[place]:
+                # Those who are nearer now may have had it before this peer.
+                self._pushes[place] = max(self._pushes[place], _BACK)
+            if self._pushes[place] > _DOUBLINGS:
+                self._due[place] = min(self._due[place], now + self._random(_ALL_PATIENCE * self.patience))
+
+    def stir(self) -> None:
+        """Look anew for what is due."""
+        self._next = None
+
+    def forget(self, now: int) -> None:
+        """Know nothing as passed on any more."""
+        self.done = Recent(self._most, pace.DONE_MS, now)
 
     def _acknowledge(self, place: int, now: int) -> None:
         """Another has it in custody: what is durable there need not stay here."""
@@ -244,7 +285,7 @@ class Custody:
         """Return when step() has something to do, None for never."""
         if self._next is None:
             at = self._note_at
-            for place in self._index.values():
+            for place in self._ready():
                 if at is None or self._due[place] < at:
                     at = self._due[place]
             for entry in self._pending.values():
@@ -252,6 +293,10 @@ class Custody:
                     at = entry[0]
             self._next = at
         return self._next
+
+    def _ready(self) -> object:
+        """Return the places of what can get on: nothing does where no way to a keeper is known."""
+        return self._index.values() if self.flood or self.code < UNKNOWN else ()
 
     def step(self, now: int, room: int) -> list:
         """Return [(name, frame, own)] of at most `room` frames to push now, oldest first."""
@@ -265,7 +310,7 @@ class Custody:
         waiting.sort()
         for _, name in waiting[:room]:
             self.take(self._pending.pop(name)[2], name, now)
-        due = [(self._due[place], place) for place in self._index.values() if self._due[place] <= now]
+        due = [(self._due[place], place) for place in self._ready() if self._due[place] <= now]
         due.sort()
         # What has just been taken has not been said at all.
         due = due[len(due) - room :] if waiting else due[:room]
@@ -281,6 +326,7 @@ class Custody:
             self._free(place, now)
             return None
         self._pushes[place] = min(pushes + 1, 255)
+        self.vain = self.vain or pushes >= _VAIN
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.

@@ -10,7 +10,7 @@ from ..errors import HedgerowError
 from ..sync.hello import GATEWAY, LEAF, RELAY
 from . import asks, frames, pace
 from .carrier import Carrier
-from .custody import Custody, name_of
+from .custody import BESIDE, Custody, name_of
 from .density import Window as Count
 from .density import number_of
 from .down import Down
@@ -91,7 +91,7 @@ class Mesh(Carrier):
         self._intake: object = None
         self._repair: object = None
         self.down = Down(self)
-        self.visits = Visits(self, hold_off_ms, min(table, _FEW) if few else table)
+        self.visits = Visits(self, hold_off_ms, min(table, _FEW) if few else table, now)
         self.leaves = Leaves(self)
         self.wishes: object = None
         self._wishes_at = now
@@ -107,10 +107,11 @@ class Mesh(Carrier):
         self._twice: dict = {}
         self._whos: dict = {}
         # More waits to be pushed than advertisements bring in time.
-        self._many = False
+        self.many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS
+        self._settle_at: int | None = None
         self._begin(now)
 
     def _begin(self, now: int) -> None:
@@ -142,7 +143,7 @@ class Mesh(Carrier):
         if self._intake is None:
             from .intake import Intake
 
-            self._intake = Intake(self.peer, self.names, self.stats, self.collects)
+            self._intake = Intake(self)
         return self._intake
 
     @property
@@ -187,7 +188,7 @@ class Mesh(Carrier):
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
             count = self.seen.again(name, who)
-            if count and self._echoed(kind, name, count, who, payload[at + 3], now):
+            if count and self._echoed(kind, name, count, address, payload[at + 3], now):
                 last[address] = bytes(payload)
                 return True
         frame = bytes(payload[at:stop])
@@ -200,7 +201,7 @@ class Mesh(Carrier):
         last[address] = bytes(payload)
         self._due_at = None
         try:
-            self._take(kind, frame, name, count, who, address, rssi, now, connectable)
+            self._take(kind, frame, name, count, (address, rssi, connectable), now)
         except HedgerowError:
             self.stats["refused"] += 1
         return True
@@ -213,7 +214,7 @@ class Mesh(Carrier):
         who = self._whos[address] = who_of(address)
         return who
 
-    def _echoed(self, kind: int, name: int, count: int, who: int, hop: int, now: int) -> bool:
+    def _echoed(self, kind: int, name: int, count: int, address: object, hop: int, now: int) -> bool:
         """Take note that one more peer says what was heard before; True if there is no more to it.
 
         Nothing of its content is used, so its tag need not be checked again.
@@ -228,39 +229,37 @@ class Mesh(Carrier):
         custody = self.custody
         here = custody.has(name)
         if here:
-            custody.echo(name, code, now)
+            key = custody.echo(name, code, now)
+            if key:
+                self.visits.ways.hears(address)
+                if not self.flood:
+                    # Others who are about to take it need not.
+                    self._acknowledge(key, now, 20)
             self._due_at = None
-        if custody.done.has(name, now):
+        done = custody.done
+        if done.has(name, now) or (not self.flood and code > self.code and done.has(name ^ BESIDE, now)):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
         if self.flood or self.collects:
             return not self.relays
-        return here or code <= self.code or not self.relays or custody.full(now)
+        return here or not self.relays or self._beyond(name, code, now) or custody.full(now)
 
-    def _take(
-        self,
-        kind: int,
-        frame: bytes,
-        name: int,
-        count: int,
-        who: int,
-        address: object,
-        rssi: int,
-        now: int,
-        connectable: bool,
-    ) -> None:
+    def _take(self, kind: int, frame: bytes, name: int, count: int, where: tuple, now: int) -> None:
+        address, rssi, connectable = where
         if kind == frames.OP or kind == frames.LETTER_UP:
             if not count and kind == frames.OP:
                 self._census.add(number_of(frame[4:7]), now)
-            self._carry(kind, frame, name, who, now)
+            self._carry(kind, frame, name, now)
         elif kind == frames.STATE:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
         elif kind == frames.ACK:
             what, keys = asks.decode_ack(frame)
             self.window.stir(now)
             for key in keys:
-                self.custody.passed(key, frame[3] >> 3, what == asks.ACK_HELD, now)
-                self._echo_ack(key, what == asks.ACK_HELD, who)
+                if self.custody.passed(key, frame[3] >> 3, what == asks.ACK_HELD, now):
+                    self.visits.ways.hears(address)
+                # One who says so is enough.
+                self._acks.pop(key, None)
         elif kind == frames.HAVE:
             if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)
@@ -282,24 +281,22 @@ class Mesh(Carrier):
         peer = self.peer
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
-        # A single lucky packet from far away would make a way that there is not.
-        if self.visits.steady(address, state) or self.code == frames.UNKNOWN:
-            peer.note_distance(state.distance, now)
         self._around.add(number_of(state.author), now)
+        self.visits.heard(address, state, rssi, now)
+        self.visits.ways.rank(now)
         if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
             self._census.add(number_of(state.author), now)
-            self.visits.heard(address, state, rssi, now)
             self._mode(now)
-        self.visits.heard(address, state, rssi, now)
         if state.flags & frames.WANTS_TIME:
             self.down.offer_time(now)
         if state.role == LEAF:
             if self.relays:
                 self.leaves.heard(state, now)
         elif self.relays and self.flood and not state.flags & frames.GRADIENT:
-            if self.repair.compare(state, self.visits.shown(address), now):
+            same = self.repair.compare(state, self.visits.shown(address), now)
+            if same:
                 self._trickle.consistent()
-            elif now >= self._check_at:
+            elif same is False and now >= self._check_at:
                 # While something is still on its way, a difference says nothing.
                 self._check_at = now + pace.STATE_SETTLE_MS
                 self._trickle.inconsistent(now)
@@ -323,6 +320,7 @@ class Mesh(Carrier):
                 self._repair.due() if self._repair is not None else None,
                 self.feed.due(),
                 self.tail_at,
+                self._settle_at,
             ):
                 if other is not None and other < at:
                     at = other
@@ -340,19 +338,21 @@ class Mesh(Carrier):
         for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
             self.custody.done.note(name, now) if not own else None
+        if self.custody.vain:
+            self.custody.vain = False
+            self.visits.ways.unheard(now)
         if now >= self._wishes_at:
             self._step_wishes(now)
         at = self._repair.due() if self._repair is not None else None
         if at is not None and at <= now:
             self.repair.step(now)
         if now >= self._trickle.due:
+            self.visits.ways.rank(now)
             self._mode(now)
         if self._trickle.tick(now) and self.role != LEAF:
             self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
             self._ask_time(now)
-            for entry in list(self.intake.waiting.values()) if self.relays else ():
-                self._ask_for(entry, now)
         if now >= self.announce_at:
             self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)
             self.down.say_announce(self.peer.author, now)

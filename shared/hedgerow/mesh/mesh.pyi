@@ -26,6 +26,7 @@ class Mesh(Carrier):
     relays: bool
     receipts_at: int
     collects: bool
+    many: bool
     flood: bool
     code: int
     counter: int

@@ -37,14 +37,20 @@ CENSUS_MS = const(3600000)
 AROUND_MS = const(180000)
 ANNOUNCE_MS = const(3600000)
 START_MS = const(3000)
-VISIT_MS = const(20000)
+VISIT_MS = const(5000)
 TIME_MS = const(10000)
 WISH_MS = const(300000)
-# STATE: the shortest interval at a start and later, the longest one; how long what differs may be on its way.
+# Who was not heard for so long is no way to a keeper.
+LOST_MS = const(280000)
+# So long a peer knows no way before it takes one that is longer than what it had.
+APART_MS = const(130000)
+# STATE: the shortest interval at a start and later, the longest one; how long what differs may be on its way;
+# the longest wait until HAVE tells again what has not changed.
 STATE_MIN_MS = const(1000)
 STATE_BUSY_MS = const(4000)
 STATE_MAX_MS = const(64000)
 STATE_SETTLE_MS = const(5000)
+HAVE_MAX_MS = const(256000)
 # A leaf listens so long after it spoke or was spoken to, and in one wake at most; how often it wakes
 # without a plan, and pushes while it is awake.
 LEAF_WINDOW_MS = const(1500)

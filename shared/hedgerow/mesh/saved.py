@@ -48,5 +48,5 @@ def restore(mesh: object, data: bytes, now: int) -> bool:
     mesh.announce_at = now + max(0, announce - slept)
     if tail < _NEVER:
         mesh.tail_at = now + max(0, tail - slept)
-    mesh.set_flood(bool(flags & _FLOOD))
+    mesh.set_flood(bool(flags & _FLOOD), now)
     return True

@@ -158,16 +158,19 @@ class Talk:
         if self.flood and not flood:
             # What a neighbour has in a flood is not on its way to a keeper yet.
             self.feed.rewind(self.peer.author, 0)
-        self.set_flood(flood)
+        self.set_flood(flood, now)
         self.speaker.neighbours = self._around.estimate(now)
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), pace.STATE_BUSY_MS)
         turns = min(self.speaker.neighbours, pace.MOST_TURNS)
         self._turns = pace.TURN_MS * (1 + turns)
         self.custody.patience = pace.BACKOFF_MS + self._turns // 2
 
-    def set_flood(self, flood: bool) -> None:
+    def set_flood(self, flood: bool, now: int) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
         self._fill = True
         if self.flood and not flood and self.relays and not self.collects:
             self.repair.stop()
+            self.custody.forget(now)
+            self._settle_at = now + pace.AROUND_MS
         self.flood = self.custody.flood = self.peer.flooding = flood
+        self.custody.stir()

@@ -1,15 +1,16 @@
 """Whom to connect to: where advertisements would take too long, or cannot carry it (SPEC 6.32)."""
 
 from .. import limits
+from ..presence import UNKNOWN_DISTANCE
 from ..sync.hello import GATEWAY, LEAF
 from . import frames, pace, tells
 from .speaker import OWN
+from .ways import STAYS, Ways
 
 # Operations behind which a session is worth its price.
 MANY = limits.const(32)
-# STATEs in a row that were not heard, of a peer that has not started anew; percent heard of a good link.
-_MOST_MISSED = limits.const(32)
-_STEADY = limits.const(40)
+# STATEs in a row that were not heard, of a peer that has not started anew.
+_MOST_MISSED = limits.const(16)
 _CALLED_MS = limits.const(10000)
 _MOST_DOUBLINGS = limits.const(9)
 _CALL_NAME = limits.const(-12)
@@ -26,9 +27,14 @@ class _Neighbour:
         self.state: object = None
         self.rssi = 0
         self.heard_at = 0
-        # The count of its last STATE, and how many percent of them are heard, lately.
+        self.seen = False
+        # The count of its last STATE, and how many percent of them are heard, lately; how far it is.
         self.counter = 0
         self.share = 0
+        self.hops = UNKNOWN_DISTANCE
+        # How often in vain we pushed what it should have taken, and when last.
+        self.deaf = 0
+        self.deaf_at = 0
         # Bucket digests heard, those of the last session's end, and the receipts told in it.
         self.digests: dict = {}
         self.told: list = []
@@ -44,6 +50,7 @@ class _Neighbour:
         self.stored = 0
         # Since when that is too much for advertisements.
         self.many_at: int | None = None
+        self.many = 0
 
 
 class Visits:
@@ -54,11 +61,12 @@ class Visits:
     all that others say.
     """
 
-    def __init__(self, mesh: object, hold_off_ms: int, limit: int):
+    def __init__(self, mesh: object, hold_off_ms: int, limit: int, now: int):
         self._mesh = mesh
         self._hold_off_ms = hold_off_ms
         self._limit = limit
         self._table: dict = {}
+        self.ways = Ways(mesh, self._table, now)
         self.mute = False
         self._called_until = 0
         # Whom we have asked to be connectable, and when.
@@ -71,6 +79,18 @@ class Visits:
         neighbour = self._get(address)
         if neighbour.digests.get(state.bucket) != state.digest:
             neighbour.news = True
+        gap = (state.counter - neighbour.counter) & 0xFFFF
+        if neighbour.seen and 0 < gap <= _MOST_MISSED:
+            share = neighbour.share
+            for _ in range(gap):
+                share = share * 3 // 4
+            neighbour.share = share + 25 if neighbour.share else 50 // gap
+        elif gap:
+            # It has started anew.
+            neighbour.share = neighbour.deaf = 0
+        neighbour.seen = True
+        neighbour.counter = state.counter
+        neighbour.hops = state.distance if state.role != LEAF else UNKNOWN_DISTANCE
         neighbour.state = state
         neighbour.rssi = rssi
         neighbour.heard_at = now
@@ -86,17 +106,6 @@ class Visits:
 
     def _spread(self, wait: int) -> int:
         return wait + self._mesh.random(wait // 2 + 1)
-
-    def steady(self, address: object, state: object) -> bool:
-        """Note the count of a STATE; say whether most of those of this address are heard."""
-        neighbour = self._table.get(address)
-        if neighbour is None:
-            return False
-        gap = (state.counter - neighbour.counter) & 0xFFFF
-        if neighbour.heard_at and 0 < gap <= _MOST_MISSED:
-            neighbour.share = (3 * neighbour.share + 100 // gap) // 4
-        neighbour.counter = state.counter
-        return neighbour.share >= _STEADY
 
     def shown(self, address: object) -> dict:
         """Return the digests that an address has shown, by bucket."""
@@ -134,6 +143,11 @@ class Visits:
 
     def synced(self, address: object, now: int, told: list | None = None) -> None:
         """Note a session that ended well."""
+        self._called_until = 0
+        for neighbour in self._table.values():
+            # What is lacking of others has to be so anew.
+            neighbour.many_at = None
+            neighbour.lag = 0
         neighbour = self._get(address)
         neighbour.told = told or []
         neighbour.failures = 0
@@ -143,12 +157,12 @@ class Visits:
         neighbour.state = None
         neighbour.digests = {}
         neighbour.news = False
-        neighbour.lag = 0
         neighbour.not_before = now + self._spread(self._hold_off_ms)
         self._calling = None
 
     def failed(self, address: object, now: int) -> None:
         """Note a connection that did not come about, or a session that ended in an error."""
+        self._called_until = 0
         neighbour = self._get(address)
         neighbour.failures += 1
         doublings = min(neighbour.failures, limits.MAX_BACKOFF_DOUBLINGS)
@@ -213,11 +227,14 @@ class Visits:
         state = neighbour.state
         if state.flags & frames.GRADIENT:
             return state.open_count
+        if not mesh.flood and not self.mute:
+            # What is open over there is so of all, and on its way by others.
+            return 0
         # What has come since is lacking no more.
         lag = max(0, neighbour.lag - mesh.stats["stored"] + neighbour.stored)
         if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
-            # What is receipted here and open there is no backlog.
-            return lag
+            # What is receipted here and open there is no backlog, but what is known to be lacking.
+            return max(lag, min(state.open_count, mesh.intake.lacking())) if mesh.relays else lag
         return max(lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
 
     def _worth(self, neighbour: _Neighbour, now: int) -> int:
@@ -232,18 +249,21 @@ class Visits:
         if mesh.flood and not state.flags & frames.GRADIENT:
             # Who lacks much calls; of two whose difference shows on neither side, one.
             ours = ours or gap > MANY or (code == mesh.code and state.author > mesh.peer.author[:3])
+        level = mesh.flood and code == mesh.code and gap and not mesh.many
+        if state.window == BEHIND and (code > mesh.code or level):
+            # It says itself that it has more to push than gets on.
+            return max(gap, MANY + 1)
         if not ours or (state.role == LEAF and state.window < BEHIND):
             return 0
         if state.flags & BULK and (gap or mesh.flood):
             return max(gap, 1)
-        if state.window == BEHIND and code > mesh.code:
-            # It says itself that it has more to push than gets on.
-            return max(gap, MANY + 1)
         if gap <= MANY:
             neighbour.many_at = None
             return 0
-        if neighbour.many_at is None:
-            neighbour.many_at = now
+        if neighbour.many_at is None or 2 * gap < neighbour.many:
+            # Not all at once.
+            neighbour.many_at = now + mesh.random(pace.VISIT_MS)
+            neighbour.many = gap
         # What advertisements may still bring is given the time to come.
         return gap if neighbour.news and now - neighbour.many_at >= pace.VISIT_MS else 0
 
@@ -285,7 +305,13 @@ class Visits:
         neighbour = self._table.get(address)
         if neighbour is None:
             if len(self._table) >= self._limit:
-                oldest = min(self._table, key=lambda key: self._table[key].heard_at)
-                del self._table[oldest]
+                now = max([known.heard_at for known in self._table.values()])
+                del self._table[min(self._table, key=lambda key: self._use(self._table[key], now))]
             neighbour = self._table[address] = _Neighbour()
         return neighbour
+
+    def _use(self, neighbour: _Neighbour, now: int) -> tuple:
+        """Order neighbours by the use of remembering them: who is there, who is a way, who is near."""
+        fresh = now - neighbour.heard_at <= pace.LOST_MS
+        near = neighbour.hops < self._mesh.peer.distance(now) and neighbour.share >= STAYS
+        return fresh, near, neighbour.rssi, neighbour.heard_at

@@ -186,6 +186,8 @@ class Exchange:
         distance = peer.distance(now)
         level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
         self._up = remote.role == hello.KEEPER or remote.distance < distance or (level and not peer.keeper)
+        # Another gateway may have brought what one waits for.
+        self._up = self._up or (peer.keeper and remote.role == hello.GATEWAY)
         self.courier.greet(remote)
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:

@@ -4,6 +4,7 @@ from mesh_kit import Air, check_air
 from sync_kit import durable
 
 from hedgerow.codec.decimal import Decimal
+from hedgerow.custody.receipt import Receipt
 from hedgerow.mesh import frames
 from hedgerow.sync import hello
 
@@ -188,3 +189,33 @@ def test_noise_and_strangers_change_nothing() -> None:
         mesh.heard(b"noise", -50, good[:5] + data[:26] if len(data) > 8 else data, 10 + at)
     assert member.peer.log.authors() == [member.author]
     assert mesh.stats["stored"] == 0 and mesh.stats["strangers"] >= 1
+
+
+def test_what_is_receipted_needs_no_seal() -> None:
+    """Who got a receipt before the seal and who got both show the same, or they would differ for ever."""
+    air = Air(12, loss=0, duty=100)
+    members = [air.add("b%d" % at, author=b"member-%d" % at) for at in range(2)]
+    air.line(members)
+    air.reading(members[0])
+    air.run(20000)
+    one, other = members
+    number = one.peer.log.held(one.author)
+    one.peer.seal(one.now(air.now))
+    for member in members:
+        member.peer.ingest_receipt(Receipt(b"keeper-1", 1, one.author, number - 1))
+        member.peer.commit()
+        member.mesh._look(member.now(air.now))
+    assert one.peer.log.sealed(one.author) == number and not other.peer.log.sealed(one.author)
+    bucket = one.author[0] & 7
+    digests = [member.mesh.repair.digest(bucket) for member in members]
+    assert digests[0] != digests[1]
+    # The receipt for what the seal covers settles it, though the seal is lacking still.
+    for member in members:
+        member.peer.ingest_receipt(Receipt(b"keeper-1", 1, one.author, number))
+        member.peer.commit()
+        member.mesh._look(member.now(air.now))
+    air.reading(one)
+    air.run(air.now + 20000)
+    assert not other.peer.log.sealed(one.author) and other.peer.log.held(one.author) > number
+    digests = [member.mesh.repair.digest(bucket) for member in members]
+    assert digests[0] == digests[1]

@@ -44,7 +44,7 @@ def slept() -> tuple:
     mesh.peer.seal(now)
     mesh.peer.commit()
     mesh.feed.resume(2, 0)
-    mesh.set_flood(False)
+    mesh.set_flood(False, 0)
     return store, mesh.save()
 
 

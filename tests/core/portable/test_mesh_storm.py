@@ -30,7 +30,7 @@ def _op(number: int, code: int, repeat: int = 0, author: bytes = b"aut") -> byte
 
 def _gradient_relay(code: int) -> Mesh:
     mesh = _engine()
-    mesh.set_flood(False)
+    mesh.set_flood(False, 0)
     mesh.code = mesh.custody.code = code
     mesh.peer.note_distance(code - 1, 0)
     return mesh
@@ -41,20 +41,21 @@ def _hear(mesh: Mesh, address: bytes, frame: bytes, now: int) -> None:
 
 
 def test_who_has_no_turn_yet_leaves_it_to_others() -> None:
-    mesh = _gradient_relay(3)
-    mesh.speaker.free_at = 20000
-    _hear(mesh, b"far", _op(1, 4), 1000)
-    for now in range(1000, 19000, 500):
-        mesh.say(now)
-    assert not mesh.custody.count() and mesh.custody.has(name_of(_op(1, 4)))
-    _hear(mesh, b"other", _op(1, 3), 19000)
-    assert not mesh.custody.has(name_of(_op(1, 4)))
-    # Others have it: whoever pushes it again is told, and it is not taken.
-    _hear(mesh, b"far", _op(1, 4, 1), 19500)
-    assert not mesh.custody.has(name_of(_op(1, 4))) and mesh._acks
-    for now in range(20000, 30000, 500):
-        mesh.say(now)
-    assert not mesh.stats["custody"]
+    with gradient():
+        mesh = _gradient_relay(3)
+        mesh.speaker.free_at = 20000
+        _hear(mesh, b"far", _op(1, 4), 1000)
+        for now in range(1000, 19000, 500):
+            mesh.say(now)
+        assert not mesh.custody.count() and mesh.custody.has(name_of(_op(1, 4)))
+        _hear(mesh, b"other", _op(1, 3), 19000)
+        assert not mesh.custody.has(name_of(_op(1, 4)))
+        # Others have it: whoever pushes it again is told, and it is not taken.
+        _hear(mesh, b"far", _op(1, 4, 1), 19500)
+        assert not mesh.custody.has(name_of(_op(1, 4))) and mesh._acks
+        for now in range(20000, 30000, 500):
+            mesh.say(now)
+        assert not mesh.stats["custody"]
 
 
 def test_a_full_table_is_not_offered_more_at_once() -> None:
@@ -90,7 +91,7 @@ def test_a_gateway_keeps_fragments_that_it_acknowledges() -> None:
     assert again.peer.log.held(other.author) == 1
     again.close()
     # What is whole is not kept in parts.
-    assert not _engine(hello.GATEWAY, store, True).intake._parts
+    assert not _engine(hello.GATEWAY, store, True).intake.kept.parts
 
 
 def _state(mesh: Mesh, counter: int, distance: int, now: int) -> None:

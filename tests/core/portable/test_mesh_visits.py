@@ -385,3 +385,70 @@ def test_many_that_all_differ_agree_after_a_bounded_number_of_sessions() -> None
     field.run(3600000)
     assert field.sessions == sessions
     assert sum([member.mesh.stats["calls"] for member in field.members]) == calls
+
+
+# ---- much that is lacking
+
+
+def behind(mesh: Mesh, address: bytes, now: int, distance: int, count: int, flags: int) -> None:
+    state = frames.State(MESH[:2], now & 0xFFFF, 0, bytes(6), count, distance, flags, RELAY, address, 3, 254)
+    mesh.visits.heard(address, state, -60, now)
+
+
+def test_who_says_to_be_behind_is_called_at_once_by_whoever_is_nearer() -> None:
+    for distance, count, found in ((3, 0, b"you"), (2, 5, b"you"), (2, 0, None), (1, 5, None)):
+        mesh = engine()
+        behind(mesh, b"you", 0, distance, count, CAN)
+        assert mesh.visit(0) is None
+        assert called_by(mesh, 0) == found, (distance, count)
+    # Of two that are behind and as near neither helps the other.
+    mesh = engine()
+    mesh.many = True
+    behind(mesh, b"you", 0, 2, 5, CAN)
+    assert mesh.visit(0) is None and called_by(mesh, 0) is None
+
+
+def test_what_is_known_to_be_lacking_counts_though_receipts_come() -> None:
+    mesh = engine()
+    mesh.receipts_at = 0
+    hear(mesh, b"you", 1, open_count=80, flags=CAN)
+    neighbour = mesh.visits._table[b"you"]
+    assert mesh.visits._gap(neighbour) == 0
+    mesh.intake.note_height(b"author-x", 60)
+    mesh.intake.note_height(b"author-y", 7)
+    assert mesh.intake.lacking() == mesh.visits._gap(neighbour) == 67
+    hear(mesh, b"you", 2, open_count=50, flags=CAN)
+    assert mesh.visits._gap(neighbour) == 50
+
+
+def test_what_shrinks_fast_is_given_more_time() -> None:
+    mesh = engine()
+    hear(mesh, b"you", 0, open_count=200)
+    assert mesh.visit(0) is None
+    hear(mesh, b"you", pace.VISIT_MS, open_count=99, serial=1)
+    assert mesh.visit(pace.VISIT_MS) is None and called_by(mesh, 0) is None
+    hear(mesh, b"you", 2 * pace.VISIT_MS, open_count=99, serial=2)
+    assert mesh.visit(2 * pace.VISIT_MS) is None and called_by(mesh, 0) == b"you"
+
+
+def test_a_session_makes_old_what_was_known_of_others() -> None:
+    mesh = engine()
+    for address in (b"one", b"two"):
+        hear(mesh, address, 0, flags=CAN)
+        mesh.visits.note_lag(address, 90)
+    assert mesh.visit(0) is None
+    mesh.synced(b"one", None, pace.VISIT_MS)
+    assert mesh.visits._table[b"two"].lag == 0
+    hear(mesh, b"two", pace.VISIT_MS, flags=CAN, serial=1)
+    assert mesh.visit(pace.VISIT_MS) is None and called_by(mesh, 0) is None
+    assert wants(mesh, pace.VISIT_MS) == b"two"
+
+
+def test_a_call_is_over_with_the_session_that_it_asked_for() -> None:
+    for end in (lambda mesh: mesh.synced(b"you", None, 20000), lambda mesh: mesh.failed(b"you", 20000)):
+        mesh = engine()
+        body = tells.encode_call(mesh.peer.author, b"sender-1", 10)
+        mesh.heard(b"s", -50, frames.advertise(frames.make(frames.CALL, MESH, body, KEY)), 19000)
+        assert mesh.called(20000)
+        end(mesh)
+        assert not mesh.called(20000)
