@@ -14,13 +14,13 @@ _ONCE = "hedgerow_device.flashreclaim hedgerow_device.central hedgerow.trust.los
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
     "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
-    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
+    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors"
 )
 # With less than this free, what only sessions need is given back after each.
 _ROOMY = const(65536)
 # What a session takes (on 32 bits): it is not begun with less, and others are not let in with much less.
-_SESSION_FREE = const(16384)
-_LEAST_FREE = const(12288)
+_SESSION_FREE = const(13312)
+_LEAST_FREE = const(10240)
 NO_ROOM_MS = const(2000)
 # Memory that fails twice in this time where no session runs is short for good: for how long the engine goes.
 _SHORT_MS = const(10000)
