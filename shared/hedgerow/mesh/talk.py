@@ -24,6 +24,13 @@ class Talk:
         self.stats["passed"] += 1
         self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
 
+    def spare(self) -> None:
+        """Give up what others say again: a session or a reading needs its room."""
+        if self._intake is not None and not self.collects:
+            self._intake.spare()
+        for table in (self._said_letters, self._whos, self._last):
+            table.clear()
+
     def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
         """Say a frame at a moment, and again if too few others were heard saying it: what goes down twice."""
         more = (2 if urgency == FORWARD else 4) + (not self.seen.senders(name))
