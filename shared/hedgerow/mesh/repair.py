@@ -423,8 +423,7 @@ class Repair:
             log = self._peer.log
             held = log.held(author)
             first = nearest(held, low)
-            own = author == self._peer.author
-            if held and first <= self._peer.receipted(author) and (own or mesh.flood):
+            if held and first <= self._peer.receipted(author) and (author == self._peer.author or mesh.flood):
                 mesh.down.say_receipt(author, now)
             if not bits and self._say_seals(author, first - 1, now):
                 found += 1
@@ -432,11 +431,14 @@ class Repair:
                 if not bits >> index & 1 or first + index > held or found >= _MOST_ANSWERS:
                     continue
                 stored = log.fetch(author, first + index)
-                if stored is not None:
-                    found += 1
+                if stored is None:
+                    continue
+                found += 1
+                if mesh.flood or mesh.collects:
                     self._say_operation(author, first + index, stored, now)
-            if own and found and not mesh.flood:
-                mesh.feed.rewind(author, first)
+                elif found == 1:
+                    # It was lost on its way: whoever had it takes it again.
+                    mesh.feed.rewind(author, first + index - 1, now)
         for index in range(16):
             if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):
                 found += 1
