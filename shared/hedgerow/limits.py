@@ -135,7 +135,7 @@ MESH_SPARE = const(4)
 # Frames heard, done with, letters that were whole, authors whose way back is known: they forget the oldest.
 MESH_SEEN = const(256)
 MESH_DONE = const(512)
-MESH_LETTERS = const(128)
+MESH_LETTERS = const(64)
 MESH_ROUTE = const(512)
 # Frames that may be taken, that wait for something missing; questions; addresses whose last word is known;
 # letters that can be said again; leaves whose receipts a relay holds.

@@ -83,7 +83,7 @@ def read_letters(data: bytes) -> None:
                 short, first, last, previous, check = brief.decode_seal(content)
                 again = short + first.to_bytes(4, "big") + bytes((last - first,)) + previous + check
                 assert content[1:] == again
-        assert len(table.open()) <= limits.MAX_LETTERS
+        assert len(table._open) <= limits.MAX_LETTERS
         at += 1 + data[at] % 24
         now += 1
     if fault is not None:

@@ -237,12 +237,12 @@ def done() -> None:
 
 def whole_letters() -> None:
     """A letter that was whole is put together again only when so many others came after it."""
-    mesh = engine()
-    table(mesh.intake._whole, limits.MESH_LETTERS)
+    known = engine().intake.letters._done
+    table(known._now, limits.MESH_LETTERS)
     mesh = engine()
     body = letters.split(bytes((letters.SCHEMA,)) + b"no schema, but as long as two")
     sent = [frames.make(frames.LETTER_UP, b"ms", part, KEY) for part in body]
-    mesh.intake._whole.note(int.from_bytes(sent[0][4:7], "big") | 1, 0)
+    mesh.intake.letters._done.note(int.from_bytes(sent[0][4:7], "big") | 1, 0)
     for fragment in sent:
         mesh.intake.take_fragment(fragment, 0)
     assert not mesh.stats["letters"]
@@ -253,15 +253,25 @@ def route() -> None:
 
 
 def waiting() -> None:
-    """One more that waits for what is missing makes the first one go; acknowledgements are as many."""
+    """Where no more may wait for what is missing, what is farthest ahead makes room, be it the newest."""
     mesh = engine()
-    for at in range(limits.MESH_WAITING):
+    mesh.names.learn(b"aut-hors", 0)
+
+    def op_of(number: int) -> bytes:
+        body = frames.encode_op(frames.Op(b"aut", number, b"ch", b"sc", 1000 + number, [1, 2]))
+        return frames.make(frames.OP, b"ms", body, KEY, 0)
+
+    order = [50 + at for at in range(limits.MESH_WAITING)]
+    for at in order:
         mesh.intake.take(op_of(at), name_of(op_of(at)), at)
     assert len(mesh.intake.waiting) == limits.MESH_WAITING and not mesh.stats["forgotten"]
-    last = op_of(limits.MESH_WAITING)
-    mesh.intake.take(last, name_of(last), 99)
-    assert len(mesh.intake.waiting) == limits.MESH_WAITING and mesh.stats["forgotten"] == 1
-    assert name_of(last) in mesh.intake.waiting and name_of(op_of(0)) not in mesh.intake.waiting
+    for number, waits in ((90, False), (40, True)):
+        before = mesh.stats["forgotten"]
+        mesh.intake.take(op_of(number), name_of(op_of(number)), 99)
+        assert len(mesh.intake.waiting) == limits.MESH_WAITING and mesh.stats["forgotten"] == before + 1
+        assert (name_of(op_of(number)) in mesh.intake.waiting) == waits
+    assert name_of(op_of(order[-1])) not in mesh.intake.waiting
+    assert name_of(op_of(order[0])) in mesh.intake.waiting
 
 
 def gateway_waiting() -> None:
@@ -283,14 +293,6 @@ def acknowledgements() -> None:
     for at in range(limits.MESH_WAITING + 1):
         mesh._acknowledge(op_of(at), 0, 10)
     assert len(mesh._acks) == limits.MESH_WAITING
-
-
-def said_twice() -> None:
-    """Frames that may have to be said again are as many as sayings."""
-    mesh = engine()
-    for at in range(limits.MAX_SAYINGS + 1):
-        mesh.say_twice(0, FORWARD, name_of(op(at)), op(at))
-    assert len(mesh._twice) == limits.MAX_SAYINGS
 
 
 def pushes_noted() -> None:

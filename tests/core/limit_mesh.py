@@ -53,9 +53,9 @@ def open_letters() -> None:
     firsts = [letter(bytes((at,)) + bytes(range(1, 30)))[0] for at in range(most + 1)]
     for moment, frame in enumerate(firsts[:-1]):
         table.take(frame, moment)
-    assert len(table.open()) == most
+    assert len(table._open) == most
     table.take(firsts[-1], most)
-    assert len(table.open()) == most and not table.missing(firsts[0][4:7])
+    assert len(table._open) == most and not table.missing(firsts[0][4:7])
 
 
 def names() -> None:

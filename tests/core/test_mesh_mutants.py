@@ -25,6 +25,7 @@ from hedgerow.mesh.custody import Custody
 from hedgerow.mesh.down import Down
 from hedgerow.mesh.feed import Feed
 from hedgerow.mesh.intake import Intake
+from hedgerow.mesh.kept import Kept
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.repair import Repair
 from hedgerow.mesh.schedule import Leaves
@@ -216,7 +217,7 @@ def no_share(patch: pytest.MonkeyPatch) -> None:
 
 
 def waits_in_ram(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Intake, "_store", _nothing)
+    patch.setattr(Kept, "put", _nothing)
 
 
 def never_again(patch: pytest.MonkeyPatch) -> None:

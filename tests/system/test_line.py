@@ -5,6 +5,7 @@ Connections are counted from the air's frames; no other channel is open between 
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,13 +66,6 @@ def test_five_boards_in_a_line_sync_without_a_connection(tmp_path: Path) -> None
         scene.ledgers[-1].board.wait_for("time source=3 ", 150)
 
 
-def test_relays_that_record_now_and_then_never_connect(tmp_path: Path) -> None:
-    with line(tmp_path, 3, together=True, readings=4, interval_ms=4000, seal_s=10) as scene:
-        scene.until(lambda: scene.arrived(4), "all arrived and receipted", 120)
-        assert scene.frames()["connect"] == 0
-        assert all(not ledger.errors for ledger in scene.ledgers), scene.report()
-
-
 def test_a_sleeping_leaf_behind_a_relay_gets_its_readings_up_and_its_receipt_down(tmp_path: Path) -> None:
     leaf = {"role": "leaf", "sleep_ms": 5000, "window_ms": 800, "readings": 0}
     with line(
@@ -118,27 +112,47 @@ def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path
             gateway.stop()
 
 
-def test_a_radio_that_falls_silent_is_mended_by_stages(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """Three relays that hear each other and the gateway, and record now and then for as long as they run."""
+    folder = tmp_path_factory.mktemp("trio")
+    with line(folder, 3, together=True, readings=0, interval_ms=3000, seal_s=2, radio_watchdog_s=4) as scene:
+        yield scene
+
+
+def test_relays_that_record_now_and_then_never_connect(trio: Line) -> None:
+    def receipted() -> bool:
+        trio.read()
+        return all(
+            4 in ledger.acknowledged and ledger.receipted_op >= ledger.acknowledged[4].op
+            for ledger in trio.ledgers
+        )
+
+    trio.until(receipted, "four readings of each are receipted", 120)
+    assert all(trio.held(ledger) >= ledger.receipted_op for ledger in trio.ledgers)
+    assert trio.frames()["connect"] == 0
+    assert all(not ledger.errors for ledger in trio.ledgers), trio.report()
+
+
+def test_a_radio_that_falls_silent_is_mended_by_stages(trio: Line) -> None:
     stages = (("scan", None), ("active", "radio restart"), ("reset", "radio reset"))
-    with line(
-        tmp_path, 3, together=True, readings=0, interval_ms=3000, seal_s=2, radio_watchdog_s=4
-    ) as scene:
-        air = scene.scene.bench.air
-        assert isinstance(air, Air)
+    air = trio.scene.bench.air
+    assert isinstance(air, Air)
 
-        def beyond(reached: list[int]) -> bool:
-            scene.read()
-            return all(ledger.receipted_op > at for ledger, at in zip(scene.ledgers, reached, strict=True))
+    def beyond(reached: list[int]) -> bool:
+        trio.read()
+        return all(ledger.receipted_op > at for ledger, at in zip(trio.ledgers, reached, strict=True))
 
-        scene.until(lambda: beyond([1, 1, 1]), "all three work", 60)
-        since = [ledger.board.console_count for ledger in scene.ledgers]
-        for ledger, (until, _) in zip(scene.ledgers, stages, strict=True):
-            air.deafen(ledger.board.address, until)
-        for ledger, start, (_, said) in zip(scene.ledgers, since, stages, strict=True):
-            if said:
-                ledger.board.wait_for(said, 60, start)
-        reached = [ledger.receipted_op for ledger in scene.ledgers]
-        scene.until(lambda: beyond(reached), "receipts come again to all three", 60)
-        for ledger, start, (until, _) in zip(scene.ledgers, since, stages, strict=True):
-            resets = [line for line in ledger.board.console[start:] if line.text == "radio reset"]
-            assert len(resets) == (until == "reset")
+    trio.until(lambda: beyond([1, 1, 1]), "all three work", 60)
+    since = [ledger.board.console_count for ledger in trio.ledgers]
+    for ledger, (until, _) in zip(trio.ledgers, stages, strict=True):
+        air.deafen(ledger.board.address, until)
+    for ledger, start, (_, said) in zip(trio.ledgers, since, stages, strict=True):
+        if said:
+            ledger.board.wait_for(said, 60, start)
+    trio.read()
+    reached = [ledger.receipted_op for ledger in trio.ledgers]
+    trio.until(lambda: beyond(reached), "receipts come again to all three", 60)
+    for ledger, start, (until, _) in zip(trio.ledgers, since, stages, strict=True):
+        resets = [line for line in ledger.board.console[start:] if line.text == "radio reset"]
+        assert len(resets) == (until == "reset")

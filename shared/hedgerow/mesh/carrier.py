@@ -2,7 +2,7 @@
 
 from .. import limits
 from ..sync.hello import LEAF
-from . import asks, frames, outcome, pace
+from . import asks, frames, pace
 from .custody import BACK, name_of
 from .density import number_of
 from .feed import letter_frames
@@ -14,6 +14,8 @@ from .talk import Talk
 from .visits import MANY
 
 _ACK_NAME = limits.const(-10)
+# Operations of one author that come at once, and are no news that is passed on one by one.
+_BURST = limits.const(3)
 # From so many pushes on whoever says a frame has nobody near who takes it.
 _STUCK = limits.const(7)
 
@@ -59,36 +61,20 @@ class Carrier(Talk):
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
-        if name in self.intake.waiting:
-            self.intake.again(name, now)
-            self._collect(now)
-            if self.collects and name in self.intake.waiting:
-                self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
-            return
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
         else:
             result = self.intake.take_fragment(frame, now)
-        if result == KNOWN:
+        if result == REFUSED:
+            self.seen.forget(name)
+        elif result == KNOWN or (result == WAITS and self.collects):
+            # What waits at who collects for what comes before it is durable.
             self.custody.know(name, now)
             if frame[3] & 7 or self.collects:
                 self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
-            if self.collects and kind == frames.OP:
+            if result == KNOWN and self.collects and kind == frames.OP:
                 self._answer_known(frame, now)
-        elif result == WAITS:
-            self._ask(kind, frame, name, now)
-            if self.collects:
-                self._acknowledge_waiting(kind, frame, name, now)
-        elif result == REFUSED:
-            self.seen.forget(name)
         self._collect(now)
-
-    def _acknowledge_waiting(self, kind: int, frame: bytes, name: int, now: int) -> None:
-        """Acknowledge what waits durably here for what comes before it."""
-        kept = name in self.intake.waiting if kind == frames.OP else self.intake.keeps(frame)
-        if kept:
-            self.custody.know(name, now)
-            self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
 
     def _letter_down(self, frame: bytes, now: int) -> None:
         """Take a fragment of a letter on its way down."""
@@ -105,10 +91,8 @@ class Carrier(Talk):
                 self.wishes = Wishes(self, now)
             self.stats["letters"] += 1
             self.wishes.heard(content, now)
-        elif not self.intake.letters.done(letter):
-            self.repair.want(asks.WANT_LETTERS, letter, now)
-            if self.role == LEAF:
-                self.repair.hurry((asks.WANT_LETTERS, letter), now + 600)
+        elif not self.intake.letters.done(letter, now):
+            self.repair.want(asks.WANT_LETTERS, letter, now, 600 if self.role == LEAF else 0)
 
     def _step_wishes(self, now: int) -> None:
         """Do what there is to do for documents that are wanted."""
@@ -133,33 +117,6 @@ class Carrier(Talk):
             receipted = self.peer.receipted(authors[0])
             if receipted and (receipted - number) & 0xFFFF < 0x8000:
                 self.down.say_receipt(authors[0], now)
-
-    def _ask(self, kind: int, frame: bytes, name: int, now: int) -> None:
-        """Ask for what a frame waits for."""
-        entry = self.intake.waiting.get(name)
-        if kind != frames.OP:
-            entry = self.intake.waiting_letter(frame[4:7])
-            if entry is None:
-                if self.flood:
-                    # Otherwise whoever has the rest in custody pushes it anyhow.
-                    self.repair.want(asks.WANT_LETTERS, frame[4:7], now)
-                return
-        if entry is not None:
-            self._ask_for(entry, now)
-
-    def _ask_for(self, entry: list, now: int) -> None:
-        """Ask for what an entry of what waits lacks."""
-        if entry[3] == outcome.SCHEMA:
-            self.repair.want(asks.WANT_SCHEMAS, entry[4], now)
-        elif entry[3] == outcome.WHOLE:
-            self.repair.want(asks.WANT_WHOLE, entry[2], now)
-        elif entry[3] == outcome.AUTHOR:
-            self.repair.want(asks.WANT_ANNOUNCES, entry[2], now)
-        else:
-            for author in self.names.find(entry[2]):
-                if not self.peer.is_own(author):
-                    self.intake.expect(author, entry[1])
-                    self.repair.want(asks.WANT_OPERATIONS, author, now)
 
     def _collect(self, now: int) -> None:
         """Pass on, or acknowledge, what has become durable."""
@@ -254,6 +211,11 @@ class Carrier(Talk):
                 continue
             self.names.learn(author, now)
             self._check_at = now + pace.STATE_SETTLE_MS
+            if self._intake is not None:
+                self._intake.moved(author, now)
+            if self.flood and log.held(author) - before[0] > _BURST:
+                # A session brought it, or it was waited for: neighbours learn at once that it is here.
+                self.repair.tell(author, now)
             if not (self.flood or self.collects) and author != peer.author and log.held(author) > before[0]:
                 # A session brought it: from here on it is ours to push.
                 self.feed.add(author, now)

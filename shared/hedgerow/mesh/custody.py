@@ -277,7 +277,7 @@ class Custody:
         self.done.note(name ^ self._salt, now)
 
     def knows(self, name: int, code: int, now: int) -> bool:
-        """Say whether a frame that a peer with this distance code says is where that could bring it, or nearer."""
+        """Say whether a frame need not be taken from a peer with this distance code."""
         done = self.done
         if done.has(name ^ self._salt, now):
             return True

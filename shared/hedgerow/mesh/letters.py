@@ -11,6 +11,8 @@ from ..clock import hlc
 from ..codec.varint import read_uint, write_uint
 from ..errors import HedgerowError
 from ..operation import CLOCK, SOURCE_KEEPER, decode_body, encode_body
+from . import pace
+from .seen import Recent
 
 OPERATION = 1
 SEAL = 2
@@ -160,29 +162,23 @@ def _unfold(content: bytes, at: int) -> bytes:
     return encode_body(hlc.pack(base + uptime, head >> 6 & 1), [record])
 
 
-class _Open:
-    """A letter of which some fragments are here."""
-
-    def __init__(self, name: bytes, total: int, now: int):
-        self.name = name
-        self.total = total
-        self.missing = (1 << total) - 1
-        self.data = bytearray(total * _DATA)
-        self.size = 0
-        self.progress = now
-
-
 class Letters:
     """Letters that are being put together, `limit` at most: the one that got nothing for longest makes room.
 
-    As many that are complete are remembered by name, so that none is given out twice meanwhile.
+    The ids of the last `known` that were whole, or more, are remembered for 3 minutes, so that none is given
+    out twice meanwhile.
     """
 
-    def __init__(self, limit: int = limits.MAX_LETTERS):
+    def __init__(self, limit: int = limits.MAX_LETTERS, known: int = limits.MESH_LETTERS):
         self._limit = limit
-        # By name and number of fragments, which only those of one letter share.
+        # By name and number of fragments, which only those of one letter share:
+        # [moment of the last new fragment, bitmap of those that are missing, all their data, its size]
         self._open: dict = {}
-        self._done: list = []
+        self._done = Recent(known, pace.AROUND_MS, 0)
+
+    def spare(self) -> None:
+        """Give up what is not whole."""
+        self._open.clear()
 
     def take(self, frame: bytes, now: int) -> bytes | None:
         """Take in a LETTER frame; return the content when that makes it whole. BEACON_INVALID.
@@ -190,64 +186,54 @@ class Letters:
         What is whole and not what its name says is dropped, LETTER_INVALID.
         """
         name, index, total, data = decode_fragment(frame)
-        if name in self._done:
+        if self.done(name, now):
             return None
         key = name + bytes((total,))
         letter = self._open.get(key)
         if letter is None:
             if len(self._open) >= self._limit:
-                del self._open[min(self._open, key=lambda one: (self._open[one].progress, one))]
-            letter = self._open[key] = _Open(name, total, now)
+                del self._open[min([(self._open[one][0], one) for one in self._open])[1]]
+            letter = self._open[key] = [now, (1 << total) - 1, bytearray(total * _DATA), total * _DATA]
         bit = 1 << index
-        if not letter.missing & bit:
+        if not letter[1] & bit:
             return None
-        letter.missing &= ~bit
-        letter.progress = now
+        letter[0] = now
+        letter[1] &= ~bit
         at = index * _DATA
-        letter.data[at : at + len(data)] = data
+        letter[2][at : at + len(data)] = data
         if index + 1 == total:
-            letter.size = at + len(data)
-        if letter.missing:
+            letter[3] = at + len(data)
+        if letter[1]:
             return None
         del self._open[key]
-        sent = bytes(letter.data[: letter.size])
+        sent = bytes(letter[2][: letter[3]])
         if letter_id(sent) != name:
             raise HedgerowError("LETTER_INVALID", "fragments of several")
-        self._done.append(name)
-        if len(self._done) > self._limit:
-            self._done.pop(0)
+        self._done.note(_number(name), now)
         return _unsqueeze(sent)
 
     def missing(self, name: bytes) -> int:
         """Return the bitmap of the fragments that are not here; 0 for a letter of which nothing is."""
-        for total in range(1, limits.MAX_FRAGMENTS + 1):
-            letter = self._open.get(name + bytes((total,)))
-            if letter is not None:
-                return letter.missing
+        for key, letter in self._open.items():
+            if key[:3] == name:
+                return letter[1]
         return 0
 
-    def open(self) -> list:
-        """Return [(name, bitmap of missing fragments, moment of the last new one), ...], the oldest first."""
-        found = [
-            (letter.progress, letter.name, letter.total, letter.missing) for letter in self._open.values()
-        ]
-        return [(name, missing, progress) for progress, name, _, missing in sorted(found)]
-
-    def done(self, name: bytes) -> bool:
+    def done(self, name: bytes, now: int) -> bool:
         """Say whether a letter was given out and is remembered."""
-        return name in self._done
+        return self._done.has(_number(name), now)
 
     def forget(self, name: bytes) -> None:
         """Drop what is here of a letter, or that it was given out."""
-        for total in range(1, limits.MAX_FRAGMENTS + 1):
-            self._open.pop(name + bytes((total,)), None)
-        if name in self._done:
-            self._done.remove(name)
+        for key in [key for key in self._open if key[:3] == name]:
+            del self._open[key]
+        self._done.forget(_number(name))
 
     def oldest(self) -> tuple | None:
         """Return (name, moment of the last new fragment) of the one that got nothing for longest, if any."""
-        found = [(letter.progress, letter.name) for letter in self._open.values()]
-        if not found:
-            return None
-        progress, name = min(found)
-        return name, progress
+        found = [(letter[0], key[:3]) for key, letter in self._open.items()]
+        return min(found)[::-1] if found else None
+
+
+def _number(name: bytes) -> int:
+    return int.from_bytes(name, "big") | 1

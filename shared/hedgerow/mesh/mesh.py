@@ -103,9 +103,8 @@ class Mesh(Carrier):
         self._state_due = True
         self._acks: dict = {}
         self._said_letters: list = []
-        # Frames that may have to be said twice.
-        self._twice: dict = {}
         self._whos: dict = {}
+        self._shows = 0
         # More waits to be pushed than advertisements bring in time.
         self.many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
@@ -142,7 +141,7 @@ class Mesh(Carrier):
         if self._intake is None:
             from .intake import Intake
 
-            self._intake = Intake(self.peer, self.names, self.stats, self.collects)
+            self._intake = Intake(self)
         return self._intake
 
     @property
@@ -350,8 +349,6 @@ class Mesh(Carrier):
             self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
         if now >= self._time_at:
             self._ask_time(now)
-            for entry in list(self.intake.waiting.values()) if self.relays else ():
-                self._ask_for(entry, now)
         if now >= self.announce_at:
             self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)
             self.down.say_announce(self.peer.author, now)
@@ -387,6 +384,8 @@ class Mesh(Carrier):
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
+        if saying[6]:
+            self._more(saying, now)
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events

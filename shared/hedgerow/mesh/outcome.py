@@ -5,10 +5,9 @@ KNOWN = 1
 WAITS = 2
 REFUSED = 3
 
-# Why: operations before it, its author's whole name, its schema; or it has to come as a letter, because too
-# little is known of the moment before it; or it may be an operation that was here.
-GAP = 0
-AUTHOR = 1
-SCHEMA = 2
-WHOLE = 3
-GONE = 4
+# Why it waits: operations before it, its author's whole name, its schema; or it has to come as a letter,
+# because too little is known of the moment before it.
+GAP = 4
+AUTHOR = 5
+SCHEMA = 6
+WHOLE = 7

@@ -101,6 +101,11 @@ class Recent:
             self._turn(now)
         return self._now.again(identity, 0) > 0 or self._before.again(identity, 0) > 0
 
+    def forget(self, identity: int) -> None:
+        """Let a frame count as new."""
+        self._now.forget(identity)
+        self._before.forget(identity)
+
 
 def who_of(address: object) -> int:
     """Return 8 bits of an address (bytes, text or an integer), the same on every VM."""

@@ -6,7 +6,7 @@ from ..sync.hello import GATEWAY, LEAF
 from . import pace
 
 # Percent of the STATEs heard of a good link, and of one that was good and may still be.
-_STEADY = limits.const(60)
+_STEADY = limits.const(50)
 STAYS = limits.const(35)
 # Pushes in vain after which who should have taken them is no way: it may not hear us as we hear it.
 _DEAF = limits.const(16)

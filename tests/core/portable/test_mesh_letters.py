@@ -5,7 +5,7 @@ from samples import AUTHOR, NOW, READING, reading
 
 from hedgerow import limits
 from hedgerow.errors import HedgerowError
-from hedgerow.mesh import frames, letters, tag
+from hedgerow.mesh import frames, letters, pace, tag
 from hedgerow.trust.seal import make_seal
 
 KEY = tag.mesh_key("shed")
@@ -20,6 +20,12 @@ def _content(random: Random, zeros: int = 20) -> bytes:
     while len(data) < 1 + random.below(100):
         data.append(0 if random.chance(zeros) else random.below(256))
     return bytes(data)
+
+
+def opened(table: letters.Letters) -> list:
+    """Return [(name, bitmap of missing fragments, moment of the last new one)], the oldest first."""
+    found = [(letter[0], key[:3], letter[1]) for key, letter in table._open.items()]
+    return [(name, missing, moment) for moment, name, missing in sorted(found)]
 
 
 def test_layout() -> None:
@@ -47,7 +53,7 @@ def test_fragments_in_any_order_and_often() -> None:
             again = table.take(frame, now)
             assert again is None
         assert given == content
-        assert table.done(name) and table.open() == []
+        assert table.done(name, now) and opened(table) == []
         assert [table.take(frame, now) for frame in todo] == [None] * len(todo)
 
 
@@ -57,26 +63,29 @@ def test_missing_fragments_are_known() -> None:
     name = todo[0][4:7]
     assert len(todo) == 5 and table.missing(name) == 0
     table.take(todo[3], 70)
-    assert table.missing(name) == 0b10111 and table.open() == [(name, 0b10111, 70)]
+    assert table.missing(name) == 0b10111 and opened(table) == [(name, 0b10111, 70)]
     table.take(todo[0], 80)
     table.take(todo[0], 90)
-    assert table.open() == [(name, 0b10110, 80)]
+    assert opened(table) == [(name, 0b10110, 80)]
     table.forget(name)
-    assert table.open() == [] and not table.done(name)
+    assert opened(table) == [] and not table.done(name, 90)
     for _ in range(2):
-        assert [table.take(frame, 95) for frame in todo][-1] is not None and table.done(name)
+        assert [table.take(frame, 95) for frame in todo][-1] is not None and table.done(name, 95)
         table.forget(name)
-        assert not table.done(name)
+        assert not table.done(name, 95)
 
 
-def test_as_many_as_are_open_are_remembered() -> None:
-    table = letters.Letters(2)
+def test_what_was_whole_is_remembered_for_a_while() -> None:
+    table = letters.Letters(2, 4)
     names = []
-    for at in range(3):
+    for at in range(5):
         (frame,) = _frames(bytes((at, 7)))
         assert table.take(frame, 0) == bytes((at, 7))
         names.append(frame[4:7])
-    assert [table.done(name) for name in names] == [False, True, True]
+    assert [table.done(name, 1) for name in names] == [False, True, True, True, True]
+    assert table.done(names[4], pace.AROUND_MS) and not table.done(names[4], 2 * pace.AROUND_MS)
+    # Somebody may want it then who did not when it came before.
+    assert table.take(frame, 2 * pace.AROUND_MS) == bytes((4, 7))
 
 
 def test_several_letters_at_once() -> None:
@@ -96,13 +105,13 @@ def test_the_one_without_progress_makes_room() -> None:
     table.take(second[0], 2)
     table.take(first[1], 3)
     table.take(third[0], 4)
-    assert [entry[0] for entry in table.open()] == [first[0][4:7], third[0][4:7]]
+    assert [entry[0] for entry in opened(table)] == [first[0][4:7], third[0][4:7]]
     assert table.take(first[2], 5) is not None
     table.take(second[0], 6)
-    assert len(table.open()) == 2
+    assert len(opened(table)) == 2
     for frame in second + third:
         table.take(frame, 7)
-    assert not table.done(first[0][4:7]) and table.done(third[0][4:7])
+    assert table.done(first[0][4:7], 7) and table.done(third[0][4:7], 7)
 
 
 def test_fragments_of_two_letters_with_one_name() -> None:
@@ -114,7 +123,7 @@ def test_fragments_of_two_letters_with_one_name() -> None:
     table.take(good[0], 0)
     table.take(bad[1], 0)
     raises("LETTER_INVALID", table.take, good[2], 0)
-    assert table.open() == []
+    assert opened(table) == []
     assert [table.take(frame, 0) for frame in good][-1] == bytes(range(1, 40))
     # Another number of fragments is another letter.
     short = _frames(bytes(range(3, 20)))
@@ -122,7 +131,7 @@ def test_fragments_of_two_letters_with_one_name() -> None:
     longer = [frame[:4] + b"abc" + frame[7:] for frame in good]
     table.take(short[0], 0)
     table.take(longer[1], 0)
-    assert [entry[:2] for entry in table.open()] == [(b"abc", 0b10), (b"abc", 0b101)]
+    assert [entry[:2] for entry in opened(table)] == [(b"abc", 0b10), (b"abc", 0b101)]
 
 
 def test_zeros_travel_short() -> None:
@@ -196,5 +205,5 @@ def test_any_fragments_give_a_letter_or_a_code() -> None:
             whole += table.take(frame, now) is not None
         except HedgerowError as error:
             assert error.code in ("BEACON_INVALID", "LETTER_INVALID")
-        assert len(table.open()) <= limits.MAX_LETTERS
+        assert len(opened(table)) <= limits.MAX_LETTERS
     assert whole > 20

@@ -91,7 +91,7 @@ def test_a_gateway_keeps_fragments_that_it_acknowledges() -> None:
     assert again.peer.log.held(other.author) == 1
     again.close()
     # What is whole is not kept in parts.
-    assert not _engine(hello.GATEWAY, store, True).intake._parts
+    assert not _engine(hello.GATEWAY, store, True).intake.kept.parts
 
 
 def _state(mesh: Mesh, counter: int, distance: int, now: int) -> None:

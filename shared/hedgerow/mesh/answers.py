@@ -1,0 +1,133 @@
+"""What a peer says because others ask for it (SPEC 6.23.4)."""
+
+from .. import limits
+from ..errors import HedgerowError
+from ..log import ENTRY_SEAL
+from . import asks, letters, pace
+from .custody import name_of
+from .feed import frames_of, letter_frames, seal_letter
+from .frames import LETTER_DOWN, LETTER_UP
+from .ops import nearest
+from .speaker import REPAIR
+
+_ALL = limits.const(0xFFFFFFFF)
+
+
+class Answers:
+    """The part of Repair that answers; it needs the rest of it."""
+
+    def heard_want(self, frame: bytes, now: int) -> None:
+        """Answer what is asked for and here; pass on what concerns those farther away."""
+        what, entries = asks.decode_want(frame)
+        mesh = self._mesh
+        for entry in entries:
+            self._asked(what, entry, now)
+            if mesh.flood and not mesh.lot():
+                continue
+            if what == asks.WANT_OPERATIONS or what == asks.WANT_WHOLE:
+                self._answer(frame, entry, now)
+            elif what == asks.WANT_LETTERS:
+                known = mesh.letter(entry[0])
+                if known is not None:
+                    self._say_letter(known[0], entry[1] or 0xFF, now, known[1])
+            elif what == asks.WANT_ANNOUNCES:
+                for author in mesh.names.find(entry):
+                    mesh.down.say_announce(author, now + 50 + mesh.random(700))
+                if not mesh.names.find(entry):
+                    mesh.down.pass_down(frame, entry, now)
+            else:
+                kind = LETTER_UP if mesh.flood else LETTER_DOWN
+                for schema in self._peer.shared_schemas():
+                    if schema[:2] == entry:
+                        content = bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded
+                        self._say_letter(content, 0xFF, now, kind)
+
+    def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:
+        """Somebody else asks for something: the answer is for us too."""
+        name = entry if isinstance(entry, bytes) else entry[0]
+        for key in self._wants:
+            if key[0] != what or key[1][: len(name)] != name:
+                continue
+            if what == asks.WANT_OPERATIONS:
+                index = self._mesh.intake.base(key[1]) + 1 - entry[1] & 0xFFFF
+                if index > 15 or not entry[2] >> index & 1:
+                    continue
+            at = now + pace.ASK_MS + self._mesh.random(pace.ASK_MS)
+            if self._wants[key][0] < at:
+                self._wants[key][0] = at
+                self._next = None
+
+    def _answer(self, frame: bytes, entry: tuple, now: int) -> None:
+        """Say operations that are asked for, or the seals over them; or one of them as a letter, for somebody
+        who cannot rebuild it from less."""
+        short, low = entry[0], entry[1]
+        whole = len(entry) == 2
+        bits = 1 if whole else entry[2]
+        mesh = self._mesh
+        log = self._peer.log
+        found = False
+        for author in mesh.names.find(short):
+            held = log.held(author)
+            first = nearest(held, low)
+            if (
+                not whole
+                and held
+                and first <= self._peer.receipted(author)
+                and (author == self._peer.author or mesh.flood)
+            ):
+                mesh.down.say_receipt(author, now)
+            here = not bits and self._say_seals(author, first - 1, now)
+            for number in range(first, min(first + 16, held + 1)):
+                stored = log.fetch(author, number) if bits >> number - first & 1 else None
+                if stored is not None:
+                    if whole or mesh.flood or mesh.collects:
+                        self._say_operation(author, number, stored, whole, now)
+                    elif not here:
+                        # It was lost on its way: whoever had it takes it again.
+                        mesh.feed.rewind(author, number - 1, now)
+                    here = True
+            found = found or here
+        for index in range(0 if whole else 16):
+            if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):
+                found = True
+        if not found:
+            mesh.down.pass_down(frame, short, now)
+
+    def _say_operation(self, author: bytes, number: int, stored: bytes, whole: bool, now: int) -> None:
+        content = letters.encode_operation(author, number, stored)
+        if not whole:
+            try:
+                frames = frames_of(self._peer, author, number, stored, self._mesh.key)
+            except HedgerowError:
+                return
+            if len(frames) == 1:
+                self._say(frames[0], now)
+                return
+        self._say_letter(content, 0xFF, now)
+
+    def _say_seals(self, author: bytes, sealed: int, now: int) -> bool:
+        """Say the first seals above what is sealed again; say whether there are any."""
+        found = False
+        for kind, _, _, body in self._peer.log.read(author, _ALL, sealed, 300)[:2]:
+            if kind == ENTRY_SEAL:
+                found = True
+                content = seal_letter(self._peer, author, body)
+                # Who lacks parts of what was just said asks for them.
+                if not self._mesh.said_lately(content, now):
+                    self._say_letter(content, 0xFF, now)
+        return found
+
+    def _say_letter(self, content: bytes, bits: int, now: int, kind: int = LETTER_UP) -> None:
+        try:
+            frames = letter_frames(self._peer, content, self._mesh.key, kind)
+        except HedgerowError:
+            return
+        self._mesh.remember(frames, content, now, kind)
+        for index in range(len(frames)):
+            if bits >> index & 1:
+                self._say(frames[index], now)
+
+    def _say(self, frame: bytes, now: int) -> None:
+        mesh = self._mesh
+        mesh.stats["repairs"] += 1
+        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, pace.EVENTS, 1)

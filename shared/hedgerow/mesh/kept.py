@@ -1,0 +1,55 @@
+"""What waits at a gateway or keeper, durable: who brought it has been told that it is here (SPEC 6.26)."""
+
+from .. import limits
+from ..log import STATE_CUSTODY
+from . import pace
+from .outcome import GAP
+
+_WAITING = b"w"
+_PARTS = b"l"
+# Letters of which fragments are here.
+_MOST = limits.const(512)
+
+
+class Kept:
+    """Keeps in `log` what waits in `intake`, and fragments of letters that are not whole."""
+
+    def __init__(self, intake: object, log: object):
+        self._letters = intake.letters
+        self._log = log
+        # id -> frames, each after its length.
+        self.parts: dict = {}
+        for key, value in log.items(STATE_CUSTODY):
+            if key[:1] == _PARTS and value:
+                self.parts[key[1:]] = value
+                at = 0
+                while at < len(value):
+                    self._letters.take(value[at + 1 : at + 1 + value[at]], 0)
+                    at += 1 + value[at]
+            elif key[:1] == _WAITING and value:
+                intake.waiting[int.from_bytes(key[1:], "big")] = value, GAP
+
+    def put(self, name: int, what: bytes) -> None:
+        """Keep what waits under a name; nothing for what waits no more."""
+        self._log.put(STATE_CUSTODY, _WAITING + name.to_bytes(4, "big"), what)
+        self._log.commit()
+
+    def fragment(self, frame: bytes, now: int) -> bool:
+        """Keep a fragment until its letter is whole; False if there is no room for more."""
+        letter = frame[4:7]
+        if letter not in self.parts and len(self.parts) >= _MOST:
+            oldest = self._letters.oldest()
+            if oldest is None or now - oldest[1] < pace.DONE_MS:
+                return False
+            self._letters.forget(oldest[0])
+            self.drop(oldest[0])
+        self.parts[letter] = self.parts.get(letter, b"") + bytes((len(frame),)) + frame
+        self._log.put(STATE_CUSTODY, _PARTS + letter, self.parts[letter])
+        self._log.commit()
+        return True
+
+    def drop(self, letter: bytes) -> None:
+        """Forget the fragments of a letter."""
+        if self.parts.pop(letter, None) is not None:
+            self._log.put(STATE_CUSTODY, _PARTS + letter, b"")
+            self._log.commit()

@@ -1,0 +1,148 @@
+"""What waits for something missing, and how that is asked for until it has come. Runs on both VMs."""
+
+from mesh_kit import KEY, Air, check_air
+
+from hedgerow import limits
+from hedgerow.mesh import asks, frames, pace
+from hedgerow.mesh.feed import frames_of
+from hedgerow.mesh.outcome import REFUSED, TAKEN, WAITS
+
+HEAP = "2m"
+
+
+def pair(seed: int, readings: int, loss: int = 0) -> tuple:
+    """Two who know each other's names and schemas; one has recorded much that the other has not heard."""
+    air = Air(seed, loss=loss, duty=100)
+    one, other = air.add("one", author=b"one-auth"), air.add("other", author=b"other-au")
+    air.link(one, other)
+    air.reading(one)
+    air.run(20000)
+    assert other.peer.log.held(one.author) == one.peer.log.held(one.author)
+    air.unlink(one, other)
+    for at in range(readings):
+        air.at(21000 + 100 * at, air.reading, one)
+    air.run(21000 + 100 * readings + 30000)
+    return air, one, other
+
+
+def op(member: object, number: int) -> bytes:
+    stored = member.peer.log.fetch(member.author, number)
+    return frames_of(member.peer, member.author, number, stored, KEY)[0]
+
+
+def take(other: object, frame: bytes, now: int) -> int:
+    return other.mesh.intake.take(frame, int.from_bytes(frame[-3:], "big"), now)
+
+
+def test_what_follows_is_taken_though_no_more_may_wait() -> None:
+    air, one, other = pair(1, limits.MESH_WAITING + 20)
+    base = other.peer.log.held(one.author)
+    now = other.now(air.now)
+    last = one.peer.log.held(one.author)
+    # The newest come first, and fill the table; what comes before them takes their places.
+    for number in range(last, base + 1, -1):
+        assert take(other, op(one, number), now) == WAITS
+    waiting = other.mesh.intake.waiting
+    numbers = sorted([what[7] << 8 | what[8] for what, _ in waiting.values()])
+    assert numbers == list(range(base + 2, base + 2 + limits.MESH_WAITING))
+    assert take(other, op(one, last), now) == REFUSED
+    assert take(other, op(one, base + 1), now) == TAKEN
+    assert other.peer.log.held(one.author) == base + 1 + limits.MESH_WAITING and not waiting
+
+
+def test_a_gap_is_asked_for_however_often_nobody_answers() -> None:
+    air, one, other = pair(2, 3)
+    frame = op(one, one.peer.log.held(one.author))
+    assert take(other, frame, other.now(air.now)) == WAITS
+    air.run(air.now + 600000)
+    assert other.mesh.stats["wants"] > pace.ASKS
+    air.links[one].append(other)
+    air.links[other].append(one)
+    air.settle([other], [one], 64000)
+    check_air(air)
+
+
+def test_one_answer_after_the_other_fills_a_long_gap() -> None:
+    air, one, other = pair(3, 90)
+    asked: list = []
+
+    def sent(member: object, payload: bytes) -> None:
+        if member is other and payload[frames.find(payload)] & 15 == frames.WANT:
+            asked.append(payload)
+
+    air.on_sent = sent
+    air.links[one].append(other)
+    air.links[other].append(one)
+    assert take(other, op(one, one.peer.log.held(one.author)), other.now(air.now)) == WAITS
+    air.look(other)
+    # 16 at a time, and hardly a wait between them: about as long as saying them takes.
+    air.settle([other], [one], 60000)
+    assert len(asked) <= 12, len(asked)
+    check_air(air)
+
+
+def test_a_question_of_others_is_for_us_only_if_it_asks_for_what_we_lack() -> None:
+    for bits, waits in ((0b1, True), (0b10, False)):
+        air, one, other = pair(4, 3)
+        now = other.now(air.now)
+        assert take(other, op(one, one.peer.log.held(one.author)), now) == WAITS
+        due = other.mesh.repair.due()
+        low = other.peer.log.held(one.author) + 1
+        body = asks.encode_want(asks.WANT_OPERATIONS, [(one.author, low, bits)])
+        other.mesh.repair.heard_want(frames.make(frames.WANT, other.peer.mesh, body, KEY), now)
+        assert (other.mesh.repair.due() > due) == waits
+
+
+def test_where_no_more_is_asked_for_letters_make_room() -> None:
+    air, one, other = pair(5, 3)
+    now = other.now(air.now)
+    repair = other.mesh.repair
+    for at in range(limits.MESH_WANTS):
+        repair.want(asks.WANT_LETTERS, b"l" + at.to_bytes(2, "big"), now)
+    repair.want(asks.WANT_LETTERS, b"one", now)
+    assert (asks.WANT_LETTERS, b"one") not in repair._wants
+    assert take(other, op(one, one.peer.log.held(one.author)), now) == WAITS
+    assert (asks.WANT_OPERATIONS, one.author) in repair._wants
+    assert len(repair._wants) == limits.MESH_WANTS
+
+
+def test_what_a_session_brought_is_told_at_once() -> None:
+    air, one, other = pair(6, 40)
+    third = air.add("third", author=b"third-au")
+    air.link(other, third)
+    air.run(air.now + 200000)
+    number = other.peer.log.held(one.author) + 1
+    held = one.peer.log.held(one.author)
+    # As a session does it.
+    while number <= held:
+        other.peer.ingest(one.author, number, [one.peer.log.fetch(one.author, number)])
+        number += 1
+    other.peer.commit()
+    air.look(other)
+    air.settle([third], [one], 30000)
+    check_air(air)
+
+
+def test_what_a_session_brought_waits_no_more() -> None:
+    air, one, other = pair(8, 12)
+    base, held = other.peer.log.held(one.author), one.peer.log.held(one.author)
+    for number in range(base + 2, held + 1):
+        assert take(other, op(one, number), other.now(air.now)) == WAITS
+    for number in range(base + 1, held - 2):
+        other.peer.ingest(one.author, number, [one.peer.log.fetch(one.author, number)])
+    other.peer.commit()
+    air.look(other)
+    air.run(air.now + 1000)
+    assert not other.mesh.intake.waiting and other.peer.log.held(one.author) == held
+
+
+def test_twins_who_take_each_other_for_themselves_do_not_talk_for_ever() -> None:
+    air = Air(7, loss=0, duty=100)
+    members = [air.add("b%d" % at, author=b"twins-0%d" % at) for at in range(2)]
+    air.line(members)
+    for member in members:
+        # They have not heard each other's names.
+        member.mesh.down.heard_announce = lambda frame, name, now: None
+    air.reading(members[0])
+    air.run(600000)
+    assert sum([member.mesh.stats["haves"] for member in members]) <= 30
