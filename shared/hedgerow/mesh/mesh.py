@@ -103,9 +103,8 @@ class Mesh(Carrier):
         self._state_due = True
         self._acks: dict = {}
         self._said_letters: list = []
-        # Frames that may have to be said twice.
-        self._twice: dict = {}
         self._whos: dict = {}
+        self._shows = 0
         # More waits to be pushed than advertisements bring in time.
         self.many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
@@ -388,6 +387,8 @@ class Mesh(Carrier):
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
+        if saying[6]:
+            self._more(saying, now)
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events
