@@ -13,8 +13,9 @@ from .fold_constants import constants_of, fold
 from .short_names import short_names, shorten
 
 _ONBOARD = "onboard"
-#: The table of error codes is for people, whose tools have it; a log in memory is for tests.
-_LEFT_OUT = ("hedgerow.codes", "hedgerow.memory")
+#: The table of error codes is for people, whose tools have it; a log in memory is for tests; nonces are for
+#: members with keys.
+_LEFT_OUT = ("hedgerow.codes", "hedgerow.memory", "hedgerow.trust.nonce")
 #: What a board with the role `radio` gets, and only it: it has no peer and no log.
 RADIO = "radio"
 _OF_RADIOS = ("hedgerow.sync.usb_line", "hedgerow_device.usb_radio")
@@ -23,6 +24,12 @@ _OF_BOTH = (
     "hedgerow_device", "hedgerow_device.app", "hedgerow_device.config", "hedgerow_device.modules",
     "hedgerow_device.uptime",
 )  # fmt: skip
+#: Of the mesh's modules those that the small engine needs: the heap of a board that loads its firmware from
+#: files has no room for the others.
+OF_SMALL = (
+    "__init__", "asks", "brief", "budget", "frames", "letters", "ops", "pace", "seen", "tag", "tells",
+)  # fmt: skip
+_MESH = "hedgerow/mesh"
 #: Where MicroPython mounts the image.
 ROM = "/rom"
 #: The last file of the image: a CRC of all before it, which main.py looks at before it starts anything.
@@ -55,6 +62,16 @@ def build(out_dir: Path, role: str = "") -> list[tuple[Path, str]]:
     onboard = _root("hedgerow_device") / _ONBOARD
     files += [(onboard / name, f"/{name}") for name in ("boot.py", "main.py")]
     return files
+
+
+def for_files(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Return what goes into the file system of a board that has no partition for the image."""
+    found = []
+    for local, name in files:
+        path = Path(name)
+        if path.parent != Path(ROM, _MESH) or path.stem in OF_SMALL:
+            found.append((local, name))
+    return found
 
 
 def rom_image(files: list[tuple[Path, str]]) -> bytes:

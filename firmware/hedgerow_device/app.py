@@ -116,20 +116,20 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
     while True:
         watchdog.feed()
         gc.collect()
-        if turn == 0:
-            from .watch import look
+        try:
+            if turn == 0:
+                from .watch import look
 
-            look(peer, seen)
-            unload("hedgerow_device.watch hedgerow.storage hedgerow_device.flashstorage")
-        turn = (turn + 1) % _LOOK_EVERY
-        _tend(peer)
-        # What waits for its time comes without an event.
-        _tell(peer)
-        if node is None or node.idle:
-            try:
+                look(peer, seen)
+                unload("hedgerow_device.watch hedgerow.storage hedgerow_device.flashstorage")
+            turn = (turn + 1) % _LOOK_EVERY
+            _tend(peer)
+            # What waits for its time comes without an event.
+            _tell(peer)
+            if node is None or node.idle:
                 peer.rest()
-            except MemoryError as error:
-                report(error)
+        except MemoryError as error:
+            report(error)
         await asyncio.sleep_ms(_FEED_MS)
 
 
@@ -169,8 +169,8 @@ async def _sync(node: object, peer: object) -> None:
     peer.add_listener(lambda: committed or committed.append(True))
     ticking = asyncio.create_task(node.tick())
     while not ticking.done():
-        await node.woken()
         try:
+            await node.woken()
             node.step(now())
             if committed:
                 committed.clear()
@@ -178,9 +178,18 @@ async def _sync(node: object, peer: object) -> None:
             if node.idle:
                 peer.log.prepare()
         except Exception as error:  # sessions are made again, recordings are not
-            node.drop(now())
-            gc.collect()
-            report(error)
+            _recover(node, error)
+
+
+def _recover(node: object, error: Exception) -> None:
+    """Give memory back, and say what happened."""
+    try:
+        node.drop(now(), isinstance(error, MemoryError))
+        gc.collect()
+        report(error)
+    except MemoryError:
+        # The next turn finds what has been given up already.
+        pass
 
 
 async def _run(settings: dict, watchdog: Watchdog) -> None:

@@ -1,15 +1,13 @@
 """A board in the mesh: what it says and hears, one session as peripheral, one as central."""
 
 import asyncio
-import gc
 import os
-import sys
 
 from hedgerow.limits import const
 from hedgerow.sync.hello import LEAF
 
 from . import radio
-from .modules import unload
+from .room import NO_ROOM_MS, Room
 from .uptime import now as uptime
 from .voice import Voice
 
@@ -18,30 +16,13 @@ _TICK_MS = const(50)
 _SEEK_MS = const(250)
 # What is longer than this between two looks is no turn, but an erase, or somebody else's work.
 _STILL_MS = const(100)
-_MOST_TIGHT = const(4)
 _FIRST_WORD_MS = const(10000)
 _TEND_MS = const(1000)
 _FAREWELL_MS = const(2000)
 _DEFAULT_MTU = const(23)
-_CENTRAL_FREE = const(24576)
-# Of the memory that the radio's own software lives in: connecting in less has ended in a panic.
-_CENTRAL_BLOCK = const(20480)
-_ONCE = "hedgerow_device.flashreclaim hedgerow_device.central hedgerow.trust.lost hedgerow.trust.verify"
-_SESSION = (
-    "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
-    "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
-    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.trust.nonce"
-)
-# With less than this free, what only sessions need is given back after each.
-_ROOMY = const(65536)
-# With less than this free before the mesh is there (on 32 bits), the board speaks for itself alone, and gives
-# the mesh back while a session runs.
-_RELAY_FREE = const(36864)
-_ENGINE = "hedgerow.mesh."
-_TELLER = "hedgerow_device.teller hedgerow_device.pusher "
 
 
-class Node(Voice):
+class Node(Voice, Room):
     """Ties a peer to the radio. woken() waits for work, step(now) does it; `idle` says that no session runs.
 
     `on_error(error)` is called with what ended a session early. `silence_ms` is how long nothing is heard
@@ -64,13 +45,9 @@ class Node(Voice):
         self.radio = radio.Radio(self.wake)
         self._generation = self.radio.face.generation
         self._tend_at = now
-        peer.make_room = self._make_room
-        peer.give_up = self._give_up
-        # Where the firmware lies in files, the engine's code would be in the heap as well.
-        in_heap = __file__.startswith("/lib")
-        self._small = in_heap or _free() < _RELAY_FREE * (2 if sys.maxsize >> 32 else 1)
+        self._open_room(now)
         # What chooses connections is for boards that open some.
-        self._chooses = peer.role != LEAF and not self._small
+        self._chooses = peer.role != LEAF
         self._seek_at = 0
         self._looked_at = now
         Voice.__init__(self, silence_ms, now)
@@ -84,7 +61,6 @@ class Node(Voice):
         self._link: object = None
         self._ended_at: int | None = None
         self._central: object = None
-        self._tight = 0
 
     def wake(self) -> None:
         """Make step() run soon; safe in an interrupt handler."""
@@ -121,7 +97,13 @@ class Node(Voice):
             self._central.step(now)
             if self._central.done:
                 self._part(now)
-        elif self._chooses and now >= self._seek_at and not self._visited(now):
+        elif (
+            self._chooses
+            and self.mesh
+            and not self._small
+            and now >= self._seek_at
+            and not self._visited(now)
+        ):
             # One session at a time: two do not fit the heap of the smallest board.
             self._seek(now)
         if self.mesh:
@@ -131,18 +113,6 @@ class Node(Voice):
         if idle and not self.idle:
             self._clear_up()
         self.idle = idle
-
-    def drop(self, now: int) -> None:
-        """Give up the sessions, to get their memory back; what was acknowledged is kept.
-
-        The next ones pack less at once, until one has gone to its end.
-        """
-        self._tight = min(self._tight + 1, _MOST_TIGHT)
-        if self._conn is not None:
-            self._link = None
-            self._ended_at = now - _FAREWELL_MS - 1
-        if self._central:
-            self._central.abort(now)
 
     def rest_until(self, now: int) -> int | None:
         """Return until when the board may sleep: all is said, and nobody is in the middle of anything."""
@@ -190,32 +160,9 @@ class Node(Voice):
             mesh.pushed(self._handed)
         self.mesh = mesh
 
-    def _shelve(self) -> None:
-        """Give the engine back: it and a session do not fit a small heap together."""
-        self._quiet()
-        self.saved = self.mesh.save()
-        self.mesh.close()
-        self.mesh = None
-        unload(_TELLER + " ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
-
-    def _give_up(self) -> None:
-        """Make room for a reading, at the price of what could be sent again."""
-        self.drop(uptime())
-        gc.collect()
-
-    def _clear_up(self) -> None:
-        """Give back the memory of what only the session that ended has needed."""
-        unload(_ONCE)
-        if _free() < _ROOMY:
-            unload(_SESSION)
-
-    def _make_room(self) -> None:
-        """Give back what sessions need, before a statement that needs documents."""
-        if self.idle:
-            unload(_SESSION)
-
     def _tend(self, now: int) -> None:
         """Now and then: an application may have switched the radio off, or a central may say nothing."""
+        self._look_around(now)
         face = self.radio.face
         face.tend()
         for conn in list(self._silent):
@@ -235,12 +182,17 @@ class Node(Voice):
         if self._central:
             self._central.abort(now)
 
+    def _hang_up_soon(self, now: int) -> None:
+        self._ended_at = now - _FAREWELL_MS - 1
+
     # ---- events
 
     def _handle(self, event: tuple, now: int) -> None:
         kind = event[0]
         if kind == radio.CENTRAL_CONNECT:
             self._silent[event[1]] = (now, bytes((event[2],)) + event[3], _DEFAULT_MTU)
+            if self._small and self.mesh:
+                self.mesh.answered()
             # The radio has stopped advertising by itself.
             self._said_until = None
             self._urgent = False
@@ -263,6 +215,10 @@ class Node(Voice):
     def _meet(self, conn: int, now: int) -> None:
         """A central has written to us: its connection is ours, unless there is another."""
         if conn in self._silent and self._conn is None:
+            if not self._fits():
+                self.full = True
+                self.radio.ble.gap_disconnect(conn)
+                return
             _, self._caller, self._conn_mtu = self._silent.pop(conn)
             self._conn = conn
             self._began = now
@@ -338,12 +294,12 @@ class Node(Voice):
 
     def _seek(self, now: int) -> None:
         self._seek_at = now + _SEEK_MS
+        if not self._fits_central():
+            # Before anybody is asked to be connectable.
+            self._seek_at = now + NO_ROOM_MS
+            return
         address = self.mesh.visit(now)
         if address is None:
-            return
-        if _free() < _CENTRAL_FREE or _largest() < _CENTRAL_BLOCK:
-            # This heap carries the board's own sessions, and not those that it would open besides.
-            self.mesh.failed(address, now)
             return
         from .central import Central
 
@@ -370,16 +326,3 @@ class Node(Voice):
 def _random(bound: int) -> int:
     """Return a number in [0, bound), which is at most 2**24."""
     return int.from_bytes(os.urandom(4), "big") % bound
-
-
-def _free() -> int:
-    """Return how many bytes of the heap are free."""
-    gc.collect()
-    return gc.mem_free()
-
-
-def _largest() -> int:
-    """Return the largest free block of the memory that the radio's own software lives in."""
-    import esp32
-
-    return max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)] or [0])

@@ -361,6 +361,10 @@ class Teller(Pusher):
         """See Mesh.called."""
         return now < self._called_until
 
+    def answered(self) -> None:
+        """Note that somebody has connected."""
+        self._called_until = 0
+
     def pushed(self, handed: tuple) -> None:
         """Go on behind what somebody has of the own log, (held, sealed), and carries on."""
         log = self.peer.log

@@ -84,7 +84,7 @@ class Voice:
             self._quiet()
         if self._resting or (self._central and self._central.connecting):
             return
-        busy = self._central is not None or self._visited(now)
+        busy = self.full or self._central is not None or self._visited(now)
         self.mesh.busy = busy
         if now >= self.mesh.due(now):
             said = self.mesh.say(now)

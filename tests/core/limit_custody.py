@@ -295,14 +295,6 @@ def acknowledgements() -> None:
     assert len(mesh._acks) == limits.MESH_WAITING
 
 
-def said_twice() -> None:
-    """Frames that may have to be said again are as many as sayings."""
-    mesh = engine()
-    for at in range(limits.MAX_SAYINGS + 1):
-        mesh.say_twice(0, FORWARD, name_of(op(at)), op(at))
-    assert len(mesh._twice) == limits.MAX_SAYINGS
-
-
 def pushes_noted() -> None:
     """How far the log was pushed before each push is known of as many as may be on their way."""
     mesh = engine()

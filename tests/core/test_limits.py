@@ -146,7 +146,6 @@ MORE: list[Callable[[], None]] = [
     behaviour.frontier_stands,
     custody.gateway_waiting,
     custody.acknowledgements,
-    custody.said_twice,
     custody.pushes_noted,
     wishes.waiting,
 ]

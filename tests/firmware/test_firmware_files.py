@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hedgerow import limits
-from hedgerow_cli.firmware_files import RADIO, build
+from hedgerow_cli.firmware_files import OF_SMALL, RADIO, build, for_files
 from hedgerow_cli.fold_constants import constants_of, fold
 
 SETTINGS = 'PORT = const(5)\nLAST = PORT + 1\nNAME = "x"\n\n\ndef f():\n    return LAST\n'
@@ -105,3 +105,39 @@ def test_a_gateways_radio_gets_what_it_needs_and_no_other_board_has_that(tmp_pat
     ours = {name for name in wanted if (ROOT / "shared" / name).with_suffix(".py").exists()}
     ours |= {name for name in wanted if (ROOT / "firmware" / name).with_suffix(".py").exists()}
     assert Path("hedgerow/sync/usb_line") in ours and ours <= built
+
+
+def imported(module: str, sources: dict[str, Path]) -> set[str]:
+    """The modules that one imports, at its top or later."""
+    package = module if sources[module].stem == "__init__" else module.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(sources[module].read_text())):
+        if isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+            base = ".".join(part for part in (base, node.module) if part)
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(sources)
+
+
+def test_files_hold_all_of_the_mesh_that_the_small_engine_needs_and_no_more(tmp_path: Path) -> None:
+    sources = {}
+    for root in (ROOT / "shared" / "hedgerow", ROOT / "firmware" / "hedgerow_device"):
+        for source in root.rglob("*.py"):
+            name = ".".join(source.relative_to(root.parent).with_suffix("").parts)
+            sources[name.removesuffix(".__init__")] = source
+    todo = ["hedgerow_device.app", "hedgerow_device"]
+    needed = {"hedgerow.mesh.mesh"}
+    while todo:
+        module = todo.pop()
+        if module not in needed:
+            needed.add(module)
+            todo += imported(module, sources)
+    mesh = {name.rpartition(".")[2] for name in needed if name.startswith("hedgerow.mesh.")} - {"mesh"}
+    assert mesh == set(OF_SMALL) - {"__init__"}
+    built = build(tmp_path)
+    left_out = {Path(name).stem for _, name in built} - {Path(name).stem for _, name in for_files(built)}
+    assert {"mesh", "carrier", "custody", "intake"} <= left_out
+    assert not left_out & (set(OF_SMALL) | {"peer", "teller", "pusher"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.profiles import PROFILES, Profile
-from hedgerow_cli.firmware_files import RADIO, ROM, build, rom_image
+from hedgerow_cli.firmware_files import RADIO, ROM, build, for_files, rom_image
 from hedgerow_cli.flashing import guard, image, keep, probe, tables, transfer
 from hedgerow_cli.flashing.contents import LOG, Contents, contents_of, place_of
 from hedgerow_cli.flashing.guard import Consent
@@ -76,7 +76,7 @@ class Report:
 class Firmware:
     """What goes to every board: the image for its ROM partition, and the files that start it.
 
-    `modules` are what the image holds, as files for a board without such a partition. `radio`: it is for a
+    `modules` are what a board without such a partition gets as files. `radio`: it is for a
     gateway's radio, and what else boards run is not in it.
     """
 
@@ -92,7 +92,11 @@ def build_firmware(folder: Path, role: str = "") -> Firmware:
     image = folder / "firmware.romfs"
     image.write_bytes(rom_image(built))
     own = [File.of(local, path) for local, path in built if not path.startswith(f"{ROM}/")]
-    modules = [File.of(local, LIB + path[len(ROM) :]) for local, path in built if path.startswith(f"{ROM}/")]
+    modules = [
+        File.of(local, LIB + path[len(ROM) :])
+        for local, path in for_files(built)
+        if path.startswith(f"{ROM}/")
+    ]
     # The last to be sent: main.py looks for it.
     whole = folder / "whole"
     whole.write_text(File.of(image, ROM).digest, encoding="utf-8")

@@ -35,7 +35,7 @@ class Carrier(Talk):
             if not repeat or (code <= self.code and not self.flood):
                 return
             if self.flood or self.collects or here or repeat < _STUCK or done.has(name ^ BACK, now):
-                self._acknowledge(frame, now, 20 + self.spread() // 4)
+                self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
             else:
                 # It may be the one who had it from here, and found no way on.
                 done.note(name ^ BACK, now)
@@ -72,7 +72,7 @@ class Carrier(Talk):
             # What waits at who collects for what comes before it is durable.
             self.custody.done.note(name, now)
             if frame[3] & 7 or self.collects:
-                self._acknowledge(frame, now, self.random(pace.GATHER_MS))
+                self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
             if result == KNOWN and self.collects and kind == frames.OP:
                 self._answer_known(frame, now)
         self._collect(now)
@@ -136,11 +136,11 @@ class Carrier(Talk):
                 if self.flood:
                     self.pass_on(part, name, now, FORWARD)
                 if self.collects:
-                    self._acknowledge(part, now, self.random(pace.GATHER_MS))
+                    self._acknowledge(part[4:10], now, self.random(pace.GATHER_MS))
 
-    def _acknowledge(self, frame: bytes, now: int, wait: int) -> None:
+    def _acknowledge(self, key: bytes, now: int, wait: int) -> None:
         if len(self._acks) < limits.MESH_WAITING:
-            self._acks[frame[4:10]] = 0
+            self._acks[key] = 0
             self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
 
     def _say_acks(self, _: int, now: int) -> bytes | None:

@@ -205,17 +205,18 @@ class Custody:
         """Say whether a frame is here, or may be taken soon."""
         return name in self._index or name in self._pending
 
-    def echo(self, name: int, code: int, now: int) -> bool:
-        """Note that a peer with this distance code was heard saying a frame; True if it has taken ours."""
+    def echo(self, name: int, code: int, now: int) -> bytes:
+        """Note that a peer with this distance code was heard saying a frame; its key if it has taken ours."""
         place = self._index.get(name)
         if place is not None:
             if code < self.code or (self.flood and place >= _OWN):
+                key = self._frame(place)[4:10]
                 self._acknowledge(place, now)
-                return True
-            return False
+                return key
+            return b""
         entry = self._pending.get(name)
         if entry is None:
-            return False
+            return b""
         if code > self.code:
             # From here it is to go on all the same.
             entry[1] = min(entry[1], code)
@@ -225,7 +226,7 @@ class Custody:
             del self._pending[name]
             self.done.note(name if code < self.code else name ^ BESIDE, now)
             self._next = None
-        return False
+        return b""
 
     def passed(self, key: bytes, code: int, held: bool, now: int) -> bool:
         """Note an acknowledgement of the frame with this key, `held` by who collects; True if it is here."""
@@ -243,10 +244,12 @@ class Custody:
         for name in list(self._pending):
             if self._pending[name][2][4:10] == key:
                 if held:
-                    del self._pending[name]
-                    self._next = None
                     # Whoever pushes it all the same has not heard that.
                     self.done.note(name, now)
+                if held or code == self._pending[name][1]:
+                    # Who pushed it is rid of it.
+                    del self._pending[name]
+                    self._next = None
                 else:
                     self.echo(name, code, now)
         return found

@@ -291,6 +291,14 @@ class Intake:
                 self.letters.forget((last & 0xFFFFFF).to_bytes(3, "big"))
         return True
 
+    def spare(self) -> None:
+        """Give up what waits, and letters in parts: others say it again."""
+        for name in self.waiting:
+            if name & _LETTER:
+                self.letters.forget((name & 0xFFFFFF).to_bytes(3, "big"))
+        self.waiting.clear()
+        self.letters.spare()
+
     def _ahead(self, what: bytes) -> int:
         """Return how many operations beyond what is held a frame or letter is: 1 for what follows."""
         kind = what[0]

@@ -176,6 +176,10 @@ class Letters:
         self._open: dict = {}
         self._done = Recent(known, pace.AROUND_MS, 0)
 
+    def spare(self) -> None:
+        """Give up what is not whole."""
+        self._open.clear()
+
     def take(self, frame: bytes, now: int) -> bytes | None:
         """Take in a LETTER frame; return the content when that makes it whole. BEACON_INVALID.
 

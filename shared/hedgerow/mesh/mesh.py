@@ -103,9 +103,8 @@ class Mesh(Carrier):
         self._state_due = True
         self._acks: dict = {}
         self._said_letters: list = []
-        # Frames that may have to be said twice.
-        self._twice: dict = {}
         self._whos: dict = {}
+        self._shows = 0
         # More waits to be pushed than advertisements bring in time.
         self.many = False
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
@@ -229,8 +228,12 @@ class Mesh(Carrier):
         custody = self.custody
         here = custody.has(name)
         if here:
-            if custody.echo(name, code, now):
+            key = custody.echo(name, code, now)
+            if key:
                 self.visits.ways.hears(address)
+                if not self.flood:
+                    # Others who are about to take it need not.
+                    self._acknowledge(key, now, 20)
             self._due_at = None
         done = custody.done
         if done.has(name, now) or (not self.flood and code > self.code and done.has(name ^ BESIDE, now)):
@@ -384,6 +387,8 @@ class Mesh(Carrier):
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
+        if saying[6]:
+            self._more(saying, now)
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events

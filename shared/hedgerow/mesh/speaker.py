@@ -17,21 +17,19 @@ EVENT_MS = limits.const(105)
 _SHARE_MS = limits.const(10)
 _BURST = limits.const(6)
 
-# Beside the name of a frame: that it is said once more, if too few others were heard saying it.
-AGAIN = limits.const(1 << 30)
-
 _AT = limits.const(0)
 _URGENCY = limits.const(1)
 _NAME = limits.const(2)
 _WHAT = limits.const(3)
 _EVENTS = limits.const(4)
 _QUIET = limits.const(5)
+_MORE = limits.const(6)
 
 
 class Speaker:
-    """Sayings [moment, urgency, name, what, events, quiet]; `what` is a frame, or a function that makes one
-    of (now) when its turn has come, None for nothing any more. A saying is dropped when `quiet` others, if it
-    is not 0, were heard saying the same. A name stands for one saying at a time.
+    """Sayings [moment, urgency, name, what, events, quiet, more]; `what` is a frame, or a function that makes
+    one of (now) when its turn has come, None for nothing any more. One is dropped when `quiet` others, if
+    it is not 0, were heard saying the same; `more` tells whether it comes back (Talk). A name stands for one.
     """
 
     def __init__(self, random: object, stats: dict, limit: int = limits.MAX_SAYINGS):
@@ -49,7 +47,9 @@ class Speaker:
     def __len__(self) -> int:
         return len(self.names)
 
-    def add(self, at: int, urgency: int, name: int, what: object, events: int, quiet: int = 0) -> bool:
+    def add(
+        self, at: int, urgency: int, name: int, what: object, events: int, quiet: int = 0, more: int = 0
+    ) -> bool:
         """Queue a saying; one of that name that waits already stays, and is said at the earlier moment.
 
         Where there is no room the one that may wait for longest goes; False if it is this one.
@@ -66,7 +66,7 @@ class Speaker:
             if _rank(worst)[0] <= at + urgency * _PATIENCE_MS:
                 return False
             del self.names[worst[_NAME]]
-        self.names[name] = [at, urgency, name, what, events, quiet]
+        self.names[name] = [at, urgency, name, what, events, quiet, more]
         self._next = None
         return True
 

@@ -8,7 +8,6 @@ DOWN: Final = 3
 REPAIR: Final = 4
 STATUS: Final = 5
 EVENT_MS: Final = 105
-AGAIN: Final[int]
 
 class Speaker:
     free_at: int
@@ -24,6 +23,7 @@ class Speaker:
         what: bytes | Callable[[int, int], bytes | None],
         events: int,
         quiet: int = 0,
+        more: int = 0,
     ) -> bool: ...
     def echo(self, name: int, count: int) -> bool: ...
     def drop(self, name: int) -> None: ...

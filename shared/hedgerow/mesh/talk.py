@@ -7,10 +7,11 @@ from ..sync.hello import GATEWAY, LEAF
 from . import frames, pace, tells
 from .density import interval_floor
 from .schedule import own_digest
-from .speaker import AGAIN, FORWARD, OWN, STATUS
+from .speaker import FORWARD, OWN, STATUS
 from .visits import BEHIND, BULK, MANY
 
 STATE_NAME = limits.const(-11)
+_SHOWS = limits.const(3)
 # Buckets of authors, by the first byte of each: 8.
 LOG2 = 3
 
@@ -23,31 +24,30 @@ class Talk:
         self.stats["passed"] += 1
         self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
 
+    def spare(self) -> None:
+        """Give up what others say again: a session or a reading needs its room."""
+        if self._intake is not None and not self.collects:
+            self._intake.spare()
+        for table in (self._twice, self._said_letters, self._whos, self._last):
+            table.clear()
+
     def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
         """Say a frame at a moment, and again if too few others were heard saying it: what goes down twice."""
-        own = not self.seen.senders(name)
-        self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET)
-        # Who heard our own word first says it; who is passed something on may be one of many.
-        wait = pace.AGAIN_SOON_MS >> own
-        self._twice[name] = [frame, urgency, own, wait, 1 if urgency == FORWARD else 2]
-        self.speaker.add(at + wait + self.random(wait), urgency, name | AGAIN, self._again, pace.EVENTS)
-        if len(self._twice) > limits.MAX_SAYINGS:
-            self._twice.pop(min(self._twice))
+        more = (2 if urgency == FORWARD else 4) + (not self.seen.senders(name))
+        self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET, more)
 
-    def _again(self, name: int, now: int) -> bytes | None:
-        again, name = name, name & ~AGAIN
-        entry = self._twice.pop(name, None)
-        if entry is None:
-            return None
-        frame, urgency, own, wait, left = entry
+    def _more(self, saying: list, now: int) -> None:
+        """Have a frame that was said now come back, until it is known from enough senders."""
+        name, more = saying[2], saying[6]
+        own = more & 1
         few = self.speaker.neighbours <= pace.FEW
-        if self.seen.senders(name) >= own + (min(2, max(1, self.speaker.neighbours)) if few else 1):
-            return None
-        if left > 1:
-            self._twice[name] = [frame, urgency, own, 2 * wait, left - 1]
-            self.speaker.add(now + 2 * wait + self.random(wait), urgency, again, self._again, pace.EVENTS)
-        self.stats["again"] += 1
-        return frame
+        enough = own + (min(2, max(1, self.speaker.neighbours)) if few else 1)
+        if more > 1 and self.seen.senders(name) < enough:
+            # Who heard our own word first says it; who is passed something on may be one of many.
+            wait = pace.AGAIN_SOON_MS >> own << (saying[1] != FORWARD and more < 4)
+            at = now + wait + self.random(wait)
+            self.speaker.add(at, saying[1], name, saying[3], pace.EVENTS, enough, more - 2)
+            self.stats["again"] += 1
 
     def spread(self) -> int:
         """Return a wait within which about one of all in reach speaks each time that one frame takes."""
@@ -99,7 +99,8 @@ class Talk:
         return announce
 
     def show(self, now: int) -> None:
-        """Say our STATE at once: somebody wants to connect."""
+        """Say our STATE at once, as somebody may want to connect; and some times more while we are behind."""
+        self._shows = _SHOWS
         self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
 
     def tell_distance(self, now: int) -> None:
@@ -128,6 +129,10 @@ class Talk:
         bucket, digest, role, window = 0, b"", self.role if self.relays else LEAF, 255
         if self.feed.backlog() > MANY:
             window = BEHIND
+            if self._shows:
+                self._shows -= 1
+                again = now + pace.AGAIN_SOON_MS + self.random(pace.AGAIN_SOON_MS)
+                self.speaker.add(again, OWN, STATE_NAME, self._say_state, 2)
         if self.relays:
             bucket = self.repair.bucket(self.counter)
             digest = self.repair.digest(bucket)

@@ -1,0 +1,152 @@
+"""Which of sessions, engine and readings has the heap of a board that is too small for all at once."""
+
+import gc
+import sys
+
+from hedgerow.limits import const
+
+from .modules import unload
+from .uptime import now as uptime
+
+# Of the memory that the radio's own software lives in: connecting in less has ended in a panic.
+_CENTRAL_BLOCK = const(20480)
+_ONCE = "hedgerow_device.flashreclaim hedgerow_device.central hedgerow.trust.lost hedgerow.trust.verify"
+_SESSION = (
+    "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
+    "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
+    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors"
+)
+# With less than this free, what only sessions need is given back after each.
+_ROOMY = const(65536)
+# What a session takes (on 32 bits): it is not begun with less, and others are not let in with much less.
+_SESSION_FREE = const(13312)
+_LEAST_FREE = const(10240)
+NO_ROOM_MS = const(2000)
+# Memory that fails twice in this time where no session runs is short for good: for how long the engine goes.
+_SHORT_MS = const(10000)
+_SHRUNK_MS = const(600000)
+# With less than this free before the mesh is there (on 32 bits), the board speaks for itself alone, and gives
+# the mesh back while a session runs.
+_RELAY_FREE = const(36864)
+_WIDE = 2 if sys.maxsize >> 32 else 1
+_ENGINE = "hedgerow.mesh."
+_TELLER = "hedgerow_device.teller hedgerow_device.pusher "
+_MOST_TIGHT = const(4)
+
+
+class Room:
+    """The part of a Node that gives memory to what needs it; it needs the rest of it."""
+
+    def _open_room(self, now: int) -> None:
+        # Where the firmware lies in files, the engine's code would be in the heap as well.
+        in_heap = __file__.startswith("/lib")
+        self._small = in_heap or free() < _RELAY_FREE * _WIDE
+        # Since when it does with the small engine because memory failed; when it failed last.
+        self._shrunk_at: int | None = None
+        self._short_at = now - _SHORT_MS
+        # No session fits now.
+        self.full = False
+        # How often sessions were given up lately.
+        self._tight = 0
+        self.peer.make_room = self._make_room
+        self.peer.give_up = self._give_up
+
+    def drop(self, now: int, short: bool = False) -> None:
+        """Give up the sessions, to get their memory back; what was acknowledged is kept.
+
+        The next ones pack less at once, until one has gone to its end. Where memory is `short` and none runs,
+        the engine gives up what others say again; if that does not help for long, all but the small one goes.
+        """
+        if self._conn is not None or self._central:
+            self._tight = min(self._tight + 1, _MOST_TIGHT)
+            self._link = None
+            if self._conn is not None:
+                self._hang_up_soon(now)
+            if self._central:
+                self._central.abort(now)
+        elif short and self.mesh and not self._small:
+            self.mesh.spare()
+            gc.collect()
+            if now - self._short_at < _SHORT_MS:
+                self._shrink(now)
+            self._short_at = now
+
+    def _shelve(self) -> None:
+        """Give the engine back: it and a session do not fit a small heap together."""
+        self._quiet()
+        self.saved = self.mesh.save()
+        self._unload_mesh()
+
+    def _unload_mesh(self) -> None:
+        self.mesh.close()
+        self.mesh = None
+        # Its tables go first: to unload takes memory, too.
+        gc.collect()
+        unload(_TELLER + " ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+
+    def _shrink(self, now: int) -> None:
+        """Do with the small engine for a while: an application, or documents, need the room."""
+        self._quiet()
+        self._small = True
+        self._shrunk_at = now
+        self._unload_mesh()
+
+    def _grow(self, now: int) -> None:
+        """Try again whether the engine fits."""
+        self._shrunk_at = now
+        self._shelve()
+        self.saved = b""
+        if free() >= _RELAY_FREE * _WIDE:
+            self._small = False
+            self._shrunk_at = None
+
+    def _give_up(self) -> None:
+        """Make room for a reading, at the price of what could be sent again."""
+        self.drop(uptime(), True)
+        gc.collect()
+
+    def _clear_up(self) -> None:
+        """Give back the memory of what only the session that ended has needed."""
+        unload(_ONCE)
+        if free() < _ROOMY:
+            unload(_SESSION)
+
+    def _make_room(self) -> None:
+        """Give back what sessions need, before a statement that needs documents."""
+        if self.idle:
+            unload(_SESSION)
+
+    def _fits(self) -> bool:
+        """Say whether there is room for a session, at the price of what waits in the engine if need be."""
+        need = _SESSION_FREE * _WIDE
+        if self._small or gc.mem_free() >= need or free() >= need:
+            return True
+        if self.mesh:
+            self.mesh.spare()
+        return free() >= need
+
+    def _fits_central(self) -> bool:
+        """Say whether a connection of our own fits as well."""
+        return self._fits() and largest() >= _CENTRAL_BLOCK
+
+    def _look_around(self, now: int) -> None:
+        """Now and then: see whether a session would fit, or the engine again."""
+        if self.idle and self.mesh:
+            if self._shrunk_at is not None and now - self._shrunk_at > _SHRUNK_MS:
+                self._grow(now)
+            self.full = not self._small and gc.mem_free() < _LEAST_FREE * _WIDE
+            if self.full:
+                self.full = free() < _LEAST_FREE * _WIDE
+
+
+def free() -> int:
+    """Return how many bytes of the heap are free."""
+    gc.collect()
+    return gc.mem_free()
+
+
+def largest() -> int:
+    """Return the largest free block of the memory that the radio's own software lives in."""
+    import esp32
+
+    return max([region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA)] or [0])

@@ -1,0 +1,40 @@
+"""A relay of the smallest chip at the load of the demo: four boards that record four times a second."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from device_rig import SERIES, install
+from keeper import Keeper
+
+from hedgerow_boards.air import Air
+from hedgerow_boards.board import Board
+
+Boards = Callable[..., list[Board]]
+KEEPER_ADDRESS = "e0:00:00:00:00:01"
+INTERVAL_MS = 250
+SECONDS = 16
+#: Bytes of the emulated heap, whose words are twice as long as those of the chip.
+LEAST_FREE = 6_000
+
+
+@pytest.mark.slow
+def test_memory_lasts_for_a_relay_of_others(boards: Boards, firmware: Path, air: Air) -> None:
+    (near,) = boards(1, sensor=SERIES, air=air.path, profile="esp32c3")
+    others = boards(3, sensor=SERIES, air=air.path, profile="esp32")
+    far = others[-1]
+    for address in (KEEPER_ADDRESS, *(board.address for board in others[:-1])):
+        air.block(address, far.address)
+    install(near, firmware, interval_ms=INTERVAL_MS, seal_s=3)
+    near.mpremote("cp", str(Path(__file__).with_name("relay_app.py")), ":/app.py", "+", "reset")
+    for board in others:
+        install(board, firmware, interval_ms=INTERVAL_MS, seal_s=3)
+    with Keeper(air.path) as keeper:
+        near.wait_for("ack 1", 20)
+        time.sleep(SECONDS)
+        near.wait_for("session", 10)
+    least = [int(line.text.split()[1]) for line in near.console if line.text.startswith("free ")][-1]
+    print(f"\n{keeper.connections} sessions with the keeper; at least {least} bytes were free")
+    assert not [line.text for line in near.console if line.text.startswith("error ")]
+    assert least >= LEAST_FREE
