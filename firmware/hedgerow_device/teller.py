@@ -282,6 +282,10 @@ class Teller(Pusher):
             else:
                 self._state_ms = min(2 * self._state_ms, _OPEN_STATE_MS if waits else pace.STATE_MAX_MS)
             self._state_at = now + self._state_ms + self._random(self._state_ms // 2)
+            if self.budget:
+                if not self.budget.may_say(now, _STATE_EVENTS):
+                    return None
+                self.budget.said(_STATE_EVENTS)
             return frames.advertise(self._state(now)), not self.busy, _STATE_EVENTS
         if now >= self._announce_at:
             self._announce_at = now + pace.ANNOUNCE_MS

@@ -317,7 +317,11 @@ class Repair(Answers):
             want[1] += 1
             # Names and schemas are on their way to nobody who does not ask.
             named = what == asks.WANT_ANNOUNCES or what == asks.WANT_SCHEMAS
-            wait = (pace.ASK_MS if named else self._patience(pace.ASK_MS)) << min(want[1] - sure, most)
+            wait = pace.ASK_MS if named else self._patience(pace.ASK_MS)
+            if wait > pace.ASK_MS and want[1] < pace.ASKS:
+                # Each question makes those on the way bring it anew.
+                most = 1
+            wait <<= min(want[1] - sure, most)
             want[0] = now + wait // 2 + self._mesh.random(wait)
             entries.append(entry)
         self._next = None
