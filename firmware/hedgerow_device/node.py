@@ -151,6 +151,7 @@ class Node(Voice, Room):
         if sleeper:
             mesh.window.period = sleeper.period_ms
             mesh.window.length = self.peer.settings["window_ms"]
+            mesh.window.until = now + mesh.window.length
             # Wakes are on the grid of the first one.
             mesh.window.woke_at = sleeper.due - sleeper.period_ms
         if self.saved:

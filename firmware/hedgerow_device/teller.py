@@ -127,8 +127,9 @@ class Teller(Pusher):
         elif kind in (frames.OP, frames.LETTER_UP):
             self._passed(frame[4:10], now)
         elif kind == frames.ACK:
-            for key in asks.decode_ack(frame)[1]:
-                self._passed(key, now)
+            what, keys = asks.decode_ack(frame)
+            for key in keys:
+                self._passed(key, now, what == asks.ACK_UPTO)
         elif kind == frames.RECEIPT:
             self._receipt(frame, now)
         elif kind == frames.TIME:
@@ -156,10 +157,12 @@ class Teller(Pusher):
                 return True
         return False
 
-    def _passed(self, key: bytes, now: int) -> None:
-        """Somebody has a frame, and carries it on."""
+    def _passed(self, key: bytes, now: int, upto: bool = False) -> None:
+        """Somebody has a frame, and carries it on; or all of its author or letter up to it."""
         for entry in self._flying:
-            if entry[0][4:10] == key:
+            mine = entry[0][4:10]
+            ahead = (key[3] - mine[3] << 8) + key[4] - mine[4] & 0xFFFF
+            if mine == key or (upto and mine[:3] == key[:3] and ahead < 0x8000):
                 entry[1] = PASSED
                 entry[2] = now
                 self._dirty = True
@@ -279,6 +282,10 @@ class Teller(Pusher):
             else:
                 self._state_ms = min(2 * self._state_ms, _OPEN_STATE_MS if waits else pace.STATE_MAX_MS)
             self._state_at = now + self._state_ms + self._random(self._state_ms // 2)
+            if self.budget:
+                if not self.budget.may_say(now, _STATE_EVENTS):
+                    return None
+                self.budget.said(_STATE_EVENTS)
             return frames.advertise(self._state(now)), not self.busy, _STATE_EVENTS
         if now >= self._announce_at:
             self._announce_at = now + pace.ANNOUNCE_MS

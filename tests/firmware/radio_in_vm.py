@@ -7,7 +7,8 @@ import time
 
 import micropython
 
-from hedgerow_device import node, radio, uptime
+from hedgerow.sync.hello import LEAF
+from hedgerow_device import node, opening, radio, uptime
 
 SCAN_RESULT = 5
 woken = []
@@ -133,3 +134,35 @@ node.Node._hear(shell, shell._looked_at + 400)
 first, second, _ = [moment - said_at for moment in shell.mesh.moments]
 print("moments", first < 100, second >= 149)
 print("late", shell.mesh.late)
+
+
+class Sleeper:
+    """What the last wake has left of the mesh."""
+
+    def __init__(self, state: bytes, slept: int) -> None:
+        self.mesh_state = state
+        self.slept = slept
+
+
+class Leaf:
+    """As much of a board's peer as opening its node needs."""
+
+    role = LEAF
+
+    def __init__(self, state: bytes, slept: int) -> None:
+        self.sleeper = Sleeper(state, slept)
+
+
+SETTINGS = {
+    "budget_mah": 100, "mesh": "demo", "role": "leaf", "sleep_ms": 60000, "window_ms": 1000, "seal_s": 60,
+    "radio_watchdog_s": 0,
+}  # fmt: skip
+first_wake = opening.open_node(Leaf(b"", 0), SETTINGS, 1000, None)
+budget = first_wake._options["budget"]
+budget.said(5000)
+first_wake.saved = b"mesh"
+left = first_wake.save(3000)
+took = budget.spent(3000)
+second_wake = opening.open_node(Leaf(left, 57000), SETTINGS, 60000, None)
+went_on = second_wake._options["budget"].spent(60000) - took
+print("budget", took > 5000 * 350, went_on == 57 * 10 + 50000, second_wake.saved)

@@ -29,7 +29,7 @@ class BLE:
     config = gatts_set_buffer = lambda self, *words, **names: None
 
     def gatts_register_services(self, services):
-        return ((1, 2),)
+        return tuple([(1, 2)] * len(services))
 """
 
 
@@ -79,3 +79,7 @@ def test_what_waited_is_heard_as_of_the_moment_at_which_it_came(said: dict[str, 
 
 def test_where_the_loop_stood_still_a_time_is_not_trusted_to_be_exact(said: dict[str, str]) -> None:
     assert said["late"] == "[0, 0, 400]"
+
+
+def test_what_a_day_took_before_a_deep_sleep_counts_after_it(said: dict[str, str]) -> None:
+    assert said["budget"] == "True True b'mesh'"

@@ -13,6 +13,7 @@ WANT_WHOLE = 4
 
 ACK_PASSED = 0
 ACK_HELD = 1
+ACK_UPTO = 2
 
 _HAVE_ENTRY = 6
 _KEY = 6
@@ -109,12 +110,12 @@ def decode_want(frame: bytes) -> tuple:
 
 def encode_ack(what: int, keys: list) -> bytes:
     """Return an ACK of 1 to 3 frames, each named by its `ack_key`: PASSED by who had it, HELD by who keeps
-    it: a gateway or a keeper."""
+    it: a gateway or a keeper; UPTO by such a one that keeps all of the author, or letter, up to it."""
     return bytes((what,)) + b"".join(keys[:_MOST_ACK])
 
 
 def decode_ack(frame: bytes) -> tuple:
     """Return (what, keys)."""
-    if frame[4] > ACK_HELD or len(frame) < 9 or (len(frame) - 8) % _KEY:
+    if frame[4] > ACK_UPTO or len(frame) < 9 or (len(frame) - 8) % _KEY:
         raise _invalid(frame)
     return frame[4], [frame[at : at + _KEY] for at in range(5, len(frame) - 3, _KEY)]

@@ -9,6 +9,7 @@ WANT_WHOLE: Final = 4
 MOST: tuple[int, ...]
 ACK_PASSED: Final = 0
 ACK_HELD: Final = 1
+ACK_UPTO: Final = 2
 
 def hint(held: int, sealed: int, receipted: int) -> int: ...
 def encode_have(log2: int, bucket: int, entries: Sequence[tuple[bytes, int, int]]) -> bytes: ...

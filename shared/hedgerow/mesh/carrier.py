@@ -9,11 +9,12 @@ from .feed import letter_frames
 from .letters import OPERATIONS
 from .letters import SCHEMA as SCHEMA_LETTER
 from .outcome import KNOWN, REFUSED, WAITS
-from .speaker import ANSWER, FORWARD
+from .speaker import ANSWER, DOWN, FORWARD
 from .talk import Talk
 from .visits import MANY
 
 _ACK_NAME = limits.const(-10)
+_PAUSE = limits.const(4)
 # Operations of one author that come at once, and are no news that is passed on one by one.
 _BURST = limits.const(3)
 # From so many pushes on whoever says a frame has nobody near who takes it.
@@ -74,7 +75,7 @@ class Carrier(Talk):
             # What waits at who collects for what comes before it is durable.
             self.custody.know(name, now)
             if frame[3] & 7 or self.collects:
-                self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS))
+                self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS), result == KNOWN)
             if result == KNOWN and self.collects and kind == frames.OP:
                 self._answer_known(frame, now)
         self._collect(now)
@@ -135,26 +136,45 @@ class Carrier(Talk):
             for part in parts:
                 name = name_of(part)
                 self.custody.know(name, now)
-                if self.flood:
+                if self.flood and not self.collects:
                     self.pass_on(part, name, now, FORWARD)
-                if self.collects:
-                    self._acknowledge(part[4:10], now, self.random(pace.GATHER_MS))
+                elif self.flood and self.speaker.neighbours > 1:
+                    # Who pushed it is told by the ACK; others have time.
+                    self.pass_on(part, name, now, DOWN)
+            if self.collects:
+                self._acknowledge(parts[-1][4:10], now, self.random(pace.GATHER_MS), True)
 
-    def _acknowledge(self, key: bytes, now: int, wait: int) -> None:
-        if len(self._acks) < limits.MESH_WAITING:
-            self._acks[key] = 0
-            self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
+    def _acknowledge(self, key: bytes, now: int, wait: int, upto: bool = False) -> None:
+        """Say soon that a frame is here; `upto`: who collects has all of its author, or letter, up to it."""
+        acks = self._acks
+        short = key[:3]
+        if upto and self.collects and len(self.names.find(short)) < 2:
+            known = acks.get(short)
+            if known and (key[3] - known[3] << 8) + key[4] - known[4] & 0x8000:
+                key = known
+            acks[short] = key
+        elif len(acks) < limits.MESH_WAITING:
+            acks[key] = key
+        if self.collects:
+            # It says the more, the later it comes after the one before.
+            wait = max(wait, self._acked_at + _PAUSE * pace.GATHER_MS - now)
+        self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
 
     def _say_acks(self, _: int, now: int) -> bytes | None:
-        keys = sorted(self._acks)[:3]
-        if not keys:
+        if not self._acks:
             return None
-        for key in keys:
-            del self._acks[key]
+        names = sorted(self._acks)
+        what = asks.ACK_PASSED
+        if self.collects:
+            # What is known by an author alone says more.
+            whole = [name for name in names if len(name) == 3]
+            what = asks.ACK_UPTO if whole else asks.ACK_HELD
+            names = whole or names
+        keys = [self._acks.pop(name) for name in names[:3]]
         if self._acks:
-            self.speaker.add(now, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
+            self.speaker.add(now + pace.GATHER_MS, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
+        self._acked_at = now
         self.stats["acks"] += 1
-        what = asks.ACK_HELD if self.collects else asks.ACK_PASSED
         return frames.make(frames.ACK, self.peer.mesh, asks.encode_ack(what, keys), self.key)
 
     def _refresh(self, now: int) -> None:
@@ -219,6 +239,7 @@ class Carrier(Talk):
             if self.flood and log.held(author) - before[0] > _BURST:
                 # A session brought it, or it was waited for: neighbours learn at once that it is here.
                 self.repair.tell(author, now)
+                self._trickle.inconsistent(now)
             if not (self.flood or self.collects) and author != peer.author and log.held(author) > before[0]:
                 # A session brought it: from here on it is ours to push.
                 self.feed.add(author, now)

@@ -7,6 +7,7 @@ durable before anybody is told that they are here (SPEC 6.24).
 from .. import limits
 from ..log import STATE_CUSTODY
 from . import pace
+from .asks import ACK_PASSED, ACK_UPTO
 from .frames import UNKNOWN, identity
 from .seen import Recent
 
@@ -232,21 +233,24 @@ class Custody:
             self._next = None
         return b""
 
-    def passed(self, key: bytes, code: int, held: bool, now: int) -> bool:
-        """Note an acknowledgement of the frame with this key, `held` by who collects; True if it is here."""
+    def passed(self, key: bytes, code: int, what: int, now: int) -> bool:
+        """Note an acknowledgement of the frame with this key, `what` as in an ACK; True if it is here."""
         found = False
+        held = what != ACK_PASSED
+        upto = what == ACK_UPTO
         short, number = int.from_bytes(key[:3], "big"), key[3] << 8 | key[4]
         for place in list(self._index.values()):
-            if (
-                self._short[place] == short
-                and self._number[place] == number
-                and self._frame(place)[9] == key[5]
-            ):
+            if self._short[place] != short:
+                continue
+            ahead = number - self._number[place] & 0xFFFF
+            if (upto and ahead < 0x8000) or (not ahead and self._frame(place)[9] == key[5]):
                 if held or code < self.code or (self.flood and place >= _OWN):
                     self._acknowledge(place, now)
                     found = True
         for name in list(self._pending):
-            if self._pending[name][2][4:10] == key:
+            frame = self._pending[name][2]
+            ahead = number - (frame[7] << 8 | frame[8]) & 0xFFFF
+            if frame[4:10] == key or (upto and frame[4:7] == key[:3] and ahead < 0x8000):
                 if held:
                     # Whoever pushes it all the same has not heard that.
                     self.know(name, now)

@@ -263,10 +263,13 @@ class Intake:
             result = self.take(content, name, now)
         except HedgerowError:
             result = REFUSED
-        if self.kept:
-            self.kept.drop(letter)
         if result == REFUSED:
             self.letters.forget(letter)
+        if self.kept:
+            for part in self.kept.drop(letter):
+                if result == REFUSED:
+                    # Whoever says it again is heard.
+                    self._mesh.custody.done.forget(name_of(part))
         return result
 
     # ---- what waits
@@ -276,7 +279,8 @@ class Intake:
         acknowledged stays."""
         if self.kept:
             short = short_of(what)
-            same = [1 for entry in self.waiting.values() if short_of(entry[0]) == short]
+            # Fragments of a letter have been acknowledged already: only frames have a share.
+            same = [1 for entry in self.waiting.values() if what[0] == _OP and short_of(entry[0]) == short]
             if len(self.waiting) >= self._most or len(same) >= limits.MESH_WAITING:
                 self._mesh.stats["forgotten"] += 1
                 return False

@@ -22,10 +22,8 @@ class Kept:
         for key, value in log.items(STATE_CUSTODY):
             if key[:1] == _PARTS and value:
                 self.parts[key[1:]] = value
-                at = 0
-                while at < len(value):
-                    self._letters.take(value[at + 1 : at + 1 + value[at]], 0)
-                    at += 1 + value[at]
+                for frame in unjoin(value):
+                    self._letters.take(frame, 0)
             elif key[:1] == _WAITING and value:
                 intake.waiting[int.from_bytes(key[1:], "big")] = value, GAP
 
@@ -48,8 +46,21 @@ class Kept:
         self._log.commit()
         return True
 
-    def drop(self, letter: bytes) -> None:
-        """Forget the fragments of a letter."""
-        if self.parts.pop(letter, None) is not None:
-            self._log.put(STATE_CUSTODY, _PARTS + letter, b"")
-            self._log.commit()
+    def drop(self, letter: bytes) -> list:
+        """Forget the fragments of a letter, and return them."""
+        value = self.parts.pop(letter, None)
+        if value is None:
+            return []
+        self._log.put(STATE_CUSTODY, _PARTS + letter, b"")
+        self._log.commit()
+        return unjoin(value)
+
+
+def unjoin(value: bytes) -> list:
+    """Return the frames that lie one behind the other, each after its length."""
+    frames = []
+    at = 0
+    while at < len(value):
+        frames.append(value[at + 1 : at + 1 + value[at]])
+        at += 1 + value[at]
+    return frames

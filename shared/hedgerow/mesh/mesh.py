@@ -103,6 +103,7 @@ class Mesh(Carrier):
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
         self._acks: dict = {}
+        self._acked_at = now - pace.AROUND_MS
         self._said_letters: list = []
         self._whos: dict = {}
         self._shows = 0
@@ -256,10 +257,12 @@ class Mesh(Carrier):
             what, keys = asks.decode_ack(frame)
             self.window.stir(now)
             for key in keys:
-                if self.custody.passed(key, frame[3] >> 3, what == asks.ACK_HELD, now):
+                if self.custody.passed(key, frame[3] >> 3, what, now):
                     self.visits.ways.hears(address)
                 # One who says so is enough.
                 self._acks.pop(key, None)
+                if what == asks.ACK_UPTO:
+                    self.speaker.held(key)
         elif kind == frames.HAVE:
             if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)

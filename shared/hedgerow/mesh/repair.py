@@ -358,7 +358,8 @@ class Repair(Answers):
             # It gets on: what is lacking now is asked for the first time.
             want[1] = 0
         want[2] = want[3] = base
-        if here:
+        seal = intake.lacks_seal(author)
+        if here or seal:
             # Somebody about has more of it.
             want[1] = min(want[1], pace.ASKS - 1)
         height = min(intake.heights.get(author, 0), base + 16)
@@ -370,7 +371,7 @@ class Repair(Answers):
                 want[3] = number
         if bits:
             return author, base + 1 & 0xFFFF, bits
-        if intake.lacks_seal(author):
+        if seal:
             # No bit at all asks for the seal over the first number.
             return author, self._state(author)[1] + 1 & 0xFFFF, 0
         return None

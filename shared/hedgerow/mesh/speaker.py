@@ -79,6 +79,15 @@ class Speaker:
             return True
         return False
 
+    def held(self, key: bytes) -> None:
+        """Who collects has all of an author, or letter, up to this key: what is here of it has got on."""
+        for saying in list(self.names.values()):
+            what = saying[_WHAT]
+            if saying[_URGENCY] <= FORWARD and saying[_MORE] < 2 and isinstance(what, bytes):
+                ahead = (key[3] - what[7] << 8) + key[4] - what[8] & 0xFFFF
+                if what[4:7] == key[:3] and ahead < 0x8000:
+                    self.drop(saying[_NAME])
+
     def drop(self, name: int) -> None:
         """Say it no more."""
         if self.names.pop(name, None) is not None:

@@ -3,9 +3,11 @@
 from mesh_kit import KEY, Air, check_air
 
 from hedgerow import limits
+from hedgerow.log import ENTRY_SEAL
 from hedgerow.mesh import asks, frames, pace
-from hedgerow.mesh.feed import frames_of
+from hedgerow.mesh.feed import frames_of, letter_frames, seal_letter
 from hedgerow.mesh.outcome import REFUSED, TAKEN, WAITS
+from hedgerow.sync import hello
 
 HEAP = "2m"
 
@@ -146,3 +148,31 @@ def test_twins_who_take_each_other_for_themselves_do_not_talk_for_ever() -> None
     air.reading(members[0])
     air.run(600000)
     assert sum([member.mesh.stats["haves"] for member in members]) <= 30
+
+
+def test_a_seal_waits_at_a_gateway_though_as_many_operations_do_as_may() -> None:
+    air = Air(9, loss=0, duty=100)
+    keeper = air.add("keeper", hello.GATEWAY, True, author=b"keeper-1")
+    one = air.add("one", author=b"one-auth")
+    air.link(keeper, one)
+    air.reading(one)
+    air.run(20000)
+    air.unlink(keeper, one)
+    for at in range(40):
+        air.at(21000 + 100 * at, air.reading, one)
+    air.run(60000)
+    now = keeper.now(air.now)
+    base, last = keeper.peer.log.held(one.author), one.peer.log.held(one.author)
+    for number in range(base + 2, base + 2 + limits.MESH_WAITING):
+        assert take(keeper, op(one, number), now) == WAITS
+    assert take(keeper, op(one, last), now) == REFUSED
+    one.peer.seal(one.now(air.now))
+    for kind, _, _, body in one.peer.log.read(one.author, 0xFFFFFFFF, 0, 4000):
+        if kind == ENTRY_SEAL:
+            parts = letter_frames(one.peer, seal_letter(one.peer, one.author, body), KEY)
+            results = [keeper.mesh.intake.take_fragment(part, now) for part in parts]
+            assert results == [WAITS] * len(parts) and keeper.mesh.intake.waits(parts[0])
+    for number in range(base + 1, last + 1):
+        take(keeper, op(one, number), now)
+    assert keeper.peer.log.sealed(one.author) == keeper.peer.log.held(one.author) == last
+    assert not keeper.mesh.intake.waiting

@@ -162,3 +162,52 @@ def test_a_time_that_waited_is_not_believed_to_be_exact() -> None:
             assert known is None
         else:
             assert known[1] == error and known[0] - error <= NOW and NOW + late <= known[0] + error
+
+
+def test_who_collects_acknowledges_many_at_once() -> None:
+    air, keeper, other = pair(7)
+    other.mesh._seal_ms = 1 << 29
+    air.run(20000)
+    for at in range(60):
+        air.at(20000 + 50 * at, air.reading, other)
+    acks = count(air, frames.ACK, keeper, 80000)
+    assert keeper.peer.log.held(other.author) == other.peer.log.held(other.author) > 60
+    assert 3 <= acks <= 40, acks
+    # Each of them stands for all before it, and none is pushed again.
+    assert other.mesh.stats["acked"] >= 60
+
+
+def test_an_ack_up_to_a_number_frees_what_is_before_it() -> None:
+    held = pair(8)[1].mesh.custody
+    held.code = 5
+    sent = {}
+    for author in (b"aut", b"oth"):
+        for number in (65534, 65535, 0, 1, 2):
+            body = author + number.to_bytes(2, "big") + bytes(6)
+            frame = frames.make(frames.OP, b"\x11\x22\x33", body, KEY, 9 << 3)
+            sent[author, number] = frame
+            assert held.take(frame, int.from_bytes(frame[-3:], "big"), 0)
+    assert held.count() == 10
+    key = sent[b"aut", 0][4:10]
+    # Of one that passed it on it says nothing of what was before it.
+    held.passed(key, 0, asks.ACK_PASSED, 0)
+    assert held.count() == 9
+    held.passed(sent[b"aut", 1][4:9] + b"?", 0, asks.ACK_HELD, 0)
+    assert held.count() == 9
+    held.passed(sent[b"aut", 1][4:10], 31, asks.ACK_UPTO, 0)
+    assert held.count() == 6
+    held.passed(sent[b"aut", 2][4:10], 31, asks.ACK_UPTO, 0)
+    assert held.count() == 5
+
+
+def test_what_is_acknowledged_does_not_come_back() -> None:
+    speaker = Speaker(Random(1).below, {"overflowed": 0, "suppressed": 0})
+    keys = [b"aut" + bytes((0, number, 7)) for number in (3, 4, 5)]
+    for number, key in enumerate(keys):
+        speaker.add(0, FORWARD, number, b"\x21\x11\x22\0" + key + bytes(16), 2, 2, 1)
+    # One that was not said yet, one that somebody asked for, and another's.
+    speaker.add(0, FORWARD, 10, b"\x21\x11\x22\0" + keys[0] + bytes(16), 2, 2, 2)
+    speaker.add(0, STATUS, 11, b"\x21\x11\x22\0" + keys[0] + bytes(16), 2, 1)
+    speaker.add(0, FORWARD, 12, b"\x21\x11\x22\0oth" + keys[0][3:] + bytes(16), 2, 2, 1)
+    speaker.held(keys[1])
+    assert sorted(speaker.names) == [2, 10, 11, 12]
