@@ -177,7 +177,7 @@ class Down:
             self._asked.clear()
         self._asked[short] = now
         name = name_of(frame)
-        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, pace.EVENTS, pace.QUIET)
+        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, 2 * pace.EVENTS, pace.QUIET)
 
     # ---- the time
 

@@ -297,7 +297,9 @@ class Repair(Answers):
         """Queue questions for what is due; what they ask is looked up when their turn has come."""
         for key in self._wants:
             if self._wants[key][0] <= now:
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - key[0], self._ask, pace.EVENTS)
+                # Where few answer it should be heard the first time.
+                events = pace.EVENTS if self._mesh.flood else 2 * pace.EVENTS
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - key[0], self._ask, events)
         self._next = now + 1000
 
     def _ask(self, name: int, now: int) -> bytes | None:
