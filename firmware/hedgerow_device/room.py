@@ -16,11 +16,16 @@ _SESSION = (
     "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
     "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors"
 )
+# What the engine, or the log, loads now and then.
+_SELDOM = "hedgerow.mesh.brief hedgerow.codec.unfold hedgerow_device.flashscan hedgerow_device.flashsummary"
 # With less than this free, what only sessions need is given back after each.
 _ROOMY = const(65536)
 # What a session takes (on 32 bits): it is not begun with less, and others are not let in with much less.
 _SESSION_FREE = const(13312)
 _LEAST_FREE = const(10240)
+# With less the engine gives up what others say again before a session, and is at rest while it runs.
+_EASY_FREE = const(20480)
+_PRESSED_FREE = const(8192)
 NO_ROOM_MS = const(2000)
 # Memory that fails twice in this time where no session runs is short for good: for how long the engine goes.
 _SHORT_MS = const(10000)
@@ -118,12 +123,18 @@ class Room:
 
     def _fits(self) -> bool:
         """Say whether there is room for a session, at the price of what waits in the engine if need be."""
-        need = _SESSION_FREE * _WIDE
-        if self._small or gc.mem_free() >= need or free() >= need:
+        if self._small or gc.mem_free() >= _EASY_FREE * _WIDE or free() >= _EASY_FREE * _WIDE:
             return True
         if self.mesh:
             self.mesh.spare()
-        return free() >= need
+        unload(_SELDOM)
+        return gc.mem_free() >= _SESSION_FREE * _WIDE
+
+    def _pressed(self) -> bool:
+        """Say whether a session needs all of the memory: the engine has no ears and no voice meanwhile."""
+        running = self._link is not None or (self._central and self._central.link)
+        least = _PRESSED_FREE * _WIDE
+        return bool(running) and not self._small and gc.mem_free() < least and free() < least
 
     def _fits_central(self) -> bool:
         """Say whether a connection of our own fits as well."""
