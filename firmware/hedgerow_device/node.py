@@ -88,7 +88,7 @@ class Node(Voice, Room):
             self._handle(event, now)
         if self._generation != self.radio.face.generation:
             self._begin_anew(now)
-        if self.mesh is None and self.idle:
+        if self.mesh is None and self.idle and self._may_open(now):
             self.open_mesh(now)
         self._hear(now)
         if self._conn is not None:

@@ -27,6 +27,9 @@ _LEAST_FREE = const(10240)
 _EASY_FREE = const(20480)
 _PRESSED_FREE = const(8192)
 NO_ROOM_MS = const(2000)
+# What the small engine takes, with something to spare; how long it is gone for documents, at least.
+_OPEN_FREE = const(10240)
+_SHELVED_MS = const(1000)
 # Memory that fails twice in this time where no session runs is short for good: for how long the engine goes.
 _SHORT_MS = const(10000)
 _SHRUNK_MS = const(600000)
@@ -49,6 +52,8 @@ class Room:
         # Since when it does with the small engine because memory failed; when it failed last.
         self._shrunk_at: int | None = None
         self._short_at = now - _SHORT_MS
+        # When the small engine is made again that was given back for documents.
+        self._open_at: int | None = None
         # No session fits now.
         self.full = False
         # How often sessions were given up lately.
@@ -117,9 +122,24 @@ class Room:
             unload(_SESSION)
 
     def _make_room(self) -> None:
-        """Give back what sessions need, before a statement that needs documents."""
+        """Give back what sessions need, and the small engine, before a statement that needs documents."""
         if self.idle:
             unload(_SESSION)
+            if self._small and self.mesh:
+                self._shelve()
+                self._open_at = uptime() + _SHELVED_MS
+
+    def _may_open(self, now: int) -> bool:
+        """Say whether the engine may be made: at once, but not beside the documents that it made room for."""
+        if self._open_at is None:
+            return True
+        if now < self._open_at:
+            return False
+        if free() < _OPEN_FREE * _WIDE:
+            self._open_at = now + _SHELVED_MS
+            return False
+        self._open_at = None
+        return True
 
     def _fits(self) -> bool:
         """Say whether there is room for a session, at the price of what waits in the engine if need be."""
