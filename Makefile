@@ -55,7 +55,7 @@ flash: $(STAMP)
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(IMAGE),--micropython '$(IMAGE)')
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check

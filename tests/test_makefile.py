@@ -24,6 +24,10 @@ ROOT = Path(__file__).parents[1]
             ["flash", "PORT=/dev/ttyUSB0", "BOARD=esp32c3", "NAME=b"],
             "hedgerow flash --port '/dev/ttyUSB0' --board esp32c3 --name 'b'",
         ),
+        (
+            ["test", "JOBS=1", "ARGS=-k flash"],
+            "python -m pytest --numprocesses 1 --dist loadfile --no-loadscope-reorder -k flash",
+        ),
         (["bench", "ONLY=link"], "python -m bench --only 'link'"),
         (["size", "JSON=1"], "python -m bench.size --json"),
         (["fuzz", "SECONDS=5", "ONLY=payload"], "python tests/core/fuzz.py --seconds 5 --only 'payload'"),

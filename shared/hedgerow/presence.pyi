@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 
 from .custody.receipt import Receipt
@@ -16,6 +16,7 @@ class Presence:
     touched: set[bytes] | None
     flooding: bool | None
     way: int | None
+    carried: Container[bytes] | None
     def touch(self, author: bytes) -> None: ...
     def receipts(self, author: bytes) -> list[Receipt]: ...
     def receipt(self, author: bytes) -> Receipt | None: ...

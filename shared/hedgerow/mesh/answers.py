@@ -69,17 +69,23 @@ class Answers:
         for author in mesh.names.find(short):
             held = log.held(author)
             first = nearest(held, low)
-            own = author == self._peer.author
-            if not whole and held and first <= self._peer.receipted(author) and (own or mesh.flood):
+            if (
+                not whole
+                and held
+                and first <= self._peer.receipted(author)
+                and (author == self._peer.author or mesh.flood)
+            ):
                 mesh.down.say_receipt(author, now)
             here = not bits and self._say_seals(author, first - 1, now)
             for number in range(first, min(first + 16, held + 1)):
                 stored = log.fetch(author, number) if bits >> number - first & 1 else None
                 if stored is not None:
+                    if whole or mesh.flood or mesh.collects:
+                        self._say_operation(author, number, stored, whole, now)
+                    elif not here:
+                        # It was lost on its way: whoever had it takes it again.
+                        mesh.feed.rewind(author, number - 1, now)
                     here = True
-                    self._say_operation(author, number, stored, whole, now)
-            if own and here and not whole and not mesh.flood:
-                mesh.feed.rewind(author, first)
             found = found or here
         for index in range(0 if whole else 16):
             if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):

@@ -3,7 +3,7 @@
 from .. import limits
 from ..sync.hello import LEAF
 from . import asks, frames, pace
-from .custody import BACK, BESIDE, name_of
+from .custody import BACK, name_of
 from .density import number_of
 from .feed import letter_frames
 from .letters import OPERATIONS
@@ -30,16 +30,15 @@ class Carrier(Talk):
         custody = self.custody
         here = custody.has(name)
         repeat = frame[3] & 7
-        done = custody.done
-        if done.has(name, now) or (not self.flood and code > self.code and done.has(name ^ BESIDE, now)):
+        if custody.knows(name, code, now):
             # Who pushes it again has not heard that it got on.
             if not repeat or (code <= self.code and not self.flood):
                 return
-            if self.flood or self.collects or here or repeat < _STUCK or done.has(name ^ BACK, now):
+            if self.flood or self.collects or here or repeat < _STUCK or custody.done.has(name ^ BACK, now):
                 self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
             else:
                 # It may be the one who had it from here, and found no way on.
-                done.note(name ^ BACK, now)
+                custody.done.note(name ^ BACK, now)
                 custody.offer(frame, name, now, 20 + self.spread() // 2)
             return
         if not self.relays:
@@ -58,7 +57,7 @@ class Carrier(Talk):
         if code > self.code:
             return False
         if self.code < frames.UNKNOWN:
-            self.custody.done.note(name if code < self.code else name ^ BESIDE, now)
+            self.custody.know(name, now)
         return True
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
@@ -71,7 +70,7 @@ class Carrier(Talk):
             self.seen.forget(name)
         elif result == KNOWN or (result == WAITS and self.collects):
             # What waits at who collects for what comes before it is durable.
-            self.custody.done.note(name, now)
+            self.custody.know(name, now)
             if frame[3] & 7 or self.collects:
                 self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS), result == KNOWN)
             if result == KNOWN and self.collects and kind == frames.OP:
@@ -133,7 +132,7 @@ class Carrier(Talk):
                 self.remember(parts, content, now)
             for part in parts:
                 name = name_of(part)
-                self.custody.done.note(name, now)
+                self.custody.know(name, now)
                 if self.flood and not self.collects:
                     self.pass_on(part, name, now, FORWARD)
                 elif self.flood and self.speaker.neighbours > 1:
@@ -199,11 +198,6 @@ class Carrier(Talk):
             self._fill = True
             self._look(now)
         again = self.feed.due()
-        if self._settle_at is not None and now >= self._settle_at:
-            # Who flooded longer than this peer may have taken it, and then kept it.
-            self._settle_at = None
-            self.feed.rewind(self.peer.author, 0)
-            self._fill = True
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
             self._fill = False
             return

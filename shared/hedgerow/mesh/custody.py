@@ -22,14 +22,12 @@ _FEW_DONE = limits.const(16)
 _DOUBLINGS = limits.const(4)
 _MANY = limits.const(12)
 _MOST_DOUBLINGS = limits.const(7)
-# Beside the name of a frame: that another as near a keeper as this peer has it.
-BESIDE = limits.const(1 << 29)
-# Likewise: that it came back from one who had it from here.
+# Beside the name of a frame: that it came back from one who had it from here.
 BACK = limits.const(1 << 28)
-_VAIN = limits.const(2)
 _ALL_PATIENCE = limits.const(4)
-# Pushes from which on a frame may be one that comes back.
-_BACK = limits.const(7)
+_SALT = limits.const(0x2545F49)
+# Beside the number of pushes: that others may have had it before.
+_BACK = limits.const(128)
 
 
 def name_of(frame: bytes) -> int:
@@ -52,8 +50,8 @@ class Custody:
         self.patience = pace.BACKOFF_MS
         # Whether places of the own window have become free.
         self.freed = False
-        # Whether something was pushed in vain, a third time or more.
-        self.vain = False
+        # How often something was pushed again in vain: a third push counts once, a fourth twice, and so on.
+        self.vain = 0
         self._names = [_FREE] * _PLACES
         self._due = [0] * _PLACES
         self._pushes = [0] * _PLACES
@@ -67,6 +65,8 @@ class Custody:
         self._note_at: int | None = None
         self._next: int | None = None
         # Frames that this peer had, and others have now.
+        # What is known at this distance, and the one before, is noted under names that differ by this.
+        self._salt = self._salt_before = self._before = 0
         self._most = _FEW_DONE if few else limits.MESH_DONE
         self.forget(now)
         # Until when nothing is taken, for all places are full.
@@ -99,8 +99,8 @@ class Custody:
         """Return how many frames more the own window takes."""
         return len([1 for place in range(_OWN, _PLACES) if self._names[place] == _FREE])
 
-    def push(self, frame: bytes, now: int) -> None:
-        """Push a frame that the log can make again; there is room."""
+    def push(self, frame: bytes, now: int, back: bool = False) -> None:
+        """Push a frame that the log can make again; there is room. `back`: also to those who had it."""
         name = name_of(frame)
         if name in self._index:
             return
@@ -108,6 +108,7 @@ class Custody:
             if self._names[place] == _FREE:
                 self._frames[place] = frame
                 self._enter(place, frame, now)
+                self._pushes[place] = _BACK if back else 0
                 return
 
     def flying(self) -> list:
@@ -182,7 +183,7 @@ class Custody:
         self._short[place] = int.from_bytes(frame[4:7], "big")
         self._number[place] = frame[7] << 8 | frame[8]
         self._due[place] = now
-        self._pushes[place] = 0
+        self._pushes[place] = _BACK if self.done.has(name ^ BACK, now) else 0
         self._index[name] = place
         self._next = None
 
@@ -195,7 +196,7 @@ class Custody:
             self._freed[place] = self._generation[place]
             if self._note_at is None:
                 self._note_at = now + pace.NOTE_MS
-            self.done.note(name, now)
+            self.know(name, now)
         else:
             self._frames.pop(place, None)
             self.freed = True
@@ -225,7 +226,7 @@ class Custody:
             # Others have it, nearer than who pushed it: if that has not heard them, it is told.
             self._stats["left"] += 1
             del self._pending[name]
-            self.done.note(name if code < self.code else name ^ BESIDE, now)
+            self.know(name, now)
             self._next = None
         return b""
 
@@ -249,7 +250,7 @@ class Custody:
             if frame[4:10] == key or (upto and frame[4:7] == key[:3] and ahead < 0x8000):
                 if held:
                     # Whoever pushes it all the same has not heard that.
-                    self.done.note(name, now)
+                    self.know(name, now)
                 if held or code == self._pending[name][1]:
                     # Who pushed it is rid of it.
                     del self._pending[name]
@@ -261,14 +262,30 @@ class Custody:
     def move(self, code: int, now: int) -> None:
         """Take another distance: what found nobody who takes it may do so now."""
         farther = code > self.code
+        if code < self.code:
+            # Those between had it from others who were not farther than they, and may have nobody else now.
+            self._before = self.code
+            self._salt_before = self._salt
+            self._salt = self._salt * 5 + _SALT & 0x3FFFFFFF
         self.code = code
         self._next = None
         for place in self._index.values():
             if farther and self._pushes[place]:
                 # Those who are nearer now may have had it before this peer.
-                self._pushes[place] = max(self._pushes[place], _BACK)
-            if self._pushes[place] > _DOUBLINGS:
+                self._pushes[place] |= _BACK
+            if self._pushes[place] & ~_BACK > _DOUBLINGS:
                 self._due[place] = min(self._due[place], now + self._random(_ALL_PATIENCE * self.patience))
+
+    def know(self, name: int, now: int) -> None:
+        """Note that a frame is here, or with others who are not farther."""
+        self.done.note(name ^ self._salt, now)
+
+    def knows(self, name: int, code: int, now: int) -> bool:
+        """Say whether a frame need not be taken from a peer with this distance code."""
+        done = self.done
+        if done.has(name ^ self._salt, now):
+            return True
+        return (self.flood or code > self._before) and done.has(name ^ self._salt_before, now)
 
     def stir(self) -> None:
         """Look anew for what is due."""
@@ -323,21 +340,22 @@ class Custody:
         return [entry for entry in found if entry]
 
     def _push(self, place: int, now: int) -> tuple | None:
-        pushes = self._pushes[place]
+        pushes = self._pushes[place] & ~_BACK
+        back = self._pushes[place] & _BACK
         own = place >= _OWN
         if own and self.flood and not self.patient and pushes >= pace.PUSHES:
             # In a flood repair does the rest.
             self._free(place, now)
             return None
-        self._pushes[place] = min(pushes + 1, 255)
-        self.vain = self.vain or pushes >= _VAIN
+        self._pushes[place] = min(pushes + 1, 127) | back
+        self.vain += max(0, pushes - 1)
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.
             wait = pace.LEAF_BACKOFF_MS
         self._due[place] = now + wait // 2 + self._random(wait)
         frame = self._frame(place)
-        repeat = min(pushes, 7)
+        repeat = 7 if back else min(pushes, 7)
         return self._names[place], frame[:3] + bytes((repeat,)) + frame[4:], own
 
     def _frame(self, place: int) -> bytes:

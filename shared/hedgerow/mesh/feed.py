@@ -29,6 +29,8 @@ class _Source:
         self.tries = 0
         self.receipted = 0
         self.seal: tuple | None = None
+        # Up to which number those on the way may have had it, and nobody has now.
+        self.lost = 0
 
 
 def frames_of(peer: object, author: bytes, number: int, stored: bytes, key: bytes) -> list:
@@ -57,14 +59,17 @@ def seal_letter(peer: object, author: bytes, body: bytes) -> bytes:
 
 
 class Feed:
-    """Fills the own window of `custody`; `stuck` says that something waits that fits no advertisement."""
+    """Fills the own window of `custody` with what the authors in `sources` have open.
+
+    `stuck` says that something waits that fits no advertisement.
+    """
 
     def __init__(self, peer: object, custody: object, seen: object, key: bytes, now: int):
         self._peer = peer
         self._custody = custody
         self._seen = seen
         self._key = key
-        self._sources: dict = {}
+        self.sources: dict = {}
         self._schemas: set = set()
         self._again_at: int | None = None
         # The last pushes: [(names of frames, how far the own author was pushed before)].
@@ -74,21 +79,23 @@ class Feed:
 
     def add(self, author: bytes, now: int) -> None:
         """Push an author's open operations from here on."""
-        if author not in self._sources:
+        if author not in self.sources:
             number = self._peer.receipted(author)
-            self._sources[author] = _Source(number, number, now + pace.AGAIN_MS)
+            self.sources[author] = _Source(number, number, now + pace.AGAIN_MS)
 
-    def rewind(self, author: bytes, number: int) -> None:
-        """Somebody on the way lacks operations of an author from a number on: push them again."""
-        source = self._sources.get(author)
-        if source is not None:
-            source.number = max(min(source.number, number - 1), self._peer.receipted(author))
-            source.sealed = min(source.sealed, source.number)
-            source.seal = None
+    def rewind(self, author: bytes, number: int, now: int, lost: bool = True) -> None:
+        """Push an author's operations above a number again; those on the way may have had them if `lost`."""
+        self.add(author, now)
+        source = self.sources[author]
+        if lost:
+            source.lost = max(source.number, source.lost)
+        source.number = max(min(source.number, number), self._peer.receipted(author))
+        source.sealed = min(source.sealed, source.number)
+        source.seal = None
 
     def pushed(self) -> tuple:
         """Return (number, sealed): how far the own author was pushed."""
-        source = self._sources[self._peer.author]
+        source = self.sources[self._peer.author]
         return source.number, source.sealed
 
     def safe(self) -> tuple:
@@ -102,7 +109,7 @@ class Feed:
 
     def resume(self, number: int, sealed: int) -> None:
         """Go on behind what was pushed before a deep sleep."""
-        source = self._sources[self._peer.author]
+        source = self.sources[self._peer.author]
         log = self._peer.log
         source.number = max(source.number, min(number, log.held(self._peer.author)))
         source.sealed = max(source.sealed, min(sealed, log.sealed(self._peer.author)))
@@ -110,12 +117,12 @@ class Feed:
     def backlog(self) -> int:
         """Return how many operations were not pushed yet."""
         log = self._peer.log
-        return sum([max(0, log.held(a) - s.number) for a, s in self._sources.items()])
+        return sum([max(0, log.held(a) - s.number) for a, s in self.sources.items()])
 
     def idle(self) -> bool:
         """Say whether everything was pushed."""
         log = self._peer.log
-        for author, source in self._sources.items():
+        for author, source in self.sources.items():
             if source.number < log.held(author) or source.sealed < log.sealed(author):
                 return False
         return True
@@ -126,7 +133,7 @@ class Feed:
 
     def _find_due(self) -> None:
         self._again_at = None
-        for author, source in self._sources.items():
+        for author, source in self.sources.items():
             if self._peer.log.sealed(author) > source.receipted:
                 if self._again_at is None or source.again_at < self._again_at:
                     self._again_at = source.again_at
@@ -134,11 +141,11 @@ class Feed:
     def fill(self, now: int) -> None:
         """Put what comes next into the window, as much as it takes."""
         author = self._peer.author
-        if author not in self._sources:
+        if author not in self.sources:
             self.add(author, now)
         self.stuck = self.full = False
-        for other in [author] + [known for known in sorted(self._sources) if known != author]:
-            source = self._sources[other]
+        for other in [author] + [known for known in sorted(self.sources) if known != author]:
+            source = self.sources[other]
             self._receipts(other, source, now)
             while self._one(other, source, now):
                 pass
@@ -156,7 +163,7 @@ class Feed:
             source.tries = 0
             source.again_at = now + pace.AGAIN_MS
             if author != self._peer.author and self._peer.log.held(author) <= receipted:
-                del self._sources[author]
+                del self.sources[author]
         elif now >= source.again_at:
             source.tries = min(source.tries + 1, _MOST_DOUBLINGS)
             source.again_at = now + (pace.AGAIN_MS << source.tries)
@@ -170,7 +177,9 @@ class Feed:
         seal = self._seal(author, source)
         if seal is not None and (seal[2] <= source.number or source.number >= log.held(author)):
             # Before more operations: what is not sealed gets no receipt.
-            if not self._push(self._letter(seal_letter(self._peer, author, seal[3])), now):
+            if not self._push(
+                self._letter(seal_letter(self._peer, author, seal[3])), now, seal[2] <= source.lost
+            ):
                 return False
             source.sealed = seal[2]
             return True
@@ -187,7 +196,7 @@ class Feed:
         except HedgerowError:
             self.stuck = True
             return False
-        if not self._push(frames, now):
+        if not self._push(frames, now, number <= source.lost):
             return False
         source.number = number
         return True
@@ -242,12 +251,12 @@ class Feed:
             self._schemas.add(name)
         return True
 
-    def _push(self, frames: list, now: int) -> bool:
+    def _push(self, frames: list, now: int, back: bool = False) -> bool:
         if len(frames) > self._custody.room():
             self.full = True
             return False
         for frame in frames:
-            self._custody.push(frame, now)
+            self._custody.push(frame, now, back)
         number, sealed = self.pushed()
         self._pushed.append(([name_of(frame) for frame in frames], number, sealed))
         if len(self._pushed) > limits.MESH_WINDOW:

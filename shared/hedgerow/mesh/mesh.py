@@ -10,7 +10,7 @@ from ..errors import HedgerowError
 from ..sync.hello import GATEWAY, LEAF, RELAY
 from . import asks, frames, pace
 from .carrier import Carrier
-from .custody import BESIDE, Custody, name_of
+from .custody import Custody, name_of
 from .density import Window as Count
 from .density import number_of
 from .down import Down
@@ -111,7 +111,6 @@ class Mesh(Carrier):
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS
-        self._settle_at: int | None = None
         self._begin(now)
 
     def _begin(self, now: int) -> None:
@@ -158,7 +157,7 @@ class Mesh(Carrier):
     def close(self) -> None:
         """Let go of the peer."""
         self.peer.remove_listener(self._committed)
-        self.peer.touched = None
+        self.peer.touched = self.peer.carried = None
 
     def _committed(self) -> None:
         self._dirty = True
@@ -232,12 +231,11 @@ class Mesh(Carrier):
             key = custody.echo(name, code, now)
             if key:
                 self.visits.ways.hears(address)
-                if not self.flood:
+                if not self.flood and self.visits.ways.nearer > 1:
                     # Others who are about to take it need not.
                     self._acknowledge(key, now, 20)
             self._due_at = None
-        done = custody.done
-        if done.has(name, now) or (not self.flood and code > self.code and done.has(name ^ BESIDE, now)):
+        if custody.knows(name, code, now):
             # Who pushes it again has not heard that it got on.
             return not hop & 7 or (code <= self.code and not self.flood)
         if self.flood or self.collects:
@@ -322,7 +320,6 @@ class Mesh(Carrier):
                 self._repair.due() if self._repair is not None else None,
                 self.feed.due(),
                 self.tail_at,
-                self._settle_at,
             ):
                 if other is not None and other < at:
                     at = other
@@ -339,10 +336,10 @@ class Mesh(Carrier):
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
-            self.custody.done.note(name, now) if not own else None
+            self.custody.know(name, now) if not own else None
         if self.custody.vain:
-            self.custody.vain = False
-            self.visits.ways.unheard(now)
+            self.visits.ways.unheard(self.custody.vain, now)
+            self.custody.vain = 0
         if now >= self._wishes_at:
             self._step_wishes(now)
         at = self._repair.due() if self._repair is not None else None

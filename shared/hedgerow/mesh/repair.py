@@ -315,6 +315,9 @@ class Repair(Answers):
                 continue
             most = _DOUBLINGS if want[1] < pace.ASKS else _MOST_DOUBLINGS
             want[1] += 1
+            if not self._mesh.flood and self._mesh.collects and want[1] < pace.ASKS:
+                # Each question makes those on the way bring it anew.
+                most = 1
             wait = self._patience(pace.ASK_MS) << min(want[1] - sure, most)
             want[0] = now + wait // 2 + self._mesh.random(wait)
             entries.append(entry)

@@ -155,7 +155,7 @@ class Talk:
         flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
         if self.flood and not flood:
             # What a neighbour has in a flood is not on its way to a keeper yet.
-            self.feed.rewind(self.peer.author, 0)
+            self.feed.rewind(self.peer.author, 0, now, False)
         self.set_flood(flood, now)
         self.speaker.neighbours = self._around.estimate(now)
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), pace.STATE_BUSY_MS)
@@ -169,6 +169,6 @@ class Talk:
         if self.flood and not flood and self.relays and not self.collects:
             self.repair.stop()
             self.custody.forget(now)
-            self._settle_at = now + pace.AROUND_MS
         self.flood = self.custody.flood = self.peer.flooding = flood
         self.custody.stir()
+        self.peer.carried = None if flood or self.collects else self.feed.sources

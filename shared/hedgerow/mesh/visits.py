@@ -262,7 +262,7 @@ class Visits:
             return 0
         if neighbour.many_at is None or 2 * gap < neighbour.many:
             # Not all at once.
-            neighbour.many_at = now + mesh.random(pace.VISIT_MS)
+            neighbour.many_at = now + mesh.random(pace.VISIT_MS // 4)
             neighbour.many = gap
         # What advertisements may still bring is given the time to come.
         return gap if neighbour.news and now - neighbour.many_at >= pace.VISIT_MS else 0

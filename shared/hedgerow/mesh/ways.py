@@ -6,10 +6,12 @@ from ..sync.hello import GATEWAY, LEAF
 from . import pace
 
 # Percent of the STATEs heard of a good link, and of one that was good and may still be.
-_STEADY = limits.const(60)
+_STEADY = limits.const(50)
 STAYS = limits.const(35)
 # Pushes in vain after which who should have taken them is no way: it may not hear us as we hear it.
 _DEAF = limits.const(16)
+# Of one who took something before it takes so many more.
+_TRUST = limits.const(48)
 
 
 class Ways:
@@ -22,6 +24,8 @@ class Ways:
         self._base = UNKNOWN_DISTANCE
         self._ranked_at = self._apart_until = now
         self._late_at = now + pace.AROUND_MS // 3
+        # How many are nearer.
+        self.nearer = 0
 
     def find(self, now: int) -> int:
         """Return the hops to a keeper by way of those whose STATEs come through.
@@ -35,6 +39,8 @@ class Ways:
         late = mine == UNKNOWN_DISTANCE and (self._mesh.flood or now >= self._late_at)
         way = found = last = UNKNOWN_DISTANCE
         best = None
+        kept = False
+        self.nearer = 0
         for neighbour in self._table.values():
             hops = learnt(neighbour.hops)
             if hops == UNKNOWN_DISTANCE or (now - neighbour.heard_at > pace.LOST_MS and not leaf):
@@ -44,6 +50,8 @@ class Ways:
                     last = min(last, hops)
                     continue
                 neighbour.deaf = _DEAF // 2
+            self.nearer += hops <= mine
+            kept = kept or hops == mine
             good = neighbour.share >= STAYS
             if not leaf and (neighbour.share >= _STEADY or (good and hops == mine)):
                 way = min(way, hops)
@@ -53,6 +61,9 @@ class Ways:
                 found = hops
         if way == UNKNOWN_DISTANCE:
             way = found
+        if way > mine + 1 and kept:
+            # To lose a way costs more than to have one that is bad.
+            return mine
         return last if way == UNKNOWN_DISTANCE else way
 
     def rank(self, now: int) -> None:
@@ -81,12 +92,12 @@ class Ways:
             self._base = way
         peer.way = way
 
-    def unheard(self, now: int) -> None:
-        """Note that nobody nearer a keeper took what was pushed again and again."""
+    def unheard(self, count: int, now: int) -> None:
+        """Note that nobody nearer a keeper took what was pushed so often."""
         mine = self._mesh.peer.distance(now)
         for neighbour in self._table.values():
             if neighbour.hops < mine:
-                neighbour.deaf = min(neighbour.deaf + 1, 2 * _DEAF)
+                neighbour.deaf = min(neighbour.deaf + count, 2 * _DEAF)
                 neighbour.deaf_at = now
         self.rank(now)
 
@@ -94,4 +105,4 @@ class Ways:
         """Note that an address has taken, or acknowledged, what we pushed."""
         neighbour = self._table.get(address)
         if neighbour is not None:
-            neighbour.deaf = 0
+            neighbour.deaf = -_TRUST

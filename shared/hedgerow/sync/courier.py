@@ -111,8 +111,9 @@ class Courier:
 
     def push_all(self, limit: int) -> bool:
         session = self.session
+        carried = self.peer.carried
         for author in self.peer.authors():
-            while self._lacks(author):
+            while (carried is None or author in carried) and self._lacks(author):
                 if session.waiting() >= limit or session.room() <= 0:
                     return False
                 self._push(author)

@@ -5,7 +5,7 @@ from mesh_kit import KEY, gradient
 from sync_kit import board, gateway, keeper, operations, record, sync
 
 from hedgerow import limits
-from hedgerow.mesh import frames, pace
+from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.presence import learnt
@@ -123,6 +123,73 @@ def test_who_has_become_farther_says_that_it_may_come_back() -> None:
         assert pushed and pushed[0][3] & 7 == 7
 
 
+def test_who_has_come_nearer_does_not_vouch_for_what_those_between_had() -> None:
+    """What it knows of a frame it may know from the very one who pushes it now."""
+    for code, acks in ((5, False), (6, True)):
+        with gradient():
+            mesh = relay(5)
+            hear(mesh, b"mid", op(4), 1000)
+            mesh.custody.move(3, 2000)
+            mesh.code = 3
+            hear(mesh, b"mid", op(code, 1), 3000)
+            assert bool(mesh._acks) == acks and mesh.custody.has(name_of(op(0))) != acks
+
+
+def test_who_is_rid_of_a_frame_tells_those_who_are_about_to_take_it() -> None:
+    with gradient():
+        mesh = relay()
+        hear(mesh, b"far", op(4), 1000)
+        take(mesh, 1000)
+        mesh.visits.ways.nearer = 2
+        hear(mesh, b"nea", op(2), 14000)
+        assert list(mesh._acks) == [op(0)[4:10]]
+        # Where there is one who may take it nobody has to be told.
+        alone = relay()
+        hear(alone, b"far", op(4), 1000)
+        take(alone, 1000)
+        alone.visits.ways.nearer = 1
+        hear(alone, b"nea", op(2), 14000)
+        assert not alone._acks
+        other = relay()
+        other.speaker.free_at = 5000
+        hear(other, b"far", op(4), 1000)
+        body = asks.encode_ack(asks.ACK_PASSED, [op(0)[4:10]])
+        hear(other, b"far", frames.make(frames.ACK, MESH, body, KEY, 4 << 3), 2000)
+        assert not other.custody.has(name_of(op(0)))
+        # Nothing says that it has got as far as here: whoever has it may bring it.
+        hear(other, b"mid", op(4, 1), 3000)
+        assert other.custody.has(name_of(op(0))) and not other._acks
+
+
+def test_what_is_asked_for_again_is_pushed_to_those_who_had_it_too() -> None:
+    with gradient():
+        mesh = relay()
+        record(mesh.peer, 2)
+        mesh._refresh(7000)
+        mesh.feed.fill(7000)
+        number = mesh.feed.pushed()[0]
+        mesh.custody.clear()
+        entry = (mesh.peer.author[:3], number, 1)
+        want = frames.make(frames.WANT, MESH, asks.encode_want(asks.WANT_OPERATIONS, [entry]), KEY, 1 << 3)
+        hear(mesh, b"nea", want, 8000)
+        assert mesh.feed.pushed()[0] == number - 1
+        mesh.feed.fill(8000)
+        said = [frame for at in range(8000, 12000, 200) for _, frame, own in mesh.custody.step(at, 1) if own]
+        assert said and said[0][3] & 7 == 7
+        # Whoever had it takes it, and says so likewise.
+        other = relay(2)
+        hear(other, b"far", frames.with_hop(said[0], 3, 1), 1000)
+        take(other, 1000)
+        other.custody.passed(said[0][4:10], 1, True, 15000)
+        hear(other, b"far", frames.with_hop(said[0], 3, 7), 16000)
+        pushed = []
+        for at in range(16000, 30000, 200):
+            sent = other.say(at)
+            if sent and sent[0][4] & 15 == frames.OP:
+                pushed.append(sent[0][7] & 7)
+        assert pushed[:1] == [7]
+
+
 def test_nothing_is_pushed_where_no_way_is_known() -> None:
     with gradient():
         mesh = relay()
@@ -138,19 +205,15 @@ def test_nothing_is_pushed_where_no_way_is_known() -> None:
 
 def test_what_was_held_in_a_flood_is_on_its_way_no_more_when_it_ends() -> None:
     mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
-    mesh.custody.done.note(name_of(op(0)), 0)
+    mesh.custody.know(name_of(op(0)), 0)
     mesh.feed.fill(0)
     number = mesh.feed.pushed()[0]
-    assert number and mesh.custody.done.has(name_of(op(0)), 1)
+    assert number and mesh.custody.knows(name_of(op(0)), 4, 1)
     before = limits.FLOOD_AUTHORS, limits.FLOOD_AGAIN_AUTHORS
     limits.FLOOD_AUTHORS = limits.FLOOD_AGAIN_AUTHORS = -1
     mesh._mode(1000)
     limits.FLOOD_AUTHORS, limits.FLOOD_AGAIN_AUTHORS = before
-    assert not mesh.flood and not mesh.custody.done.has(name_of(op(0)), 1000)
-    assert mesh.feed.pushed()[0] == 0
-    # And once more, for those who stop to flood later.
-    mesh.feed.resume(number, 0)
-    mesh._refresh(1000 + pace.AROUND_MS)
+    assert not mesh.flood and not mesh.custody.knows(name_of(op(0)), 4, 1000)
     assert mesh.feed.pushed()[0] == 0
 
 
@@ -196,9 +259,11 @@ def test_who_does_not_hear_us_is_no_way() -> None:
             state(mesh, b"two", counter, 2, counter * 1000)
         mesh.say(7000)
         assert mesh.peer.distance(7000) == 2
-        for at in range(20):
-            mesh.custody.vain = True
-            mesh.say(7000 + at)
+        mesh.custody.vain = 15
+        mesh.say(7000)
+        assert mesh.peer.distance(7000) == 2
+        mesh.custody.vain = 1
+        mesh.say(7100)
         assert mesh.peer.distance(8000) == 3
         # Until it has taken something.
         frame = op(5)
@@ -215,12 +280,11 @@ def test_a_push_in_vain_is_told() -> None:
     with gradient():
         mesh = relay()
         hear(mesh, b"far", op(4), 1000)
-        mesh.custody.vain = False
         pushes = 0
         for at in range(1000, 90000, 500):
             pushes += len(mesh.custody.step(at, 1))
-            assert mesh.custody.vain == (pushes > 2)
-        assert pushes > 2
+            assert mesh.custody.vain == (0, 0, 0, 1, 3, 6, 10)[pushes]
+        assert pushes > 3
 
 
 def test_leaves_are_no_way_and_take_whom_they_hear() -> None:
