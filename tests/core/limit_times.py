@@ -209,6 +209,16 @@ def _near(mesh: Mesh, address: bytes, distance: int, now: int) -> None:
     mesh.visits.ways.rank(now)
 
 
+def meet() -> None:
+    """So long a peer that has heard nobody takes nothing in."""
+    for moment, taken in ((pace.MEET_MS - 1, 0), (pace.MEET_MS, 1)):
+        mesh = engine()
+        frame = op_of(1)
+        mesh._met_at = pace.MEET_MS
+        mesh._carry(frames.OP, frame, name_of(frame), moment)
+        assert len(mesh.intake.waiting) == taken
+
+
 def lost() -> None:
     """Who was not heard for longer is no way any more."""
     mesh = engine()

@@ -31,6 +31,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "AROUND_MS": times.around,
     "ANNOUNCE_MS": times.announce,
     "START_MS": times.start,
+    "MEET_MS": times.meet,
     "VISIT_MS": times.visit,
     "TIME_MS": times.time,
     "WISH_MS": wishes.wish_again,

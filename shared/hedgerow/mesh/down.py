@@ -12,7 +12,7 @@ from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .outcome import AUTHOR
 from .seen import Seen
-from .speaker import DOWN, FORWARD, OWN, STATUS
+from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
 # Names of announcements: this, and the number of the short author below it.
@@ -192,12 +192,7 @@ class Down:
             self._asked.clear()
         self._asked[short] = now
         name = name_of(frame)
-        at = now + 20 + mesh.spread()
-        if mesh.speaker.neighbours <= pace.FEW:
-            # Nobody else may say it.
-            mesh.say_twice(at, FORWARD, name, frame)
-        else:
-            mesh.speaker.add(at, DOWN, name, frame, pace.EVENTS, pace.QUIET)
+        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, 2 * pace.EVENTS, pace.QUIET)
 
     # ---- the time
 
