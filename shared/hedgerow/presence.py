@@ -65,7 +65,7 @@ class Presence:
             self.changes.pop(0)
 
     def changes_since(self, count: int) -> list | None:
-        """Return the authors of whom something changed since `changed` was so many; None if that may be any."""
+        """Return the authors of whom something changed since `changed` was so many; None for any."""
         since = self.changed - count
         if since > len(self.changes):
             return None

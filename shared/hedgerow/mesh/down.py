@@ -11,7 +11,7 @@ from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .outcome import AUTHOR
-from .seen import Seen
+from .seen import Marks
 from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
@@ -43,7 +43,7 @@ class Down:
         self._mesh = mesh
         self._peer = mesh.peer
         # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
-        self.route = Seen(limits.MESH_ROUTE if mesh.relays else _FEW_ROUTES)
+        self.route = Marks(limits.MESH_ROUTE if mesh.relays else _FEW_ROUTES)
         self._keepers: set = set()
         # RECEIPTs of keepers whose names are not known.
         self._unproven: list = []
@@ -98,7 +98,7 @@ class Down:
                         self._peer.commit()
                         moved = True
                     break
-        if moved or self.route.senders(_of_route(short)):
+        if moved or self.route.has(_of_route(short)):
             mesh.pass_on(frame, name, now, DOWN)
         elif not matched and (mesh.flood or short == self._peer.author[:3]):
             # Its author or keeper may become known: then it is no echo.
@@ -171,7 +171,7 @@ class Down:
     def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
         """Pass on a question of somebody nearer a keeper about an author that was brought here."""
         mesh = self._mesh
-        if mesh.flood or frame[3] >> 3 >= mesh.code or not self.route.senders(_of_route(short)):
+        if mesh.flood or frame[3] >> 3 >= mesh.code or not self.route.has(_of_route(short)):
             return
         mesh.stats["passed"] += 1
         if len(self._asked) >= limits.MESH_WANTS:
@@ -222,7 +222,7 @@ class Down:
 
     def note_route(self, short: bytes) -> None:
         """Remember that frames of an author were in custody here."""
-        self.route.note(_of_route(short), 0)
+        self.route.note(_of_route(short))
 
 
 def _of_route(short: bytes) -> int:
