@@ -196,8 +196,8 @@ def custody_in_ram(patch: pytest.MonkeyPatch) -> None:
 def taken_from_anybody(patch: pytest.MonkeyPatch) -> None:
     real = Carrier._carry
 
-    def carry(self: Any, kind: int, frame: bytes, name: int, who: int, now: int) -> None:
-        real(self, kind, frame[:3] + bytes((31 << 3 | frame[3] & 7,)) + frame[4:], name, who, now)
+    def carry(self: Any, kind: int, frame: bytes, name: int, now: int) -> None:
+        real(self, kind, frame[:3] + bytes((31 << 3 | frame[3] & 7,)) + frame[4:], name, now)
 
     patch.setattr(Carrier, "_carry", carry)
 
@@ -205,8 +205,8 @@ def taken_from_anybody(patch: pytest.MonkeyPatch) -> None:
 def takers_do_not_listen(patch: pytest.MonkeyPatch) -> None:
     real = Custody.echo
 
-    def echo(self: Any, name: int, code: int, now: int) -> bool:
-        return name in self._pending or real(self, name, code, now)
+    def echo(self: Any, name: int, code: int, repeat: int, now: int) -> bytes:
+        return b"" if name in self._pending else real(self, name, code, repeat, now)
 
     patch.setattr(Custody, "echo", echo)
     patch.setattr(Custody, "passed", _nothing)
@@ -296,7 +296,7 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (waits_in_ram, gradual.test_what_waits_at_a_gateway_is_durable_before_it_is_acknowledged),
     (never_again, gradual.test_without_a_receipt_in_time_it_is_pushed_again),
     (any_push_is_safe, leafy.test_what_nobody_has_acknowledged_is_not_counted_as_pushed),
-    (no_hand_over, leafy.test_a_leaf_in_a_gradient),
+    (no_hand_over, leafy.test_a_receipt_that_came_while_a_leaf_slept_is_handed_over),
     (no_questions, flood.test_a_board_that_joins_late_gets_all_that_is_open),
     (no_differences, flood.test_a_partition_heals),
     (one_author_to_a_short_name, flood.test_short_names_that_collide_are_told_apart),

@@ -25,7 +25,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "ASKS": times.asks_of_one,
     "LATE_MS": times.late,
     "ASK_MS": times.ask_again,
-    "LETTER_MS": times.letter,
+    "LETTER_MS": times.said_letter,
     "SEAL_MS": times.seal,
     "CENSUS_MS": times.census,
     "AROUND_MS": times.around,

@@ -89,23 +89,20 @@ class Mesh(Carrier):
         self.speaker = Speaker(random, self.stats)
         self.custody = Custody(peer.log, random, self.stats, now, few)
         self.feed = Feed(peer, self.custody, self.seen, self.key, now)
-        self._intake: object = None
-        self._repair: object = None
+        self._intake = self._repair = self.wishes = None
         self.down = Down(self)
         self.visits = Visits(self, hold_off_ms, min(table, _FEW) if few else table, now)
         self.leaves = Leaves(self)
-        self.wishes: object = None
-        self._wishes_at = now
         self.window = Window(now)
         self.custody.patient = role == LEAF
         self._time_at = now + 2000
-        self._told_at = now
+        self._told_at = self._wishes_at = now
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
         self._acks: dict = {}
-        self._acked_at = now - pace.AROUND_MS
         self._said_letters: list = []
         self._whos: dict = {}
+        self._acked_at = -pace.AROUND_MS
         self._shows = 0
         # More waits to be pushed than advertisements bring in time.
         self.many = False
@@ -396,8 +393,7 @@ class Mesh(Carrier):
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
-        if saying[6]:
-            self._more(saying, now)
+        self._more(saying, now)
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events
