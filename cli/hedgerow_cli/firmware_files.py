@@ -11,6 +11,7 @@ from hedgerow.errors import HedgerowError
 
 from .fold_constants import constants_of, fold
 from .short_names import short_names, shorten
+from .short_parameters import keywords_of, shorten_parameters
 
 _ONBOARD = "onboard"
 #: The table of error codes is for people, whose tools have it; a log in memory is for tests; nonces are for
@@ -49,12 +50,14 @@ def build(out_dir: Path, role: str = "") -> list[tuple[Path, str]]:
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
     folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
     names = short_names(folded)
+    keywords = keywords_of(folded)
     files: list[tuple[Path, str]] = []
     for module, path in sources:
         name = f"{path.relative_to(_root(module).parent).with_suffix('').as_posix()}"
         source = out_dir / f"{name}.py"
         source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text(shorten(folded[module], names[module]), encoding="utf-8")
+        short = shorten_parameters(module, shorten(folded[module], names[module]), keywords)
+        source.write_text(short, encoding="utf-8")
         target = source.with_suffix(".mpy")
         _compile(source, target, module)
         files.append((target, f"{ROM}/{name}.mpy"))

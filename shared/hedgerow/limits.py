@@ -127,7 +127,7 @@ MAX_RESULT_ROWS = const(10000)
 # mesh.pace.
 # MAX_SAYINGS: in the queue; MAX_CUSTODY: frames of others, of which one author takes MESH_SHARE, or
 # MESH_SPARE more for what came before the rest; MESH_WINDOW: own frames pushed at a time.
-MAX_SAYINGS = const(32)
+MAX_SAYINGS = const(24)
 MAX_CUSTODY = const(64)
 MESH_WINDOW = const(8)
 MESH_SHARE = const(12)
@@ -143,7 +143,7 @@ MESH_PENDING = const(12)
 MESH_WAITING = const(32)
 MESH_WANTS = const(24)
 MESH_ADDRESSES = const(32)
-MESH_SAID_LETTERS = const(6)
+MESH_SAID_LETTERS = const(4)
 MAX_LEAVES = const(16)
 # Interests said at once, what of their operations is told to be here, how many answer one.
 MESH_WISHES = const(4)

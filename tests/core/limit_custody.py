@@ -249,7 +249,12 @@ def whole_letters() -> None:
 
 
 def route() -> None:
-    table(engine().down.route, limits.MESH_ROUTE)
+    down = engine().down
+    assert down.route is None, "where nothing is carried nobody has to be found again"
+    down.note_route(b"aut")
+    route = down.route
+    assert route is not None and len(route._keys) == limits.MESH_ROUTE
+    table(type(route)(limits.MESH_ROUTE), limits.MESH_ROUTE)
 
 
 def waiting() -> None:

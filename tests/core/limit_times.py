@@ -5,7 +5,7 @@ from itertools import pairwise
 from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
-from hedgerow.mesh import asks, frames, pace
+from hedgerow.mesh import asks, frames, letters, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.speaker import FORWARD
@@ -169,7 +169,7 @@ def ask_again() -> None:
     assert waits == sorted(waits) and max(waits) == 4 * pace.ASK_MS
 
 
-def letter() -> None:
+def said_letter() -> None:
     mesh = engine()
     mesh.remember([op(1, kind=frames.LETTER_UP)], b"content", 5)
     assert mesh.said_lately(b"content", 5 + pace.LETTER_MS - 1)
@@ -207,6 +207,16 @@ def _near(mesh: Mesh, address: bytes, distance: int, now: int) -> None:
         state = frames.State(b"ms", counter, 0, bytes(6), 0, distance, 0, RELAY, address, 3)
         mesh.visits.heard(address, state, -50, now)
     mesh.visits.ways.rank(now)
+
+
+def meet() -> None:
+    """So long a peer that has heard nobody takes nothing in."""
+    for moment, taken in ((pace.MEET_MS - 1, 0), (pace.MEET_MS, 1)):
+        mesh = engine()
+        frame = op_of(1)
+        mesh._met_at = pace.MEET_MS
+        mesh._carry(frames.OP, frame, name_of(frame), moment)
+        assert len(mesh.intake.waiting) == taken
 
 
 def lost() -> None:
@@ -362,7 +372,9 @@ def late() -> None:
     for flood, wait in ((True, 800), (False, pace.LATE_MS)):
         mesh = engine(keeper=True)
         mesh.flood = flood
-        mesh.repair.want(asks.WANT_ANNOUNCES, b"aut", 0)
+        body = letters.split(bytes(range(1, 40)))[0]
+        mesh.intake.letters.take(frames.make(frames.LETTER_UP, b"ms", body, bytes(32)), 0)
+        mesh.repair.want(asks.WANT_LETTERS, body[:3], 0)
         assert mesh.repair.due() == wait
         assert kinds(mesh, wait) == [frames.WANT]
         assert mesh.repair.due() == wait + (pace.ASK_MS if flood else pace.LATE_MS)

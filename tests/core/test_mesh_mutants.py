@@ -296,7 +296,7 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (waits_in_ram, gradual.test_what_waits_at_a_gateway_is_durable_before_it_is_acknowledged),
     (never_again, gradual.test_without_a_receipt_in_time_it_is_pushed_again),
     (any_push_is_safe, leafy.test_what_nobody_has_acknowledged_is_not_counted_as_pushed),
-    (no_hand_over, leafy.test_a_leaf_in_a_gradient),
+    (no_hand_over, leafy.test_a_receipt_that_came_while_a_leaf_slept_is_handed_over),
     (no_questions, flood.test_a_board_that_joins_late_gets_all_that_is_open),
     (no_differences, flood.test_a_partition_heals),
     (one_author_to_a_short_name, flood.test_short_names_that_collide_are_told_apart),

@@ -120,6 +120,9 @@ class Shell:
         self.mesh = Engine()
         self._looked_at = uptime.now()
 
+    def _pressed(self) -> bool:
+        return False
+
 
 shell = Shell()
 locked(ears, [report(ours(27, 200))])

@@ -74,18 +74,13 @@ def encode_want(what: int, entries: list) -> bytes:
     """
     body = bytearray((what,))
     for entry in entries[: MOST[what]]:
-        if what == WANT_OPERATIONS:
-            author, first, bits = entry
-            body.extend(author[:3])
-            body.extend(bytes((first >> 8 & 0xFF, first & 0xFF, bits >> 8, bits & 0xFF)))
-        elif what == WANT_LETTERS:
-            body.extend(entry[0])
-            body.append(entry[1])
-        elif what == WANT_WHOLE:
-            body.extend(entry[0][:3])
-            body.extend(bytes((entry[1] >> 8 & 0xFF, entry[1] & 0xFF)))
-        else:
-            body.extend(entry[: _SIZES[what]])
+        if isinstance(entry, bytes):
+            entry = (entry,)
+        body.extend(entry[0][: min(_SIZES[what], 3)])
+        for number in entry[1:]:
+            if what != WANT_LETTERS:
+                body.append(number >> 8 & 0xFF)
+            body.append(number & 0xFF)
     return bytes(body)
 
 
@@ -94,17 +89,17 @@ def decode_want(frame: bytes) -> tuple:
     what = frame[4]
     if what > WANT_WHOLE or len(frame) < 9 or (len(frame) - 8) % _SIZES[what]:
         raise _invalid(frame)
+    size = _SIZES[what]
     entries: list = []
-    for at in range(5, len(frame) - 3, _SIZES[what]):
-        if what == WANT_OPERATIONS:
-            first, bits = frame[at + 3] << 8 | frame[at + 4], frame[at + 5] << 8 | frame[at + 6]
-            entries.append((frame[at : at + 3], first, bits))
-        elif what == WANT_LETTERS:
-            entries.append((frame[at : at + 3], frame[at + 3]))
-        elif what == WANT_WHOLE:
-            entries.append((frame[at : at + 3], frame[at + 3] << 8 | frame[at + 4]))
+    for at in range(5, len(frame) - 3, size):
+        entry = frame[at : at + 3]
+        if size < 4:
+            entries.append(entry[:size])
+        elif size == 4:
+            entries.append((entry, frame[at + 3]))
         else:
-            entries.append(frame[at : at + _SIZES[what]])
+            numbers = [frame[index] << 8 | frame[index + 1] for index in range(at + 3, at + size, 2)]
+            entries.append((entry,) + tuple(numbers))
     return what, entries
 
 

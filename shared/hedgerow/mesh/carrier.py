@@ -39,18 +39,21 @@ class Carrier(Talk):
             else:
                 # It may be the one who had it from here, and found no way on.
                 custody.done.note(name ^ BACK, now)
-                custody.offer(frame, name, now, 20 + self.spread() // 2)
+                custody.offer(frame, name, now, 20 + self.spread())
             return
         if not self.relays:
             return
-        if self.flood or self.collects:
+        if self.collects or (self.flood and now >= self._met_at):
             self._store(kind, frame, name, now)
+        elif self.flood:
+            # A flood is not for who does not know yet whether there is one.
+            self.seen.forget(name)
         elif not here and not self._beyond(name, code, now):
             if kind == frames.OP:
                 self.down.note_route(frame[4:7])
             # Of what is pushed again somebody may have to say that it got on.
             later = self._turns // 4 if repeat else 0
-            custody.offer(frame, name, now, 20 + later + self.spread() // 2)
+            custody.offer(frame, name, now, 20 + later + self.spread())
 
     def _beyond(self, name: int, code: int, now: int) -> bool:
         """Say whether a frame that is not here was said by one who is not farther, and remember that."""

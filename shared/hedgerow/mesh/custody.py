@@ -207,7 +207,7 @@ class Custody:
         """Say whether a frame is here, or may be taken soon."""
         return name in self._index or name in self._pending
 
-    def echo(self, name: int, code: int, now: int) -> bytes:
+    def echo(self, name: int, code: int, repeat: int, now: int) -> bytes:
         """Note that a peer with this distance code was heard saying a frame; its key if it has taken ours."""
         place = self._index.get(name)
         if place is not None:
@@ -215,6 +215,9 @@ class Custody:
                 key = self._frame(place)[4:10]
                 self._acknowledge(place, now)
                 return key
+            if code == self.code and place < _OWN and self._pushes[place] & ~_BACK < repeat < 7:
+                # One as near has pushed it more often: it is left to that one.
+                self._acknowledge(place, now)
             return b""
         entry = self._pending.get(name)
         if entry is None:
@@ -256,7 +259,7 @@ class Custody:
                     del self._pending[name]
                     self._next = None
                 else:
-                    self.echo(name, code, now)
+                    self.echo(name, code, 0, now)
         return found
 
     def move(self, code: int, now: int) -> None:

@@ -21,7 +21,6 @@ _ANNOUNCE_NAME = limits.const(-64)
 _TIME_ERROR_MS = limits.const(60)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
-_FEW_ROUTES = limits.const(4)
 
 
 def proof_of(receipt: Receipt) -> bytes:
@@ -43,7 +42,7 @@ class Down:
         self._mesh = mesh
         self._peer = mesh.peer
         # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
-        self.route = Seen(limits.MESH_ROUTE if mesh.relays else _FEW_ROUTES)
+        self.route: object = None
         self._keepers: set = set()
         # RECEIPTs of keepers whose names are not known.
         self._unproven: list = []
@@ -98,7 +97,7 @@ class Down:
                         self._peer.commit()
                         moved = True
                     break
-        if moved or self.route.senders(_of_route(short)):
+        if moved or self._routed(short):
             mesh.pass_on(frame, name, now, DOWN)
         elif not matched and (mesh.flood or short == self._peer.author[:3]):
             # Its author or keeper may become known: then it is no echo.
@@ -171,14 +170,14 @@ class Down:
     def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
         """Pass on a question of somebody nearer a keeper about an author that was brought here."""
         mesh = self._mesh
-        if mesh.flood or frame[3] >> 3 >= mesh.code or not self.route.senders(_of_route(short)):
+        if mesh.flood or frame[3] >> 3 >= mesh.code or not self._routed(short):
             return
         mesh.stats["passed"] += 1
         if len(self._asked) >= limits.MESH_WANTS:
             self._asked.clear()
         self._asked[short] = now
         name = name_of(frame)
-        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, pace.EVENTS, pace.QUIET)
+        mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, 2 * pace.EVENTS, pace.QUIET)
 
     # ---- the time
 
@@ -222,7 +221,12 @@ class Down:
 
     def note_route(self, short: bytes) -> None:
         """Remember that frames of an author were in custody here."""
+        if self.route is None:
+            self.route = Seen(limits.MESH_ROUTE)
         self.route.note(_of_route(short), 0)
+
+    def _routed(self, short: bytes) -> bool:
+        return self.route is not None and self.route.senders(_of_route(short)) > 0
 
 
 def _of_route(short: bytes) -> int:

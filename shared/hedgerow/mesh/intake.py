@@ -76,6 +76,8 @@ class Intake:
             result = REFUSED
         if self.waiting.pop(name, None) is not None and self.kept:
             self.kept.put(name, b"")
+        if result == REFUSED and name & _LETTER:
+            self.letters.forget((name & 0xFFFFFF).to_bytes(3, "big"))
         return result
 
     def ask(self, what: bytes, why: int, now: int) -> None:
@@ -262,9 +264,8 @@ class Intake:
             self._mesh.stats["letters"] += 1
             result = self.take(content, name, now)
         except HedgerowError:
-            result = REFUSED
-        if result == REFUSED:
             self.letters.forget(letter)
+            result = REFUSED
         if self.kept:
             for part in self.kept.drop(letter):
                 if result == REFUSED:
@@ -324,10 +325,10 @@ class Intake:
                 least = min(least, int.from_bytes(what[4:8], "big") + what[8] - base)
         return least
 
-    def find(self, why: int, short: bytes) -> bytes | None:
-        """Return a frame or letter of a short author that waits for a reason."""
+    def find(self, why: int, short: bytes | None) -> bytes | None:
+        """Return a frame or letter, of a short author if one is given, that waits for a reason."""
         for what, reason in self.waiting.values():
-            if reason == why and short_of(what) == short:
+            if reason == why and (short is None or short_of(what) == short):
                 return what
         return None
 

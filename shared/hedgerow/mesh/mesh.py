@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from .. import limits
 from ..errors import HedgerowError
+from ..presence import UNKNOWN_DISTANCE
 from ..sync.hello import GATEWAY, LEAF, RELAY
 from . import asks, frames, pace
 from .carrier import Carrier
@@ -88,23 +89,20 @@ class Mesh(Carrier):
         self.speaker = Speaker(random, self.stats)
         self.custody = Custody(peer.log, random, self.stats, now, few)
         self.feed = Feed(peer, self.custody, self.seen, self.key, now)
-        self._intake: object = None
-        self._repair: object = None
+        self._intake = self._repair = self.wishes = None
         self.down = Down(self)
         self.visits = Visits(self, hold_off_ms, min(table, _FEW) if few else table, now)
         self.leaves = Leaves(self)
-        self.wishes: object = None
-        self._wishes_at = now
         self.window = Window(now)
         self.custody.patient = role == LEAF
         self._time_at = now + 2000
-        self._told_at = now
+        self._told_at = self._wishes_at = now
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
         self._acks: dict = {}
-        self._acked_at = now - pace.AROUND_MS
         self._said_letters: list = []
         self._whos: dict = {}
+        self._acked_at = -pace.AROUND_MS
         self._shows = 0
         # More waits to be pushed than advertisements bring in time.
         self.many = False
@@ -124,6 +122,8 @@ class Mesh(Carrier):
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.
         self._start_at = now + random(pace.START_MS)
+        # Until it has heard somebody it does not know whether there is a flood.
+        self._met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
         self.receipts_at = now - pace.AROUND_MS
@@ -228,7 +228,7 @@ class Mesh(Carrier):
         custody = self.custody
         here = custody.has(name)
         if here:
-            key = custody.echo(name, code, now)
+            key = custody.echo(name, code, hop & 7, now)
             if key:
                 self.visits.ways.hears(address)
                 if not self.flood and self.visits.ways.nearer > 1:
@@ -282,8 +282,10 @@ class Mesh(Carrier):
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
         self._around.add(number_of(state.author), now)
-        self.visits.heard(address, state, rssi, now)
-        self.visits.ways.rank(now)
+        self._met_at = min(self._met_at, now)
+        lost = state.distance >= UNKNOWN_DISTANCE
+        if self.visits.heard(address, state, rssi, now) or state.distance < peer.distance(now):
+            self.visits.ways.rank(now)
         if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
             self._census.add(number_of(state.author), now)
             self._mode(now)
@@ -292,6 +294,10 @@ class Mesh(Carrier):
         if state.role == LEAF:
             if self.relays:
                 self.leaves.heard(state, now)
+        elif not self.flood and state.role != GATEWAY and (lost or not state.flags & frames.GRADIENT):
+            # It is new here, or knows no way.
+            if self.lot():
+                self.tell_distance(now)
         elif self.relays and self.flood and not state.flags & frames.GRADIENT:
             same = self.repair.compare(state, self.visits.shown(address), now)
             if same:
@@ -387,8 +393,7 @@ class Mesh(Carrier):
         self.speaker.said(events, saying[1], now)
         self.stats["said"] += 1
         self.stats["events"] += events
-        if saying[6]:
-            self._more(saying, now)
+        self._more(saying, now)
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events
@@ -401,27 +406,6 @@ class Mesh(Carrier):
         if self.role == LEAF:
             duty = 100 if now < self.window.until else 0
         return self.budget.duty(now, duty) if self.budget else duty
-
-    def visit(self, now: int, busy: object = ()) -> object:
-        """Return the address to connect to, or None; `busy` are being visited."""
-        self._due_at = None
-        return self.visits.candidate(now, busy)
-
-    def called(self, now: int) -> bool:
-        """Say whether to be connectable at the short interval, for somebody wants to connect."""
-        return self.visits.called(now)
-
-    def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
-        """Note a session that ended well: Exchange.summary and Exchange.told() of it."""
-        self.visits.synced(address, now, told)
-
-    def failed(self, address: object, now: int) -> None:
-        """Note a session that failed."""
-        self.visits.failed(address, now)
-
-    def authors(self, address: object) -> list:
-        """Return the authors whom an address spoke of in the last session."""
-        return self.visits.authors(address)
 
     def wake(self, now: int) -> None:
         """Begin a leaf's window: it has woken, or written something."""
@@ -446,7 +430,3 @@ class Mesh(Carrier):
         from .saved import restore
 
         return restore(self, data, now)
-
-    def neighbours(self, now: int) -> list:
-        """Return [(name, rssi, age_ms, distance, role, due_ms or None, overdue)]."""
-        return self.visits.report(now)

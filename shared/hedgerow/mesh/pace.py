@@ -29,7 +29,7 @@ AGAIN_MS = const(1800000)
 ASKS = const(8)
 LATE_MS = const(20000)
 ASK_MS = const(2000)
-LETTER_MS = const(15000)
+LETTER_MS = const(6000)
 # The age of an unsealed operation at which the engine seals; how authors and neighbours are counted; names
 # and plans; at a start; before a visit; whoever lacks the time; interests.
 SEAL_MS = const(3600000)
@@ -37,6 +37,8 @@ CENSUS_MS = const(3600000)
 AROUND_MS = const(180000)
 ANNOUNCE_MS = const(3600000)
 START_MS = const(3000)
+# How long at most a new peer waits for somebody else's STATE before it takes part in a flood.
+MEET_MS = const(10000)
 VISIT_MS = const(5000)
 TIME_MS = const(10000)
 WISH_MS = const(300000)

@@ -7,7 +7,7 @@ from . import asks, pace
 from .answers import Answers
 from .frames import HAVE, OP, VERSION, WANT, make
 from .ops import nearest
-from .outcome import AUTHOR, WHOLE
+from .outcome import AUTHOR, SCHEMA, WHOLE
 from .speaker import REPAIR
 from .talk import LOG2
 
@@ -297,7 +297,9 @@ class Repair(Answers):
         """Queue questions for what is due; what they ask is looked up when their turn has come."""
         for key in self._wants:
             if self._wants[key][0] <= now:
-                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - key[0], self._ask, pace.EVENTS)
+                # Where few answer it should be heard the first time.
+                events = pace.EVENTS if self._mesh.flood else 2 * pace.EVENTS
+                self._mesh.speaker.add(now, REPAIR, _WANT_NAME - key[0], self._ask, events)
         self._next = now + 1000
 
     def _ask(self, name: int, now: int) -> bytes | None:
@@ -309,16 +311,19 @@ class Repair(Answers):
             if key[0] != what or want[0] > now or len(entries) >= asks.MOST[what]:
                 continue
             entry = self._lacking(what, key[1], want)
-            sure = what == asks.WANT_OPERATIONS or what == asks.WANT_WHOLE
+            sure = what == asks.WANT_OPERATIONS or self._waits_for(what, key[1], want)
             if entry is None or (want[1] >= pace.ASKS and not sure):
                 del self._wants[key]
                 continue
             most = _DOUBLINGS if want[1] < pace.ASKS else _MOST_DOUBLINGS
             want[1] += 1
-            if not self._mesh.flood and self._mesh.collects and want[1] < pace.ASKS:
+            # Names and schemas are on their way to nobody who does not ask.
+            named = what == asks.WANT_ANNOUNCES or what == asks.WANT_SCHEMAS
+            wait = pace.ASK_MS if named else self._patience(pace.ASK_MS)
+            if wait > pace.ASK_MS and want[1] < pace.ASKS:
                 # Each question makes those on the way bring it anew.
                 most = 1
-            wait = self._patience(pace.ASK_MS) << min(want[1] - sure, most)
+            wait <<= min(want[1] - sure, most)
             want[0] = now + wait // 2 + self._mesh.random(wait)
             entries.append(entry)
         self._next = None
@@ -326,6 +331,16 @@ class Repair(Answers):
             return None
         self._mesh.stats["wants"] += 1
         return self._make(WANT, asks.encode_want(what, entries))
+
+    def _waits_for(self, what: int, name: bytes, want: list) -> bool:
+        """Say whether something waits here for a name, a schema or an operation as a letter."""
+        if what == asks.WANT_LETTERS or not self._mesh.relays:
+            return False
+        why = (AUTHOR, SCHEMA, WHOLE)[what - asks.WANT_ANNOUNCES]
+        found = self._mesh.intake.find(why, None if why == SCHEMA else name) is not None
+        if found and why != AUTHOR:
+            want[1] = min(want[1], _DOUBLINGS - 1)
+        return found
 
     def _lacking(self, what: int, name: bytes, want: list) -> tuple | bytes | None:
         """Return what to ask for, None if nothing of it is lacking any more."""
@@ -359,7 +374,7 @@ class Repair(Answers):
         seal = intake.lacks_seal(author)
         if here or seal:
             # Somebody about has more of it.
-            want[1] = min(want[1], pace.ASKS - 1)
+            want[1] = min(want[1], _DOUBLINGS - 1)
         height = min(intake.heights.get(author, 0), base + 16)
         bits = 0
         for number in range(base + 1, height + 1):

@@ -19,6 +19,31 @@ LOG2 = 3
 class Talk:
     """The part of the engine that speaks; it needs the rest of it."""
 
+    def visit(self, now: int, busy: object = ()) -> object:
+        """Return the address to connect to, or None; `busy` are being visited."""
+        self._due_at = None
+        return self.visits.candidate(now, busy)
+
+    def called(self, now: int) -> bool:
+        """Say whether to be connectable at the short interval, for somebody wants to connect."""
+        return self.visits.called(now)
+
+    def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
+        """Note a session that ended well: Exchange.summary and Exchange.told() of it."""
+        self.visits.synced(address, now, told)
+
+    def failed(self, address: object, now: int) -> None:
+        """Note a session that failed."""
+        self.visits.failed(address, now)
+
+    def authors(self, address: object) -> list:
+        """Return the authors whom an address spoke of in the last session."""
+        return self.visits.authors(address)
+
+    def neighbours(self, now: int) -> list:
+        """Return [(name, rssi, age_ms, distance, role, due_ms or None, overdue)]."""
+        return self.visits.report(now)
+
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
         """Say soon what somebody else has said, unless enough others do."""
         self.stats["passed"] += 1

@@ -73,9 +73,11 @@ class Visits:
         self._calling: object = None
         self._called_at = 0
         self._again_at = 0
+        # Until when nobody is worth a session, unless something is heard.
+        self._calm_until = 0
 
-    def heard(self, address: object, state: object, rssi: int, now: int) -> None:
-        """Note a STATE."""
+    def heard(self, address: object, state: object, rssi: int, now: int) -> bool:
+        """Note a STATE; say whether its sender is elsewhere than before."""
         neighbour = self._get(address)
         if neighbour.digests.get(state.bucket) != state.digest:
             neighbour.news = True
@@ -90,7 +92,11 @@ class Visits:
             neighbour.share = neighbour.deaf = 0
         neighbour.seen = True
         neighbour.counter = state.counter
-        neighbour.hops = state.distance if state.role != LEAF else UNKNOWN_DISTANCE
+        hops = state.distance if state.role != LEAF else UNKNOWN_DISTANCE
+        news = hops != neighbour.hops
+        neighbour.hops = hops
+        if state.open_count > MANY or state.flags & BULK or state.window == BEHIND or self.mute:
+            self._calm_until = now
         neighbour.state = state
         neighbour.rssi = rssi
         neighbour.heard_at = now
@@ -103,6 +109,7 @@ class Visits:
             if neighbour.vain:
                 doublings = min(neighbour.vain + 2, _MOST_DOUBLINGS)
                 neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
+        return news
 
     def _spread(self, wait: int) -> int:
         return wait + self._mesh.random(wait // 2 + 1)
@@ -116,6 +123,7 @@ class Visits:
         neighbour = self._table.get(address)
         if neighbour is not None:
             neighbour.lag = count
+            self._calm_until = 0
             neighbour.stored = self._mesh.stats["stored"]
 
     def heard_call(self, frame: bytes, now: int) -> None:
@@ -186,16 +194,23 @@ class Visits:
                     self._say_call(self._calling, now)
                 return None
             self.failed(self._calling, now)
+        if now < self._calm_until:
+            return None
         best = None
         found = None
+        calm = True
         for address, neighbour in self._table.items():
             if not self._may(neighbour, now) or address in busy:
+                calm = calm and (neighbour.state is None or now >= neighbour.not_before)
                 continue
             worth = self._worth(neighbour, now)
+            calm = calm and not worth and neighbour.many_at is None
             rank = (worth, -neighbour.failures, neighbour.rssi)
             if worth and (best is None or rank > best):
                 best = rank
                 found = address
+        if calm and not self.mute:
+            self._calm_until = now + pace.VISIT_MS // 2
         if found is not None and not self.mute:
             self._call(found, now)
             return None

@@ -176,3 +176,22 @@ def test_a_seal_waits_at_a_gateway_though_as_many_operations_do_as_may() -> None
         take(keeper, op(one, number), now)
     assert keeper.peer.log.sealed(one.author) == keeper.peer.log.held(one.author) == last
     assert not keeper.mesh.intake.waiting
+
+
+def test_a_schema_that_operations_wait_for_is_asked_for_however_often_nobody_answers() -> None:
+    air = Air(10, loss=0, duty=100)
+    keeper = air.add("keeper", hello.GATEWAY, True, author=b"keeper-1")
+    one = air.add("one", author=b"one-auth")
+    air.link(keeper, one)
+    air.run(20000)
+    air.unlink(keeper, one)
+    air.reading(one)
+    number = one.peer.log.held(one.author)
+    assert take(keeper, op(one, number), keeper.now(air.now)) == WAITS
+    # Nobody pushes it any more, nor the schema.
+    one.mesh.feed.fill = lambda now: None
+    air.run(air.now + 600000)
+    assert keeper.mesh.stats["wants"] > pace.ASKS
+    one.mesh.custody.clear()
+    air.link(keeper, one)
+    air.settle([keeper], [one], 30000)

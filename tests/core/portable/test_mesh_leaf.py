@@ -131,3 +131,28 @@ def test_who_relays_nothing_loads_nothing_for_it() -> None:
     # Its neighbours take it for a leaf that always listens: nobody compares itself with it.
     rows = [row for row in relays[0].mesh.neighbours(relays[0].now(air.now)) if row[0] == small.author]
     assert rows and rows[0][4] == hello.LEAF
+
+
+def test_a_receipt_that_came_while_a_leaf_slept_is_handed_over() -> None:
+    with gradient():
+        air, keeper, relays, leaf = scene(8, loss=0)
+        air.duty = 100
+        air.run(5000)
+        air.readings([leaf], 60000, 200000)
+        air.run(200000)
+        near = relays[-1]
+        # It says what it has, and hears nothing.
+        air.links[near].remove(leaf)
+        air.reading(leaf)
+        leaf.peer.seal(leaf.now(air.now))
+        number = leaf.peer.log.held(leaf.author)
+        while keeper.peer.receipted(leaf.author) < number or leaf.mesh.duty(leaf.now(air.now)):
+            air.run(air.now + 1000)
+            assert air.now < 800000
+        air.run(air.now + 30000)
+        assert leaf.peer.receipted(leaf.author) < number
+        # Who has the receipt says nothing more by itself.
+        keeper.off_until = relays[0].off_until = 1 << 30
+        air.links[near].append(leaf)
+        air.run(air.now + 70000)
+        assert leaf.peer.receipted(leaf.author) == number

@@ -217,6 +217,37 @@ def test_what_was_held_in_a_flood_is_on_its_way_no_more_when_it_ends() -> None:
     assert mesh.feed.pushed()[0] == 0
 
 
+def test_a_new_peer_takes_part_in_a_flood_when_it_has_heard_somebody() -> None:
+    """Where others do not flood it would take and pass on all that it hears."""
+    for moment, waiting in ((pace.MEET_MS - 1, 0), (pace.MEET_MS, 1)):
+        mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
+        hear(mesh, b"far", op(4), moment)
+        assert len(mesh.intake.waiting) == waiting
+    mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
+    hear(mesh, b"far", op(4), 900)
+    state(mesh, b"one", 1, 2, 1000, flags=0)
+    hear(mesh, b"far", op(4, 1), 1100)
+    assert len(mesh.intake.waiting) == 1
+
+
+def test_who_does_not_flood_tells_a_new_peer_so() -> None:
+    with gradient():
+        for flags, distance, told in (
+            (0, 5, True),
+            (frames.GRADIENT, 5, False),
+            (frames.GRADIENT, 255, True),
+        ):
+            mesh = relay()
+            for at in range(1000, 9000, 100):
+                mesh.say(at)
+            said = mesh.stats["states"]
+            mesh._trickle.due = mesh._time_at = 10**9
+            state(mesh, b"new", 1, distance, 10000, flags=flags)
+            for at in range(10000, 11000, 50):
+                mesh.say(at)
+            assert (mesh.stats["states"] > said) == told
+
+
 # ---- how far
 
 
@@ -245,7 +276,7 @@ def test_a_way_that_is_lost_is_unknown_before_it_is_longer() -> None:
         for counter, now in ((7, 60000), (8, end)):
             state(mesh, b"two", counter, 2, now)
             state(mesh, b"far", counter, 3, now)
-        state(mesh, b"far", 9, 3, end + 1000)
+        mesh.visits.ways.rank(end + 1000)
         assert mesh.peer.distance(end + 1000) == 3, "by one that was as near as this one"
         state(mesh, b"two", 9, 255, end + 2000)
         assert mesh.peer.distance(end + 2000) == 255, "the other had its way by us, maybe"
