@@ -300,12 +300,15 @@ class Node(Voice, Room):
         self._seek_at = now + _SEEK_MS
         if self.mesh is None:
             return
-        if not self._fits_central():
+        if not self._may_fit():
             # Before anybody is asked to be connectable.
             self._seek_at = now + NO_ROOM_MS
             return
         address = self.mesh.visit(now)
         if address is None:
+            return
+        if not self._fits():
+            self.mesh.failed(address, now)
             return
         from .central import Central
 
