@@ -9,7 +9,7 @@ from typing import Any
 
 from hedgerow.errors import HedgerowError
 
-from .fold_constants import constants_of, fold
+from .fold_constants import constants_of, fold, lighten
 from .short_names import short_names, shorten
 from .short_parameters import keywords_of, shorten_parameters
 
@@ -49,6 +49,7 @@ def build(out_dir: Path, role: str = "") -> list[tuple[Path, str]]:
     sources = _sources(role == RADIO)
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
     folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
+    folded = {module: lighten(module, source, constants) for module, source in folded.items()}
     names = short_names(folded)
     keywords = keywords_of(folded)
     files: list[tuple[Path, str]] = []

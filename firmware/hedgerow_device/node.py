@@ -300,7 +300,7 @@ class Node(Voice, Room):
         self._seek_at = now + _SEEK_MS
         if self.mesh is None:
             return
-        if not self._may_fit():
+        if not self._may_seek():
             # Before anybody is asked to be connectable.
             self._seek_at = now + NO_ROOM_MS
             return

@@ -156,10 +156,10 @@ class Room:
         least = _PRESSED_FREE * _WIDE
         return bool(running) and not self._small and gc.mem_free() < least and free() < least
 
-    def _may_fit(self) -> bool:
-        """Say whether a connection of our own fits as things are; what waits in the engine stays."""
-        least = _SESSION_FREE * _WIDE
-        return (self._small or gc.mem_free() >= least or free() >= least) and largest() >= _CENTRAL_BLOCK
+    def _may_seek(self) -> bool:
+        """Say whether a connection of our own would fit; nothing is given up for it before it is made."""
+        least = _LEAST_FREE * _WIDE
+        return (gc.mem_free() >= least or free() >= least) and largest() >= _CENTRAL_BLOCK
 
     def _look_around(self, now: int) -> None:
         """Now and then: see whether a session would fit, or the engine again."""
