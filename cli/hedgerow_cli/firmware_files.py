@@ -9,8 +9,9 @@ from typing import Any
 
 from hedgerow.errors import HedgerowError
 
-from .fold_constants import constants_of, fold
+from .fold_constants import constants_of, fold, lighten
 from .short_names import short_names, shorten
+from .short_parameters import keywords_of, shorten_parameters
 
 _ONBOARD = "onboard"
 #: The table of error codes is for people, whose tools have it; a log in memory is for tests; nonces are for
@@ -48,13 +49,16 @@ def build(out_dir: Path, role: str = "") -> list[tuple[Path, str]]:
     sources = _sources(role == RADIO)
     constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
     folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
+    folded = {module: lighten(module, source, constants) for module, source in folded.items()}
     names = short_names(folded)
+    keywords = keywords_of(folded)
     files: list[tuple[Path, str]] = []
     for module, path in sources:
         name = f"{path.relative_to(_root(module).parent).with_suffix('').as_posix()}"
         source = out_dir / f"{name}.py"
         source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text(shorten(folded[module], names[module]), encoding="utf-8")
+        short = shorten_parameters(module, shorten(folded[module], names[module]), keywords)
+        source.write_text(short, encoding="utf-8")
         target = source.with_suffix(".mpy")
         _compile(source, target, module)
         files.append((target, f"{ROM}/{name}.mpy"))

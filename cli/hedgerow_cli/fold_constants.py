@@ -50,6 +50,42 @@ def fold(module: str, source: str, constants: Constants) -> str:
     return _apply(source, edits)
 
 
+def lighten(module: str, source: str, constants: Constants) -> str:
+    """Return a folded source without what only folding needed.
+
+    The compiler knows `const` by its bare name, and knows it without an import; `limits.const` it would call.
+    Imports of modules with constants that nobody asks for anything else go as well.
+    """
+    tree = ast.parse(source, module)
+    calls: list[tuple[ast.expr | ast.stmt, str]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "const" and isinstance(node.value, ast.Name):
+            calls.append((node, "const"))
+    source = _apply(source, calls)
+    tree = ast.parse(source, module)
+    modules, _ = _imports(module, tree, constants)
+    folded = [_const_call(node) for node in tree.body]
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node not in folded}
+    edits: list[tuple[ast.expr | ast.stmt, str]] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom):
+            names = {alias: alias.asname or alias.name for alias in statement.names}
+            kept = [
+                a for a, name in names.items() if name in used or (name not in modules and name != "const")
+            ]
+            if len(kept) < len(names):
+                edits.append((statement, _import_line(statement, kept)))
+    return _apply(source, edits)
+
+
+def _const_call(node: ast.stmt) -> ast.expr | None:
+    """The `const` of a statement that the compiler folds, NAME = const(...)."""
+    value = node.value if isinstance(node, ast.Assign) else None
+    if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "const":
+        return value.func
+    return None
+
+
 def _assigned(node: ast.stmt) -> str:
     if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
         name = node.targets[0].id

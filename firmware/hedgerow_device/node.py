@@ -88,7 +88,7 @@ class Node(Voice, Room):
             self._handle(event, now)
         if self._generation != self.radio.face.generation:
             self._begin_anew(now)
-        if self.mesh is None and self.idle:
+        if self.mesh is None and self.idle and self._may_open(now):
             self.open_mesh(now)
         self._hear(now)
         if self._conn is not None:
@@ -97,21 +97,14 @@ class Node(Voice, Room):
             self._central.step(now)
             if self._central.done:
                 self._part(now)
-        elif (
-            self._chooses
-            and self.mesh
-            and not self._small
-            and now >= self._seek_at
-            and not self._visited(now)
-        ):
+        elif self._chooses and not self._small and now >= self._seek_at and not self._visited(now):
             # One session at a time: two do not fit the heap of the smallest board.
             self._seek(now)
         if self.mesh:
             self._listen(now)
-            self._speak(now)
+            if self._said_until is not None or not self._pressed():
+                self._speak(now)
         idle = self._central is None and not self._visited(now)
-        if idle and not self.idle:
-            self._clear_up()
         self.idle = idle
 
     def rest_until(self, now: int) -> int | None:
@@ -234,11 +227,12 @@ class Node(Voice, Room):
             late = now - self._looked_at
             mesh.down.late_ms = late if late > _STILL_MS else 0
         self._looked_at = now
+        pressed = self._pressed()
         while True:
             report = self.radio.take_report()
             if report is None:
                 return
-            if mesh:
+            if mesh and not pressed:
                 # It may have waited for a session's turn: what it says of the time is of when it came.
                 mesh.heard(report[0], report[1], report[2], uptime() - report[4], report[3])
 
@@ -268,39 +262,53 @@ class Node(Voice, Room):
         self.radio.ble.gatts_notify(self._conn, self.radio.face.tx, chunk)
 
     def _hang_up(self, now: int) -> None:
-        link = self._link
+        said = self._result(self._link)
         self._spend(now)
         self._conn = self._link = self._ended_at = None
         self.radio.take_written()
-        if link is None:
-            return
-        if (link.finished or link.exchange.settled) and not link.error:
-            self._tight = 0
-            self._synced(self._caller, link, now)
-        elif link.error and self._on_error:
-            self._on_error(link.error)
+        self._clear_up()
+        self._tell(self._caller, said, now)
 
     def _spend(self, now: int) -> None:
         if self._options["budget"]:
             self._options["budget"].connected(now - self._began)
 
-    def _synced(self, address: bytes, link: object, now: int) -> None:
+    def _result(self, link: object) -> object:
+        """Return what a session that has ended leaves: (summary, what it told, how far ours is there), its
+        error, or None."""
+        if link is None:
+            return None
         exchange = link.exchange
-        if self.mesh:
-            self.mesh.synced(address, exchange.summary, now, exchange.told())
-        else:
-            self._handed = exchange.courier.theirs(self.peer.author)
+        if link.error or not (link.finished or exchange.settled):
+            return link.error
+        return exchange.summary, exchange.told(), exchange.courier.theirs(self.peer.author)
+
+    def _tell(self, address: bytes, said: object, now: int) -> None:
+        """Let the engine know what a session has come to; the session's memory is free by then."""
+        if isinstance(said, tuple):
+            self._tight = 0
+            if self.mesh:
+                self.mesh.synced(address, said[0], now, said[1])
+            else:
+                self._handed = said[2]
+        elif said and self._on_error:
+            self._on_error(said)
 
     # ---- the session as a central
 
     def _seek(self, now: int) -> None:
         self._seek_at = now + _SEEK_MS
-        if not self._fits_central():
+        if self.mesh is None:
+            return
+        if not self._may_seek():
             # Before anybody is asked to be connectable.
             self._seek_at = now + NO_ROOM_MS
             return
         address = self.mesh.visit(now)
         if address is None:
+            return
+        if not self._fits():
+            self.mesh.failed(address, now)
             return
         from .central import Central
 
@@ -313,15 +321,14 @@ class Node(Voice, Room):
             self.mesh.failed(address, now)
 
     def _part(self, now: int) -> None:
-        central = self._central
+        address = self._central.address
+        said = self._result(self._central.link) if self._central.succeeded else self._central.error
         self._spend(now)
         self._central = None
-        if central.succeeded:
-            self._synced(central.address, central.link, now)
-        else:
-            self.mesh.failed(central.address, now)
-            if central.error and self._on_error:
-                self._on_error(central.error)
+        self._clear_up()
+        if not isinstance(said, tuple):
+            self.mesh.failed(address, now)
+        self._tell(address, said, now)
 
 
 def _random(bound: int) -> int:

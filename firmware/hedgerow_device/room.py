@@ -16,12 +16,20 @@ _SESSION = (
     "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
     "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors"
 )
+# What the engine, or the log, loads now and then.
+_SELDOM = "hedgerow.mesh.brief hedgerow.codec.unfold hedgerow_device.flashscan hedgerow_device.flashsummary"
 # With less than this free, what only sessions need is given back after each.
 _ROOMY = const(65536)
 # What a session takes (on 32 bits): it is not begun with less, and others are not let in with much less.
 _SESSION_FREE = const(13312)
 _LEAST_FREE = const(10240)
+# With less the engine gives up what others say again before a session, and is at rest while it runs.
+_EASY_FREE = const(20480)
+_PRESSED_FREE = const(8192)
 NO_ROOM_MS = const(2000)
+# What the small engine takes, with something to spare; how long it is gone for documents, at least.
+_OPEN_FREE = const(10240)
+_SHELVED_MS = const(1000)
 # Memory that fails twice in this time where no session runs is short for good: for how long the engine goes.
 _SHORT_MS = const(10000)
 _SHRUNK_MS = const(600000)
@@ -44,6 +52,8 @@ class Room:
         # Since when it does with the small engine because memory failed; when it failed last.
         self._shrunk_at: int | None = None
         self._short_at = now - _SHORT_MS
+        # When the small engine is made again that was given back for documents.
+        self._open_at: int | None = None
         # No session fits now.
         self.full = False
         # How often sessions were given up lately.
@@ -112,22 +122,44 @@ class Room:
             unload(_SESSION)
 
     def _make_room(self) -> None:
-        """Give back what sessions need, before a statement that needs documents."""
+        """Give back what sessions need, and the small engine, before a statement that needs documents."""
         if self.idle:
             unload(_SESSION)
+            if self._small and self.mesh:
+                self._shelve()
+                self._open_at = uptime() + _SHELVED_MS
+
+    def _may_open(self, now: int) -> bool:
+        """Say whether the engine may be made: at once, but not beside the documents that it made room for."""
+        if self._open_at is None:
+            return True
+        if now < self._open_at:
+            return False
+        if free() < _OPEN_FREE * _WIDE:
+            self._open_at = now + _SHELVED_MS
+            return False
+        self._open_at = None
+        return True
 
     def _fits(self) -> bool:
         """Say whether there is room for a session, at the price of what waits in the engine if need be."""
-        need = _SESSION_FREE * _WIDE
-        if self._small or gc.mem_free() >= need or free() >= need:
+        if self._small or gc.mem_free() >= _EASY_FREE * _WIDE or free() >= _EASY_FREE * _WIDE:
             return True
         if self.mesh:
             self.mesh.spare()
-        return free() >= need
+        unload(_SELDOM)
+        return gc.mem_free() >= _SESSION_FREE * _WIDE
 
-    def _fits_central(self) -> bool:
-        """Say whether a connection of our own fits as well."""
-        return self._fits() and largest() >= _CENTRAL_BLOCK
+    def _pressed(self) -> bool:
+        """Say whether a session needs all of the memory: the engine has no ears and no voice meanwhile."""
+        running = self._link is not None or (self._central and self._central.link)
+        least = _PRESSED_FREE * _WIDE
+        return bool(running) and not self._small and gc.mem_free() < least and free() < least
+
+    def _may_seek(self) -> bool:
+        """Say whether a connection of our own would fit; nothing is given up for it before it is made."""
+        least = _LEAST_FREE * _WIDE
+        return (gc.mem_free() >= least or free() >= least) and largest() >= _CENTRAL_BLOCK
 
     def _look_around(self, now: int) -> None:
         """Now and then: see whether a session would fit, or the engine again."""

@@ -120,6 +120,9 @@ class Shell:
         self.mesh = Engine()
         self._looked_at = uptime.now()
 
+    def _pressed(self) -> bool:
+        return False
+
 
 shell = Shell()
 locked(ears, [report(ours(27, 200))])
@@ -166,3 +169,34 @@ took = budget.spent(3000)
 second_wake = opening.open_node(Leaf(left, 57000), SETTINGS, 60000, None)
 went_on = second_wake._options["budget"].spent(60000) - took
 print("budget", took > 5000 * 350, went_on == 57 * 10 + 50000, second_wake.saved)
+
+
+class Seeker:
+    """As much of a node as looking for somebody to connect to needs, and what it did."""
+
+    def __init__(self, address: object) -> None:
+        self.address = address
+        self.did: list = []
+        self.mesh = self
+        self._seek_at = 0
+
+    def _may_seek(self) -> bool:
+        return True
+
+    def _fits(self) -> bool:
+        self.did.append("made room")
+        return False
+
+    def visit(self, now: int) -> object:
+        """The engine's."""
+        return self.address
+
+    def failed(self, address: object, now: int) -> None:
+        """The engine's."""
+        self.did.append("failed")
+
+
+idle, called = Seeker(None), Seeker(b"somebody")
+for seeker in (idle, called):
+    node.Node._seek(seeker, 1000)
+print("seek", idle.did, called.did)

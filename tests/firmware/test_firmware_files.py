@@ -9,7 +9,7 @@ import pytest
 
 from hedgerow import limits
 from hedgerow_cli.firmware_files import OF_SMALL, RADIO, build, for_files
-from hedgerow_cli.fold_constants import constants_of, fold
+from hedgerow_cli.fold_constants import constants_of, fold, lighten
 
 SETTINGS = 'PORT = const(5)\nLAST = PORT + 1\nNAME = "x"\n\n\ndef f():\n    return LAST\n'
 USER = """from . import settings
@@ -54,6 +54,26 @@ def test_constants_of_our_own_are_left_out() -> None:
 def test_a_local_name_is_no_constant() -> None:
     source = "from . import settings\n\n\ndef f(LAST):\n    LAST = LAST + 1\n    return settings.PORT\n"
     assert "return 5" in fold("pack.user", source, CONSTANTS)
+
+
+def test_what_only_folding_needed_is_gone() -> None:
+    source = "from . import other, settings\nfrom .settings import const, f\n\n_A = settings.const(5)\n"
+    source += "_B = const(7)\n\n\ndef g():\n    return other.x + _A + _B + f()\n"
+    light = lighten("pack.user", source, {**CONSTANTS, "pack.other": {}})
+    assert light == source.replace("from . import other, settings", "from . import other").replace(
+        "from .settings import const, f", "from .settings import f"
+    ).replace("settings.const", "const")
+    # Who calls it when the program runs has it.
+    kept = "from .settings import const\n\n\ndef g(x):\n    return const(x)\n"
+    assert lighten("pack.user", kept, CONSTANTS) == kept
+
+
+def test_no_constant_of_the_firmware_is_computed_on_the_board(tmp_path: Path) -> None:
+    build(tmp_path)
+    for source in tmp_path.rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Attribute) and source.stem != "limits":
+                assert node.attr != "const", source
 
 
 def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:

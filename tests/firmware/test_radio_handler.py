@@ -83,3 +83,8 @@ def test_where_the_loop_stood_still_a_time_is_not_trusted_to_be_exact(said: dict
 
 def test_what_a_day_took_before_a_deep_sleep_counts_after_it(said: dict[str, str]) -> None:
     assert said["budget"] == "True True b'mesh'"
+
+
+def test_nothing_is_given_up_for_a_session_that_nobody_makes(said: dict[str, str]) -> None:
+    """Letters in parts were thrown away four times a second while memory was short."""
+    assert said["seek"] == "[] ['made room', 'failed']"

@@ -1,15 +1,18 @@
 """What makes the firmware small: short private names."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hedgerow_cli.firmware_files import build
 from hedgerow_cli.short_names import KEPT, ROM_NAMES, short_names, shorten
+from hedgerow_cli.short_parameters import keywords_of, shorten_parameters
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,3 +144,81 @@ micropython.qstr_info()
     count = int(done.stdout.split("n_qstr=")[1].split(",")[0])
     print(f"\n{done.stdout.strip()}")
     assert count <= 1230
+
+
+CALLS = """
+def outer(frame, words, *rest, mark=1):
+    def inner(frame, count=len(words)):
+        return frame * count
+
+    total = [inner(one, len(rest)) for one in frame]
+    sort = sorted(total, key=lambda entry: -entry)
+    return sort, mark
+
+
+def told(code, detail):
+    return f"{code}: {detail}"
+
+
+def caught(error):
+    try:
+        return 1 // error
+    except ZeroDivisionError as error:
+        return str(error)
+
+
+def counts(start):
+    def more(step):
+        nonlocal start
+        start += step
+        return start
+
+    return more
+"""
+
+
+def test_parameters_get_names_in_rom_and_calls_go_on() -> None:
+    short = shorten_parameters("p.calls", CALLS, keywords_of({"p.calls": CALLS}))
+    assert not [name for name in ("frame", "words", "rest", "entry") if name in short]
+    assert "mark=1" in short, "those that come by keyword alone stay"
+    assert 'f"{code}: {detail}"' in short, "a text does not tell where its names stand"
+    assert short.count("\n") == CALLS.count("\n")
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    exec(CALLS, before)
+    exec(short, after)
+    for scope in (before, after):
+        assert scope["outer"]([1, 5, 3], "ab", 7, mark=2) == ([5, 3, 1], 2)
+        assert scope["told"]("X", 1) == "X: 1"
+        assert scope["caught"](0).startswith("integer")
+        assert scope["counts"](3)(4) == 7
+
+
+def test_parameters_that_somebody_passes_by_keyword_stay() -> None:
+    source = "def f(size, way):\n    return size, way\n\n\nf(size=1, way=2)\n"
+    assert shorten_parameters("p.m", source, keywords_of({"p.m": source})) == source
+    assert shorten_parameters("hedgerow.peer", CALLS, set()) == CALLS, "programs call these"
+
+
+def test_every_module_is_the_same_program_with_short_parameters(tmp_path: Path) -> None:
+    """Names apart, both parse to one tree."""
+    sources = {}
+    for path in sorted((ROOT / "shared").rglob("*.py")) + sorted((ROOT / "firmware").rglob("*.py")):
+        sources[str(path)] = path.read_text()
+    keywords = keywords_of(sources)
+    changed = 0
+    for module, source in sources.items():
+        short = shorten_parameters(module, source, keywords)
+        changed += short != source
+        for one, other in zip(ast.walk(ast.parse(source)), ast.walk(ast.parse(short)), strict=True):
+            assert type(one) is type(other)
+            if isinstance(one, ast.Attribute | ast.keyword | ast.FunctionDef | ast.ClassDef):
+                name = (
+                    "arg"
+                    if isinstance(one, ast.keyword)
+                    else "attr"
+                    if isinstance(one, ast.Attribute)
+                    else "name"
+                )
+                assert getattr(one, name) == getattr(other, name)
+    assert changed > 100

@@ -11,7 +11,7 @@ from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .outcome import AUTHOR
-from .seen import Seen
+from .seen import Marks
 from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
@@ -237,11 +237,11 @@ class Down:
     def note_route(self, short: bytes) -> None:
         """Remember that frames of an author were in custody here."""
         if self.route is None:
-            self.route = Seen(limits.MESH_ROUTE)
-        self.route.note(_of_route(short), 0)
+            self.route = Marks(limits.MESH_ROUTE)
+        self.route.note(_of_route(short))
 
     def _routed(self, short: bytes) -> bool:
-        return self.route is not None and self.route.senders(_of_route(short)) > 0
+        return self.route is not None and self.route.has(_of_route(short))
 
 
 def _of_route(short: bytes) -> int:
