@@ -79,6 +79,8 @@ MAX_NEIGHBOURS = const(16)
 NEIGHBOUR_FRESH_MS = const(10000)
 MAX_BACKOFF_DOUBLINGS = const(5)
 DISTANCE_EXPIRY_MS = const(600000)
+# Changes of which is known whose they were.
+KEPT_CHANGES = const(16)
 # Open operations flood while so many authors have any, and after more had any, from so many on.
 FLOOD_AUTHORS = const(64)
 FLOOD_AGAIN_AUTHORS = const(48)

@@ -422,6 +422,7 @@ class Peer(Presence):
     def note_keepers(self, author: bytes, keepers: list) -> None:
         """Learn whose receipts another author requires."""
         self.ledger.require(author, keepers)
+        self.touch(author)
 
     # ---- receipts
 

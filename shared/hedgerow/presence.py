@@ -35,6 +35,9 @@ class Presence:
         self._near = (UNKNOWN_DISTANCE, now)
         self._floods = True
         self._summary: list | None = None
+        # The authors of whom something changed last, and how often anything did.
+        self.changes: list = []
+        self.changed = 0
 
     def distance(self, now: int) -> int:
         """Return the hops to a keeper, 0 for a keeper."""
@@ -56,6 +59,18 @@ class Presence:
         """Note that something of an author has changed; no bytes: of any."""
         if self.touched is not None:
             self.touched.add(author)
+        self.changed += 1
+        self.changes.append(author)
+        if len(self.changes) > limits.KEPT_CHANGES:
+            self.changes.pop(0)
+
+    def changes_since(self, count: int) -> list | None:
+        """Return the authors of whom something changed since `changed` was so many; None for any."""
+        since = self.changed - count
+        if since > len(self.changes):
+            return None
+        found = self.changes[len(self.changes) - since :]
+        return None if b"" in found else found
 
     def authors(self) -> list:
         """Return the authors in the log whose operations travel."""

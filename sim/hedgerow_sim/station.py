@@ -50,6 +50,7 @@ class Station:
         self._rtc = b""
         self.budget: Any = None
         self._turn_us = 0
+        self._due_ms = -1
         self._speaking = False
         self._visit_ms = 0
         self._reading_us = 0
@@ -89,6 +90,7 @@ class Station:
         if window is not None and self.role == LEAF:
             window.period = round(world.scenario.reading_s * 1000)
         self._turn_us = 0
+        self._due_ms = -1
         self._speaking = False
         self._visit_ms = 0
 
@@ -159,10 +161,15 @@ class Station:
     def hear(self, sender: bytes, rssi: int, payload: bytes, connectable: bool) -> None:
         """Take an advertisement."""
         now_us = self.world.now
-        self.engine.heard(sender, rssi, payload, self.clock.ms(now_us), connectable)
+        ms = self.clock.ms(now_us)
+        engine = self.engine
+        engine.heard(sender, rssi, payload, ms, connectable)
         # A board's loop looks that often at what is due.
         if not now_us <= self._turn_us <= now_us + limits.TICK_US:
-            self._plan()
+            due = engine.due(ms)
+            if due != self._due_ms or self._turn_us < now_us:
+                self._due_ms = due
+                self._plan()
 
     def _said(self, _: int) -> None:
         self._speaking = False
@@ -181,6 +188,7 @@ class Station:
         if self._turn_us > now_us and self._turn_us <= us:
             return
         self._turn_us = us
+        self._due_ms = -1
         self.world.field.at(us, self._turn, us)
 
     def _turn(self, due_us: int) -> None:

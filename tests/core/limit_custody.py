@@ -9,7 +9,7 @@ from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.mesh import frames, letters, pace
 from hedgerow.mesh.custody import Custody, name_of
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.mesh.seen import Seen
+from hedgerow.mesh.seen import Marks, Seen
 from hedgerow.mesh.speaker import FORWARD, OWN, STATUS, Speaker
 from hedgerow.sync.hello import LEAF, RELAY
 
@@ -222,6 +222,16 @@ def table(seen: Seen, size: int) -> None:
     assert [at for at in range(1, size + 2) if not seen.senders(at)] == [1]
 
 
+def marks(known: Marks, size: int) -> None:
+    """The same of what is known by less."""
+    for at in range(1, size + 1):
+        assert not known.has(at)
+        known.note(at)
+    assert all(known.has(at) for at in range(1, size + 1))
+    known.note(size + 1)
+    assert [at for at in range(1, size + 2) if not known.has(at)] == [1]
+
+
 def seen() -> None:
     table(engine().seen, limits.MESH_SEEN)
 
@@ -238,7 +248,7 @@ def done() -> None:
 def whole_letters() -> None:
     """A letter that was whole is put together again only when so many others came after it."""
     known = engine().intake.letters._done
-    table(known._now, limits.MESH_LETTERS)
+    marks(known._now, limits.MESH_LETTERS)
     mesh = engine()
     body = letters.split(bytes((letters.SCHEMA,)) + b"no schema, but as long as two")
     sent = [frames.make(frames.LETTER_UP, b"ms", part, KEY) for part in body]
@@ -254,7 +264,7 @@ def route() -> None:
     down.note_route(b"aut")
     route = down.route
     assert route is not None and len(route._keys) == limits.MESH_ROUTE
-    table(type(route)(limits.MESH_ROUTE), limits.MESH_ROUTE)
+    marks(type(route)(limits.MESH_ROUTE), limits.MESH_ROUTE)
 
 
 def waiting() -> None:

@@ -233,6 +233,18 @@ def distance_expiry() -> None:
     assert peer.distance(0) == 3
 
 
+def kept_changes() -> None:
+    """Of so many changes is known whose they were; of more any may have changed."""
+    for count, known in ((limits.KEPT_CHANGES, True), (limits.KEPT_CHANGES + 1, False)):
+        peer = board()
+        before = peer.changed
+        for at in range(count):
+            peer.touch(bytes((at, 0, 0, 0, 0, 0, 0, 1)))
+        found = peer.changes_since(before)
+        assert (found is not None) == known
+        assert found is None or len(set(found)) == count
+
+
 def flood(counts: dict[int, bool]) -> None:
     peer = board()
     peer.vector = lambda: [(author, 2, 0, 1) for author in named(open_count)]  # type: ignore[method-assign]

@@ -90,6 +90,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "NEIGHBOUR_FRESH_MS": (mesh.neighbour_fresh,),
     "MAX_BACKOFF_DOUBLINGS": (mesh.backoff,),
     "DISTANCE_EXPIRY_MS": (sessions.distance_expiry,),
+    "KEPT_CHANGES": (sessions.kept_changes,),
     "FLOOD_AUTHORS": (sessions.flood_authors,),
     "FLOOD_AGAIN_AUTHORS": (sessions.flood_again,),
     "HELLO_TIMEOUT_MS": (sessions.hello_timeout, "SESSION_HELLO_TIMEOUT"),

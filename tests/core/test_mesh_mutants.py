@@ -196,8 +196,8 @@ def custody_in_ram(patch: pytest.MonkeyPatch) -> None:
 def taken_from_anybody(patch: pytest.MonkeyPatch) -> None:
     real = Carrier._carry
 
-    def carry(self: Any, kind: int, frame: bytes, name: int, who: int, now: int) -> None:
-        real(self, kind, frame[:3] + bytes((31 << 3 | frame[3] & 7,)) + frame[4:], name, who, now)
+    def carry(self: Any, kind: int, frame: bytes, name: int, now: int) -> None:
+        real(self, kind, frame[:3] + bytes((31 << 3 | frame[3] & 7,)) + frame[4:], name, now)
 
     patch.setattr(Carrier, "_carry", carry)
 
@@ -205,8 +205,8 @@ def taken_from_anybody(patch: pytest.MonkeyPatch) -> None:
 def takers_do_not_listen(patch: pytest.MonkeyPatch) -> None:
     real = Custody.echo
 
-    def echo(self: Any, name: int, code: int, now: int) -> bool:
-        return name in self._pending or real(self, name, code, now)
+    def echo(self: Any, name: int, *rest: Any) -> bytes:
+        return b"" if name in self._pending else real(self, name, *rest)
 
     patch.setattr(Custody, "echo", echo)
     patch.setattr(Custody, "passed", _nothing)

@@ -306,7 +306,8 @@ class Field:
         windows, busy_from, busy_until = self._windows, self.busy_from, self.busy_until
         receive, heard, band, loss = self._receive, self.heard, self._band, self.radio.loss
         got, lost = self.tally.heard, self.tally.lost
-        deaf = lost[NOT_LISTENING]
+        deaf, own = lost[NOT_LISTENING], lost[OWN_TRANSMISSION]
+        span = event_us(0)
         calling = self.links.calling
         others = self._overlapping(node, start, airtime)
         told, drops = saying.told, self._repeats > 0
@@ -322,18 +323,26 @@ class Field:
             if window is None or receiver in calling:
                 deaf[receiver] += 1
                 continue
-            channel = open_channel(window[0], window[1], window[2], start, airtime)
-            if channel < 0:
-                deaf[receiver] += 1
-                continue
-            at = start + ADV_PDU_SPACING_US * channel
+            # As open_channel() says, which is called only where an event meets two windows.
+            begun, interval, length = window
+            turn, offset = divmod(start - begun, interval)
+            if turn >= 0 and offset + turn % 3 * ADV_PDU_SPACING_US + airtime <= length:
+                at = start + turn % 3 * ADV_PDU_SPACING_US
+            else:
+                channel = (
+                    -1 if offset + span < interval else open_channel(begun, interval, length, start, airtime)
+                )
+                if channel < 0:
+                    deaf[receiver] += 1
+                    continue
+                at = start + ADV_PDU_SPACING_US * channel
             if busy_until[receiver] > at and busy_from[receiver] < at + airtime:
-                lost[OWN_TRANSMISSION][receiver] += 1
+                own[receiver] += 1
                 continue
             if others:
                 rivals = self.map.rivals(receiver, others)
             if band:
-                burst = self._burst(receiver, channel, at, airtime)
+                burst = self._burst(receiver, (at - start) // ADV_PDU_SPACING_US, at, airtime)
             verdict = receive(level, airtime, rivals, burst, loss)
             if verdict > 0:
                 lost[verdict][receiver] += 1

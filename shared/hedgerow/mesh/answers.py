@@ -3,12 +3,13 @@
 from .. import limits
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL
+from ..sync.hello import LEAF
 from . import asks, letters, pace
 from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
 from .frames import LETTER_DOWN, LETTER_UP
 from .ops import nearest
-from .speaker import REPAIR
+from .speaker import OWN, REPAIR
 
 _ALL = limits.const(0xFFFFFFFF)
 
@@ -130,4 +131,6 @@ class Answers:
     def _say(self, frame: bytes, now: int) -> None:
         mesh = self._mesh
         mesh.stats["repairs"] += 1
-        mesh.speaker.add(now + 30 + mesh.spread(), REPAIR, name_of(frame), frame, pace.EVENTS, 1)
+        # A leaf sleeps before what is patient has its turn.
+        urgency = OWN if mesh.role == LEAF else REPAIR
+        mesh.speaker.add(now + 30 + mesh.spread(), urgency, name_of(frame), frame, pace.EVENTS, 1)

@@ -4,6 +4,8 @@ A frame is opaque here: an OP or a fragment of a letter, the same whoever relays
 durable before anybody is told that they are here (SPEC 6.24).
 """
 
+from array import array
+
 from .. import limits
 from ..log import STATE_CUSTODY
 from . import pace
@@ -15,7 +17,7 @@ from .seen import Recent
 _OWN = limits.MAX_CUSTODY
 _PLACES = limits.MAX_CUSTODY + limits.MESH_WINDOW
 _NOTE = b"f"
-_FREE = limits.const(-1)
+_FREE = limits.const(0)
 # Where nothing is relayed.
 _FEW_DONE = limits.const(16)
 # Pushes again wait twice as long each time, up to this; after many for long.
@@ -52,12 +54,13 @@ class Custody:
         self.freed = False
         # How often something was pushed again in vain: a third push counts once, a fourth twice, and so on.
         self.vain = 0
-        self._names = [_FREE] * _PLACES
+        # 0 for a free place.
+        self._names = array("I", bytes(4 * _PLACES))
         self._due = [0] * _PLACES
-        self._pushes = [0] * _PLACES
+        self._pushes = bytearray(_PLACES)
         # The first 5 bytes of what an ACK names a frame by: author or letter, number or fragment.
-        self._short = [0] * _PLACES
-        self._number = [0] * _PLACES
+        self._short = array("I", bytes(4 * _PLACES))
+        self._number = array("H", bytes(2 * _PLACES))
         self._index: dict = {}
         self._frames: dict = {}
         self._generation = bytearray(limits.MAX_CUSTODY)

@@ -11,7 +11,7 @@ from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .outcome import AUTHOR
-from .seen import Seen
+from .seen import Marks
 from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
@@ -72,7 +72,21 @@ class Down:
         mesh.stats["receipts"] += 1
         # Its author waits for the word of who holds it; others have time to leave it to each other.
         urgency = OWN if mesh.collects else DOWN
+        self._outdo(frame)
         mesh.say_twice(now + mesh.random(300), urgency, name_of(frame), frame)
+
+    def _outdo(self, frame: bytes) -> bool:
+        """Drop what is still to be said of lower receipts; say whether a higher one is to be said."""
+        speaker = self._mesh.speaker
+        higher = False
+        for saying in list(speaker.names.values()):
+            what = saying[3]
+            # The same keeper and author, and then the number.
+            if isinstance(what, bytes) and what[:3] == frame[:3] and what[4:12] == frame[4:12]:
+                if what[12:16] < frame[12:16]:
+                    speaker.drop(saying[2])
+                higher = higher or what[12:16] > frame[12:16]
+        return higher
 
     def hand_over(self, frame: bytes, now: int) -> None:
         """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
@@ -98,7 +112,8 @@ class Down:
                         moved = True
                     break
         if moved or self._routed(short):
-            mesh.pass_on(frame, name, now, DOWN)
+            if not self._outdo(frame):
+                mesh.pass_on(frame, name, now, DOWN)
         elif not matched and (mesh.flood or short == self._peer.author[:3]):
             # Its author or keeper may become known: then it is no echo.
             mesh.seen.forget(name)
@@ -222,11 +237,11 @@ class Down:
     def note_route(self, short: bytes) -> None:
         """Remember that frames of an author were in custody here."""
         if self.route is None:
-            self.route = Seen(limits.MESH_ROUTE)
-        self.route.note(_of_route(short), 0)
+            self.route = Marks(limits.MESH_ROUTE)
+        self.route.note(_of_route(short))
 
     def _routed(self, short: bytes) -> bool:
-        return self.route is not None and self.route.senders(_of_route(short)) > 0
+        return self.route is not None and self.route.has(_of_route(short))
 
 
 def _of_route(short: bytes) -> int:

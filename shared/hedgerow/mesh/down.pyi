@@ -2,7 +2,7 @@ from typing import Final
 
 from ..custody.receipt import Receipt
 from .mesh import Mesh
-from .seen import Seen
+from .seen import Marks
 
 KEEPER_NAME: Final = 1
 
@@ -11,7 +11,7 @@ def proof_of(receipt: Receipt) -> bytes: ...
 class Down:
     lag_ms: int
     late_ms: int
-    route: Seen | None
+    route: Marks | None
     def __init__(self, mesh: Mesh) -> None: ...
     def say_receipt(self, author: bytes, now: int) -> None: ...
     def hand_over(self, frame: bytes, now: int) -> None: ...

@@ -18,7 +18,7 @@ _HAVE_NAME = limits.const(-16)
 _WANT_NAME = limits.const(-2)
 # Doublings of the wait between questions; what is surely lacking is asked for ever more rarely.
 _DOUBLINGS = limits.const(3)
-_MOST_DOUBLINGS = limits.const(7)
+_MOST_DOUBLINGS = limits.const(4)
 
 
 class Repair(Answers):
@@ -267,6 +267,10 @@ class Repair(Answers):
             wait = self._patience(800)
             want = self._wants[what, name] = [now + wait + self._mesh.random(wait * 3 // 2), 0, 0, 0]
             self._next = None
+        elif want[1] >= pace.ASKS:
+            # Somebody shows anew that it is about.
+            want[1] = 1
+            soon = soon or 800
         if soon and now + soon < want[0]:
             want[0] = now + soon
             self._next = None

@@ -71,6 +71,8 @@ class Leaves:
         entry[1] = now
         if state.distance > mesh.peer.distance(now) + 1:
             mesh.tell_distance(now)
+        if mesh.wishes is not None:
+            mesh.wishes.hand_over(now)
         receipted = int.from_bytes(state.digest[:4], "big")
         held = state.digest[4] << 8 | state.digest[5]
         authors = mesh.names.find(state.author)

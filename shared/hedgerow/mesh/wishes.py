@@ -22,6 +22,9 @@ _HURRY = limits.const(0x80)
 _SERIAL_SHIFT = limits.const(3)
 _READ_BYTES = limits.const(1024)
 _MOST_READS = limits.const(8)
+# How often what a leaf has asked for is handed over, and how many operations wait for that.
+_HAND_OVERS = limits.const(8)
+_MOST_NEWS = limits.const(4)
 
 
 def mark_of(author: bytes, number: int) -> bytes:
@@ -60,8 +63,10 @@ class Wishes:
     def __init__(self, mesh: object, now: int):
         self._mesh = mesh
         self._peer = mesh.peer
-        # key -> [interest, moment until which it is kept]
+        # key -> [interest, moment until which it is kept, whether a leaf asked]
         self._asked: dict = {}
+        # What arrived for leaves: [author, number, moment until which it is handed over, how often still].
+        self._news: list = []
         # collection -> [(author, number)] of the newest operations, as far as the log was looked through.
         self._held: dict = {}
         self._position = 0
@@ -109,11 +114,22 @@ class Wishes:
                 held.append((author, number))
                 if len(held) > limits.MESH_MARKS:
                     held.pop(0)
-            for interest, until in self._asked.values():
+            for interest, until, leaf in self._asked.values():
                 if self._position <= self._quiet_to:
                     continue
                 if interest.collection == collection and until > now and self._fits(interest, author, number):
                     self._say(author, number, now + self._mesh.spread(), DOWN)
+                    if leaf:
+                        # It sleeps now, and would ask again much later.
+                        kept = now + pace.WISH_MS // 2
+                        self._news = self._news[1 - _MOST_NEWS :] + [[author, number, kept, _HAND_OVERS]]
+
+    def hand_over(self, now: int) -> None:
+        """Say to a leaf that is awake what arrived while it slept."""
+        self._news = [entry for entry in self._news if entry[2] > now and entry[3]]
+        for entry in self._news:
+            entry[3] -= 1
+            self._say(entry[0], entry[1], now + 20 + self._mesh.random(300), OWN)
 
     def _of(self, body: bytes) -> list:
         """Return the collections that an operation changes, of those that may leave their peer."""
@@ -199,10 +215,11 @@ class Wishes:
             return
         if interest.key not in self._asked and len(self._asked) >= limits.MAX_INTERESTS:
             return
-        known = interest.key in self._asked
-        self._asked[interest.key] = [interest, now + pace.WISH_MS * 8]
+        known = self._asked.get(interest.key)
+        leaf = hurry or (known is not None and known[2])
+        self._asked[interest.key] = [interest, now + pace.WISH_MS * 8, leaf]
         self._peer.note_interests([interest], now)
-        if not known:
+        if known is None:
             # What lies in the log already is looked through for it; others pass it on sooner than usual.
             self._position = 0
             # What is here already is said as an answer, not as news.

@@ -7,6 +7,8 @@ from ..errors import HedgerowError
 from ..log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from . import hello
 
+# All authors are looked at each time that so many looks were at what is new, of receipts and of the rest.
+_ALL_EVERY = limits.const(64)
 # Stored forms read from the log for one segment: few enough for a board's heap.
 READ_BYTES = 2048
 
@@ -37,6 +39,10 @@ class Courier:
         self._asked: set = set()
         self._rewind = False
         self._claim = (b"", 0)
+        # How much had changed when all had been looked at, for receipts and for the rest; whose vector came.
+        self._looked = [-1, -1]
+        self._fresh: list = []
+        self._calls = 0
 
     def greet(self, remote: hello.Hello) -> None:
         """Take the other side's hello."""
@@ -69,6 +75,7 @@ class Courier:
             if author in self._theirs and not rewind:
                 entry = [max(pair) for pair in zip(entry, self._theirs[author])]
             self._theirs[author] = entry
+            self._fresh.append(author)
             self._blocked.discard(author)
             if self._partial and author not in self._told:
                 answer.append(self.entry(author))
@@ -111,13 +118,33 @@ class Courier:
 
     def push_all(self, limit: int) -> bool:
         session = self.session
-        carried = self.peer.carried
-        for author in self.peer.authors():
+        peer = self.peer
+        carried = peer.carried
+        authors = self._news(0)
+        if authors is None or carried is not None:
+            authors = peer.authors()
+        for author in authors:
             while (carried is None or author in carried) and self._lacks(author):
                 if session.waiting() >= limit or session.room() <= 0:
+                    self._looked[0] = -1
                     return False
                 self._push(author)
         return True
+
+    def _news(self, which: int) -> list | None:
+        """Return the authors to look at, None for all: what is the same as before needs no look each time."""
+        peer = self.peer
+        looked = self._looked[which]
+        self._looked[which] = peer.changed
+        self._calls += 1
+        if looked < 0 or self._calls % _ALL_EVERY < 2:
+            return None
+        found = peer.changes_since(looked)
+        if found is not None:
+            found = [author for author in found + self._fresh if peer.writer_of(author) is None]
+        if which == 0:
+            self._fresh = []
+        return found
 
     def _send_receipt(self, author: bytes, entry: list) -> None:
         """Send a receipt that the other side lacks; to a relay it stands for the operations below it."""
@@ -250,8 +277,11 @@ class Courier:
 
     def send_receipts(self) -> None:
         """Queue the receipts that the other side lacks."""
-        for author, entry in self._theirs.items():
-            self._send_receipt(author, entry)
+        authors = self._news(1)
+        for author in list(self._theirs) if authors is None else authors:
+            entry = self._theirs.get(author)
+            if entry is not None:
+                self._send_receipt(author, entry)
 
     def note_held(self, author: bytes, number: int) -> None:
         """Note that the other side has sent an author's operations up to a number."""

@@ -73,6 +73,26 @@ def leaf_gets_it(air: Air, keeper: object, far: object) -> None:
     expect(air, far, "north", 60, 1400000)
 
 
+def test_what_is_written_while_a_leaf_sleeps_is_handed_over_when_it_wakes() -> None:
+    air = Air(3, loss=0)
+    keeper, relay, far = air.add("keeper", hello.GATEWAY, True), air.add("relay"), air.add("far", hello.LEAF)
+    air.line([keeper, relay, far])
+    far.peer.down.subscriptions.subscribe(Interest("config", hops=5))
+    air.readings([far], 15000, 2000000)
+    air.run(30000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "north", 60, 400000)
+    asked = far.mesh.stats["wishes"]
+    for value in range(5):
+        air.run(air.now + 40000)
+        write(keeper, "north", value, keeper.now(air.now))
+        air.look(keeper)
+        # In one of the next wakes, though it asks each 100 seconds only.
+        expect(air, far, "north", value, 50000)
+    assert far.mesh.stats["wishes"] - asked <= 6
+
+
 def test_what_is_not_wanted_is_not_stored() -> None:
     air, keeper, far = scene(4, hello.RELAY)
     aside = air.add("aside")

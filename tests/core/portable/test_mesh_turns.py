@@ -3,6 +3,7 @@
 from kit import Random
 from mesh_kit import KEY, Air
 
+from hedgerow import limits
 from hedgerow.mesh import asks, frames, tells
 from hedgerow.mesh.speaker import ANSWER, DOWN, FORWARD, OWN, STATUS, Speaker
 from hedgerow.sync import hello
@@ -42,7 +43,7 @@ def test_nothing_waits_for_ever_behind_what_is_more_urgent() -> None:
     now = 0
     while len(said) < 2:
         assert now < 15000, said
-        for at in range(4 if len(speaker) < 28 else 0):
+        for at in range(4 if len(speaker) < limits.MAX_SAYINGS - 4 else 0):
             speaker.add(now, (ANSWER, OWN, FORWARD, FORWARD)[at], 100 + 4 * now + at, b"op", 2)
         saying = speaker.take(now)
         if saying is not None:
@@ -211,3 +212,26 @@ def test_what_is_acknowledged_does_not_come_back() -> None:
     speaker.add(0, FORWARD, 12, b"\x21\x11\x22\0oth" + keys[0][3:] + bytes(16), 2, 2, 1)
     speaker.held(keys[1])
     assert sorted(speaker.names) == [2, 10, 11, 12]
+
+
+def test_a_receipt_takes_the_place_of_lower_ones() -> None:
+    air, keeper, other = pair(9)
+    air.run(20000)
+    now = keeper.now(air.now)
+    sent: list = []
+    for number, keeper4, author in (
+        (5, b"keep", b"aut"),
+        (7, b"keep", b"aut"),
+        (6, b"keep", b"oth"),
+        (6, b"else", b"aut"),
+    ):
+        body = tells.encode_receipt(keeper4, 1, author, number)
+        sent.append(frames.make(frames.RECEIPT, other.peer.mesh, body, KEY))
+    speaker = keeper.mesh.speaker
+    speaker.names.clear()
+    for number, frame in enumerate(sent):
+        assert not keeper.mesh.down._outdo(frame)
+        keeper.mesh.say_twice(now, DOWN, number, frame)
+    assert sorted(speaker.names) == [1, 2, 3]
+    # Nobody needs to hear a lower one any more.
+    assert keeper.mesh.down._outdo(sent[0]) and sorted(speaker.names) == [1, 2, 3]

@@ -375,3 +375,39 @@ def test_a_log_is_reopened_with_its_numbers_its_clock_and_its_seal() -> None:
     third = board(store=store)
     assert third.log.sealed(third.author) == third.log.held(third.author) - 1
     assert MemoryLog(store).held(third.author) == third.log.held(third.author)
+
+
+def test_a_link_that_stays_open_looks_at_what_has_changed() -> None:
+    """With a thousand authors a look at all of them for each operation would be most of the work."""
+    one, other = gateway(), keeper()
+    sources = [board() for _ in range(40)]
+    for source in sources:
+        sync(source, one, 0)
+    ends = Exchange(one, 0, central=True, linger_ms=None), Exchange(other, 0, linger_ms=None)
+    pipe = Pipe(ends[0], ends[1], 0)
+
+    def carry() -> None:
+        for _ in range(200):
+            if not pipe.step():
+                break
+
+    carry()
+    courier = ends[0].courier
+    looks: list = []
+    lacks = courier._lacks
+
+    def counted(author: bytes) -> bool:
+        looks.append(author)
+        return lacks(author)
+
+    courier._lacks = counted
+    for at in range(10):
+        record(sources[at], 1)
+        body = operations(sources[at].log, sources[at].author)[-1]
+        for schema in sources[at].schemas.values():
+            one.ingest_schema(schema.encoded)
+        one.ingest(sources[at].author, body[0], [body[1]])
+        one.commit()
+        carry()
+        assert other.log.held(sources[at].author) == body[0]
+    assert len(looks) < 300, len(looks)
