@@ -330,10 +330,12 @@ class Exchange:
     def _settle(self, now: int) -> None:
         """All is said: tell the other side, and as the central end the session when it has said the same."""
         session = self.session
-        summary = self.peer.summary()
-        if self._said is None or (self._linger_ms is not None and summary != self._said):
-            self._said = summary
-            session.queue_drained(summary)
+        if self._said is None or self._linger_ms is not None:
+            # A link that stays open says it once: with many authors it is costly to make.
+            summary = self.peer.summary()
+            if summary != self._said:
+                self._said = summary
+                session.queue_drained(summary)
         if not self._central or self._linger_ms is None or self.summary is None:
             return
         if session.waiting() or session.sent != session.acknowledged or (self._taker and self._taker.waiting):
