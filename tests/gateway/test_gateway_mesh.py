@@ -125,9 +125,11 @@ def test_two_gateways_beside_each_other_bring_everything_once(tmp_path: Path) ->
                         node.record(n)
                     await asyncio.sleep(0.2)
                 for node in nodes:
-                    await delivered(big, first, node)
                     held = node.log.held(node.log.author)
-                    assert big.numbers(node.log.author) == list(range(1, held + 1))
+                    await delivered(big, first, node)
+                    # A record of the time may have come meanwhile, and is on its way.
+                    numbers = big.numbers(node.log.author)
+                    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= held
                 assert air.counters.connections == 0 and big.errors == []
                 assert second.radios.voice.health.said > 0
 
