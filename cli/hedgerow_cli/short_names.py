@@ -40,7 +40,7 @@ PACKAGES = (
 #: Those that programs on a board and benchmarks use all the same.
 KEPT = """
 FlashLog Link append arrived author authors beside close commit count cursor cut damaged drop drop_index end
-erases error fetch fill finished free get held hints incarnation index items keeps missing newest position
+erases error fetch fill finished free get held hinted incarnation index items keeps missing newest position
 prepare pump put read receive
 receipted replace ring room sealed seen seq since size spare storage tail values
 """.split()  # noqa: SIM905

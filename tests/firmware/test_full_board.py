@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 START = """
 import sys
-sys.path[:] = ["{root}/" + path for path in ("shared", "firmware", "tests/core/portable", "tests/firmware")]
+places = ("shared", "firmware", "sim", "tests/core/portable", "tests/firmware")
+sys.path[:] = ["{root}/" + path for path in places]
 sys.path.append(".frozen")
 import hedgerow_device.watch as watch
 from hedgerow.codec.decimal import Decimal

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nor import Nor
 
 from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import STREAM
 from hedgerow_device.flashlog import FlashLog
+from hedgerow_sim.nor import Nor
 
 INSERT = "INSERT INTO readings DOCUMENTS (:r)"
 
