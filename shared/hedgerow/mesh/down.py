@@ -166,8 +166,10 @@ class Down:
         if announce.author == self._peer.author or not mesh.names.announced(announce, now):
             return
         if announce.flags & KEEPER_NAME:
-            mesh.names.pin(announce.author)
-            self._keepers.add(announce.author)
+            # Anybody may say so: names of others must not all lose their places by that.
+            if len(self._keepers) < limits.MAX_KNOWN_KEEPERS:
+                mesh.names.pin(announce.author)
+                self._keepers.add(announce.author)
             kept = self._unproven
             self._unproven = []
             for receipt in kept:
