@@ -5,6 +5,7 @@ from mesh_kit import KEY, gradient
 from sync_kit import board, gateway, keeper, operations, record, sync
 
 from hedgerow import limits
+from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.custody import Custody, name_of
@@ -398,3 +399,23 @@ def test_a_place_that_is_filled_often_is_not_taken_for_one_that_was_passed_on() 
         assert held.count() == 0
         if number == 1:
             held.step(pace.NOTE_MS, 1)
+
+
+def test_a_full_log_takes_nothing_and_the_engine_goes_on() -> None:
+    def full(*_: object) -> None:
+        raise HedgerowError("LOG_FULL", "")
+
+    with gradient():
+        mesh = relay()
+        hear(mesh, b"far", op(4), 1000)
+        log = mesh.peer.log
+        put = log.put
+        mesh.custody._note_at = 1000
+        log.put = full
+        take(mesh, 1000)
+        assert not mesh.custody.count() and mesh.stats["refused"] == 1
+        # What has no place is still pushed by the one before.
+        log.put = put
+        hear(mesh, b"far", op(4, 1), 14000)
+        take(mesh, 14000)
+        assert mesh.custody.count() == 1 and mesh.custody.due() is not None
