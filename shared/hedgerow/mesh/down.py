@@ -112,6 +112,7 @@ class Down:
                         moved = True
                     break
         if moved or self._routed(short):
+            mesh.custody.done.note(name, now)
             if not self._outdo(frame):
                 mesh.pass_on(frame, name, now, DOWN)
         elif not matched and (mesh.flood or short == self._peer.author[:3]):

@@ -5,10 +5,8 @@ from mesh_kit import KEY, gradient
 from sync_kit import board, gateway, keeper, operations, record, sync
 
 from hedgerow import limits
-from hedgerow.errors import HedgerowError
-from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.mesh import asks, frames, pace
-from hedgerow.mesh.custody import Custody, name_of
+from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.presence import learnt
 from hedgerow.sync.hello import LEAF, RELAY
@@ -378,44 +376,3 @@ def test_a_gateway_gets_from_the_keeper_what_another_brought_it() -> None:
     other = board()
     sync(other, big, 0)
     assert not other.log.held(source.author)
-
-
-def test_a_place_that_is_filled_often_is_not_taken_for_one_that_was_passed_on() -> None:
-    """However many frames went through it since that was noted last: none is lost by a power cut."""
-    store = MemoryStore(bytes(range(8)))
-    stats = {"custody": 0, "acked": 0}
-
-    def boot() -> Custody:
-        custody = Custody(MemoryLog(store), Random(1).below, stats, 0)
-        custody.code, custody.flood = 3, False
-        return custody
-
-    held = boot()
-    for number in range(1, 520):
-        frame = op(4, 0, number)
-        assert held.take(frame, name_of(frame), 0)
-        assert boot().count() == 1, number
-        held.echo(name_of(frame), 1, 0, 0)
-        assert held.count() == 0
-        if number == 1:
-            held.step(pace.NOTE_MS, 1)
-
-
-def test_a_full_log_takes_nothing_and_the_engine_goes_on() -> None:
-    def full(*_: object) -> None:
-        raise HedgerowError("LOG_FULL", "")
-
-    with gradient():
-        mesh = relay()
-        hear(mesh, b"far", op(4), 1000)
-        log = mesh.peer.log
-        put = log.put
-        mesh.custody._note_at = 1000
-        log.put = full
-        take(mesh, 1000)
-        assert not mesh.custody.count() and mesh.stats["refused"] == 1
-        # What has no place is still pushed by the one before.
-        log.put = put
-        hear(mesh, b"far", op(4, 1), 14000)
-        take(mesh, 14000)
-        assert mesh.custody.count() == 1 and mesh.custody.due() is not None
