@@ -103,7 +103,7 @@ class Down:
             mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
             self._unproven = [kept for kept in self._unproven if kept[9:12] != short][-3:] + [frame]
         for author in mesh.names.find(short):
-            if author in self._peer.log.authors():
+            if mesh.flood or author in self._peer.log.authors():
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
                     matched = True

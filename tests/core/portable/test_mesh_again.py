@@ -2,12 +2,15 @@
 
 from kit import Random
 from mesh_kit import KEY, gradient
+from sync_kit import board
 from test_mesh_ways import MESH, hear, op, relay, take
 
+from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.mesh import frames, pace, tells
 from hedgerow.mesh.custody import Custody, name_of
+from hedgerow.mesh.down import proof_of
 from hedgerow.mesh.mesh import Mesh
 
 HEAP = "4m"
@@ -37,6 +40,19 @@ def test_a_receipt_is_passed_on_when_its_way_has_become_known_though_it_was_hear
         # Those who pass it on as well are not answered; who says it anew, much later, is.
         assert not passes(mesh, b"ne3", receipt, 60000)
         assert passes(mesh, b"ne4", receipt, 60000 + pace.AGAIN_MS)
+
+
+def test_a_new_relay_begins_behind_the_receipt_of_an_author_whose_operations_it_never_had() -> None:
+    """It has not to ask for all that came before, and knows the high bits of the numbers that follow."""
+    keeper, author, number = b"keeper-1", b"author-1", 70000
+    mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
+    for name, flags in ((author, 0), (keeper, 1)):
+        body = tells.encode_announce(tells.Announce(name, 1, 0, 1, flags))
+        hear(mesh, b"nea", frames.make(frames.ANNOUNCE, MESH, body, KEY), 1000)
+    receipt = Receipt(keeper, 1, author, number)
+    body = tells.encode_receipt(keeper, 1, author, number, proof_of(receipt))
+    hear(mesh, b"nea", frames.make(frames.RECEIPT, MESH, body, KEY), 2000)
+    assert mesh.peer.receipted(author) == mesh.intake.base(author) == number
 
 
 def test_a_place_that_is_filled_often_is_not_taken_for_one_that_was_passed_on() -> None:
