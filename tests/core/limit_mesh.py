@@ -4,7 +4,7 @@ from kit import raises
 from sync_kit import gateway
 
 from hedgerow import limits
-from hedgerow.mesh import frames, letters
+from hedgerow.mesh import asks, frames, letters
 from hedgerow.mesh.density import interval_floor
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.names import Names
@@ -25,6 +25,12 @@ def buckets(code: str) -> None:
 
     assert frames.decode_state(state(limits.MAX_BUCKETS_LOG2)).bucket == 7
     raises(code, frames.decode_state, state(limits.MAX_BUCKETS_LOG2 + 1))
+
+    def have(log2: int) -> bytes:
+        return frames.make(frames.HAVE, b"ms", asks.encode_have(log2, 0, [(b"aut", 1, 0)]), KEY)
+
+    assert asks.decode_have(have(limits.MAX_BUCKETS_LOG2))[0] == limits.MAX_BUCKETS_LOG2
+    raises(code, asks.decode_have, have(limits.MAX_BUCKETS_LOG2 + 1))
 
 
 def fragments(refused: str, too_long: str) -> None:

@@ -3,6 +3,7 @@
 The encoders return bodies; the decoders read whole frames of their kind and raise BEACON_INVALID.
 """
 
+from .. import limits
 from ..errors import HedgerowError
 
 WANT_OPERATIONS = 0
@@ -57,7 +58,7 @@ def decode_have(frame: bytes) -> tuple:
     """Return (log2 of the number of buckets, bucket, [(author, held, hint), ...])."""
     count, rest = divmod(len(frame) - 8, _HAVE_ENTRY)
     log2, bucket = frame[4] >> 5, frame[4] & 0x1F
-    if rest or not 1 <= count <= _MOST_HAVE or bucket >> log2:
+    if rest or not 1 <= count <= _MOST_HAVE or log2 > limits.MAX_BUCKETS_LOG2 or bucket >> log2:
         raise _invalid(frame)
     entries = []
     for at in range(5, len(frame) - 3, _HAVE_ENTRY):

@@ -7,6 +7,7 @@ durable before anybody is told that they are here (SPEC 6.24).
 from array import array
 
 from .. import limits
+from ..errors import HedgerowError
 from ..log import STATE_CUSTODY
 from . import pace
 from .asks import ACK_PASSED, ACK_UPTO
@@ -28,6 +29,8 @@ _MOST_DOUBLINGS = limits.const(7)
 BACK = limits.const(1 << 28)
 _ALL_PATIENCE = limits.const(4)
 _SALT = limits.const(0x2545F49)
+# After so many were taken a generation might come round to the one that was noted last.
+_MOST_TAKEN = limits.const(200)
 # Beside the number of pushes: that others may have had it before.
 _BACK = limits.const(128)
 
@@ -66,6 +69,7 @@ class Custody:
         self._generation = bytearray(limits.MAX_CUSTODY)
         self._freed = bytearray(limits.MAX_CUSTODY)
         self._note_at: int | None = None
+        self._taken = 0
         self._next: int | None = None
         # Frames that this peer had, and others have now.
         # What is known at this distance, and the one before, is noted under names that differ by this.
@@ -144,14 +148,23 @@ class Custody:
         return now < self._full_until
 
     def take(self, frame: bytes, name: int, now: int) -> bool:
-        """Take a frame into custody, durable on return; False if there is no place."""
+        """Take a frame into custody, durable on return; False if there is no place, or no room in the log."""
         place = self._place(frame)
         if place is None:
             self._stats["refused"] += 1
             return False
-        self._generation[place] = self._generation[place] % 255 + 1
-        self._log.put(STATE_CUSTODY, b"p" + bytes((place,)), bytes((self._generation[place],)) + frame)
-        self._log.commit()
+        generation = self._generation[place] % 255 + 1
+        try:
+            self._taken += 1
+            if self._taken >= _MOST_TAKEN:
+                self._note()
+            self._log.put(STATE_CUSTODY, b"p" + bytes((place,)), bytes((generation,)) + frame)
+            self._log.commit()
+        except HedgerowError:
+            # A full log: whoever pushes it goes on.
+            self._stats["refused"] += 1
+            return False
+        self._generation[place] = generation
         self._stats["custody"] += 1
         self._enter(place, frame, now)
         return True
@@ -328,10 +341,10 @@ class Custody:
     def step(self, now: int, room: int) -> list:
         """Return [(name, frame, own)] of at most `room` frames to push now, oldest first."""
         if self._note_at is not None and now >= self._note_at:
-            # What was passed on need not be pushed again after a boot.
-            self._note_at = None
-            self._log.put(STATE_CUSTODY, _NOTE, bytes(self._freed))
-            self._log.commit()
+            try:
+                self._note()
+            except HedgerowError:
+                self._note_at = now + pace.NOTE_MS
         # What is not taken yet may still be taken by others, until there is a turn to say so.
         waiting = [(self._pending[name][0], name) for name in self._pending if self._pending[name][0] <= now]
         waiting.sort()
@@ -344,6 +357,13 @@ class Custody:
         found = [self._push(place, now) for _, place in due]
         self._next = None
         return [entry for entry in found if entry]
+
+    def _note(self) -> None:
+        """Note durably what was passed on: that need not be pushed again after a boot."""
+        self._log.put(STATE_CUSTODY, _NOTE, bytes(self._freed))
+        self._log.commit()
+        self._note_at = None
+        self._taken = 0
 
     def _push(self, place: int, now: int) -> tuple | None:
         pushes = self._pushes[place] & ~_BACK

@@ -103,7 +103,7 @@ class Down:
             mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
             self._unproven = [kept for kept in self._unproven if kept[9:12] != short][-3:] + [frame]
         for author in mesh.names.find(short):
-            if author in self._peer.log.authors():
+            if mesh.flood or author in self._peer.log.authors():
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
                     matched = True
@@ -112,6 +112,7 @@ class Down:
                         moved = True
                     break
         if moved or self._routed(short):
+            mesh.custody.done.note(name, now)
             if not self._outdo(frame):
                 mesh.pass_on(frame, name, now, DOWN)
         elif not matched and (mesh.flood or short == self._peer.author[:3]):
@@ -166,8 +167,10 @@ class Down:
         if announce.author == self._peer.author or not mesh.names.announced(announce, now):
             return
         if announce.flags & KEEPER_NAME:
-            mesh.names.pin(announce.author)
-            self._keepers.add(announce.author)
+            # Anybody may say so: names of others must not all lose their places by that.
+            if len(self._keepers) < limits.MAX_KNOWN_KEEPERS:
+                mesh.names.pin(announce.author)
+                self._keepers.add(announce.author)
             kept = self._unproven
             self._unproven = []
             for receipt in kept:

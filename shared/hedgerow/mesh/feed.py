@@ -156,6 +156,12 @@ class Feed:
 
     def _receipts(self, author: bytes, source: _Source, now: int) -> None:
         receipted = self._peer.receipted(author)
+        if receipted < source.receipted:
+            # A keeper has begun a new incarnation: it holds no more than that, whatever it said before.
+            source.receipted = receipted
+            source.tries = 0
+            source.again_at = now + pace.AGAIN_MS
+            self.rewind(author, receipted, now)
         source.number = max(source.number, receipted)
         source.sealed = max(source.sealed, receipted)
         if receipted > source.receipted or self._peer.log.sealed(author) <= receipted:

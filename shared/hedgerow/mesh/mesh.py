@@ -221,6 +221,9 @@ class Mesh(Carrier):
         self.stats["echoes"] += 1
         if name in self.speaker.names and self.speaker.echo(name, count):
             self._due_at = None
+        if kind == frames.RECEIPT and not self.flood:
+            # Who did not pass it on when it came first may have to now; who did, when it is said much later.
+            return self.custody.done.has(name, now)
         if kind != frames.OP and kind != frames.LETTER_UP:
             # A letter whose other fragments did not come in time needs this one again.
             return kind != frames.LETTER_DOWN

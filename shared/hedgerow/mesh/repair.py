@@ -330,11 +330,19 @@ class Repair(Answers):
             wait <<= min(want[1] - sure, most)
             want[0] = now + wait // 2 + self._mesh.random(wait)
             entries.append(entry)
+            if what == asks.WANT_OPERATIONS and want[1] > 2 and not self._mesh.flood:
+                self._renewed(key[1], now)
         self._next = None
         if not entries:
             return None
         self._mesh.stats["wants"] += 1
         return self._make(WANT, asks.encode_want(what, entries))
+
+    def _renewed(self, author: bytes, now: int) -> None:
+        """Where a keeper was restored its receipt tells the author that what is asked for in vain is gone."""
+        receipt = self._peer.receipt(author)
+        if receipt is not None and receipt.incarnation > 1:
+            self._mesh.down.say_receipt(author, now)
 
     def _waits_for(self, what: int, name: bytes, want: list) -> bool:
         """Say whether something waits here for a name, a schema or an operation as a letter."""

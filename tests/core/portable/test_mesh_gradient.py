@@ -3,7 +3,9 @@
 from mesh_kit import Air, check_air, gradient
 from sync_kit import durable, operations
 
-from hedgerow.log import STATE_CUSTODY
+from hedgerow import limits
+from hedgerow.custody.receipt import Receipt
+from hedgerow.log import STATE_CUSTODY, MemoryLog, MemoryStore
 from hedgerow.mesh import frames
 from hedgerow.sync import hello
 
@@ -239,3 +241,54 @@ def test_what_was_heard_passed_on_is_not_pushed_again() -> None:
         # Three hops each, and hardly a push of what others were heard saying.
         again = [1 for payload in sent if payload[7] & 7]
         assert len(sent) <= 80 and len(again) <= 12, (len(sent), len(again))
+
+
+def test_a_keeper_restored_from_a_copy_gets_what_came_after_it_again() -> None:
+    """It goes on in a new incarnation; who has its receipts of the one before learns of that by asking."""
+    with gradient():
+        air = Air(3, loss=10)
+        keeper, members = line(air, 2)
+        far = members[1]
+
+        def record(count: int) -> None:
+            for at in range(count):
+                air.at(air.now + at * 4000, air.reading, far)
+            air.run(air.now + count * 4000 + 400000)
+
+        air.run(60000)
+        record(64)
+        copy = MemoryStore(keeper.store.author)
+        copy.entries = list(keeper.store.entries)
+        copy.state = dict(keeper.store.state)
+        before = keeper.peer.log.held(far.author)
+        record(64)
+        assert far.peer.receipted(far.author) > before + 32
+        MemoryLog(copy).renew()
+        keeper.store = copy
+        air.reboot(keeper)
+        air.run(air.now + 1000)
+        assert keeper.peer.log.held(far.author) == before
+        # Those on the way still know these frames as ones that got on.
+        record(1)
+        air.run(air.now + 1200000)
+        assert keeper.peer.log.held(far.author) == far.peer.log.held(far.author)
+        assert far.peer.ledger.incarnation(keeper.peer.identity) == 2
+
+
+def test_what_a_restored_keeper_does_not_hold_is_pushed_at_once() -> None:
+    """Though nobody asks, and the last push was a moment ago."""
+    with gradient():
+        air = Air(3, loss=0, duty=100)
+        keeper, members = line(air, 1)
+        far = members[0]
+        air.run(60000)
+        for at in range(64):
+            air.at(air.now + at * 2000, air.reading, far)
+        air.run(air.now + 200000)
+        held = far.peer.receipted(far.author)
+        assert held >= 64 and not far.mesh.feed.backlog()
+        far.peer.ingest_receipt(Receipt(keeper.peer.identity, 2, far.author, 10))
+        far.peer.commit()
+        far.mesh.say(far.now(air.now))
+        assert far.mesh.feed.backlog() == far.peer.log.held(far.author) - 10 - limits.MESH_WINDOW
+        assert far.mesh.feed.due() is not None

@@ -143,6 +143,7 @@ def test_broken_ones_are_refused() -> None:
         (asks.decode_have, b"\x66" + entry + b"\0"),
         (asks.decode_have, b"\x40"[:1] + b"aut"),
         (asks.decode_have, b"\x44" + entry),
+        (asks.decode_have, b"\x80" + entry),
         (asks.decode_have, b"\x01" + entry),
         (asks.decode_want, b"\5" + bytes(7)),
         (asks.decode_want, b"\0" + bytes(6)),
