@@ -150,13 +150,18 @@ class Room:
         if whole is None:
             return
         self._shelve()
-        from .errands import run
-
+        peer = self.peer
         try:
-            run(self.peer, whole, now)
-        finally:
+            from .errands import run
+
+            run(peer, whole, now)
             del run
-            self.peer.close_documents()
+        except MemoryError:
+            # The next time may be better; a session that comes along brings documents too.
+            peer.wish_at = max(peer.wish_at, now + _SHORT_MS)
+        finally:
+            gc.collect()
+            peer.close_documents()
             unload("hedgerow_device.errands hedgerow.sync.interest " + _LOADED)
             unload(" ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
 
