@@ -283,9 +283,11 @@ class DevicePeer(ReadyPeer):
         """Forget what documents take, unless somebody watches them or has asked others for some."""
         if self._down is not None and self._down.idle and not self._observers:
             self._down = None
-            self.log.drop_index()
-            unload(_DOCUMENTS)
-            self.rest()
+            try:
+                self.log.drop_index()
+            finally:
+                unload(_DOCUMENTS)
+                self.rest()
 
     async def aexecute(self, text: str, **parameters: object) -> object:
         """Run a statement as execute() does, any number of documents, while the radio goes on in between."""
