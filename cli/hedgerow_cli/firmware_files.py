@@ -29,6 +29,7 @@ _OF_BOTH = (
 #: files has no room for the others.
 OF_SMALL = (
     "__init__", "asks", "brief", "budget", "frames", "letters", "ops", "pace", "seen", "tag", "tells",
+    "wishes",
 )  # fmt: skip
 _MESH = "hedgerow/mesh"
 #: Where MicroPython mounts the image.

@@ -9,6 +9,7 @@ from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import STREAM, is_stream
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
+from hedgerow.mesh import pace
 from hedgerow.operation import CLOCK, decode_body
 from hedgerow.sync.hello import LEAF, RELAY
 
@@ -60,7 +61,7 @@ class DevicePeer(ReadyPeer):
     look_limit = _LOOK
     answer_rows = _ROWS
 
-    # Set by the node: gives back what only sessions need, if none runs.
+    # Set by the node: gives back what only sessions need, if none runs; if that was too little, all it can.
     make_room = None
     # Set by the node too: gives up the sessions that run.
     give_up = None
@@ -69,6 +70,11 @@ class DevicePeer(ReadyPeer):
     done = False
     on_time = None
     before_receipt = None
+    # Of a board with the small engine that wants documents (see errands): when it asks for them next, how
+    # often still in haste, and a schema that it lacks.
+    wish_at = 0
+    wish_eager = pace.PUSHES
+    wish_schema = b""
     _late = False
     _damaged = 0
     _tend_at = 0
@@ -76,6 +82,8 @@ class DevicePeer(ReadyPeer):
 
     def __init__(self, log: object, clock: object, sleeper: object = None, **options: object):
         self.sleeper = sleeper
+        self.wish_letters: list = []
+        self.wish_waiting: list = []
         super().__init__(log, clock, **options)
 
     def _boot(self, now: int) -> None:
@@ -233,7 +241,7 @@ class DevicePeer(ReadyPeer):
 
         DEVICE_MEMORY if it does not fit: what it was to write may be written then.
         """
-        tight = self._down is None and _free() < _ROOMY
+        tight = not self._observers and _free() < _ROOMY
         log = self.log
         limit = 0
         if tight:
@@ -244,6 +252,14 @@ class DevicePeer(ReadyPeer):
             # Sessions say it anew.
             log.read_limit = min(limit, _TIGHT_READ)
         try:
+            try:
+                return (yield from super().execute_slowly(text, parameters))
+            except MemoryError:
+                if not tight or not self.make_room or self.parse(text)[0] != "select":
+                    raise
+            # What only reads may be done again, without what the radio has in the heap.
+            self._close_documents()
+            self.make_room(True)
             return (yield from super().execute_slowly(text, parameters))
         except MemoryError as error:
             raise HedgerowError("DEVICE_MEMORY", str(error))
@@ -252,13 +268,26 @@ class DevicePeer(ReadyPeer):
                 log.read_limit = limit
                 self._close_documents()
 
+    def subscribe(self, text: str, hops: int = limits.SUBSCRIPTION_HOPS, **parameters: object) -> object:
+        """See ReadyPeer.subscribe; the small engine asks soon."""
+        self.wish_at = 0
+        self.wish_eager = pace.PUSHES
+        return super().subscribe(text, hops, **parameters)
+
+    def close_documents(self) -> None:
+        """Give back what documents take, where the heap is small."""
+        if _free() < _ROOMY:
+            self._close_documents()
+
     def _close_documents(self) -> None:
         """Forget what documents take, unless somebody watches them or has asked others for some."""
         if self._down is not None and self._down.idle and not self._observers:
             self._down = None
-            self.log.drop_index()
-            unload(_DOCUMENTS)
-            self.rest()
+            try:
+                self.log.drop_index()
+            finally:
+                unload(_DOCUMENTS)
+                self.rest()
 
     async def aexecute(self, text: str, **parameters: object) -> object:
         """Run a statement as execute() does, any number of documents, while the radio goes on in between."""

@@ -84,9 +84,11 @@ class Loads:
 
     def drop_index(self) -> None:
         """Forget the document index in RAM; opening it again is cheap."""
-        if self._index is not None:
-            self._index.flush()
+        index = self._index
+        if index is not None:
+            # It goes even if it cannot be written down: what lies on the flash is brought up to date later.
             self._index = None
+            index.flush()
 
     def storage(self) -> dict:
         from .flashstorage import storage

@@ -91,6 +91,8 @@ class Node(Voice, Room):
         if self.mesh is None and self.idle and self._may_open(now):
             self.open_mesh(now)
         self._hear(now)
+        if self._small and self.mesh and self.idle and self._conn is None:
+            self._run_errand(now)
         if self._conn is not None:
             self._serve(now)
         if self._central:

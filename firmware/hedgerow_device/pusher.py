@@ -5,7 +5,7 @@ from hedgerow.clock import hlc
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP
-from hedgerow.mesh import frames, letters, pace
+from hedgerow.mesh import asks, frames, letters, pace
 from hedgerow.mesh.ops import pack
 from hedgerow.operation import CLOCK, decode_body
 
@@ -170,10 +170,22 @@ class Pusher:
                 return entry
         return None
 
-    def _split(self, content: bytes) -> list:
+    def _split(self, content: bytes, kind: int = frames.LETTER_UP) -> list:
         """Return the frames of a letter, which can be said again from then on."""
         mesh = self.peer.mesh
-        found = [frames.make(frames.LETTER_UP, mesh, body, self._key) for body in letters.split(content)]
+        found = [frames.make(kind, mesh, body, self._key) for body in letters.split(content)]
         if found not in self._letters:
             self._letters = self._letters[1 - _MOST_LETTERS :] + [found]
         return found
+
+    def say_letter(self, content: bytes) -> bool:
+        """Say a letter that goes down; say whether it fits one."""
+        try:
+            self._answer(self._split(content, frames.LETTER_DOWN))
+        except HedgerowError:
+            return False
+        return True
+
+    def ask(self, what: int, entry: tuple | bytes) -> None:
+        """Say a WANT of one thing."""
+        self._answer([frames.make(frames.WANT, self.peer.mesh, asks.encode_want(what, [entry]), self._key)])

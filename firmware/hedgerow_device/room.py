@@ -38,7 +38,9 @@ _SHRUNK_MS = const(600000)
 _RELAY_FREE = const(36864)
 _WIDE = 2 if sys.maxsize >> 32 else 1
 _ENGINE = "hedgerow.mesh."
-_TELLER = "hedgerow_device.teller hedgerow_device.pusher "
+_TELLER = "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher "
+# What the core has loaded for them.
+_LOADED = "hedgerow.down hedgerow.subscriptions"
 _MOST_TIGHT = const(4)
 
 
@@ -121,13 +123,47 @@ class Room:
         if free() < _ROOMY:
             unload(_SESSION)
 
-    def _make_room(self) -> None:
-        """Give back what sessions need, and the small engine, before a statement that needs documents."""
+    def _make_room(self, short: bool = False) -> None:
+        """Give back what sessions need, and the small engine, before a statement that needs documents.
+
+        Where that was too little (`short`) sessions go too, and the engine, for the small one.
+        """
+        now = uptime()
+        if short and not self.idle:
+            self.drop(now)
         if self.idle:
-            unload(_SESSION)
-            if self._small and self.mesh:
-                self._shelve()
-                self._open_at = uptime() + _SHELVED_MS
+            unload(_SESSION + " " + _SELDOM)
+        if self.mesh is None:
+            return
+        if self._small and self.idle:
+            self._shelve()
+            self._open_at = now + _SHELVED_MS
+        elif not self._small and short:
+            self._shrink(now)
+            self._open_at = now + _SHELVED_MS
+        elif not self._small and free() < _LEAST_FREE * _WIDE:
+            self.mesh.spare()
+
+    def _run_errand(self, now: int) -> None:
+        """Do what is to be done for documents, without the small engine."""
+        whole = self.mesh.errand(now)
+        if whole is None:
+            return
+        self._shelve()
+        peer = self.peer
+        try:
+            from .errands import run
+
+            run(peer, whole, now)
+            del run
+        except MemoryError:
+            # The next time may be better; a session that comes along brings documents too.
+            peer.wish_at = max(peer.wish_at, now + _SHORT_MS)
+        finally:
+            gc.collect()
+            peer.close_documents()
+            unload("hedgerow_device.errands hedgerow.sync.interest " + _LOADED)
+            unload(" ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
 
     def _may_open(self, now: int) -> bool:
         """Say whether the engine may be made: at once, but not beside the documents that it made room for."""

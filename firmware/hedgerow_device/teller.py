@@ -42,6 +42,9 @@ _MOST_HOPS = const(15)
 _DUTY = const(50)
 _MOST_CALLED_MS = const(10000)
 _ASK_MS = const(5000)
+# How often it looks whether documents are wanted.
+_WISH_MS = const(2000)
+_HEARD_MS = const(500)
 # A flag of a STATE: something waits that fits no advertisement.
 _BULK = const(128)
 _SAVED = ">IIIB"
@@ -86,6 +89,9 @@ class Teller(Pusher):
         self._ask_at = 0
         self._last = b""
         self._called_until = 0
+        # What asks for documents, once some are wanted.
+        self._wisher: object = None
+        self._wish_at = now
         self._dirty = True
         peer.add_listener(self._committed)
 
@@ -111,7 +117,9 @@ class Teller(Pusher):
         kind = frame[0] & 0x0F
         if kind in (frames.OP, frames.LETTER_UP) and not self._flies(frame[4:10]):
             return True
-        if kind == frames.HAVE or kind == frames.LETTER_DOWN or not check(self._key, frame):
+        if kind == frames.LETTER_DOWN and self._wisher is None:
+            return True
+        if kind == frames.HAVE or not check(self._key, frame):
             return False
         try:
             self._take(kind, frame, now)
@@ -132,6 +140,9 @@ class Teller(Pusher):
                 self._passed(key, now, what == asks.ACK_UPTO)
         elif kind == frames.RECEIPT:
             self._receipt(frame, now)
+        elif kind == frames.LETTER_DOWN:
+            self._wisher.heard(frame, now)
+            self._wish_at = min(self._wish_at, now + _HEARD_MS)
         elif kind == frames.TIME:
             self._time(frame, now)
         elif kind == frames.WANT:
@@ -179,8 +190,7 @@ class Teller(Pusher):
         if keeper is None:
             if now >= self._ask_at:
                 self._ask_at = now + _ASK_MS
-                body = asks.encode_want(asks.WANT_ANNOUNCES, [keeper4[:3]])
-                self._answer([frames.make(frames.WANT, self.peer.mesh, body, self._key)])
+                self.ask(asks.WANT_ANNOUNCES, keeper4[:3])
             return
         known = peer.ledger.incarnation(keeper)
         for incarnation in ((known & ~0xFF) + low, (known & ~0xFF) + low + 256, low):
@@ -256,13 +266,26 @@ class Teller(Pusher):
                 found += 1
                 self._answer(self._frames(author, number, stored))
 
+    def _wish(self, now: int) -> None:
+        """Ask for documents, if some are wanted."""
+        if self._wisher is None and self.peer.may_want:
+            from .wisher import Wisher
+
+            self._wisher = Wisher(self, self._random, now)
+        self._wish_at = now + _WISH_MS if self._wisher is None else self._wisher.step(now)
+
+    def errand(self, now: int) -> list | None:
+        """Return what has come of documents, if it is time to take that in or to ask for some."""
+        wisher = self._wisher
+        return wisher.whole if wisher and now >= wisher.errand_at and not self._answers else None
+
     # ---- time
 
     def due(self, now: int) -> int:
         """See Mesh.due."""
         if self._dirty or self._answers:
             return now
-        at = min(self._state_at, self._announce_at)
+        at = min(self._state_at, self._announce_at, self._wish_at)
         if self._flying:
             at = min(at, self._next(now)[2])
         for other in (self._tail_at, self._again_at):
@@ -273,6 +296,8 @@ class Teller(Pusher):
     def say(self, now: int) -> tuple | None:
         """See Mesh.say."""
         self._look(now)
+        if now >= self._wish_at:
+            self._wish(now)
         if self._answers:
             return self._send(self._answers.pop(0), self._counter & 7, now)
         if now >= self._state_at:

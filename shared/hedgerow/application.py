@@ -275,6 +275,7 @@ class ReadyPeer(Peer):
 
         interest = interest_of(text, parameters, hops)
         self.down.subscriptions.subscribe(interest)
+        self.may_want = True
 
         def cancel() -> None:
             self.down.subscriptions.cancel(interest.key)

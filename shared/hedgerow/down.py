@@ -4,7 +4,6 @@ from . import limits
 from .clock import hlc
 from .clock.civil import rfc3339
 from .clock.timemap import TimeMap
-from .documents import Documents, horizon_at
 from .errors import HedgerowError
 from .log import STATE_CONFIG
 from .operation import CLOCK, decode_body, scope_of_changes
@@ -17,7 +16,7 @@ _THINNED = b"thinned"
 class Down:
     """`documents` and `subscriptions` of a peer, and the stability `frontier` that it has passed, if any.
 
-    Documents alone are asked for the most, so the others are loaded when they are.
+    Each is loaded when it is asked for: who passes documents on need not merge them.
 
     `collected` is the position up to which arrivals may have been collected without a trace: who has not been
     told of all before it has to begin anew. `thinned` is one up to which superseded operations may be missing
@@ -29,7 +28,7 @@ class Down:
         self._log = peer.log
         self._times: dict = {}
         self.wanted: list = []
-        self.documents = Documents(peer)
+        self._documents: object = None
         self._subscriptions: object = None
         self._stability: object = None
         stored = self._log.get(STATE_CONFIG, _FRONTIER)
@@ -40,6 +39,15 @@ class Down:
             self.frontier = Frontier.decode(stored)
         self.collected = int.from_bytes(self._log.get(STATE_CONFIG, _COLLECTED) or b"", "big")
         self.thinned = int.from_bytes(self._log.get(STATE_CONFIG, _THINNED) or b"", "big")
+
+    @property
+    def documents(self) -> object:
+        """The documents of the log, merged."""
+        if self._documents is None:
+            from .documents import Documents
+
+            self._documents = Documents(self._peer)
+        return self._documents
 
     @property
     def subscriptions(self) -> object:
@@ -62,12 +70,14 @@ class Down:
     @property
     def idle(self) -> bool:
         """Whether nothing is lost if this is forgotten: nobody has asked for anything that is not durable."""
-        return self._subscriptions is None and not self.wanted
+        asked = self._subscriptions is not None and self._subscriptions.borrowed
+        return not asked and not self.wanted
 
     def arrived(self, author: bytes, number: int, body: bytes) -> None:
         """Take note of an operation that has just come into the log."""
         self._times = {}
-        self.documents.note(author, number, body)
+        if self._documents is not None:
+            self._documents.note(author, number, body)
 
     # ---- operations beside the run
 
@@ -224,6 +234,8 @@ class Down:
 
     def set_horizon(self, now: int) -> list:
         """Let operations wait that are ahead of trusted time; return the documents whose time has come."""
+        from .documents import horizon_at
+
         utc = self._peer.utc(now)
         if utc is None:
             self.documents.horizon = None

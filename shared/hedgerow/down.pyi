@@ -9,12 +9,13 @@ from .subscriptions import Subscriptions
 from .sync.interest import Interest
 
 class Down:
-    documents: Documents
     frontier: Frontier | None
     collected: int
     thinned: int
     wanted: list[tuple[bytes, int, int]]
     def __init__(self, peer: Peer) -> None: ...
+    @property
+    def documents(self) -> Documents: ...
     @property
     def subscriptions(self) -> Subscriptions: ...
     @property

@@ -85,7 +85,8 @@ class Peer(Presence):
         for author in self.former:
             self.ledger.required[author] = tuple(keepers)
         self._down: object = None
-        self._wants = log.get(STATE_CONFIG, b"interests") is not None
+        # Whether it has ever subscribed; wants() says whether it does now, and takes room.
+        self.may_want = log.get(STATE_CONFIG, b"interests") is not None
         from .start import resume
 
         self._h16s, self._previous, self.clock, self.epoch = resume(self)
@@ -217,7 +218,7 @@ class Peer(Presence):
 
     def wants(self, now: int) -> bool:
         """Say whether this peer has something to ask of others, for itself or for its neighbours."""
-        if self._down is None and not self._wants:
+        if self._down is None and not self.may_want:
             return False
         return bool(self.down.subscriptions.active(now) or self.down.holes())
 

@@ -37,6 +37,7 @@ class Peer(Presence):
     mesh: bytes
     kinds: dict[str, int]
     keeper: bool
+    may_want: bool
     local: bytes
     identity: bytes
     ledger: Ledger

@@ -30,6 +30,11 @@ class Subscriptions:
         for row in cbor.decode(stored) if stored else ():
             self.own.append(Interest(*row))
 
+    @property
+    def borrowed(self) -> bool:
+        """Whether there are interests of neighbours, which are nowhere but here."""
+        return bool(self._adopted)
+
     def subscribe(self, interest: Interest) -> None:
         """Want something, durably, from the start of what others hold."""
         if interest.key in [known.key for known in self.own]:

@@ -116,7 +116,7 @@ def line(
     """
     directory = tmp_path / "line"
     directory.mkdir()
-    options = DemoOptions(boards=boards, readings=1, near=True, profile=profile)
+    options = DemoOptions(boards=boards, readings=1, near=profile == "esp32c3", profile=profile)
     with staged(options, directory) as scene:
         if not together:
             stretch(scene.bench)

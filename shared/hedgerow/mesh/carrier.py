@@ -1,6 +1,7 @@
 """What is done with operations and letters that are heard: taken in, acknowledged (SPEC 6.22 to 6.26)."""
 
 from .. import limits
+from ..errors import HedgerowError
 from ..sync.hello import LEAF
 from . import asks, frames, pace
 from .custody import BACK, name_of
@@ -9,7 +10,7 @@ from .feed import letter_frames
 from .letters import OPERATIONS
 from .letters import SCHEMA as SCHEMA_LETTER
 from .outcome import KNOWN, REFUSED, WAITS
-from .speaker import ANSWER, DOWN, FORWARD
+from .speaker import ANSWER, DOWN, FORWARD, OWN
 from .talk import Talk
 from .visits import MANY
 
@@ -97,6 +98,18 @@ class Carrier(Talk):
             self.wishes.heard(content, now)
         elif not self.intake.letters.done(letter, now):
             self.repair.want(asks.WANT_LETTERS, letter, now, 600 if self.role == LEAF else 0)
+
+    def say_down(self, content: bytes, at: int, hurry: bool) -> None:
+        """Say a letter on its way down."""
+        try:
+            parts = letter_frames(self.peer, content, self.key, frames.LETTER_DOWN)
+        except HedgerowError:
+            # It fits no letter: whoever wants it gets it by a session.
+            self.feed.stuck = True
+            return
+        self.remember(parts, content, at, frames.LETTER_DOWN)
+        for part in parts:
+            self.say_twice(at, OWN if hurry else DOWN, name_of(part), part)
 
     def _step_wishes(self, now: int) -> None:
         """Do what there is to do for documents that are wanted."""

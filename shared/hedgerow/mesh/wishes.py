@@ -12,10 +12,6 @@ from ..operation import CLOCK, decode_body
 from ..sync.hello import LEAF
 from ..sync.interest import Interest
 from . import asks, letters, pace
-from .custody import name_of
-from .feed import letter_frames
-from .frames import LETTER_DOWN
-from .speaker import DOWN, OWN
 
 # Beside the hops of an interest: whoever asks listens for a moment only.
 _HURRY = limits.const(0x80)
@@ -73,9 +69,9 @@ class Wishes:
         self._quiet_to = 0
         self._owed: list = []
         self._serial = mesh.random(16)
-        self._waiting: list = []
+        self.waiting: list = []
         # How often more than usual an interest is still to be said.
-        self._eager = pace.PUSHES
+        self.eager = pace.PUSHES
         self.say_at = now + mesh.random(pace.START_MS)
 
     # ---- what is here
@@ -118,7 +114,7 @@ class Wishes:
                 if self._position <= self._quiet_to:
                     continue
                 if interest.collection == collection and until > now and self._fits(interest, author, number):
-                    self._say(author, number, now + self._mesh.spread(), DOWN)
+                    self._say(author, number, now + self._mesh.spread(), False)
                     if leaf:
                         # It sleeps now, and would ask again much later.
                         kept = now + pace.WISH_MS // 2
@@ -129,7 +125,7 @@ class Wishes:
         self._news = [entry for entry in self._news if entry[2] > now and entry[3]]
         for entry in self._news:
             entry[3] -= 1
-            self._say(entry[0], entry[1], now + 20 + self._mesh.random(300), OWN)
+            self._say(entry[0], entry[1], now + 20 + self._mesh.random(300), True)
 
     def _of(self, body: bytes) -> list:
         """Return the collections that an operation changes, of those that may leave their peer."""
@@ -155,22 +151,10 @@ class Wishes:
                     return True
         return False
 
-    def _say(self, author: bytes, number: int, at: int, urgency: int) -> None:
+    def _say(self, author: bytes, number: int, at: int, hurry: bool) -> None:
         stored = self._peer.log.fetch(author, number)
         if stored is not None:
-            self._letter(letters.encode_operation(author, number, stored), at, urgency)
-
-    def _letter(self, content: bytes, at: int, urgency: int) -> None:
-        mesh = self._mesh
-        try:
-            frames = letter_frames(self._peer, content, mesh.key, LETTER_DOWN)
-        except HedgerowError:
-            # It fits no letter: whoever wants it gets it by a session.
-            mesh.feed.stuck = True
-            return
-        mesh.remember(frames, content, at, LETTER_DOWN)
-        for frame in frames:
-            mesh.say_twice(at, urgency, name_of(frame), frame)
+            self._mesh.say_down(letters.encode_operation(author, number, stored), at, hurry)
 
     # ---- saying what is wanted
 
@@ -181,9 +165,9 @@ class Wishes:
         wait = pace.WISH_MS
         if self._mesh.role == LEAF:
             wait = pace.WISH_MS // 3
-        if self._eager:
+        if self.eager:
             # What is new here may have been missed by all.
-            self._eager -= 1
+            self.eager -= 1
             wait = pace.TIME_MS
         self.say_at = now + wait * 3 // 4 + self._mesh.random(wait // 2)
         if not self._peer.wants(now):
@@ -194,7 +178,7 @@ class Wishes:
             marks = [mark_of(author, number) for author, number in self._held.get(interest.collection, ())]
             self._mesh.stats["wishes"] += 1
             self._serial += 1
-            self._letter(encode_wish(interest, marks, hurry, self._serial), now, OWN if hurry else DOWN)
+            self._mesh.say_down(encode_wish(interest, marks, hurry, self._serial), now, hurry)
 
     # ---- what others say
 
@@ -224,7 +208,7 @@ class Wishes:
             self._position = 0
             # What is here already is said as an answer, not as news.
             self._quiet_to = self._peer.log.position()
-            self._eager = pace.PUSHES
+            self.eager = pace.PUSHES
             self.say_at = min(self.say_at, now + self._mesh.random(pace.START_MS))
         if self.look(now):
             # A long log is gone through little by little; the answer waits for that.
@@ -242,7 +226,6 @@ class Wishes:
     def _answer(self, interest: object, marks: list, hurry: bool, now: int) -> None:
         """Say what is here of an interest and has none of its marks."""
         said = 0
-        urgency = OWN if hurry else DOWN
         for author, number in reversed(self._held.get(interest.collection, [])):
             if said < limits.MESH_ANSWERS and mark_of(author, number) not in marks:
                 if not self._fits(interest, author, number):
@@ -250,16 +233,16 @@ class Wishes:
                 at = now + (self._mesh.random(300) if hurry else self._mesh.spread())
                 if not said and not marks:
                     # Who holds nothing of a collection may not know how to read it.
-                    self._say_schemas(author, number, at, urgency)
+                    self._say_schemas(author, number, at, hurry)
                 said += 1
-                self._say(author, number, at, urgency)
+                self._say(author, number, at, hurry)
 
-    def _say_schemas(self, author: bytes, number: int, at: int, urgency: int) -> None:
+    def _say_schemas(self, author: bytes, number: int, at: int, hurry: bool) -> None:
         stored = self._peer.log.fetch(author, number)
         for change in decode_body(stored)[1] if stored is not None else ():
             schema = self._peer.schemas.get(change[1]) if change[0] != CLOCK else None
             if schema is not None:
-                self._letter(bytes((letters.SCHEMA,)) + schema.encoded, at, urgency)
+                self._mesh.say_down(bytes((letters.SCHEMA,)) + schema.encoded, at, hurry)
 
     def _take(self, content: bytes, now: int) -> None:
         """Keep an operation that somebody here wants."""
@@ -271,8 +254,8 @@ class Wishes:
         changes = decode_body(stored)[1]
         for change in changes:
             if change[0] != CLOCK and change[1] not in peer.schemas:
-                if content not in self._waiting:
-                    self._waiting = self._waiting[1 - limits.MESH_ANSWERS :] + [content]
+                if content not in self.waiting:
+                    self.waiting = self.waiting[1 - limits.MESH_ANSWERS :] + [content]
                 self._mesh.repair.want(asks.WANT_SCHEMAS, change[1][:2], now)
                 return
         if not [1 for collection in self._of(stored) if collection in wanted]:
@@ -285,7 +268,7 @@ class Wishes:
 
     def retry(self, now: int) -> None:
         """Take what waited for a schema."""
-        waiting = self._waiting
-        self._waiting = []
+        waiting = self.waiting
+        self.waiting = []
         for content in waiting:
             self._take(content, now)
