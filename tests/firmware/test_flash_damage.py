@@ -94,7 +94,7 @@ WORN = pytest.mark.skipif("LOG_WORN" not in CODES, reason="the log does not veri
 
 @WORN
 @pytest.mark.parametrize("fault", ["program", "erase", "error"])
-@pytest.mark.parametrize("worn", [(3,), (2, 7)], ids=["low", "high"])
+@pytest.mark.parametrize("worn", [(3,), (2, 7)], ids=str)
 def test_worn_sectors_are_passed_over(fault: str, worn: tuple[int, ...]) -> None:
     nor = WornNor(12, 1024, {})
     oracle = Oracle()

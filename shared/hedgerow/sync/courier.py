@@ -179,8 +179,7 @@ class Courier:
 
     def _passes(self, author: bytes, entry: list) -> bool:
         """Say whether a keeper has receipted meanwhile what others brought it and we do not hold."""
-        remote = self.session.remote
-        number = self.peer.ledger.receipted_by(author, remote.author) if remote.role == hello.KEEPER else 0
+        number = self._receipted(author)
         if number <= entry[_HELD]:
             return False
         entry[_HELD] = number
@@ -190,12 +189,15 @@ class Courier:
 
     def _is_receipted(self, author: bytes) -> bool:
         """Say whether nothing of an author needs to be sent: a keeper has it all, this one if it is one."""
+        log = self.peer.log
+        return max(log.held(author), log.sealed(author)) <= self._receipted(author)
+
+    def _receipted(self, author: bytes) -> int:
+        """Return up to where the other side lacks nothing of an author: to a keeper its own word counts."""
         remote = self.session.remote
-        peer = self.peer
-        number = peer.receipted(author)
         if remote.role == hello.KEEPER:
-            number = peer.ledger.receipted_by(author, remote.author)
-        return max(peer.log.held(author), peer.log.sealed(author)) <= number
+            return self.peer.ledger.receipted_by(author, remote.author)
+        return self.peer.receipted(author)
 
     def _push(self, author: bytes) -> None:
         """Queue the next of an author's entries that the other side lacks."""
