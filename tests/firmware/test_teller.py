@@ -286,6 +286,16 @@ def test_what_was_sealed_and_has_no_receipt_is_pushed_again_later() -> None:
     assert set(numbers(said)) == {2, 3, 4}
 
 
+def test_a_wake_is_over_before_the_next_one_is_due() -> None:
+    far = field(1)[1].mesh
+    for period, longest in ((5000, 3750), (60000, pace.LEAF_MOST_MS)):
+        far.period = period
+        far.woke_at = far.until = 0
+        for now in range(0, 20000, 100):
+            far.stir(now)
+        assert far.until == longest
+
+
 @pytest.mark.parametrize("late, error", [(0, 65), (400, 465), (2000, None)])
 def test_a_time_that_waited_is_not_believed_to_be_exact(late: int, error: int | None) -> None:
     air, far, _ = alone(1)
