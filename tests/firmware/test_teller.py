@@ -112,7 +112,7 @@ def test_a_burst_is_at_the_relay_soon(seed: int) -> None:
     assert own >= 81
     while relay.peer.log.held(far.author) < own:
         air.run(air.now + 250)
-        assert air.now < 60000
+        assert air.now < 45000
     check_copies([member.peer for member in air.members])
     check_receipts([member.peer for member in air.members])
 
