@@ -129,6 +129,8 @@ class Mesh(Carrier):
         self.receipts_at = now - pace.AROUND_MS
         self.peer.touched = set()
         self.peer.add_listener(self._committed)
+        self.names.learn(self.peer.author, now)
+        self.names.pin(self.peer.author)
         for author in self.peer.authors():
             self.names.learn(author, now)
             if author != self.peer.author or not self.collects:
