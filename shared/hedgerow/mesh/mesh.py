@@ -127,8 +127,6 @@ class Mesh(Carrier):
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
         self.receipts_at = now - pace.AROUND_MS
-        self.peer.touched = set()
-        self.peer.add_listener(self._committed)
         for author in self.peer.authors():
             self.names.learn(author, now)
             if author != self.peer.author or not self.collects:
@@ -139,6 +137,9 @@ class Mesh(Carrier):
             # So its next word counts at once: a leaf begins anew in each wake.
             self.names.learn(receipt.keeper, now)
         self._dirty = self._fill = True
+        # At the end: the peer holds on to who listens, even if memory ran out before.
+        self.peer.touched = set()
+        self.peer.add_listener(self._committed)
 
     @property
     def intake(self) -> object:
