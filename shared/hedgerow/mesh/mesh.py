@@ -127,8 +127,6 @@ class Mesh(Carrier):
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
         self.receipts_at = now - pace.AROUND_MS
-        self.peer.touched = set()
-        self.peer.add_listener(self._committed)
         self.names.learn(self.peer.author, now)
         self.names.pin(self.peer.author)
         for author in self.peer.authors():
@@ -141,6 +139,9 @@ class Mesh(Carrier):
             # So its next word counts at once: a leaf begins anew in each wake.
             self.names.learn(receipt.keeper, now)
         self._dirty = self._fill = True
+        # At the end: the peer holds on to who listens, even if memory ran out before.
+        self.peer.touched = set()
+        self.peer.add_listener(self._committed)
 
     @property
     def intake(self) -> object:
