@@ -1,4 +1,4 @@
-"""Make the helper module of these tests importable in whatever order files are collected; the firmware, once."""
+"""What the tests of commands share: their helper module, importable in any order, and the firmware."""
 
 import sys
 from pathlib import Path
