@@ -287,7 +287,7 @@ class Mesh(Carrier):
         self._around.add(number_of(state.author), now)
         self._met_at = min(self._met_at, now)
         lost = state.distance >= UNKNOWN_DISTANCE
-        if self.visits.heard(address, state, rssi, now) or state.distance + 1 < peer.distance(now):
+        if self.visits.heard(address, state, rssi, now):
             self.visits.ways.rank(now)
         if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
             self._census.add(number_of(state.author), now)
