@@ -38,7 +38,10 @@ _SHRUNK_MS = const(600000)
 _RELAY_FREE = const(36864)
 _WIDE = 2 if sys.maxsize >> 32 else 1
 _ENGINE = "hedgerow.mesh."
-_TELLER = "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher "
+_TELLER = (
+    "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher hedgerow.mesh.frames "
+    "hedgerow.mesh.letters hedgerow.mesh.asks hedgerow.mesh.tells hedgerow.mesh.ops hedgerow.mesh.tag"
+)
 # What the core has loaded for them.
 _LOADED = "hedgerow.down hedgerow.subscriptions"
 _MOST_TIGHT = const(4)
