@@ -52,7 +52,7 @@ def passed_on(neighbours: int, heard: bool = True) -> Mesh:
     if heard:
         mesh.seen.note(name_of(op(1)), 1)
     mesh.speaker.neighbours = neighbours
-    mesh._time_at = mesh._start_at = NEVER
+    mesh._time_at = mesh.start_at = NEVER
     mesh.say_twice(0, FORWARD, name_of(op(1)), op(1))
     assert mesh.say(0) is not None
     return mesh
@@ -98,7 +98,7 @@ def gather() -> None:
 
 def seal() -> None:
     mesh = engine()
-    mesh._start_at = NEVER
+    mesh.start_at = NEVER
     now = record(mesh.peer, 1, 0)
     log = mesh.peer.log
     mesh.peer.seal(now)

@@ -59,3 +59,8 @@ LEAF_WINDOW_MS = const(1500)
 LEAF_MOST_MS = const(12000)
 LEAF_PERIOD_MS = const(60000)
 LEAF_BACKOFF_MS = const(700)
+
+
+def longest_wake(period: int) -> int:
+    """Return for how many ms a leaf is awake at most: the next wake, in which its program runs, must come."""
+    return min(LEAF_MOST_MS, (period or LEAF_PERIOD_MS) * 3 // 4)

@@ -36,3 +36,5 @@ LEAF_WINDOW_MS: Final = 1500
 LEAF_MOST_MS: Final = 12000
 LEAF_PERIOD_MS: Final = 60000
 LEAF_BACKOFF_MS: Final = 700
+
+def longest_wake(period: int) -> int: ...
