@@ -63,6 +63,7 @@ class Room:
         self.full = False
         # How often sessions were given up lately.
         self._tight = 0
+        self.peer.relays = not self._small
         self.peer.make_room = self._make_room
         self.peer.give_up = self._give_up
 
@@ -133,6 +134,8 @@ class Room:
         unload(_ONCE)
         if free() < _ROOMY:
             unload(_SESSION)
+            # What came down has loaded some of that.
+            self.peer.close_documents()
 
     def _make_room(self, short: bool = False) -> None:
         """Give back what sessions need, and the small engine, before a statement that needs documents.
