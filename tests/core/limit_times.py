@@ -224,9 +224,22 @@ def meet() -> None:
     for moment, taken in ((pace.MEET_MS - 1, 0), (pace.MEET_MS, 1)):
         mesh = engine()
         frame = op_of(1)
-        mesh._met_at = pace.MEET_MS
+        mesh.met_at = pace.MEET_MS
         mesh._carry(frames.OP, frame, name_of(frame), moment)
         assert len(mesh.intake.waiting) == taken
+
+
+def settle() -> None:
+    """So long, once or twice, who stops to flood pushes nothing of its own."""
+    starts = []
+    for rest in (0, pace.SETTLE_MS - 1):
+        mesh = engine()
+        mesh.random = lambda n, rest=rest: min(rest, n - 1)
+        mesh._census.estimate = lambda now: 10**6
+        mesh._mode(1000)
+        assert not mesh.flood
+        starts.append(mesh.start_at - 1000)
+    assert starts == [pace.SETTLE_MS, 2 * pace.SETTLE_MS - 1]
 
 
 def lost() -> None:

@@ -10,9 +10,11 @@ import pytest
 import test_mesh_again as once_more
 import test_mesh_down as downward
 import test_mesh_false as false
+import test_mesh_far as far
 import test_mesh_flood as flood
 import test_mesh_gradient as gradual
 import test_mesh_leaf as leafy
+import test_mesh_ways as onward
 from mesh_kit import Air, check_air
 
 from hedgerow import limits
@@ -33,6 +35,7 @@ from hedgerow.mesh.repair import Repair
 from hedgerow.mesh.schedule import Leaves
 from hedgerow.mesh.speaker import Speaker
 from hedgerow.mesh.talk import Talk
+from hedgerow.mesh.ways import Ways
 from hedgerow.operation import decode_body
 from hedgerow.sync import hello
 from hedgerow.trust import verify
@@ -276,6 +279,24 @@ def interests_unheard(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mesh, "_letter_down", _nothing)
 
 
+def heard_is_hears(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ways, "quality", lambda _self, neighbour, _hops, _mine: neighbour.share)
+
+
+def nothing_shown(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ways, "heard", lambda *_: bytes(6))
+
+
+def farther_and_silent(patch: pytest.MonkeyPatch) -> None:
+    real = Custody.move
+
+    def move(self: Custody, code: int, now: int) -> None:
+        self._was = code
+        real(self, code, now)
+
+    patch.setattr(Custody, "move", move)
+
+
 def saved_without_crc(patch: pytest.MonkeyPatch) -> None:
     from hedgerow.mesh import saved
 
@@ -335,6 +356,9 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (leaf_always_awake, leafy.test_a_leaf_listens_only_in_its_windows),
     (receipts_stay_where_they_are, gradual.test_receipts_come_down_along_custody),
     (interests_unheard, downward.test_a_document_reaches_a_board_four_hops_away),
+    (heard_is_hears, far.test_who_does_not_hear_us_well_is_no_way_however_well_it_is_heard),
+    (nothing_shown, far.test_a_state_shows_how_well_others_are_heard),
+    (farther_and_silent, onward.test_who_has_become_farther_says_that_it_may_come_back),
     (saved_without_crc, leafy.test_what_is_saved_survives_a_deep_sleep),
     (nothing_is_given_up, false.test_what_a_false_op_spoilt_comes_again),
     (nothing_is_given_up, false.test_a_relay_that_only_passes_on_is_no_hindrance),

@@ -165,7 +165,9 @@ class Talk:
                 self._shows -= 1
                 again = now + pace.AGAIN_SOON_MS + self.random(pace.AGAIN_SOON_MS)
                 self.speaker.add(again, OWN, STATE_NAME, self._say_state, 2)
-        if self.relays:
+        if self.relays and not self.flood:
+            digest = self.visits.ways.heard(self.counter & 0xFFFF, now)
+        elif self.relays:
             bucket = self.repair.bucket(self.counter)
             digest = self.repair.digest(bucket)
         else:
@@ -186,7 +188,8 @@ class Talk:
         limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
         flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
         if self.flood and not flood:
-            # What a neighbour has in a flood is not on its way to a keeper yet.
+            # What a neighbour has in a flood is not on its way to a keeper yet. Who is a good way shows soon.
+            self.start_at = now + pace.SETTLE_MS + self.random(pace.SETTLE_MS)
             self.feed.rewind(self.peer.author, 0, now, False)
         self.set_flood(flood, now)
         self.speaker.neighbours = self._around.estimate(now)
@@ -194,6 +197,10 @@ class Talk:
         turns = min(self.speaker.neighbours, pace.MOST_TURNS)
         self._turns = pace.TURN_MS * (1 + turns)
         self.custody.patience = pace.BACKOFF_MS + self._turns // 2
+
+    def starts_at(self) -> int:
+        """Return from when own operations are pushed."""
+        return max(self.start_at, self.met_at) if self.flood else self.start_at
 
     def set_flood(self, flood: bool, now: int) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""

@@ -3,7 +3,7 @@
 from kit import Random
 from mesh_kit import KEY, Air, gradient
 from sync_kit import board
-from test_mesh_ways import MESH, hear, op, relay, take
+from ways_kit import MESH, hear, op, relay, take
 
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError

@@ -94,7 +94,8 @@ def test_a_gateway_keeps_fragments_that_it_acknowledges() -> None:
 
 
 def _state(mesh: Mesh, counter: int, distance: int, now: int) -> None:
-    state = frames.State(MESH[:2], counter, 0, bytes(6), 0, distance, frames.GRADIENT, hello.RELAY, b"wea", 3)
+    well = b"\xff" * 6
+    state = frames.State(MESH[:2], counter, 0, well, 0, distance, frames.GRADIENT, hello.RELAY, b"wea", 3)
     _hear(mesh, b"weak", frames.encode_state(state, KEY), now)
 
 
