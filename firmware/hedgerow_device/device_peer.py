@@ -31,7 +31,8 @@ _ROOMY = const(65536)
 _TIGHT_READ = const(256)
 _DOCUMENTS = (
     "hedgerow.down hedgerow.documents hedgerow.document hedgerow.index hedgerow.batch hedgerow.statements "
-    "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
+    "hedgerow.subscriptions hedgerow.subscribe hedgerow.marks hedgerow.counter "
+    "hedgerow.clock.timemap hedgerow.clock.civil hedgerow.query.evaluate "
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
     "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text "
     "hedgerow_device.flashkeys hedgerow_device.flashkeysload hedgerow_device.flashkeyswrite"

@@ -126,6 +126,16 @@ def again() -> None:
     assert mesh.custody.flying()
 
 
+def receipt_again() -> None:
+    """Once or twice that time after it was passed on a receipt from nearer a keeper counts anew."""
+    for passed_on in (0, pace.RECEIPT_MS - 1):
+        down = engine().down
+        down._note(7, passed_on)
+        assert down.passed(7, 30, 2 * pace.RECEIPT_MS - 1)
+        assert not down.passed(7, 30, 2 * pace.RECEIPT_MS)
+        assert down.passed(7, frames.UNKNOWN, 2 * pace.RECEIPT_MS)
+
+
 def announce() -> None:
     """Between two of its announcements are three quarters of that to five."""
     for random, wait in (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import test_mesh_again as once_more
 import test_mesh_down as downward
 import test_mesh_false as false
 import test_mesh_far as far
@@ -327,6 +328,14 @@ def a_short_check_will_do(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Intake, "_follow", follow)
 
 
+def receipts_are_passed_on_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Down, "passed", lambda self, name, code, now: self._mesh.custody.done.has(name, now))
+
+
+def one_saying_of_a_receipt_will_do(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Talk, "_more", _nothing)
+
+
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (tags_unchecked, check_forged_frames),
     (receipts_unproven, check_receipts_of_twins),
@@ -356,6 +365,11 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (nothing_is_given_up, false.test_a_session_brings_it_again_at_once),
     (given_up_at_once_again, false.test_who_goes_on_with_it_cannot_make_it_go_round),
     (a_short_check_will_do, false.test_the_short_check_is_not_trusted_twice),
+    (
+        receipts_are_passed_on_once,
+        once_more.test_a_receipt_that_is_said_again_nearer_a_keeper_is_passed_on_again,
+    ),
+    (one_saying_of_a_receipt_will_do, once_more.test_receipts_of_those_who_fall_silent_come_within_minutes),
     (connects_at_once, check_a_visit_waits_for_its_turn),
 ]
 CHECKS = [

@@ -193,8 +193,11 @@ class Mesh(Carrier):
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
+            if kind == frames.RECEIPT and not self.flood and payload[at + 3] >> 3 <= self.code:
+                # That it got farther shows who is farther: of all others one counts.
+                who = 0
             count = self.seen.again(name, who)
-            if count and self._echoed(kind, name, count, address, payload[at + 3], now):
+            if count and self._echoed(kind, name, count, address, who, payload[at + 3], now):
                 last[address] = bytes(payload)
                 return True
         frame = bytes(payload[at:stop])
@@ -220,7 +223,9 @@ class Mesh(Carrier):
         who = self._whos[address] = who_of(address)
         return who
 
-    def _echoed(self, kind: int, name: int, count: int, address: object, hop: int, now: int) -> bool:
+    def _echoed(
+        self, kind: int, name: int, count: int, address: object, who: int, hop: int, now: int
+    ) -> bool:
         """Take note that one more peer says what was heard before; True if there is no more to it.
 
         Nothing of its content is used, so its tag need not be checked again.
@@ -229,8 +234,12 @@ class Mesh(Carrier):
         if name in self.speaker.names and self.speaker.echo(name, count):
             self._due_at = None
         if kind == frames.RECEIPT and not self.flood:
-            # Who did not pass it on when it came first may have to now; who did, when it is said much later.
-            return self.custody.done.has(name, now)
+            if self.down.passed(name, hop >> 3, now):
+                return True
+            # Who said it before, on another occasion, says nothing of who hears it now.
+            self.seen.forget(name)
+            self.seen.note(name, who)
+            return False
         if kind != frames.OP and kind != frames.LETTER_UP:
             # A letter whose other fragments did not come in time needs this one again.
             return kind != frames.LETTER_DOWN

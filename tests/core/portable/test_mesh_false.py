@@ -80,6 +80,9 @@ def say_seal(air: Air, at: object, of: object, first: int, last: int) -> None:
 
 
 def check_arrived(air: Air, keeper: object, far: object) -> None:
+    until = air.now + 3 * HOUR
+    while far.peer.receipted(far.author) < far.peer.log.held(far.author) and air.now < until:
+        air.run(air.now + 60000)
     assert keeper.peer.log.held(far.author) == far.peer.log.held(far.author)
     assert far.peer.receipted(far.author) >= far.acked
     check_air(air)
@@ -90,7 +93,7 @@ def test_what_a_false_op_spoilt_comes_again() -> None:
     for where in ([0], [0, 1], [1]):
         air = Air(3, loss=10)
         keeper, far = poisoned(air, 2, where)
-        air.run(air.now + 3 * HOUR)
+        air.run(air.now + HOUR // 2)
         check_arrived(air, keeper, far)
 
 
@@ -98,7 +101,7 @@ def test_a_relay_that_only_passes_on_is_no_hindrance() -> None:
     with gradient():
         air = Air(4, loss=10)
         keeper, far = poisoned(air, 3, [0])
-        air.run(air.now + 3 * HOUR)
+        air.run(air.now + HOUR // 2)
         check_arrived(air, keeper, far)
 
 
@@ -136,12 +139,11 @@ def test_the_short_check_is_not_trusted_twice() -> None:
     assert (asks.WANT_WHOLE, [(far.author[:3], sealed + 1)]) in wanted
     assert not [1 for what, _ in wanted if what == asks.WANT_OPERATIONS], wanted
     air.link(keeper, far)
-    air.run(air.now + 2 * HOUR)
     check_arrived(air, keeper, far)
 
 
 def test_who_goes_on_with_it_cannot_make_it_go_round() -> None:
-    """However often seals are said that do not fit: operations are given up twice an hour at most."""
+    """However often seals are said that do not fit: operations are given up twice an hour."""
     air = Air(6, loss=0, duty=100)
     keeper, members = line(air, 2)
     far = members[1]
@@ -157,7 +159,7 @@ def test_who_goes_on_with_it_cannot_make_it_go_round() -> None:
         real(author, held)
 
     keeper.peer.log.cut = cut
-    for at in range(0, 2 * HOUR, 60000):
+    for at in range(0, HOUR + HOUR // 3, 60000):
         held = keeper.peer.log.held(far.author)
         sealed = keeper.peer.log.sealed(far.author)
         if held > sealed:
@@ -165,10 +167,9 @@ def test_who_goes_on_with_it_cannot_make_it_go_round() -> None:
         if not at % 600000:
             air.reading(far)
         air.run(air.now + 60000)
-    assert 2 <= len(falls) <= 4, falls
+    assert 2 <= len(falls) <= 3, falls
     for at in range(1, len(falls)):
         assert falls[at] - falls[at - 1] >= limits.DOUBT_MS
-    air.run(air.now + 2 * HOUR)
     check_arrived(air, keeper, far)
 
 
@@ -187,7 +188,7 @@ def test_who_shares_a_short_name_loses_nothing_by_the_others_seal() -> None:
     real = keeper.peer.log.cut
     falls = []
     keeper.peer.log.cut = lambda author, held: falls.append(author) or real(author, held)
-    air.run(air.now + 3 * HOUR)
+    air.run(air.now + HOUR)
     assert not falls
     for twin in twins:
         check_arrived(air, keeper, twin)
