@@ -76,7 +76,12 @@ class Room:
                 self._hang_up_soon(now)
             if self._central:
                 self._central.abort(now)
-        elif short and self.mesh and not self._small:
+        elif short and self.mesh is None:
+            # It could not be made.
+            self._open_at = now + _SHELVED_MS
+            self._unload_engine()
+            self.peer.close_documents()
+        elif short and not self._small:
             self.mesh.spare()
             gc.collect()
             if now - self._short_at < _SHORT_MS:
@@ -92,9 +97,12 @@ class Room:
     def _unload_mesh(self) -> None:
         self.mesh.close()
         self.mesh = None
+        self._unload_engine()
+
+    def _unload_engine(self) -> None:
         # Its tables go first: to unload takes memory, too.
         gc.collect()
-        unload(_TELLER + " ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+        unload(_TELLER, *[name for name in sys.modules if name.startswith(_ENGINE)])
 
     def _shrink(self, now: int) -> None:
         """Do with the small engine for a while: an application, or documents, need the room."""
@@ -131,8 +139,8 @@ class Room:
         now = uptime()
         if short and not self.idle:
             self.drop(now)
-        if self.idle:
-            unload(_SESSION + " " + _SELDOM)
+        if self.idle or short:
+            unload(_SESSION, _SELDOM)
         if self.mesh is None:
             return
         if self._small and self.idle:
@@ -162,8 +170,8 @@ class Room:
         finally:
             gc.collect()
             peer.close_documents()
-            unload("hedgerow_device.errands hedgerow.sync.interest " + _LOADED)
-            unload(" ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+            unload("hedgerow_device.errands hedgerow.sync.interest", _LOADED)
+            self._unload_engine()
 
     def _may_open(self, now: int) -> bool:
         """Say whether the engine may be made: at once, but not beside the documents that it made room for."""

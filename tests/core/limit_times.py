@@ -52,7 +52,7 @@ def passed_on(neighbours: int, heard: bool = True) -> Mesh:
     if heard:
         mesh.seen.note(name_of(op(1)), 1)
     mesh.speaker.neighbours = neighbours
-    mesh._time_at = mesh._start_at = NEVER
+    mesh._time_at = mesh.start_at = NEVER
     mesh.say_twice(0, FORWARD, name_of(op(1)), op(1))
     assert mesh.say(0) is not None
     return mesh
@@ -98,7 +98,7 @@ def gather() -> None:
 
 def seal() -> None:
     mesh = engine()
-    mesh._start_at = NEVER
+    mesh.start_at = NEVER
     now = record(mesh.peer, 1, 0)
     log = mesh.peer.log
     mesh.peer.seal(now)
@@ -217,19 +217,6 @@ def meet() -> None:
         mesh._met_at = pace.MEET_MS
         mesh._carry(frames.OP, frame, name_of(frame), moment)
         assert len(mesh.intake.waiting) == taken
-
-
-def settle() -> None:
-    """So long, once or twice, who stops to flood pushes nothing of its own."""
-    starts = []
-    for rest in (0, pace.SETTLE_MS - 1):
-        mesh = engine()
-        mesh.random = lambda n, rest=rest: min(rest, n - 1)
-        mesh._census.estimate = lambda now: 10**6
-        mesh._mode(1000)
-        assert not mesh.flood
-        starts.append(mesh._start_at - 1000)
-    assert starts == [pace.SETTLE_MS, 2 * pace.SETTLE_MS - 1]
 
 
 def lost() -> None:

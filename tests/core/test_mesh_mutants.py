@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import test_mesh_down as downward
+import test_mesh_false as false
 import test_mesh_far as far
 import test_mesh_flood as flood
 import test_mesh_gradient as gradual
@@ -36,6 +37,7 @@ from hedgerow.mesh.talk import Talk
 from hedgerow.mesh.ways import Ways
 from hedgerow.operation import decode_body
 from hedgerow.sync import hello
+from hedgerow.trust import verify
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -307,6 +309,24 @@ def connects_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Visits, "failed", _nothing)
 
 
+def nothing_is_given_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(verify, "doubt", lambda *_args: False)
+
+
+def given_up_at_once_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(limits, "DOUBT_MS", 1)
+
+
+def a_short_check_will_do(patch: pytest.MonkeyPatch) -> None:
+    real = Intake._follow
+
+    def follow(self: Any, op: Any, author: bytes, number: int) -> int:
+        self._peer.doubts = {author: (0, until) for author, (_, until) in self._peer.doubts.items()}
+        return real(self, op, author, number)
+
+    patch.setattr(Intake, "_follow", follow)
+
+
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (tags_unchecked, check_forged_frames),
     (receipts_unproven, check_receipts_of_twins),
@@ -331,6 +351,11 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (nothing_shown, far.test_a_state_shows_how_well_others_are_heard),
     (farther_and_silent, onward.test_who_has_become_farther_says_that_it_may_come_back),
     (saved_without_crc, leafy.test_what_is_saved_survives_a_deep_sleep),
+    (nothing_is_given_up, false.test_what_a_false_op_spoilt_comes_again),
+    (nothing_is_given_up, false.test_a_relay_that_only_passes_on_is_no_hindrance),
+    (nothing_is_given_up, false.test_a_session_brings_it_again_at_once),
+    (given_up_at_once_again, false.test_who_goes_on_with_it_cannot_make_it_go_round),
+    (a_short_check_will_do, false.test_the_short_check_is_not_trusted_twice),
     (connects_at_once, check_a_visit_waits_for_its_turn),
 ]
 CHECKS = [

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hedgerow.mesh import frames
 from hedgerow_boards.air.backend import DEFAULT_ADDRESS
 from hedgerow_boards.board import Board
 from hedgerow_cli.big_peer_http import execute
@@ -161,3 +162,15 @@ def frames_in(directory: Path) -> Counter[str]:
     """Frames of an air's log by kind: `adv`, `connect` and others."""
     with (directory / "air.jsonl").open() as log:
         return Counter(json.loads(line)["kind"] for line in log if line.endswith("\n"))
+
+
+def said_by(directory: Path, address: str) -> Iterator[bytes]:
+    """Give the frames of ours that a radio said, in the order of the air's log."""
+    with (directory / "air.jsonl").open() as log:
+        for line in log:
+            entry = json.loads(line) if line.endswith("\n") else {}
+            if entry.get("kind") == "adv" and entry["from"] == address:
+                payload = bytes.fromhex(entry["data"])
+                at = frames.find(payload)
+                if at:
+                    yield payload[at : frames.end(payload, at)]

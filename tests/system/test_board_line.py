@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from line_kit import APP, Line, frames_in, install, line, stretch
+from line_kit import APP, Line, frames_in, install, line, said_by, stretch
 
+from hedgerow.mesh import frames
 from hedgerow_boards.air import Air
 from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.emulation import emulated
@@ -56,6 +57,18 @@ def check_values(scene: Line) -> None:
     assert sorted(found.values(), key=str) == sorted(said, key=str)
 
 
+def check_pushed_in_time(scene: Line, sleeper: BoardLedger) -> None:
+    """What a leaf recorded is on the air before the wake after the next one says what it holds by then."""
+    made = sorted(reading.op for reading in sleeper.acknowledged.values())
+    said: set[int] = set()
+    for frame in said_by(scene.directory, sleeper.board.address):
+        if frame[0] & 0x0F == frames.OP and frame[4:7].hex() == sleeper.author[:6]:
+            said.add(int.from_bytes(frame[7:9], "big"))
+        elif frame[0] & 0x0F == frames.STATE:
+            held = int.from_bytes(frames.decode_state(frame).digest[4:6], "big")
+            assert said >= {number for number in made if number < held - 2}, (held, made, said)
+
+
 def test_five_boards_in_a_line_sync_without_a_connection(tmp_path: Path) -> None:
     with line(tmp_path, 5, readings=2, interval_ms=2000, seal_s=5) as scene:
         scene.until(lambda: scene.arrived(2), "all arrived and receipted", 180)
@@ -75,11 +88,14 @@ def test_a_sleeping_leaf_behind_a_relay_gets_its_readings_up_and_its_receipt_dow
 
         def receipted() -> bool:
             scene.read()
-            return sleeper.receipted_op > 2 and scene.held(sleeper) >= sleeper.receipted_op
+            made = sorted(reading.op for reading in sleeper.acknowledged.values())
+            return len(made) > 4 and scene.held(sleeper) >= sleeper.receipted_op >= made[4]
 
-        scene.until(receipted, "the leaf has a receipt over readings of two wakes", 90)
-        assert sleeper.board.sleeps >= 2
+        # Each wake makes one reading.
+        scene.until(receipted, "the leaf has a receipt over the readings of five wakes", 90)
+        assert sleeper.board.sleeps >= 4
         assert len(sleeper.boots) == 1, "a wake is no boot"
+        check_pushed_in_time(scene, sleeper)
         assert scene.frames()["connect"] == 0
         assert not relay.errors and not sleeper.errors, scene.report()
         sleeper.board.wait_for("time source=3 ", 30)

@@ -19,6 +19,8 @@ _TIME_NAME = limits.const(-40)
 _ANNOUNCE_NAME = limits.const(-64)
 # What lies between making a TIME and hearing it, at most.
 _TIME_ERROR_MS = limits.const(60)
+# How soon a leaf, which is about to sleep, asks whose word a receipt is.
+_LEAF_ASKS_MS = limits.const(200)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
 
@@ -100,7 +102,7 @@ class Down:
         moved = matched = False
         if not self._keeper(keeper4):
             # Whose word it is has to be known in full; until then the newest few are kept.
-            mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
+            mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now, 0 if mesh.relays else _LEAF_ASKS_MS)
             self._unproven = [kept for kept in self._unproven if kept[9:12] != short][-3:] + [frame]
         for author in mesh.names.find(short):
             if mesh.flood or author in self._peer.log.authors():

@@ -121,20 +121,25 @@ class Mesh(Carrier):
         self.announce_at = now + random(2000)
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.
-        self._start_at = now + random(pace.START_MS)
+        self.start_at = now + random(pace.START_MS)
         # Until it has heard somebody it does not know whether there is a flood.
         self._met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
         self.receipts_at = now - pace.AROUND_MS
-        self.peer.touched = set()
-        self.peer.add_listener(self._committed)
         for author in self.peer.authors():
             self.names.learn(author, now)
             if author != self.peer.author or not self.collects:
                 if self.relays:
                     self.repair.update(author, now)
+        receipt = self.peer.receipt(self.peer.author)
+        if receipt is not None:
+            # So its next word counts at once: a leaf begins anew in each wake.
+            self.names.learn(receipt.keeper, now)
         self._dirty = self._fill = True
+        # At the end: the peer holds on to who listens, even if memory ran out before.
+        self.peer.touched = set()
+        self.peer.add_listener(self._committed)
 
     @property
     def intake(self) -> object:
@@ -321,8 +326,8 @@ class Mesh(Carrier):
         at = self._due_at
         if at is None:
             at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
-            if self._fill and self._start_at < at:
-                at = self._start_at
+            if self._fill and self.start_at < at:
+                at = self.start_at
             for other in (
                 self.speaker.due(),
                 self.speaker.after(self.custody.due()),

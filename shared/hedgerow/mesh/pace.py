@@ -39,8 +39,6 @@ ANNOUNCE_MS = const(3600000)
 START_MS = const(3000)
 # How long at most a new peer waits for somebody else's STATE before it takes part in a flood.
 MEET_MS = const(10000)
-# How long, once or twice, a peer that stops to flood says nothing of its own.
-SETTLE_MS = const(30000)
 VISIT_MS = const(5000)
 TIME_MS = const(10000)
 WISH_MS = const(300000)
@@ -61,3 +59,8 @@ LEAF_WINDOW_MS = const(1500)
 LEAF_MOST_MS = const(12000)
 LEAF_PERIOD_MS = const(60000)
 LEAF_BACKOFF_MS = const(700)
+
+
+def longest_wake(period: int) -> int:
+    """Return for how many ms a leaf is awake at most: the next wake, in which its program runs, must come."""
+    return min(LEAF_MOST_MS, (period or LEAF_PERIOD_MS) * 3 // 4)

@@ -22,7 +22,6 @@ AROUND_MS: Final = 180000
 ANNOUNCE_MS: Final = 3600000
 START_MS: Final = 3000
 MEET_MS: Final = 10000
-SETTLE_MS: Final = 30000
 VISIT_MS: Final = 5000
 TIME_MS: Final = 10000
 WISH_MS: Final = 300000
@@ -37,3 +36,5 @@ LEAF_WINDOW_MS: Final = 1500
 LEAF_MOST_MS: Final = 12000
 LEAF_PERIOD_MS: Final = 60000
 LEAF_BACKOFF_MS: Final = 700
+
+def longest_wake(period: int) -> int: ...

@@ -181,8 +181,7 @@ class Talk:
         limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
         flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
         if self.flood and not flood:
-            # What a neighbour has in a flood is not on its way to a keeper yet. Who is a good way shows soon.
-            self._start_at = now + pace.SETTLE_MS + self.random(pace.SETTLE_MS)
+            # What a neighbour has in a flood is not on its way to a keeper yet.
             self.feed.rewind(self.peer.author, 0, now, False)
         self.set_flood(flood, now)
         self.speaker.neighbours = self._around.estimate(now)
