@@ -122,6 +122,8 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
                 from .watch import look
 
                 look(peer, seen)
+                # This frame stays.
+                del look
                 unload("hedgerow_device.watch hedgerow.storage hedgerow_device.flashstorage")
             turn = (turn + 1) % _LOOK_EVERY
             _tend(peer)

@@ -65,6 +65,8 @@ class DevicePeer(ReadyPeer):
     make_room = None
     # Set by the node too: gives up the sessions that run.
     give_up = None
+    # Whether it carries what is others'.
+    relays = True
     # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
     sleeper = None
     done = False
@@ -234,7 +236,18 @@ class DevicePeer(ReadyPeer):
             if self.give_up is None or before != (log.held(self.author), log.held(self.local)):
                 raise
         self.give_up()
+        self.close_documents()
         return super()._record(text, parameters)
+
+    def dispatch(self) -> None:
+        """See ReadyPeer.dispatch; for nobody nothing is loaded."""
+        if self._observers:
+            super().dispatch()
+
+    def note_interests(self, interests: list, now: int) -> None:
+        """See Peer.note_interests; who relays for nobody takes none on."""
+        if self.relays:
+            super().note_interests(interests, now)
 
     def execute_slowly(self, text: str, parameters: dict) -> object:
         """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small.
@@ -279,7 +292,12 @@ class DevicePeer(ReadyPeer):
         """See ReadyPeer.subscribe; the small engine asks soon."""
         self.wish_at = 0
         self.wish_eager = pace.PUSHES
-        return super().subscribe(text, hops, **parameters)
+        if self.make_room and _free() < _ROOMY:
+            self.make_room()
+        try:
+            return super().subscribe(text, hops, **parameters)
+        finally:
+            self.close_documents()
 
     def close_documents(self) -> None:
         """Give back what documents take, where the heap is small."""

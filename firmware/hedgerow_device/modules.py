@@ -23,5 +23,9 @@ def unload(*groups: str) -> None:
                 package, _, last = name.rpartition(".")
                 if hasattr(sys.modules[package], last):
                     delattr(sys.modules[package], last)
-                del sys.modules[name]
+            else:
+                # An import for which memory ran out leaves its module in the table, where only the collector
+                # sees it, until its place is taken.
+                sys.modules[name] = None
+            del sys.modules[name]
     gc.collect()

@@ -206,7 +206,7 @@ class Radio:
     def _forget_written(self) -> None:
         try:
             self.ble.gatts_write(self.face.rx, b"")
-        except OSError:
+        except (OSError, MemoryError):
             pass
 
     def _written(self, conn: int) -> bool:

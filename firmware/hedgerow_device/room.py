@@ -38,7 +38,10 @@ _SHRUNK_MS = const(600000)
 _RELAY_FREE = const(36864)
 _WIDE = 2 if sys.maxsize >> 32 else 1
 _ENGINE = "hedgerow.mesh."
-_TELLER = "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher "
+_TELLER = (
+    "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher hedgerow.mesh.frames "
+    "hedgerow.mesh.letters hedgerow.mesh.asks hedgerow.mesh.tells hedgerow.mesh.ops hedgerow.mesh.tag"
+)
 # What the core has loaded for them.
 _LOADED = "hedgerow.down hedgerow.subscriptions"
 _MOST_TIGHT = const(4)
@@ -60,6 +63,7 @@ class Room:
         self.full = False
         # How often sessions were given up lately.
         self._tight = 0
+        self.peer.relays = not self._small
         self.peer.make_room = self._make_room
         self.peer.give_up = self._give_up
 
@@ -130,6 +134,8 @@ class Room:
         unload(_ONCE)
         if free() < _ROOMY:
             unload(_SESSION)
+            # What came down has loaded some of that.
+            self.peer.close_documents()
 
     def _make_room(self, short: bool = False) -> None:
         """Give back what sessions need, and the small engine, before a statement that needs documents.

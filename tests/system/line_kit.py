@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from system_kit import firmware
+
 from hedgerow.mesh import frames
 from hedgerow_boards.air.backend import DEFAULT_ADDRESS
 from hedgerow_boards.board import Board
@@ -18,7 +20,7 @@ from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.scene import Scene, staged
 from hedgerow_cli.emulation import Bench
-from hedgerow_cli.flashing.flash import Options, build_firmware, flash_board
+from hedgerow_cli.flashing.flash import Options, flash_board
 
 FIELD = "temperature_f"
 #: Two values a reading, and its dot for an id.
@@ -144,13 +146,13 @@ def install(
 ) -> None:
     """Put the firmware, an app and settings on boards, and start them."""
     (directory / "app.py").write_text(app)
-    firmware = build_firmware(directory / "firmware")
+    built = firmware()
 
     def flash(at: int) -> None:
         board = boards[at]
         config = {"name": board.name, "field": FIELD, "mesh": "demo", **common, **settings(at)}
         chosen = Options(board=board.profile.name, config=config, files=(directory / "app.py",), start=False)
-        flash_board(board.port, chosen, lambda what, done, total: None, firmware)
+        flash_board(board.port, chosen, lambda what, done, total: None, built)
 
     with ThreadPoolExecutor(len(boards)) as pool:
         list(pool.map(flash, range(len(boards))))

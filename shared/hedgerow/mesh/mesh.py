@@ -123,10 +123,12 @@ class Mesh(Carrier):
         # Where all boards of a field start at once, they do not speak at once.
         self.start_at = now + random(pace.START_MS)
         # Until it has heard somebody it does not know whether there is a flood.
-        self._met_at = now + pace.MEET_MS
+        self.met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
         self.receipts_at = now - pace.AROUND_MS
+        self.names.learn(self.peer.author, now)
+        self.names.pin(self.peer.author)
         for author in self.peer.authors():
             self.names.learn(author, now)
             if author != self.peer.author or not self.collects:
@@ -290,7 +292,7 @@ class Mesh(Carrier):
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
         self._around.add(number_of(state.author), now)
-        self._met_at = min(self._met_at, now)
+        self.met_at = min(self.met_at, now)
         lost = state.distance >= UNKNOWN_DISTANCE
         if self.visits.heard(address, state, rssi, now):
             self.visits.ways.rank(now)
@@ -326,8 +328,8 @@ class Mesh(Carrier):
         at = self._due_at
         if at is None:
             at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
-            if self._fill and self.start_at < at:
-                at = self.start_at
+            if self._fill:
+                at = min(at, self.start_at)
             for other in (
                 self.speaker.due(),
                 self.speaker.after(self.custody.due()),

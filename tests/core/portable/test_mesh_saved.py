@@ -126,6 +126,18 @@ def test_a_leaf_that_begins_anew_knows_whose_word_its_receipt_is() -> None:
     assert mesh.peer.receipted(AUTHOR) == 3
 
 
+def test_a_leaf_whose_log_has_more_authors_than_it_has_names_for_knows_its_own() -> None:
+    store = slept()[0]
+    peer = board(store=store, role=LEAF, mesh=MESH)
+    peer.ingest_receipt(Receipt(KEEPER, 1, AUTHOR, 2))
+    for at in range(12):
+        peer.ingest(b"other-%02d" % at, 1, [peer.log.fetch(AUTHOR, 1)])
+    peer.commit()
+    mesh = engine(store=store)
+    assert mesh.heard(b"relay", -60, frames.advertise(receipt_frame(3)), 1000)
+    assert mesh.peer.receipted(AUTHOR) == 3
+
+
 def test_a_leaf_asks_in_its_window_whose_word_a_receipt_is() -> None:
     mesh = engine(store=slept()[0])
     mesh.feed.resume(9, 9)
