@@ -338,7 +338,7 @@ class Mesh(Carrier):
         if at is None:
             at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
             if self._fill:
-                at = min(at, self.starts_at())
+                at = min(at, self.start_at)
             for other in (
                 self.speaker.due(),
                 self.speaker.after(self.custody.due()),
