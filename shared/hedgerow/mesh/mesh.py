@@ -398,12 +398,10 @@ class Mesh(Carrier):
         kind = frame[0] & 0x0F
         connectable = kind == frames.STATE and self.role != GATEWAY
         if kind != frames.STATE:
-            if saying[2] < 0:
-                self._repeats += 1
-                repeat = self._repeats & 7
-            else:
-                repeat = frame[3] & 7
-            frame = frames.with_hop(frame, self.code, repeat)
+            endless = saying[2] < 0
+            self._repeats += endless
+            repeat = self._repeats if endless else frame[3]
+            frame = frames.with_hop(frame, self.code, repeat & 7)
             name = name_of(frame)
             if not self.seen.senders(name):
                 self.seen.note(name, 0)
