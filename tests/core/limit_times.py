@@ -229,19 +229,6 @@ def meet() -> None:
         assert len(mesh.intake.waiting) == taken
 
 
-def settle() -> None:
-    """So long, once or twice, who stops to flood pushes nothing of its own."""
-    starts = []
-    for rest in (0, pace.SETTLE_MS - 1):
-        mesh = engine()
-        mesh.random = lambda n, rest=rest: min(rest, n - 1)
-        mesh._census.estimate = lambda now: 10**6
-        mesh._mode(1000)
-        assert not mesh.flood
-        starts.append(mesh.start_at - 1000)
-    assert starts == [pace.SETTLE_MS, 2 * pace.SETTLE_MS - 1]
-
-
 def lost() -> None:
     """Who was not heard for longer is no way any more."""
     mesh = engine()

@@ -33,7 +33,6 @@ CHECKS: dict[str, Callable[[], None]] = {
     "ANNOUNCE_MS": times.announce,
     "START_MS": times.start,
     "MEET_MS": times.meet,
-    "SETTLE_MS": times.settle,
     "VISIT_MS": times.visit,
     "TIME_MS": times.time,
     "WISH_MS": wishes.wish_again,

@@ -18,7 +18,8 @@ from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.emulation import emulated
 from hedgerow_cli.lifeline import Child
 
-pytestmark = pytest.mark.slow
+# What is waited for has limits of its own.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LEAF_APP = """
 from hedgerow_device.sensor import open_sensor
@@ -170,7 +171,6 @@ def test_a_radio_that_falls_silent_is_mended_by_stages(trio: Line) -> None:
         assert len(resets) == (until == "reset")
 
 
-@pytest.mark.timeout(300)
 def test_five_boards_that_record_once_a_minute_never_connect(five: Line) -> None:
     five.until(lambda: five.arrived(READINGS), "all arrived and receipted", 240)
     assert five.frames()["connect"] == 0
@@ -180,7 +180,6 @@ def test_five_boards_that_record_once_a_minute_never_connect(five: Line) -> None
     five.ledgers[-1].board.wait_for("time source=3 ", 1)
 
 
-@pytest.mark.timeout(300)
 def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(
     kept: tuple[Path, list[BoardLedger]],
 ) -> None:

@@ -221,7 +221,7 @@ class Carrier(Talk):
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
             self._fill = False
             return
-        if now < self.starts_at():
+        if now < self.start_at:
             return
         if self._fill or self.custody.freed or (again is not None and now >= again):
             self._fill = self.custody.freed = False

@@ -338,7 +338,7 @@ class Mesh(Carrier):
         if at is None:
             at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
             if self._fill:
-                at = min(at, self.starts_at())
+                at = min(at, self.start_at)
             for other in (
                 self.speaker.due(),
                 self.speaker.after(self.custody.due()),
@@ -397,12 +397,10 @@ class Mesh(Carrier):
         kind = frame[0] & 0x0F
         connectable = kind == frames.STATE and self.role != GATEWAY
         if kind != frames.STATE:
-            if saying[2] < 0:
-                self._repeats += 1
-                repeat = self._repeats & 7
-            else:
-                repeat = frame[3] & 7
-            frame = frames.with_hop(frame, self.code, repeat)
+            endless = saying[2] < 0
+            self._repeats += endless
+            repeat = self._repeats if endless else frame[3]
+            frame = frames.with_hop(frame, self.code, repeat & 7)
             name = name_of(frame)
             if not self.seen.senders(name):
                 self.seen.note(name, 0)

@@ -41,8 +41,6 @@ ANNOUNCE_MS = const(3600000)
 START_MS = const(3000)
 # How long at most a new peer waits for somebody else's STATE before it takes part in a flood.
 MEET_MS = const(10000)
-# How long, once or twice, a peer that stops to flood says nothing of its own.
-SETTLE_MS = const(30000)
 VISIT_MS = const(5000)
 TIME_MS = const(10000)
 WISH_MS = const(300000)

@@ -188,8 +188,7 @@ class Talk:
         limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
         flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
         if self.flood and not flood:
-            # What a neighbour has in a flood is not on its way to a keeper yet. Who is a good way shows soon.
-            self.start_at = now + pace.SETTLE_MS + self.random(pace.SETTLE_MS)
+            # What a neighbour has in a flood is not on its way to a keeper yet.
             self.feed.rewind(self.peer.author, 0, now, False)
         self.set_flood(flood, now)
         self.speaker.neighbours = self._around.estimate(now)
@@ -197,10 +196,6 @@ class Talk:
         turns = min(self.speaker.neighbours, pace.MOST_TURNS)
         self._turns = pace.TURN_MS * (1 + turns)
         self.custody.patience = pace.BACKOFF_MS + self._turns // 2
-
-    def starts_at(self) -> int:
-        """Return from when own operations are pushed."""
-        return max(self.start_at, self.met_at) if self.flood else self.start_at
 
     def set_flood(self, flood: bool, now: int) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""

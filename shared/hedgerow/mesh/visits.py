@@ -213,7 +213,7 @@ class Visits:
                 best = rank
                 found = address
         if calm and not self.mute:
-            self._calm_until = now + 12 * pace.VISIT_MS
+            self._calm_until = now + 2 * pace.VISIT_MS
         if found is not None and not self.mute:
             self._call(found, now)
             return None

@@ -199,32 +199,6 @@ def test_nothing_is_pushed_where_no_way_is_known() -> None:
         assert mesh.custody.step(due, 1)
 
 
-def test_who_stops_to_flood_lets_ways_become_known_first() -> None:
-    mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
-    before = limits.FLOOD_AUTHORS, limits.FLOOD_AGAIN_AUTHORS
-    limits.FLOOD_AUTHORS = limits.FLOOD_AGAIN_AUTHORS = -1
-    mesh._mode(10000)
-    limits.FLOOD_AUTHORS, limits.FLOOD_AGAIN_AUTHORS = before
-    mesh.peer.note_distance(2, 10000)
-    first = None
-    for at in range(10000, 80000, 100):
-        mesh._refresh(at)
-        if first is None and mesh.custody.flying():
-            first = at - 10000
-    assert first is not None and pace.SETTLE_MS <= first <= 2 * pace.SETTLE_MS
-
-
-def test_own_operations_wait_in_a_flood_until_somebody_is_met() -> None:
-    for met in (False, True):
-        mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
-        if met:
-            state(mesh, b"one", 1, 2, 1000, flags=0)
-        mesh._refresh(pace.MEET_MS - 1)
-        assert bool(mesh.custody.flying()) == met
-        mesh._refresh(pace.MEET_MS)
-        assert mesh.custody.flying()
-
-
 def test_what_was_held_in_a_flood_is_on_its_way_no_more_when_it_ends() -> None:
     mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
     mesh.custody.know(name_of(op(0)), 0)
