@@ -241,8 +241,8 @@ class Mesh(Carrier):
             self.seen.note(name, who)
             return False
         if kind != frames.OP and kind != frames.LETTER_UP:
-            # A letter whose other fragments did not come in time needs this one again.
-            return kind != frames.LETTER_DOWN
+            # A letter whose other fragments did not come in time needs it again; a name may be asked for.
+            return kind != frames.LETTER_DOWN and (kind != frames.ANNOUNCE or not self.down.asked(None, now))
         code = hop >> 3
         custody = self.custody
         here = custody.has(name)
@@ -378,8 +378,7 @@ class Mesh(Carrier):
         if now >= self._time_at:
             self._ask_time(now)
         if now >= self.announce_at:
-            self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)
-            self.down.say_announce(self.peer.author, now)
+            self.announce_at = self.down.announce(now)
         while True:
             saying = self.speaker.take(now)
             if saying is None:
