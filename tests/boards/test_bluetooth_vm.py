@@ -103,31 +103,6 @@ print("left", ble.gap_disconnect(conn), wait(8), ble.gap_disconnect(conn))
     assert (air.counters.connections, air.counters.disconnections) == (1, 1)
 
 
-def test_the_end_of_a_read_comes_in_one_breath_with_what_was_read(spawn: Spawn) -> None:
-    spawn(1, SERVER + ADVERTISE + "forever()")
-    central = spawn(
-        2,
-        CENTRAL
-        + """
-behind = []
-link = ble._link
-def told(event, data):
-    if event == 15:
-        behind.append(link.head - link.tail > 1)
-    elif event == 16:
-        behind.append("done")
-for number in range(20):
-    ble.irq(told)
-    ble.gattc_read(conn, 16)
-    while behind[-1:] != ["done"]:
-        time.sleep_ms(1)
-    behind.pop()
-print("together", all(behind), len(behind))
-""",
-    )
-    central.wait_for("together True 20")
-
-
 def test_remote_writes_are_cut_to_the_buffer_and_append_buffers_keep_them_all(spawn: Spawn) -> None:
     server = spawn(
         1,
