@@ -235,7 +235,7 @@ def meet() -> None:
     for moment, taken in ((pace.MEET_MS - 1, 0), (pace.MEET_MS, 1)):
         mesh = engine()
         frame = op_of(1)
-        mesh.met_at = pace.MEET_MS
+        mesh._met_at = pace.MEET_MS
         mesh._carry(frames.OP, frame, name_of(frame), moment)
         assert len(mesh.intake.waiting) == taken
 

@@ -44,7 +44,7 @@ class Carrier(Talk):
             return
         if not self.relays:
             return
-        if self.collects or (self.flood and now >= self.met_at):
+        if self.collects or (self.flood and now >= self._met_at):
             self._store(kind, frame, name, now)
         elif self.flood:
             # A flood is not for who does not know yet whether there is one.
