@@ -66,8 +66,8 @@ class DevicePeer(ReadyPeer):
     make_room = None
     # Set by the node too: gives up the sessions that run.
     give_up = None
-    # Whether it carries what is others'.
-    relays = True
+    # Whether it carries what is others', and whether the next session has room for what comes down.
+    relays = asks = True
     # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
     sleeper = None
     done = False
@@ -245,6 +245,10 @@ class DevicePeer(ReadyPeer):
         if self._observers:
             super().dispatch()
 
+    def wants(self, now: int) -> bool:
+        """See Peer.wants; where memory ran out in a session, the next one is without the way down."""
+        return self.asks and super().wants(now)
+
     def note_interests(self, interests: list, now: int) -> None:
         """See Peer.note_interests; who relays for nobody takes none on."""
         if self.relays:
@@ -257,11 +261,12 @@ class DevicePeer(ReadyPeer):
         """
         tight = not self._observers and _free() < _ROOMY
         log = self.log
-        limit = log.read_limit
+        limit = 0
         if tight:
             self.rest()
             if self.make_room:
                 self.make_room()
+            limit = log.read_limit
             # Sessions say it anew.
             log.read_limit = min(limit, _TIGHT_READ)
         again = tight and self.make_room and text.lstrip()[:6].upper() == "SELECT"
