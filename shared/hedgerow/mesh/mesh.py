@@ -96,6 +96,8 @@ class Mesh(Carrier):
         self.window = Window(now)
         self.custody.patient = role == LEAF
         self._time_at = now + 2000
+        self._time_wait = pace.TIME_MS
+        self._asks_time = False
         self._told_at = self._wishes_at = now
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
@@ -266,7 +268,7 @@ class Mesh(Carrier):
         if kind == frames.OP or kind == frames.LETTER_UP:
             if not count and kind == frames.OP:
                 self._census.add(number_of(frame[4:7]), now)
-            self._carry(kind, frame, name, now)
+            self._carry(kind, frame, name, now, address)
         elif kind == frames.STATE:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
         elif kind == frames.ACK:
