@@ -197,7 +197,8 @@ class Visits:
                     self._say_call(self._calling, now)
                 return None
             self.failed(self._calling, now)
-        if now < self._calm_until:
+        if now < self._calm_until or not self._mesh.relays:
+            # Of what others have nothing is lacking where nothing is relayed.
             return None
         best = None
         found = None
