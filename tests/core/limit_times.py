@@ -415,6 +415,15 @@ def leaf_period() -> None:
     assert mesh.announcement(0).period_s == pace.LEAF_PERIOD_MS // 1000
 
 
+def receipt_late() -> None:
+    for since, found in ((pace.RECEIPT_LATE_MS, False), (pace.RECEIPT_LATE_MS + 1, True)):
+        mesh = engine(LEAF)
+        record(mesh.peer, 1, 0)
+        mesh.peer.seal(2000)
+        mesh.feed.resume(1, 1, pace.AGAIN_MS)
+        assert mesh.feed.late(since) == found
+
+
 def late() -> None:
     """Without a flood a gateway leaves it to custody for so long; in one it asks soon."""
     for flood, wait in ((True, 800), (False, pace.LATE_MS)):

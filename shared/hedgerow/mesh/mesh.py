@@ -234,7 +234,7 @@ class Mesh(Carrier):
         """
         self.stats["echoes"] += 1
         if name in self.speaker.names:
-            saying = self.speaker.echo(name, count, hop >> 3 < self.code)
+            saying = self.speaker.echo(name, count, self.gets_on(kind, hop >> 3))
             if saying:
                 self._due_at = None
                 self.say_onward(saying, now)

@@ -25,7 +25,7 @@ _EVENTS = limits.const(4)
 _QUIET = limits.const(5)
 _MORE = limits.const(6)
 # Beside `quiet`: it is to get on. Said, or left to others, it comes back once more, as ONWARD alone: dropped
-# when one nearer a keeper is heard saying it.
+# when one is heard saying it who is where it is to go.
 ONWARD = limits.const(16)
 
 
@@ -73,14 +73,14 @@ class Speaker:
         self._next = None
         return True
 
-    def echo(self, name: int, count: int, nearer: bool = False) -> list | None:
-        """Note that `count` others are known to have said the same, this one nearer a keeper or not; return
-        what is not to be said any more."""
+    def echo(self, name: int, count: int, there: bool = False) -> list | None:
+        """Note that `count` others are known to have said the same, this one where it is to go or
+        not; return what is not to be said any more."""
         saying = self.names.get(name)
         if saying is None:
             return None
         quiet = saying[_QUIET]
-        if nearer and quiet >= ONWARD:
+        if there and quiet >= ONWARD:
             quiet = saying[_QUIET] = quiet - ONWARD or 1
         most = quiet % ONWARD
         if not most or count < most:

@@ -47,7 +47,17 @@ class Talk:
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
         """Say soon what somebody else has said, unless enough others do."""
         self.stats["passed"] += 1
-        self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
+        onward = 0
+        kind = frame[0] & 0x0F
+        if (
+            self.flood
+            and self.code < frames.UNKNOWN
+            and kind in (frames.OP, frames.LETTER_UP, frames.RECEIPT)
+        ):
+            # What comes from there is there already; whence a letter came is not known.
+            onward = 0 if kind != frames.LETTER_UP and self.gets_on(kind, frame[3] >> 3) else ONWARD
+        frame = frame[:3] + b"\0" + frame[4:]
+        self.say_twice(now + 20 + self.spread(), urgency, name, frame, onward)
 
     def spare(self) -> None:
         """Give up what others say again: a session or a reading needs its room."""
@@ -56,13 +66,16 @@ class Talk:
         for table in (self._said_letters, self._whos, self._last):
             table.clear()
 
-    def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
+    def gets_on(self, kind: int, code: int) -> bool:
+        """Say whether one with this distance code is where a frame is to go: nearer a keeper, or farther."""
+        return code > self.code if kind == frames.RECEIPT else code < self.code
+
+    def say_twice(self, at: int, urgency: int, name: int, frame: bytes, onward: int = 0) -> None:
         """Say a frame at a moment, and again if too few others were heard saying it: what goes down twice."""
         more = 2 if urgency == FORWARD else 4
         if self._receipt(frame) and self.speaker.neighbours <= pace.FEW:
             more = 8
         more += not self.seen.senders(name)
-        onward = ONWARD if urgency == FORWARD and self.code < frames.UNKNOWN else 0
         self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET + onward, more)
 
     def _receipt(self, frame: bytes) -> bool:
@@ -70,10 +83,10 @@ class Talk:
         return frame[0] & 0x0F == frames.RECEIPT and not self.flood
 
     def say_onward(self, saying: list, now: int) -> None:
-        """Say once more what nobody nearer a keeper is heard saying, or acknowledging, meanwhile."""
+        """Say once more what nobody is heard saying meanwhile, or acknowledging, who is where it is to go."""
         if saying[5] > ONWARD:
             at = now + pace.AGAIN_SOON_MS + self.random(pace.AGAIN_SOON_MS)
-            self.speaker.add(at, FORWARD, saying[2], saying[3], pace.EVENTS, ONWARD)
+            self.speaker.add(at, saying[1], saying[2], saying[3], pace.EVENTS, ONWARD)
             self.stats["again"] += 1
 
     def _more(self, saying: list, now: int) -> None:
