@@ -128,7 +128,7 @@ class Mesh(Carrier):
         self._met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
-        self.receipts_at = now - pace.AROUND_MS
+        self.receipts_at = now - pace.AGAIN_MS
         self.names.learn(self.peer.author, now)
         self.names.pin(self.peer.author)
         for author in self.peer.authors():

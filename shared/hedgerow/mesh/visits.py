@@ -252,7 +252,7 @@ class Visits:
             return 0
         # What has come since is lacking no more.
         lag = max(0, neighbour.lag - mesh.stats["stored"] + neighbour.stored)
-        if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
+        if neighbour.heard_at - mesh.receipts_at < pace.AGAIN_MS // 2:
             # What is receipted here and open there is no backlog, but what is known to be lacking.
             return max(lag, min(state.open_count, mesh.intake.lacking())) if mesh.relays else lag
         return max(lag, state.open_count - (mesh.repair.open if mesh.relays else 0))

@@ -67,6 +67,11 @@ def test_what_is_known_to_be_lacking_counts_though_receipts_come() -> None:
     assert mesh.intake.lacking() == mesh.visits._gap(neighbour) == 67
     hear(mesh, b"you", 2, open_count=50, flags=CAN)
     assert mesh.visits._gap(neighbour) == 50
+    # Who lacks some receipts may take a while to get them; who still has more then has more.
+    hear(mesh, b"you", pace.AGAIN_MS // 2 - 1, open_count=80, flags=CAN)
+    assert mesh.visits._gap(neighbour) == 67
+    hear(mesh, b"you", pace.AGAIN_MS // 2, open_count=80, flags=CAN)
+    assert mesh.visits._gap(neighbour) == 80 - mesh.repair.open > 67
 
 
 def test_who_relays_nothing_lacks_nothing_of_others() -> None:
