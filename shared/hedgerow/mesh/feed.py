@@ -11,7 +11,7 @@ from ..operation import CLOCK, decode_body
 from . import letters, pace
 from .custody import name_of
 from .frames import LETTER_UP, OP, make
-from .ops import pack
+from .ops import nearest, pack
 
 _ALL = limits.const(0xFFFFFFFF)
 _ONE = limits.const(1)
@@ -104,6 +104,13 @@ class Feed:
         except HedgerowError:
             return False
 
+    def upto(self, low: int) -> None:
+        """Somebody has all own operations up to one (low 16 bits of its number): those behind it are next."""
+        source = self.sources[self._peer.author]
+        number = nearest(source.number, low)
+        if source.number < number <= self._peer.log.held(self._peer.author):
+            source.number = number
+
     def pushed(self) -> tuple:
         """Return (number, sealed): how far the own author was pushed."""
         source = self.sources[self._peer.author]
@@ -122,6 +129,12 @@ class Feed:
         """Return (in how many ms what has no receipt is pushed again, how often it was) of the own author."""
         source = self.sources[self._peer.author]
         return max(0, source.again_at - now), source.tries
+
+    def late(self, now: int) -> bool:
+        """Say whether the receipt of what is sealed should have come since."""
+        left, tries = self.again(now)
+        open_here = self._peer.log.sealed(self._peer.author) > self._peer.receipted(self._peer.author)
+        return open_here and (tries > 0 or left < pace.AGAIN_MS - pace.RECEIPT_LATE_MS)
 
     def resume(self, number: int, sealed: int, again_at: int | None = None, tries: int = 0) -> None:
         """Go on behind what was pushed before a deep sleep, and push that again when it was due then."""

@@ -9,7 +9,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..presence import UNKNOWN_DISTANCE
 from ..sync.hello import GATEWAY, LEAF, RELAY
-from . import asks, frames, pace
+from . import frames, pace
 from .carrier import Carrier
 from .custody import Custody, name_of
 from .density import Window as Count
@@ -21,7 +21,7 @@ from .schedule import Leaves, Window
 from .seen import Seen, who_of
 from .speaker import FORWARD, OWN, STATUS, Speaker
 from .tag import check
-from .talk import STATE_NAME
+from .talk import SHOWS, STATE_NAME
 from .trickle import Trickle
 from .visits import Visits
 
@@ -128,7 +128,7 @@ class Mesh(Carrier):
         self._met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
-        self.receipts_at = now - pace.AROUND_MS
+        self.receipts_at = now - pace.AGAIN_MS
         self.names.learn(self.peer.author, now)
         self.names.pin(self.peer.author)
         for author in self.peer.authors():
@@ -234,8 +234,11 @@ class Mesh(Carrier):
         Nothing of its content is used, so its tag need not be checked again.
         """
         self.stats["echoes"] += 1
-        if name in self.speaker.names and self.speaker.echo(name, count):
-            self._due_at = None
+        if name in self.speaker.names:
+            saying = self.speaker.echo(name, count, self.gets_on(kind, hop >> 3))
+            if saying:
+                self._due_at = None
+                self.say_onward(saying, now)
         if kind == frames.RECEIPT and not self.flood:
             if self.down.passed(name, hop >> 3, now):
                 return True
@@ -273,15 +276,7 @@ class Mesh(Carrier):
         elif kind == frames.STATE:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
         elif kind == frames.ACK:
-            what, keys = asks.decode_ack(frame)
-            self.window.stir(now)
-            for key in keys:
-                if self.custody.passed(key, frame[3] >> 3, what, now):
-                    self.visits.ways.hears(address)
-                # One who says so is enough.
-                self._acks.pop(key, None)
-                if what == asks.ACK_UPTO:
-                    self.speaker.held(key)
+            self._heard_ack(frame, address, now)
         elif kind == frames.HAVE:
             if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)
@@ -294,7 +289,6 @@ class Mesh(Carrier):
         elif kind == frames.CALL:
             self.visits.heard_call(frame, now)
         elif kind == frames.RECEIPT:
-            self.window.stir(now)
             self.down.heard_receipt(frame, name, now)
         elif kind == frames.ANNOUNCE:
             self.down.heard_announce(frame, name, now)
@@ -442,6 +436,7 @@ class Mesh(Carrier):
         """Begin a leaf's window: it has woken, or written something."""
         if self.window.wake(now) or self._state_due:
             self._state_due = False
+            self._shows = SHOWS
             self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
 
     def sleep_until(self, now: int) -> int | None:

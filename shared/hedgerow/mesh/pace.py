@@ -65,6 +65,8 @@ LEAF_WINDOW_MS = const(1500)
 LEAF_MOST_MS = const(12000)
 LEAF_PERIOD_MS = const(60000)
 LEAF_BACKOFF_MS = const(700)
+# So long after it was sealed and pushed a leaf asks for its receipt more often.
+RECEIPT_LATE_MS = const(300000)
 
 
 def longest_wake(period: int) -> int:

@@ -198,7 +198,8 @@ class Visits:
                     self._say_call(self._calling, now)
                 return None
             self.failed(self._calling, now)
-        if now < self._calm_until:
+        if now < self._calm_until or not self._mesh.relays:
+            # Of what others have nothing is lacking where nothing is relayed.
             return None
         best = None
         found = None
@@ -252,7 +253,7 @@ class Visits:
             return 0
         # What has come since is lacking no more.
         lag = max(0, neighbour.lag - mesh.stats["stored"] + neighbour.stored)
-        if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
+        if neighbour.heard_at - mesh.receipts_at < pace.AGAIN_MS // 2:
             # What is receipted here and open there is no backlog, but what is known to be lacking.
             return max(lag, min(state.open_count, mesh.intake.lacking())) if mesh.relays else lag
         return max(lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
