@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from hedgerow.mesh.mesh import Mesh
+from hedgerow_sim import memo
 from hedgerow_sim.baseline import ConnectAlways, NaiveFlood, Oracle
 
 Address = Any
@@ -38,6 +39,7 @@ Maker = Callable[[Any, int, Callable[[int], int], int, Any], Engine]
 
 def maker(kind: str, key: bytes, oracle: Oracle) -> Maker:
     """How engines of a kind are made."""
+    memo.share()
 
     def mesh(peer: Any, now: int, chance: Callable[[int], int], role: int, budget: Any) -> Engine:
         return Mesh(peer, now, random=chance, role=role, key=key, budget=budget)

@@ -43,3 +43,5 @@ BOARDS = 20_000
 HOURS = 24 * 366
 # Stations looked at as a whole at each point of the curve.
 LOOKED_AT = 20
+# Objects made and not dropped before garbage is looked for.
+GARBAGE = 50_000

@@ -206,10 +206,16 @@ def census() -> None:
     mesh._census.add(7, 0)
     assert mesh._census.estimate(2 * pace.CENSUS_MS - 1) == 1
     assert mesh._census.estimate(2 * pace.CENSUS_MS) == 0
-    # And for the first one a neighbour in a gradient decides, as few as were heard.
-    for moment, flood in ((pace.CENSUS_MS - 1, False), (pace.CENSUS_MS, True)):
+    # For the first one a neighbour in a gradient decides, as few as were heard; then one that is nearer.
+    last = pace.CENSUS_MS - 1
+    for moment, hops, flood in (
+        (last, 1, False),
+        (last, 255, False),
+        (last + 1, 255, True),
+        (last + 1, 1, False),
+    ):
         mesh = engine()
-        state = frames.State(b"ms", 1, 0, bytes(6), 0, 1, frames.GRADIENT, RELAY, b"aut", 3)
+        state = frames.State(b"ms", 1, 0, bytes(6), 0, hops, frames.GRADIENT, RELAY, b"aut", 3)
         mesh.visits.heard(b"a", state, -50, moment)
         mesh._mode(moment)
         assert mesh.flood == flood
@@ -379,12 +385,11 @@ def better_time() -> None:
     assert waits == [min(pace.TIME_MS << tries, pace.TIME_MOST_MS) for tries in range(9)]
     # One that is good is looked at with each STATE; who has none goes on asking.
     mesh.peer.set_time(849_000_000_000 + at, 100, 4, at)
-    for due in (at, at + 2 * pace.TIME_MS):
+    mesh._ask_time(at)
+    for due in (at, at + 3 * pace.TIME_MS):
         mesh._trickle.due = due
         mesh._ask_time(at)
-        assert mesh._time_at == max(due, at + pace.TIME_MOST_MS) and mesh._time_wait == pace.TIME_MS
-    mesh._ask_time(at)
-    assert mesh._time_at == due
+        assert mesh._time_at == max(due, at + pace.TIME_MS) and mesh._time_wait == pace.TIME_MS
     lost = engine()
     lost.random = lambda n: 0
     for at in (1000, 100000):

@@ -226,7 +226,8 @@ class Talk:
             self._intake.expire(now)
         authors = self._census.estimate(now)
         limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
-        flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))
+        # Those nearer hear of more: who is at the edge floods only if they do.
+        flood = authors <= limit and not self.visits.gradient(now, now < self._young_until)
         if self.flood and not flood:
             # What a neighbour has in a flood is not on its way to a keeper yet.
             self.feed.rewind(self.peer.author, 0, now, False)

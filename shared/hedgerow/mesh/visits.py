@@ -77,9 +77,18 @@ class Visits:
         self._again_at = 0
         # Until when nobody is worth a session, unless something is heard.
         self._calm_until = 0
+        # How weak it was who made room last, and until when nobody else as weak gets in.
+        self._weak = 0
+        self._weak_until = 0
 
     def heard(self, address: object, state: object, rssi: int, now: int) -> bool:
         """Note a STATE; say whether the way to a keeper may be another by it."""
+        if now < self._weak_until and rssi <= self._weak and address not in self._table:
+            # Without a flood somebody weak may be a way, or in need of a session, or is of no interest.
+            mesh = self._mesh
+            usual = state.window != BEHIND and not state.flags & BULK
+            if usual and not mesh.flood and state.distance >= mesh.peer.distance(now):
+                return False
         neighbour = self._get(address)
         if neighbour.digests.get(state.bucket) != state.digest:
             neighbour.news = True
@@ -141,11 +150,17 @@ class Visits:
         """Say whether somebody wants to connect to us now."""
         return now < self._called_until
 
-    def gradient(self, now: int) -> bool:
-        """Say whether a neighbour does not flood."""
+    def gradient(self, now: int, any_: bool) -> bool:
+        """Say whether a neighbour does not flood, one that is nearer a keeper or `any_`."""
+        mine = self._mesh.peer.distance(now)
         for neighbour in self._table.values():
-            if neighbour.state and neighbour.state.flags & frames.GRADIENT:
-                return True
+            if (
+                neighbour.state
+                and neighbour.state.flags & frames.GRADIENT
+                and (any_ or neighbour.hops < mine)
+            ):
+                if now - neighbour.heard_at <= pace.LOST_MS:
+                    return True
         return False
 
     def authors(self, address: object) -> list:
@@ -340,4 +355,6 @@ class Visits:
             use = now - known.heard_at <= pace.LOST_MS, near, known.rssi, known.heard_at
             if least is None or use < least:
                 worst, least = address, use
+        self._weak = least[2]
+        self._weak_until = now + pace.LOST_MS // 4 if least[0] else 0
         return worst

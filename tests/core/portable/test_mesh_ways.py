@@ -196,8 +196,8 @@ def test_what_is_asked_for_again_is_pushed_to_those_who_had_it_too() -> None:
         entry = (mesh.peer.author[:3], number, 1)
         want = frames.make(frames.WANT, MESH, asks.encode_want(asks.WANT_OPERATIONS, [entry]), KEY, 1 << 3)
         hear(mesh, b"nea", want, 8000)
-        assert mesh.feed.pushed()[0] == number - 1
-        mesh.feed.fill(8000)
+        # It alone: those behind it got on.
+        assert mesh.feed.pushed()[0] == number and len(mesh.custody.flying()) == 1
         said = [frame for at in range(8000, 12000, 200) for _, frame, own in mesh.custody.step(at, 1) if own]
         assert said and said[0][3] & 7 == 7
         # Whoever had it takes it, and says so likewise.
@@ -212,6 +212,21 @@ def test_what_is_asked_for_again_is_pushed_to_those_who_had_it_too() -> None:
             if sent and sent[0][4] & 15 == frames.OP:
                 pushed.append(sent[0][7] & 7)
         assert pushed[:1] == [7]
+
+
+def test_of_several_that_are_asked_for_all_from_there_on_are_pushed_at_once() -> None:
+    with gradient():
+        mesh = relay()
+        record(mesh.peer, 3)
+        mesh._refresh(7000)
+        number = mesh.feed.pushed()[0]
+        mesh.custody.clear()
+        entry = (mesh.peer.author[:3], number - 1, 3)
+        want = frames.make(frames.WANT, MESH, asks.encode_want(asks.WANT_OPERATIONS, [entry]), KEY, 1 << 3)
+        hear(mesh, b"nea", want, 8000)
+        assert mesh.feed.pushed()[0] == number - 2 and mesh.due(8000) == 8000
+        mesh.say(8000)
+        assert mesh.feed.pushed()[0] == number and len(mesh.custody.flying()) == 2
 
 
 def test_a_question_goes_on_for_what_comes_before_that_which_is_here() -> None:
