@@ -248,7 +248,7 @@ class Carrier(Talk):
             self._look(now)
         again = self.feed.due()
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
-            self._fill = False
+            self._fill = self.custody.freed = False
             return
         if now < self.start_at:
             return

@@ -92,7 +92,7 @@ class Feed:
         source.number = max(min(source.number, number), self._peer.receipted(author))
         source.sealed = min(source.sealed, source.number)
         source.seal = None
-        self._again_at = now
+        self._custody.freed = True
 
     def resend(self, author: bytes, number: int, stored: bytes, now: int) -> bool:
         """Push one operation again that was pushed, also to those who had it; False if that cannot be now."""

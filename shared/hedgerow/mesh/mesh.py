@@ -343,7 +343,7 @@ class Mesh(Carrier):
             at = min(self._trickle.due, self._time_at, self.announce_at)
             if self.wishes is not None and self._wishes_at < at:
                 at = self._wishes_at
-            if self._fill:
+            if self._fill or self.custody.freed:
                 at = min(at, self.start_at)
             for other in (
                 self.speaker.due(),
