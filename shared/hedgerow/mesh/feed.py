@@ -146,6 +146,11 @@ class Feed:
             source.tries = min(tries, _MOST_DOUBLINGS)
         source.number = max(source.number, min(number, log.held(self._peer.author)))
         source.sealed = max(source.sealed, min(sealed, log.sealed(self._peer.author)))
+        # The schemas of what was pushed last were pushed before it.
+        for at in (source.number, source.number - 1):
+            stored = log.fetch(self._peer.author, at)
+            if stored is not None and at > self._peer.receipted(self._peer.author):
+                self._schemas.update([change[1] for change in decode_body(stored)[1] if change[0] != CLOCK])
 
     def backlog(self) -> int:
         """Return how many operations were not pushed yet."""

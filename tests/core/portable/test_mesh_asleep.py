@@ -228,6 +228,25 @@ def test_the_names_of_keepers_outlive_a_sleep() -> None:
     assert again.peer.receipted(AUTHOR) == 2
 
 
+def test_a_schema_is_not_said_anew_in_each_wake() -> None:
+    """But by who begins anew, and behind a receipt: those who have it may be gone."""
+    for pushed, known, told in ((3, 0, False), (0, 0, True), (3, 3, True)):
+        leaf = engine()
+        record(leaf.peer, 2)
+        leaf.peer.seal(2000)
+        if known:
+            leaf.peer.ingest_receipt(Receipt(KEEPER, 1, AUTHOR, known))
+        leaf.peer.commit()
+        leaf.feed.resume(pushed, pushed)
+        saved = leaf.save()
+        record(leaf.peer, 1, 50000)
+        leaf.peer.commit()
+        again = Mesh(leaf.peer, 60000, random=lambda _: 0, role=LEAF, key=KEY)
+        assert again.restore(saved, 60000)
+        assert bool(said(again, 60000, 63000, frames.LETTER_UP)) == told
+        assert said(again, 63000, 66000, frames.OP)
+
+
 def test_a_leaf_says_more_often_that_its_receipt_is_late() -> None:
     for left, tries, states in (
         (pace.AGAIN_MS - pace.RECEIPT_LATE_MS, 0, 1),
