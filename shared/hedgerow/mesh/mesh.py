@@ -21,7 +21,7 @@ from .schedule import Leaves, Window
 from .seen import Seen, who_of
 from .speaker import FORWARD, OWN, STATUS, Speaker
 from .tag import check
-from .talk import SHOWS, STATE_NAME
+from .talk import STATE_NAME
 from .trickle import Trickle
 from .visits import Visits
 
@@ -431,19 +431,6 @@ class Mesh(Carrier):
         if self.role == LEAF:
             duty = 100 if now < self.window.until else 0
         return self.budget.duty(now, duty) if self.budget else duty
-
-    def wake(self, now: int) -> None:
-        """Begin a leaf's window: it has woken, or written something."""
-        if self.window.wake(now) or self._state_due:
-            self._state_due = False
-            self._shows = SHOWS
-            self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
-
-    def sleep_until(self, now: int) -> int | None:
-        """Return until when a leaf may sleep, None to stay awake."""
-        if self.role != LEAF or self._dirty or now < self.window.until:
-            return None
-        return self.window.next(now)
 
     def save(self) -> bytes:
         """Return what should survive a deep sleep, at most 512 bytes, with its CRC."""

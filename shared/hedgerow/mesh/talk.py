@@ -28,6 +28,19 @@ class Talk:
         """Say whether to be connectable at the short interval, for somebody wants to connect."""
         return self.visits.called(now)
 
+    def wake(self, now: int) -> None:
+        """Begin a leaf's window: it has woken, or written something."""
+        if self.window.wake(now) or self._state_due:
+            self._state_due = False
+            self._shows = SHOWS
+            self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
+
+    def sleep_until(self, now: int) -> int | None:
+        """Return until when a leaf may sleep, None to stay awake."""
+        if self.role != LEAF or self._dirty or now < self.window.until:
+            return None
+        return self.window.next(now)
+
     def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
         """Note a session that ended well: Exchange.summary and Exchange.told() of it."""
         self.visits.synced(address, now, told)
