@@ -73,9 +73,8 @@ class Down:
             return None
         mesh = self._mesh
         mesh.names.learn(receipt.keeper, now)
-        mesh.names.pin(receipt.keeper)
         if receipt.keeper not in self.keepers:
-            self.keepers.add(receipt.keeper)
+            self.know(receipt.keeper)
             if mesh.collects:
                 self.say_announce(receipt.keeper, now)
         body = tells.encode_receipt(
