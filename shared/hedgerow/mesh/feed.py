@@ -31,6 +31,8 @@ class _Source:
         self.seal: tuple | None = None
         # Up to which number those on the way may have had it, and nobody has now.
         self.lost = 0
+        # Which one was pushed again alone.
+        self.resent = 0
 
 
 def frames_of(peer: object, author: bytes, number: int, stored: bytes, key: bytes) -> list:
@@ -95,10 +97,12 @@ class Feed:
         self._custody.freed = True
 
     def resend(self, author: bytes, number: int, stored: bytes, now: int) -> bool:
-        """Push one operation again that was pushed, also to those who had it; False if that cannot be now."""
+        """Push one operation again that was pushed, also to those who had it; False if that cannot be now, or
+        was of no use before."""
         source = self.sources.get(author)
-        if source is None or number > source.number:
+        if source is None or not 0 <= source.number - number < limits.MESH_WINDOW or number == source.resent:
             return False
+        source.resent = number
         try:
             return self._push(frames_of(self._peer, author, number, stored, self._key), now, True)
         except HedgerowError:

@@ -11,7 +11,7 @@ from ..presence import UNKNOWN_DISTANCE
 from ..sync.hello import GATEWAY, LEAF, RELAY
 from . import frames, pace
 from .carrier import Carrier
-from .custody import Custody, name_of
+from .custody import ONCE, Custody, name_of
 from .density import Window as Count
 from .density import number_of
 from .down import Down
@@ -200,7 +200,7 @@ class Mesh(Carrier):
                 who = who | 1 if payload[at + 3] >> 3 > self.code else 0
             count = self.seen.again(name, who)
             if count and self._echoed(kind, name, count, address, who, payload[at + 3], now):
-                last[address] = bytes(payload)
+                self._heard_last(kind, address, payload, payload[at + 3])
                 return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
@@ -209,7 +209,7 @@ class Mesh(Carrier):
         if name and not count:
             self.seen.note(name, who)
         self.stats["heard"] += 1
-        last[address] = bytes(payload)
+        self._heard_last(kind, address, payload, frame[3])
         if kind:
             self._due_at = None
         try:
@@ -217,6 +217,11 @@ class Mesh(Carrier):
         except HedgerowError:
             self.stats["refused"] += 1
         return True
+
+    def _heard_last(self, kind: int, address: object, payload: bytes, hop: int) -> None:
+        """Remember it as what an address said last, unless that says it again and again word for word."""
+        if hop & 7 < ONCE - 1 or (kind != frames.OP and kind != frames.LETTER_UP):
+            self._last[address] = bytes(payload)
 
     def _meet(self, address: object) -> int:
         """Return what stands for an address in small tables."""

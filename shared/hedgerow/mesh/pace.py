@@ -22,7 +22,7 @@ AGAIN_SOON_MS = const(2000)
 # must be later.
 BACKOFF_MS = const(3000)
 GATHER_MS = const(200)
-RECEIPT_MS = const(20000)
+RECEIPT_MS = const(150000)
 NOTE_MS = const(600000)
 DONE_MS = const(800000)
 AGAIN_MS = const(1800000)
