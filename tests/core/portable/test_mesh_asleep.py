@@ -7,6 +7,7 @@ from sync_kit import board, record
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import MemoryStore
 from hedgerow.mesh import asks, frames, pace, tells
+from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.down import KEEPER_NAME, proof_of
 from hedgerow.mesh.feed import frames_of
 from hedgerow.mesh.mesh import Mesh
@@ -139,6 +140,19 @@ def test_an_ack_is_left_to_one_that_says_as_much() -> None:
         hear(relay, made[3][0], 40000, repeat=1)
         hear(relay, ack(asks.ACK_ALL, number), 40005, address=b"third")
         assert len(said(relay, 40010, 45000, frames.ACK)) == found, number
+
+
+def test_a_mark_that_is_another_frames_hides_no_operation() -> None:
+    """Marks are short: one in some thousands is taken for another, by all neighbours alike."""
+    source, made = written(6)
+    for number, taken in ((5, 5), (6, 6)):
+        relay = engine(RELAY, b"relay--r")
+        copy(relay, source, 5, 1000)
+        relay.custody.know(name_of(made[number][0]), 40000)
+        hear(relay, made[number][0], 40000, repeat=1)
+        assert relay.peer.log.held(AUTHOR) == taken
+        # What is here, and has a mark, is acknowledged, and no news.
+        assert bool(said(relay, 40000, 45000, frames.OP)) == (number == 6)
 
 
 # ---- who is spoken to
