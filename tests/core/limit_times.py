@@ -5,6 +5,7 @@ from itertools import pairwise
 from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
+from hedgerow import limits
 from hedgerow.mesh import asks, frames, letters, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
@@ -224,8 +225,8 @@ def census() -> None:
 def around() -> None:
     mesh = engine()
     mesh._around.add(7, 0)
-    assert mesh._around.estimate(2 * pace.AROUND_MS - 1) == 1
-    assert mesh._around.estimate(2 * pace.AROUND_MS) == 0
+    assert mesh._around.estimate(4 * pace.AROUND_MS - 1) == 1
+    assert mesh._around.estimate(4 * pace.AROUND_MS) == 0
 
 
 def _near(mesh: Mesh, address: bytes, distance: int, now: int) -> None:
@@ -287,9 +288,11 @@ def visit() -> None:
         assert mesh.stats["calls"] == calls
 
 
-def state_times() -> list[int]:
-    """When an engine that hears nobody says its STATE."""
+def state_times(authors: int = 1) -> list[int]:
+    """When an engine that hears nobody says its STATE, where there are so many authors."""
     mesh = Mesh(board(mesh=b"msh"), 0, random=least, key=bytes(32))
+    for number in range(authors):
+        mesh._census.add(number, 0)
     mesh._time_at = mesh.announce_at = NEVER
     found: list[int] = []
     while len(found) < 12:
@@ -307,6 +310,13 @@ def state_most() -> None:
     found = state_times()
     waits = [found[at + 1] - found[at] for at in range(len(found) - 1)]
     assert max(waits) == pace.STATE_MAX_MS and waits[-3:] == [pace.STATE_MAX_MS] * 3
+
+
+def state_calm() -> None:
+    """So rarely where nothing floods."""
+    found = state_times(2 * limits.FLOOD_AUTHORS)
+    waits = [found[at + 1] - found[at] for at in range(len(found) - 1)]
+    assert max(waits) == pace.STATE_CALM_MS and waits[-3:] == [pace.STATE_CALM_MS] * 3
 
 
 def state_busy() -> None:
@@ -399,6 +409,19 @@ def better_time() -> None:
 
 
 # ---- leaves
+
+
+def poor_time() -> None:
+    """A time that was good is asked for again once it is so bad, not as soon as others would say a better."""
+    mesh = engine()
+    mesh.random = lambda n: 0
+    mesh.peer.set_time(849_000_000_000, 100, 4, 0)
+    drift = (pace.POOR_TIME_MS - 100) * (1000000 // limits.DRIFT_PPM)
+    for at, poor in ((drift - 10000, False), (drift, True)):
+        assert mesh.peer.wants_time(at)
+        mesh._trickle.due = at + 3 * pace.TIME_MS
+        mesh._ask_time(at)
+        assert (mesh._time_at == at + pace.TIME_MS) == poor
 
 
 def leaf_window() -> None:

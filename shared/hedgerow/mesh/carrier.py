@@ -35,7 +35,9 @@ class Carrier(Talk):
             if not repeat or (code <= self.code and not self.flood):
                 return
             again = repeat == AGAIN or (repeat == ONCE and code == self.code + 1)
-            back = custody.done.has(name ^ BACK, now) and not self.down.asked(frame[4:7], now)
+            # Whose a letter is nobody on its way knows.
+            asked = self.down.asked(frame[4:7] if kind == frames.OP else None, now)
+            back = custody.done.has(name ^ BACK, now) and not asked
             if self.flood or self.collects or here or not again or back:
                 self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
                 if not self.collects:

@@ -119,7 +119,7 @@ class Mesh(Carrier):
         self._trickle = Trickle(pace.STATE_MIN_MS, pace.STATE_MAX_MS, 2, random, now)
         bits = _BITS if self.relays else _FEW_BITS
         self._census = Count(bits, pace.CENSUS_MS, now)
-        self._around = Count(bits, pace.AROUND_MS, now)
+        self._around = Count(bits, 2 * pace.AROUND_MS, now)
         self.announce_at = now + random(2000)
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.

@@ -31,7 +31,7 @@ AGAIN_MS = const(1800000)
 # second; how soon a letter is not said again.
 ASKS = const(8)
 WAITING_MS = const(43200000)
-LATE_MS = const(60000)
+LATE_MS = const(20000)
 ASK_MS = const(2000)
 LETTER_MS = const(6000)
 # The age of an unsealed operation at which the engine seals; how authors and neighbours are counted; names
@@ -45,18 +45,20 @@ START_MS = const(3000)
 MEET_MS = const(10000)
 VISIT_MS = const(5000)
 TIME_MS = const(10000)
-# The longest wait before a better time is asked for, once or twice.
+# From which error on a better time is asked for; the longest wait before that, once or twice.
+POOR_TIME_MS = const(1500)
 TIME_MOST_MS = const(640000)
 WISH_MS = const(300000)
 # Who was not heard for so long is no way to a keeper.
-LOST_MS = const(280000)
+LOST_MS = const(560000)
 # So long a peer knows no way before it takes one that is longer than what it had.
 APART_MS = const(130000)
-# STATE: the shortest interval at a start and later, the longest one; how long what differs may be on its way;
-# the longest wait until HAVE tells again what has not changed.
+# STATE: the shortest interval at a start and later, the longest one in a flood and without one; how long what
+# differs may be on its way; the longest wait until HAVE tells again what has not changed.
 STATE_MIN_MS = const(1000)
 STATE_BUSY_MS = const(4000)
 STATE_MAX_MS = const(64000)
+STATE_CALM_MS = const(128000)
 STATE_SETTLE_MS = const(5000)
 HAVE_MAX_MS = const(256000)
 # A leaf listens so long after it spoke or was spoken to, and in one wake at most; how often it wakes

@@ -180,12 +180,15 @@ class Talk:
 
     def _ask_time(self, now: int) -> None:
         """Show soon that the time is lacking here, while somebody in reach has it."""
-        wants = self.role != LEAF and self.peer.wants_time(now)
+        known = self.peer.utc(now)
+        # A time that is hardly better than what there is would not be taken.
+        poor = known is None or known[1] >= pace.POOR_TIME_MS
+        wants = poor and self.role != LEAF and self.peer.wants_time(now)
         wait = self._time_wait
         # Who has it looks again when there is something to say anyhow.
         self._time_at = now + wait + self.random(wait) if wants else max(now + wait, self._trickle.due)
         # Who has the time, but not well enough, may be too far from a better one.
-        again = wants and self.peer.utc(now)
+        again = wants and known
         self._time_wait = min(2 * wait, pace.TIME_MOST_MS) if again else pace.TIME_MS
         if wants and self.visits.has_time():
             self._asks_time = True
@@ -246,6 +249,7 @@ class Talk:
             self.feed.rewind(self.peer.author, 0, now, False)
         self.set_flood(flood, now)
         self.speaker.neighbours = self._around.estimate(now)
+        self._trickle.imax = pace.STATE_MAX_MS if flood else pace.STATE_CALM_MS
         self._trickle.floor = max(interval_floor(self.speaker.neighbours, 4), pace.STATE_BUSY_MS)
         turns = min(self.speaker.neighbours, pace.MOST_TURNS)
         self._turns = pace.TURN_MS * (1 + turns)

@@ -5,12 +5,12 @@ class Trickle:
     """Intervals of `imin` to `imax` ms, one saying in each, and none once `k` consistent ones were heard.
 
     `due` is the moment of the next `tick`. `random(n)` gives an integer of 0 .. n-1. `floor`, in ms, may be
-    raised where the channel is crowded: no interval is shorter.
+    raised where the channel is crowded: no interval is shorter; `imax` may be changed.
     """
 
     def __init__(self, imin: int, imax: int, k: int, random: object, now: int):
         self._imin = imin
-        self._imax = imax
+        self.imax = imax
         self._k = k
         self._random = random
         self.floor = 0
@@ -19,7 +19,7 @@ class Trickle:
 
     def _begin(self, now: int) -> None:
         low = max(self._imin, self.floor)
-        self.interval = min(max(self.interval, low), max(self._imax, low))
+        self.interval = min(max(self.interval, low), max(self.imax, low))
         self._heard = 0
         self._end = now + self.interval
         half = self.interval // 2
@@ -46,7 +46,7 @@ class Trickle:
             self._said = True
             say = self._heard < self._k
             self.due = self._end
-            if self.interval >= self._imax and not self._heard and now < self._end:
+            if self.interval >= self.imax and not self._heard and now < self._end:
                 # Where nobody counts the next one, as long as this, need not begin at a moment of its own.
                 self._begin(self._end)
         if now >= self._end:

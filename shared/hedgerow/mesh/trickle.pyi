@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 class Trickle:
+    imax: int
     floor: int
     interval: int
     due: int
