@@ -261,6 +261,22 @@ def test_a_schema_is_not_said_anew_in_each_wake() -> None:
         assert said(again, 63000, 66000, frames.OP)
 
 
+def test_what_nobody_has_is_pushed_in_the_next_wake_however_many_behind_it_got_on() -> None:
+    leaf = engine()
+    record(leaf.peer, 30)
+    leaf.peer.commit()
+    said(leaf, 0, 1400, frames.OP)
+    frame = on_its_way(leaf)[0]
+    first = frame[7] << 8 | frame[8]
+    for now in range(1400, 3400, 100):
+        leaf.say(now)
+        for other in list(leaf.custody._frames.values()):
+            if other != frame:
+                leaf.custody.passed(other[4:10], 0, asks.ACK_PASSED, now)
+    assert leaf.feed.pushed()[0] > first + 10
+    assert leaf.feed.safe()[0] < first
+
+
 def test_a_leaf_says_more_often_that_its_receipt_is_late() -> None:
     for left, tries, states in (
         (pace.AGAIN_MS - pace.RECEIPT_LATE_MS, 0, 1),
