@@ -351,6 +351,10 @@ def left_to_any_two(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Talk, "say_onward", _nothing)
 
 
+def marks_are_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Carrier, "_lacks", lambda *_args: False)
+
+
 def goes_on_by_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Feed, "upto", _nothing)
 
@@ -405,6 +409,8 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (connects_at_once, check_a_visit_waits_for_its_turn),
     (what_a_leaf_has_is_everybodys, backlog.test_what_a_leaf_alone_may_have_is_nobody_elses_backlog),
     (left_to_any_two, turns.test_what_nobody_nearer_is_heard_to_have_is_said_once_more),
+    (left_to_any_two, turns.test_a_receipt_that_nobody_farther_is_heard_to_have_is_said_once_more),
+    (marks_are_believed, asleep.test_a_mark_that_is_another_frames_hides_no_operation),
     (goes_on_by_one, asleep.test_one_word_frees_a_leaf_of_all_that_it_has_to_push),
     (waits_for_its_receipt, asleep.test_a_leaf_says_more_often_that_its_receipt_is_late),
     (keepers_are_forgotten, asleep.test_the_names_of_keepers_outlive_a_sleep),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import limit_custody as custody
+import limit_leaves as leaves
 import limit_times as times
 import limit_wishes as wishes
 import pytest
@@ -47,11 +48,11 @@ CHECKS: dict[str, Callable[[], None]] = {
     "STATE_CALM_MS": times.state_calm,
     "STATE_SETTLE_MS": times.state_settle,
     "HAVE_MAX_MS": times.have_most,
-    "LEAF_WINDOW_MS": times.leaf_window,
-    "LEAF_MOST_MS": times.leaf_most,
-    "LEAF_PERIOD_MS": times.leaf_period,
+    "LEAF_WINDOW_MS": leaves.leaf_window,
+    "LEAF_MOST_MS": leaves.leaf_most,
+    "LEAF_PERIOD_MS": leaves.leaf_period,
     "LEAF_BACKOFF_MS": custody.leaf_backoff,
-    "RECEIPT_LATE_MS": times.receipt_late,
+    "RECEIPT_LATE_MS": leaves.receipt_late,
 }
 #: Where one of them counts in another place too.
 MORE: list[Callable[[], None]] = [custody.passed_on_needs_so_many, wishes.wish_kept]

@@ -9,6 +9,7 @@ from .density import number_of
 from .feed import letter_frames
 from .letters import OPERATIONS
 from .letters import SCHEMA as SCHEMA_LETTER
+from .ops import nearest
 from .outcome import KNOWN, REFUSED, WAITS
 from .speaker import ANSWER, DOWN, FORWARD, OWN
 from .talk import Talk
@@ -29,7 +30,7 @@ class Carrier(Talk):
         custody = self.custody
         here = custody.has(name)
         repeat = frame[3] & 7
-        if custody.knows(name, code, now):
+        if custody.knows(name, code, now) and not self._lacks(kind, frame):
             # Who pushes it again has not heard that it got on.
             if not repeat or (code <= self.code and not self.flood):
                 return
@@ -64,6 +65,16 @@ class Carrier(Talk):
                 # Who is nearer still takes it first, and spares those between.
                 wait //= 4
             custody.offer(frame, name, now, 20 + later + wait)
+
+    def _lacks(self, kind: int, frame: bytes) -> bool:
+        """Say whether an operation is not in the log where it should be: a mark may be another frame's."""
+        if kind == frames.OP and self.relays and (self.flood or self.collects):
+            number = frame[7] << 8 | frame[8]
+            for author in self.names.find(frame[4:7]):
+                base = self.intake.base(author)
+                if not self.peer.is_own(author) and nearest(base, number) > base:
+                    return True
+        return False
 
     def _beyond(self, name: int, code: int, now: int) -> bool:
         """Say whether a frame that is not here was said by one who is not farther, and remember that."""

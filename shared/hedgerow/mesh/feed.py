@@ -308,5 +308,7 @@ class Feed:
         number, sealed = self.pushed()
         self._pushed.append(([name_of(frame) for frame in frames], number, sealed))
         if len(self._pushed) > limits.MESH_WINDOW:
-            self._pushed.pop(0)
+            # One that nobody has may wait while many behind it get on.
+            flying = self._custody.flying()
+            self._pushed = [entry for entry in self._pushed if [1 for name in entry[0] if name in flying]]
         return True

@@ -7,6 +7,7 @@ from sync_kit import board, record
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import MemoryStore
 from hedgerow.mesh import asks, frames, pace, tells
+from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.down import KEEPER_NAME, proof_of
 from hedgerow.mesh.feed import frames_of
 from hedgerow.mesh.mesh import Mesh
@@ -141,6 +142,19 @@ def test_an_ack_is_left_to_one_that_says_as_much() -> None:
         assert len(said(relay, 40010, 45000, frames.ACK)) == found, number
 
 
+def test_a_mark_that_is_another_frames_hides_no_operation() -> None:
+    """Marks are short: one in some thousands is taken for another, by all neighbours alike."""
+    source, made = written(6)
+    for number, taken in ((5, 5), (6, 6)):
+        relay = engine(RELAY, b"relay--r")
+        copy(relay, source, 5, 1000)
+        relay.custody.know(name_of(made[number][0]), 40000)
+        hear(relay, made[number][0], 40000, repeat=1)
+        assert relay.peer.log.held(AUTHOR) == taken
+        # What is here, and has a mark, is acknowledged, and no news.
+        assert bool(said(relay, 40000, 45000, frames.OP)) == (number == 6)
+
+
 # ---- who is spoken to
 
 
@@ -245,6 +259,22 @@ def test_a_schema_is_not_said_anew_in_each_wake() -> None:
         assert again.restore(saved, 60000)
         assert bool(said(again, 60000, 63000, frames.LETTER_UP)) == told
         assert said(again, 63000, 66000, frames.OP)
+
+
+def test_what_nobody_has_is_pushed_in_the_next_wake_however_many_behind_it_got_on() -> None:
+    leaf = engine()
+    record(leaf.peer, 30)
+    leaf.peer.commit()
+    said(leaf, 0, 1400, frames.OP)
+    frame = on_its_way(leaf)[0]
+    first = frame[7] << 8 | frame[8]
+    for now in range(1400, 3400, 100):
+        leaf.say(now)
+        for other in list(leaf.custody._frames.values()):
+            if other != frame:
+                leaf.custody.passed(other[4:10], 0, asks.ACK_PASSED, now)
+    assert leaf.feed.pushed()[0] > first + 10
+    assert leaf.feed.safe()[0] < first
 
 
 def test_a_leaf_says_more_often_that_its_receipt_is_late() -> None:

@@ -206,18 +206,20 @@ def test_an_ack_up_to_a_number_frees_what_is_before_it() -> None:
     assert held.count() == 5
 
 
-def passed_on(codes: tuple, acked: bytes = b"") -> int:
-    """Return how often a relay three hops from a keeper, among many in a flood, says an OP that it passes on
+def passed_on(codes: tuple, acked: bytes = b"", kind: int = frames.OP) -> int:
+    """Return how often a relay three hops from a keeper, among many in a flood, says what it passes on
     and hears from others with these distance codes, then acknowledged by a gateway up to a key."""
     mesh = Mesh(board(mesh=MESH), 0, random=lambda _: 0, key=KEY)
     mesh.code = 3
     mesh.peer.note_distance(2, 0)
     mesh._time_at = mesh._trickle.due = mesh.announce_at = mesh._check_at = 10**9
     mesh.speaker.neighbours = 9
-    frame = frames.make(frames.OP, MESH, b"aut\0\5" + bytes(8), KEY)
+    frame = frames.make(kind, MESH, b"aut\0\5" + bytes(8 if kind == frames.OP else 15), KEY)
     # It came from the first of them.
     mesh.seen.note(name_of(frame), who_of(b"one0"))
-    mesh.pass_on(frames.with_hop(frame, codes[0], 0), name_of(frame), 1000, FORWARD)
+    mesh.pass_on(
+        frames.with_hop(frame, codes[0], 0), name_of(frame), 1000, FORWARD if kind == frames.OP else DOWN
+    )
     for at in range(1, len(codes)):
         assert mesh.heard(
             b"one%d" % at, -60, frames.advertise(frames.with_hop(frame, codes[at], 0)), 1001 + at
@@ -229,7 +231,7 @@ def passed_on(codes: tuple, acked: bytes = b"") -> int:
             ack = frames.with_hop(frames.make(frames.ACK, MESH, body, KEY), 1, 0)
             assert mesh.heard(b"gate", -60, frames.advertise(ack), now)
         entry = mesh.say(now)
-        found += bool(entry) and entry[0][frames.find(entry[0])] & 15 == frames.OP
+        found += bool(entry) and entry[0][frames.find(entry[0])] & 15 == kind
     return found
 
 
@@ -243,6 +245,12 @@ def test_what_nobody_nearer_is_heard_to_have_is_said_once_more() -> None:
     # A gateway that has it says so.
     assert passed_on((4,), b"aut\0\6?") == 1 and passed_on((4, 3), b"aut\0\5?") == 0
     assert passed_on((4, 3), b"aut\0\4?") == 1
+
+
+def test_a_receipt_that_nobody_farther_is_heard_to_have_is_said_once_more() -> None:
+    assert passed_on((2,), kind=frames.RECEIPT) == 2 and passed_on((4,), kind=frames.RECEIPT) == 1
+    assert passed_on((2, 3), kind=frames.RECEIPT) == 1
+    assert passed_on((2, 4), kind=frames.RECEIPT) == 0
 
 
 def test_what_is_acknowledged_does_not_come_back() -> None:
