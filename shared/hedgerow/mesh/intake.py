@@ -151,7 +151,8 @@ class Intake:
             turns = 3
         stored = rebuild(op, author, number, floor, self._peer.schemas, turns, before)
         if stored is None:
-            return REFUSED if turns == 1 else WHOLE
+            # What is before it may be false until a seal says that it is not.
+            return REFUSED if number - 1 <= self._peer.log.sealed(author) else WHOLE
         self._ingest(author, number, stored)
         return TAKEN
 
