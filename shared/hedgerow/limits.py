@@ -137,11 +137,13 @@ MAX_CUSTODY = const(64)
 MESH_WINDOW = const(8)
 MESH_SHARE = const(12)
 MESH_SPARE = const(4)
-# Frames heard, done with, letters that were whole, authors whose way back is known: they forget the oldest.
+# Frames heard, done with, letters that were whole, authors whose way back is known, receipts passed on
+# lately: they forget the oldest.
 MESH_SEEN = const(256)
 MESH_DONE = const(512)
 MESH_LETTERS = const(64)
 MESH_ROUTE = const(512)
+MESH_LATELY = const(128)
 # Frames that may be taken, that wait for something missing; questions; addresses whose last word is known;
 # letters that can be said again; leaves whose receipts a relay holds.
 MESH_PENDING = const(12)

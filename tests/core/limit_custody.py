@@ -267,6 +267,14 @@ def route() -> None:
     marks(type(route)(limits.MESH_ROUTE), limits.MESH_ROUTE)
 
 
+def lately() -> None:
+    down = engine().down
+    assert down._lately is None, "who passes nothing on remembers nothing"
+    down._note(7, 0)
+    assert down._lately is not None and down._lately._now.size == limits.MESH_LATELY
+    assert down.passed(7, 0, 0)
+
+
 def waiting() -> None:
     """Where no more may wait for what is missing, what is farthest ahead makes room, be it the newest."""
     mesh = engine()

@@ -129,12 +129,11 @@ def again() -> None:
 
 def receipt_again() -> None:
     """Once or twice that time after it was passed on a receipt from nearer a keeper counts anew."""
-    for passed_on in (0, pace.RECEIPT_MS - 1):
+    for moment, passed in ((2 * pace.RECEIPT_MS - 1, True), (2 * pace.RECEIPT_MS, False)):
         down = engine().down
-        down._note(7, passed_on)
-        assert down.passed(7, 30, 2 * pace.RECEIPT_MS - 1)
-        assert not down.passed(7, 30, 2 * pace.RECEIPT_MS)
-        assert down.passed(7, frames.UNKNOWN, 2 * pace.RECEIPT_MS)
+        down._note(7, 0)
+        assert down.passed(7, 30, moment) == passed
+        assert down.passed(7, frames.UNKNOWN, moment)
 
 
 def waiting() -> None:

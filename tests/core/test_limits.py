@@ -126,6 +126,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MESH_DONE": (custody.done,),
     "MESH_LETTERS": (custody.whole_letters,),
     "MESH_ROUTE": (custody.route,),
+    "MESH_LATELY": (custody.lately,),
     "MESH_PENDING": (custody.pending,),
     "MESH_WAITING": (custody.waiting,),
     "MESH_WANTS": (custody.wants,),

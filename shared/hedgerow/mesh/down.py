@@ -12,7 +12,7 @@ from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .outcome import AUTHOR
-from .seen import Marks
+from .seen import Marks, Recent
 from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
@@ -24,7 +24,6 @@ _TIME_ERROR_MS = limits.const(60)
 _LEAF_ASKS_MS = limits.const(200)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
-_MOMENT = limits.const(0x9E3779)
 
 
 def proof_of(receipt: Receipt) -> bytes:
@@ -47,6 +46,8 @@ class Down:
         self._peer = mesh.peer
         # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
         self.route: object = None
+        # Receipts that were passed on a moment ago: after an hour there are more than custody remembers.
+        self._lately: object = None
         self.keepers: set = set()
         # RECEIPTs of keepers whose names are not known.
         self._unproven: list = []
@@ -149,6 +150,9 @@ class Down:
                             mesh.custody.passed(frame[9:12] + frame[14:16] + b"\0", mesh.code, ACK_UPTO, now)
                     break
         if moved or self._routed(short):
+            if not (moved or mesh.flood) and self.passed(name, frame[3] >> 3, now):
+                # So many are said after an hour that it is forgotten as heard before it is as passed on.
+                return
             self._note(name, now)
             if self._outdo(frame):
                 return
@@ -163,15 +167,16 @@ class Down:
 
     def _note(self, name: int, now: int) -> None:
         self._mesh.custody.done.note(name, now)
-        self._mesh.custody.done.note(_moment(name, now), now)
+        if self._lately is None:
+            self._lately = Recent(limits.MESH_LATELY, pace.RECEIPT_MS, now)
+        self._lately.note(name, now)
 
     def passed(self, name: int, code: int, now: int) -> bool:
-        """Say whether a receipt need not be passed on once more: a moment ago it was; or some time ago, and
-        this does not come from nearer a keeper."""
-        done = self._mesh.custody.done
-        if code >= self._mesh.code:
-            return done.has(name, now)
-        return done.has(_moment(name, now), now) or done.has(_moment(name, now - pace.RECEIPT_MS), now)
+        """Say whether a receipt need not be passed on once more: lately it was; or some time ago, and this
+        does not come from nearer a keeper."""
+        if self._lately is not None and self._lately.has(name, now):
+            return True
+        return code >= self._mesh.code and self._mesh.custody.done.has(name, now)
 
     def _keeper(self, keeper4: bytes) -> list:
         names = list(self._mesh.names.find(keeper4[:3]))
@@ -326,11 +331,6 @@ class Down:
 
 def _of_route(short: bytes) -> int:
     return (number_of(short) | 1 << 24) & 0x3FFFFFFF
-
-
-def _moment(name: int, now: int) -> int:
-    """Return what stands for a receipt that was passed on in one stretch of time."""
-    return name ^ now // pace.RECEIPT_MS * _MOMENT & 0x3FFFFFFF
 
 
 def nearest_byte(known: int, low: int) -> int:

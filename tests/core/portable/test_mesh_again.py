@@ -5,6 +5,7 @@ from mesh_kit import KEY, Air, gradient
 from sync_kit import board
 from ways_kit import MESH, hear, op, relay, take
 
+from hedgerow import limits
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
@@ -62,6 +63,20 @@ def test_a_receipt_that_is_said_again_nearer_a_keeper_is_passed_on_again() -> No
             assert not passes(mesh, b"eq%d" % at, receipt_of(3), now)
             assert not passes(mesh, b"fa%d" % at, receipt_of(4), now + 13000)
             assert passes(mesh, b"ne%d" % at, receipt_of(2), now + 26000)
+
+
+def test_a_receipt_does_not_come_back_after_many_others() -> None:
+    """After an hour more are on their way at once than frames are remembered as heard, or as carried."""
+    with gradient():
+        mesh = relay()
+        hear(mesh, b"far", op(4), 20000)
+        take(mesh, 20000)
+        assert passes(mesh, b"nea", receipt_of(2), 40000)
+        for number in range(4 * limits.MESH_SEEN):
+            mesh.seen.note(number * 7919 + 1, 1)
+            mesh.custody.know(number * 104729 + 1, 53000)
+        for address, code in ((b"far", 4), (b"equ", 3), (b"ne2", 2)):
+            assert not passes(mesh, address, receipt_of(code), 55000)
 
 
 def says(mesh: Mesh, at: int, others: list) -> int:
