@@ -142,7 +142,7 @@ MESH_SPARE = const(4)
 MESH_SEEN = const(256)
 MESH_DONE = const(512)
 MESH_LETTERS = const(64)
-MESH_ROUTE = const(512)
+MESH_ROUTE = const(256)
 MESH_LATELY = const(128)
 # Frames that may be taken, that wait for something missing; questions; addresses whose last word is known;
 # letters that can be said again; leaves whose receipts a relay holds.

@@ -261,10 +261,10 @@ def whole_letters() -> None:
 def route() -> None:
     down = engine().down
     assert down.route is None, "where nothing is carried nobody has to be found again"
-    down.note_route(b"aut")
+    down.note_route(b"aut", 0)
     route = down.route
-    assert route is not None and len(route._keys) == limits.MESH_ROUTE
-    marks(type(route)(limits.MESH_ROUTE), limits.MESH_ROUTE)
+    assert route is not None and route._now.size == limits.MESH_ROUTE
+    marks(type(route._now)(limits.MESH_ROUTE), limits.MESH_ROUTE)
 
 
 def lately() -> None:

@@ -127,6 +127,16 @@ def again() -> None:
     assert mesh.custody.flying()
 
 
+def route() -> None:
+    """The way that operations went is known until their seal's receipt comes, and not for ever."""
+    for moment, brings in ((2 * pace.ROUTE_MS - 1, True), (2 * pace.ROUTE_MS, False)):
+        mesh = engine()
+        mesh.flood = False
+        mesh.down.note_route(b"aut", 0)
+        assert mesh.down.brings(b"author-1", moment) == brings
+    assert pace.ROUTE_MS >= pace.SEAL_MS
+
+
 def receipt_again() -> None:
     """Once or twice that time after it was passed on a receipt from nearer a keeper counts anew."""
     for moment, passed in ((2 * pace.RECEIPT_MS - 1, True), (2 * pace.RECEIPT_MS, False)):

@@ -21,6 +21,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "BACKOFF_MS": custody.backoff,
     "GATHER_MS": times.gather,
     "RECEIPT_MS": times.receipt_again,
+    "ROUTE_MS": times.route,
     "NOTE_MS": custody.note,
     "DONE_MS": custody.known_as_passed_on,
     "AGAIN_MS": times.again,

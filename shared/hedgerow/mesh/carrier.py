@@ -304,7 +304,7 @@ class Carrier(Talk):
                 self.feed.add(author, now)
             if peer.receipted(author) > before[2]:
                 self.receipts_at = now
-                if self.collects or self.down.brings(author):
+                if self.collects or self.down.brings(author, now):
                     self.down.say_receipt(author, now)
         if self.relays:
             self.intake.look(now)

@@ -12,7 +12,7 @@ from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
 from .outcome import AUTHOR
-from .seen import Marks, Recent
+from .seen import Recent
 from .speaker import DOWN, OWN, STATUS
 
 _TIME_NAME = limits.const(-40)
@@ -44,7 +44,7 @@ class Down:
     def __init__(self, mesh: object):
         self._mesh = mesh
         self._peer = mesh.peer
-        # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
+        # Authors whose frames this peer has pushed in custody: receipts and questions go the same way back.
         self.route: object = None
         # Receipts that were passed on a moment ago: after an hour there are more than custody remembers.
         self._lately: object = None
@@ -144,19 +144,19 @@ class Down:
                     matched = True
                     if self._peer.ingest_receipt(receipt):
                         self._peer.commit()
-                        moved = self.brings(author)
+                        moved = self.brings(author, now)
                         if author == self._peer.author:
                             # What is on its way still need not be.
                             mesh.custody.passed(frame[9:12] + frame[14:16] + b"\0", mesh.code, ACK_UPTO, now)
                     break
-        if moved or self._routed(short):
+        if moved or self._routed(short, now):
             if not (moved or mesh.flood) and self.passed(name, frame[3] >> 3, now):
                 # So many are said after an hour that it is forgotten as heard before it is as passed on.
                 return
             self._note(name, now)
             if self._outdo(frame):
                 return
-            if not mesh.flood and own and not self._routed(short):
+            if not mesh.flood and own and not self._routed(short, now):
                 # Who has brought it here hears that, and need not say it again.
                 self.hand_over(frame, now)
             else:
@@ -260,7 +260,7 @@ class Down:
     def pass_down(self, frame: bytes, short: bytes, now: int) -> None:
         """Pass on a question of somebody nearer a keeper about an author that was brought here."""
         mesh = self._mesh
-        if mesh.flood or frame[3] >> 3 >= mesh.code or not self._routed(short):
+        if mesh.flood or frame[3] >> 3 >= mesh.code or not self._routed(short, now):
             return
         mesh.stats["passed"] += 1
         if len(self._asked) >= limits.MESH_WANTS:
@@ -314,23 +314,19 @@ class Down:
             return
         self._hops = hops + 1
 
-    def note_route(self, short: bytes) -> None:
-        """Remember that frames of an author were in custody here."""
+    def note_route(self, short: bytes, now: int) -> None:
+        """Remember that frames of an author were pushed from here."""
         if self.route is None:
-            self.route = Marks(limits.MESH_ROUTE)
-        self.route.note(_of_route(short))
+            self.route = Recent(limits.MESH_ROUTE, pace.ROUTE_MS, now)
+        self.route.note(number_of(short) | 1 << 24, now)
 
-    def brings(self, author: bytes) -> bool:
+    def brings(self, author: bytes, now: int) -> bool:
         """Say whether this peer tells others the receipts of an author: that its operations are here since
         there was a flood is no reason."""
-        return self._mesh.flood or author in self._mesh.feed.sources or self._routed(author[:3])
+        return self._mesh.flood or author in self._mesh.feed.sources or self._routed(author[:3], now)
 
-    def _routed(self, short: bytes) -> bool:
-        return self.route is not None and self.route.has(_of_route(short))
-
-
-def _of_route(short: bytes) -> int:
-    return (number_of(short) | 1 << 24) & 0x3FFFFFFF
+    def _routed(self, short: bytes, now: int) -> bool:
+        return self.route is not None and self.route.has(number_of(short) | 1 << 24, now)
 
 
 def nearest_byte(known: int, low: int) -> int:

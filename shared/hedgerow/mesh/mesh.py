@@ -375,7 +375,7 @@ class Mesh(Carrier):
             if not own:
                 self.custody.know(name, now)
                 if frame[0] & 0x0F == frames.OP:
-                    self.down.note_route(frame[4:7])
+                    self.down.note_route(frame[4:7], now)
         if self.custody.vain:
             self.visits.ways.unheard(self.custody.vain, now)
             self.custody.vain = 0

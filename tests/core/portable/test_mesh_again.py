@@ -184,7 +184,7 @@ def test_what_somebody_asks_for_is_taken_once_more_from_who_pushes_it() -> None:
         hear(mesh, b"far", op(4, 7), 90000)
         take(mesh, 90000)
         assert mesh.stats["custody"] == 2
-        mesh.down.note_route(b"oth")
+        mesh.down.note_route(b"oth", 105000)
         want(mesh, asks.WANT_OPERATIONS, (b"oth", 1, 1), 105000)
         assert mesh.stats["passed"]
         hear(mesh, b"fa2", op(4, 7), 120000)
