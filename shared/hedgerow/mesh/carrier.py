@@ -30,6 +30,8 @@ class Carrier(Talk):
         custody = self.custody
         here = custody.has(name)
         repeat = frame[3] & 7
+        if not self.relays:
+            return
         if custody.knows(name, code, now) and not self._lacks(kind, frame):
             # Who pushes it again has not heard that it got on.
             if not repeat or (code <= self.code and not self.flood):
@@ -46,8 +48,6 @@ class Carrier(Talk):
                 # It may be the one who had it from here, and found no way on.
                 custody.done.note(name ^ BACK, now)
                 custody.offer(frame, name, now, 20 + self.spread())
-            return
-        if not self.relays:
             return
         if self.collects or (self.flood and now >= self._met_at):
             self._store(kind, frame, name, now)
@@ -68,7 +68,7 @@ class Carrier(Talk):
 
     def _lacks(self, kind: int, frame: bytes) -> bool:
         """Say whether an operation is not in the log where it should be: a mark may be another frame's."""
-        if kind == frames.OP and self.relays and (self.flood or self.collects):
+        if kind == frames.OP and (self.flood or self.collects):
             number = frame[7] << 8 | frame[8]
             for author in self.names.find(frame[4:7]):
                 base = self.intake.base(author)
@@ -212,9 +212,11 @@ class Carrier(Talk):
                 self.window.stir(now)
             # One who says so is enough.
             self._acks.pop(key, None)
-            if what >= asks.ACK_UPTO and key[:3] == self.peer.author[:3]:
+            every = what == asks.ACK_ALL
+            counts = self.flood or frame[3] >> 3 < self.code if every else what == asks.ACK_UPTO
+            if counts and key[:3] == self.peer.author[:3]:
                 self.feed.upto(key[3] << 8 | key[4])
-            if what == asks.ACK_ALL and not behind(key, self._acks.get(key[:3], key)):
+            if every and not self.collects and not behind(key, self._acks.get(key[:3], key)):
                 self._acks.pop(key[:3], None)
             elif what == asks.ACK_UPTO:
                 self.speaker.held(key)

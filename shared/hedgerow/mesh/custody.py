@@ -274,6 +274,9 @@ class Custody:
             frame = self._pending[name][2]
             ahead = number - (frame[7] << 8 | frame[8]) & 0xFFFF
             if frame[4:10] == key or (upto and frame[4:7] == key[:3] and ahead < 0x8000):
+                if what > ACK_UPTO and code >= self._pending[name][1]:
+                    # Who pushed it does not count that.
+                    continue
                 if held:
                     # Whoever pushes it all the same has not heard that.
                     self.know(name, now)
@@ -284,6 +287,13 @@ class Custody:
                 else:
                     self.echo(name, code, 0, now)
         return found
+
+    def receipted(self, short: bytes, number: int, now: int) -> None:
+        """Push the own frames of a short author up to a number no more."""
+        for place in list(self._index.values()):
+            mine = place >= _OWN and self._short[place] == int.from_bytes(short, "big")
+            if mine and number - self._number[place] & 0xFFFF < 0x8000:
+                self._acknowledge(place, now)
 
     def move(self, code: int, now: int) -> None:
         """Take another distance: what found nobody who takes it may do so now."""

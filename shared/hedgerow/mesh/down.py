@@ -7,7 +7,6 @@ from ..custody.receipt import Receipt
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
 from . import asks, pace, tells
-from .asks import ACK_UPTO
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
@@ -147,7 +146,7 @@ class Down:
                         moved = self.brings(author, now)
                         if author == self._peer.author:
                             # What is on its way still need not be.
-                            mesh.custody.passed(frame[9:12] + frame[14:16] + b"\0", mesh.code, ACK_UPTO, now)
+                            mesh.custody.receipted(short, self._peer.receipted(author), now)
                     break
         if moved or self._routed(short, now):
             if not (moved or mesh.flood) and self.passed(name, frame[3] >> 3, now):

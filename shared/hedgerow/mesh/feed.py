@@ -104,9 +104,11 @@ class Feed:
             return False
         source.resent = number
         try:
-            return self._push(frames_of(self._peer, author, number, stored, self._key), now, True)
+            frames = frames_of(self._peer, author, number, stored, self._key)
         except HedgerowError:
             return False
+        # It is on its way anew, whatever behind it got on.
+        return self._push(frames, now, True, number - 1 if author == self._peer.author else None)
 
     def upto(self, low: int) -> None:
         """Somebody has all own operations up to one (low 16 bits of its number): those behind it are next."""
@@ -299,13 +301,15 @@ class Feed:
             self._schemas.add(name)
         return True
 
-    def _push(self, frames: list, now: int, back: bool = False) -> bool:
+    def _push(self, frames: list, now: int, back: bool = False, before: int | None = None) -> bool:
         if len(frames) > self._custody.room():
             self.full = True
             return False
         for frame in frames:
             self._custody.push(frame, now, back)
         number, sealed = self.pushed()
+        if before is not None:
+            number = min(number, before)
         self._pushed.append(([name_of(frame) for frame in frames], number, sealed))
         if len(self._pushed) > limits.MESH_WINDOW:
             # One that nobody has may wait while many behind it get on.

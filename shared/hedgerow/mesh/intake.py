@@ -156,12 +156,12 @@ class Intake:
         self._ingest(author, number, stored)
         return TAKEN
 
-    def lacking(self) -> int:
+    def lacking(self, now: int) -> int:
         """Return how many operations others are known to hold that are not here; of a leaf it may be alone
         with them."""
         lacking = 0
         for author, height in self.heights.items():
-            if not self._mesh.leaves.hears(author[:3]):
+            if not self._mesh.leaves.hears(author[:3], now):
                 lacking += max(0, height - self.base(author))
         return lacking
 

@@ -54,9 +54,10 @@ class Leaves:
         # Short author -> [receipt frame or None, moment it was heard last]
         self._known: dict = {}
 
-    def hears(self, short: bytes) -> bool:
-        """Say whether a leaf is one of those."""
-        return short in self._known
+    def hears(self, short: bytes, now: int) -> bool:
+        """Say whether a leaf is one of those, and was heard lately."""
+        entry = self._known.get(short)
+        return entry is not None and now - entry[1] < pace.AGAIN_MS
 
     def hold(self, short: bytes, frame: bytes) -> None:
         """Keep a RECEIPT for a leaf that is heard here."""

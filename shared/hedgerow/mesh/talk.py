@@ -66,6 +66,7 @@ class Talk:
             self.flood
             and self.code < frames.UNKNOWN
             and kind in (frames.OP, frames.LETTER_UP, frames.RECEIPT)
+            and not (self.collects and kind != frames.RECEIPT)
         ):
             # What comes from there is there already; whence a letter came is not known.
             onward = 0 if kind != frames.LETTER_UP and self.gets_on(kind, frame[3] >> 3) else ONWARD
@@ -224,7 +225,9 @@ class Talk:
             digest = own_digest(peer)
         if self.role == LEAF:
             window = self.window.left(now)
-            if self._shows and self.feed.late(now):
+            # Later in one wake of four: these count on in the STATEs of the one that does.
+            often = self._shows < SHOWS or not self.feed.again(now)[1] or not self.counter % 7
+            if self._shows and often and self.feed.late(now):
                 # Who has its receipt may not hear it, or not be heard, the first time.
                 self._shows -= 1
                 self.speaker.add(self.window.until - 3 * pace.GATHER_MS, OWN, STATE_NAME, self._say_state, 2)

@@ -130,6 +130,25 @@ def test_who_floods_takes_nothing_over_from_those_who_do_not() -> None:
     for code, count in ((4, 1), (3, 1), (2, 0)):
         relay.custody.passed(b"aut\0\x08?", code, asks.ACK_ALL, 0)
         assert relay.custody.count() == count, code
+    # Nor does an author go on behind it; and what this one is about to take it takes.
+    for code, goes_on in ((5, False), (3, False), (2, True)):
+        author = engine(RELAY)
+        record(author.peer, 30)
+        author.peer.commit()
+        author.set_flood(False, 0)
+        author.code = author.custody.code = 3
+        author.peer.note_distance(2, 0)
+        author.feed.fill(0)
+        pushed = author.feed.pushed()[0]
+        hear(author, ack(asks.ACK_ALL, 25), 100, code=code)
+        assert (author.feed.pushed()[0] == 25 > pushed) == goes_on, code
+        assert goes_on or author.feed.pushed()[0] == pushed
+    for code, waits in ((5, True), (4, True), (3, False)):
+        relay = engine(RELAY, b"relay--r").custody
+        relay.code, relay.flood = 3, False
+        relay.offer(frames.with_hop(frame, 4, 0), 77, 0, 500)
+        relay.passed(b"aut\0\x08?", code, asks.ACK_ALL, 100)
+        assert relay.has(77) == waits, code
 
 
 def test_an_ack_is_left_to_one_that_says_as_much() -> None:
@@ -140,6 +159,20 @@ def test_an_ack_is_left_to_one_that_says_as_much() -> None:
         hear(relay, made[3][0], 40000, repeat=1)
         hear(relay, ack(asks.ACK_ALL, number), 40005, address=b"third")
         assert len(said(relay, 40010, 45000, frames.ACK)) == found, number
+    # Who collects says that it holds it: that is more.
+    keeper = Mesh(board(mesh=MESH, keeper=True, store=MemoryStore(KEEPER)), 0, random=lambda _: 0, key=KEY)
+    copy(keeper, source, 5, 1000)
+    hear(keeper, made[3][0], 40000, repeat=1)
+    hear(keeper, ack(asks.ACK_ALL, 6), 40005, address=b"third")
+    assert said(keeper, 40010, 45000, frames.ACK)
+
+
+def test_who_relays_nothing_acknowledges_nothing_of_others() -> None:
+    _, made = written(6)
+    leaf = engine(LEAF, b"leaf---l")
+    leaf.custody.know(name_of(made[3][0]), 100)
+    hear(leaf, made[3][0], 100, repeat=1)
+    assert not said(leaf, 100, 3000, frames.ACK)
 
 
 def test_a_mark_that_is_another_frames_hides_no_operation() -> None:
@@ -185,6 +218,25 @@ def test_a_receipt_frees_what_is_on_its_way() -> None:
     hear(leaf, receipt_frame(leaf.peer.log.held(AUTHOR)), 400)
     assert leaf.peer.receipted(AUTHOR) == leaf.peer.log.held(AUTHOR)
     assert not on_its_way(leaf)
+
+
+def test_a_receipt_of_one_keeper_of_two_frees_what_counts() -> None:
+    leaf = engine()
+    record(leaf.peer, 5)
+    leaf.peer.seal(2000)
+    leaf.peer.ledger.require(AUTHOR, [KEEPER, b"keeper-2"])
+    leaf.peer.commit()
+    leaf.names.learn(KEEPER, 0)
+    said(leaf, 0, 400, frames.OP)
+    before = len(on_its_way(leaf))
+    hear(leaf, receipt_frame(leaf.peer.log.held(AUTHOR)), 400)
+    assert leaf.peer.receipted(AUTHOR) == 0 and len(on_its_way(leaf)) == before > 0
+    # A frame of another author in custody here is not the leaf's to free.
+    relay = engine(RELAY)
+    frame = frames.make(frames.OP, MESH, AUTHOR[:3] + b"\0\1" + bytes(7), KEY, 9 << 3)
+    assert relay.custody.take(frame, 77, 0)
+    relay.custody.receipted(AUTHOR[:3], 9, 0)
+    assert relay.custody.count() == 1
 
 
 def receipted(upto: int = 5) -> tuple:
@@ -275,6 +327,32 @@ def test_what_nobody_has_is_pushed_in_the_next_wake_however_many_behind_it_got_o
                 leaf.custody.passed(other[4:10], 0, asks.ACK_PASSED, now)
     assert leaf.feed.pushed()[0] > first + 10
     assert leaf.feed.safe()[0] < first
+    # So is what somebody has asked for again.
+    leaf = engine()
+    record(leaf.peer, 6)
+    leaf.peer.commit()
+    leaf.feed.resume(6, 0)
+    assert leaf.feed.resend(AUTHOR, 5, leaf.peer.log.fetch(AUTHOR, 5), 100)
+    assert leaf.feed.pushed()[0] == 6 and leaf.feed.safe()[0] == 4
+
+
+def test_a_receipt_that_never_comes_is_asked_for_more_rarely() -> None:
+    leaf = engine()
+    record(leaf.peer, 3)
+    leaf.peer.seal(2000)
+    leaf.peer.commit()
+    held = leaf.peer.log.held(AUTHOR)
+    leaf.counter = 3
+    counts = []
+    for wake in range(16):
+        now = wake * pace.LEAF_PERIOD_MS
+        again = Mesh(leaf.peer, now, random=lambda _: 0, role=LEAF, key=KEY)
+        again.counter = leaf.counter
+        again.feed.resume(held, held, now + pace.AGAIN_MS, 2)
+        counts.append(len(said(again, now, now + 12000, frames.STATE)))
+        leaf.counter = again.counter
+        again.close()
+    assert sorted(counts) == [1] * 12 + [4] * 4 and counts != sorted(counts)
 
 
 def test_a_leaf_says_more_often_that_its_receipt_is_late() -> None:
@@ -284,6 +362,7 @@ def test_a_leaf_says_more_often_that_its_receipt_is_late() -> None:
         (2 * pace.AGAIN_MS, 1, 4),
     ):
         leaf = engine()
+        leaf.counter = 6
         record(leaf.peer, 3)
         leaf.peer.seal(2000)
         leaf.peer.commit()

@@ -64,7 +64,7 @@ def test_what_is_known_to_be_lacking_counts_though_receipts_come() -> None:
     assert mesh.visits._gap(neighbour) == 0
     mesh.intake.note_height(b"author-x", 60)
     mesh.intake.note_height(b"author-y", 7)
-    assert mesh.intake.lacking() == mesh.visits._gap(neighbour) == 67
+    assert mesh.intake.lacking(1) == mesh.visits._gap(neighbour) == 67
     hear(mesh, b"you", 2, open_count=50, flags=CAN)
     assert mesh.visits._gap(neighbour) == 50
     # Who lacks some receipts may take a while to get them; who still has more then has more.
@@ -94,7 +94,9 @@ def test_what_a_leaf_alone_may_have_is_nobody_elses_backlog() -> None:
     # It is asked for, of the leaf.
     assert mesh.intake.heights == {b"leaf-aut": 60} and mesh.repair.wants(0)
     neighbour = mesh.visits._table[b"you"]
-    assert mesh.intake.lacking() == mesh.visits._gap(neighbour) == 0
+    assert mesh.intake.lacking(3) == mesh.visits._gap(neighbour) == 0
+    # It may be gone.
+    assert mesh.intake.lacking(2 + pace.AGAIN_MS) == 0 and mesh.intake.lacking(3 + pace.AGAIN_MS) == 60
     # One that says that it has it, has it.
     mesh.visits.note_lag(b"you", 60)
     assert mesh.visits._gap(neighbour) == 60

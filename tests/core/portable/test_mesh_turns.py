@@ -247,6 +247,14 @@ def test_what_nobody_nearer_is_heard_to_have_is_said_once_more() -> None:
     assert passed_on((4, 3), b"aut\0\4?") == 1
 
 
+def test_who_collects_is_where_it_is_to_go() -> None:
+    mesh = Mesh(board(mesh=MESH, keeper=True), 0, random=lambda _: 0, key=KEY)
+    mesh.code = 0
+    frame = frames.make(frames.OP, MESH, b"aut\0\5" + bytes(8), KEY, 3 << 3)
+    mesh.pass_on(frame, name_of(frame), 1000, DOWN)
+    assert mesh.speaker.names[name_of(frame)][5] == 2
+
+
 def test_a_receipt_that_nobody_farther_is_heard_to_have_is_said_once_more() -> None:
     assert passed_on((2,), kind=frames.RECEIPT) == 2 and passed_on((4,), kind=frames.RECEIPT) == 1
     assert passed_on((2, 3), kind=frames.RECEIPT) == 1
