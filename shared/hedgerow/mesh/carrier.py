@@ -30,7 +30,8 @@ class Carrier(Talk):
         custody = self.custody
         here = custody.has(name)
         repeat = frame[3] & 7
-        if not self.relays:
+        if not self.relays or custody.pending(name):
+            # What is not durable yet is neither acknowledged nor taken a second time.
             return
         if custody.knows(name, code, now) and not self._lacks(kind, frame):
             # Who pushes it again has not heard that it got on.
@@ -238,6 +239,13 @@ class Carrier(Talk):
         self.stats["acks"] += 1
         return frames.make(frames.ACK, self.peer.mesh, asks.encode_ack(what, keys), self.key)
 
+    def _again_due(self) -> int | None:
+        """Return when what has no receipt is pushed again, None while nobody is known who takes it."""
+        again = self.feed.due()
+        if again is None or self.collects or not (self.flood or self.code != frames.UNKNOWN):
+            return None
+        return max(again, self.start_at)
+
     def _refresh(self, now: int) -> None:
         """Look at what has changed in the log, and how far a keeper is."""
         peer = self.peer
@@ -261,7 +269,7 @@ class Carrier(Talk):
             self._dirty = False
             self._fill = True
             self._look(now)
-        again = self.feed.due()
+        again = self._again_due()
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
             self._fill = self.custody.freed = False
             return

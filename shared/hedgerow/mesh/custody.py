@@ -226,6 +226,10 @@ class Custody:
 
     # ---- what others say of it
 
+    def pending(self, name: int) -> bool:
+        """Say whether a frame may be taken soon."""
+        return name in self._pending
+
     def has(self, name: int) -> bool:
         """Say whether a frame is here, or may be taken soon."""
         return name in self._index or name in self._pending

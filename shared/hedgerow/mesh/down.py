@@ -9,8 +9,9 @@ from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
 from . import asks, pace, tells
 from .custody import name_of
 from .density import number_of
-from .frames import ANNOUNCE, RECEIPT, TIME, make
-from .outcome import AUTHOR
+from .frames import ANNOUNCE, OP, RECEIPT, TIME, make
+from .letters import SEAL, SEAL_BRIEF
+from .outcome import AUTHOR, WHOLE
 from .seen import Recent
 from .speaker import DOWN, OWN, STATUS
 
@@ -57,6 +58,8 @@ class Down:
         self._lower: list = []
         # From how far the time came; how often it is still to be said.
         self._hops = self._times = 0
+        # Whether somebody wants a better time than there is here.
+        self.short = False
 
     # ---- receipts
 
@@ -248,7 +251,8 @@ class Down:
                 self.heard_receipt(receipt, name_of(receipt), now)
         if new:
             if mesh.relays:
-                mesh.intake.retry(AUTHOR, announce.author[:3], now)
+                for why in (AUTHOR, WHOLE):
+                    mesh.intake.retry(why, announce.author[:3], now)
                 mesh.repair.named(announce.author, now)
             if announce.flags & KEEPER_NAME:
                 mesh.pass_on(frame, name, now, STATUS)
@@ -281,6 +285,8 @@ class Down:
         if known and known[1] < limits.GOOD_TIME_MS - _TIME_ERROR_MS:
             self._times = pace.EVENTS
             self._say_time(now + 100 + self._mesh.random(900))
+        elif known:
+            self.short = True
 
     def _say_time(self, at: int) -> None:
         self._mesh.speaker.add(at, OWN, _TIME_NAME, self._time, 1, 1)
@@ -312,6 +318,15 @@ class Down:
         except HedgerowError:
             return
         self._hops = hops + 1
+        self.short = False
+
+    def carried(self, frame: bytes, now: int) -> None:
+        """Remember whose operation, or seal, was pushed from here: its receipt comes soon."""
+        if frame[0] & 0x0F == OP:
+            self.note_route(frame[4:7], now)
+        elif not frame[7] >> 4 and frame[8] & 0x7F in (SEAL, SEAL_BRIEF):
+            # The first fragment of a seal names its author.
+            self.note_route(frame[9:12], now)
 
     def note_route(self, short: bytes, now: int) -> None:
         """Remember that frames of an author were pushed from here."""

@@ -305,12 +305,16 @@ class Feed:
         if len(frames) > self._custody.room():
             self.full = True
             return False
+        flying = self._custody.flying()
+        names = [name_of(frame) for frame in frames]
+        if not [1 for name in names if name not in flying]:
+            return True
         for frame in frames:
             self._custody.push(frame, now, back)
         number, sealed = self.pushed()
         if before is not None:
             number = min(number, before)
-        self._pushed.append(([name_of(frame) for frame in frames], number, sealed))
+        self._pushed.append((names, number, sealed))
         if len(self._pushed) > limits.MESH_WINDOW:
             # One that nobody has may wait while many behind it get on.
             flying = self._custody.flying()

@@ -354,7 +354,7 @@ class Mesh(Carrier):
                 self.speaker.due(),
                 self.speaker.after(self.custody.due()),
                 self._repair.due() if self._repair is not None else None,
-                self.feed.due(),
+                self._again_due(),
                 self.tail_at,
             ):
                 if other is not None and other < at:
@@ -374,8 +374,7 @@ class Mesh(Carrier):
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
             if not own:
                 self.custody.know(name, now)
-                if frame[0] & 0x0F == frames.OP:
-                    self.down.note_route(frame[4:7], now)
+                self.down.carried(frame, now)
         if self.custody.vain:
             self.visits.ways.unheard(self.custody.vain, now)
             self.custody.vain = 0

@@ -183,7 +183,7 @@ class Talk:
         """Show soon that the time is lacking here, while somebody in reach has it."""
         known = self.peer.utc(now)
         # A time that is hardly better than what there is would not be taken.
-        poor = known is None or known[1] >= pace.POOR_TIME_MS
+        poor = known is None or known[1] >= pace.POOR_TIME_MS or self.down.short
         wants = poor and self.role != LEAF and self.peer.wants_time(now)
         wait = self._time_wait
         # Who has it looks again when there is something to say anyhow.
@@ -260,7 +260,9 @@ class Talk:
 
     def set_flood(self, flood: bool, now: int) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
-        self._fill = self._fill or flood != self.flood
+        if flood != self.flood:
+            self._fill = True
+            self._due_at = None
         if self.flood and not flood and self.relays and not self.collects:
             self.repair.stop()
             self.custody.forget(now)

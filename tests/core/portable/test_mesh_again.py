@@ -40,9 +40,12 @@ def test_a_receipt_is_passed_on_when_its_way_has_become_known_though_it_was_hear
         hear(mesh, b"far", op(4), 20000)
         take(mesh, 20000)
         assert passes(mesh, b"ne2", receipt, 40000)
-        # Those who pass it on as well are not answered; who says it anew, much later, is.
+        # Those who pass it on as well are not answered; who says it anew, for what is pushed again, is.
         assert not passes(mesh, b"ne3", receipt, 60000)
-        assert passes(mesh, b"ne4", receipt, 60000 + pace.AGAIN_MS)
+        assert not passes(mesh, b"ne4", receipt, 40000 + pace.AGAIN_MS)
+        hear(mesh, b"far", op(4), 60000 + pace.AGAIN_MS)
+        take(mesh, 60000 + pace.AGAIN_MS)
+        assert passes(mesh, b"ne5", receipt, 80000 + pace.AGAIN_MS)
 
 
 def receipt_of(code: int) -> bytes:
