@@ -54,7 +54,7 @@ class Station:
         if world.scenario.budget_mah:
             self._longest_us = limits.BUDGET_TURN_MS * 1000
         self._turn_us = 0
-        self._due_ms = -1
+        self._due_ms = self._duty = -1
         self._speaking = False
         self._visit_ms = 0
         self._reading_us = 0
@@ -94,7 +94,7 @@ class Station:
         if window is not None and self.role == LEAF:
             window.period = round(world.scenario.reading_s * 1000)
         self._turn_us = 0
-        self._due_ms = -1
+        self._due_ms = self._duty = -1
         self._speaking = False
         self._visit_ms = 0
 
@@ -230,7 +230,10 @@ class Station:
         self.world.field.say(self.node, payload, events, interval_us, connectable, self._said)
 
     def _listen(self, now: int) -> None:
-        self.world.field.duty(self.node, self.engine.duty(now), limits.SCAN_INTERVAL_US)
+        duty = self.engine.duty(now)
+        if duty != self._duty:
+            self._duty = duty
+            self._field.duty(self.node, duty, limits.SCAN_INTERVAL_US)
 
     # ---- sessions
 
