@@ -56,7 +56,7 @@ class Station:
         self._turn_us = 0
         self._due_ms = self._duty = -1
         self._speaking = False
-        self._visit_ms = 0
+        self._visit_ms = self._idle = 0
         self._reading_us = 0
 
     def ms(self) -> int:
@@ -96,7 +96,7 @@ class Station:
         self._turn_us = 0
         self._due_ms = self._duty = -1
         self._speaking = False
-        self._visit_ms = 0
+        self._visit_ms = self._idle = 0
 
     def cut(self) -> None:
         """Take its power: everything but the storage is gone."""
@@ -218,7 +218,10 @@ class Station:
         if said is None:
             if self._open_payload and not busy and self.engine.called(now):
                 self._advertise(self._open_payload, True, limits.CALLED_EVENTS, limits.CALLED_US)
+            self._idle = self._idle + 1 if self.engine.due(now) <= now else 0
+            self.world.audit.idled(self, self._idle)
             return
+        self._idle = 0
         payload, connectable, events = said
         self.world.audit.said(self, payload)
         if connectable:
