@@ -175,6 +175,11 @@ class Audit:
         kind = self._world.kind(payload)
         self.said_kinds[kind] += 1
 
+    def idled(self, station: "Station", turns: int) -> None:
+        """So many turns in a row its engine had nothing to say, and wanted the next one at once."""
+        if turns > limits.IDLE_TURNS:
+            raise Broken("idle", f"{station.name} has something due for ever, and does not do it")
+
     # ---- sessions
 
     def connected(self, central: "Station", other: "Station") -> None:

@@ -10,6 +10,8 @@ LONGEST_TURN_MS = 300_000
 BUDGET_TURN_MS = 60_000
 # An engine that has something due at once, for ever, would stop virtual time.
 SHORTEST_TURN_MS = 5
+# So many turns in a row may find nothing to do and be wanted again at once.
+IDLE_TURNS = 20
 TICK_US = 50_000
 ADVERTISE_US = 100_000
 # As hedgerow_device.radio scans. With 100 ms, as far apart as advertising events, the phases of successive

@@ -9,12 +9,13 @@ from hedgerow.mesh import asks, frames, mesh
 
 #: More frames than are on the air between a frame's first event and its last.
 _KEPT = 512
-_SHARED = ((mesh, "check"), (frames, "find"), (frames, "decode_state"), (asks, "decode_ack"))
+#: What is shared: (module, name of a function).
+SHARED = ((mesh, "check"), (frames, "find"), (frames, "decode_state"), (asks, "decode_ack"))
 
 
 def share() -> None:
     """From now on, in this process."""
-    for module, name in _SHARED:
+    for module, name in SHARED:
         function = getattr(module, name)
         if not hasattr(function, "cache_info"):
             setattr(module, name, lru_cache(_KEPT)(function))

@@ -54,9 +54,9 @@ class Station:
         if world.scenario.budget_mah:
             self._longest_us = limits.BUDGET_TURN_MS * 1000
         self._turn_us = 0
-        self._due_ms = -1
+        self._due_ms = self._duty = -1
         self._speaking = False
-        self._visit_ms = 0
+        self._visit_ms = self._idle = 0
         self._reading_us = 0
 
     def ms(self) -> int:
@@ -94,9 +94,9 @@ class Station:
         if window is not None and self.role == LEAF:
             window.period = round(world.scenario.reading_s * 1000)
         self._turn_us = 0
-        self._due_ms = -1
+        self._due_ms = self._duty = -1
         self._speaking = False
-        self._visit_ms = 0
+        self._visit_ms = self._idle = 0
 
     def cut(self) -> None:
         """Take its power: everything but the storage is gone."""
@@ -218,7 +218,10 @@ class Station:
         if said is None:
             if self._open_payload and not busy and self.engine.called(now):
                 self._advertise(self._open_payload, True, limits.CALLED_EVENTS, limits.CALLED_US)
+            self._idle = self._idle + 1 if self.engine.due(now) <= now else 0
+            self.world.audit.idled(self, self._idle)
             return
+        self._idle = 0
         payload, connectable, events = said
         self.world.audit.said(self, payload)
         if connectable:
@@ -230,7 +233,10 @@ class Station:
         self.world.field.say(self.node, payload, events, interval_us, connectable, self._said)
 
     def _listen(self, now: int) -> None:
-        self.world.field.duty(self.node, self.engine.duty(now), limits.SCAN_INTERVAL_US)
+        duty = self.engine.duty(now)
+        if duty != self._duty:
+            self._duty = duty
+            self._field.duty(self.node, duty, limits.SCAN_INTERVAL_US)
 
     # ---- sessions
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -50,7 +51,8 @@ class World:
         places = place.boards(scenario, self.rng)
         doors = place.gateways(scenario, places)
         self.places = places + doors
-        self.kind: Callable[[bytes], str] = frame_kind if scenario.engine == "mesh" else _kind
+        kind = frame_kind if scenario.engine == "mesh" else _kind
+        self.kind: Callable[[bytes], str] = lru_cache(1024)(kind)
         self.field = Field(self.places, seed=seed, radio=_radio(scenario), profile=PROFILE, kind=self.kind)
         self.field.heard = self._heard
         self.readings_end_us = round(scenario.duration_s * 1e6)

@@ -427,3 +427,21 @@ def test_scatter_gives_the_density_asked_for() -> None:
     inner = [n for n, (x, y) in enumerate(places) if 100 < x < side - 100 and 100 < y < side - 100]
     assert len(inner) > 300
     assert sum(len(field.neighbours[node]) for node in inner) / len(inner) == pytest.approx(12, abs=1.0)
+
+
+def test_who_can_disturb_nobody_who_hears_is_not_asked_about() -> None:
+    """Any two of whom somebody hears the one and is disturbed by the other meet; far ones do not."""
+    radio = Radio.reaching(20.0)
+    places = scatter(150, 8.0, radio, 3)
+    field = Field([*places, (0.0, 50_000.0)], seed=3, radio=radio)
+    others = range(len(places))
+    met = 0
+    for node in others:
+        for receiver, _ in field.neighbours[node]:
+            for other in others:
+                if other != node and field.map.rivals(receiver, [other]):
+                    met += 1
+                    assert field.map.meet(node, other)
+    assert met > 1000 and not field.map.meet(0, len(places))
+    field.reach(0, len(places), True)
+    assert field.map.meet(0, len(places))

@@ -19,6 +19,7 @@ from hedgerow_boards.air.physics import (
     WEAK,
     Radio,
     captures,
+    fade_table,
     packet_error,
     reception,
 )
@@ -64,6 +65,25 @@ def test_weak_packets_are_lost_by_the_error_curve(margin: float) -> None:
     found = verdicts(STILL, STILL.sensitivity + margin)
     assert share(found, WEAK) == pytest.approx(packet_error(margin, FULL), abs=0.025)
     assert set(found) <= {WEAK, round(STILL.sensitivity + margin)}
+
+
+def test_the_table_of_errors_decides_as_the_curve_does() -> None:
+    """Packet by packet, by the same draws of chance."""
+    radio = Radio(sensitivity=-90.0)
+    received = reception(radio, random.Random(7))
+    rng = random.Random(7)
+    fades = fade_table(radio.fading_db)
+    seen = set()
+    for at in range(40_000):
+        mean, airtime = -90.0 + at % 100 / 10 - 5, (128, 376)[at & 1]
+        level = mean + fades[rng.getrandbits(12)]
+        if level < radio.sensitivity + 4.0:
+            weak = level < radio.sensitivity - 4.0 or rng.random() < packet_error(level + 90.0, airtime)
+        else:
+            weak = False
+        assert (received(mean, airtime, (), None, 0.0) == WEAK) == weak, (mean, airtime)
+        seen.add(weak)
+    assert seen == {False, True}
 
 
 def test_fading_widens_the_edge_and_moves_levels() -> None:

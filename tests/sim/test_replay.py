@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from hedgerow_sim import scenario
+from hedgerow.mesh import asks, frames, mesh
+from hedgerow_sim import memo, scenario
 from hedgerow_sim.run import run
 
 
@@ -36,3 +37,18 @@ def test_with_power_cuts_on_flash() -> None:
     first, second = run(wanted, 3), run(wanted, 3)
     assert first.report["fingerprint"] == second.report["fingerprint"]
     assert run(wanted, 4).report["fingerprint"] != first.report["fingerprint"]
+
+
+def test_what_is_worked_out_once_for_all_receivers_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same history as where each of them works it out."""
+    wanted = scenario.load("intel-lab", hours=0.03, settle_hours=0.02)
+    short = run(wanted, 2, judge=False)
+    assert mesh.check.cache_info().hits > 1000  # type: ignore[attr-defined]
+    monkeypatch.setattr(memo, "share", lambda: None)
+    for module, name in memo.SHARED:
+        monkeypatch.setattr(module, name, getattr(module, name).__wrapped__)
+    assert not [one for one in (mesh.check, frames.find, asks.decode_ack) if hasattr(one, "cache_info")]
+    long = run(wanted, 2, judge=False)
+    for key in ("fingerprint", "air", "engine_counts"):
+        assert long.report[key] == short.report[key]
+    assert short.report["readings"]["arrived"] > 50

@@ -12,6 +12,7 @@ from hedgerow.memory import MemoryLog
 from hedgerow.peer import Peer
 from hedgerow_sim import scenario
 from hedgerow_sim.audit import Audit, Broken
+from hedgerow_sim.baseline import ConnectAlways
 from hedgerow_sim.board_log import BoardLog, BoardStore
 from hedgerow_sim.run import Outcome, run
 from hedgerow_sim.station import Station
@@ -123,6 +124,10 @@ def says_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Station, "_speak", lambda station, now: None)
 
 
+def always_has_something_due(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ConnectAlways, "due", lambda engine, now: now)
+
+
 def keeps_no_budget(patch: pytest.MonkeyPatch) -> None:
     _TABLE_CHANGES["budget_mah"] = 5.0
 
@@ -138,6 +143,7 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (a_relay_changes_what_it_carries, {"changed"}),
     (invents_an_operation, {"invented"}),
     (says_nothing, {"convergence"}),
+    (always_has_something_due, {"idle"}),
     (keeps_no_budget, {"budget"}),
 ]
 

@@ -309,7 +309,7 @@ class Field:
         deaf, own = lost[NOT_LISTENING], lost[OWN_TRANSMISSION]
         span, spacing = event_us(0), ADV_PDU_SPACING_US
         calling = self.links.calling
-        others = self._overlapping(node, start, airtime)
+        others = [other for other in self._overlapping(node, start, airtime) if self.map.meet(node, other)]
         told, drops = saying.told, self._repeats > 0
         if drops and start - saying.since > self._repeats:
             told.clear()

@@ -23,6 +23,7 @@ class Neighbours:
         self._keys = list(keys) if keys is not None else list(range(len(self.positions)))
         self._radius = radio.distance_of(radio.floor)
         self._disturbed = radio.distance_of(radio.rival_floor)
+        self._reach_squared = (self._radius + self._disturbed) ** 2
         self._cells: dict[tuple[int, int], list[int]] = {}
         self._forced: dict[tuple[int, int], bool] = {}
         self._groups: dict[int, int] = {}
@@ -150,6 +151,11 @@ class Neighbours:
                 self._forced[pair] = heard
             self._renew(*pair)
         self._rivals.clear()
+
+    def meet(self, a: int, b: int) -> bool:
+        """Whether a receiver may hear one of two and be disturbed by the other, groups apart."""
+        (x, y), (u, v) = self.positions[a], self.positions[b]
+        return bool(self._forced) or (x - u) ** 2 + (y - v) ** 2 <= self._reach_squared
 
     def rivals(self, receiver: int, senders: Sequence[int]) -> list[float]:
         """Mean levels at a receiver of those of these others that are strong enough to disturb it."""
