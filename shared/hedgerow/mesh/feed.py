@@ -302,13 +302,13 @@ class Feed:
         return True
 
     def _push(self, frames: list, now: int, back: bool = False, before: int | None = None) -> bool:
-        if len(frames) > self._custody.room():
-            self.full = True
-            return False
         flying = self._custody.flying()
         names = [name_of(frame) for frame in frames]
         if not [1 for name in names if name not in flying]:
             return True
+        if len(frames) > self._custody.room():
+            self.full = True
+            return False
         for frame in frames:
             self._custody.push(frame, now, back)
         number, sealed = self.pushed()

@@ -17,7 +17,7 @@ MOST_TURNS = const(15)
 FEW = const(3)
 AGAIN_SOON_MS = const(2000)
 # How long, once or twice, the way of an author's operations and seals is known: receipts follow those.
-ROUTE_MS = const(600000)
+ROUTE_MS = const(900000)
 # Custody: how long after a push the next one comes, at first; how long acknowledgements gather; how soon,
 # once or twice that, a receipt from nearer is passed on once more; how often what was passed on is noted in
 # the log; how long, once or twice, it is known as passed on; when what has no receipt is pushed again, which
