@@ -84,9 +84,8 @@ class Teller(Pusher):
         self._announce_at = now + random(2000)
         self._tail_at: int | None = None
         self._again_at: int | None = None
-        self._tries = 0
+        self._tries = self._ask_at = 0
         self._keepers: dict = {}
-        self._ask_at = 0
         self._last = b""
         self._called_until = 0
         # What asks for documents, once some are wanted.
@@ -115,7 +114,9 @@ class Teller(Pusher):
         self._last = payload
         frame = bytes(payload[at : frames.end(payload, at)])
         kind = frame[0] & 0x0F
-        if kind in (frames.OP, frames.LETTER_UP) and not self._flies(frame[4:10]):
+        if kind == frames.LETTER_UP and self._wisher is not None and self._wisher.asks_schema(frame):
+            kind = frames.LETTER_DOWN
+        elif kind in (frames.OP, frames.LETTER_UP) and not self._flies(frame[4:10]):
             return True
         if kind == frames.LETTER_DOWN and self._wisher is None:
             return True

@@ -36,11 +36,17 @@ class Wisher:
         for content in peer.wish_letters:
             teller.say_letter(content)
         peer.wish_letters = []
-        if peer.wish_schema:
-            teller.ask(asks.WANT_SCHEMAS, peer.wish_schema)
+        self._schema = peer.wish_schema
+        if self._schema:
+            teller.ask(asks.WANT_SCHEMAS, self._schema)
+
+    def asks_schema(self, frame: bytes) -> bool:
+        """Say whether a fragment on its way up may be of a schema that was asked for: so a flood tells it."""
+        first = not frame[7] >> 4 and frame[8] & 0x7F == letters.SCHEMA
+        return bool(self._schema) and (first or frame[4:7] in self._asked)
 
     def heard(self, frame: bytes, now: int) -> None:
-        """Take a fragment of a letter on its way down."""
+        """Take a fragment of a letter on its way down, or of a schema."""
         name = frame[4:7]
         if self._letters.done(name, now):
             return

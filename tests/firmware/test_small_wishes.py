@@ -47,7 +47,7 @@ def write(member: object, value: int, now: int) -> None:
     member.peer.write([[INSERT, schema.name, "north", schema.pack(document)]], [schema], now)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_document_comes_by_letters(seed: int) -> None:
     air = Air(seed, loss=20)
     keeper = air.add("keeper", hello.GATEWAY, True)
