@@ -173,8 +173,7 @@ class Teller(Pusher):
         """Somebody has a frame, and carries it on; or all of its author or letter up to it."""
         for entry in self._flying:
             mine = entry[0][4:10]
-            ahead = (key[3] - mine[3] << 8) + key[4] - mine[4] & 0xFFFF
-            if mine == key or (upto and mine[:3] == key[:3] and ahead < 0x8000):
+            if mine == key or (upto and asks.covers(key, mine)):
                 entry[1] = PASSED
                 entry[2] = now
                 self._dirty = True

@@ -117,3 +117,9 @@ def decode_ack(frame: bytes) -> tuple:
     if frame[4] > ACK_ALL or len(frame) < 9 or (len(frame) - 8) % _KEY:
         raise _invalid(frame)
     return frame[4], [frame[at : at + _KEY] for at in range(5, len(frame) - 3, _KEY)]
+
+
+def covers(key: bytes, other: bytes) -> bool:
+    """Say whether the key of an ACK of all up to it covers the frame of another key: one of the same author,
+    or letter, whose number is not above it."""
+    return key[:3] == other[:3] and not (key[3] - other[3] << 8) + key[4] - other[4] & 0x8000

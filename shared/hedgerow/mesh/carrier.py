@@ -191,11 +191,11 @@ class Carrier(Talk):
             # Operations are taken in order: the last one says the most.
             number = self.intake.base(authors[0])
             last = short + bytes((number >> 8 & 0xFF, number & 0xFF)) + key[5:]
-            upto = not behind(last, key)
+            upto = asks.covers(last, key)
             key = last if upto else key
         if upto and len(authors) < 2:
             known = acks.get(short)
-            if known and behind(key, known):
+            if known and not asks.covers(key, known):
                 key = known
             acks[short] = key
         elif len(acks) < limits.MESH_WAITING:
@@ -217,7 +217,7 @@ class Carrier(Talk):
             counts = self.flood or frame[3] >> 3 < self.code if every else what == asks.ACK_UPTO
             if counts and key[:3] == self.peer.author[:3]:
                 self.feed.upto(key[3] << 8 | key[4])
-            if every and not self.collects and not behind(key, self._acks.get(key[:3], key)):
+            if every and not self.collects and asks.covers(key, self._acks.get(key[:3], key)):
                 self._acks.pop(key[:3], None)
             elif what == asks.ACK_UPTO:
                 self.speaker.held(key)
@@ -333,8 +333,3 @@ class Carrier(Talk):
                 self.tail_at = (now if due is None else due - limits.SEAL_DELAY_MS) + self._seal_ms
         else:
             self.tail_at = None
-
-
-def behind(key: bytes, other: bytes) -> bool:
-    """Say whether the number in the key of an operation is below that of another of its author."""
-    return (key[3] - other[3] << 8) + key[4] - other[4] & 0x8000 != 0

@@ -10,7 +10,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..log import STATE_CUSTODY
 from . import pace
-from .asks import ACK_HELD, ACK_UPTO
+from .asks import ACK_HELD, ACK_UPTO, covers
 from .frames import UNKNOWN, identity
 from .seen import Recent
 
@@ -276,8 +276,7 @@ class Custody:
                     found = True
         for name in list(self._pending):
             frame = self._pending[name][2]
-            ahead = number - (frame[7] << 8 | frame[8]) & 0xFFFF
-            if frame[4:10] == key or (upto and frame[4:7] == key[:3] and ahead < 0x8000):
+            if frame[4:10] == key or (upto and covers(key, frame[4:10])):
                 if what > ACK_UPTO and code >= self._pending[name][1]:
                     # Who pushed it does not count that.
                     continue

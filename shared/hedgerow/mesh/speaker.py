@@ -1,6 +1,7 @@
 """What is to be said next: a bounded queue by urgency, with suppression and pacing (SPEC 6.19)."""
 
 from .. import limits
+from .asks import covers
 
 # Urgencies: how many times _PATIENCE_MS a saying may wait. Of what is due, the one whose patience ends first
 # goes first, so that nothing waits for ever behind what is more urgent.
@@ -94,8 +95,7 @@ class Speaker:
         for saying in list(self.names.values()):
             what = saying[_WHAT]
             if saying[_URGENCY] <= FORWARD and saying[_MORE] < 2 and isinstance(what, bytes):
-                ahead = (key[3] - what[7] << 8) + key[4] - what[8] & 0xFFFF
-                if what[4:7] == key[:3] and ahead < 0x8000:
+                if covers(key, what[4:9]):
                     self.drop(saying[_NAME])
 
     def drop(self, name: int) -> None:
