@@ -20,9 +20,10 @@ _OUTAGE_AT = 0.3  # of all readings
 class Director:
     """Runs both mishaps in threads of its own while the demo reads the ledgers.
 
-    The power cuts come after their board's first contact, which is when it learns the time, or with half of
-    its readings; with the air switched off there are none. `notes` (by board) are for the table; `cuts` is
-    how many there were in programs and in erases, `cut_board` the board that had them.
+    The power cuts come after their board's first contact, which is when it learns the time, or when no more
+    of its readings are left than they need; with the air switched off there are none. `notes` (by board) are
+    for the table; `cuts` is how many there were in programs and in erases, `cut_board` the board that had
+    them.
     """
 
     def __init__(
@@ -77,11 +78,8 @@ class Director:
         ledger = self._ledgers[chosen]
         board = ledger.board
         # Later there may be too little left to record for a cut to come.
-        half = self._options.readings_of(chosen) // 2
-        most = None if self._options.cuts else half
-        if not self._until(
-            lambda: ledger.met_time or (most is not None and len(ledger.acknowledged) >= most)
-        ):
+        most = self._options.cuts_after(chosen)
+        if not self._until(lambda: ledger.met_time or len(ledger.acknowledged) >= most):
             return
         self.cut_board = chosen
         if self._options.cuts:

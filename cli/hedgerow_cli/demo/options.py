@@ -53,6 +53,10 @@ class DemoOptions:
             return self.readings_per_board
         return max(1, self.readings_per_board * INTERVAL_MS // SLEEP_MS)
 
+    def cuts_after(self, board: int) -> int:
+        """With how many readings a board's power cuts begin, even if it has not yet met anybody."""
+        return self.readings if self.cuts else self.readings_of(board) // 2
+
     @property
     def readings_of_all(self) -> int:
         return sum(self.readings_of(board) for board in range(self.boards))
