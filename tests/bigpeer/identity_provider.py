@@ -7,9 +7,11 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import hmac
 import json
 import secrets
 import selectors
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 AUDIENCE = "sensors"
 CLIENT = "pages"
@@ -58,15 +60,21 @@ class Provider:
         said = {name: value for name, value in said.items() if value is not None}
         if forge == "none":
             parts = [json.dumps({"alg": "none"}), json.dumps(said), ""]
-            return ".".join(base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in parts)
+            return ".".join(_base64(part.encode()) for part in parts)
         if forge == "secret":
             # The public key as the secret of an HMAC: what a careless verifier takes.
-            key = OctKey.import_key(self.keys["RS256"].as_pem(private=False))
-            return jwt.encode({"alg": "HS256", "kid": self.keys["RS256"].kid}, said, key)
+            public = self.keys["RS256"]
+            parts = [json.dumps({"alg": "HS256", "kid": public.kid}), json.dumps(said)]
+            signed = ".".join(_base64(part.encode()) for part in parts)
+            return f"{signed}.{_base64(hmac.digest(public.as_pem(private=False), signed.encode(), 'sha256'))}"
         key = self.keys[algorithm]
         if forge == "other":
             key = RSAKey.generate_key(2048, {"kid": key.kid}, private=True)
         return jwt.encode({"alg": algorithm, "kid": key.kid}, said, key)
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 provider = Provider()
@@ -148,7 +156,7 @@ async def token(request: Request) -> Response:
     form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
     asked = provider.codes.pop(form.get("code", ""), None)
     verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-    challenge = base64.urlsafe_b64encode(verifier).rstrip(b"=").decode()
+    challenge = _base64(verifier)
     if asked is None or asked["code_challenge"] != challenge or form["client_secret"] != CLIENT_SECRET:
         return JSONResponse({"error": "invalid_grant"}, 400)
     claims = {"aud": CLIENT, "nonce": asked["nonce"], "sub": "olga", "hedgerow_role": "operator"}
@@ -197,10 +205,7 @@ def running() -> Iterator[Running]:
 
 def main() -> None:
     """Serve until killed."""
-    config = uvicorn.Config(app, log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    import socket
-
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
     listener = socket.create_server(("127.0.0.1", 0))
     provider.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     print(f"ready {provider.url}", flush=True)

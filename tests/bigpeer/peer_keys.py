@@ -35,7 +35,7 @@ class PeerKeys:
             tag=proof.agreed_tag(shared, challenge.challenge, covered),
         )
 
-    def enrol(self, app: App, delegation: Credential, peer: "PeerKeys", **changes: Any) -> bytes:
+    def enrol(self, app: App, delegation: Credential, peer: "PeerKeys", /, **changes: Any) -> bytes:
         """Issue a credential to another peer, as a delegate; `changes` are to its claims."""
         at = now()
         values: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """People: local accounts with argon2, roles, and the sessions behind the cookie of the pages."""
 
+import functools
 import hmac
 import re
 import secrets
@@ -49,8 +50,6 @@ class Accounts:
         self._database = database
         self._audit = audit
         self._hasher = PasswordHasher()
-        # As expensive to check as a real one, so that time does not tell whether a name is known.
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
 
     def create(self, actor: str, name: str, role: str, password: str) -> User:
         """Make a local account. Raises USER_INVALID."""
@@ -141,6 +140,11 @@ class Accounts:
             if row is not None:
                 self._database.run("DELETE FROM sessions WHERE hash = ?", _hash(token))
                 self._audit.add(f"user:{row[0]}", "logout", row[0])
+
+    @functools.cached_property
+    def _nobody(self) -> str:
+        """As expensive to check as a real hash, so that time does not tell whether a name is known."""
+        return self._hasher.hash(secrets.token_hex(16))
 
     def _hash(self, password: str) -> str:
         if len(password) < limits.PASSWORD_LEAST or len(password.encode()) > limits.PASSWORD_BYTES:
