@@ -11,6 +11,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import SEAL_EVERY
 from hedgerow.trust.seal import NO_SEAL, make_seal, seal_hash
 
+from .auth.rights import WHOLE, Rule
 from .draft import Draft
 from .service import Service
 from .store.port import Entry, NameEntry, Operation, SchemaEntry, SealEntry, Snapshot
@@ -61,23 +62,24 @@ class OwnAuthor:
             if self._marks:
                 await self._service.submit([self._seal()])
 
-    async def write(self, plan: Plan) -> Written:
-        """Let `plan` add changes to an operation, and write it.
+    async def write(self, plan: Plan, rule: Rule = WHOLE) -> Written:
+        """Let `plan` add changes to an operation, and write it if `rule` covers what it changes.
 
         The view that it is given has all that was written here before. Raises what the plan raises, and the
         codes of operations. A caller that goes away does not stop a write: the next one must follow on it.
         """
-        return await asyncio.shield(asyncio.create_task(self._plan(plan)))
+        return await asyncio.shield(asyncio.create_task(self._plan(plan, rule)))
 
-    async def _plan(self, plan: Plan) -> Written:
+    async def _plan(self, plan: Plan, rule: Rule) -> Written:
         service = self._service
         async with self._lock:
             number = service.frontier(self._author).held + 1
-            draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()))
+            draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()), rule)
             async with service.store.snapshot() as snapshot:
                 await plan(draft, snapshot)
             ids = []
             if draft.changes:
+                draft.check()
                 known = service.schemas
                 schemas = [schema for name, schema in draft.schemas.items() if name not in known]
                 await self._write(draft.body(), [SchemaEntry(schema.encoded) for schema in schemas])

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -64,13 +64,16 @@ class SyncEndpoint:
         self._open: set[Connection] = set()
         self._ended = asyncio.Event()
 
-    async def serve(self, socket: WebSocket) -> None:
-        """Run one connection to its end; what goes wrong ends it alone."""
+    async def serve(self, socket: WebSocket, greeted: Callable[[], None] = lambda: None) -> None:
+        """Run one connection to its end; what goes wrong ends it alone.
+
+        `greeted()` is called once the other side has said a hello that is taken.
+        """
         await socket.accept()
         if len(self._open) >= limits.CONNECTIONS:
             await socket.close(_BUSY, "SYNC_BUSY")
             return
-        connection = Connection(self._service, self._mesh, socket)
+        connection = Connection(self._service, self._mesh, socket, greeted)
         self._open.add(connection)
         self._service.connections = len(self._open)
         try:
@@ -95,8 +98,9 @@ class SyncEndpoint:
 class Connection:
     """One session over one WebSocket."""
 
-    def __init__(self, service: Service, mesh: bytes, socket: WebSocket) -> None:
+    def __init__(self, service: Service, mesh: bytes, socket: WebSocket, greeted: Callable[[], None]) -> None:
         self._service = service
+        self._greeted = greeted
         self._mesh = mesh
         self._socket = socket
         known = service.frontiers.values()
@@ -245,6 +249,7 @@ class Connection:
         elif kind == frames.SKIP and isinstance(value, tuple):
             intake.add_skip(*value)
         elif kind == frames.HELLO and isinstance(value, hello.Hello):
+            self._greeted()
             intake.add_name(value.author, value.name)
             self._giver.greet(value)
             self._note_vector(value.vector)

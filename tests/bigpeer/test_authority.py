@@ -142,7 +142,7 @@ def test_both_spellings(service: Service) -> None:
         {"expirationSeconds": True},
         {"userID": None},
         {"userID": ""},
-        {"userID": "x" * 256},
+        {"userID": "x" * 129},
         {"identityServiceMetadata": [1]},
         {"identityServiceMetadata": {"x": "y" * 1100}},
         {"permissions": {"read": {"queriesByCollection": {"c": ["nonsense ("]}}}},

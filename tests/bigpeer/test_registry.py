@@ -156,7 +156,7 @@ def test_a_revoked_key_is_dead_at_once_in_every_process(
     other.close()
     assert registry.keys.revoke("test", farm, key.id).revoked == revoked.revoked
     barn = registry.create_app("test", "barn", "production", "fields")
-    with pytest.raises(HedgerowError, match="KEY_UNKNOWN"):
+    with pytest.raises(HedgerowError, match="API_KEY_UNKNOWN"):
         registry.keys.revoke("test", barn, key.id)
 
 
@@ -184,7 +184,7 @@ def test_an_api_key_ends(registry: Registry, farm: App, clock: Clock) -> None:
 def test_senseless_keys(
     registry: Registry, farm: App, name: str, verbs: list[str], seconds: int, rules: tuple[Entry, ...] | None
 ) -> None:
-    with pytest.raises(HedgerowError, match="KEY_INVALID"):
+    with pytest.raises(HedgerowError, match="API_KEY_INVALID"):
         registry.keys.create("test", farm, name, verbs, seconds, rules)
     assert registry.keys.all(farm) == []
 

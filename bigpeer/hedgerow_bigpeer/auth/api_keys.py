@@ -50,22 +50,22 @@ class ApiKeys:
     ) -> tuple[ApiKey, str]:
         """Make a key; return it with the text that is shown this once.
 
-        Without a scope, `read` and `write` reach every collection. Raises KEY_INVALID.
+        Without a scope, `read` and `write` reach every collection. Raises API_KEY_INVALID.
         """
         asked = tuple(verb for verb in VERBS if verb in set(verbs))
         if not asked or set(verbs) - set(VERBS):
-            raise HedgerowError("KEY_INVALID", f"verbs: some of {', '.join(VERBS)}")
+            raise HedgerowError("API_KEY_INVALID", f"verbs: some of {', '.join(VERBS)}")
         if not _NAME.fullmatch(name) or len(name) > limits.API_KEY_NAME:
-            raise HedgerowError("KEY_INVALID", "name: 1 to 63 of a-z, 0-9 and inner hyphens")
+            raise HedgerowError("API_KEY_INVALID", "name: 1 to 63 of a-z, 0-9 and inner hyphens")
         if not 0 < seconds <= limits.API_KEY_SECONDS:
             raise HedgerowError(
-                "KEY_INVALID", f"expires: within {limits.API_KEY_SECONDS // limits.DAY_S} days"
+                "API_KEY_INVALID", f"expires: within {limits.API_KEY_SECONDS // limits.DAY_S} days"
             )
         bits = ("read" in asked) * claims.READ | ("write" in asked) * claims.WRITE
         if scope is None:
             scope = (Entry(EVERYTHING, bits),) if bits else ()
         if any(entry.bits & ~bits for entry in scope):
-            raise HedgerowError("KEY_INVALID", "permissions go beyond the verbs read and write")
+            raise HedgerowError("API_KEY_INVALID", "permissions go beyond the verbs read and write")
         secret = secrets.token_urlsafe(32)
         at = now()
         key = ApiKey(secrets.token_hex(6), app.id, name, asked, scope, at, at + seconds, None)
@@ -74,7 +74,7 @@ class ApiKeys:
         with self._database.change():
             (count,) = self._database.rows("SELECT COUNT(*) FROM keys WHERE app = ?", app.id)[0]
             if count >= limits.API_KEYS:
-                raise HedgerowError("KEY_INVALID", f"{limits.API_KEYS} keys are there")
+                raise HedgerowError("API_KEY_INVALID", f"{limits.API_KEYS} keys are there")
             self._database.run(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", *values, written, at, key.expires
             )
@@ -107,7 +107,7 @@ class ApiKeys:
         return [_key(row) for row in rows]
 
     def revoke(self, actor: str, app: App, key_id: str) -> ApiKey:
-        """End a key at once and for ever. Raises KEY_UNKNOWN."""
+        """End a key at once and for ever. Raises API_KEY_UNKNOWN."""
         with self._database.change():
             changed = self._database.run(
                 "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE id = ? AND app = ?",
@@ -116,7 +116,7 @@ class ApiKeys:
                 app.id,
             )
             if not changed:
-                raise HedgerowError("KEY_UNKNOWN", key_id[:40])
+                raise HedgerowError("API_KEY_UNKNOWN", key_id[:40])
             self._audit.add(actor, "key.revoke", key_id, app=app.id)
             row = self._database.row(f"SELECT {_COLUMNS} FROM keys WHERE id = ?", key_id)  # noqa: S608
         assert row is not None

@@ -49,6 +49,13 @@ class IdentityProviders:
             return await self._by_oidc(provider, token)
         return self._by_shared_token(app, provider, token)
 
+    async def exchange(self, url: str, form: dict[str, str], provider: Provider) -> Any:
+        """Send a form to a token endpoint; return its JSON. Raises PROVIDER_REFUSED, PROVIDER_FAILED."""
+        status, body = await self._outbound.ask(url, private=provider.allows_private, form=form)
+        if status != 200:
+            raise HedgerowError("PROVIDER_REFUSED", f"status {status}")
+        return body
+
     async def _by_webhook(self, app: App, provider: Provider, token: str) -> Identity:
         body = {
             "databaseID": app.id,

@@ -26,7 +26,8 @@ class Rule:
         return not self._conditions
 
 
-_WHOLE = Rule(())
+#: The rule that covers every document.
+WHOLE = Rule(())
 
 
 class Rights:
@@ -60,7 +61,7 @@ class Rights:
         if not entries:
             return None
         if any(not entry.condition for entry in entries):
-            return _WHOLE
+            return WHOLE
         return Rule([Condition(entry.condition) for entry in entries])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_NAME
 from hedgerow.query.condition import Condition
 
 from .. import limits
@@ -12,7 +13,6 @@ from .legacy import translate
 
 EVERYTHING = "*"
 _ALL_BITS = claims.READ | claims.WRITE
-_NAME_BYTES = 255
 _SIDES = (("read", claims.READ), ("write", claims.WRITE))
 
 
@@ -140,6 +140,6 @@ def _condition(text: str) -> str | None:
 
 
 def _collection(name: object) -> str:
-    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= _NAME_BYTES:
-        raise HedgerowError("PERMISSION_INVALID", "a collection is a text of 1 to 255 bytes")
+    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= MAX_NAME:
+        raise HedgerowError("PERMISSION_INVALID", f"a collection is a text of 1 to {MAX_NAME} bytes")
     return name
