@@ -55,6 +55,11 @@ class Local:
         """Send one request."""
         return self.run(self._client.request(method, path, **options))
 
+    @property
+    def asgi(self) -> Any:
+        """The application itself."""
+        return self._app
+
     def forget_cookies(self) -> None:
         """Let the client be as one that was never here."""
         self._client.cookies.clear()
