@@ -15,7 +15,7 @@ from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.auth.ledger import Issued
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.auth.scope import Entry
-from hedgerow_bigpeer.http.answers import from_base64
+from hedgerow_bigpeer.base64url import from_base64
 
 V1 = "/api/hedgerow/v1"
 SELECT = "SELECT * FROM cars ORDER BY _id"

@@ -21,7 +21,7 @@ from hedgerow_bigpeer.auth.credential import read_credential
 from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.auth.proof import Challenge
 from hedgerow_bigpeer.auth.registry import PLAYGROUND_PROVIDER
-from hedgerow_bigpeer.http.answers import from_base64, to_base64
+from hedgerow_bigpeer.base64url import from_base64, to_base64
 
 AUTH = "/api/hedgerow/v1/auth"
 

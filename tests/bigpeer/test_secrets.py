@@ -14,7 +14,7 @@ from peer_keys import PeerKeys
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.proof import Challenge
 from hedgerow_bigpeer.auth.registry import Registry
-from hedgerow_bigpeer.http.answers import from_base64, to_base64
+from hedgerow_bigpeer.base64url import from_base64, to_base64
 
 V1 = "/api/hedgerow/v1"
 PASSWORD = "pass-word-that-is-secret"

@@ -15,7 +15,8 @@ from .. import limits
 from ..auth import manage
 from ..auth.authority import work
 from ..auth.registry import Registry
-from .answers import answering, from_hex, number_of, read_object, text_of
+from ..base64url import from_hex
+from .answers import answering, number_of, read_object, text_of
 from .caller import Name
 
 PREFIX = "/api/hedgerow/v1"

@@ -1,8 +1,6 @@
 """What the endpoints below /api/hedgerow/v1 share: a small JSON body in, JSON or a coded error out."""
 
 import asyncio
-import base64
-import binascii
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -133,27 +131,3 @@ def texts_of(body: dict[str, Any], name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise HedgerowError("REQUEST_SYNTAX", f"`{name}` is no list of texts")
     return value
-
-
-def to_base64(data: bytes) -> str:
-    """Return bytes as base64url without padding (RFC 4648 5)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def from_base64(text: object, name: str) -> bytes:
-    """Return the bytes of a base64url text without padding. Raises REQUEST_SYNTAX."""
-    try:
-        if not isinstance(text, str):
-            raise ValueError
-        data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        raise HedgerowError("REQUEST_SYNTAX", f"`{name}` is no base64url") from None
-    return data
-
-
-def from_hex(text: str, name: str) -> bytes:
-    """Return the bytes of a hexadecimal text. Raises REQUEST_SYNTAX."""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise HedgerowError("REQUEST_SYNTAX", f"`{name}` is not hexadecimal") from None

@@ -14,15 +14,8 @@ from ..auth.authority import Authority, Granted, work
 from ..auth.delegations import Delegations
 from ..auth.proof import Proof
 from ..auth.revocation import Revocation
-from .answers import (
-    answering,
-    from_base64,
-    number_of,
-    read_object,
-    text_of,
-    texts_of,
-    to_base64,
-)
+from ..base64url import from_base64, to_base64
+from .answers import answering, number_of, read_object, text_of, texts_of
 
 PREFIX = "/api/hedgerow/v1/auth"
 DITTO_LOGIN = "/_ditto/auth/login"

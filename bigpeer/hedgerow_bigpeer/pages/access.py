@@ -13,8 +13,8 @@ from ..auth import manage
 from ..auth.accounts import ROLES
 from ..auth.api_keys import VERBS
 from ..auth.authority import work
+from ..base64url import from_hex
 from ..clock import rfc3339_of_unix
-from ..http.answers import from_hex
 from .opening import Running, opening, sending
 from .visitor import Visitor
 

@@ -20,7 +20,7 @@ from ..auth.accounts import ROLES
 from ..auth.authority import work
 from ..auth.database import now
 from ..auth.providers import SECRET, Provider
-from ..http.answers import to_base64
+from ..base64url import to_base64
 from .opening import Running, guarded, sending
 from .visitor import LOGIN_PATH, Visitor, read_form
 
