@@ -187,7 +187,7 @@ def _matching(
 
 
 def covers(rule: Rule, row: DocumentRow) -> bool:
-    """Say whether a right covers a document. It sees what is written, not the derived time (SPEC 11)."""
+    """Say whether a right covers a document. It sees what is written, not the derived time (SPEC 12.7)."""
     return rule.is_whole or rule.covers(_document(row, None))
 
 

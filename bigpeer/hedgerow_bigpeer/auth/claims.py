@@ -1,4 +1,4 @@
-"""Numbers of the claims of a credential (SPEC 11.1), a CWT in COSE_Sign1."""
+"""Numbers of the claims of a credential (SPEC 11.5), a CWT in COSE_Sign1."""
 
 ISS = 1
 SUB = 2

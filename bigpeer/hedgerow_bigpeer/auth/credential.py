@@ -1,4 +1,4 @@
-"""Credentials: what a peer is, may and lives until, as a CWT (RFC 8392) in COSE_Sign1 (SPEC 11.1)."""
+"""Credentials: what a peer is, may and lives until, as a CWT (RFC 8392) in COSE_Sign1 (SPEC 11.5)."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,7 @@
 """Issuer keys: with what an app signs credentials. A new one signs at once; the old one counts for a while.
 
 The private halves are PEM files of mode 0600 below the data directory. Whoever trusts one key of an app
-learns of the next by a statement that the old one signs (SPEC 11.2).
+learns of the next by a statement that the old one signs (SPEC 12.2).
 """
 
 import os

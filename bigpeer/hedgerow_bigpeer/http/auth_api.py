@@ -1,4 +1,4 @@
-"""The Authentication Service over HTTP (SPEC 11.3): anybody may ask, within 4 KiB and ten seconds."""
+"""The Authentication Service over HTTP (SPEC 12.3): anybody may ask, within 4 KiB and ten seconds."""
 
 from typing import Any
 

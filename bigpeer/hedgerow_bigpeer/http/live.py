@@ -1,4 +1,4 @@
-"""POST /api/hedgerow/v1/live: a SELECT whose answer stays up to date, as server-sent events (SPEC 11.6).
+"""POST /api/hedgerow/v1/live: a SELECT whose answer stays up to date, as server-sent events (SPEC 12.8).
 
 What leaves the reader's rule leaves the answer like what is deleted: by its place, without a value.
 """
