@@ -98,7 +98,13 @@ class SyncEndpoint:
 class Connection:
     """One session over one WebSocket."""
 
-    def __init__(self, service: Service, mesh: bytes, socket: WebSocket, greeted: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        mesh: bytes,
+        socket: WebSocket,
+        greeted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._service = service
         self._greeted = greeted
         self._mesh = mesh

@@ -1,7 +1,8 @@
 """The door: what a connection may take up before anybody on it is known.
 
-Until a request on it has named somebody, a connection gives 4 KiB and lives ten seconds, and an address has
-only so many of them. What is beyond stays in the socket, so that nothing is allocated for strangers.
+Until a request on it has named somebody, a connection gives 4 KiB (as a WebSocket 4 KiB more) and lives ten
+seconds, and an address has only so many of them. What is beyond stays in the socket, so that nothing is
+allocated for strangers.
 """
 
 import asyncio
@@ -74,6 +75,7 @@ class Guard(asyncio.BufferedProtocol):
         self._buffer = bytearray(limits.UNKNOWN_BYTES)
         self._left = limits.UNKNOWN_BYTES
         self._known = False
+        self._upgraded = False
         self._address: _Address | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._transport: _Transport | None = None
@@ -114,6 +116,15 @@ class Guard(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._transport.hold(on=False)
+
+    def become(self, protocol: asyncio.Protocol) -> None:
+        """Let another protocol read: a WebSocket has a beginning of its own, and an allowance for that."""
+        self.inner = protocol
+        if not self._known and not self._upgraded:
+            self._upgraded = True
+            self._left = limits.UNKNOWN_BYTES
+            assert self._transport is not None
+            self._transport.hold(on=False)
 
     def eof_received(self) -> bool | None:
         """Pass on that nothing more comes."""
@@ -169,7 +180,7 @@ class _Transport(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Let another protocol have the connection from now on; the guard stays."""
         assert isinstance(protocol, asyncio.Protocol)
-        self._guard.inner = protocol
+        self._guard.become(protocol)
 
     def _apply(self) -> None:
         if self._held or self._paused:
