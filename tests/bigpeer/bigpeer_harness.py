@@ -114,6 +114,7 @@ class Remote:
     """A Big Peer process on a free port; options are settings, and what _PROGRAM names."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
+        self.directory = directory
         self._errors = (directory.parent / f"{directory.name}.log").open("ab")
         self.log = Path(self._errors.name)
         self.process = subprocess.Popen(

@@ -40,6 +40,7 @@ class Provider:
         self.asked: list[dict[str, Any]] = []
         self.counts: dict[str, int] = {}
         self.codes: dict[str, dict[str, str]] = {}
+        self.confused = False
         self.rotate()
 
     def rotate(self) -> None:
@@ -114,6 +115,12 @@ async def rotate() -> dict[str, str]:
     return {}
 
 
+@app.post("/confuse")
+async def confuse() -> dict[str, str]:
+    provider.confused = True
+    return {}
+
+
 @app.get("/seen")
 async def seen() -> dict[str, Any]:
     return {"asked": provider.asked, "counts": provider.counts}
@@ -128,7 +135,8 @@ async def hook(request: Request) -> Response:
     if token == "slow":
         await asyncio.sleep(30)
     if token == "huge":
-        return Response(b"[" + b"1," * 100_000 + b"1]", media_type="application/json")
+        whole = {"authenticated": True, "expirationSeconds": 600, "userID": "ann", "more": "x" * 100_000}
+        return JSONResponse(whole)
     if token == "away":
         return RedirectResponse(f"{provider.url}/seen", 302)
     if token == "broken":
@@ -159,7 +167,9 @@ async def token(request: Request) -> Response:
     challenge = _base64(verifier)
     if asked is None or asked["code_challenge"] != challenge or form["client_secret"] != CLIENT_SECRET:
         return JSONResponse({"error": "invalid_grant"}, 400)
-    claims = {"aud": CLIENT, "nonce": asked["nonce"], "sub": "olga", "hedgerow_role": "operator"}
+    nonce = "another" if provider.confused else asked["nonce"]
+    provider.confused = False
+    claims = {"aud": CLIENT, "nonce": nonce, "sub": "olga", "hedgerow_role": "operator"}
     return JSONResponse(
         {"id_token": provider.sign(claims, "RS256", ""), "access_token": "x", "token_type": "bearer"}
     )
@@ -179,6 +189,10 @@ class Running:
     def rotate(self) -> None:
         """Let it have other keys."""
         httpx.post(f"{self.url}/rotate")
+
+    def confuse(self) -> None:
+        """Let the next login have the nonce of another."""
+        httpx.post(f"{self.url}/confuse")
 
     def seen(self) -> dict[str, Any]:
         """Return what was asked of the webhook, and how often each path was asked for."""

@@ -1,5 +1,6 @@
 """The door on a real port: what a connection may take up before anybody on it is known."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -19,6 +20,7 @@ from hedgerow_bigpeer import BigPeerConfig, limits
 from hedgerow_bigpeer.app import open_registry
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.registry import Registry
+from hedgerow_bigpeer.http.door import Door, Guard
 
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -26,16 +28,24 @@ UPGRADE = (
 )
 
 
+def key_of(directory: Path, *verbs: str) -> str:
+    """Make an API key; return the header that shows it."""
+    registry = Registry(directory)
+    key = manage.create_key(registry, "test", "farm", {"name": "x", "verbs": list(verbs)})
+    registry.close()
+    return f"Authorization: Bearer {key['key']}\r\n"
+
+
 @contextlib.contextmanager
 def serve(directory: Path, **options: Any) -> Iterator[tuple[Remote, str]]:
     """Serve a production app in another process; yields it with the header of an API key."""
     registry = Registry(directory)
     registry.create_app("test", "farm", "production", "farm")
-    key = manage.create_key(registry, "test", "farm", {"name": "all", "verbs": ["read", "write", "sync"]})
     registry.close()
+    key = key_of(directory, "read", "write", "sync")
     served = Remote(directory, app="farm", mesh="farm", **options)
     try:
-        yield served, f"Authorization: Bearer {key['key']}\r\n"
+        yield served, key
     finally:
         if served.process.poll() is None:
             served.kill()
@@ -142,34 +152,118 @@ def test_whoever_is_known_may_send_more_and_stay(farm: tuple[Remote, str]) -> No
             time.sleep(0.6)
 
 
-def test_an_address_has_so_many_connections(farm: tuple[Remote, str]) -> None:
-    served, key = farm
-    eventually(lambda: httpx.get(f"{served.url}/healthz").status_code == 200)
-    with contextlib.ExitStack() as stack:
-        streams = [stack.enter_context(connect(served)) for _ in range(12)]
-        for stream in streams:
-            stream.settimeout(0.3)
-        ended = 0
-        for stream in streams:
-            with contextlib.suppress(TimeoutError):
-                try:
-                    ended += not stream.recv(1)
-                except ConnectionError:
-                    ended += 1
-        assert ended >= 4
-    body = json.dumps({"statement": "SELECT * FROM cars LIMIT 1"}).encode()
+def is_open(stream: socket.socket) -> bool:
+    """Say whether the other side has left a silent connection open for a while."""
+    stream.settimeout(0.3)
+    try:
+        return bool(stream.recv(1))
+    except TimeoutError:
+        return True
+    except ConnectionError:
+        return False
 
-    def served_again() -> bool:
-        with connect(served) as stream:
-            stream.sendall(request(body, key + "Connection: close\r\n"))
-            return answer(stream).startswith(b"HTTP/1.1 200")
 
-    eventually(served_again)
+def test_an_address_has_so_many_connections(tmp_path: Path) -> None:
+    with serve(tmp_path, sockets_per_address=4, unknown_seconds=60.0) as (served, key):
+        with contextlib.ExitStack() as stack:
+            streams = [stack.enter_context(connect(served)) for _ in range(6)]
+            assert [is_open(stream) for stream in streams] == [True] * 4 + [False] * 2
+        body = json.dumps({"statement": "SELECT * FROM cars LIMIT 1"}).encode()
+
+        def served_again() -> bool:
+            with connect(served) as stream:
+                stream.sendall(request(body, key + "Connection: close\r\n"))
+                return answer(stream).startswith(b"HTTP/1.1 200")
+
+        eventually(served_again)
+
+
+class Wire(asyncio.Transport):
+    """A transport that remembers what is done to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = True
+        self.ended = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("192.0.2.1", 7) if name == "peername" else default
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def abort(self) -> None:
+        self.ended = True
+
+
+class Sink(asyncio.Protocol):
+    """What reads behind the guard."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.taken += len(data)
+
+
+def push(guard: Guard, wire: Wire) -> int:
+    """Give as much as is taken, at most a megabyte; return how much that was."""
+    given = 0
+    while wire.reading and given < 1 << 20:
+        size = len(guard.get_buffer(-1))
+        guard.buffer_updated(size)
+        given += size
+    return given
+
+
+def test_a_guard_takes_so_much_from_strangers() -> None:
+    async def run() -> None:
+        door, wire, sink = Door(1), Wire(), Sink()
+        guard = Guard(door, sink)
+        guard.connection_made(wire)
+        assert push(guard, wire) == sink.taken == 4096
+        inner = sink.transport
+        assert isinstance(inner, asyncio.Transport)
+        # What reads may wish to go on: it does not until somebody is known.
+        inner.pause_reading()
+        inner.resume_reading()
+        assert not wire.reading
+        socket_reader = Sink()
+        inner.set_protocol(socket_reader)
+        assert push(guard, wire) == socket_reader.taken == 4096
+        inner.set_protocol(socket_reader)
+        assert not wire.reading, "another allowance for another upgrade"
+        door.know({"client": ("192.0.2.1", 7)})
+        assert wire.reading and push(guard, wire) == 1 << 20
+        inner.pause_reading()
+        assert not wire.reading
+        second = Wire()
+        Guard(door, Sink()).connection_made(second)
+        assert second.ended and door.refused == 1
+        guard.connection_lost(None)
+        third = Wire()
+        last = Guard(door, Sink())
+        last.connection_made(third)
+        assert not third.ended
+        last.connection_lost(None)
+
+    asyncio.run(run())
 
 
 def test_sync_needs_the_verb(farm: tuple[Remote, str]) -> None:
     served, key = farm
-    for header, status in (("", b"403"), ("Authorization: Bearer x\r\n", b"403"), (key, b"101")):
+    reader = key_of(served.directory, "read", "write", "status")
+    headers = (("", b"403"), ("Authorization: Bearer x\r\n", b"403"), (reader, b"403"), (key, b"101"))
+    for header, status in headers:
         with connect(served) as stream:
             stream.sendall(
                 f"GET /api/hedgerow/v1/sync HTTP/1.1\r\nHost: 127.0.0.1\r\n{UPGRADE}{header}\r\n".encode()

@@ -313,6 +313,14 @@ def test_a_code_is_good_once(farm: Local, idp: Running) -> None:
     assert browser.open(back).status_code == 401
 
 
+def test_the_word_about_another_login_is_refused(farm: Local, idp: Running) -> None:
+    set_login(farm, idp)
+    browser = Browser(farm)
+    idp.confuse()
+    assert browser.open(away(browser)).status_code == 401 and "hedgerow" not in browser.cookies
+    assert browser.open(away(browser)).status_code == 200
+
+
 def test_who_has_no_role_at_the_provider_has_none_here(farm: Local, idp: Running) -> None:
     set_login(farm, idp, roleClaim="another")
     browser = Browser(farm)

@@ -18,7 +18,7 @@ from .credential import CTI_BYTES, Credential, Limits, read_credential
 from .database import now
 from .ledger import issued_of
 from .proof import Proof
-from .scope import Entry, Scope, within
+from .scope import Entry, Scope
 
 PROVIDER = "delegation"
 
@@ -163,7 +163,7 @@ def check_limits(app: App, credential: Credential, delegation: Credential) -> No
     early = delegation.issued - limits.CLOCK_SKEW_SECONDS
     if not early <= credential.issued <= delegation.expires or credential.expires > limit.expires:
         raise HedgerowError("DELEGATION_INVALID", "times beyond the delegation's")
-    if not within(credential.scope, limit.collections) or not _covers(delegation.scope, credential.scope):
+    if not _covers(delegation.scope, credential.scope):
         raise HedgerowError("DELEGATION_INVALID", "rights beyond the delegation's")
     if credential.sealing == delegation.sealing or credential.agreement == delegation.agreement:
         raise HedgerowError("DELEGATION_INVALID", "a delegate enrols others, not itself")

@@ -94,12 +94,6 @@ def to_permissions(scope: Scope) -> dict[str, Any]:
     return sides
 
 
-def within(inner: Scope, collections: Iterable[str]) -> bool:
-    """Say whether a scope names only these collections ("*" stands for all)."""
-    allowed = set(collections)
-    return EVERYTHING in allowed or all(entry.collection in allowed for entry in inner)
-
-
 def _entries(side: str, rules: object) -> Iterable[tuple[str, str]]:
     """Yield (collection, condition) of one side; one for each query."""
     if not isinstance(rules, dict):
