@@ -85,9 +85,18 @@ class BigPeer:
 
     async def name(self, request: Request) -> Caller:
         """Return who asks; the connection is a known one then. Raises what Gate.caller does."""
-        caller = await self.gate.caller(request.headers)
+        try:
+            caller = await self.gate.caller(request.headers)
+        except HedgerowError as error:
+            if error.code == "AUTH_INVALID":
+                who = f"address:{request.client.host if request.client else ''}"
+                await work(self._note, who, request.url.path, error.code)
+            raise
         self.door.know(request.scope)
         return caller
+
+    def _note(self, who: str, path: str, code: str) -> None:
+        self.registry.audit.refuse(who, "auth.refuse", path, code=code)
 
     def held(self, author: bytes) -> int:
         """Return up to which number an author is held here."""

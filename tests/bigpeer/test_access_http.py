@@ -93,6 +93,13 @@ def test_without_a_key_nothing_is_answered(farm: Farm) -> None:
     assert farm.request("GET", "/healthz").status_code == 200
 
 
+def test_who_shows_a_wrong_key_is_named(farm: Farm) -> None:
+    farm.ask(SELECT, {"authorization": "Bearer hgk_wrong"})
+    entry = farm.peer.registry.audit.newest(1)[0]
+    assert (entry.actor, entry.action, entry.subject) == ("address:127.0.0.1", "auth.refuse", EXECUTE)
+    assert entry.detail == {"code": "AUTH_INVALID"}
+
+
 def test_the_body_of_a_stranger_is_not_read(farm: Farm) -> None:
     """The refusal comes before the body is looked at: what it holds, and how much, does not matter."""
     headers = {"content-type": "application/json"}

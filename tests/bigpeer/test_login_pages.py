@@ -107,7 +107,11 @@ def test_a_wrong_password(farm: Local) -> None:
         response = browser.log_in(name, password)
         assert response.status_code == 401 and "wrong" in response.text and "hedgerow" not in browser.cookies
     entry = farm.peer.registry.audit.newest(1)[0]
-    assert (entry.actor, entry.action) == ("nobody", "login.fail")
+    assert (entry.actor, entry.action, entry.subject) == ("address:127.0.0.1", "login.fail", "unknown")
+    Browser(farm).log_in("viewer", "x")
+    assert farm.peer.registry.audit.newest(1)[0].subject == "viewer"
+    Browser(farm).log_in(PASSWORD, "viewer")
+    assert PASSWORD not in str(farm.peer.registry.audit.newest(9))
 
 
 def test_guessing_is_slow(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
-from hedgerow_bigpeer.auth import api_keys, claims, cose, database, issuers, tokens
+from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.auth import api_keys, audit, claims, cose, database, issuers, tokens
 from hedgerow_bigpeer.auth.apps import App
 from hedgerow_bigpeer.auth.registry import PLAYGROUND_PROVIDER, Registry
 from hedgerow_bigpeer.auth.scope import Entry
@@ -273,6 +274,24 @@ def test_who_edits_the_file_breaks_the_chain(registry: Registry, statement: str)
     registry.database.run("DROP TRIGGER audit_keeps_words")
     registry.database.run(statement)
     assert registry.audit.broken_at() in (2, 3)
+
+
+def test_strangers_do_not_fill_the_audit_log(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = [database.now()]
+    monkeypatch.setattr(audit, "now", lambda: at[0])
+    for number in range(limits.AUDIT_REFUSALS + 70):
+        registry.audit.refuse("address:192.0.2.1", "auth.refuse", str(number))
+    assert len(registry.audit.newest(1000)) == limits.AUDIT_REFUSALS
+    registry.audit.add("user:ann", "key.revoke", "what people do is always there")
+    at[0] += limits.AUDIT_REFUSALS_SECONDS
+    registry.audit.refuse("address:192.0.2.1", "auth.refuse", "later")
+    later, more, done = registry.audit.newest(3)
+    assert (later.subject, more.action, more.detail["count"], done.action) == (
+        "later",
+        "refusals.more",
+        70,
+        "key.revoke",
+    )
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:

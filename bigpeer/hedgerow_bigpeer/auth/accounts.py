@@ -93,6 +93,10 @@ class Accounts:
         """Whether there is a local account."""
         return self._database.row("SELECT 1 FROM users LIMIT 1") is not None
 
+    def is_known(self, name: str) -> bool:
+        """Say whether there is an account of this name."""
+        return self._database.row("SELECT 1 FROM users WHERE name = ?", name) is not None
+
     def check(self, name: str, password: str) -> User:
         """Return the account that a password opens. Raises LOGIN_FAILED, in the same time for any reason."""
         row = self._database.row("SELECT hash, name, role, created FROM users WHERE name = ?", name)

@@ -1,10 +1,12 @@
 """The audit log: who did what, for ever. A table that only grows, each row chained to the one before."""
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from .. import limits
 from .database import Database, now
 
 _START = bytes(32)
@@ -27,6 +29,10 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lock = threading.Lock()
+        self._since = 0
+        self._count = 0
+        self._more = 0
 
     def add(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Append a row, in the transaction that is under way if one is. No secret may be among the detail."""
@@ -37,6 +43,22 @@ class Audit:
             row = (number + 1, now(), actor[:200], action, subject[:200], text)
             values = (*row, _next(chain, row))
             self._database.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+
+    def refuse(self, actor: str, action: str, subject: str, **detail: Any) -> None:
+        """Append what a stranger was refused; so many in a while, the others as a number, lest strangers fill
+        a table that only grows.
+        """
+        with self._lock:
+            at = now()
+            if at - self._since >= limits.AUDIT_REFUSALS_SECONDS:
+                if self._more:
+                    self.add("system", "refusals.more", "", count=self._more, since=self._since)
+                self._since, self._count, self._more = at, 0, 0
+            if self._count >= limits.AUDIT_REFUSALS:
+                self._more += 1
+                return
+            self._count += 1
+        self.add(actor, action, subject, **detail)
 
     def newest(self, limit: int, before: int | None = None, action: str = "") -> Sequence[Entry]:
         """Return rows below an id, the newest first; of one action if it is given."""

@@ -171,7 +171,7 @@ class Authority:
         return Granted(credential.number, credential.user, credential.expires, body)
 
     def _note_refusal(self, app: App, provider: str, error: HedgerowError) -> None:
-        self.registry.audit.add(f"provider:{provider}"[:80], "login.refuse", app.id, code=error.code)
+        self.registry.audit.refuse(f"provider:{provider}"[:80], "login.refuse", app.id, code=error.code)
 
 
 async def work(function: Callable[..., Result], *args: Any) -> Result:

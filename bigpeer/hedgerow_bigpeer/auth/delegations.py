@@ -100,7 +100,7 @@ class Delegations:
             with self._registry.database.change():
                 return Countersigned(self._judge(app, credential, signed))
         except HedgerowError as error:
-            self._registry.audit.add(
+            self._registry.audit.refuse(
                 f"app:{app.name}",
                 "delegation.refuse",
                 subject,

@@ -100,7 +100,9 @@ class LoginPages:
         except HedgerowError as error:
             if error.code == "LOGIN_FAILED":
                 self._attempts.note(who)
-            await work(self._running().registry.audit.add, "nobody", "login.fail", name[:64])
+            # What is no name may be a password in the wrong field.
+            subject = name if await work(accounts.is_known, name) else "unknown"
+            await work(self._running().registry.audit.refuse, f"address:{who[0]}", "login.fail", subject)
             return await self._show(error.code, 429 if error.code == "LOGIN_LATE" else 401)
         return await self._enter(user.name, user.role, "password")
 
@@ -181,7 +183,7 @@ class LoginPages:
         role = said.get(provider.settings.get("roleClaim", ""), provider.settings.get("role"))
         if not isinstance(user, str) or not 0 < len(user) <= limits.USER_ID_BYTES or role not in ROLES:
             registry = self._running().registry
-            await work(registry.audit.add, f"provider:{provider.name}", "login.fail", str(user)[:64])
+            await work(registry.audit.refuse, f"provider:{provider.name}", "login.fail", str(user)[:64])
             raise HedgerowError("AUTH_FORBIDDEN", "the identity provider gives no role here")
         return await self._enter(f"{provider.name}:{user}", role, provider.name)
 
