@@ -309,4 +309,9 @@ CODES = {
         "A benchmark needs a program that is not here; install it, or leave that figure out with ONLY=.",
     ),
     "BENCH_FAILED": (841, "A part of a benchmark did not do its work; the detail names it."),
+    # Trust
+    "POINT_INVALID": (900, "A public key that is no point of the curve P-256."),
+    "KEY_INVALID": (901, "A private key is not 32 bytes of a number from 1 to the curve's order less 1."),
+    "TAG_INVALID": (902, "Something that is sealed was altered, or is sealed by another key."),
+    "CIPHER_INVALID": (903, "A key, a nonce or data of a size that AES-CCM-16-64-128 does not take."),
 }

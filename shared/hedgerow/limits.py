@@ -151,3 +151,6 @@ MAX_LEAVES = const(16)
 MESH_WISHES = const(4)
 MESH_MARKS = const(12)
 MESH_ANSWERS = const(6)
+
+# Cryptography: keys made ahead for handshakes to come.
+MAX_EPHEMERALS = const(2)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import limit_behaviour as behaviour
+import limit_crypto as crypto
 import limit_custody as custody
 import limit_formats as formats
 import limit_mesh as mesh
@@ -134,6 +135,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MESH_WISHES": (wishes.wishes_at_once,),
     "MESH_MARKS": (wishes.marks,),
     "MESH_ANSWERS": (wishes.answers,),
+    "MAX_EPHEMERALS": (crypto.ephemerals,),
 }
 #: What follows from several limits, or bounds a table that one of them names too.
 MORE: list[Callable[[], None]] = [
