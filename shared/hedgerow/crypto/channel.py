@@ -38,6 +38,10 @@ class Member:
         self.resumables = resume.Resumables()
         self.busy: object = None
 
+    def identifier(self) -> bytes:
+        """Return a connection identifier that takes one byte."""
+        return bytes((self.random(1)[0] & 15,))
+
 
 class Channel:
     """One side of one connection.
@@ -71,32 +75,23 @@ class Channel:
             return
         self._first = False
         self._heard += len(message)
-        try:
-            if self._heard > limits.MAX_UNPROVEN:
-                raise HedgerowError("HANDSHAKE_INVALID", "%d bytes before any key" % self._heard)
-            self._take(message)
-        except HedgerowError as error:
-            self._fail(error)
+        if self._heard > limits.MAX_UNPROVEN:
+            self._fail(HedgerowError("HANDSHAKE_INVALID", "%d bytes before any key" % self._heard))
+        else:
+            self._try(self._take, message)
+            self._try(self._look)
 
     def work(self, now: int) -> bool:
         """Do a slice of what takes long; False when there is nothing to do."""
-        if self.error or self.done:
-            return False
-        if now >= self.due():
+        if now >= self.due() and not self.done:
             self._fail(HedgerowError("HANDSHAKE_TIMEOUT", "%d ms" % (now - self._started)))
-            return False
         handshake = self._handshake
         if handshake is None:
             return False
         more = handshake.work()
-        message = handshake.outgoing()
-        if message:
-            self._out.append(message)
-        if handshake.error:
-            self._failed(handshake)
-        elif handshake.done:
-            self._agreed(handshake)
-        return more
+        self._try(self._look)
+        # One that failed may have made room for another.
+        return more or self._handshake not in (None, handshake)
 
     def outgoing(self) -> bytes:
         """Return the next message for the other side, b"" for none."""
@@ -111,6 +106,25 @@ class Channel:
         self._fail(HedgerowError("HANDSHAKE_INVALID", "closed"))
 
     # ---- what both roles do
+
+    def _try(self, step: object, *args: object) -> None:
+        try:
+            step(*args)
+        except HedgerowError as error:
+            self._fail(error)
+
+    def _look(self) -> None:
+        """See what has become of the handshake."""
+        handshake = self._handshake
+        if handshake is None:
+            return
+        message = handshake.outgoing()
+        if message:
+            self._out.append(message)
+        if handshake.error:
+            self._failed(handshake)
+        elif handshake.done:
+            self._agreed(handshake)
 
     def _fail(self, error: HedgerowError) -> None:
         if not self.done and self.error is None:
@@ -177,13 +191,13 @@ class Opening(Channel):
             self._side = resume.Beginner(entry, member.random)
             self._out.append(self._side.first)
         else:
-            self._greet()
+            self._try(self._greet)
 
     def _greet(self) -> None:
         from .initiator import Initiator
 
         member = self._member
-        name = member.random(1)
+        name = member.identifier()
         args = (member.ephemerals, member.own, member.trust, name, self._gate, self._whole, self._ask, True)
         self._begin(Initiator(*args))
 
@@ -227,7 +241,7 @@ class Answering(Channel):
         else:
             from .responder import Responder
 
-            name = member.random(1)
+            name = member.identifier()
             self._begin(Responder(member.ephemerals, member.own, member.trust, name, member.gate, True))
             self._handshake.receive(message)
 

@@ -30,6 +30,7 @@ class Member:
         random: Callable[[int], bytes],
         mesh: list[Any],
     ) -> None: ...
+    def identifier(self) -> bytes: ...
 
 class Channel:
     done: bool

@@ -97,10 +97,16 @@ class Handshake:
 
     def receive(self, message: bytes) -> None:
         """Take the other side's next message; what follows from it is done by work()."""
-        if self._work is not None or self.error or len(message) > limits.MAX_HANDSHAKE:
-            self._fail(HedgerowError("HANDSHAKE_INVALID", "%d bytes" % len(message)))
-            return
-        self._work = self._guard(message)
+        try:
+            if self._work is not None or self.error or len(message) > limits.MAX_HANDSHAKE:
+                raise HedgerowError("HANDSHAKE_INVALID", "%d bytes" % len(message))
+            code = edhoc.read_error(message) if self._message_1 else None
+            if code is not None:
+                self.unknown = code == edhoc.ERROR_CREDENTIAL
+                raise HedgerowError("HANDSHAKE_REFUSED", str(code))
+            self._work = self._next(message)
+        except HedgerowError as error:
+            self._fail(error)
 
     def work(self) -> bool:
         """Do one slice; False when there is nothing to do."""
@@ -108,8 +114,9 @@ class Handshake:
             return False
         try:
             next(self._work)
-        except StopIteration:
+        except StopIteration as end:
             self._work = None
+            self._out = end.value
         except HedgerowError as error:
             self._fail(error)
         return self._work is not None
@@ -129,14 +136,6 @@ class Handshake:
     def update(self, context: bytes) -> None:
         """Go on to other keys (RFC 9528, appendix H)."""
         self._prk = edhoc.update(self._prk, context)
-
-    def _guard(self, message: bytes) -> object:
-        if self._message_1:
-            code = edhoc.read_error(message)
-            if code is not None:
-                self.unknown = code == edhoc.ERROR_CREDENTIAL
-                raise HedgerowError("HANDSHAKE_REFUSED", str(code))
-        self._out = (yield from self._next(message)) or b""
 
     def _fail(self, error: HedgerowError) -> None:
         if self.error is None:

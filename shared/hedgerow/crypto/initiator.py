@@ -37,7 +37,8 @@ class Initiator(Handshake):
         ead = [] if self._gate is None else [(ADMISSION, self._gate.tag(message))]
         if self._ask:
             ead.append((BY_VALUE, None))
-        self._message_1 = self._out = message + edhoc.write_ead(ead)
+        self._message_1 = message + edhoc.write_ead(ead)
+        return self._message_1
 
     def _message_2(self, message: bytes) -> object:
         g_y, ciphertext = edhoc.read_message_2(message)
