@@ -238,6 +238,24 @@ def test_every_message_altered_or_cut() -> None:
                 assert not one.done and (number == 4 or not two.done), number
 
 
+def test_each_byte_of_message_3_counts() -> None:
+    """Also the head of its byte string."""
+    world = World(12)
+    one, two = world.initiator(whole=True), world.responder()
+    two.receive(drive(one))
+    one.receive(drive(two))
+    message = drive(one)
+    keys, private = two._keys, two._private
+    for at in range(len(message)):
+        wrong = bytearray(message)
+        wrong[at] ^= 0x80
+        two.receive(bytes(wrong))
+        drive(two)
+        assert two.error is not None and not two.done, at
+        # As if nothing had come.
+        two.error, two._keys, two._private = None, keys, private
+
+
 def harm(random: Random, number: int, cut: bool) -> object:
     def change(at: int, message: bytes) -> bytes:
         if at != number:
