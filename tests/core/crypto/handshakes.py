@@ -5,8 +5,8 @@
 Handshake `n` of a seed is the same in every run, but for what lakers draws itself.
 
 lakers 0.6.2 does not look at the first byte of a message 3 of more than 23 bytes, the head of its byte
-string: changed there it is still read as it was meant, and nothing that is authenticated is another. These are
-counted apart; of ours no such message is taken (test_crypto_edhoc goes through all bytes).
+string: changed there it is still read as it was meant, and nothing that is authenticated is another. These
+are counted apart; of ours no such message is taken (test_crypto_edhoc goes through all bytes).
 """
 
 import argparse

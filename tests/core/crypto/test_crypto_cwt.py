@@ -1,4 +1,4 @@
-"""CWTs exchanged with the package `cwt`, which runs in a process of its own (see cwt_oracle)."""
+"""CWTs exchanged with the package `cwt`, which runs in a process of its own (see cwt_process)."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from hedgerow.crypto.port import P256, finish
 
 #: Where `make` installs it.
 FOLDER = Path(sys.prefix) / "cwt"
-ORACLE = Path(__file__).with_name("cwt_oracle.py")
+ORACLE = Path(__file__).with_name("cwt_process.py")
 
 
 def whole(public: bytes) -> bytes:
@@ -55,7 +55,7 @@ def test_we_read_the_packages() -> None:
     issuer = Issuer(2)
     token = issuer.credential(issuer.public, METADATA={"site": "north"}, **LATER)
     said = Credential(token).claims
-    # It adds "not before" (5) where that is missing, behind all others, and the order of keys would not be ours.
+    # It adds "not before" (5) where that is missing, behind all others: not the order of keys that is ours.
     said.values[5] = said.issued
     payload = cbor2.dumps(said.values, canonical=True)
     made = ask("write", issuer.private, whole(issuer.public), issuer.kid, payload)

@@ -1,6 +1,6 @@
-"""Make or read a CWT with the package `cwt`, in a process of its own: it wants an older cbor2 than the project.
+"""Make or read a CWT with the package `cwt`, in its own process: it wants an older cbor2 than the project.
 
-cwt_oracle.py read PUBLIC TOKEN, or write PRIVATE PUBLIC KID CLAIMS; the token and the claims (CBOR) in
+cwt_process.py read PUBLIC TOKEN, or write PRIVATE PUBLIC KID CLAIMS; the token and the claims (CBOR) in
 hexadecimal, keys as 32 and 65 bytes. Prints the claims or the token.
 """
 
