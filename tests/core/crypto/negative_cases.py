@@ -1,6 +1,7 @@
 """Cases for judge.py, most of which must be refused; the same ones in every run."""
 
 import random
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -69,6 +70,17 @@ def bad_points(chance: random.Random, good: bytes) -> list[bytes]:
     ]
 
 
+def small_s(chance: random.Random, message: bytes) -> list[Case]:
+    """A signature whose s is so small that the order may be added to it, and then it is none."""
+    nonce, s = chance.randrange(1, N), chance.randrange(1, 1 << 200)
+    point = ec.derive_private_key(nonce, ec.SECP256R1()).public_key().public_numbers()
+    digest = int.from_bytes(sha256(message).digest(), "big")
+    private = (s * nonce - digest) * pow(point.x, -1, N) % N
+    public = ec.derive_private_key(private, ec.SECP256R1()).public_key()
+    key = public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    return [("verify", [key, message, number(point.x % N) + number(value)]) for value in (s, s + N)]
+
+
 def ecdsa(seed: int = 1, rounds: int = 8) -> list[Case]:
     chance = random.Random(seed)
     cases: list[Case] = []
@@ -92,6 +104,7 @@ def ecdsa(seed: int = 1, rounds: int = 8) -> list[Case]:
         cases += [("verify", [altered(chance, compressed), message, good]) for _ in range(4)]
         cases += [("verify", [point, message, good]) for point in bad_points(chance, full)]
         cases += [
+            *small_s(chance, message),
             ("verify", [other, message, good]),
             ("verify", [bytes((5 - compressed[0],)) + compressed[1:], message, good]),
             ("verify", [compressed, message + b"\0", good]),

@@ -337,10 +337,27 @@ def test_who_is_revoked_or_has_changed_is_not_resumed() -> None:
     assert not far.done and far.error.code == "CREDENTIAL_REVOKED" and not near.done
     del world.two.trust.revoked[cti]
     assert world.meet()[0].resumed
-    # With a credential of its own that is another one.
-    world.two.own = world.peer(9).own
-    near, far, _ = meet(world.one, world.two, True)
-    assert not near.resumed
+
+
+def test_who_has_another_credential_is_not_resumed() -> None:
+    """Neither who begins nor who answers goes on with a secret of the credential before."""
+    for name in ("one", "two"):
+        world = World()
+        world.meet(know=False)
+        before = world.two.own.name
+        getattr(world, name).own = world.peer(9).own
+        near, far = Opening(world.one, 0, before, Gate([GROUP])), Answering(world.two, 0)
+        said = link(near, far)
+        agree(near, far)
+        assert not near.resumed and (said[1] == UNKNOWN) == (name == "two")
+
+
+def test_one_secret_for_each_peer() -> None:
+    world = World()
+    for _ in range(2):
+        world.meet(know=False)
+        assert len(world.one.resumables.entries) == len(world.two.resumables.entries) == 1
+    assert world.meet()[0].resumed
 
 
 def test_long_after_its_end_a_credential_is_not_resumed() -> None:

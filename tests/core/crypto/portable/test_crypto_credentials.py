@@ -103,6 +103,9 @@ def test_expired_and_revoked() -> None:
     assert not world.trust.expired(found)
     world.accept(world.issuer.credential(world.key, IAT=NOW + 30 * DAY + 1, EXP=NOW + 60 * DAY))
     assert world.trust.expired(found) and not world.trust.expired(found, 1)
+    # And it does not go back.
+    world.accept(world.issuer.credential(world.key))
+    assert world.trust.expired(found)
     # An expired one is believed: it may still bring what it has.
     finish(world.trust.accept(found))
     world.trust.revoked[found.claims.cti] = 7
