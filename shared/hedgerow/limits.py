@@ -105,6 +105,9 @@ MAX_OWN_AUTHORS = const(16)
 MAX_CLOSED_GAP = const(4096)
 CLOSING_DELAY_MS = const(10000)
 SEAL_DELAY_MS = const(1000)
+# So long what is not sealed is given up once at most for a seal that does not fit; longer than relays know
+# frames as passed on.
+DOUBT_MS = const(1800000)
 GOOD_TIME_MS = const(1000)
 ASK_AGAIN_MS = const(2000)
 DRIFT_PPM = const(100)
