@@ -61,8 +61,9 @@ def lighten(module: str, source: str, constants: Constants) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == "const" and isinstance(node.value, ast.Name):
             calls.append((node, "const"))
-    source = _apply(source, calls)
-    tree = ast.parse(source, module)
+    if calls:
+        source = _apply(source, calls)
+        tree = ast.parse(source, module)
     modules, _ = _imports(module, tree, constants)
     folded = [_const_call(node) for node in tree.body]
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node not in folded}

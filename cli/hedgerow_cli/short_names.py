@@ -10,6 +10,7 @@ what stands for what.
 import array
 import ast
 import builtins
+import functools
 import io
 import struct
 import tokenize
@@ -118,6 +119,7 @@ def short_names(sources: dict[str, str]) -> Names:
         names = dict(zip(sorted(own - outside - text - constants), free, strict=False))
         names.update(common)
         found.update(dict.fromkeys(group, names))
+    _walk.cache_clear()
     return found
 
 
@@ -151,6 +153,11 @@ def shorten(source: str, names: dict[str, str]) -> str:
     return "".join(lines)
 
 
+@functools.cache
+def _walk(tree: ast.Module) -> list[ast.AST]:
+    return list(ast.walk(tree))
+
+
 def _groups(trees: dict[str, ast.Module]) -> list[list[str]]:
     """Join modules whose classes derive from one another."""
     home = {
@@ -162,7 +169,7 @@ def _groups(trees: dict[str, ast.Module]) -> list[list[str]]:
     internal = [module for module in trees if module.startswith(INTERNAL)]
     leader = {module: internal[0] if module in internal else module for module in trees}
     for module, tree in trees.items():
-        for node in ast.walk(tree):
+        for node in _walk(tree):
             for base in node.bases if isinstance(node, ast.ClassDef) else ():
                 name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
                 if name in home:
@@ -173,7 +180,7 @@ def _groups(trees: dict[str, ast.Module]) -> list[list[str]]:
 
 def _identifiers(tree: ast.Module) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _walk(tree):
         if isinstance(node, ast.Name):
             found.add(node.id)
         elif isinstance(node, ast.Attribute):
@@ -195,7 +202,7 @@ def _identifiers(tree: ast.Module) -> set[str]:
 def _bound(tree: ast.Module) -> set[str]:
     """Names that a module gives to functions, classes, arguments, attributes and what lies at its top."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.arg):
@@ -216,7 +223,7 @@ def _reached(tree: ast.Module) -> set[str]:
     """Names of attributes that are not asked of `self`: their owner may be of another module."""
     return {
         node.attr
-        for node in ast.walk(tree)
+        for node in _walk(tree)
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") != "self"
     }
 
@@ -243,7 +250,7 @@ def _texts(trees: list[ast.Module]) -> set[str]:
     """Names that stand in f-strings, and texts that may be names for getattr."""
     found: set[str] = set()
     for tree in trees:
-        for node in ast.walk(tree):
+        for node in _walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.add(node.value)
             elif isinstance(node, ast.JoinedStr):

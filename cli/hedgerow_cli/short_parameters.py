@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 from .short_names import ROM_NAMES
 
-#: Modules of which programs call functions, maybe by keyword.
+#: Modules of which programs, or aioble, call functions, maybe by keyword.
 _FOR_PROGRAMS = (
     "hedgerow.application", "hedgerow.batch", "hedgerow.codec.decimal", "hedgerow.errors", "hedgerow.peer",
     "hedgerow.presence", "hedgerow.result", "hedgerow.storage", "hedgerow.transaction", "hedgerow_device",
-    "hedgerow_device.counting", "hedgerow_device.device_peer", "hedgerow_device.sensor",
+    "hedgerow_device.blebeside", "hedgerow_device.counting", "hedgerow_device.device_peer",
+    "hedgerow_device.sensor",
 )  # fmt: skip
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

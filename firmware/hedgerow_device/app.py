@@ -9,6 +9,8 @@ import gc
 import os
 import sys
 
+import machine
+
 from hedgerow.errors import HedgerowError
 
 from .modules import unload
@@ -76,18 +78,17 @@ async def _application(peer: object, settings: dict) -> None:
     while True:
         started = now()
         try:
-            application = __import__(_APPLICATION)
-            await application.main(peer)
+            await __import__(_APPLICATION).main(peer)
             return
         except Exception as error:  # the board goes on syncing, whatever it is
+            # What failed begins anew, with what is in the file then; its memory may be all there was.
+            sys.modules.pop(_APPLICATION, None)
+            gc.collect()
             report(HedgerowError("APP_FAILED", _words(error)))
             sys.print_exception(error)
         if peer.sleeper:
             # The next wake begins it anew.
             return
-        # What failed begins anew, with what is in the file then.
-        sys.modules.pop(_APPLICATION, None)
-        gc.collect()
         if now() - started > _LONGEST_PAUSE_MS:
             pause_ms = _PAUSE_MS
         await asyncio.sleep_ms(pause_ms)
@@ -121,6 +122,8 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
                 from .watch import look
 
                 look(peer, seen)
+                # This frame stays.
+                del look
                 unload("hedgerow_device.watch hedgerow.storage hedgerow_device.flashstorage")
             turn = (turn + 1) % _LOOK_EVERY
             _tend(peer)
@@ -249,6 +252,10 @@ def main() -> None:
         pass
     except HedgerowError as error:
         report(error)
+    except MemoryError as error:
+        # Nobody was left who could give any back.
+        report(error)
+        machine.reset()
     finally:
         if watchdog:
             watchdog.release()

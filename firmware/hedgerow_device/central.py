@@ -12,9 +12,6 @@ from .link import Link
 _CONNECT_MS = const(2000)
 _STEP_MS = const(6000)
 _LINGER_MS = const(300)
-_LAST_HANDLE = const(0xFFFF)
-# The descriptor that switches notifications on.
-_SWITCH = const(0x2902)
 _SUBSCRIBE = b"\x01\x00"
 _DEFAULT_MTU = const(23)
 
@@ -55,6 +52,7 @@ class Central:
             self.connecting = False
             while self._radio.take_notified():
                 pass
+            self._radio.notifier = event[1]
             self._next(now, self._radio.ble.gattc_exchange_mtu)
         elif kind == radio.PERIPHERAL_DISCONNECT and (self._conn is None or event[1] == self._conn):
             self._end()
@@ -74,9 +72,9 @@ class Central:
             else:
                 self._next(now, ble.gattc_discover_characteristics, *self._service)
         elif kind == radio.CHARACTERISTIC_RESULT:
-            if event[5] == bluetooth.UUID(gatt.RX):
+            if event[5] == radio.IS_RX:
                 self._rx = event[3]
-            elif event[5] == bluetooth.UUID(gatt.TX):
+            elif event[5] == radio.IS_TX:
                 self._tx = event[3]
         elif kind == radio.CHARACTERISTIC_DONE:
             if not self._rx or not self._tx:
@@ -84,7 +82,7 @@ class Central:
             else:
                 self._next(now, ble.gattc_discover_descriptors, self._tx, self._service[1])
         elif kind == radio.DESCRIPTOR_RESULT:
-            if not self._switch and event[3] == bluetooth.UUID(_SWITCH):
+            if not self._switch and event[3] == radio.IS_SWITCH:
                 self._switch = event[2]
         elif kind == radio.DESCRIPTOR_DONE:
             if not self._switch:
@@ -156,4 +154,5 @@ class Central:
 
     def _end(self) -> None:
         self.connecting = False
+        self._radio.notifier = radio.NO_SESSION
         self.done = True

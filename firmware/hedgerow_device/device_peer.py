@@ -30,8 +30,9 @@ _ROOMY = const(65536)
 # Bytes of operations that a statement reads at once then.
 _TIGHT_READ = const(256)
 _DOCUMENTS = (
-    "hedgerow.down hedgerow.documents hedgerow.index hedgerow.batch hedgerow.statements "
-    "hedgerow.subscriptions hedgerow.counter hedgerow.clock.timemap hedgerow.query.evaluate "
+    "hedgerow.down hedgerow.documents hedgerow.document hedgerow.index hedgerow.batch hedgerow.statements "
+    "hedgerow.subscriptions hedgerow.subscribe hedgerow.marks hedgerow.counter "
+    "hedgerow.clock.timemap hedgerow.clock.civil hedgerow.query.evaluate "
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
     "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text "
     "hedgerow_device.flashkeys hedgerow_device.flashkeysload hedgerow_device.flashkeyswrite"
@@ -65,6 +66,8 @@ class DevicePeer(ReadyPeer):
     make_room = None
     # Set by the node too: gives up the sessions that run.
     give_up = None
+    # Whether it carries what is others'.
+    relays = True
     # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
     sleeper = None
     done = False
@@ -234,7 +237,18 @@ class DevicePeer(ReadyPeer):
             if self.give_up is None or before != (log.held(self.author), log.held(self.local)):
                 raise
         self.give_up()
+        self.close_documents()
         return super()._record(text, parameters)
+
+    def dispatch(self) -> None:
+        """See ReadyPeer.dispatch; for nobody nothing is loaded."""
+        if self._observers:
+            super().dispatch()
+
+    def note_interests(self, interests: list, now: int) -> None:
+        """See Peer.note_interests; who relays for nobody takes none on."""
+        if self.relays:
+            super().note_interests(interests, now)
 
     def execute_slowly(self, text: str, parameters: dict) -> object:
         """See ReadyPeer.execute_slowly; what it has loaded is given back where the heap is small.
@@ -243,26 +257,33 @@ class DevicePeer(ReadyPeer):
         """
         tight = not self._observers and _free() < _ROOMY
         log = self.log
-        limit = 0
+        limit = log.read_limit
         if tight:
             self.rest()
             if self.make_room:
                 self.make_room()
-            limit = log.read_limit
             # Sessions say it anew.
             log.read_limit = min(limit, _TIGHT_READ)
+        again = tight and self.make_room and text.lstrip()[:6].upper() == "SELECT"
+        steps = super().execute_slowly(text, parameters)
         try:
-            try:
-                return (yield from super().execute_slowly(text, parameters))
-            except MemoryError:
-                if not tight or not self.make_room or self.parse(text)[0] != "select":
-                    raise
-            # What only reads may be done again, without what the radio has in the heap.
-            self._close_documents()
-            self.make_room(True)
-            return (yield from super().execute_slowly(text, parameters))
-        except MemoryError as error:
-            raise HedgerowError("DEVICE_MEMORY", str(error))
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    return end.value
+                except MemoryError:
+                    # What it has found goes with it, before anything else takes memory.
+                    steps = None
+                    if tight:
+                        self._close_documents()
+                    if not again:
+                        raise HedgerowError("DEVICE_MEMORY", text[:60])
+                    # What only reads may be done again, without what the radio has in the heap.
+                    again = False
+                    self.make_room(True)
+                    steps = super().execute_slowly(text, parameters)
+                yield
         finally:
             if tight:
                 log.read_limit = limit
@@ -272,7 +293,12 @@ class DevicePeer(ReadyPeer):
         """See ReadyPeer.subscribe; the small engine asks soon."""
         self.wish_at = 0
         self.wish_eager = pace.PUSHES
-        return super().subscribe(text, hops, **parameters)
+        if self.make_room and _free() < _ROOMY:
+            self.make_room()
+        try:
+            return super().subscribe(text, hops, **parameters)
+        finally:
+            self.close_documents()
 
     def close_documents(self) -> None:
         """Give back what documents take, where the heap is small."""
@@ -281,13 +307,20 @@ class DevicePeer(ReadyPeer):
 
     def _close_documents(self) -> None:
         """Forget what documents take, unless somebody watches them or has asked others for some."""
-        if self._down is not None and self._down.idle and not self._observers:
-            self._down = None
-            try:
-                self.log.drop_index()
-            finally:
-                unload(_DOCUMENTS)
-                self.rest()
+        down = self._down
+        if self._observers or (down is not None and not down.idle):
+            return
+        # Memory may have run out: what is large goes first; modules may be there without it.
+        self._down = down = None
+        gc.collect()
+        try:
+            self.log.drop_index()
+        except MemoryError:
+            # What lies on the flash is brought up to date later.
+            pass
+        finally:
+            unload(_DOCUMENTS)
+            self.rest()
 
     async def aexecute(self, text: str, **parameters: object) -> object:
         """Run a statement as execute() does, any number of documents, while the radio goes on in between."""
@@ -385,7 +418,7 @@ def open_device_peer(config: dict) -> DevicePeer:
         quota=_QUOTA,
         full=config.get("full"),
     )
-    unload("hedgerow.start " + _CLOSING)
+    unload("hedgerow.start", _CLOSING)
     peer.settings = config
     log.spare = _SPARE
     log.keeps = peer.keeps

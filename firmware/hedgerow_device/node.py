@@ -149,11 +149,16 @@ class Node(Voice, Room):
             mesh.window.until = now + mesh.window.length
             # Wakes are on the grid of the first one.
             mesh.window.woke_at = sleeper.due - sleeper.period_ms
-        if self.saved:
-            mesh.restore(self.saved, now)
+        try:
+            if self.saved:
+                mesh.restore(self.saved, now)
+            if self._small:
+                mesh.pushed(self._handed)
+        except MemoryError:
+            # The peer would hold on to it.
+            mesh.close()
+            raise
         self.saved = b""
-        if self._small:
-            mesh.pushed(self._handed)
         self.mesh = mesh
 
     def _tend(self, now: int) -> None:
@@ -216,7 +221,7 @@ class Node(Voice, Room):
                 self.radio.ble.gap_disconnect(conn)
                 return
             _, self._caller, self._conn_mtu = self._silent.pop(conn)
-            self._conn = conn
+            self._conn = self.radio.session = conn
             self._began = now
             self.idle = False
             if self._small and self.mesh:
@@ -267,7 +272,7 @@ class Node(Voice, Room):
         said = self._result(self._link)
         self._spend(now)
         self._conn = self._link = self._ended_at = None
-        self.radio.take_written()
+        self.radio.session = radio.NO_SESSION
         self._clear_up()
         self._tell(self._caller, said, now)
 

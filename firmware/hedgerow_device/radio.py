@@ -5,10 +5,12 @@ an index last, so that it may be interrupted anywhere and begun again; all work 
 """
 
 import time
+from struct import unpack_from
 
 import bluetooth
 
 from hedgerow.limits import const
+from hedgerow.sync import gatt
 
 from . import ble
 
@@ -34,6 +36,19 @@ _ADVERTISEMENT = const(31)
 # Of a report: address type, address, RSSI + 128, whether one may connect, length, advertisement.
 _REPORT_BYTES = const(10 + _ADVERTISEMENT)
 _EVENTS = const(32)
+# Of an event: its number, and five fields of two bytes, or two and an address.
+_EVENT_BYTES = const(11)
+_FIELDS = "<5H"
+_CONNECTION = "<HH6s"
+NO_SESSION = const(-1)
+# The events that are somebody's here: a bit for each number.
+_TAKEN = const(1 << 21 | 1 << 17 | 0x7FCE)
+# What UUIDs are in events: places in a list, from 1 on; 0 for any other.
+IS_RX = const(1)
+IS_TX = const(2)
+IS_SWITCH = const(3)
+# The descriptor that switches notifications on.
+_SWITCH = const(0x2902)
 # A credit of 1 KiB and what is not counted beside it, in chunks of an MTU, has come within one turn at worst.
 _NOTIFIED = const(16)
 # The least that controllers of Bluetooth 4 take for what nobody may connect to; 0 to 10 ms come on top.
@@ -70,9 +85,12 @@ class Radio:
         self._seen_at = [0] * _SEEN
         self._reports_in = 0
         self._reports_out = 0
-        self._events: list = [None] * _EVENTS
+        self._events = bytearray(_EVENTS * _EVENT_BYTES)
         self._events_in = 0
         self._events_out = 0
+        self._uuids = [bluetooth.UUID(name) for name in (gatt.RX, gatt.TX, _SWITCH)]
+        # The connections whose writes, and whose notifications, are a session's.
+        self.session = self.notifier = NO_SESSION
         self._notified: list = [b""] * _NOTIFIED
         self._notified_in = 0
         self._notified_out = 0
@@ -93,8 +111,9 @@ class Radio:
             if not self._report(data):
                 return
         elif event == NOTIFY:
-            self._notify(data[2])
-        else:
+            if data[0] == self.notifier:
+                self._notify(data[2])
+        elif _TAKEN >> event & 1:
             self._event(event, data)
         self.wake()
 
@@ -155,33 +174,61 @@ class Radio:
             self.lost += 1
 
     def _event(self, event: int, data: tuple) -> None:
+        """Put an event into the queue, without taking memory: a connection that nobody knows of hangs."""
         at = self._events_in
         if event == GATTS_WRITE and (data[1] != self.face.rx or self._written(data[0])):
             return
+        if event == CENTRAL_CONNECT and self.session == NO_SESSION:
+            # What others wrote who got no session is not for the next one.
+            self._forget_written()
+        elif event == CENTRAL_DISCONNECT and data[0] == self.session:
+            self.session = NO_SESSION
         if (at + 1) % _EVENTS == self._events_out:
             self.lost += event != GATTS_WRITE
             return
+        events = self._events
+        place = at * _EVENT_BYTES
+        events[place] = event
+        place += 1
+        for item in data:
+            if isinstance(item, memoryview):
+                for byte in item:
+                    events[place] = byte
+                    place += 1
+                continue
+            if not isinstance(item, int):
+                item = self._uuids.index(item) + 1 if item in self._uuids else 0
+            events[place] = item & 0xFF
+            events[place + 1] = item >> 8 & 0xFF
+            place += 2
+        self._events_in = (at + 1) % _EVENTS
+
+    def _forget_written(self) -> None:
         try:
-            self._events[at] = (event,) + tuple([_kept(item) for item in data])
-            self._events_in = (at + 1) % _EVENTS
-        except MemoryError:
-            self.lost += 1
+            self.ble.gatts_write(self.face.rx, b"")
+        except (OSError, MemoryError):
+            pass
 
     def _written(self, conn: int) -> bool:
         """Say whether the newest event in the queue is already that this connection has written."""
         if self._events_in == self._events_out:
             return False
-        last = self._events[(self._events_in - 1) % _EVENTS]
-        return last[0] == GATTS_WRITE and last[1] == conn
+        at = (self._events_in - 1) % _EVENTS * _EVENT_BYTES
+        return self._events[at] == GATTS_WRITE and self._events[at + 1] == conn
 
     # ---- what the main loop takes
 
     def take_event(self) -> tuple | None:
-        """Return the oldest event (number, fields...), None if there is none."""
+        """Return the oldest event (number, five fields), None if there is none.
+
+        Of those that say that a connection is there, or gone: (number, connection, type of address, address).
+        """
         at = self._events_out
         if at == self._events_in:
             return None
-        event = self._events[at]
+        kind = self._events[at * _EVENT_BYTES]
+        form = _CONNECTION if kind in (1, 2, 7, 8) else _FIELDS
+        event = (kind,) + unpack_from(form, self._events, at * _EVENT_BYTES + 1)
         self._events_out = (at + 1) % _EVENTS
         return event
 
@@ -246,10 +293,3 @@ class Radio:
         """Silence and switch off, connections first: switching off under one has hung chips."""
         self.face.close()
         self.ble.active(False)
-
-
-def _kept(item: object) -> object:
-    """Return what outlives the handler: memoryviews and UUIDs do not."""
-    if isinstance(item, memoryview):
-        return bytes(item)
-    return bluetooth.UUID(item) if isinstance(item, bluetooth.UUID) else item

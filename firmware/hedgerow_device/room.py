@@ -38,7 +38,10 @@ _SHRUNK_MS = const(600000)
 _RELAY_FREE = const(36864)
 _WIDE = 2 if sys.maxsize >> 32 else 1
 _ENGINE = "hedgerow.mesh."
-_TELLER = "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher "
+_TELLER = (
+    "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher hedgerow.mesh.frames "
+    "hedgerow.mesh.letters hedgerow.mesh.asks hedgerow.mesh.tells hedgerow.mesh.ops hedgerow.mesh.tag"
+)
 # What the core has loaded for them.
 _LOADED = "hedgerow.down hedgerow.subscriptions"
 _MOST_TIGHT = const(4)
@@ -60,6 +63,7 @@ class Room:
         self.full = False
         # How often sessions were given up lately.
         self._tight = 0
+        self.peer.relays = not self._small
         self.peer.make_room = self._make_room
         self.peer.give_up = self._give_up
 
@@ -76,7 +80,12 @@ class Room:
                 self._hang_up_soon(now)
             if self._central:
                 self._central.abort(now)
-        elif short and self.mesh and not self._small:
+        elif short and self.mesh is None:
+            # It could not be made.
+            self._open_at = now + _SHELVED_MS
+            self._unload_engine()
+            self.peer.close_documents()
+        elif short and not self._small:
             self.mesh.spare()
             gc.collect()
             if now - self._short_at < _SHORT_MS:
@@ -92,9 +101,12 @@ class Room:
     def _unload_mesh(self) -> None:
         self.mesh.close()
         self.mesh = None
+        self._unload_engine()
+
+    def _unload_engine(self) -> None:
         # Its tables go first: to unload takes memory, too.
         gc.collect()
-        unload(_TELLER + " ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+        unload(_TELLER, *[name for name in sys.modules if name.startswith(_ENGINE)])
 
     def _shrink(self, now: int) -> None:
         """Do with the small engine for a while: an application, or documents, need the room."""
@@ -122,6 +134,8 @@ class Room:
         unload(_ONCE)
         if free() < _ROOMY:
             unload(_SESSION)
+            # What came down has loaded some of that.
+            self.peer.close_documents()
 
     def _make_room(self, short: bool = False) -> None:
         """Give back what sessions need, and the small engine, before a statement that needs documents.
@@ -131,8 +145,8 @@ class Room:
         now = uptime()
         if short and not self.idle:
             self.drop(now)
-        if self.idle:
-            unload(_SESSION + " " + _SELDOM)
+        if self.idle or short:
+            unload(_SESSION, _SELDOM)
         if self.mesh is None:
             return
         if self._small and self.idle:
@@ -162,8 +176,8 @@ class Room:
         finally:
             gc.collect()
             peer.close_documents()
-            unload("hedgerow_device.errands hedgerow.sync.interest " + _LOADED)
-            unload(" ".join([name for name in sys.modules if name.startswith(_ENGINE)]))
+            unload("hedgerow_device.errands hedgerow.sync.interest", _LOADED)
+            self._unload_engine()
 
     def _may_open(self, now: int) -> bool:
         """Say whether the engine may be made: at once, but not beside the documents that it made room for."""

@@ -376,7 +376,7 @@ class Teller(Pusher):
 
     def stir(self, now: int) -> None:
         """Stay awake for a window from now, if this wake has not lasted for long."""
-        self.until = max(self.until, min(now + self.length, self.woke_at + pace.LEAF_MOST_MS))
+        self.until = max(self.until, min(now + self.length, self.woke_at + pace.longest_wake(self.period)))
 
     def duty(self, now: int) -> int:
         """See Mesh.duty."""

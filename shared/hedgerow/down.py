@@ -2,8 +2,6 @@
 
 from . import limits
 from .clock import hlc
-from .clock.civil import rfc3339
-from .clock.timemap import TimeMap
 from .errors import HedgerowError
 from .log import STATE_CONFIG
 from .operation import CLOCK, decode_body, scope_of_changes
@@ -258,10 +256,14 @@ class Down:
         """Add to a document when it was written, as far as that is known."""
         moment = self.time_of(author, number, stamp)
         if moment is not None:
+            from .clock.civil import rfc3339
+
             document["_time"] = rfc3339(moment[0])
             document["_time_error_ms"] = moment[1]
 
-    def _map_of(self, author: bytes) -> TimeMap:
+    def _map_of(self, author: bytes) -> object:
+        from .clock.timemap import TimeMap
+
         times = TimeMap()
         for known, number in sorted(self.documents.clocks()):
             body = self._log.fetch(author, number) if known == author else None

@@ -73,6 +73,9 @@ class Peer(Presence):
         self.on_receipt = on_receipt
         self.verdict = verdict
         self.quota = quota
+        # Authors of whom operations were given up that their seal did not fit: up to which number these are
+        # to come whole, and until when none are given up again.
+        self.doubts: dict = {}
         self._credit = credit
         self._listeners: list = []
         self._time: tuple | None = None
@@ -355,7 +358,7 @@ class Peer(Presence):
         return [(first, last) for first, last, kind in self.log.missing(author) if kind == LOST]
 
     def ingest_seal(self, author: bytes, body: bytes) -> None:
-        """Take a seal; a keeper checks it against the operations that it holds (SEAL_INVALID)."""
+        """Take a seal; gateways and keepers check it against the operations that they hold (SEAL_INVALID)."""
         seal = Seal.decode(body)
         sealed = self.log.sealed(author)
         if seal.last <= sealed:
@@ -367,10 +370,10 @@ class Peer(Presence):
             from .trust.lost import spans
         if seal.last > self.log.held(author) or (apart and not spans(self.log, author, base, seal.first)):
             raise HedgerowError("SYNC_GAP", "seal %d-%d" % (seal.first, seal.last))
-        if self.keeper:
+        if self.role >= hello.GATEWAY:
             from .trust.verify import verify_seal
 
-            verify_seal(self.log, self.schemas, author, body, apart)
+            verify_seal(self.log, self.schemas, author, body, apart or base > sealed)
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
         self.touch(author)
 

@@ -48,6 +48,7 @@ class Peer(Presence):
     epoch: int
     former: dict[bytes, int]
     claimed: int
+    doubts: dict[bytes, tuple[int, int]]
     closing_at: int | None
     def __init__(
         self,

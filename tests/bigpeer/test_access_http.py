@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from bigpeer_harness import EXECUTE, STATUS, Local, local
 
+from hedgerow.crypto import claims
 from hedgerow.errors import CODES
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.auth import claims, cose, manage, revocation, tokens
+from hedgerow_bigpeer.auth import cose, manage, revocation, tokens
 from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.auth.ledger import Issued
 from hedgerow_bigpeer.auth.registry import Registry

@@ -15,8 +15,9 @@ from peer_keys import PeerKeys
 from test_access_http import farm_at
 from test_authority import ALLOWED
 
+from hedgerow.crypto import claims
 from hedgerow.errors import CODES
-from hedgerow_bigpeer.auth import claims, cose, manage, revocation
+from hedgerow_bigpeer.auth import cose, manage, revocation
 from hedgerow_bigpeer.auth.credential import read_credential
 from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.auth.proof import Challenge
@@ -128,7 +129,7 @@ def test_a_gateway_enrols_a_board_and_shows_it_later(farm: Local) -> None:
     assert post(farm, "delegate", body) == (401, "CHALLENGE_INVALID"), "a challenge is good once"
     credential, _ = read_credential(from_base64(delegation["credential"], ""))
     issued = gateway.enrol(farm.peer.app, credential, board)
-    forged = gateway.enrol(farm.peer.app, credential, board, kinds=claims.KEEP)
+    forged = gateway.enrol(farm.peer.app, credential, board, kinds=claims.KEEPS)
     shown = post(farm, "countersign", {"credentials": [to_base64(issued), to_base64(forged), "AAAA"]})
     first, second, third = shown["credentials"]
     assert cose.read(from_base64(first["credential"], "")).payload == cose.read(issued).payload

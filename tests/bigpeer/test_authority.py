@@ -12,9 +12,10 @@ import pytest
 from identity_provider import Running
 from peer_keys import PeerKeys
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.auth import authority, claims, database, ledger, proof, tokens
+from hedgerow_bigpeer.auth import authority, database, ledger, proof, tokens
 from hedgerow_bigpeer.auth.apps import App
 from hedgerow_bigpeer.auth.authority import Authority, Granted
 from hedgerow_bigpeer.auth.credential import Credential, read_credential
@@ -180,7 +181,7 @@ def test_rights_end_with_the_providers_limit(service: Service, idp: Running) -> 
 
 def test_kinds_are_granted_only_as_far_as_the_app_allows(service: Service) -> None:
     granted = service.log_in("my-auth", {**ALLOWED, "hedgerowKinds": ["delegate", "revoke", "x"]}, PeerKeys())
-    assert read_credential(granted.body)[0].kinds == claims.DELEGATE
+    assert read_credential(granted.body)[0].kinds == claims.DELEGATES
 
 
 def test_openid_connect(service: Service, idp: Running) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hedgerow.codec import cbor
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
-from hedgerow_bigpeer.auth import claims, cose
+from hedgerow_bigpeer.auth import cose
 from hedgerow_bigpeer.auth.credential import Credential, Limits, read_credential
 from hedgerow_bigpeer.auth.scope import Entry
 
@@ -35,7 +36,7 @@ def make(**changes: Any) -> Credential:
         "mesh": b"meshmesh",
         "author": b"authorau",
         "metadata": {"team": "north"},
-        "kinds": claims.DELEGATE,
+        "kinds": claims.DELEGATES,
         "delegation": Limits(("readings",), 40, 1_799_000_000),
         "under": b"under-it",
     }

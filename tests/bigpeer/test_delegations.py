@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from peer_keys import PeerKeys
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.auth import claims, cose
+from hedgerow_bigpeer.auth import cose
 from hedgerow_bigpeer.auth.authority import Authority
 from hedgerow_bigpeer.auth.credential import Credential, Limits, read_credential
 from hedgerow_bigpeer.auth.database import now
@@ -31,7 +32,7 @@ class Field:
         self.authority = Authority(self.registry)
         self.delegations = Delegations(self.authority)
         self.gateway = PeerKeys()
-        self.body = self.credential(self.gateway, claims.DELEGATE)
+        self.body = self.credential(self.gateway, claims.DELEGATES)
 
     def credential(self, peer: PeerKeys, kinds: int) -> bytes:
         proved = peer.prove(self.app.id, self.registry.challenger.make(self.app.id))
@@ -76,7 +77,7 @@ def test_a_delegation_has_at_most_the_gateways_rights(field: Field) -> None:
     delegation = field.delegate()
     assert delegation.scope == (Entry("readings", 3), Entry("alarms", 2, "level > 1"))
     assert delegation.delegation == Limits(("readings", "alarms"), 3, delegation.expires)
-    assert delegation.kinds == claims.DELEGATE and delegation.sealing == field.gateway.sealing
+    assert delegation.kinds == claims.DELEGATES and delegation.sealing == field.gateway.sealing
     assert refusal(lambda: field.delegate(("readings", "secrets"))) == "DELEGATION_INVALID"
     assert refusal(lambda: field.delegate(())) == "DELEGATION_INVALID"
     assert refusal(lambda: field.delegate(peers=0)) == "DELEGATION_INVALID"
@@ -86,7 +87,7 @@ def test_a_delegation_has_at_most_the_gateways_rights(field: Field) -> None:
 
 def test_who_may_not_delegate(field: Field) -> None:
     other = PeerKeys()
-    plain = field.credential(other, claims.REVOKE)
+    plain = field.credential(other, claims.REVOKES)
     assert refusal(lambda: field.delegate(body=plain, peer=other)) == "AUTH_FORBIDDEN"
     assert refusal(lambda: field.delegate(peer=other)) == "PROOF_INVALID"
     delegation = field.registry.ledger.get(field.app, field.delegate().number)
@@ -125,8 +126,8 @@ def test_the_count_is_of_peers_and_holds(field: Field) -> None:
         {"scope": (Entry("alarms", 1, "level > 1"),)},
         {"scope": (Entry("alarms", 2),)},
         {"scope": (Entry("alarms", 2, "level > 0"),)},
-        {"kinds": claims.KEEP},
-        {"kinds": claims.DELEGATE},
+        {"kinds": claims.KEEPS},
+        {"kinds": claims.DELEGATES},
         {"delegation": Limits(("readings",), 1, now() + DAY)},
         {"expires": now() + 31 * DAY},
         {"issued": now() - DAY},

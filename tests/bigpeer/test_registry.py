@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from hedgerow.codec import cbor
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.auth import api_keys, audit, claims, cose, database, issuers, tokens
+from hedgerow_bigpeer.auth import api_keys, audit, cose, database, issuers, tokens
 from hedgerow_bigpeer.auth.apps import App
 from hedgerow_bigpeer.auth.registry import PLAYGROUND_PROVIDER, Registry
 from hedgerow_bigpeer.auth.scope import Entry

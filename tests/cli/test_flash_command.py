@@ -17,7 +17,7 @@ from hedgerow_boards.partition_table import Partition, pack
 from hedgerow_boards.profiles import PROFILES, STOCK_TABLE
 from hedgerow_boards.sensor import SensorSeries
 from hedgerow_cli.flashing import probe
-from hedgerow_cli.flashing.flash import Firmware, Options, Report, build_firmware, flash_board
+from hedgerow_cli.flashing.flash import Firmware, Options, Report, flash_board
 from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.image import image_pieces
 from hedgerow_cli.flashing.probe import open_readings
@@ -31,11 +31,6 @@ PROGRAM = b"\xe9program"
 def image(loader: bytes = LOADER, program: bytes = PROGRAM) -> bytes:
     """What a MicroPython image for the ESP32 looks like from outside."""
     return loader.ljust(0x7000, b"\xff") + b"\x55" * 0x1000 + b"\xff" * 0x7000 + program
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return build_firmware(tmp_path_factory.mktemp("firmware"))
 
 
 @pytest.fixture

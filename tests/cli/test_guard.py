@@ -15,7 +15,7 @@ from hedgerow_boards.board import Board
 from hedgerow_boards.partition_table import FLAG_ENCRYPTED, Partition, pack
 from hedgerow_boards.profiles import PROFILES, STOCK_TABLE
 from hedgerow_boards.sensor import SensorSeries
-from hedgerow_cli.flashing.flash import Firmware, Options, Report, build_firmware, flash_board
+from hedgerow_cli.flashing.flash import Firmware, Options, Report, flash_board
 from hedgerow_cli.flashing.guard import Consent, check_chip
 from hedgerow_cli.flashing.image import write_micropython
 from hedgerow_cli.flashing.programmer import Piece
@@ -167,11 +167,6 @@ def test_an_encrypted_log_is_kept_from_a_table_that_reads_it_plain() -> None:
 
 
 # ---- on a board that answers
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return build_firmware(tmp_path_factory.mktemp("firmware"))
 
 
 def flash(board: Board, firmware: Firmware, consent: Consent | None = None) -> Report:

@@ -14,7 +14,7 @@ from hedgerow_boards.profiles import PROFILES, STOCK_TABLE
 from hedgerow_boards.sensor import SensorSeries
 from hedgerow_cli.flashing import keep
 from hedgerow_cli.flashing.contents import contents_of, place_of
-from hedgerow_cli.flashing.flash import Firmware, Options, Report, build_firmware, flash_board
+from hedgerow_cli.flashing.flash import Firmware, Options, Report, flash_board
 from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.side_channel import SideChannel
 from hedgerow_cli.flashing.tables import pieces
@@ -26,11 +26,6 @@ LOG = PROFILE.table[-1]
 FILES_AT = 0x200000
 TAIL_AT = 0x2E0000  # with the firmware among the files
 SERIES = SensorSeries("celsius", [f"{20 + n}.5" for n in range(50)])
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return build_firmware(tmp_path_factory.mktemp("firmware"))
 
 
 @pytest.fixture

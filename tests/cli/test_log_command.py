@@ -17,7 +17,7 @@ from hedgerow_boards.partition_table import Partition, pack
 from hedgerow_boards.profiles import PROFILES
 from hedgerow_boards.sensor import SensorSeries
 from hedgerow_cli.big_peer_http import execute
-from hedgerow_cli.flashing.flash import Firmware, Options, Report, build_firmware, flash_board
+from hedgerow_cli.flashing.flash import Firmware, Options, Report, flash_board
 from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.side_channel import SideChannel
 from hedgerow_cli.logfile import fetch as fetching
@@ -28,11 +28,6 @@ PROFILE = PROFILES["esp32"]
 LOG = PROFILE.table[-1]
 VALUES = [f"{20 + n}.5" for n in range(50)]
 MOVED = (*PROFILE.table[:-1], Partition("hedgerow", 1, 0x40, 0x280000, 0x100000))
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return build_firmware(tmp_path_factory.mktemp("firmware"))
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from hedgerow.query.parse import parse
 from hedgerow.statements import steps
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import Interest
+from hedgerow.trust.verify import doubt
 
 # ---- what a peer remembers
 
@@ -242,6 +243,23 @@ def closing_delay() -> None:
         peer.seal(5)
         peer.seal(5 + moment)
         assert (peer.log.held(author) == 9) == written
+
+
+def doubt_time() -> None:
+    """So long after operations were given up for a seal none of that author are again."""
+    peer = gateway()
+    peer.ingest_schema(EMPTY.encoded)
+    bodies = [encode_body(STAMP, [[DELETE, EMPTY.name, 1]])]
+    for moment, gone in ((0, True), (limits.DOUBT_MS - 1, False), (limits.DOUBT_MS, True)):
+        if not peer.log.held(b"author-1"):
+            peer.ingest(b"author-1", 1, bodies)
+        assert doubt(peer, b"author-1", None, moment) == gone
+        assert peer.log.held(b"author-1") == (not gone)
+    for author in named(limits.MAX_AUTHORS):
+        peer.ingest(author, 1, bodies)
+        taken = len(peer.doubts) < limits.MAX_AUTHORS
+        assert doubt(peer, author, None, limits.DOUBT_MS) == taken
+    assert not taken
 
 
 def good_time() -> None:

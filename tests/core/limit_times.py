@@ -52,7 +52,7 @@ def passed_on(neighbours: int, heard: bool = True) -> Mesh:
     if heard:
         mesh.seen.note(name_of(op(1)), 1)
     mesh.speaker.neighbours = neighbours
-    mesh._time_at = mesh._start_at = NEVER
+    mesh._time_at = mesh.start_at = NEVER
     mesh.say_twice(0, FORWARD, name_of(op(1)), op(1))
     assert mesh.say(0) is not None
     return mesh
@@ -98,7 +98,7 @@ def gather() -> None:
 
 def seal() -> None:
     mesh = engine()
-    mesh._start_at = NEVER
+    mesh.start_at = NEVER
     now = record(mesh.peer, 1, 0)
     log = mesh.peer.log
     mesh.peer.seal(now)
@@ -124,6 +124,16 @@ def again() -> None:
     assert not mesh.custody.flying()
     kinds(mesh, pace.AGAIN_MS)
     assert mesh.custody.flying()
+
+
+def receipt_again() -> None:
+    """Once or twice that time after it was passed on a receipt from nearer a keeper counts anew."""
+    for passed_on in (0, pace.RECEIPT_MS - 1):
+        down = engine().down
+        down._note(7, passed_on)
+        assert down.passed(7, 30, 2 * pace.RECEIPT_MS - 1)
+        assert not down.passed(7, 30, 2 * pace.RECEIPT_MS)
+        assert down.passed(7, frames.UNKNOWN, 2 * pace.RECEIPT_MS)
 
 
 def announce() -> None:
@@ -214,7 +224,7 @@ def meet() -> None:
     for moment, taken in ((pace.MEET_MS - 1, 0), (pace.MEET_MS, 1)):
         mesh = engine()
         frame = op_of(1)
-        mesh._met_at = pace.MEET_MS
+        mesh.met_at = pace.MEET_MS
         mesh._carry(frames.OP, frame, name_of(frame), moment)
         assert len(mesh.intake.waiting) == taken
 

@@ -17,7 +17,7 @@ def wanting(*names: str) -> tuple[Mesh, Wishes, list[bytes]]:
         mesh.peer.down.subscriptions.subscribe(Interest(name, "", {}, 4))
     wishes = Wishes(mesh, 0)
     said: list[bytes] = []
-    wishes._letter = lambda content, at, urgency: said.append(content)  # type: ignore[attr-defined]
+    mesh.say_down = lambda content, at, hurry: said.append(content)  # type: ignore[method-assign]
     return mesh, wishes, said
 
 
@@ -90,6 +90,6 @@ def waiting() -> None:
     _, wishes, _ = wanting("readings")
     for content in contents[:-1]:
         wishes.heard(content, 0)
-    assert wishes._waiting == contents[:-1]
+    assert wishes.waiting == contents[:-1]
     wishes.heard(contents[-1], 0)
-    assert wishes._waiting == contents[1:]
+    assert wishes.waiting == contents[1:]

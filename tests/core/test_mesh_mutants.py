@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import test_mesh_again as once_more
 import test_mesh_down as downward
+import test_mesh_false as false
+import test_mesh_far as far
 import test_mesh_flood as flood
 import test_mesh_gradient as gradual
 import test_mesh_leaf as leafy
+import test_mesh_ways as onward
 from mesh_kit import Air, check_air
 
 from hedgerow import limits
@@ -31,8 +35,10 @@ from hedgerow.mesh.repair import Repair
 from hedgerow.mesh.schedule import Leaves
 from hedgerow.mesh.speaker import Speaker
 from hedgerow.mesh.talk import Talk
+from hedgerow.mesh.ways import Ways
 from hedgerow.operation import decode_body
 from hedgerow.sync import hello
+from hedgerow.trust import verify
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -273,6 +279,24 @@ def interests_unheard(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mesh, "_letter_down", _nothing)
 
 
+def heard_is_hears(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ways, "quality", lambda _self, neighbour, _hops, _mine: neighbour.share)
+
+
+def nothing_shown(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ways, "heard", lambda *_: bytes(6))
+
+
+def farther_and_silent(patch: pytest.MonkeyPatch) -> None:
+    real = Custody.move
+
+    def move(self: Custody, code: int, now: int) -> None:
+        self._was = code
+        real(self, code, now)
+
+    patch.setattr(Custody, "move", move)
+
+
 def saved_without_crc(patch: pytest.MonkeyPatch) -> None:
     from hedgerow.mesh import saved
 
@@ -284,6 +308,32 @@ def connects_at_once(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Visits, "_call", _nothing)
     patch.setattr(Visits, "failed", _nothing)
+
+
+def nothing_is_given_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(verify, "doubt", lambda *_args: False)
+
+
+def given_up_at_once_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(limits, "DOUBT_MS", 1)
+
+
+def a_short_check_will_do(patch: pytest.MonkeyPatch) -> None:
+    real = Intake._follow
+
+    def follow(self: Any, op: Any, author: bytes, number: int) -> int:
+        self._peer.doubts = {author: (0, until) for author, (_, until) in self._peer.doubts.items()}
+        return real(self, op, author, number)
+
+    patch.setattr(Intake, "_follow", follow)
+
+
+def receipts_are_passed_on_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Down, "passed", lambda self, name, code, now: self._mesh.custody.done.has(name, now))
+
+
+def one_saying_of_a_receipt_will_do(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Talk, "_more", _nothing)
 
 
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
@@ -306,7 +356,20 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (leaf_always_awake, leafy.test_a_leaf_listens_only_in_its_windows),
     (receipts_stay_where_they_are, gradual.test_receipts_come_down_along_custody),
     (interests_unheard, downward.test_a_document_reaches_a_board_four_hops_away),
+    (heard_is_hears, far.test_who_does_not_hear_us_well_is_no_way_however_well_it_is_heard),
+    (nothing_shown, far.test_a_state_shows_how_well_others_are_heard),
+    (farther_and_silent, onward.test_who_has_become_farther_says_that_it_may_come_back),
     (saved_without_crc, leafy.test_what_is_saved_survives_a_deep_sleep),
+    (nothing_is_given_up, false.test_what_a_false_op_spoilt_comes_again),
+    (nothing_is_given_up, false.test_a_relay_that_only_passes_on_is_no_hindrance),
+    (nothing_is_given_up, false.test_a_session_brings_it_again_at_once),
+    (given_up_at_once_again, false.test_who_goes_on_with_it_cannot_make_it_go_round),
+    (a_short_check_will_do, false.test_the_short_check_is_not_trusted_twice),
+    (
+        receipts_are_passed_on_once,
+        once_more.test_a_receipt_that_is_said_again_nearer_a_keeper_is_passed_on_again,
+    ),
+    (one_saying_of_a_receipt_will_do, once_more.test_receipts_of_those_who_fall_silent_come_within_minutes),
     (connects_at_once, check_a_visit_waits_for_its_turn),
 ]
 CHECKS = [

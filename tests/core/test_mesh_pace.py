@@ -19,6 +19,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "AGAIN_SOON_MS": times.again_soon,
     "BACKOFF_MS": custody.backoff,
     "GATHER_MS": times.gather,
+    "RECEIPT_MS": times.receipt_again,
     "NOTE_MS": custody.note,
     "DONE_MS": custody.known_as_passed_on,
     "AGAIN_MS": times.again,

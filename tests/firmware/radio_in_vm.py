@@ -43,10 +43,15 @@ def ours(size: int, number: int, connectable: bool = False) -> bytearray:
 
 def locked(ears: object, reports: list) -> None:
     """Give the handler reports while no memory can be had."""
+    interrupt(ears, [(SCAN_RESULT, data) for data in reports])
+
+
+def interrupt(ears: object, events: list) -> None:
+    """Give the handler events while no memory can be had."""
     micropython.heap_lock()
     try:
-        for data in reports:
-            ears._irq(SCAN_RESULT, data)
+        for number, data in events:
+            ears._irq(number, data)
     finally:
         micropython.heap_unlock()
 
@@ -95,6 +100,42 @@ count = 0
 while ears.take_report():
     count += 1
 print("full", count, ears.lost - lost)
+
+peer = (3, 0, memoryview(ADDRESS))
+events = [
+    (radio.CENTRAL_CONNECT, peer),
+    (radio.MTU_EXCHANGED, (3, 256)),
+    (radio.GATTS_WRITE, (3, ears.face.rx)),
+    (15, (3, 7, memoryview(ADDRESS))),
+    (radio.CHARACTERISTIC_RESULT, (3, 9, 2, 16, ears._uuids[1])),
+    (radio.CENTRAL_DISCONNECT, peer),
+]
+interrupt(ears, events)
+came = [ears.take_event() for _ in range(5)]
+print(
+    "events", came[0][:3] + (came[0][3] == ADDRESS,), came[1][:3], came[2][:3],
+    came[3], came[4][:3] + (came[4][3] == ADDRESS,), ears.take_event(),
+)  # fmt: skip
+
+# One that got no session, then one that gets one; another comes and goes meanwhile.
+ears._irq(radio.CENTRAL_CONNECT, peer)
+ears.ble.written = b"old"
+ears._irq(radio.CENTRAL_DISCONNECT, peer)
+ears._irq(radio.CENTRAL_CONNECT, peer)
+ears.ble.written += b"new"
+first = ears.take_written()
+ears.session = 3
+ears.ble.written = b"newer"
+ears._irq(radio.CENTRAL_CONNECT, (4, 0, memoryview(ADDRESS)))
+ears._irq(radio.CENTRAL_DISCONNECT, (4, 0, memoryview(ADDRESS)))
+print("written", first, ears.take_written())
+while ears.take_event():
+    pass
+
+ears.notifier = 3
+ears._irq(radio.NOTIFY, (4, 1, memoryview(b"another's")))
+ears._irq(radio.NOTIFY, (3, 1, memoryview(b"ours")))
+print("notified", ears.take_notified(), ears.take_notified())
 
 
 class Engine:

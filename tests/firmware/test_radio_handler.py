@@ -20,6 +20,16 @@ class UUID:
 
 
 class BLE:
+    def __init__(self):
+        self.written = b""
+
+    def gatts_read(self, handle):
+        data, self.written = self.written, b""
+        return data
+
+    def gatts_write(self, handle, data):
+        self.written = data
+
     def active(self, on=None):
         return False
 
@@ -71,6 +81,22 @@ def test_another_sender_of_the_same_is_none_of_its_repeats(said: dict[str, str])
 
 def test_a_full_queue_counts_what_it_loses(said: dict[str, str]) -> None:
     assert said["full"] == "7 13"
+
+
+def test_events_come_through_without_memory(said: dict[str, str]) -> None:
+    """A connection of which nobody knew waited for its first answer in vain."""
+    assert (
+        said["events"] == "(1, 3, 0, True) (21, 3, 256) (3, 3, 1) (11, 3, 9, 2, 16, 2) (2, 3, 0, True) None"
+    )
+
+
+def test_what_is_written_without_a_session_is_not_for_the_next_one(said: dict[str, str]) -> None:
+    """It was: its first record came twice, and the session ended with RECORD_SEQUENCE."""
+    assert said["written"] == "b'new' b'newer'"
+
+
+def test_notifications_of_others_are_not_the_session_s(said: dict[str, str]) -> None:
+    assert said["notified"] == "b'ours' b''"
 
 
 def test_what_waited_is_heard_as_of_the_moment_at_which_it_came(said: dict[str, str]) -> None:

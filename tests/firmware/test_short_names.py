@@ -200,6 +200,12 @@ def test_parameters_that_somebody_passes_by_keyword_stay() -> None:
     assert shorten_parameters("hedgerow.peer", CALLS, set()) == CALLS, "programs call these"
 
 
+def test_what_aioble_calls_is_called_by_keyword() -> None:
+    source = (ROOT / "firmware" / "hedgerow_device" / "blebeside.py").read_text()
+    short = shorten_parameters("hedgerow_device.blebeside", source, set())
+    assert "adv_data: object = None, *," in short and "resp_data: object" in short
+
+
 def test_every_module_is_the_same_program_with_short_parameters(tmp_path: Path) -> None:
     """Names apart, both parse to one tree."""
     sources = {}

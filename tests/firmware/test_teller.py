@@ -112,7 +112,7 @@ def test_a_burst_is_at_the_relay_soon(seed: int) -> None:
     assert own >= 81
     while relay.peer.log.held(far.author) < own:
         air.run(air.now + 250)
-        assert air.now < 60000
+        assert air.now < 45000
     check_copies([member.peer for member in air.members])
     check_receipts([member.peer for member in air.members])
 
@@ -284,6 +284,16 @@ def test_what_was_sealed_and_has_no_receipt_is_pushed_again_later() -> None:
     said.clear()
     air.run(60000 + pace.AGAIN_MS + 20000)
     assert set(numbers(said)) == {2, 3, 4}
+
+
+def test_a_wake_is_over_before_the_next_one_is_due() -> None:
+    far = field(1)[1].mesh
+    for period, longest in ((5000, 3750), (60000, pace.LEAF_MOST_MS)):
+        far.period = period
+        far.woke_at = far.until = 0
+        for now in range(0, 20000, 100):
+            far.stir(now)
+        assert far.until == longest
 
 
 @pytest.mark.parametrize("late, error", [(0, 65), (400, 465), (2000, None)])

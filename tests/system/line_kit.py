@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from system_kit import firmware
+
+from hedgerow.mesh import frames
 from hedgerow_boards.air.backend import DEFAULT_ADDRESS
 from hedgerow_boards.board import Board
 from hedgerow_cli.big_peer_http import execute
@@ -17,7 +20,7 @@ from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.scene import Scene, staged
 from hedgerow_cli.emulation import Bench
-from hedgerow_cli.flashing.flash import Options, build_firmware, flash_board
+from hedgerow_cli.flashing.flash import Options, flash_board
 
 FIELD = "temperature_f"
 #: Two values a reading, and its dot for an id.
@@ -143,13 +146,13 @@ def install(
 ) -> None:
     """Put the firmware, an app and settings on boards, and start them."""
     (directory / "app.py").write_text(app)
-    firmware = build_firmware(directory / "firmware")
+    built = firmware()
 
     def flash(at: int) -> None:
         board = boards[at]
         config = {"name": board.name, "field": FIELD, "mesh": "demo", **common, **settings(at)}
         chosen = Options(board=board.profile.name, config=config, files=(directory / "app.py",), start=False)
-        flash_board(board.port, chosen, lambda what, done, total: None, firmware)
+        flash_board(board.port, chosen, lambda what, done, total: None, built)
 
     with ThreadPoolExecutor(len(boards)) as pool:
         list(pool.map(flash, range(len(boards))))
@@ -161,3 +164,15 @@ def frames_in(directory: Path) -> Counter[str]:
     """Frames of an air's log by kind: `adv`, `connect` and others."""
     with (directory / "air.jsonl").open() as log:
         return Counter(json.loads(line)["kind"] for line in log if line.endswith("\n"))
+
+
+def said_by(directory: Path, address: str) -> Iterator[bytes]:
+    """Give the frames of ours that a radio said, in the order of the air's log."""
+    with (directory / "air.jsonl").open() as log:
+        for line in log:
+            entry = json.loads(line) if line.endswith("\n") else {}
+            if entry.get("kind") == "adv" and entry["from"] == address:
+                payload = bytes.fromhex(entry["data"])
+                at = frames.find(payload)
+                if at:
+                    yield payload[at : frames.end(payload, at)]

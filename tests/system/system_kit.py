@@ -1,10 +1,12 @@
 """What the system tests share: the demo as a process, and a scene whose boards record, to be disturbed."""
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +17,16 @@ from hedgerow_cli.demo.audit import Findings, audit_board
 from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.scene import Scene, staged
-from hedgerow_cli.flashing.flash import Options, build_firmware, flash_board
+from hedgerow_cli.flashing.flash import Firmware, Options, build_firmware, flash_board
 
 SECONDS = 180
+_folder = tempfile.TemporaryDirectory(prefix="firmware-")
+
+
+@functools.cache
+def firmware() -> Firmware:
+    """The firmware, built once for all tests of a process."""
+    return build_firmware(Path(_folder.name))
 
 
 def demo(*arguments: str, status: int = 0) -> dict[str, Any]:
@@ -99,7 +108,6 @@ def field(tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100)
     directory = tmp_path / "field"
     directory.mkdir()
     with staged(options, directory) as scene:
-        firmware = build_firmware(directory / "firmware")
         for board in scene.boards:
             settings = {
                 "name": board.name,
@@ -109,6 +117,6 @@ def field(tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100)
                 "seal_s": 2,
             }
             chosen = Options(board=board.profile.name, config=settings, start=False)
-            flash_board(board.port, chosen, lambda what, done, total: None, firmware)
+            flash_board(board.port, chosen, lambda what, done, total: None, firmware())
             board.reset()
         yield Field(scene, readings)

@@ -3,20 +3,23 @@
 Connections are counted from the air's frames; no other channel is open between the boards.
 """
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from line_kit import APP, Line, frames_in, install, line, stretch
+from line_kit import APP, Line, frames_in, install, line, said_by, stretch
 
+from hedgerow.mesh import frames
 from hedgerow_boards.air import Air
 from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.emulation import emulated
 from hedgerow_cli.lifeline import Child
 
-pytestmark = pytest.mark.slow
+# What is waited for has limits of its own.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LEAF_APP = """
 from hedgerow_device.sensor import open_sensor
@@ -31,16 +34,48 @@ async def main(peer):
 """
 
 
-def _hedgerow(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "hedgerow_cli", *arguments]
+#: Readings of each board of the two lines of five, one a minute.
+READINGS = 3
+MINUTE = {"readings": READINGS, "interval_ms": 60000, "seal_s": 5}
 
 
-def _until_receipted(ledger: BoardLedger, number: int, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while ledger.receipted_op < number:
-        assert time.monotonic() < deadline, (ledger.board.name, ledger.receipted_op, number)
-        time.sleep(0.1)
-        ledger.read()
+@contextlib.contextmanager
+def keeper_line(directory: Path) -> Iterator[tuple[Path, list[BoardLedger]]]:
+    """Five boards in a line, and at its end a gateway that is their keeper: there is no Big Peer."""
+    directory.mkdir()
+    with emulated(["esp32c3"] * 5, directory=directory, seed=1, air_log=directory / "air.jsonl") as bench:
+        stretch(bench)
+        command = [
+            sys.executable, "-m", "hedgerow_cli", "gateway", "run", "--data", str(directory / "gateway"),
+            "--air", bench.air_path, "--mesh", "demo", "--name", "gateway", "--keeper", "--time", "trust",
+            "--json",
+        ]  # fmt: skip
+        gateway = Child(command, directory / "gateway.log")
+        try:
+            install(bench.boards, directory, APP, lambda at: {}, MINUTE)
+            yield directory, [BoardLedger(board) for board in bench.boards]
+        finally:
+            gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """Five boards in a line before a gateway with a Big Peer, which record once a minute."""
+    with line(tmp_path_factory.mktemp("five"), 5, **MINUTE) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[BoardLedger]]]:
+    with keeper_line(tmp_path_factory.mktemp("kept") / "line") as found:
+        yield found
+
+
+def test_two_lines_of_five_boards_begin(five: Line, kept: tuple[Path, list[BoardLedger]]) -> None:
+    """They take their minutes beside the other tests of this file; its last ones look at what came of it."""
+    five.until(lambda: five.recorded(1), "each has recorded", 30)
+    for ledger in kept[1]:
+        ledger.board.wait_for("ack 1 ", 30)
 
 
 def check_values(scene: Line) -> None:
@@ -56,14 +91,16 @@ def check_values(scene: Line) -> None:
     assert sorted(found.values(), key=str) == sorted(said, key=str)
 
 
-def test_five_boards_in_a_line_sync_without_a_connection(tmp_path: Path) -> None:
-    with line(tmp_path, 5, readings=2, interval_ms=2000, seal_s=5) as scene:
-        scene.until(lambda: scene.arrived(2), "all arrived and receipted", 180)
-        assert scene.frames()["connect"] == 0
-        assert all(not ledger.errors for ledger in scene.ledgers), scene.report()
-        check_values(scene)
-        # The far board has learnt the time from board to board.
-        scene.ledgers[-1].board.wait_for("time source=3 ", 150)
+def check_pushed_in_time(scene: Line, sleeper: BoardLedger) -> None:
+    """What a leaf recorded is on the air before the wake after the next one says what it holds by then."""
+    made = sorted(reading.op for reading in sleeper.acknowledged.values())
+    said: set[int] = set()
+    for frame in said_by(scene.directory, sleeper.board.address):
+        if frame[0] & 0x0F == frames.OP and frame[4:7].hex() == sleeper.author[:6]:
+            said.add(int.from_bytes(frame[7:9], "big"))
+        elif frame[0] & 0x0F == frames.STATE:
+            held = int.from_bytes(frames.decode_state(frame).digest[4:6], "big")
+            assert said >= {number for number in made if number < held - 2}, (held, made, said)
 
 
 def test_a_sleeping_leaf_behind_a_relay_gets_its_readings_up_and_its_receipt_down(tmp_path: Path) -> None:
@@ -75,41 +112,17 @@ def test_a_sleeping_leaf_behind_a_relay_gets_its_readings_up_and_its_receipt_dow
 
         def receipted() -> bool:
             scene.read()
-            return sleeper.receipted_op > 2 and scene.held(sleeper) >= sleeper.receipted_op
+            made = sorted(reading.op for reading in sleeper.acknowledged.values())
+            return len(made) > 4 and scene.held(sleeper) >= sleeper.receipted_op >= made[4]
 
-        scene.until(receipted, "the leaf has a receipt over readings of two wakes", 90)
-        assert sleeper.board.sleeps >= 2
+        # Each wake makes one reading.
+        scene.until(receipted, "the leaf has a receipt over the readings of five wakes", 90)
+        assert sleeper.board.sleeps >= 4
         assert len(sleeper.boots) == 1, "a wake is no boot"
+        check_pushed_in_time(scene, sleeper)
         assert scene.frames()["connect"] == 0
         assert not relay.errors and not sleeper.errors, scene.report()
         sleeper.board.wait_for("time source=3 ", 30)
-
-
-def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(tmp_path: Path) -> None:
-    directory = tmp_path / "line"
-    directory.mkdir()
-    log = directory / "air.jsonl"
-    with emulated(["esp32c3"] * 5, directory=directory, seed=1, air_log=log) as bench:
-        stretch(bench)
-        command = [
-            "gateway", "run", "--data", str(directory / "gateway"), "--air", bench.air_path, "--mesh", "demo",
-            "--name", "gateway", "--keeper", "--time", "trust", "--json",
-        ]  # fmt: skip
-        gateway = Child(_hedgerow(*command), directory / "gateway.log")
-        try:
-            install(
-                bench.boards, directory, APP, lambda at: {}, {"readings": 2, "interval_ms": 2000, "seal_s": 5}
-            )
-            ledgers = [BoardLedger(board) for board in bench.boards]
-            for ledger in ledgers:
-                ledger.board.wait_for("ack 2 ", 30)
-                ledger.read()
-                last = max(reading.op for reading in ledger.acknowledged.values())
-                _until_receipted(ledger, last)
-                assert not ledger.errors
-            assert frames_in(directory)["connect"] == 0
-        finally:
-            gateway.stop()
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +169,31 @@ def test_a_radio_that_falls_silent_is_mended_by_stages(trio: Line) -> None:
     for ledger, start, (until, _) in zip(trio.ledgers, since, stages, strict=True):
         resets = [line for line in ledger.board.console[start:] if line.text == "radio reset"]
         assert len(resets) == (until == "reset")
+
+
+def test_five_boards_that_record_once_a_minute_never_connect(five: Line) -> None:
+    five.until(lambda: five.arrived(READINGS), "all arrived and receipted", 240)
+    assert five.frames()["connect"] == 0
+    assert all(not ledger.errors for ledger in five.ledgers), five.report()
+    check_values(five)
+    # The far board has learnt the time from board to board.
+    five.ledgers[-1].board.wait_for("time source=3 ", 1)
+
+
+def test_a_named_gateway_is_the_keeper_where_there_is_no_big_peer(
+    kept: tuple[Path, list[BoardLedger]],
+) -> None:
+    directory, ledgers = kept
+    deadline = time.monotonic() + 240
+    while not all(arrived(ledger) for ledger in ledgers):
+        assert time.monotonic() < deadline, [(ledger.receipted_op, ledger.errors) for ledger in ledgers]
+        time.sleep(0.1)
+    assert not any(ledger.errors for ledger in ledgers)
+    assert frames_in(directory)["connect"] == 0
+
+
+def arrived(ledger: BoardLedger) -> bool:
+    """Whether a board has all its readings recorded, and receipted by the keeper."""
+    ledger.read()
+    made = [reading.op for reading in ledger.acknowledged.values()]
+    return len(made) == READINGS and ledger.receipted_op >= max(made)

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from system_kit import clean, demo
+from system_kit import SECONDS, clean, demo
 
-pytestmark = pytest.mark.slow
+# Longer than demo() gives a demo.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 40)]
 
 
 def test_everything_arrives_in_spite_of_a_power_cut_and_an_outage(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from line_kit import Line, line
 from hedgerow_boards.air.backend import DEFAULT_ADDRESS
 from hedgerow_cli.big_peer_http import execute
 
-pytestmark = pytest.mark.slow
+# What is waited for has limits of its own.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 #: It records now and then, as boards do, and prints what it finds of its configuration.
 APP = """

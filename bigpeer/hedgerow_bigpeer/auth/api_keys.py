@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from . import claims
 from .apps import App
 from .audit import Audit
 from .database import Database, now

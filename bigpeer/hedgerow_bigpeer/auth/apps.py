@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from hedgerow.codec import cbor
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 
-from . import claims
 from .audit import Audit
 from .credential import MESH_BYTES
 from .database import Database, now

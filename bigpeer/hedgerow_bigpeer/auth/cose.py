@@ -1,50 +1,46 @@
-"""COSE_Sign1 with ES256 (RFC 9052 4.2, RFC 9053 2.1), and keys on P-256, over the core's CBOR.
+"""Signed objects and keys on P-256 as the Big Peer needs them: the core's cryptography, done in one go.
 
-The only protected header besides the algorithm is the type (RFC 9596) of what is no credential, so that a
-signature over one kind of object is never one over another.
+Only what has exactly our headers is read: the type (RFC 9596) of what is no credential is protected, so that
+a signature over one kind of object is never one over another.
 """
 
-from hashlib import sha256
-from typing import NamedTuple
+import os
+from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hedgerow.codec import cbor
+from hedgerow.crypto.cose import Sign1, name_of, sign1
+from hedgerow.crypto.port import P256, finish
 from hedgerow.errors import HedgerowError
 
 POINT_BYTES = 33
 KID_BYTES = 8
 SIGNATURE_BYTES = 64
-_TAG = b"\xd2"
-_ALGORITHM = 1
-_KID = 4
-_TYPE = 16
+_ALGORITHM, _TYPE = 1, 16
 _ES256 = -7
 _KEY_TYPE, _EC2, _CURVE, _P256, _X, _Y = 1, 2, -1, 1, -2, -3
+_CURVE_OF = P256(os.urandom)
+
+kid_of = name_of
 
 
-class Signed(NamedTuple):
-    """The parts of a COSE_Sign1: whose key (`kid`, 8 bytes), what, and the signature (64 bytes)."""
+class Signed:
+    """A COSE_Sign1: whose key signed it (`kid`, 8 bytes), and what (`payload`)."""
 
-    kid: bytes
-    payload: bytes
-    protected: bytes
-    signature: bytes
+    def __init__(self, message: bytes, kind: str) -> None:
+        self._object = Sign1(message)
+        protected = {_ALGORITHM: _ES256, _TYPE: kind} if kind else {_ALGORITHM: _ES256}
+        if self._object.protected != protected:
+            raise HedgerowError("COSE_INVALID", "headers")
+        if not isinstance(self._object.kid, bytes) or len(self._object.kid) != KID_BYTES:
+            raise HedgerowError("COSE_INVALID", "kid")
+        self.kid: bytes = self._object.kid
+        self.payload = self._object.payload
 
     def is_by(self, point: bytes) -> bool:
         """Say whether the key of this compressed point made the signature."""
-        if kid_of(point) != self.kid:
-            return False
-        return is_signature(point, self.signature, _signed(self.protected, self.payload))
-
-
-def kid_of(point: bytes) -> bytes:
-    """Return the 8 bytes that name a key: the first of SHA-256 of its compressed point."""
-    return sha256(point).digest()[:KID_BYTES]
+        return kid_of(point) == self.kid and finish(self._object.verify(_CURVE_OF, point))
 
 
 def compress(key: ec.EllipticCurvePublicKey) -> bytes:
@@ -64,49 +60,29 @@ def load_point(point: object) -> ec.EllipticCurvePublicKey:
 
 def raw_signature(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     """Sign with ES256 and a deterministic nonce (RFC 6979); 64 bytes, r and s."""
-    r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return finish(_CURVE_OF.sign(_private(key), data))
 
 
 def is_signature(point: bytes, signature: object, data: bytes) -> bool:
     """Say whether 64 bytes are the ES256 signature of the key of a compressed point."""
+    load_point(point)
     if not isinstance(signature, bytes) or len(signature) != SIGNATURE_BYTES:
         return False
-    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    try:
-        load_point(point).verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
-        return False
-    return True
+    return finish(_CURVE_OF.verify(point, data, signature))
 
 
 def sign(key: ec.EllipticCurvePrivateKey, payload: bytes, kind: str = "") -> bytes:
     """Return a tagged COSE_Sign1 over `payload`; `kind` is the type of what is no credential."""
-    protected = _protected(kind)
-    signature = raw_signature(key, _signed(protected, payload))
     kid = kid_of(compress(key.public_key()))
-    return _TAG + cbor.encode([protected, {_KID: kid}, payload, signature])
+    return finish(sign1(_CURVE_OF, _private(key), payload, kid, kind))
 
 
 def read(message: bytes, kind: str = "") -> Signed:
     """Take a COSE_Sign1 of this kind apart; nothing is verified. Raises CREDENTIAL_INVALID."""
     try:
-        parts = cbor.decode(message[1:]) if message[:1] == _TAG else None
+        return Signed(message, kind)
     except HedgerowError as error:
-        raise HedgerowError("CREDENTIAL_INVALID", error.code) from None
-    if not isinstance(parts, list) or len(parts) != 4:
-        raise HedgerowError("CREDENTIAL_INVALID", "no COSE_Sign1")
-    protected, unprotected, payload, signature = parts
-    kid = unprotected.get(_KID) if isinstance(unprotected, dict) and len(unprotected) == 1 else None
-    if protected != _protected(kind) or not isinstance(kid, bytes) or len(kid) != KID_BYTES:
-        raise HedgerowError("CREDENTIAL_INVALID", "headers")
-    if (
-        not isinstance(payload, bytes)
-        or not isinstance(signature, bytes)
-        or len(signature) != SIGNATURE_BYTES
-    ):
-        raise HedgerowError("CREDENTIAL_INVALID", "payload or signature")
-    return Signed(kid, payload, protected, signature)
+        raise HedgerowError("CREDENTIAL_INVALID", str(error)[:200]) from None
 
 
 def cose_key(point: bytes) -> dict[int, object]:
@@ -114,7 +90,7 @@ def cose_key(point: bytes) -> dict[int, object]:
     return {_KEY_TYPE: _EC2, _CURVE: _P256, _X: point[1:], _Y: point[0] == 3}
 
 
-def point_of(key: object) -> bytes:
+def point_of(key: Any) -> bytes:
     """Return the compressed point of a COSE_Key. Raises POINT_INVALID."""
     if not isinstance(key, dict) or set(key) != {_KEY_TYPE, _CURVE, _X, _Y}:
         raise HedgerowError("POINT_INVALID", "no COSE_Key of P-256")
@@ -128,9 +104,5 @@ def point_of(key: object) -> bytes:
     return point
 
 
-def _protected(kind: str) -> bytes:
-    return cbor.encode({_ALGORITHM: _ES256, _TYPE: kind} if kind else {_ALGORITHM: _ES256})
-
-
-def _signed(protected: bytes, payload: bytes) -> bytes:
-    return cbor.encode(["Signature1", protected, b"", payload])
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_numbers().private_value.to_bytes(32, "big")

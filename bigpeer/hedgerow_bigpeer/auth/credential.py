@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hedgerow.codec import cbor
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from . import claims, cose
+from . import cose
 from .scope import Scope, read_scope, write_scope
 
 CTI_BYTES = 8
@@ -33,7 +34,7 @@ _KNOWN = _REQUIRED | {
     claims.DELEGATION,
     claims.UNDER,
 }
-_ALL_KINDS = claims.KEEP | claims.GIVE_TIME | claims.DELEGATE | claims.REVOKE
+_ALL_KINDS = claims.KEEPS | claims.GIVES_TIME | claims.DELEGATES | claims.REVOKES
 
 
 class Limits(NamedTuple):
@@ -48,7 +49,7 @@ class Credential(NamedTuple):
     """The claims. Times are seconds of UTC since 1970; `agreement` and `sealing` compressed points of P-256.
 
     `mesh` is the mesh's id (8 bytes), `author` that of the peer's log (8 bytes) if it has one, `kinds` the
-    bits of claims.KEEP to claims.REVOKE, `under` the number of the delegation it was issued under.
+    bits of claims.KEEPS to claims.REVOKES, `under` the number of the delegation it was issued under.
     """
 
     app: str

@@ -8,10 +8,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from . import claims, cose
+from . import cose
 from .apps import App
 from .authority import Authority, Granted
 from .credential import CTI_BYTES, Credential, Limits, read_credential
@@ -48,7 +49,7 @@ class Delegations:
         holder, issued = self._authority.current(app, body)
         if (proof.agreement, proof.sealing) != (holder.agreement, holder.sealing):
             raise HedgerowError("PROOF_INVALID", "other keys than the credential's")
-        if not holder.kinds & claims.DELEGATE or holder.delegation is not None or holder.under is not None:
+        if not holder.kinds & claims.DELEGATES or holder.delegation is not None or holder.under is not None:
             raise HedgerowError("AUTH_FORBIDDEN", "delegate")
         if not 0 < peers <= limits.DELEGATION_PEERS or not 0 < seconds <= limits.DELEGATION_SECONDS:
             raise HedgerowError("DELEGATION_INVALID", "at most 10000 peers, 30 days")
@@ -64,7 +65,7 @@ class Delegations:
             scope=scope,
             author=None,
             metadata=None,
-            kinds=claims.DELEGATE,
+            kinds=claims.DELEGATES,
             delegation=Limits(names, peers, at + seconds),
         )
         signed = delegation.sign(self._registry.issuers.private(app))

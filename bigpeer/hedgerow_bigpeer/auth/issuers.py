@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hedgerow.codec import cbor
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from . import claims, cose
+from . import cose
 from .apps import App
 from .audit import Audit
 from .database import Database, now

@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from . import claims, scope
+from . import scope
 from .accounts import ROLES
 from .apps import App
 from .audit import Audit
@@ -21,10 +22,10 @@ from .database import Database, now
 from .outbound import check_url
 
 KINDS = {
-    "keeper": claims.KEEP,
-    "time": claims.GIVE_TIME,
-    "delegate": claims.DELEGATE,
-    "revoke": claims.REVOKE,
+    "keeper": claims.KEEPS,
+    "time": claims.GIVES_TIME,
+    "delegate": claims.DELEGATES,
+    "revoke": claims.REVOKES,
 }
 #: What a token may be signed with: nothing that a public key could be mistaken for the secret of.
 ALGORITHMS = (

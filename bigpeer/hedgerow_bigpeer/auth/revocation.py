@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hedgerow.codec import cbor
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_NUMBER
 
-from . import claims, cose
+from . import cose
 from .apps import App
 from .audit import Audit
 from .credential import AUTHOR_BYTES, CTI_BYTES

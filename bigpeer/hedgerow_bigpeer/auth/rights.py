@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow.query.condition import Condition
 
-from . import claims
 from .scope import ALL, EVERYTHING, Scope
 
 

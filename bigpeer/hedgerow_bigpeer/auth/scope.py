@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_NAME
 from hedgerow.query.condition import Condition
 
 from .. import limits
-from . import claims
 from .legacy import translate
 
 EVERYTHING = "*"

@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from ..auth import claims, cose, revocation, tokens
+from ..auth import cose, revocation, tokens
 from ..auth.apps import App
 from ..auth.authority import Authority, Granted, work
 from ..auth.delegations import Delegations
@@ -145,7 +146,7 @@ class AuthApi:
     def _revoke(self, app: App, body: bytes, said: bytes) -> Revocation:
         holder, _ = self._authority.current(app, body)
         signed = cose.read(said, revocation.KIND)
-        if not holder.kinds & claims.REVOKE:
+        if not holder.kinds & claims.REVOKES:
             raise HedgerowError("AUTH_FORBIDDEN", "revoke")
         if not signed.is_by(holder.sealing):
             raise HedgerowError("PROOF_INVALID", "not signed by the credential's sealing key")

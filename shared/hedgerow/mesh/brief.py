@@ -42,8 +42,8 @@ def decode_seal(content: bytes) -> tuple:
 def unfold_seal(content: bytes, author: bytes, log: object, schemas: dict) -> bytes | None:
     """Return the seal that a brief one stands for, if it is over this author's operations in the log.
 
-    None if it is not, or if some of them are not there; SYNC_GAP if it reaches beyond what is held, or a code
-    of operations whose schema is not known. LETTER_INVALID.
+    b"" if it is over others than those here, None if some of them are not there; SYNC_GAP if it reaches
+    beyond what is held, or a code of operations whose schema is not known. LETTER_INVALID.
     """
     short, first, last, previous, check = decode_seal(content)
     if short != author[:3]:
@@ -64,4 +64,4 @@ def unfold_seal(content: bytes, author: bytes, log: object, schemas: dict) -> by
             if number == last:
                 break
     body = make_seal(author, first, last, marks, previous)
-    return body if sha256(body).digest()[:4] == check else None
+    return body if sha256(body).digest()[:4] == check else b""

@@ -4,7 +4,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..sync.hello import LEAF
 from . import asks, frames, pace
-from .custody import BACK, name_of
+from .custody import AGAIN, BACK, ONCE, name_of
 from .density import number_of
 from .feed import letter_frames
 from .letters import OPERATIONS
@@ -18,8 +18,6 @@ _ACK_NAME = limits.const(-10)
 _PAUSE = limits.const(4)
 # Operations of one author that come at once, and are no news that is passed on one by one.
 _BURST = limits.const(3)
-# From so many pushes on whoever says a frame has nobody near who takes it.
-_STUCK = limits.const(7)
 
 
 class Carrier(Talk):
@@ -35,7 +33,8 @@ class Carrier(Talk):
             # Who pushes it again has not heard that it got on.
             if not repeat or (code <= self.code and not self.flood):
                 return
-            if self.flood or self.collects or here or repeat < _STUCK or custody.done.has(name ^ BACK, now):
+            again = repeat == AGAIN or (repeat == ONCE and code == self.code + 1)
+            if self.flood or self.collects or here or not again or custody.done.has(name ^ BACK, now):
                 self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
             else:
                 # It may be the one who had it from here, and found no way on.
@@ -44,7 +43,7 @@ class Carrier(Talk):
             return
         if not self.relays:
             return
-        if self.collects or (self.flood and now >= self._met_at):
+        if self.collects or (self.flood and now >= self.met_at):
             self._store(kind, frame, name, now)
         elif self.flood:
             # A flood is not for who does not know yet whether there is one.
@@ -54,7 +53,11 @@ class Carrier(Talk):
                 self.down.note_route(frame[4:7])
             # Of what is pushed again somebody may have to say that it got on.
             later = self._turns // 4 if repeat else 0
-            custody.offer(frame, name, now, 20 + later + self.spread())
+            wait = self.spread()
+            if code > self.code + 1:
+                # Who is nearer still takes it first, and spares those between.
+                wait //= 4
+            custody.offer(frame, name, now, 20 + later + wait)
 
     def _beyond(self, name: int, code: int, now: int) -> bool:
         """Say whether a frame that is not here was said by one who is not farther, and remember that."""
@@ -217,7 +220,7 @@ class Carrier(Talk):
         if self.collects or not (self.flood or self.code != frames.UNKNOWN):
             self._fill = False
             return
-        if now < self._start_at:
+        if now < self.start_at:
             return
         if self._fill or self.custody.freed or (again is not None and now >= again):
             self._fill = self.custody.freed = False

@@ -27,12 +27,17 @@ _MANY = limits.const(12)
 _MOST_DOUBLINGS = limits.const(7)
 # Beside the name of a frame: that it came back from one who had it from here.
 BACK = limits.const(1 << 28)
+# Repeats that say so: whoever takes it again says it likewise, or does not.
+AGAIN = limits.const(7)
+ONCE = limits.const(6)
 _ALL_PATIENCE = limits.const(4)
 _SALT = limits.const(0x2545F49)
 # After so many were taken a generation might come round to the one that was noted last.
 _MOST_TAKEN = limits.const(200)
-# Beside the number of pushes: that others may have had it before.
+# Beside the number of pushes: that any others may have had it before; or those who are nearer by one hop.
 _BACK = limits.const(128)
+_MOVED = limits.const(64)
+_COUNT = limits.const(63)
 
 
 def name_of(frame: bytes) -> int:
@@ -74,6 +79,8 @@ class Custody:
         # Frames that this peer had, and others have now.
         # What is known at this distance, and the one before, is noted under names that differ by this.
         self._salt = self._salt_before = self._before = 0
+        # The last distance that was one.
+        self._was = UNKNOWN
         self._most = _FEW_DONE if few else limits.MESH_DONE
         self.forget(now)
         # Until when nothing is taken, for all places are full.
@@ -199,7 +206,7 @@ class Custody:
         self._short[place] = int.from_bytes(frame[4:7], "big")
         self._number[place] = frame[7] << 8 | frame[8]
         self._due[place] = now
-        self._pushes[place] = _BACK if self.done.has(name ^ BACK, now) else 0
+        self._pushes[place] = _BACK if frame[3] & 7 == AGAIN else 0
         self._index[name] = place
         self._next = None
 
@@ -231,7 +238,7 @@ class Custody:
                 key = self._frame(place)[4:10]
                 self._acknowledge(place, now)
                 return key
-            if code == self.code and place < _OWN and self._pushes[place] & ~_BACK < repeat < 7:
+            if code == self.code and place < _OWN and self._pushes[place] & _COUNT < repeat < ONCE:
                 # One as near has pushed it more often: it is left to that one.
                 self._acknowledge(place, now)
             return b""
@@ -280,19 +287,21 @@ class Custody:
 
     def move(self, code: int, now: int) -> None:
         """Take another distance: what found nobody who takes it may do so now."""
-        farther = code > self.code
-        if code < self.code:
+        was = self._was
+        if code != UNKNOWN:
+            self._was = code
+        if code < was:
             # Those between had it from others who were not farther than they, and may have nobody else now.
-            self._before = self.code
+            self._before = was
             self._salt_before = self._salt
             self._salt = self._salt * 5 + _SALT & 0x3FFFFFFF
         self.code = code
         self._next = None
         for place in self._index.values():
-            if farther and self._pushes[place]:
+            if was < code < UNKNOWN and self._pushes[place]:
                 # Those who are nearer now may have had it before this peer.
-                self._pushes[place] |= _BACK
-            if self._pushes[place] & ~_BACK > _DOUBLINGS:
+                self._pushes[place] |= _MOVED if code == was + 1 else _BACK
+            if self._pushes[place] & _COUNT > _DOUBLINGS:
                 self._due[place] = min(self._due[place], now + self._random(_ALL_PATIENCE * self.patience))
 
     def know(self, name: int, now: int) -> None:
@@ -366,14 +375,14 @@ class Custody:
         self._taken = 0
 
     def _push(self, place: int, now: int) -> tuple | None:
-        pushes = self._pushes[place] & ~_BACK
-        back = self._pushes[place] & _BACK
+        pushes = self._pushes[place] & _COUNT
+        back = self._pushes[place] & ~_COUNT
         own = place >= _OWN
         if own and self.flood and not self.patient and pushes >= pace.PUSHES:
             # In a flood repair does the rest.
             self._free(place, now)
             return None
-        self._pushes[place] = min(pushes + 1, 127) | back
+        self._pushes[place] = min(pushes + 1, _COUNT) | back
         self.vain += max(0, pushes - 1)
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
@@ -381,7 +390,7 @@ class Custody:
             wait = pace.LEAF_BACKOFF_MS
         self._due[place] = now + wait // 2 + self._random(wait)
         frame = self._frame(place)
-        repeat = 7 if back else min(pushes, 7)
+        repeat = AGAIN if back >= _BACK else ONCE if back else min(pushes, ONCE - 1)
         return self._names[place], frame[:3] + bytes((repeat,)) + frame[4:], own
 
     def _frame(self, place: int) -> bytes:

@@ -4,6 +4,8 @@ from typing import Any, Final
 from .seen import Recent
 
 BACK: Final = 268435456
+AGAIN: Final = 7
+ONCE: Final = 6
 
 def name_of(frame: bytes) -> int: ...
 

@@ -19,8 +19,11 @@ _TIME_NAME = limits.const(-40)
 _ANNOUNCE_NAME = limits.const(-64)
 # What lies between making a TIME and hearing it, at most.
 _TIME_ERROR_MS = limits.const(60)
+# How soon a leaf, which is about to sleep, asks whose word a receipt is.
+_LEAF_ASKS_MS = limits.const(200)
 _MOST_HOPS = limits.const(15)
 KEEPER_NAME = 1
+_MOMENT = limits.const(0x9E3779)
 
 
 def proof_of(receipt: Receipt) -> bytes:
@@ -73,7 +76,11 @@ class Down:
         # Its author waits for the word of who holds it; others have time to leave it to each other.
         urgency = OWN if mesh.collects else DOWN
         self._outdo(frame)
-        mesh.say_twice(now + mesh.random(300), urgency, name_of(frame), frame)
+        name = name_of(frame)
+        if name not in mesh.speaker.names:
+            mesh.seen.forget(name)
+        self._note(name, now)
+        mesh.say_twice(now + mesh.random(300), urgency, name, frame)
 
     def _outdo(self, frame: bytes) -> bool:
         """Drop what is still to be said of lower receipts; say whether a higher one is to be said."""
@@ -100,7 +107,7 @@ class Down:
         moved = matched = False
         if not self._keeper(keeper4):
             # Whose word it is has to be known in full; until then the newest few are kept.
-            mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now)
+            mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now, 0 if mesh.relays else _LEAF_ASKS_MS)
             self._unproven = [kept for kept in self._unproven if kept[9:12] != short][-3:] + [frame]
         for author in mesh.names.find(short):
             if mesh.flood or author in self._peer.log.authors():
@@ -112,12 +119,29 @@ class Down:
                         moved = True
                     break
         if moved or self._routed(short):
-            mesh.custody.done.note(name, now)
-            if not self._outdo(frame):
+            self._note(name, now)
+            if self._outdo(frame):
+                return
+            if not mesh.flood and short == self._peer.author[:3] and not self._routed(short):
+                # Who has brought it here hears that, and need not say it again.
+                self.hand_over(frame, now)
+            else:
                 mesh.pass_on(frame, name, now, DOWN)
         elif not matched and (mesh.flood or short == self._peer.author[:3]):
             # Its author or keeper may become known: then it is no echo.
             mesh.seen.forget(name)
+
+    def _note(self, name: int, now: int) -> None:
+        self._mesh.custody.done.note(name, now)
+        self._mesh.custody.done.note(_moment(name, now), now)
+
+    def passed(self, name: int, code: int, now: int) -> bool:
+        """Say whether a receipt need not be passed on once more: a moment ago it was; or some time ago, and
+        this does not come from nearer a keeper."""
+        done = self._mesh.custody.done
+        if code >= self._mesh.code:
+            return done.has(name, now)
+        return done.has(_moment(name, now), now) or done.has(_moment(name, now - pace.RECEIPT_MS), now)
 
     def _keeper(self, keeper4: bytes) -> list:
         names = list(self._mesh.names.find(keeper4[:3]))
@@ -249,6 +273,11 @@ class Down:
 
 def _of_route(short: bytes) -> int:
     return (number_of(short) | 1 << 24) & 0x3FFFFFFF
+
+
+def _moment(name: int, now: int) -> int:
+    """Return what stands for a receipt that was passed on in one stretch of time."""
+    return name ^ now // pace.RECEIPT_MS * _MOMENT & 0x3FFFFFFF
 
 
 def nearest_byte(known: int, low: int) -> int:

@@ -87,12 +87,12 @@ class Intake:
         if why == SCHEMA:
             if self._lacks:
                 want(asks.WANT_SCHEMAS, self._lacks, now)
-        elif why == GAP:
+        elif why == AUTHOR:
+            want(asks.WANT_ANNOUNCES, short, now)
+        else:
             for author in self._names.find(short):
                 if not self._peer.is_own(author):
-                    want(asks.WANT_OPERATIONS, author, now)
-        else:
-            want(asks.WANT_WHOLE if why == WHOLE else asks.WANT_ANNOUNCES, short, now)
+                    want(asks.WANT_WHOLE if why == WHOLE else asks.WANT_OPERATIONS, author, now)
 
     def _op(self, frame: bytes) -> int:
         op = decode_op(frame)
@@ -107,7 +107,7 @@ class Intake:
                     return KNOWN
                 if stored is None and result == AUTHOR:
                     # It may be one that was here and is gone.
-                    result = KNOWN
+                    result = result if result == GAP else KNOWN
             elif not peer.is_own(author):
                 self.note_height(author, number)
                 why = GAP
@@ -126,6 +126,8 @@ class Intake:
     def _follow(self, op: object, author: bytes, number: int) -> int:
         """Take the successor of what is held of an author if the OP is that, else say what is lacking for it;
         REFUSED: it is another's."""
+        if number <= self._peer.doubts.get(author, (0,))[0]:
+            return WHOLE
         known = False
         for schema in self._peer.schemas:
             known = known or schema[:2] == op.schema
@@ -212,21 +214,38 @@ class Intake:
         from .brief import decode_seal, unfold_seal
 
         short, _, last, _, _ = decode_seal(content)
-        waits = AUTHOR
+        result = AUTHOR
+        odd: list = []
         log = self._peer.log
         for author in self._names.find(short):
             if last <= max(log.sealed(author), self._peer.receipted(author)):
-                return KNOWN
-            if last > log.held(author):
-                waits = GAP
-                continue
-            body = unfold_seal(content, author, log, self._peer.schemas)
-            if body is not None:
-                return self._note(content, author, body)
-            if waits == AUTHOR:
-                # Some of its operations are not here, but a receipt for them.
-                waits = REFUSED
-        return waits
+                result = result if result == GAP else KNOWN
+            elif last > log.held(author):
+                result = GAP
+            else:
+                body = unfold_seal(content, author, log, self._peer.schemas)
+                if body:
+                    return self._note(content, author, body)
+                if body is not None:
+                    odd.append(author)
+                if result == AUTHOR:
+                    # If some of its operations are not here there is a receipt for them.
+                    result = REFUSED
+        for author in odd if result == REFUSED else ():
+            result = max(result, self._doubt(author, None))
+        return result
+
+    def _doubt(self, author: bytes, seal: bytes | None) -> int:
+        """Have what no seal covers of an author come again, whole, as its seal does not fit: that waits."""
+        from ..trust.verify import doubt
+
+        if not doubt(self._peer, author, seal, self._now):
+            return REFUSED
+        # What brings it again may be what brought it before.
+        self._mesh.custody.forget(self._now)
+        self.letters.renew(self._now)
+        self._last = (b"", 0, None)
+        return GAP
 
     def _note(self, content: bytes, author: bytes, body: bytes) -> int:
         """Take a seal or a skip."""
@@ -235,7 +254,12 @@ class Intake:
         if content[0] == letters.SKIP:
             peer.ingest_skip(author, body)
         else:
-            peer.ingest_seal(author, body)
+            try:
+                peer.ingest_seal(author, body)
+            except HedgerowError as error:
+                if error.code != "SEAL_INVALID":
+                    raise
+                return self._doubt(author, body)
         if before == (peer.log.sealed(author), peer.log.held(author)):
             return KNOWN
         peer.commit()

@@ -171,10 +171,15 @@ class Letters:
 
     def __init__(self, limit: int = limits.MAX_LETTERS, known: int = limits.MESH_LETTERS):
         self._limit = limit
+        self._known = known
         # By name and number of fragments, which only those of one letter share:
         # [moment of the last new fragment, bitmap of those that are missing, all their data, its size]
         self._open: dict = {}
-        self._done = Recent(known, pace.AROUND_MS, 0)
+        self.renew(0)
+
+    def renew(self, now: int) -> None:
+        """Remember none that was given out: each may come again."""
+        self._done = Recent(self._known, pace.AROUND_MS, now)
 
     def spare(self) -> None:
         """Give up what is not whole."""

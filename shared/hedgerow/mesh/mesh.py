@@ -121,20 +121,27 @@ class Mesh(Carrier):
         self.announce_at = now + random(2000)
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.
-        self._start_at = now + random(pace.START_MS)
+        self.start_at = now + random(pace.START_MS)
         # Until it has heard somebody it does not know whether there is a flood.
-        self._met_at = now + pace.MEET_MS
+        self.met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
         self.receipts_at = now - pace.AROUND_MS
-        self.peer.touched = set()
-        self.peer.add_listener(self._committed)
+        self.names.learn(self.peer.author, now)
+        self.names.pin(self.peer.author)
         for author in self.peer.authors():
             self.names.learn(author, now)
             if author != self.peer.author or not self.collects:
                 if self.relays:
                     self.repair.update(author, now)
+        receipt = self.peer.receipt(self.peer.author)
+        if receipt is not None:
+            # So its next word counts at once: a leaf begins anew in each wake.
+            self.names.learn(receipt.keeper, now)
         self._dirty = self._fill = True
+        # At the end: the peer holds on to who listens, even if memory ran out before.
+        self.peer.touched = set()
+        self.peer.add_listener(self._committed)
 
     @property
     def intake(self) -> object:
@@ -186,8 +193,11 @@ class Mesh(Carrier):
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
+            if kind == frames.RECEIPT and not self.flood and payload[at + 3] >> 3 <= self.code:
+                # That it got farther shows who is farther: of all others one counts.
+                who = 0
             count = self.seen.again(name, who)
-            if count and self._echoed(kind, name, count, address, payload[at + 3], now):
+            if count and self._echoed(kind, name, count, address, who, payload[at + 3], now):
                 last[address] = bytes(payload)
                 return True
         frame = bytes(payload[at:stop])
@@ -213,7 +223,9 @@ class Mesh(Carrier):
         who = self._whos[address] = who_of(address)
         return who
 
-    def _echoed(self, kind: int, name: int, count: int, address: object, hop: int, now: int) -> bool:
+    def _echoed(
+        self, kind: int, name: int, count: int, address: object, who: int, hop: int, now: int
+    ) -> bool:
         """Take note that one more peer says what was heard before; True if there is no more to it.
 
         Nothing of its content is used, so its tag need not be checked again.
@@ -222,8 +234,12 @@ class Mesh(Carrier):
         if name in self.speaker.names and self.speaker.echo(name, count):
             self._due_at = None
         if kind == frames.RECEIPT and not self.flood:
-            # Who did not pass it on when it came first may have to now; who did, when it is said much later.
-            return self.custody.done.has(name, now)
+            if self.down.passed(name, hop >> 3, now):
+                return True
+            # Who said it before, on another occasion, says nothing of who hears it now.
+            self.seen.forget(name)
+            self.seen.note(name, who)
+            return False
         if kind != frames.OP and kind != frames.LETTER_UP:
             # A letter whose other fragments did not come in time needs this one again.
             return kind != frames.LETTER_DOWN
@@ -285,9 +301,9 @@ class Mesh(Carrier):
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
         self._around.add(number_of(state.author), now)
-        self._met_at = min(self._met_at, now)
+        self.met_at = min(self.met_at, now)
         lost = state.distance >= UNKNOWN_DISTANCE
-        if self.visits.heard(address, state, rssi, now) or state.distance + 1 < peer.distance(now):
+        if self.visits.heard(address, state, rssi, now):
             self.visits.ways.rank(now)
         if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
             self._census.add(number_of(state.author), now)
@@ -321,8 +337,8 @@ class Mesh(Carrier):
         at = self._due_at
         if at is None:
             at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
-            if self._fill and self._start_at < at:
-                at = self._start_at
+            if self._fill:
+                at = min(at, self.start_at)
             for other in (
                 self.speaker.due(),
                 self.speaker.after(self.custody.due()),

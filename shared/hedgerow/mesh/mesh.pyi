@@ -31,6 +31,7 @@ class Mesh(Carrier):
     code: int
     counter: int
     announce_at: int
+    start_at: int
     seen: Seen
     names: Names
     speaker: Speaker

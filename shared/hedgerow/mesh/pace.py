@@ -16,11 +16,13 @@ TURN_MS = const(300)
 MOST_TURNS = const(15)
 FEW = const(3)
 AGAIN_SOON_MS = const(2000)
-# Custody: how long after a push the next one comes, at first; how long acknowledgements gather; how often
-# what was passed on is noted in the log; how long, once or twice, it is known as passed on; when what has no
-# receipt is pushed again, which must be later.
+# Custody: how long after a push the next one comes, at first; how long acknowledgements gather; how soon,
+# once or twice that, a receipt from nearer is passed on once more; how often what was passed on is noted in
+# the log; how long, once or twice, it is known as passed on; when what has no receipt is pushed again, which
+# must be later.
 BACKOFF_MS = const(3000)
 GATHER_MS = const(200)
+RECEIPT_MS = const(20000)
 NOTE_MS = const(600000)
 DONE_MS = const(800000)
 AGAIN_MS = const(1800000)
@@ -59,3 +61,8 @@ LEAF_WINDOW_MS = const(1500)
 LEAF_MOST_MS = const(12000)
 LEAF_PERIOD_MS = const(60000)
 LEAF_BACKOFF_MS = const(700)
+
+
+def longest_wake(period: int) -> int:
+    """Return for how many ms a leaf is awake at most: the next wake, in which its program runs, must come."""
+    return min(LEAF_MOST_MS, (period or LEAF_PERIOD_MS) * 3 // 4)

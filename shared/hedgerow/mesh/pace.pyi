@@ -9,6 +9,7 @@ FEW: Final = 3
 AGAIN_SOON_MS: Final = 2000
 BACKOFF_MS: Final = 3000
 GATHER_MS: Final = 200
+RECEIPT_MS: Final = 20000
 NOTE_MS: Final = 600000
 DONE_MS: Final = 800000
 AGAIN_MS: Final = 1800000
@@ -36,3 +37,5 @@ LEAF_WINDOW_MS: Final = 1500
 LEAF_MOST_MS: Final = 12000
 LEAF_PERIOD_MS: Final = 60000
 LEAF_BACKOFF_MS: Final = 700
+
+def longest_wake(period: int) -> int: ...

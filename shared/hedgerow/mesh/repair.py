@@ -255,6 +255,8 @@ class Repair(Answers):
 
     def want(self, what: int, name: bytes, now: int, soon: int = 0) -> None:
         """Ask for something, after `soon` ms if that is given, and again until it has come."""
+        if what == asks.WANT_OPERATIONS and self._doubted(name):
+            what = asks.WANT_WHOLE
         want = self._wants.get((what, name))
         if want is None:
             if len(self._wants) >= limits.MESH_WANTS:
@@ -280,8 +282,10 @@ class Repair(Answers):
 
     def came(self, author: bytes, number: int, now: int) -> None:
         """An operation has come that may be an answer: what is lacking after the last is asked for soon."""
-        want = self._wants.get((asks.WANT_OPERATIONS, author))
-        if want is not None and want[1] and number <= want[3]:
+        for what in (asks.WANT_OPERATIONS, asks.WANT_WHOLE):
+            want = self._wants.get((what, author))
+            if want is None or not want[1] or number > want[3]:
+                continue
             last = number == want[3] or self._peer.log.held(author) >= want[3]
             want[0] = now + self._mesh.random(300) + (0 if last else pace.ASK_MS // 2)
             want[1] = 1
@@ -314,7 +318,7 @@ class Repair(Answers):
             want = self._wants[key]
             if key[0] != what or want[0] > now or len(entries) >= asks.MOST[what]:
                 continue
-            entry = self._lacking(what, key[1], want)
+            entry = self._lacking(what, key[1], want, now)
             sure = what == asks.WANT_OPERATIONS or self._waits_for(what, key[1], want)
             if entry is None or (want[1] >= pace.ASKS and not sure):
                 del self._wants[key]
@@ -329,14 +333,14 @@ class Repair(Answers):
                 most = 1
             wait <<= min(want[1] - sure, most)
             want[0] = now + wait // 2 + self._mesh.random(wait)
-            entries.append(entry)
+            entries += entry if what == asks.WANT_WHOLE else [entry]
             if what == asks.WANT_OPERATIONS and want[1] > 2 and not self._mesh.flood:
                 self._renewed(key[1], now)
         self._next = None
         if not entries:
             return None
         self._mesh.stats["wants"] += 1
-        return self._make(WANT, asks.encode_want(what, entries))
+        return self._make(WANT, asks.encode_want(what, entries[: asks.MOST[what]]))
 
     def _renewed(self, author: bytes, now: int) -> None:
         """Where a keeper was restored its receipt tells the author that what is asked for in vain is gone."""
@@ -349,16 +353,16 @@ class Repair(Answers):
         if what == asks.WANT_LETTERS or not self._mesh.relays:
             return False
         why = (AUTHOR, SCHEMA, WHOLE)[what - asks.WANT_ANNOUNCES]
-        found = self._mesh.intake.find(why, None if why == SCHEMA else name) is not None
+        found = self._mesh.intake.find(why, None if why == SCHEMA else name[:3]) is not None
         if found and why != AUTHOR:
             want[1] = min(want[1], _DOUBLINGS - 1)
         return found
 
-    def _lacking(self, what: int, name: bytes, want: list) -> tuple | bytes | None:
+    def _lacking(self, what: int, name: bytes, want: list, now: int) -> tuple | list | bytes | None:
         """Return what to ask for, None if nothing of it is lacking any more."""
         mesh = self._mesh
         if what == asks.WANT_OPERATIONS:
-            return self._lacks_operations(name, want)
+            return None if self._doubted(name) else self._lacks_operations(name, want)
         if what == asks.WANT_ANNOUNCES:
             # Of a leaf the plan is wanted.
             authors = [one for one in mesh.names.find(name) if not want[3] or mesh.names.get(one) is not None]
@@ -366,10 +370,24 @@ class Repair(Answers):
         if what == asks.WANT_SCHEMAS:
             return None if [1 for schema in self._peer.schemas if schema[:2] == name] else name
         if what == asks.WANT_WHOLE:
-            frame = mesh.intake.find(WHOLE, name)
-            return (name, frame[7] << 8 | frame[8]) if frame else None
+            return self._lacks_whole(name, want, now)
         bits = mesh.intake.letters.missing(name)
         return (name, bits) if bits else None
+
+    def _doubted(self, author: bytes) -> int:
+        """Return up to which number an author's operations are to come whole, 0 for none."""
+        number = self._peer.doubts.get(author, (0,))[0]
+        return number if number and number > self._mesh.intake.base(author) else 0
+
+    def _lacks_whole(self, author: bytes, want: list, now: int) -> list | None:
+        base = self._mesh.intake.base(author)
+        doubted = self._doubted(author)
+        if not doubted and not self._mesh.intake.find(WHOLE, author[:3]):
+            # What came behind them may have a gap.
+            self.want(asks.WANT_OPERATIONS, author, now)
+            return None
+        want[2], want[3] = base, min(max(doubted, base + 1), base + asks.MOST[asks.WANT_WHOLE])
+        return [(author[:3], number & 0xFFFF) for number in range(base + 1, want[3] + 1)]
 
     def _lacks_operations(self, author: bytes, want: list) -> tuple | None:
         intake = self._mesh.intake

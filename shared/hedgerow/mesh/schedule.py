@@ -9,9 +9,9 @@ _LATE_MS = limits.const(30000)
 
 
 class Window:
-    """The time in which a leaf listens: from a wake on, as long as it speaks or is spoken to, at most
-    LEAF_MOST_MS; `period` is the time between two wakes, 0 while its shell has not
-    said, `length` for how long it listens after a word."""
+    """The time in which a leaf listens: from a wake on, as long as it speaks or is spoken to, up to
+    pace.longest_wake(); `period` is the time between two wakes, 0 while its shell has not said, `length` for
+    how long it listens after a word."""
 
     def __init__(self, now: int):
         self.period = 0
@@ -21,7 +21,7 @@ class Window:
 
     def stir(self, now: int) -> None:
         """Stay awake for a window from now, if this wake has not lasted for long."""
-        self.until = max(self.until, min(now + self.length, self.woke_at + pace.LEAF_MOST_MS))
+        self.until = max(self.until, min(now + self.length, self.woke_at + pace.longest_wake(self.period)))
 
     def wake(self, now: int) -> bool:
         """Begin a new wake, if the one before is over; say whether it is."""

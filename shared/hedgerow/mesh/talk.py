@@ -58,14 +58,21 @@ class Talk:
 
     def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
         """Say a frame at a moment, and again if too few others were heard saying it: what goes down twice."""
-        more = (2 if urgency == FORWARD else 4) + (not self.seen.senders(name))
+        more = 2 if urgency == FORWARD else 4
+        if self._receipt(frame) and self.speaker.neighbours <= pace.FEW:
+            more = 8
+        more += not self.seen.senders(name)
         self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET, more)
+
+    def _receipt(self, frame: bytes) -> bool:
+        """Say whether it is a receipt that nobody asks for: who is farther is to be heard saying it."""
+        return frame[0] & 0x0F == frames.RECEIPT and not self.flood
 
     def _more(self, saying: list, now: int) -> None:
         """Have a frame that was said now come back, until it is known from enough senders."""
         name, more = saying[2], saying[6]
         own = more & 1
-        few = self.speaker.neighbours <= pace.FEW
+        few = self.speaker.neighbours <= pace.FEW or (more > 1 and self._receipt(saying[3]))
         enough = own + (min(2, max(1, self.speaker.neighbours)) if few else 1)
         if more > 1 and self.seen.senders(name) < enough:
             # Who heard our own word first says it; who is passed something on may be one of many.
@@ -158,7 +165,9 @@ class Talk:
                 self._shows -= 1
                 again = now + pace.AGAIN_SOON_MS + self.random(pace.AGAIN_SOON_MS)
                 self.speaker.add(again, OWN, STATE_NAME, self._say_state, 2)
-        if self.relays:
+        if self.relays and not self.flood:
+            digest = self.visits.ways.heard(self.counter & 0xFFFF, now)
+        elif self.relays:
             bucket = self.repair.bucket(self.counter)
             digest = self.repair.digest(bucket)
         else:

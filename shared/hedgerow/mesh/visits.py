@@ -32,6 +32,8 @@ class _Neighbour:
         self.counter = 0
         self.share = 0
         self.hops = UNKNOWN_DISTANCE
+        # How well it heard us at its last four STATEs, 2 bits each.
+        self.told_us = 0xFF
         # How often in vain we pushed what it should have taken, and when last.
         self.deaf = 0
         self.deaf_at = 0
@@ -77,7 +79,7 @@ class Visits:
         self._calm_until = 0
 
     def heard(self, address: object, state: object, rssi: int, now: int) -> bool:
-        """Note a STATE; say whether its sender is elsewhere than before."""
+        """Note a STATE; say whether the way to a keeper may be another by it."""
         neighbour = self._get(address)
         if neighbour.digests.get(state.bucket) != state.digest:
             neighbour.news = True
@@ -95,6 +97,7 @@ class Visits:
         hops = state.distance if state.role != LEAF else UNKNOWN_DISTANCE
         news = hops != neighbour.hops
         neighbour.hops = hops
+        self.ways.told(neighbour, state)
         if state.open_count > MANY or state.flags & BULK or state.window == BEHIND or self.mute:
             self._calm_until = now
         neighbour.state = state
@@ -109,7 +112,7 @@ class Visits:
             if neighbour.vain:
                 doublings = min(neighbour.vain + 2, _MOST_DOUBLINGS)
                 neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
-        return news
+        return news or self.ways.better(neighbour, now)
 
     def _spread(self, wait: int) -> int:
         return wait + self._mesh.random(wait // 2 + 1)

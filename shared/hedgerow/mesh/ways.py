@@ -4,14 +4,24 @@ from .. import limits
 from ..presence import UNKNOWN_DISTANCE, learnt
 from ..sync.hello import GATEWAY, LEAF
 from . import pace
+from .frames import GRADIENT
 
-# Percent of the STATEs heard of a good link, and of one that was good and may still be.
-_STEADY = limits.const(50)
-STAYS = limits.const(35)
+# Of a good link, and of one that was good and may still be: percent of the STATEs that both hear.
+_STEADY = limits.const(45)
+STAYS = limits.const(32)
+# How well a peer is heard, in 2 bits: from these percents on; and what that counts for.
+_LEVELS = (25, 50, 70)
+_WORTH = (10, 40, 65, 100)
+_SLOTS = limits.const(24)
 # Pushes in vain after which who should have taken them is no way: it may not hear us as we hear it.
 _DEAF = limits.const(16)
 # Of one who took something before it takes so many more.
 _TRUST = limits.const(48)
+
+
+def slot(short: bytes, counter: int) -> int:
+    """Return the place of a short author in what a STATE with this counter shows of others."""
+    return (short[0] << 16 | short[1] << 8 | short[2]) % (229 + 2 * (counter & 7)) % _SLOTS
 
 
 class Ways:
@@ -52,8 +62,9 @@ class Ways:
                 neighbour.deaf = _DEAF // 2
             self.nearer += hops <= mine
             kept = kept or hops == mine
-            good = neighbour.share >= STAYS
-            if not leaf and (neighbour.share >= _STEADY or (good and hops == mine)):
+            share = self.quality(neighbour, hops, mine)
+            good = share >= STAYS
+            if not leaf and (share >= _STEADY or (good and hops == mine)):
                 way = min(way, hops)
             rank = (good or leaf, neighbour.rssi)
             if (hops == mine or rank[0] or late) and (best is None or rank > best):
@@ -65,6 +76,49 @@ class Ways:
             # To lose a way costs more than to have one that is bad.
             return mine
         return last if way == UNKNOWN_DISTANCE else way
+
+    def quality(self, neighbour: object, hops: int, mine: int) -> int:
+        """Return the percentage of frames that get through to a neighbour and back.
+
+        What others are shown in one place with this peer may show it heard better than it is, never worse.
+        """
+        told = neighbour.told_us
+        level = told & 3
+        if mine != UNKNOWN_DISTANCE:
+            for _ in range(3 if hops < mine else 1):
+                told >>= 2
+                level = min(level, told & 3) if hops < mine else max(level, told & 3)
+        return neighbour.share * _WORTH[level] // 100
+
+    def better(self, neighbour: object, now: int) -> bool:
+        """Say whether a neighbour is a shorter way than the one there is, or there is none."""
+        if self._mesh.peer.way is None:
+            return True
+        mine = self._mesh.peer.distance(now)
+        hops = learnt(neighbour.hops)
+        return hops < mine and (mine == UNKNOWN_DISTANCE or self.quality(neighbour, hops, mine) >= _STEADY)
+
+    def heard(self, counter: int, now: int) -> bytes:
+        """Return 6 bytes of 24 places of 2 bits: how well those are heard to whom this peer may be a way."""
+        mine = self._mesh.peer.distance(now)
+        places = bytearray(_SLOTS)
+        for neighbour in self._table.values():
+            if neighbour.state and neighbour.hops >= mine and now - neighbour.heard_at <= pace.LOST_MS:
+                at = slot(neighbour.state.author, counter)
+                level = len([1 for least in _LEVELS if neighbour.share >= least])
+                places[at] = max(places[at], level)
+        shown = bytearray(_SLOTS // 4)
+        for at in range(_SLOTS):
+            shown[at >> 2] |= places[at] << (at & 3) * 2
+        return bytes(shown)
+
+    def told(self, neighbour: object, state: object) -> None:
+        """Take note of how well a neighbour hears this peer, if its STATE shows that."""
+        level = 3
+        if state.flags & GRADIENT and state.role != LEAF:
+            at = slot(self._mesh.peer.author, state.counter)
+            level = state.digest[at >> 2] >> (at & 3) * 2 & 3
+        neighbour.told_us = (neighbour.told_us << 2 | level) & 0xFF
 
     def rank(self, now: int) -> None:
         """Tell the peer how many hops it is from a keeper; a gateway knows that by its uplink.

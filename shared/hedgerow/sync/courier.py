@@ -35,7 +35,8 @@ class Courier:
         # Authors that we do not hold, noted for the other side: as many as a peer of our size has room for.
         self._most = limits.MAX_AUTHORS + greeting.credit // 4
         self._known: set = set()
-        self._blocked: set = set()
+        # Author -> the number behind which we have nothing that may follow.
+        self._stuck: dict = {}
         self._asked: set = set()
         self._rewind = False
         self._claim = (b"", 0)
@@ -76,7 +77,7 @@ class Courier:
                 entry = [max(pair) for pair in zip(entry, self._theirs[author])]
             self._theirs[author] = entry
             self._fresh.append(author)
-            self._blocked.discard(author)
+            self._stuck.pop(author, None)
             if self._partial and author not in self._told:
                 answer.append(self.entry(author))
         if len(self._theirs) > self._most + len(peer.log.authors()):
@@ -173,7 +174,7 @@ class Courier:
                 return False
             entry = self._theirs[author] = [0, 0, 0, 0]
             self._send_receipt(author, entry)
-        if author in self._blocked and not self._passes(author, entry):
+        if self._stuck.get(author) == entry[_HELD] and not self._passes(author, entry):
             return False
         return log.held(author) > entry[_HELD] or log.sealed(author) > entry[_SEALED]
 
@@ -184,7 +185,6 @@ class Courier:
             return False
         entry[_HELD] = number
         entry[_SEALED] = max(entry[_SEALED], number)
-        self._blocked.discard(author)
         return True
 
     def _is_receipted(self, author: bytes) -> bool:
@@ -236,7 +236,7 @@ class Courier:
             if entries:
                 return
         # What follows was evicted here, or lies with a keeper: it is another peer's to send.
-        self._blocked.add(author)
+        self._stuck[author] = entry[_HELD]
 
     def _say_lost(self, author: bytes, entry: list, last: int) -> bool:
         """Say that own operations are gone which the other side lacks up to `last`; whether there are any.

@@ -124,7 +124,8 @@ class Exchange:
                 try:
                     (peer.ingest_seal if kind == frames.SEAL else peer.ingest_skip)(*value)
                 except HedgerowError as error:
-                    self._refuse(author, error)
+                    if error.code != "SEAL_INVALID" or not self._doubts(author, value[1], now):
+                        self._refuse(author, error)
         elif kind == frames.SCHEMA:
             try:
                 peer.ingest_schema(value)
@@ -221,15 +222,27 @@ class Exchange:
             if error.code != "SCHEMA_UNKNOWN" or stalled:
                 self._refuse(author, error)
                 return
-            # What is under way behind it is passed over until the other side starts again from here.
-            if len(self._stalled) >= limits.MAX_AUTHORS:
-                raise HedgerowError("AUTHORS_FULL", "too many wait for schemas") from None
-            self._stalled.add(author)
-            self.session.queue_want_schema([])
-            self.courier.tell([self.courier.entry(author)])
+            self._restart(author)
             return
         self._stalled.discard(author)
         self.courier.note_held(author, first + len(bodies) - 1)
+
+    def _restart(self, author: bytes) -> None:
+        """Pass over what is under way of an author until the other side starts again from what is here."""
+        if len(self._stalled) >= limits.MAX_AUTHORS:
+            raise HedgerowError("AUTHORS_FULL", "too many are to start again")
+        self._stalled.add(author)
+        self.session.queue_want_schema([])
+        self.courier.tell([self.courier.entry(author)])
+
+    def _doubts(self, author: bytes, seal: bytes, now: int) -> bool:
+        """Have the operations come again that a seal does not fit; say whether there were any to give up."""
+        from ..trust.verify import doubt
+
+        if not doubt(self.peer, author, seal, now):
+            return False
+        self._restart(author)
+        return True
 
     def decode(self, segment: bytes) -> tuple:
         """Return (author, first number, stored forms) of a segment.

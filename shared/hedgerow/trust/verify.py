@@ -43,6 +43,36 @@ def verify_seal(log: object, schemas: dict, author: bytes, body: bytes, apart: b
         raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
 
 
+def doubt(peer: object, author: bytes, body: bytes | None, now: int) -> bool:
+    """Give up what no seal covers of an author of whom this seal does not fit; say whether anything went.
+
+    Nothing does for one that is no seal at all; None is one that could not even be made. Something here is
+    not what its author wrote. Up to there it is to come whole, and for DOUBT_MS nothing is given up again
+    (SPEC 5.8.6): who says seals that are wrong cannot go on with that.
+    """
+    log = peer.log
+    held = log.held(author)
+    base = log.sealed(author) if peer.keeper else max(log.sealed(author), peer.receipted(author))
+    doubts = peer.doubts
+    for other in [other for other in doubts if doubts[other][1] <= now]:
+        del doubts[other]
+    if held <= base or author in doubts or len(doubts) >= limits.MAX_AUTHORS or peer.is_own(author):
+        return False
+    try:
+        if body is not None:
+            Seal.decode(body)
+    except HedgerowError:
+        return False
+    if log.read(author, base, limits.MAX_NUMBER, 1)[0][1] <= base:
+        # A skip that reaches below is not cut in two.
+        return False
+    log.cut(author, base)
+    doubts[author] = held, now + limits.DOUBT_MS
+    peer.touch(author)
+    peer.commit()
+    return True
+
+
 def hash_of_seal_before(log: object, author: bytes, first: int) -> bytes | None:
     """Return the hash of the seal that ends right before an operation, None if it is not here."""
     before = _seal_before(log, author, first)

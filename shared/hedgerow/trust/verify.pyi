@@ -1,8 +1,10 @@
 from collections.abc import Mapping
 
 from ..codec.schema import Schema
+from ..peer import Peer
 
 def verify_seal(
     log: object, schemas: Mapping[bytes, Schema], author: bytes, body: bytes, apart: bool = False
 ) -> None: ...
+def doubt(peer: Peer, author: bytes, body: bytes | None, now: int) -> bool: ...
 def hash_of_seal_before(log: object, author: bytes, first: int) -> bytes | None: ...

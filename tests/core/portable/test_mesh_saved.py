@@ -92,6 +92,62 @@ def test_a_seal_is_due_when_it_was_before_the_sleep() -> None:
     assert mesh.restore(saved, 1000) and mesh.tail_at == 7
 
 
+def test_a_leaf_that_wakes_pushes_at_once() -> None:
+    """Its window is shorter than the time in which those take turns who were switched on together."""
+    store = slept()[0]
+    peer = board(store=store, role=LEAF, mesh=MESH)
+    record(peer, 1, 5000)
+    saved = Mesh(peer, 0, random=lambda _: 0, role=LEAF, key=KEY).save()
+    peer = board(store=store, role=LEAF, mesh=MESH)
+    mesh = Mesh(peer, 60000, random=lambda bound: bound - 1, role=LEAF, key=KEY)
+    assert mesh.restore(saved, 60000)
+    heads = [frame[0] & 15 for _, frame in said(mesh, 60000, 60000 + pace.LEAF_WINDOW_MS)]
+    assert frames.OP in heads
+
+
+def test_a_wake_is_over_before_the_next_one_is_due() -> None:
+    for period, longest in ((5000, 3750), (16000, 12000), (60000, pace.LEAF_MOST_MS)):
+        mesh = engine()
+        mesh.window.period = period
+        mesh.window.wake(pace.LEAF_WINDOW_MS)
+        for now in range(pace.LEAF_WINDOW_MS, 40000, 100):
+            mesh.window.stir(now)
+        assert mesh.window.until - mesh.window.woke_at == longest, period
+
+
+def test_a_leaf_that_begins_anew_knows_whose_word_its_receipt_is() -> None:
+    store = slept()[0]
+    peer = board(store=store, role=LEAF, mesh=MESH)
+    peer.ingest_receipt(Receipt(KEEPER, 1, AUTHOR, 2))
+    peer.commit()
+    mesh = engine(store=store)
+    assert mesh.peer.receipted(AUTHOR) == 2
+    assert mesh.heard(b"relay", -60, frames.advertise(receipt_frame(3)), 1000)
+    assert mesh.peer.receipted(AUTHOR) == 3
+
+
+def test_a_leaf_whose_log_has_more_authors_than_it_has_names_for_knows_its_own() -> None:
+    store = slept()[0]
+    peer = board(store=store, role=LEAF, mesh=MESH)
+    peer.ingest_receipt(Receipt(KEEPER, 1, AUTHOR, 2))
+    for at in range(12):
+        peer.ingest(b"other-%02d" % at, 1, [peer.log.fetch(AUTHOR, 1)])
+    peer.commit()
+    mesh = engine(store=store)
+    assert mesh.heard(b"relay", -60, frames.advertise(receipt_frame(3)), 1000)
+    assert mesh.peer.receipted(AUTHOR) == 3
+
+
+def test_a_leaf_asks_in_its_window_whose_word_a_receipt_is() -> None:
+    mesh = engine(store=slept()[0])
+    mesh.feed.resume(9, 9)
+    assert mesh.heard(b"relay", -60, frames.advertise(receipt_frame(3)), 1000)
+    asked = [
+        at for at, frame in said(mesh, 1000, 1400) if frame[0] & 15 == frames.WANT and KEEPER[:3] in frame
+    ]
+    assert asked and mesh.peer.receipted(AUTHOR) == 0
+
+
 def refused(data: bytes) -> bool:
     """Whether an engine does not take it, and is as it was."""
     mesh = engine()

@@ -41,21 +41,20 @@ def _hear(mesh: Mesh, address: bytes, frame: bytes, now: int) -> None:
 
 
 def test_who_has_no_turn_yet_leaves_it_to_others() -> None:
-    with gradient():
-        mesh = _gradient_relay(3)
-        mesh.speaker.free_at = 20000
-        _hear(mesh, b"far", _op(1, 4), 1000)
-        for now in range(1000, 19000, 500):
-            mesh.say(now)
-        assert not mesh.custody.count() and mesh.custody.has(name_of(_op(1, 4)))
-        _hear(mesh, b"other", _op(1, 3), 19000)
-        assert not mesh.custody.has(name_of(_op(1, 4)))
-        # Others have it: whoever pushes it again is told, and it is not taken.
-        _hear(mesh, b"far", _op(1, 4, 1), 19500)
-        assert not mesh.custody.has(name_of(_op(1, 4))) and mesh._acks
-        for now in range(20000, 30000, 500):
-            mesh.say(now)
-        assert not mesh.stats["custody"]
+    mesh = _gradient_relay(3)
+    mesh.speaker.free_at = 20000
+    _hear(mesh, b"far", _op(1, 4), 1000)
+    for now in range(1000, 19000, 500):
+        mesh.say(now)
+    assert not mesh.custody.count() and mesh.custody.has(name_of(_op(1, 4)))
+    _hear(mesh, b"other", _op(1, 3), 19000)
+    assert not mesh.custody.has(name_of(_op(1, 4)))
+    # Others have it: whoever pushes it again is told, and it is not taken.
+    _hear(mesh, b"far", _op(1, 4, 1), 19500)
+    assert not mesh.custody.has(name_of(_op(1, 4))) and mesh._acks
+    for now in range(20000, 30000, 500):
+        mesh.say(now)
+    assert not mesh.stats["custody"]
 
 
 def test_a_full_table_is_not_offered_more_at_once() -> None:
@@ -95,7 +94,8 @@ def test_a_gateway_keeps_fragments_that_it_acknowledges() -> None:
 
 
 def _state(mesh: Mesh, counter: int, distance: int, now: int) -> None:
-    state = frames.State(MESH[:2], counter, 0, bytes(6), 0, distance, frames.GRADIENT, hello.RELAY, b"wea", 3)
+    well = b"\xff" * 6
+    state = frames.State(MESH[:2], counter, 0, well, 0, distance, frames.GRADIENT, hello.RELAY, b"wea", 3)
     _hear(mesh, b"weak", frames.encode_state(state, KEY), now)
 
 

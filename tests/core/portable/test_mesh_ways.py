@@ -1,56 +1,16 @@
-"""How far a keeper is, and that a frame gets on once: neither taken twice nor given up. Runs on both VMs."""
+"""A frame gets on once: neither taken twice nor given up. Runs on both VMs."""
 
 from kit import Random
 from mesh_kit import KEY, gradient
 from sync_kit import board, gateway, keeper, operations, record, sync
+from ways_kit import MESH, hear, op, pushes, relay, state, take
 
 from hedgerow import limits
 from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.presence import learnt
-from hedgerow.sync.hello import LEAF, RELAY
 
 HEAP = "4m"
-MESH = b"\x11\x22\x33"
-
-
-def relay(code: int = 3) -> Mesh:
-    """A relay so far from a keeper, where nobody floods."""
-    mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
-    mesh.set_flood(False, 0)
-    mesh.peer.note_distance(code - 1, 0)
-    mesh.say(0)
-    assert mesh.code == code
-    return mesh
-
-
-def op(code: int, repeat: int = 0, number: int = 1) -> bytes:
-    frame = frames.make(frames.OP, MESH, b"aut" + number.to_bytes(2, "big") + bytes(8), KEY)
-    return frames.with_hop(frame, code, repeat)
-
-
-def hear(mesh: Mesh, address: bytes, frame: bytes, now: int) -> None:
-    assert mesh.heard(address, -60, frames.advertise(frame), now)
-
-
-def take(mesh: Mesh, now: int) -> None:
-    """Let it take what it has decided to take."""
-    for at in range(now, now + 12000, 200):
-        mesh.say(at)
-
-
-def state(mesh: Mesh, address: bytes, counter: int, distance: int, now: int, **more: object) -> None:
-    fields = {"flags": frames.GRADIENT, "role": RELAY, "rssi": -60, "open": 0}
-    fields.update(more)
-    said = frames.State(
-        MESH[:2], counter, 0, bytes(6), fields["open"], distance, fields["flags"], fields["role"], address, 3
-    )
-    payload = frames.advertise(frames.encode_state(said, KEY))
-    assert mesh.heard(address, fields["rssi"], payload, now, True)
-
-
-# ---- once
 
 
 def test_what_a_nearer_one_said_is_not_taken_afterwards() -> None:
@@ -73,7 +33,7 @@ def test_what_an_equal_one_said_is_left_to_it() -> None:
         assert not mesh.stats["custody"]
         hear(mesh, b"far", op(4, 1), 14000)
         assert mesh._acks
-        # If it is that one who pushes it again and again it has found no way on.
+        # If it is that one it has found no way on, and says so.
         hear(mesh, b"equ", op(4, 7), 20000)
         take(mesh, 20000)
         assert mesh.stats["custody"] == 1
@@ -114,13 +74,49 @@ def test_what_comes_back_is_taken_again_once() -> None:
 
 
 def test_who_has_become_farther_says_that_it_may_come_back() -> None:
+    lost = frames.UNKNOWN
+    for moves, repeats in (
+        ((4,), (6,)),
+        ((5,), (7,)),
+        ((lost, 3), range(1, 6)),
+        ((lost, 4), (6,)),
+        ((2,), range(6)),
+    ):
+        with gradient():
+            mesh = relay()
+            hear(mesh, b"far", op(4), 1000)
+            take(mesh, 1000)
+            for code in moves:
+                mesh.custody.move(code, 14000)
+            said = pushes(mesh, 14000)
+            assert said and all(frame[3] & 7 in repeats for frame in said), moves
+
+
+def test_what_one_who_is_farther_by_a_hop_had_is_taken_once_and_pushed_as_any_other() -> None:
+    for code, taken in ((4, True), (5, False)):
+        with gradient():
+            mesh = relay()
+            hear(mesh, b"equ", op(3), 1000)
+            hear(mesh, b"equ", op(code, 6), 20000)
+            take(mesh, 20000)
+            assert mesh.custody.count() == taken and bool(mesh.stats["acks"]) != taken
+            said = pushes(mesh, 32000)
+            assert all(frame[3] & 7 < 6 for frame in said) and bool(said) == taken
+            mesh.custody.passed(op(3)[4:10], 2, asks.ACK_PASSED, 60000)
+            hear(mesh, b"oth", op(4, 6), 61000)
+            assert bool(mesh._acks) == taken and mesh.custody.has(name_of(op(3))) != taken
+
+
+def test_who_is_nearer_by_more_takes_it_before_those_between() -> None:
     with gradient():
-        mesh = relay()
-        hear(mesh, b"far", op(4), 1000)
-        take(mesh, 1000)
-        mesh.custody.move(5, 14000)
-        pushed = [frame for at in range(14000, 60000, 500) for _, frame, _ in mesh.custody.step(at, 1)]
-        assert pushed and pushed[0][3] & 7 == 7
+        waits = []
+        for code in (4, 5):
+            mesh = relay()
+            mesh.random = mesh.custody._random = lambda n: n - 1
+            mesh._turns = 4000
+            hear(mesh, b"far", op(code), 1000)
+            waits.append(mesh.custody._pending[name_of(op(0))][0] - 1000)
+        assert waits == [20 + 3999, 20 + 999]
 
 
 def test_who_has_come_nearer_does_not_vouch_for_what_those_between_had() -> None:
@@ -246,106 +242,6 @@ def test_who_does_not_flood_tells_a_new_peer_so() -> None:
             for at in range(10000, 11000, 50):
                 mesh.say(at)
             assert (mesh.stats["states"] > said) == told
-
-
-# ---- how far
-
-
-def test_the_nearest_of_those_who_are_well_heard_counts() -> None:
-    with gradient():
-        mesh = relay()
-        for counter in range(1, 7):
-            state(mesh, b"one", counter, 5, counter * 1000, rssi=-50)
-            state(mesh, b"two", counter, 4, counter * 1000, rssi=-80)
-            state(mesh, b"odd", 5 * counter, 1, counter * 1000, rssi=-40)
-        assert mesh.peer.distance(7000) == 5
-        # What is good stays so for a while: a way that is taken is not given up for a few that were missed.
-        state(mesh, b"two", 9, 4, 9000)
-        assert mesh.peer.distance(9000) == 5
-
-
-def test_a_way_that_is_lost_is_unknown_before_it_is_longer() -> None:
-    with gradient():
-        mesh = relay()
-        for counter in range(1, 7):
-            state(mesh, b"one", counter, 1, counter * 1000)
-            state(mesh, b"two", counter, 2, counter * 1000)
-            state(mesh, b"far", counter, 3, counter * 1000)
-        assert mesh.peer.distance(7000) == 2
-        end = 6000 + pace.LOST_MS
-        for counter, now in ((7, 60000), (8, end)):
-            state(mesh, b"two", counter, 2, now)
-            state(mesh, b"far", counter, 3, now)
-        mesh.visits.ways.rank(end + 1000)
-        assert mesh.peer.distance(end + 1000) == 3, "by one that was as near as this one"
-        state(mesh, b"two", 9, 255, end + 2000)
-        assert mesh.peer.distance(end + 2000) == 255, "the other had its way by us, maybe"
-
-
-def test_who_does_not_hear_us_is_no_way() -> None:
-    with gradient():
-        mesh = relay()
-        for counter in range(1, 7):
-            state(mesh, b"dea", counter, 1, counter * 1000)
-            state(mesh, b"two", counter, 2, counter * 1000)
-        mesh.say(7000)
-        assert mesh.peer.distance(7000) == 2
-        mesh.custody.vain = 15
-        mesh.say(7000)
-        assert mesh.peer.distance(7000) == 2
-        mesh.custody.vain = 1
-        mesh.say(7100)
-        assert mesh.peer.distance(8000) == 3
-        # Until it has taken something.
-        frame = op(5)
-        mesh.custody.move(3, 8000)
-        hear(mesh, b"far", frame, 9000)
-        take(mesh, 9000)
-        assert mesh.custody.count() == 1
-        hear(mesh, b"dea", op(1), 22000)
-        state(mesh, b"dea", 7, 1, 23000)
-        assert mesh.peer.distance(23000) == 2
-
-
-def test_a_push_in_vain_is_told() -> None:
-    with gradient():
-        mesh = relay()
-        hear(mesh, b"far", op(4), 1000)
-        pushes = 0
-        for at in range(1000, 90000, 500):
-            pushes += len(mesh.custody.step(at, 1))
-            assert mesh.custody.vain == (0, 0, 0, 1, 3, 6, 10)[pushes]
-        assert pushes > 3
-
-
-def test_leaves_are_no_way_and_take_whom_they_hear() -> None:
-    with gradient():
-        mesh = relay()
-        for counter in range(1, 7):
-            state(mesh, b"lea", counter, 1, counter * 1000, role=LEAF)
-        assert mesh.peer.distance(7000) == 3
-        leaf = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY, role=LEAF)
-        state(leaf, b"rel", 1, 3, 1000)
-        assert leaf.peer.distance(1000) == 4
-        state(leaf, b"rel", 7, 6, 900000)
-        assert leaf.peer.distance(900000) == 7
-
-
-def test_a_full_table_keeps_those_who_are_near_and_a_way() -> None:
-    mesh = relay()
-    for counter in range(1, 4):
-        state(mesh, b"way", counter, 1, counter * 1000, rssi=-90)
-    for at in range(limits.MAX_NEIGHBOURS + 4):
-        state(mesh, b"n%02d" % at, 1, 5, 4000, rssi=-60 - at)
-    known = mesh.visits._table
-    assert len(known) == limits.MAX_NEIGHBOURS and b"way" in known and b"n00" in known
-    assert b"n%02d" % (limits.MAX_NEIGHBOURS + 1) not in known
-
-
-def test_the_hops_by_way_of_another() -> None:
-    found = [(0, 1), (14, 15), (15, 255), (99, 255), (100, 101), (114, 115), (115, 255), (255, 255)]
-    for remote, hops in found:
-        assert learnt(remote) == hops
 
 
 # ---- sessions

@@ -246,6 +246,24 @@ def _check_passing(comes_alone: bool) -> None:
     check([leaf, one, two, top])
 
 
+def test_a_receipt_lets_a_link_to_a_relay_go_on_behind_what_was_dropped() -> None:
+    leaf, far, near = board(), board("far", distance=2), board("near", distance=1)
+    now = sync(far, leaf, record(leaf, 10)).now
+    # A full log gave up what others have.
+    far.log.drop(leaf.author, 4, 7)
+    pipe = Pipe(Exchange(far, now, central=True, linger_ms=None), Exchange(near, now, linger_ms=None), now)
+    for number, held in ((0, 3), (5, 3), (7, leaf.log.held(leaf.author))):
+        # By another way; the first one reaches into what was dropped, the second behind it.
+        if number:
+            far.ingest_receipt(Receipt(b"keeper-1", 1, leaf.author, number))
+            far.commit()
+        for _ in range(20):
+            pipe.step()
+        assert near.log.held(leaf.author) == held
+        assert near.receipted(leaf.author) == number
+    assert not pipe.ends[0].finished
+
+
 def test_past_incarnations_of_a_keeper_are_ignored() -> None:
     relay = board()
     author = b"author-a"
