@@ -66,8 +66,8 @@ class DevicePeer(ReadyPeer):
     make_room = None
     # Set by the node too: gives up the sessions that run.
     give_up = None
-    # Whether it carries what is others'.
-    relays = True
+    # Whether it carries what is others', and whether the next session has room for what comes down.
+    relays = asks = True
     # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
     sleeper = None
     done = False
@@ -244,6 +244,10 @@ class DevicePeer(ReadyPeer):
         """See ReadyPeer.dispatch; for nobody nothing is loaded."""
         if self._observers:
             super().dispatch()
+
+    def wants(self, now: int) -> bool:
+        """See Peer.wants; where memory ran out in a session, the next one is without the way down."""
+        return self.asks and super().wants(now)
 
     def note_interests(self, interests: list, now: int) -> None:
         """See Peer.note_interests; who relays for nobody takes none on."""

@@ -294,6 +294,7 @@ class Node(Voice, Room):
         """Let the engine know what a session has come to; the session's memory is free by then."""
         if isinstance(said, tuple):
             self._tight = 0
+            self.peer.asks = True
             if self.mesh:
                 self.mesh.synced(address, said[0], now, said[1])
             else:

@@ -75,6 +75,7 @@ class Room:
         """
         if self._conn is not None or self._central:
             self._tight = min(self._tight + 1, _MOST_TIGHT)
+            self.peer.asks = not (short and self._small and self.peer.asks)
             self._link = None
             if self._conn is not None:
                 self._hang_up_soon(now)

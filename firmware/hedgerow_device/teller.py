@@ -47,7 +47,7 @@ _WISH_MS = const(2000)
 _HEARD_MS = const(500)
 # A flag of a STATE: something waits that fits no advertisement.
 _BULK = const(128)
-_SAVED = ">IIIB"
+_SAVED = ">IIIBIB"
 
 
 class Teller(Pusher):
@@ -425,6 +425,9 @@ class Teller(Pusher):
             self._number,
             self._sealed,
             min(self.peer.distance(self.until), 255),
+            # In how many ms what has no receipt is pushed again; how often it was.
+            max(1, self._again_at - self.until) if self.period and self._again_at else 0,
+            self._tries,
         ) + b"".join(sorted(self._keepers.values()))
 
     def restore(self, data: bytes, now: int) -> bool:
@@ -432,8 +435,11 @@ class Teller(Pusher):
         size = struct.calcsize(_SAVED)
         if len(data) < size or (len(data) - size) % 8:
             return False
-        self._counter, number, sealed, distance = struct.unpack(_SAVED, data[:size])
+        self._counter, number, sealed, distance, again, self._tries = struct.unpack(_SAVED, data[:size])
         self.pushed((number, sealed))
+        self._receipted = self.peer.receipted(self.peer.author)
+        if again:
+            self._again_at = now + max(0, again - self.period)
         if self._random(_ANNOUNCES):
             self._announce_at = now + pace.ANNOUNCE_MS
         if distance:

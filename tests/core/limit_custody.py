@@ -297,9 +297,13 @@ def gateway_waiting() -> None:
     for frame in sent:
         mesh.intake.take(frame, name_of(frame), 0)
     assert [name_of(frame) in waiting for frame in sent] == [True] * limits.MESH_WAITING + [False]
-    for at in range(31 * limits.MESH_WAITING + 1):
-        mesh.intake.take(op_of(9, at.to_bytes(3, "big")), name_of(op_of(9, at.to_bytes(3, "big"))), 0)
-    assert len(waiting) == 32 * limits.MESH_WAITING and name_of(sent[0]) in waiting
+    for known, most in ((False, 8), (True, 32)):
+        for at in range(31 * limits.MESH_WAITING + 1):
+            short = (at << 1 | known).to_bytes(3, "big")
+            if known:
+                mesh.names.learn(short + b"-name", 0)
+            mesh.intake.take(op_of(9, short), name_of(op_of(9, short)), 0)
+        assert len(waiting) == most * limits.MESH_WAITING and name_of(sent[0]) in waiting
 
 
 def acknowledgements() -> None:

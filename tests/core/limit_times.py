@@ -136,6 +136,17 @@ def receipt_again() -> None:
         assert down.passed(7, frames.UNKNOWN, 2 * pace.RECEIPT_MS)
 
 
+def waiting() -> None:
+    """Until then what came too early waits for what comes before it."""
+    mesh = engine()
+    mesh.names.learn(b"aut-1234", 0)
+    mesh.intake.take(op_of(3), 3, 0)
+    for moment in (pace.WAITING_MS - 1, pace.WAITING_MS):
+        assert len(mesh.intake.waiting) == 1
+        mesh._mode(moment)
+    assert not mesh.intake.waiting
+
+
 def announce() -> None:
     """Between two of its announcements are three quarters of that to five."""
     for random, wait in (

@@ -24,6 +24,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "DONE_MS": custody.known_as_passed_on,
     "AGAIN_MS": times.again,
     "ASKS": times.asks_of_one,
+    "WAITING_MS": times.waiting,
     "LATE_MS": times.late,
     "ASK_MS": times.ask_again,
     "LETTER_MS": times.said_letter,

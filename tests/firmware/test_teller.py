@@ -308,3 +308,22 @@ def test_a_time_that_waited_is_not_believed_to_be_exact(late: int, error: int | 
     else:
         assert known is not None and known[1] == error
         assert known[0] - error <= UTC and UTC + late <= known[0] + error
+
+
+def test_what_has_no_receipt_is_pushed_again_over_many_sleeps() -> None:
+    air, far, said = alone(3)
+    far.mesh.period = 60000
+    air.run(60000)
+    assert far.peer.log.sealed(far.author)
+    far.mesh._again_at = far.now(air.now) + pace.AGAIN_MS
+    for _ in range(pace.AGAIN_MS // 60000 + 2):
+        said.clear()
+        far.mesh.until = far.now(air.now)
+        saved = far.mesh.save()
+        far.mesh.close()
+        far._make(far.now(air.now + 60000))
+        far.mesh.period = 60000
+        air.now += 60000
+        assert far.mesh.restore(saved, far.now(air.now))
+        far.mesh._look(far.now(air.now))
+    assert far.mesh._tries == 1

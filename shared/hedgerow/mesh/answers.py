@@ -67,6 +67,7 @@ class Answers:
         mesh = self._mesh
         log = self._peer.log
         found = False
+        lost = bits
         for author in mesh.names.find(short):
             held = log.held(author)
             first = nearest(held, low)
@@ -81,6 +82,7 @@ class Answers:
             for number in range(first, min(first + 16, held + 1)):
                 stored = log.fetch(author, number) if bits >> number - first & 1 else None
                 if stored is not None:
+                    lost &= ~(1 << number - first)
                     if whole or mesh.flood or mesh.collects:
                         self._say_operation(author, number, stored, whole, now)
                     elif not here:
@@ -91,7 +93,9 @@ class Answers:
         for index in range(0 if whole else 16):
             if bits >> index & 1 and mesh.custody.again(short, low + index & 0xFFFF, now):
                 found = True
-        if not found:
+                lost &= ~(1 << index)
+        if lost or not found:
+            # Those before what is here may have to come from farther away.
             mesh.down.pass_down(frame, short, now)
 
     def _say_operation(self, author: bytes, number: int, stored: bytes, whole: bool, now: int) -> None:

@@ -34,7 +34,8 @@ class Carrier(Talk):
             if not repeat or (code <= self.code and not self.flood):
                 return
             again = repeat == AGAIN or (repeat == ONCE and code == self.code + 1)
-            if self.flood or self.collects or here or not again or custody.done.has(name ^ BACK, now):
+            back = custody.done.has(name ^ BACK, now) and not self.down.asked(frame[4:7], now)
+            if self.flood or self.collects or here or not again or back:
                 self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
             else:
                 # It may be the one who had it from here, and found no way on.

@@ -51,6 +51,9 @@ class Down:
         self._unproven: list = []
         # Short authors about whom a question was passed on.
         self._asked: dict = {}
+        # Of a keeper that was put back: how often its receipts are still to be said, and those of this turn.
+        self._turns = 2 if mesh.peer.keeper and mesh.peer.log.incarnation > 1 else 0
+        self._lower: list = []
         # From how far the time came; how often it is still to be said.
         self._hops = self._times = 0
 
@@ -160,6 +163,21 @@ class Down:
 
     # ---- names
 
+    def announce(self, now: int) -> int:
+        """Say our name; and twice after our store was put back, one by one, the receipts that count now, for
+        those who were told more before. Return when to go on."""
+        mesh = self._mesh
+        if self._lower:
+            self.say_receipt(self._lower.pop(), now)
+        else:
+            self.say_announce(self._peer.author, now)
+            if self._turns:
+                self._turns -= 1
+                self._lower = self._peer.authors()
+        if self._lower:
+            return now + pace.AGAIN_SOON_MS
+        return now + pace.ANNOUNCE_MS * 3 // 4 + mesh.random(pace.ANNOUNCE_MS // 2)
+
     def say_announce(self, author: bytes, at: int) -> None:
         """Say the whole name of an author or keeper, and the high bits of its numbers and times."""
         name = _ANNOUNCE_NAME - number_of(author)
@@ -220,6 +238,11 @@ class Down:
         self._asked[short] = now
         name = name_of(frame)
         mesh.speaker.add(now + 20 + mesh.spread(), DOWN, name, frame, 2 * pace.EVENTS, pace.QUIET)
+
+    def asked(self, short: bytes | None, now: int) -> bool:
+        """Say whether somebody nearer a keeper has asked of an author, or any, by way of us lately."""
+        asked = self._asked
+        return bool([1 for one in asked if short in (None, one) and now - asked[one] < pace.AROUND_MS])
 
     # ---- the time
 

@@ -107,10 +107,19 @@ class Feed:
                 number, sealed = min(number, before), min(sealed, covered)
         return number, sealed
 
-    def resume(self, number: int, sealed: int) -> None:
-        """Go on behind what was pushed before a deep sleep."""
+    def again(self, now: int) -> tuple:
+        """Return (in how many ms what has no receipt is pushed again, how often it was) of the own author."""
+        source = self.sources[self._peer.author]
+        return max(0, source.again_at - now), source.tries
+
+    def resume(self, number: int, sealed: int, again_at: int | None = None, tries: int = 0) -> None:
+        """Go on behind what was pushed before a deep sleep, and push that again when it was due then."""
         source = self.sources[self._peer.author]
         log = self._peer.log
+        if again_at is not None:
+            source.receipted = self._peer.receipted(self._peer.author)
+            source.again_at = again_at
+            source.tries = min(tries, _MOST_DOUBLINGS)
         source.number = max(source.number, min(number, log.held(self._peer.author)))
         source.sealed = max(source.sealed, min(sealed, log.sealed(self._peer.author)))
 

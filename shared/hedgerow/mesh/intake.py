@@ -5,7 +5,7 @@ from ..clock import hlc
 from ..errors import HedgerowError
 from ..operation import decode_body, h16
 from ..trust.seal import Seal
-from . import asks, letters
+from . import asks, letters, pace
 from .custody import name_of
 from .frames import OP, VERSION, decode_op
 from .ops import nearest, rebuild
@@ -29,7 +29,7 @@ class Intake:
         self._peer = mesh.peer
         self._names = mesh.names
         wide = mesh.collects
-        # name -> (frame or content, why)
+        # name -> (frame or content, why, since when)
         self.waiting: dict = {}
         self.taken: list = []
         if wide:
@@ -49,7 +49,7 @@ class Intake:
         if wide:
             from .kept import Kept
 
-            self.kept = Kept(self, self._peer.log)
+            self.kept = Kept(self, self._peer.log, self._peer.epoch)
             self.retry(GAP, None, 0)
 
     # ---- frames, and letters that are whole
@@ -70,8 +70,9 @@ class Intake:
                 result = GAP
         if result > REFUSED:
             self.ask(what, result, now)
-            if name in self.waiting or self._room(what, name):
-                self.waiting[name] = what, result
+            known = self.waiting.get(name)
+            if known or self._room(what, name, result):
+                self.waiting[name] = what, result, known[2] if known else now
                 return WAITS
             result = REFUSED
         if self.waiting.pop(name, None) is not None and self.kept:
@@ -299,14 +300,18 @@ class Intake:
 
     # ---- what waits
 
-    def _room(self, what: bytes, name: int) -> bool:
+    def _room(self, what: bytes, name: int, why: int) -> bool:
         """Say whether something may wait. Where there is no room what is farthest ahead goes; what was
         acknowledged stays."""
         if self.kept:
             short = short_of(what)
-            # Fragments of a letter have been acknowledged already: only frames have a share.
-            same = [1 for entry in self.waiting.values() if what[0] == _OP and short_of(entry[0]) == short]
-            if len(self.waiting) >= self._most or len(same) >= limits.MESH_WAITING:
+            same = lost = 0
+            for entry in self.waiting.values():
+                same += short_of(entry[0]) == short
+                lost += entry[1] == AUTHOR
+            # Fragments of a letter have been acknowledged already: a frame has the smaller share.
+            share = limits.MESH_WAITING if what[0] == _OP else _WIDE // 4
+            if len(self.waiting) >= self._most or same >= share or (why == AUTHOR and lost >= _WIDE // 2):
                 self._mesh.stats["forgotten"] += 1
                 return False
             self.kept.put(name, what)
@@ -319,6 +324,14 @@ class Intake:
             if last & _LETTER:
                 self.letters.forget((last & 0xFFFFFF).to_bytes(3, "big"))
         return True
+
+    def expire(self, now: int) -> None:
+        """Let go of what has waited for long: whoever has written it says it again."""
+        for name in [name for name in self.waiting if now - self.waiting[name][2] >= pace.WAITING_MS]:
+            del self.waiting[name]
+            self._mesh.stats["forgotten"] += 1
+            if self.kept:
+                self.kept.put(name, b"")
 
     def spare(self) -> None:
         """Give up what waits, and letters in parts: others say it again."""
@@ -351,14 +364,14 @@ class Intake:
 
     def find(self, why: int, short: bytes | None) -> bytes | None:
         """Return a frame or letter, of a short author if one is given, that waits for a reason."""
-        for what, reason in self.waiting.values():
+        for what, reason, _ in self.waiting.values():
             if reason == why and (short is None or short_of(what) == short):
                 return what
         return None
 
     def lacks_seal(self, author: bytes) -> bool:
         """Say whether a seal waits although all operations under it are here: for the one before it."""
-        for what, _ in self.waiting.values():
+        for what, _, _ in self.waiting.values():
             seal = what[0] == letters.SEAL or what[0] == letters.SEAL_BRIEF
             if seal and short_of(what) == author[:3] and self._ahead(what) <= 0:
                 return True

@@ -7,16 +7,20 @@ from .outcome import GAP
 
 _WAITING = b"w"
 _PARTS = b"l"
+# For so many boots.
+_BOOTS = limits.const(8)
 # Letters of which fragments are here.
 _MOST = limits.const(512)
 
 
 class Kept:
-    """Keeps in `log` what waits in `intake`, and fragments of letters that are not whole."""
+    """Keeps in `log` what waits in `intake`, and fragments of letters in parts; `epoch` counts boots."""
 
-    def __init__(self, intake: object, log: object):
+    def __init__(self, intake: object, log: object, epoch: int):
         self._letters = intake.letters
         self._log = log
+        self._epoch = epoch & 0xFF
+        old: list = []
         # id -> frames, each after its length.
         self.parts: dict = {}
         for key, value in log.items(STATE_CUSTODY):
@@ -25,10 +29,19 @@ class Kept:
                 for frame in unjoin(value):
                     self._letters.take(frame, 0)
             elif key[:1] == _WAITING and value:
-                intake.waiting[int.from_bytes(key[1:], "big")] = value, GAP
+                # Each boot makes it older.
+                if epoch - value[0] & 0xFF < _BOOTS:
+                    intake.waiting[int.from_bytes(key[1:], "big")] = value[1:], GAP, 0
+                else:
+                    old.append(key)
+        for key in old:
+            log.put(STATE_CUSTODY, key, b"")
+        log.commit()
 
     def put(self, name: int, what: bytes) -> None:
         """Keep what waits under a name; nothing for what waits no more."""
+        if what:
+            what = bytes((self._epoch,)) + what
         self._log.put(STATE_CUSTODY, _WAITING + name.to_bytes(4, "big"), what)
         self._log.commit()
 

@@ -17,10 +17,8 @@ from .seen import Recent
 OPERATION = 1
 SEAL = 2
 SCHEMA = 3
-RECEIPTS = 4
 SKIP = 5
 INTEREST = 6
-FRONTIER = 7
 SEAL_BRIEF = 8
 CLOCK_BRIEF = 9
 # Types of letters that are one operation.

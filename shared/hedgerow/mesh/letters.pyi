@@ -3,10 +3,8 @@ from typing import Final
 OPERATION: Final = 1
 SEAL: Final = 2
 SCHEMA: Final = 3
-RECEIPTS: Final = 4
 SKIP: Final = 5
 INTEREST: Final = 6
-FRONTIER: Final = 7
 SEAL_BRIEF: Final = 8
 CLOCK_BRIEF: Final = 9
 OPERATIONS: Final = (1, 9)

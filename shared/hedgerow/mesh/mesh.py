@@ -241,8 +241,8 @@ class Mesh(Carrier):
             self.seen.note(name, who)
             return False
         if kind != frames.OP and kind != frames.LETTER_UP:
-            # A letter whose other fragments did not come in time needs this one again.
-            return kind != frames.LETTER_DOWN
+            # A letter whose other fragments did not come in time needs it again; a name may be asked for.
+            return kind != frames.LETTER_DOWN and (kind != frames.ANNOUNCE or not self.down.asked(None, now))
         code = hop >> 3
         custody = self.custody
         here = custody.has(name)
@@ -378,8 +378,7 @@ class Mesh(Carrier):
         if now >= self._time_at:
             self._ask_time(now)
         if now >= self.announce_at:
-            self.announce_at = now + pace.ANNOUNCE_MS * 3 // 4 + self.random(pace.ANNOUNCE_MS // 2)
-            self.down.say_announce(self.peer.author, now)
+            self.announce_at = self.down.announce(now)
         while True:
             saying = self.speaker.take(now)
             if saying is None:
@@ -398,12 +397,10 @@ class Mesh(Carrier):
         kind = frame[0] & 0x0F
         connectable = kind == frames.STATE and self.role != GATEWAY
         if kind != frames.STATE:
-            if saying[2] < 0:
-                self._repeats += 1
-                repeat = self._repeats & 7
-            else:
-                repeat = frame[3] & 7
-            frame = frames.with_hop(frame, self.code, repeat)
+            endless = saying[2] < 0
+            self._repeats += endless
+            repeat = self._repeats if endless else frame[3]
+            frame = frames.with_hop(frame, self.code, repeat & 7)
             name = name_of(frame)
             if not self.seen.senders(name):
                 self.seen.note(name, 0)

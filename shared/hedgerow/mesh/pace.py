@@ -26,9 +26,11 @@ RECEIPT_MS = const(20000)
 NOTE_MS = const(600000)
 DONE_MS = const(800000)
 AGAIN_MS = const(1800000)
-# Questions: how often; how long a gateway leaves to custody what is late; how long after the first question
-# the second; how soon a letter is not said again.
+# Questions: how often; how long something waits for the answers, which is longer than its author takes to
+# push it again; how long a gateway leaves to custody what is late; how long after the first question the
+# second; how soon a letter is not said again.
 ASKS = const(8)
+WAITING_MS = const(43200000)
 LATE_MS = const(20000)
 ASK_MS = const(2000)
 LETTER_MS = const(6000)

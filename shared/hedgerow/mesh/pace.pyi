@@ -14,6 +14,7 @@ NOTE_MS: Final = 600000
 DONE_MS: Final = 800000
 AGAIN_MS: Final = 1800000
 ASKS: Final = 8
+WAITING_MS: Final = 43200000
 LATE_MS: Final = 20000
 ASK_MS: Final = 2000
 LETTER_MS: Final = 6000

@@ -394,7 +394,7 @@ class Repair(Answers):
         base = intake.base(author)
         here = [
             what[7] << 8 | what[8]
-            for what, _ in intake.waiting.values()
+            for what, _, _ in intake.waiting.values()
             if what[0] == VERSION | OP and what[4:7] == author[:3]
         ]
         if base != want[2]:

@@ -6,9 +6,10 @@ from binascii import crc32
 from .. import limits
 from . import pace
 
-_VERSION = limits.const(1)
-# Version, counter, (number, sealed) pushed, distance, ms until the next ANNOUNCE and the next seal, flags.
-_LAYOUT = ">BIIIBIIB"
+_VERSION = limits.const(2)
+# Version, counter, (number, sealed) pushed, distance, ms until the next ANNOUNCE, the next seal, and the next
+# push of what has no receipt, how many of these there were, flags.
+_LAYOUT = ">BIIIBIIIBB"
 _NEVER = limits.const(0x3FFFFFFF)
 _FLOOD = limits.const(1)
 
@@ -17,6 +18,7 @@ def save(mesh: object) -> bytes:
     """Return the state of an engine."""
     number, sealed = mesh.feed.safe()
     now = mesh.window.until
+    again, tries = mesh.feed.again(now)
     data = struct.pack(
         _LAYOUT,
         _VERSION,
@@ -26,6 +28,8 @@ def save(mesh: object) -> bytes:
         mesh.peer.distance(now),
         max(0, mesh.announce_at - now),
         _NEVER if mesh.tail_at is None else min(max(0, mesh.tail_at - now), _NEVER),
+        again,
+        tries,
         _FLOOD if mesh.flood else 0,
     )
     data += mesh.peer.author
@@ -37,14 +41,16 @@ def restore(mesh: object, data: bytes, now: int) -> bool:
     size = struct.calcsize(_LAYOUT)
     if len(data) != size + 12 or crc32(data[:-4]).to_bytes(4, "big") != data[-4:]:
         return False
-    version, counter, number, sealed, distance, announce, tail, flags = struct.unpack(_LAYOUT, data[:size])
+    version, counter, number, sealed, distance, announce, tail, again, tries, flags = struct.unpack(
+        _LAYOUT, data[:size]
+    )
     if version != _VERSION or data[size:-4] != mesh.peer.author:
         return False
     mesh.counter = counter
-    mesh.feed.resume(number, sealed)
+    slept = mesh.window.period or pace.LEAF_PERIOD_MS
+    mesh.feed.resume(number, sealed, now + max(0, again - slept), tries)
     if distance > 0:
         mesh.peer.note_distance(distance - 1, now)
-    slept = mesh.window.period or pace.LEAF_PERIOD_MS
     # It wakes by a plan of its own: its window is too short to wait as those do who are switched on together.
     mesh.start_at = mesh.met_at = now
     mesh.announce_at = now + max(0, announce - slept)

@@ -183,7 +183,9 @@ class Talk:
         return frames.encode_state(state, self.key)
 
     def _mode(self, now: int) -> None:
-        """Flood while few authors are about; count who is in reach."""
+        """Flood while few authors are about; count who is in reach; let go of what has waited for long."""
+        if self._intake is not None:
+            self._intake.expire(now)
         authors = self._census.estimate(now)
         limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
         flood = authors <= limit and not (now < self._young_until and self.visits.gradient(now))

@@ -8,10 +8,11 @@ from ways_kit import MESH, hear, op, relay, take
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
-from hedgerow.mesh import frames, pace, tells
+from hedgerow.mesh import asks, frames, pace, tells
 from hedgerow.mesh.custody import Custody, name_of
 from hedgerow.mesh.down import proof_of
 from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.names import Names
 from hedgerow.sync import hello
 
 HEAP = "4m"
@@ -147,6 +148,59 @@ def test_receipts_of_those_who_fall_silent_come_within_minutes() -> None:
                 late += sum([1 for one in all_of[1:] if one.peer.receipted(one.author) < one.acked])
     # Where a receipt that is lost was not said again there are 13.
     assert late <= 4, late
+
+
+def want(mesh: Mesh, what: int, entry: object, now: int) -> None:
+    """Let it hear a question from nearer a keeper, and pass it on."""
+    body = asks.encode_want(what, [entry])
+    hear(mesh, b"w%d" % now, frames.with_hop(frames.make(frames.WANT, MESH, body, KEY), 2, now & 7), now)
+    take(mesh, now)
+
+
+def test_what_somebody_asks_for_is_taken_once_more_from_who_pushes_it() -> None:
+    """A frame that came back is known as such: whoever is nearer has lost it if it is asked for."""
+    with gradient():
+        mesh = relay()
+        for at in range(2):
+            hear(mesh, b"f%d" % at, op(4, 7 * at), 10000 + 40000 * at)
+            take(mesh, 10000 + 40000 * at)
+            hear(mesh, b"n%d" % at, op(2), 30000 + 40000 * at)
+            assert mesh.stats["custody"] == at + 1 and not mesh.custody.count()
+        hear(mesh, b"far", op(4, 7), 90000)
+        take(mesh, 90000)
+        assert mesh.stats["custody"] == 2
+        mesh.down.note_route(b"oth")
+        want(mesh, asks.WANT_OPERATIONS, (b"oth", 1, 1), 105000)
+        assert mesh.stats["passed"]
+        hear(mesh, b"fa2", op(4, 7), 120000)
+        take(mesh, 120000)
+        assert mesh.stats["custody"] == 2
+        want(mesh, asks.WANT_OPERATIONS, (b"aut", 1, 1), 135001)
+        hear(mesh, b"fa3", op(4, 7), 150000)
+        take(mesh, 150000)
+        assert mesh.stats["custody"] == 3
+        hear(mesh, b"n3", op(2), 170000)
+        assert not mesh.custody.count()
+        hear(mesh, b"fa4", op(4, 7), 135001 + pace.AROUND_MS)
+        take(mesh, 135001 + pace.AROUND_MS)
+        assert mesh.stats["custody"] == 3, "it was asked for long ago"
+
+
+def test_an_announcement_that_was_heard_before_is_passed_up_when_it_is_asked_for() -> None:
+    """The name is forgotten here, and the frame is not."""
+    with gradient():
+        mesh = relay()
+        hear(mesh, b"far", op(4), 10000)
+        take(mesh, 10000)
+        body = tells.encode_announce(tells.Announce(b"aut-1234", 0, 0, 1))
+        frame = frames.with_hop(frames.make(frames.ANNOUNCE, MESH, body, KEY), 4, 0)
+        assert not passes(mesh, b"fa1", frame, 30000)
+        mesh.names = mesh.down._mesh.names = Names(8)
+        assert not passes(mesh, b"fa2", frame, 50000)
+        want(mesh, asks.WANT_ANNOUNCES, b"aut", 70000)
+        assert mesh.stats["passed"]
+        assert passes(mesh, b"fa3", frame, 90000)
+        assert not passes(mesh, b"fa4", frame, 120000)
 
 
 def test_a_new_relay_begins_behind_the_receipt_of_an_author_whose_operations_it_never_had() -> None:

@@ -1,15 +1,19 @@
 """What waits for something missing, and how that is asked for until it has come. Runs on both VMs."""
 
+from kit import Random
 from mesh_kit import KEY, Air, check_air
+from sync_kit import keeper as a_keeper
 
 from hedgerow import limits
-from hedgerow.log import ENTRY_SEAL
-from hedgerow.mesh import asks, frames, pace
+from hedgerow.log import ENTRY_SEAL, STATE_CUSTODY, MemoryLog, MemoryStore
+from hedgerow.mesh import asks, frames, letters, pace
+from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.feed import frames_of, letter_frames, seal_letter
+from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.outcome import REFUSED, TAKEN, WAITS
 from hedgerow.sync import hello
 
-HEAP = "2m"
+HEAP = "8m"
 
 
 def pair(seed: int, readings: int, loss: int = 0) -> tuple:
@@ -45,7 +49,7 @@ def test_what_follows_is_taken_though_no_more_may_wait() -> None:
     for number in range(last, base + 1, -1):
         assert take(other, op(one, number), now) == WAITS
     waiting = other.mesh.intake.waiting
-    numbers = sorted([what[7] << 8 | what[8] for what, _ in waiting.values()])
+    numbers = sorted([what[7] << 8 | what[8] for what, _, _ in waiting.values()])
     assert numbers == list(range(base + 2, base + 2 + limits.MESH_WAITING))
     assert take(other, op(one, last), now) == REFUSED
     assert take(other, op(one, base + 1), now) == TAKEN
@@ -195,3 +199,63 @@ def test_a_schema_that_operations_wait_for_is_asked_for_however_often_nobody_ans
     one.mesh.custody.clear()
     air.link(keeper, one)
     air.settle([keeper], [one], 30000)
+
+
+def kept_by(store: MemoryStore) -> Mesh:
+    return Mesh(a_keeper(store), 0, random=Random(1).below, key=KEY, role=hello.GATEWAY)
+
+
+def strange(number: int) -> bytes:
+    """An OP of somebody whom nobody ever names."""
+    body = number.to_bytes(3, "big") + bytes((0, 9)) + number.to_bytes(2, "big") + bytes(6)
+    return frames.make(frames.OP, b"\x11\x22", body, KEY)
+
+
+def seal_of(number: int) -> bytes:
+    return bytes((letters.SEAL_BRIEF,)) + b"aut" + number.to_bytes(4, "big") + bytes(21)
+
+
+def test_what_waits_in_vain_does_not_stay_for_ever() -> None:
+    """Neither in one boot, nor over many; and it is durable until then."""
+    store = MemoryStore(b"keeper-1")
+    at = kept_by(store)
+    assert at.intake.take(strange(1), name_of(strange(1)), 5000) == WAITS
+    at.intake.take(strange(1), name_of(strange(1)), 900000)
+    at._mode(5000 + pace.WAITING_MS - 1)
+    assert len(at.intake.waiting) == 1
+    at._mode(5000 + pace.WAITING_MS)
+    assert not at.intake.waiting and not kept_by(store).intake.waiting
+    for boots in (7, 8):
+        at = kept_by(store)
+        assert at.intake.take(strange(boots), name_of(strange(boots)), 0) == WAITS
+        for _ in range(boots):
+            at = kept_by(store)
+        assert (name_of(strange(boots)) in at.intake.waiting) == (boots == 7)
+    assert not kept_by(store).intake.waiting
+    assert not [1 for key, value in MemoryLog(store).items(STATE_CUSTODY) if key[:1] == b"w" and value]
+
+
+def test_a_letter_that_waited_in_vain_is_taken_when_it_comes_again() -> None:
+    at = kept_by(MemoryStore(b"keeper-1"))
+    at.names.learn(b"aut-1234", 0)
+    parts = letter_frames(at.peer, seal_of(7), KEY)
+    for now in (5000, 5000 + pace.WAITING_MS):
+        at._mode(now)
+        assert not at.intake.waiting
+        for part in parts:
+            at.intake.take_fragment(part, now)
+        assert len(at.intake.waiting) == 1
+
+
+def test_nobody_takes_all_places_of_what_waits() -> None:
+    """Neither one author, nor those whom nobody names."""
+    at = kept_by(MemoryStore(b"keeper-1"))
+    taken = 0
+    for number in range(600):
+        taken += at.intake.take(strange(number), name_of(strange(number)), 0) == WAITS
+    assert taken == 256
+    at.names.learn(b"aut-1234", 0)
+    taken = 0
+    for number in range(200):
+        taken += at.intake.take(seal_of(number + 2), 1 << 30 | number, 0) == WAITS
+    assert taken == 128

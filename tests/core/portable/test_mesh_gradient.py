@@ -272,6 +272,32 @@ def test_a_keeper_restored_from_a_copy_gets_what_came_after_it_again() -> None:
         assert far.peer.ledger.incarnation(keeper.peer.identity) == 2
 
 
+def test_who_writes_nothing_more_hears_that_its_keeper_was_restored() -> None:
+    """It says the receipts that count now; whoever was told more pushes that again."""
+    late = 0
+    with gradient():
+        for seed in (3, 4, 5):
+            air = Air(seed, loss=10)
+            keeper, members = line(air, 2)
+            air.run(60000)
+            for turn in range(2):
+                for at in range(64):
+                    for member in members:
+                        air.at(air.now + at * 4000, air.reading, member)
+                air.run(air.now + 660000)
+                if not turn:
+                    copy = MemoryStore(keeper.store.author)
+                    copy.entries = list(keeper.store.entries)
+                    copy.state = dict(keeper.store.state)
+            MemoryLog(copy).renew()
+            keeper.store = copy
+            air.reboot(keeper)
+            air.run(air.now + 1200000)
+            for member in members:
+                late += keeper.peer.log.held(member.author) < member.peer.log.held(member.author)
+    assert not late
+
+
 def test_what_a_restored_keeper_does_not_hold_is_pushed_at_once() -> None:
     """Though nobody asks, and the last push was a moment ago."""
     with gradient():

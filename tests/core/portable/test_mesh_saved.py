@@ -105,6 +105,29 @@ def test_a_leaf_that_wakes_pushes_at_once() -> None:
     assert frames.OP in heads
 
 
+def test_what_has_no_receipt_is_pushed_again_over_many_sleeps() -> None:
+    """Those who took it may have lost it; twice, and then later."""
+    store = slept()[0]
+    peer = board(store=store, role=LEAF, mesh=MESH)
+    mesh = Mesh(peer, 0, random=lambda _: 0, role=LEAF, key=KEY)
+    mesh.feed.resume(9, 9)
+    again = []
+    for now in range(pace.LEAF_PERIOD_MS, 4 * pace.AGAIN_MS, pace.LEAF_PERIOD_MS):
+        saved = mesh.save()
+        mesh.close()
+        mesh = Mesh(peer, now, random=lambda _: 0, role=LEAF, key=KEY)
+        assert mesh.restore(saved, now)
+        if [1 for _, frame in said(mesh, now, now + pace.LEAF_WINDOW_MS) if frame[0] & 15 == frames.OP]:
+            again.append(now)
+            # Somebody takes it.
+            mesh.feed.resume(9, 9)
+            mesh.feed._pushed.clear()
+    assert len(again) == 2
+    # A wake, which is little of a period, is not counted.
+    for at, since, wait in ((again[0], 0, pace.AGAIN_MS), (again[1], again[0], 2 * pace.AGAIN_MS)):
+        assert abs(at - since - wait) <= wait // 20
+
+
 def test_a_wake_is_over_before_the_next_one_is_due() -> None:
     for period, longest in ((5000, 3750), (16000, 12000), (60000, pace.LEAF_MOST_MS)):
         mesh = engine()

@@ -186,6 +186,18 @@ def test_what_is_asked_for_again_is_pushed_to_those_who_had_it_too() -> None:
         assert pushed[:1] == [7]
 
 
+def test_a_question_goes_on_for_what_comes_before_that_which_is_here() -> None:
+    for bits, goes_on in ((0b100, False), (0b101, True)):
+        with gradient():
+            mesh = relay()
+            hear(mesh, b"far", op(4, number=5), 1000)
+            take(mesh, 1000)
+            entry = (b"aut", 3, bits)
+            body = asks.encode_want(asks.WANT_OPERATIONS, [entry])
+            hear(mesh, b"nea", frames.make(frames.WANT, MESH, body, KEY, 2 << 3), 14000)
+            assert bool(mesh.stats["passed"]) == goes_on
+
+
 def test_nothing_is_pushed_where_no_way_is_known() -> None:
     with gradient():
         mesh = relay()
