@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -33,13 +34,27 @@ def run_bigpeer(config: BigPeerConfig, on_ready: Callable[[str], None] | None = 
     app = create_app(config)
     server = _Server(config, app, url, on_ready)
     # uvicorn ends a start that failed by leaving the program.
-    with listener, contextlib.suppress(SystemExit):
-        asyncio.run(server.serve(sockets=[listener]))
+    with listener, contextlib.suppress(SystemExit), asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
     failure: HedgerowError | None = getattr(app.state, "failure", None)
     if failure is not None:
         raise failure
     if not server.started:
         raise HedgerowError("STORE_FAILED", "the start failed; the log says why")
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return a loop whose servers give a stranger no longer for TLS than for anything else."""
+    loop = asyncio.new_event_loop()
+    create = loop.create_server
+
+    async def create_server(*args: Any, ssl: Any = None, **options: Any) -> asyncio.Server:
+        if ssl is not None:
+            options["ssl_handshake_timeout"] = limits.UNKNOWN_SECONDS
+        return await create(*args, ssl=ssl, **options)
+
+    loop.create_server = create_server  # type: ignore[method-assign]
+    return loop
 
 
 class _Server(uvicorn.Server):

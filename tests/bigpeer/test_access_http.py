@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from bigpeer_harness import EXECUTE, STATUS, Local, local
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hedgerow.crypto import claims
 from hedgerow.errors import CODES
@@ -106,6 +108,23 @@ def test_the_body_of_a_stranger_is_not_read(farm: Farm) -> None:
     headers = {"content-type": "application/json"}
     response = farm.request("POST", EXECUTE, content=b"x" * (limits.BODY_BYTES + 1), headers=headers)
     assert response.json()["error"]["code"] == "AUTH_MISSING"
+
+
+@given(
+    header=st.binary(max_size=80) | st.sampled_from([b"Bearer hgk_", b"Bearer a.b.c", b"bearer  "]),
+    cookie=st.binary(max_size=80),
+)
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_header_is_answered(farm: Farm, header: bytes, cookie: bytes) -> None:
+    clean = {name: value.translate(None, b"\r\n\0") for name, value in ((b"a", header), (b"c", cookie))}
+    headers = {"authorization": clean[b"a"].decode("latin-1"), "cookie": b"hedgerow=" + clean[b"c"]}
+    assert (
+        farm.request("POST", EXECUTE, headers={**headers, "content-type": "application/json"}).status_code
+        == 401
+    )
+    for path in ("/", "/access", "/metrics", f"{V1}/apps"):
+        response = farm.request("GET", path, headers=headers)
+        assert response.status_code in (200, 401, 403), (path, response.status_code)
 
 
 def test_a_playground_on_loopback_needs_no_key_but_judges_one(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Remote, str
 
 
 def connect(served: Remote) -> socket.socket:
-    host, port = served.url.removeprefix("http://").split(":")
+    host, port = served.url.partition("://")[2].split(":")
     return socket.create_connection((host, int(port)), 10)
 
 
@@ -303,7 +303,11 @@ def test_https(tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     files = ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*made, *names, *files], check=True, capture_output=True, timeout=60)
-    with serve(tmp_path / "data", tls_certificate=certificate, tls_key=key) as (served, header):
+    options = {"tls_certificate": certificate, "tls_key": key, "unknown_seconds": 1.0}
+    with serve(tmp_path / "data", **options) as (served, header):
+        with connect(served) as stream:
+            # Who never begins with TLS is ended like anybody else.
+            assert answer(stream) == b""
         context = ssl.create_default_context(cafile=str(certificate))
         headers = {"authorization": header.partition(": ")[2].strip()}
         with httpx.Client(verify=context, headers=headers, timeout=20) as client:

@@ -304,6 +304,17 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         Registry(tmp_path)
 
 
+def test_a_database_that_is_taken_is_a_coded_refusal(registry: Registry, farm: App, tmp_path: Path) -> None:
+    registry.database.run("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(tmp_path / "auth.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(HedgerowError, match="REGISTRY_FAILED"):
+        registry.keys.create("test", farm, "a", ["read"], DAY)
+    other.execute("ROLLBACK")
+    other.close()
+    registry.keys.create("test", farm, "a", ["read"], DAY)
+
+
 def test_what_fails_halfway_leaves_nothing(
     registry: Registry, farm: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ def now() -> int:
 
 
 class Database:
-    """One connection; calls may come from any thread, one at a time runs."""
+    """One connection; calls may come from any thread, one at a time runs. All raise REGISTRY_FAILED."""
 
     def __init__(self, directory: Path) -> None:
         """Open or create the file, readable by its owner only. Raises REGISTRY_VERSION, REGISTRY_FAILED."""
@@ -64,29 +64,35 @@ class Database:
             if self._connection.in_transaction:
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.rollback()
                 raise
-            self._connection.execute("COMMIT")
+            self._execute("COMMIT")
 
     def run(self, sql: str, *values: Any) -> int:
         """Run one statement; return how many rows it changed."""
         with self._lock:
-            return self._connection.execute(sql, values).rowcount
+            return self._execute(sql, *values).rowcount
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         with self._lock:
-            return self._connection.execute(sql, values).fetchall()
+            return self._execute(sql, *values).fetchall()
 
     def row(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row of a query, None if there is none."""
         with self._lock:
-            found: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
+            found: tuple[Any, ...] | None = self._execute(sql, *values).fetchone()
             return found
+
+    def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            raise HedgerowError("REGISTRY_FAILED", str(error)) from error
 
     def close(self) -> None:
         """Close the file."""
