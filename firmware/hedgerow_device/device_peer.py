@@ -261,11 +261,12 @@ class DevicePeer(ReadyPeer):
         """
         tight = not self._observers and _free() < _ROOMY
         log = self.log
-        limit = log.read_limit
+        limit = 0
         if tight:
             self.rest()
             if self.make_room:
                 self.make_room()
+            limit = log.read_limit
             # Sessions say it anew.
             log.read_limit = min(limit, _TIGHT_READ)
         again = tight and self.make_room and text.lstrip()[:6].upper() == "SELECT"

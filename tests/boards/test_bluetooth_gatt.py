@@ -78,6 +78,31 @@ print("none", len(seen[9]))
     central.wait_for("none 3")
 
 
+def test_the_end_of_a_read_comes_in_one_breath_with_what_was_read(spawn: Spawn) -> None:
+    spawn(1, PERIPHERAL + "advertise()\nforever()")
+    central = spawn(
+        2,
+        CENTRAL
+        + """
+behind = []
+link = ble._link
+def told(event, data):
+    if event == 15:
+        behind.append(link.head - link.tail > 1)
+    elif event == 16:
+        behind.append("done")
+for number in range(20):
+    ble.irq(told)
+    ble.gattc_read(conn, 12)
+    while behind[-1:] != ["done"]:
+        time.sleep_ms(1)
+    behind.pop()
+print("together", all(behind), len(behind))
+""",
+    )
+    central.wait_for("together True 20")
+
+
 def test_what_an_event_holds_is_dead_after_the_handler(spawn: Spawn) -> None:
     spawn(1, PERIPHERAL + "advertise()\nforever()")
     central = spawn(

@@ -13,7 +13,7 @@ from sync_kit import board, converse, gateway, keeper, record, sync
 from test_sync_down import delete, names, put, want
 
 from hedgerow import document as document_module
-from hedgerow import down as down_module
+from hedgerow import documents as documents_module
 from hedgerow.application import ReadyPeer
 from hedgerow.custody.ledger import Ledger
 from hedgerow.custody.stability import Stability
@@ -320,7 +320,7 @@ def best_required_keeper(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_horizon(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(down_module, "horizon_at", lambda _utc: bytes((255,)) * 8)
+    patch.setattr(documents_module, "horizon_at", lambda _utc: bytes((255,)) * 8)
 
 
 def clock_follows_what_comes(patch: pytest.MonkeyPatch) -> None:

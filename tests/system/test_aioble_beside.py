@@ -133,6 +133,9 @@ def test_the_application_serves_and_the_firmware_syncs(tmp_path: Path, kind: str
         ]
         assert len(named) > 5
         texts = [line.text for line in board.console]
+        # Before the reset there was no aioble.
+        boots = [at for at, text in enumerate(texts) if text.startswith("boot ")]
+        texts = texts[boots[-1] :]
         assert not [text for text in texts if "Unhandled" in text or "Traceback" in text], texts
         errors = [text for text in texts if text.startswith("error ")]
         assert [text.split()[1] for text in errors] == ["RECORD_LENGTH"], errors

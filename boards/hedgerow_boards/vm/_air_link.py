@@ -16,6 +16,8 @@ SLOTS = 32
 SLOT_SIZE = 96
 _BLANK = bytes(SLOT_SIZE)
 _ACK_EVERY = 8
+# Its end is told in the same breath: no program runs between the two.
+_READ_RESULT = 15
 
 
 class AirLink:
@@ -111,7 +113,7 @@ def _read(link, sock):
                 break
             link.sizes[at] = size
             link.head = head + need
-            if not link.scheduled:
+            if not link.scheduled and link.slots[at][0] != _READ_RESULT:
                 link.schedule()
     except OSError:
         pass
