@@ -108,32 +108,6 @@ def test_a_head_that_is_too_large_is_refused(farm: tuple[Remote, str]) -> None:
         assert b" 200 " not in answer(stream)
 
 
-def pushed(stream: socket.socket, most: int) -> int:
-    """Return how many bytes the other side lets in before it stops reading."""
-    stream.setblocking(False)
-    sent, idle = 0, 0
-    while sent < most and idle < 25:
-        try:
-            sent += stream.send(b"x" * 65_536)
-            idle = 0
-        except BlockingIOError:
-            idle += 1
-            time.sleep(0.01)
-        except ConnectionError:
-            break
-    return sent
-
-
-def test_the_body_of_a_stranger_stays_in_the_socket(farm: tuple[Remote, str]) -> None:
-    """An endpoint that reads before it knows who asks gets 4 KiB, however much is sent."""
-    path = "/api/hedgerow/v1/auth/login"
-    with connect(farm[0]) as stream:
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        stream.sendall(f"{head}Content-Length: {64 << 20}\r\n\r\n".encode())
-        assert pushed(stream, 64 << 20) < 32 << 20, "it was all read"
-
-
 def test_whoever_is_known_may_send_more_and_stay(farm: tuple[Remote, str]) -> None:
     served, key = farm
     text = "x" * 3000
