@@ -194,6 +194,7 @@ def push(guard: Guard, wire: Wire) -> int:
     given = 0
     while wire.reading and given < 1 << 20:
         size = len(guard.get_buffer(-1))
+        assert size, "it reads on, and has no room"
         guard.buffer_updated(size)
         given += size
     return given
