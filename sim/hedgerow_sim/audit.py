@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hedgerow.sync.exchange import Exchange
 from hedgerow_sim import limits
 from hedgerow_sim.documents import Documents
+from hedgerow_sim.missing import missing
 
 if TYPE_CHECKING:
     from hedgerow_sim.session import Session
@@ -252,11 +253,9 @@ class Audit:
         if self._world.scenario.uplink == "none":
             return
         if not self.converged():
-            raise Broken(
-                "convergence",
-                f"{self.missing()} of {len(self.made)} readings did not arrive, "
-                f"{self.unreceipted()} have no receipt",
-            )
+            count = f"{self.missing()} of {len(self.made)} readings did not arrive"
+            lines = [f"{count}, {self.unreceipted()} have no receipt", *missing(self._world)]
+            raise Broken("convergence", "\n  ".join(lines))
         self._check_keepers()
         without = self.documents.missing()
         if without:

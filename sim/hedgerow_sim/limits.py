@@ -33,6 +33,8 @@ UPLINK_GATHER_US = 500_000
 BUDGET_TOLERANCE = 0.05
 # Frames kept of a failing run, for its report.
 EVENTS_KEPT = 200
+# Readings that did not arrive, named in a report.
+NAMED = 20
 # Points of a curve.
 CURVE_POINTS = 240
 BOARDS = 20_000

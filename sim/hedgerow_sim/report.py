@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow.sync.hello import LEAF
 from hedgerow_sim import place
+from hedgerow_sim.missing import missing
 
 if TYPE_CHECKING:
     from hedgerow_sim.world import World
@@ -79,6 +80,7 @@ class Report:
                 "receipted": len(audit.known),
                 "refused": sum(board.refused for board in world.boards),
             },
+            "missing": missing(world),
             "latency_s": percentiles([(audit.came[key] - audit.made[key]) / 1e6 for key in audit.came]),
             "receipt_s": percentiles([(audit.known[key] - audit.made[key]) / 1e6 for key in audit.known]),
             "catch_up": self._catch_up(),

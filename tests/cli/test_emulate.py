@@ -10,6 +10,11 @@ from cli_kit import children, first_json, gone, hedgerow, interrupt, running
 from hedgerow_cli.flashing.side_channel import socket_of
 
 
+def sockets(ports: list[str]) -> set[tuple[Path, int]]:
+    """The sockets beside these ports, and when each was made: a port's name is soon another board's."""
+    return {(path, path.stat().st_ctime_ns) for path in map(socket_of, ports) if path.exists()}
+
+
 def mpremote(port: str, *arguments: str) -> str:
     command = [sys.executable, "-m", "mpremote", "connect", port, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
@@ -24,12 +29,13 @@ def test_boards_answer_mpremote_and_end_with_ctrl_c(tmp_path: Path) -> None:
         for port in ports:
             assert mpremote(port, "eval", "6 * 7") == "42\n"
             assert "boot.py" in mpremote(port, "ls")
-        vms = children(process.pid)
+        vms, beside = children(process.pid), sockets(ports)
         assert len(vms) >= 3
+        assert len(beside) == 3
         assert interrupt(process) == 0
     assert gone(vms)
     assert not Path(shown["air"]).exists()
-    assert not any(socket_of(port).exists() for port in ports)
+    assert not beside & sockets(ports)
 
 
 def test_a_killed_emulator_leaves_no_board(tmp_path: Path) -> None:

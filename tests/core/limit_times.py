@@ -235,7 +235,7 @@ def meet() -> None:
     for moment, taken in ((pace.MEET_MS - 1, 0), (pace.MEET_MS, 1)):
         mesh = engine()
         frame = op_of(1)
-        mesh.met_at = pace.MEET_MS
+        mesh._met_at = pace.MEET_MS
         mesh._carry(frames.OP, frame, name_of(frame), moment)
         assert len(mesh.intake.waiting) == taken
 
@@ -360,6 +360,33 @@ def time() -> None:
     assert frames.STATE in kinds(mesh, start)
     assert frames.STATE not in kinds(mesh, start + pace.TIME_MS - 1)
     assert frames.STATE in kinds(mesh, start + pace.TIME_MS)
+
+
+def better_time() -> None:
+    """Who has the time, but not well enough, asks ever more rarely, and shows only then that it does."""
+    mesh = engine()
+    mesh.random = lambda n: 0
+    mesh.peer.set_time(849_000_000_000, 5000, 3, 0)
+    state = frames.State(b"ms", 1, 0, b"digest", 5, 1, frames.HAS_TIME, RELAY, b"aut", 3)
+    mesh.visits.heard(b"a", state, -50, 0)
+    at, waits = mesh._time_at, []
+    for _ in range(9):
+        assert not frames.decode_state(mesh._say_state(0, at)).flags & frames.WANTS_TIME
+        mesh._ask_time(at)
+        assert frames.decode_state(mesh._say_state(0, at)).flags & frames.WANTS_TIME
+        waits.append(mesh._time_at - at)
+        at = mesh._time_at
+    assert waits == [min(pace.TIME_MS << tries, pace.TIME_MOST_MS) for tries in range(9)]
+    # One that is good is looked at now and then; who has none goes on asking.
+    mesh.peer.set_time(849_000_000_000 + at, 100, 4, at)
+    mesh._ask_time(at)
+    assert mesh._time_at == at + 6 * pace.TIME_MS and mesh._time_wait == pace.TIME_MS
+    lost = engine()
+    lost.random = lambda n: 0
+    for at in (1000, 100000):
+        lost._ask_time(at)
+        assert lost._time_at == at + pace.TIME_MS
+    assert frames.decode_state(lost._say_state(0, at)).flags & frames.WANTS_TIME
 
 
 # ---- leaves

@@ -202,8 +202,8 @@ def custody_in_ram(patch: pytest.MonkeyPatch) -> None:
 def taken_from_anybody(patch: pytest.MonkeyPatch) -> None:
     real = Carrier._carry
 
-    def carry(self: Any, kind: int, frame: bytes, name: int, now: int) -> None:
-        real(self, kind, frame[:3] + bytes((31 << 3 | frame[3] & 7,)) + frame[4:], name, now)
+    def carry(self: Any, kind: int, frame: bytes, *rest: Any) -> None:
+        real(self, kind, frame[:3] + bytes((31 << 3 | frame[3] & 7,)) + frame[4:], *rest)
 
     patch.setattr(Carrier, "_carry", carry)
 
@@ -297,6 +297,10 @@ def farther_and_silent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Custody, "move", move)
 
 
+def taken_over_any_link(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ways, "near", lambda *_: True)
+
+
 def saved_without_crc(patch: pytest.MonkeyPatch) -> None:
     from hedgerow.mesh import saved
 
@@ -359,6 +363,7 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (heard_is_hears, far.test_who_does_not_hear_us_well_is_no_way_however_well_it_is_heard),
     (nothing_shown, far.test_a_state_shows_how_well_others_are_heard),
     (farther_and_silent, onward.test_who_has_become_farther_says_that_it_may_come_back),
+    (taken_over_any_link, onward.test_a_first_push_is_taken_from_those_alone_who_are_well_heard),
     (saved_without_crc, leafy.test_what_is_saved_survives_a_deep_sleep),
     (nothing_is_given_up, false.test_what_a_false_op_spoilt_comes_again),
     (nothing_is_given_up, false.test_a_relay_that_only_passes_on_is_no_hindrance),

@@ -36,6 +36,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "MEET_MS": times.meet,
     "VISIT_MS": times.visit,
     "TIME_MS": times.time,
+    "TIME_MOST_MS": times.better_time,
     "WISH_MS": wishes.wish_again,
     "LOST_MS": times.lost,
     "APART_MS": times.apart,

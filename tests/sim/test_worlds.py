@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from hedgerow_sim import scenario
+from hedgerow_sim import limits, scenario
+from hedgerow_sim.missing import missing
 from hedgerow_sim.run import Outcome, run
 
 #: Of each: (scenario, what is changed to make it last for seconds).
@@ -63,6 +64,23 @@ def test_a_gateway_that_goes_and_comes_back() -> None:
 def test_two_gateways_and_two_big_peers() -> None:
     events = [{"at_s": 300, "kind": "gateway_down"}, {"at_s": 900, "kind": "gateway_up"}]
     _live("two-gateways", boards=16, hours=0.4, settle_hours=2.0, events=events)
+
+
+def test_what_did_not_arrive_is_named_with_the_reason() -> None:
+    events = [{"at_s": 120, "kind": "gateway_down"}]
+    changes = {"boards": 3, "hours": 0.1, "settle_hours": 0.02, "disc": True, "events": events}
+    outcome = run(scenario.load("line", **changes), 1)
+    report = outcome.report
+    readings = report["readings"]
+    named = report["missing"]
+    assert len(named) == min(readings["acknowledged"] - readings["arrived"], limits.NAMED) > 5
+    assert all(line in outcome.failure and "hold it, and no gateway does" in line for line in named)
+    assert {line.split()[0] for line in named} == {"board-0", "board-1", "board-2"}
+    for board in outcome.world.boards:
+        board.cut()
+    assert all(line.endswith("its board is off") for line in missing(outcome.world))
+    # Of what does arrive there is nothing to say.
+    assert not run(scenario.load("line", boards=2, hours=0.05), 1).report["missing"]
 
 
 def test_without_anybody_to_bring_it_to_everything_is_held() -> None:

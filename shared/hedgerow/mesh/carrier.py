@@ -23,7 +23,7 @@ _BURST = limits.const(3)
 class Carrier(Talk):
     """The part of the engine that carries what others wrote; it needs the rest of it."""
 
-    def _carry(self, kind: int, frame: bytes, name: int, now: int) -> None:
+    def _carry(self, kind: int, frame: bytes, name: int, now: int, address: object = None) -> None:
         """Take an OP, or a fragment of a letter on its way up."""
         code = frame[3] >> 3
         custody = self.custody
@@ -44,12 +44,15 @@ class Carrier(Talk):
             return
         if not self.relays:
             return
-        if self.collects or (self.flood and now >= self.met_at):
+        if self.collects or (self.flood and now >= self._met_at):
             self._store(kind, frame, name, now)
         elif self.flood:
             # A flood is not for who does not know yet whether there is one.
             self.seen.forget(name)
         elif not here and not self._beyond(name, code, now):
+            if not repeat and not self.visits.ways.near(address):
+                # Its sender may not hear who takes it: those whom it hears better come first.
+                return
             if kind == frames.OP:
                 self.down.note_route(frame[4:7])
             # Of what is pushed again somebody may have to say that it got on.
@@ -118,7 +121,7 @@ class Carrier(Talk):
     def _step_wishes(self, now: int) -> None:
         """Do what there is to do for documents that are wanted."""
         if self.wishes is None:
-            self._wishes_at = now + pace.TIME_MS
+            self._wishes_at = now + 6 * pace.TIME_MS
             if not self.peer.wants(now):
                 return
             from .wishes import Wishes
@@ -268,6 +271,7 @@ class Carrier(Talk):
             self._collect(now)
         if self.wishes is not None:
             self.wishes.retry(now)
+        if self.wishes is not None or peer.may_want:
             self._wishes_at = now
         if self.role == LEAF and peer.author in authors:
             self.wake(now)

@@ -300,7 +300,8 @@ class Custody:
         for place in self._index.values():
             if was < code < UNKNOWN and self._pushes[place]:
                 # Those who are nearer now may have had it before this peer.
-                self._pushes[place] |= _MOVED if code == was + 1 else _BACK
+                again = self._pushes[place] & _MOVED
+                self._pushes[place] |= _MOVED if code == was + 1 and not again else _BACK
             if self._pushes[place] & _COUNT > _DOUBLINGS:
                 self._due[place] = min(self._due[place], now + self._random(_ALL_PATIENCE * self.patience))
 

@@ -96,6 +96,8 @@ class Mesh(Carrier):
         self.window = Window(now)
         self.custody.patient = role == LEAF
         self._time_at = now + 2000
+        self._time_wait = pace.TIME_MS
+        self._asks_time = False
         self._told_at = self._wishes_at = now
         # Whether a leaf's STATE is still to be said in this wake.
         self._state_due = True
@@ -123,7 +125,7 @@ class Mesh(Carrier):
         # Where all boards of a field start at once, they do not speak at once.
         self.start_at = now + random(pace.START_MS)
         # Until it has heard somebody it does not know whether there is a flood.
-        self.met_at = now + pace.MEET_MS
+        self._met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
         self.receipts_at = now - pace.AROUND_MS
@@ -266,7 +268,7 @@ class Mesh(Carrier):
         if kind == frames.OP or kind == frames.LETTER_UP:
             if not count and kind == frames.OP:
                 self._census.add(number_of(frame[4:7]), now)
-            self._carry(kind, frame, name, now)
+            self._carry(kind, frame, name, now, address)
         elif kind == frames.STATE:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
         elif kind == frames.ACK:
@@ -301,7 +303,7 @@ class Mesh(Carrier):
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
         self._around.add(number_of(state.author), now)
-        self.met_at = min(self.met_at, now)
+        self._met_at = min(self._met_at, now)
         lost = state.distance >= UNKNOWN_DISTANCE
         if self.visits.heard(address, state, rssi, now):
             self.visits.ways.rank(now)
@@ -400,7 +402,7 @@ class Mesh(Carrier):
             endless = saying[2] < 0
             self._repeats += endless
             repeat = self._repeats if endless else frame[3]
-            frame = frames.with_hop(frame, self.code, repeat & 7)
+            frame = frames.with_hop(frame, self.code, repeat)
             name = name_of(frame)
             if not self.seen.senders(name):
                 self.seen.note(name, 0)

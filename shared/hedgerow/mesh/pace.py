@@ -45,6 +45,8 @@ START_MS = const(3000)
 MEET_MS = const(10000)
 VISIT_MS = const(5000)
 TIME_MS = const(10000)
+# The longest wait before a better time is asked for, once or twice.
+TIME_MOST_MS = const(640000)
 WISH_MS = const(300000)
 # Who was not heard for so long is no way to a keeper.
 LOST_MS = const(280000)

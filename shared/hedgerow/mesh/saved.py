@@ -52,7 +52,7 @@ def restore(mesh: object, data: bytes, now: int) -> bool:
     if distance > 0:
         mesh.peer.note_distance(distance - 1, now)
     # It wakes by a plan of its own: its window is too short to wait as those do who are switched on together.
-    mesh.start_at = mesh.met_at = now
+    mesh.start_at = now
     mesh.announce_at = now + max(0, announce - slept)
     if tail < _NEVER:
         mesh.tail_at = now + max(0, tail - slept)

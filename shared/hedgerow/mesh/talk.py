@@ -143,14 +143,23 @@ class Talk:
 
     def _ask_time(self, now: int) -> None:
         """Show soon that the time is lacking here, while somebody in reach has it."""
-        self._time_at = now + pace.TIME_MS + self.random(pace.TIME_MS)
-        if self.role != LEAF and self.peer.wants_time(now) and self.visits.has_time():
+        wants = self.role != LEAF and self.peer.wants_time(now)
+        wait = self._time_wait if wants else 6 * pace.TIME_MS
+        self._time_at = now + wait + self.random(wait)
+        # Who has the time, but not well enough, may be too far from a better one.
+        again = wants and self.peer.utc(now)
+        self._time_wait = min(2 * wait, pace.TIME_MOST_MS) if again else pace.TIME_MS
+        if wants and self.visits.has_time():
+            self._asks_time = True
             self.speaker.add(now, STATUS, STATE_NAME, self._say_state, 2)
 
     def _say_state(self, _: int, now: int) -> bytes:
         peer = self.peer
         self.counter += 1
         flags = peer.time_flags(now)
+        if flags & frames.HAS_TIME and self.role != LEAF and not self._asks_time:
+            flags &= ~frames.WANTS_TIME
+        self._asks_time = False
         if self.role != GATEWAY:
             flags |= frames.CONNECTABLE
         if not self.flood:

@@ -204,7 +204,8 @@ class Visits:
         calm = True
         for address, neighbour in self._table.items():
             if not self._may(neighbour, now) or address in busy:
-                calm = calm and (neighbour.state is None or now >= neighbour.not_before)
+                waits = address in busy or now < neighbour.not_before
+                calm = calm and not (waits and neighbour.state)
                 continue
             worth = self._worth(neighbour, now)
             calm = calm and not worth and neighbour.many_at is None
@@ -213,7 +214,7 @@ class Visits:
                 best = rank
                 found = address
         if calm and not self.mute:
-            self._calm_until = now + 2 * pace.VISIT_MS
+            self._calm_until = now + 12 * pace.VISIT_MS
         if found is not None and not self.mute:
             self._call(found, now)
             return None
@@ -323,13 +324,18 @@ class Visits:
         neighbour = self._table.get(address)
         if neighbour is None:
             if len(self._table) >= self._limit:
-                now = max([known.heard_at for known in self._table.values()])
-                del self._table[min(self._table, key=lambda key: self._use(self._table[key], now))]
+                del self._table[self._least()]
             neighbour = self._table[address] = _Neighbour()
         return neighbour
 
-    def _use(self, neighbour: _Neighbour, now: int) -> tuple:
-        """Order neighbours by the use of remembering them: who is there, who is a way, who is near."""
-        fresh = now - neighbour.heard_at <= pace.LOST_MS
-        near = neighbour.hops < self._mesh.peer.distance(now) and neighbour.share >= STAYS
-        return fresh, near, neighbour.rssi, neighbour.heard_at
+    def _least(self) -> object:
+        """Return whom to forget: who is gone, is no way, is far, was not heard for long."""
+        now = max([known.heard_at for known in self._table.values()])
+        mine = self._mesh.peer.distance(now)
+        worst = least = None
+        for address, known in self._table.items():
+            near = known.hops < mine and known.share >= STAYS
+            use = now - known.heard_at <= pace.LOST_MS, near, known.rssi, known.heard_at
+            if least is None or use < least:
+                worst, least = address, use
+        return worst

@@ -9,6 +9,8 @@ from .frames import GRADIENT
 # Of a good link, and of one that was good and may still be: percent of the STATEs that both hear.
 _STEADY = limits.const(45)
 STAYS = limits.const(32)
+# Percent of the STATEs heard of one whose frames are taken at once.
+_NEAR = limits.const(50)
 # How well a peer is heard, in 2 bits: from these percents on; and what that counts for.
 _LEVELS = (25, 50, 70)
 _WORTH = (10, 40, 65, 100)
@@ -90,6 +92,13 @@ class Ways:
                 level = min(level, told & 3) if hops < mine else max(level, told & 3)
         return neighbour.share * _WORTH[level] // 100
 
+    def near(self, address: object) -> bool:
+        """Say whether an address is well heard, as far as that is known."""
+        neighbour = self._table.get(address)
+        if neighbour is None:
+            return len(self._table) < limits.MAX_NEIGHBOURS
+        return neighbour.share >= _NEAR
+
     def better(self, neighbour: object, now: int) -> bool:
         """Say whether a neighbour is a shorter way than the one there is, or there is none."""
         if self._mesh.peer.way is None:
@@ -149,11 +158,14 @@ class Ways:
     def unheard(self, count: int, now: int) -> None:
         """Note that nobody nearer a keeper took what was pushed so often."""
         mine = self._mesh.peer.distance(now)
+        deaf = False
         for neighbour in self._table.values():
             if neighbour.hops < mine:
                 neighbour.deaf = min(neighbour.deaf + count, 2 * _DEAF)
                 neighbour.deaf_at = now
-        self.rank(now)
+                deaf = deaf or neighbour.deaf >= _DEAF
+        if deaf:
+            self.rank(now)
 
     def hears(self, address: object) -> None:
         """Note that an address has taken, or acknowledged, what we pushed."""

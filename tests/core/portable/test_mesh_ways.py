@@ -78,6 +78,7 @@ def test_who_has_become_farther_says_that_it_may_come_back() -> None:
     for moves, repeats in (
         ((4,), (6,)),
         ((5,), (7,)),
+        ((4, 5), (7,)),
         ((lost, 3), range(1, 6)),
         ((lost, 4), (6,)),
         ((2,), range(6)),
@@ -105,6 +106,33 @@ def test_what_one_who_is_farther_by_a_hop_had_is_taken_once_and_pushed_as_any_ot
             mesh.custody.passed(op(3)[4:10], 2, asks.ACK_PASSED, 60000)
             hear(mesh, b"oth", op(4, 6), 61000)
             assert bool(mesh._acks) == taken and mesh.custody.has(name_of(op(3))) != taken
+
+
+def test_a_first_push_is_taken_from_those_alone_who_are_well_heard() -> None:
+    for gap, taken in ((1, True), (4, False)):
+        with gradient():
+            mesh = relay()
+            for counter in range(1, 9):
+                state(mesh, b"nea", counter, 2, counter * 1000)
+                state(mesh, b"far", gap * counter, 4, counter * 1000)
+            hear(mesh, b"far", op(4), 10000)
+            take(mesh, 10000)
+            assert mesh.custody.count() == taken
+            # Nobody who hears it better has taken it.
+            hear(mesh, b"far", op(4, 1), 24000)
+            take(mesh, 24000)
+            assert mesh.custody.count() == 1
+    # Who is not among the many that are known is heard by luck.
+    with gradient():
+        mesh = relay()
+        for at in range(limits.MAX_NEIGHBOURS):
+            state(mesh, b"n%02d" % at, 1, 2, 1000)
+        hear(mesh, b"far", op(4), 2000)
+        take(mesh, 2000)
+        assert not mesh.custody.count()
+        hear(mesh, b"far", op(4, 1), 15000)
+        take(mesh, 15000)
+        assert mesh.custody.count() == 1
 
 
 def test_who_is_nearer_by_more_takes_it_before_those_between() -> None:
