@@ -13,6 +13,7 @@ from hedgerow.errors import HedgerowError
 from . import limits
 from .auth.apps import App
 from .auth.authority import Authority, work
+from .auth.membership import Membership
 from .auth.registry import Registry
 from .config import BigPeerConfig
 from .http.admin_api import AdminApi, add_admin_api
@@ -77,7 +78,8 @@ class BigPeer:
         self.visitors = Visitors(config, registry, app, self.gate, door)
         self.own = OwnAuthor(self.service)
         self.queries = Queries(self.service, self.own)
-        self.sync = SyncEndpoint(self.service)
+        self.membership = Membership(registry, app, config.data, store.identity.keeper)
+        self.sync = SyncEndpoint(self.service, self.membership)
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.auth_api = AuthApi(self.authority, app)
@@ -103,20 +105,25 @@ class BigPeer:
         return self.service.frontier(author).held
 
     async def connect(self, socket: WebSocket) -> None:
-        """Let a peer sync that shows who it is, or that may come without."""
+        """Let a peer sync that shows its credential; to a playground it may come with an API key instead."""
+        plain = False
         try:
             caller = await self.gate.caller(socket.headers)
             caller.need("sync")
+            plain = self.app.is_playground
         except HedgerowError as error:
-            await socket.close(_REFUSED, error.code)
-            return
-        if not self.gate.is_open:
+            if error.code != "AUTH_MISSING":
+                await socket.close(_REFUSED, error.code)
+                return
+        if plain and not self.gate.is_open:
             self.door.know(socket.scope)
-        await self.sync.serve(socket, lambda: self.door.know(socket.scope))
+        await self.sync.serve(socket, lambda: self.door.know(socket.scope), plain=plain)
 
     async def start(self) -> None:
         """Make ready to serve."""
+        await work(self.membership.refresh)
         await self.service.start()
+        self.sync.start()
         await self.own.start()
 
     async def stop(self) -> None:

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS, MAX_WANT_NUMBERS, MAX_WANTS
@@ -21,6 +22,8 @@ from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
 
 from . import limits
+from .auth.authority import work
+from .auth.membership import Membership
 from .down import Giver
 from .intake import Intake
 from .service import Service
@@ -29,6 +32,7 @@ from .store.port import Lost
 log = logging.getLogger(__name__)
 
 _BUSY = 1013
+_POLICY = 1008
 _UNSUPPORTED = 1003
 _Vector = tuple[bytes, int, int, int]
 
@@ -58,22 +62,46 @@ def wanted(lost: Iterable[Lost], vector: Iterable[_Vector]) -> list[tuple[bytes,
 class SyncEndpoint:
     """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, membership: Membership) -> None:
         self._service = service
+        self._membership = membership
+        self._watch: asyncio.Task[None] | None = None
         self._mesh = mesh_tag(service.config.mesh)
         self._open: set[Connection] = set()
         self._ended = asyncio.Event()
 
-    async def serve(self, socket: WebSocket, greeted: Callable[[], None] = lambda: None) -> None:
+    def start(self) -> None:
+        """Begin to look who may not go on."""
+        self._watch = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(limits.REVOCATION_LOOK_SECONDS)
+            try:
+                await work(self._membership.refresh)
+            except Exception:
+                # The database of rights may be locked for a while; what was known counts until then.
+                log.exception("could not read who was revoked")
+                continue
+            for connection in self._open:
+                error = self._membership.check(connection.keys)
+                if error is not None:
+                    connection.end(error)
+
+    async def serve(
+        self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
+    ) -> None:
         """Run one connection to its end; what goes wrong ends it alone.
 
-        `greeted()` is called once the other side has said a hello that is taken.
+        `greeted()` is called once the other side has said a hello that is taken; `plain`: it may come without
+        a credential.
         """
         await socket.accept()
         if len(self._open) >= limits.CONNECTIONS:
             await socket.close(_BUSY, "SYNC_BUSY")
             return
-        connection = Connection(self._service, self._mesh, socket, greeted)
+        keys = self._membership.greeting(self._service.clock.uptime(), optional=plain)
+        connection = Connection(self._service, self._mesh, socket, greeted, keys)
         self._open.add(connection)
         self._service.connections = len(self._open)
         try:
@@ -86,6 +114,8 @@ class SyncEndpoint:
 
     async def stop(self, seconds: float) -> None:
         """Say goodbye on every connection, and wait for their ends so long."""
+        if self._watch is not None:
+            self._watch.cancel()
         for connection in list(self._open):
             connection.stop()
         with contextlib.suppress(TimeoutError):
@@ -104,6 +134,7 @@ class Connection:
         mesh: bytes,
         socket: WebSocket,
         greeted: Callable[[], None] = lambda: None,
+        keys: Greeting | None = None,
     ) -> None:
         self._service = service
         self._greeted = greeted
@@ -113,7 +144,7 @@ class Connection:
         newest = heapq.nlargest(MAX_AUTHORS, known, key=lambda frontier: frontier.last_seen)
         self._partial = len(known) > MAX_AUTHORS
         self._told = {frontier.author for frontier in newest}
-        self._session = Session(self._hello(), service.clock.uptime())
+        self._session = Session(self._hello(), service.clock.uptime(), keys)
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(limits.INBOX_MESSAGES)
         self._gone = False
         self._wake = asyncio.Event()
@@ -126,9 +157,20 @@ class Connection:
         remote = self._session.remote
         return f"session with {remote.author.hex()} ({remote.name})" if remote else "session"
 
+    @property
+    def keys(self) -> Greeting | None:
+        """The keys of the session, None where it has none."""
+        keys: Greeting | None = self._session.keys
+        return keys
+
     def stop(self) -> None:
         """End the session in order."""
         self._session.close()
+        self._wake.set()
+
+    def end(self, error: HedgerowError) -> None:
+        """End the session with an error."""
+        self._session.fail(error)
         self._wake.set()
 
     async def run(self) -> None:
@@ -156,7 +198,12 @@ class Connection:
                 await reader
             self._count_end()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await self._socket.close()
+            error = self._session.error
+            # Who gets no keys learns why from the end of the socket alone.
+            if error is not None and self._session.remote is None:
+                await self._socket.close(_POLICY, error.code)
+            else:
+                await self._socket.close()
 
     # ---- in
 

@@ -20,6 +20,7 @@ from .bounded import wait_event
 from .central import Central
 from .clock import Clock, rfc3339
 from .config import OFF, GatewayConfig
+from .enrolment import Enrolment
 from .link_ble import BleLink
 from .mesher import Mesher
 from .notify import Notifier
@@ -72,7 +73,14 @@ class Gateway:
         self._failure: HedgerowError | None = None
         self._rng = random.Random()
         config.data.mkdir(parents=True, exist_ok=True)
-        self.log = SqliteLog(config.data / DATABASE, max_bytes=config.log_bytes, on_failure=self._fail)
+        path = config.identity_path()
+        self.enrolment = None if path is None else Enrolment(path)
+        self.log = SqliteLog(
+            config.data / DATABASE,
+            max_bytes=config.log_bytes,
+            on_failure=self._fail,
+            enrolment=self.enrolment,
+        )
         try:
             self._compose()
         except BaseException:
@@ -126,6 +134,7 @@ class Gateway:
                 first_pause_s=config.uplink_first_pause_s,
                 max_pause_s=config.uplink_max_pause_s,
                 on_outgrown=self._outgrown,
+                enrolment=self.enrolment,
             )
 
     def _heard(self, address: str, rssi: int, payload: bytes, connectable: bool) -> None:
@@ -206,7 +215,7 @@ class Gateway:
             "author": self.peer.author.hex(),
             "name": self.config.name,
             "mesh": self.config.mesh,
-            "security": "no security yet",
+            "security": self._security(),
             "uptime_ms": self.clock.now(),
             "time": {
                 "mode": self.clock.mode,
@@ -230,6 +239,15 @@ class Gateway:
             "uplink": self._uplink_report(),
             "authors": self._authors(),
         }
+
+    def _security(self) -> str:
+        """Return who this gateway is towards the Big Peer; boards have no sessions with keys yet."""
+        enrolment = self.enrolment
+        if enrolment is None:
+            return "no security yet"
+        if enrolment.credential is None:
+            return "not enrolled"
+        return f"{enrolment.claims.subject}, credential {enrolment.claims.cti.hex()}"
 
     def _uplink_report(self) -> UplinkReport | None:
         if self.uplink is None:

@@ -359,6 +359,11 @@ CODES = {
     "CREDENTIAL_RIGHTS": (914, "A delegate has given more than it may give."),
     "CREDENTIAL_REVOKED": (915, "The credential was revoked; enrol the peer anew."),
     "CREDENTIAL_EXPIRED": (916, "The credential's time is over; renew it. What was recorded is still taken."),
+    "CREDENTIAL_AUTHOR": (
+        917,
+        "A peer says hello as another author than its credential names; a new log needs a renewed credential.",
+    ),
+    "CREDENTIAL_KIND": (918, "A peer says hello as a keeper, and its credential does not make it one."),
     "HANDSHAKE_INVALID": (920, "A message of a handshake that breaks the rules of SPEC 11.6 or 11.9."),
     "HANDSHAKE_SUITE": (921, "The other side wants another cipher suite than 2."),
     "HANDSHAKE_CRITICAL": (
@@ -375,4 +380,10 @@ CODES = {
     "HANDSHAKE_TIMEOUT": (927, "The handshake was not done in time."),
     "HANDSHAKE_BUSY": (928, "Another handshake goes on; try again later."),
     "RESUMPTION_INVALID": (929, "The other side does not have the secret of the last handshake."),
+    "IDENTITY_FILE": (
+        931,
+        "A file of keys cannot be read or written; `hedgerow enroll` makes one. The detail names it.",
+    ),
+    "ENROLMENT_ANSWER": (932, "The Authentication Service has answered something that is no answer."),
+    "SESSION_PLAIN": (930, "One side wants a session with keys and the other has none: enrol that one."),
 }

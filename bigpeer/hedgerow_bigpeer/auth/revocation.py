@@ -110,6 +110,11 @@ class Revocations:
         """Say whether a credential counts no more."""
         return self._database.row("SELECT 1 FROM revocations WHERE number = ?", number) is not None
 
+    def last_numbers(self, app: App) -> dict[bytes, int]:
+        """Return the last accepted number for each revoked credential of an app."""
+        rows = self._database.rows("SELECT number, last FROM revocations WHERE app = ?", app.id)
+        return dict(rows)
+
     def all(self, app: App, limit: int, since: int = 0) -> Sequence[Revocation]:
         """Return the revocations of an app that were made or raised since a moment, the newest first."""
         rows = self._database.rows(

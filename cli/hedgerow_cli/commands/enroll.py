@@ -1,8 +1,6 @@
 """`hedgerow enroll`: a peer on this machine gets its credential from a Big Peer."""
 
-import base64
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +12,6 @@ from hedgerow_cli.big_peer_http import request
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
-_AUTH = "/api/hedgerow/v1/auth"
 _SECONDS = 30.0
 
 
@@ -42,59 +39,26 @@ def enroll(
 
     The private keys never leave the file.
     """
-    with extra("bigpeer"):
-        from hedgerow_bigpeer.auth.holder import Holder
+    with extra("gateway"):
+        from hedgerow_gateway.enrolment import AUTH, GIVEN, Enrolment
 
-    kept = _read(identity)
-    holder = Holder.load(kept["keys"]) if kept else Holder.create()
-    if not token and not kept.get("credential"):
-        raise HedgerowError("ARGUMENTS_INVALID", "--token: there is no credential to renew yet")
-    base = url.rstrip("/") + _AUTH
-    named = {"app": app or kept["app"]} if app or kept.get("app") else {}
-    challenge = _post(f"{base}/challenge", named)
-    body: dict[str, Any] = {**named, "proof": holder.prove(challenge)}
+    enrolment = Enrolment(identity)
+    base = url.rstrip("/") + AUTH
+
+    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = request(f"{base}/{path}", _SECONDS, json.dumps(body).encode())
+        if not isinstance(answer, dict):
+            raise HedgerowError("BIG_PEER_ANSWER", f"{base}/{path}: not a JSON object")
+        return answer
+
     if token:
-        answer = _post(f"{base}/login", {**body, "provider": provider, "token": token})
+        answer = enrolment.log_in(post, provider, token, app)
+    elif enrolment.credential is None:
+        raise HedgerowError("ARGUMENTS_INVALID", "--token: there is no credential to renew yet")
     else:
-        answer = _post(f"{base}/renew", {**body, "credential": kept["credential"]})
-    names = ("app", "number", "user_id", "expires", "credential", "issuers")
-    _write(identity, {**{name: answer[name] for name in names}, "keys": holder.save()})
-    shown = {
-        **{name: answer[name] for name in names},
-        "author": base64.b16encode(holder.author).decode().lower(),
-    }
+        answer = enrolment.renew(post, app)
+    shown = {**{name: answer[name] for name in GIVEN}, "author": enrolment.author.hex()}
     if as_json:
         print_json(shown)
         return
     say(escape(f"{identity}: {answer['user_id']}, credential {answer['number']} of {answer['app']}"))
-
-
-def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = request(url, _SECONDS, json.dumps(body).encode())
-    if not isinstance(answer, dict):
-        raise HedgerowError("BIG_PEER_ANSWER", f"{url}: not a JSON object")
-    return answer
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise HedgerowError("ARGUMENTS_INVALID", f"--identity {path}: {error}") from None
-    if not isinstance(kept, dict) or not isinstance(kept.get("keys"), dict):
-        raise HedgerowError("ARGUMENTS_INVALID", f"--identity {path} is no file of this command")
-    return kept
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    """Replace the file in one step, so that the keys are there whatever happens; for its owner only."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

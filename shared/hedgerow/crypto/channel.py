@@ -47,8 +47,8 @@ class Channel:
     """One side of one connection.
 
     `done` says that `sending` and `hearing` (RecordKeys) are there; `remote` is the name of the other side's
-    credential, `resumed` how it came to that. `error` says why it failed: then the connection is to be closed
-    once outgoing() is empty.
+    credential, `claims` what that says, `resumed` how it came to that. `error` says why it failed: then the
+    connection is to be closed once outgoing() is empty.
     """
 
     def __init__(self, member: Member, now: int):
@@ -56,6 +56,7 @@ class Channel:
         self.resumed = False
         self.error: HedgerowError | None = None
         self.remote: bytes | None = None
+        self.claims: object = None
         self.sending: RecordKeys | None = None
         self.hearing: RecordKeys | None = None
         self._member = member
@@ -65,6 +66,7 @@ class Channel:
         self._attempts = 0
         self._side: object = None
         self._handshake: object = None
+        self._remote: object = None
         self._out: list = []
 
     # ---- what the connection says
@@ -158,14 +160,23 @@ class Channel:
             resume.Resumable(secret, remote.name, claims.cti, member.own.name, claims.expires, began)
         )
         first, second = secrets[:SECRET], secrets[SECRET:]
-        self._open(remote.name, (first, second) if began else (second, first))
+        self._open(remote, (first, second) if began else (second, first))
+
+    def _usable(self, entry: object) -> object:
+        """Return the credential of who may be met by what is kept of it (None for nothing), or None."""
+        member = self._member
+        if entry is None or not member.resumables.usable(entry, member.own.name, member.trust):
+            return None
+        found = member.trust.known(entry.remote)
+        return found if found is not None and member.trust.stands(found.claims) else None
 
     def _met(self, side: object) -> None:
         self.resumed = True
-        self._open(side.entry.remote, side.secrets)
+        self._open(self._remote, side.secrets)
 
-    def _open(self, remote: bytes, secrets: tuple) -> None:
-        self.remote = remote
+    def _open(self, remote: object, secrets: tuple) -> None:
+        self.remote = remote.name
+        self.claims = remote.claims
         self.sending = RecordKeys(secrets[0])
         self.hearing = RecordKeys(secrets[1])
         self.done = True
@@ -187,7 +198,8 @@ class Opening(Channel):
         self._gate = gate
         self._whole = self._ask = to is None
         entry = None if to is None else member.resumables.with_peer(to)
-        if entry is not None and member.resumables.usable(entry, member.own.name, member.trust):
+        self._remote = self._usable(entry)
+        if self._remote is not None:
             self._side = resume.Beginner(entry, member.random)
             self._out.append(self._side.first)
         else:
@@ -248,7 +260,8 @@ class Answering(Channel):
     def _resume(self, message: bytes) -> None:
         member = self._member
         entry = member.resumables.called(message)
-        if entry is not None and member.resumables.usable(entry, member.own.name, member.trust):
+        self._remote = self._usable(entry)
+        if self._remote is not None:
             self._side = resume.Answerer(entry, message, member.random)
             self._out.append(self._side.second)
         else:

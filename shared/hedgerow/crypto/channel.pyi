@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..errors import HedgerowError
+from .claims import Claims
 from .credentials import Trust
 from .ephemeral import Ephemerals
 from .handshake import Gate, Own
@@ -37,6 +38,7 @@ class Channel:
     resumed: bool
     error: HedgerowError | None
     remote: bytes | None
+    claims: Claims
     sending: RecordKeys | None
     hearing: RecordKeys | None
     def __init__(self, member: Member, now: int) -> None: ...

@@ -84,6 +84,13 @@ class Claims:
         """Return the payload."""
         return cbor.encode(self.values)
 
+    def check_greeting(self, author: bytes, keeper: bool) -> None:
+        """Refuse who says hello as another author, or as a keeper that is none."""
+        if author != self.author:
+            raise HedgerowError("CREDENTIAL_AUTHOR", author.hex())
+        if keeper and not self.kinds & KEEPS:
+            raise HedgerowError("CREDENTIAL_KIND", "no keeper")
+
     def may(self, collection: str, bits: int) -> list:
         """Return the conditions ("" for none) under which all of these bits are granted for a collection."""
         return [

@@ -35,10 +35,12 @@ class Trust:
     """What a peer goes by: `roots`, the keys of the Authentication Service by name; its app, mode and mesh.
 
     `revoked` maps the cti of revoked credentials to the last number that is still accepted. `floor` is the
-    greatest time in anything that was verified, in seconds since 1970: it is later than that now.
+    greatest time in anything that was verified, in seconds since 1970: it is later than that now. `most`
+    credentials are known.
     """
 
-    def __init__(self, p256: object, roots: dict, app: str, mode: list):
+    def __init__(self, p256: object, roots: dict, app: str, mode: list, most: int = limits.MAX_CREDENTIALS):
+        self._most = most
         self.roots = roots
         self.revoked: dict = {}
         self.floor = 0
@@ -51,10 +53,18 @@ class Trust:
     def find(self, label: int, value: bytes) -> Credential | None:
         """Return the credential that a header of EDHOC names or holds, None for one that is not known."""
         if label == KID:
-            return self._known.get(value)
+            return self.known(value)
         if label != KCWT:
             return None
         return self._known.get(sha256(value).digest()[:8]) or Credential(value)
+
+    def known(self, name: bytes) -> Credential | None:
+        """Return a credential that was accepted, by its name."""
+        return self._known.get(name)
+
+    def stands(self, claims: Claims) -> bool:
+        """Say whether neither a credential nor the delegation that it was issued under is revoked."""
+        return claims.cti not in self.revoked and claims.under not in self.revoked
 
     def accept(self, found: Credential, issuer: bytes | None = None) -> object:
         """Refuse whom this peer has no reason to believe: a generator of slices.
@@ -85,7 +95,7 @@ class Trust:
         """Who was not met for longest makes room."""
         if found.name in self._known:
             self._order.remove(found.name)
-        elif len(self._order) >= limits.MAX_CREDENTIALS:
+        elif len(self._order) >= self._most:
             del self._known[self._order.pop(0)]
         self._known[found.name] = found
         self._order.append(found.name)
@@ -96,7 +106,7 @@ class Trust:
             raise HedgerowError(
                 "CREDENTIAL_FOREIGN", "%s, mode %s" % (claims.issuer, claims.mode and claims.mode[0])
             )
-        if claims.cti in self.revoked or claims.under in self.revoked:
+        if not self.stands(claims):
             raise HedgerowError("CREDENTIAL_REVOKED", claims.cti.hex())
 
     def _verify(self, found: Credential, key: bytes) -> object:

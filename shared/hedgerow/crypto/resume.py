@@ -55,16 +55,15 @@ class Resumable:
 
 
 class Resumables:
-    """Those that a peer keeps, at most limits.MAX_RESUMABLES: whom it met longest ago makes room."""
+    """Those that a peer keeps, at most so many: whom it met longest ago makes room."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = limits.MAX_RESUMABLES) -> None:
+        self._most = most
         self.entries: list = []
 
     def add(self, entry: Resumable) -> None:
         """Keep one; it takes the place of any other with the same peer."""
-        self.entries = [other for other in self.entries if other.remote != entry.remote][
-            1 - limits.MAX_RESUMABLES :
-        ]
+        self.entries = [other for other in self.entries if other.remote != entry.remote][1 - self._most :]
         self.entries.append(entry)
 
     def drop(self, entry: Resumable) -> None:

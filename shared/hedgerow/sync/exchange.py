@@ -23,7 +23,8 @@ class Exchange:
     `finished` says that the link can be closed, `error` why it ended early, `summary` what the other side
     said when it was last drained. `refused` maps authors of whom nothing more is taken, and names of schemas
     that could not be learnt, to the code that says why. `about` lists the authors of whom the other side is
-    likely to hold anything: a small board has no room for what a gateway says of all the others.
+    likely to hold anything: a small board has no room for what a gateway says of all the others. `keys` is
+    Session's.
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class Exchange:
         linger_ms: int | None = 0,
         central: bool = False,
         about: list | None = None,
+        keys: object = None,
     ):
         self.peer = peer
         greeting = peer.hello(now, about)
-        self.session = Session(greeting, now)
+        self.session = Session(greeting, now, keys)
         self.summary: list | None = None
         self.courier = Courier(peer, self.session, greeting)
         self.operations_in = 0
