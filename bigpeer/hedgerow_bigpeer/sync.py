@@ -198,9 +198,9 @@ class Connection:
                 await reader
             self._count_end()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            error = self._session.error
+            error, keys = self._session.error, self.keys
             # Who gets no keys learns why from the end of the socket alone.
-            if error is not None and self._session.remote is None:
+            if error is not None and keys is not None and not keys.done:
                 await self._socket.close(_POLICY, error.code)
             else:
                 await self._socket.close()

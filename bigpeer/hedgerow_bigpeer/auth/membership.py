@@ -52,8 +52,11 @@ class Membership:
         self.trust.revoked = registry.revocations.last_numbers(app)
         self.trust.floor = max(self.trust.floor, at)
         own = self.credential
-        if own is None or own.signed.kid not in self.trust.roots or not self.trust.stands(own.claims) or 2 * at >= own.claims.issued + own.claims.expires:
+        if own is None or own.signed.kid not in self.trust.roots or self._is_worn(own.claims, at):
             self._issue(at)
+
+    def _is_worn(self, own: Claims, at: int) -> bool:
+        return not self.trust.stands(own) or 2 * at >= own.issued + own.expires
 
     def _issue(self, at: int) -> None:
         registry, app = self._registry, self._app
