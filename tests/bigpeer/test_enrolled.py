@@ -130,7 +130,7 @@ class Wiretap:
 async def tapped(url: str) -> AsyncIterator[tuple[Wiretap, str]]:
     tap = Wiretap(url)
     async with listen(tap.serve, "127.0.0.1", 0, compression=None) as server:
-        port = list(server.sockets)[0].getsockname()[1]
+        port = next(iter(server.sockets)).getsockname()[1]
         yield tap, f"ws://127.0.0.1:{port}/"
 
 
@@ -203,7 +203,7 @@ def test_strangers_are_refused_with_a_code(farm: Farm, tmp_path: Path) -> None:
             await refused(data, enrolment, code)
 
     async def refused(data: Path, enrolment: Enrolment, code: str) -> None:
-        """Try to get in with the file in a folder; for the second kind the check of our own keys is left out."""
+        """Try to get in with the file in a folder; where the key is another one our own check is left out."""
         private = enrolment.identity
         async with gateway_at(data, farm.served.sync_url) as gateway:
             assert gateway.enrolment is not None
