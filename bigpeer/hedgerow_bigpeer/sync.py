@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from hedgerow.codec.varint import read_uint
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
@@ -27,6 +28,7 @@ from .auth.membership import Membership
 from .down import Giver
 from .intake import Intake
 from .service import Service
+from .statements import Statements
 from .store.port import Lost
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class SyncEndpoint:
         while True:
             await asyncio.sleep(limits.REVOCATION_LOOK_SECONDS)
             try:
-                await work(self._membership.refresh)
+                await self._service.judge(await work(self._membership.refresh))
             except Exception:
                 # The database of rights may be locked for a while; what was known counts until then.
                 log.exception("could not read who was revoked")
@@ -87,6 +89,8 @@ class SyncEndpoint:
                 error = self._membership.check(connection.keys)
                 if error is not None:
                     connection.end(error)
+                else:
+                    await connection.tell()
 
     async def serve(
         self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
@@ -101,7 +105,7 @@ class SyncEndpoint:
             await socket.close(_BUSY, "SYNC_BUSY")
             return
         keys = self._membership.greeting(self._service.clock.uptime(), optional=plain)
-        connection = Connection(self._service, self._mesh, socket, greeted, keys)
+        connection = Connection(self._service, self._mesh, socket, greeted, self._membership, keys)
         self._open.add(connection)
         self._service.connections = len(self._open)
         try:
@@ -134,8 +138,10 @@ class Connection:
         mesh: bytes,
         socket: WebSocket,
         greeted: Callable[[], None] = lambda: None,
+        membership: Membership | None = None,
         keys: Greeting | None = None,
     ) -> None:
+        self._statements = None if membership is None else Statements(membership)
         self._service = service
         self._greeted = greeted
         self._mesh = mesh
@@ -241,7 +247,11 @@ class Connection:
                         continue
                     self._event(kind, value)
                     if kind == frames.HELLO:
+                        await self._meet()
                         await self._want_lost()
+                    elif kind == frames.STATEMENTS and self._statements is not None:
+                        assert isinstance(value, bytes)
+                        await self._statements.ask(read_uint(value, 0)[0])
                     if self._intake.entries >= limits.TAKE_ENTRIES:
                         await self._commit()
                     elif kind == frames.SEGMENT:
@@ -261,6 +271,16 @@ class Connection:
             self._session.fail(fault)
         else:
             self._session.grant()
+
+    async def _meet(self) -> None:
+        """Take what the other side's credential says of its author: it may be newer than the last look."""
+        if self.keys is not None and self._statements is not None:
+            await self._service.judge(self._statements.membership.meet(self.keys))
+
+    async def tell(self) -> None:
+        """Say what has been said of others since the other side asked for it."""
+        if self._statements is not None and await self._statements.look():
+            self._wake.set()
 
     async def _ask(self, interests: object) -> None:
         assert isinstance(interests, list) and self._session.remote is not None
@@ -353,6 +373,8 @@ class Connection:
                     self._theirs[author] = receipt.number
                     session.queue_receipt(receipt)
             self._due.clear()
+            if self._statements is not None:
+                self._statements.fill(session)
             if not session.ending:
                 try:
                     await self._giver.fill()

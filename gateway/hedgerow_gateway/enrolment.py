@@ -54,6 +54,7 @@ class Enrolment:
         self._given: dict[str, Any] = {}
         self.credential: Credential | None = None
         self._seen = 0
+        self._trust: Trust | None = None
         self._member: Member | None = None
         self._met: bytes | None = None
         if not self._read():
@@ -157,17 +158,22 @@ class Enrolment:
 
     def member(self) -> Member:
         """Return what sessions need. Raises CREDENTIAL_UNKNOWN, CREDENTIAL_INVALID, CREDENTIAL_AUTHOR."""
-        claims = self.claims
+        mode = list(self.claims.mode or ())
         if self._member is None:
             assert self.credential is not None
-            roots = {name_of(point): point for point in map(to_bytes, self._given["issuers"])}
-            trust = Trust(self._p256, roots, claims.issuer, list(claims.mode or ()))
-            trust.floor = claims.issued
             own = self.identity.own(self.credential)
-            self._member = Member(
-                own, Ephemerals(self._p256), trust, None, os.urandom, list(claims.mode or ())
-            )
+            self._member = Member(own, Ephemerals(self._p256), self.trust, None, os.urandom, mode)
         return self._member
+
+    @property
+    def trust(self) -> Trust:
+        """Whom this peer believes; it stays the same when the credential is renewed. CREDENTIAL_UNKNOWN."""
+        claims = self.claims
+        if self._trust is None or self._trust.app != claims.issuer:
+            self._trust = Trust(self._p256, {}, claims.issuer, list(claims.mode or ()))
+        self._trust.roots = {name_of(point): point for point in map(to_bytes, self._given["issuers"])}
+        self._trust.floor = max(self._trust.floor, claims.issued)
+        return self._trust
 
     def greeting(self, now: int) -> Greeting:
         """Return the beginning of a session with the Big Peer."""

@@ -22,6 +22,7 @@ from .clock import Clock, rfc3339
 from .config import OFF, GatewayConfig
 from .enrolment import Enrolment
 from .link_ble import BleLink
+from .membership import members_of
 from .mesher import Mesher
 from .notify import Notifier
 from .radios import Radios
@@ -92,6 +93,7 @@ class Gateway:
         self.peer = Peer(
             self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
+            members=members_of(self.log, self.enrolment),
         )  # fmt: skip
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()

@@ -161,7 +161,7 @@ def _write_end(peer: object, author: bytes, end: int) -> None:
         else:
             skip = _lost_skip(peer, author, number, held)
         log.append(ENTRY_SKIP, author, number, held, skip)
-    for first, last, body in bare_seals(author, max(log.sealed(author), receipted) + 1, end):
+    for first, last, body in bare_seals(author, max(log.sealed(author), receipted) + 1, end, peer.members):
         log.append(ENTRY_SEAL, author, first, last, body)
 
 

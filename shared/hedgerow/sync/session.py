@@ -168,7 +168,7 @@ class Session:
                 raise HedgerowError("FRAME_INVALID", "schema names")
         elif kind == frames.BYE or kind == frames.ERROR:
             self._end(kind, body)
-        elif kind > frames.ERROR:
+        elif frames.ERROR < kind < frames.STATEMENTS:
             from . import interest
 
             value = interest.read_frame(kind, body)
