@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import json
+import re
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import identity_provider
 import pytest
-from bigpeer_harness import Remote
+from bigpeer_harness import EXECUTE, Remote
 from identity_provider import Running
 from websockets.asyncio.client import connect as dial
 from websockets.asyncio.server import serve as listen
@@ -21,7 +23,7 @@ from hedgerow.crypto.greeting import END
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.registry import Registry
-from hedgerow_gateway import Gateway, GatewayConfig
+from hedgerow_gateway import Gateway, GatewayConfig, open_peer
 from hedgerow_gateway.enrolment import Enrolment, poster
 
 ALLOWED = {"read": {"everything": True}, "write": {"everything": True}}
@@ -37,13 +39,31 @@ class Farm:
         hook = {"type": "webhookUrl", "webhookUrl": f"{idp.url}/hook", "allowPrivate": True}
         manage.set_provider(self.registry, "test", "farm", "hook", hook)
         self.served = Remote(directory, app="farm", mesh="farm")
+        self.key = ""
 
-    def enrol(self, path: Path, user: str = "gw", seconds: int = 3600) -> Enrolment:
+    def enrol(self, path: Path, user: str = "gw", permissions: Any = ALLOWED) -> Enrolment:
         """Get a credential as `hedgerow enroll` does."""
-        said = {"authenticated": True, "userID": user, "expirationSeconds": seconds, "permissions": ALLOWED}
+        said = {"authenticated": True, "userID": user, "expirationSeconds": 3600, "permissions": permissions}
         enrolment = Enrolment(path)
         enrolment.log_in(poster(self.served.sync_url), "hook", json.dumps(said))
         return enrolment
+
+    def rows(self, statement: str) -> list[Any]:
+        """Ask over HTTP with a key that may read everything."""
+        if not self.key:
+            verbs = {"name": "reader", "verbs": ["read", "status"]}
+            self.key = str(manage.create_key(self.registry, "test", "farm", verbs)["key"])
+        headers = {"authorization": f"Bearer {self.key}"}
+        response = httpx.post(self.served.url + EXECUTE, json={"statement": statement}, headers=headers)
+        assert response.status_code == 200, response.text
+        return list(response.json()["items"])
+
+    def refused(self) -> dict[str, int]:
+        """Return how many operations were refused, by code, from /metrics."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        text = httpx.get(self.served.url + "/metrics", headers=headers).text
+        found = re.findall(r'operations_refused_total\{code="(\w+)"\} (\d+)', text)
+        return {code: int(count) for code, count in found}
 
     def close(self) -> None:
         self.served.kill()
@@ -252,6 +272,83 @@ def test_a_revoked_gateway_is_out_within_seconds_and_stays_out(farm: Farm, tmp_p
             with pytest.raises(HedgerowError, match="CREDENTIAL_REVOKED"):
                 gateway.enrolment.renew(poster(farm.served.sync_url))
             assert not receipted(gateway) and counters(gateway).sessions == 1
+
+    run(main())
+
+
+def test_what_a_credential_does_not_allow_never_shows_anywhere(farm: Farm, tmp_path: Path) -> None:
+    data = tmp_path / "gw"
+    data.mkdir()
+    rights = {"write": {"queriesByCollection": {"notes": ["true"], "alarms": ["level < 3"]}}}
+    farm.enrol(data / "identity.json", "guest", rights)
+    farm.enrol(tmp_path / "identity.json", "program")
+
+    async def main() -> None:
+        url = farm.served.sync_url
+        program = open_peer(tmp_path / "field.db", url, mesh="farm", identity=tmp_path / "identity.json")
+        async with program, gateway_at(data, url) as gateway:
+            await program.asubscribe("SELECT * FROM notes")
+            await program.asubscribe("SELECT * FROM alarms")
+            await program.asubscribe("SELECT * FROM secrets")
+            gateway.peer.insert("notes", {"text": "hello"}, gateway.clock.now())
+            gateway.peer.insert("secrets", {"text": "hello"}, gateway.clock.now())
+            for level in range(5):
+                gateway.peer.insert("alarms", {"level": level}, gateway.clock.now())
+            # What is refused is held and receipted like all else: it blocks nothing.
+            await until(lambda: receipted(gateway), "receipted")
+            held = farm.rows("SELECT level FROM alarms")
+            assert sorted(row["level"] for row in held) == [0, 1, 2]
+            assert farm.rows("SELECT * FROM secrets") == [] and len(farm.rows("SELECT * FROM notes")) == 1
+            assert farm.refused()["WRITE_FORBIDDEN"] == 3
+            documents = gateway.peer.down.documents
+            assert [row for row in documents.scan("secrets") if row] == []
+            assert len([row for row in documents.scan("alarms") if row]) == 3
+
+            async def seen(collection: str) -> int:
+                return len((await program.aexecute(f"SELECT * FROM {collection}")).rows)
+
+            deadline = time.monotonic() + 20
+            while await seen("notes") < 1 or await seen("alarms") < 3:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+            assert await seen("secrets") == 0 and await seen("alarms") == 3
+
+    run(main())
+
+
+def test_after_a_revocation_what_came_later_leaves_all_queries(farm: Farm, tmp_path: Path) -> None:
+    data = tmp_path / "gw"
+    data.mkdir()
+    farm.enrol(data / "identity.json", "thief")
+    farm.enrol(tmp_path / "identity.json", "watcher")
+
+    async def main() -> None:
+        url = farm.served.sync_url
+        watcher = open_peer(tmp_path / "field.db", url, mesh="farm", identity=tmp_path / "identity.json")
+        async with watcher:
+            await watcher.asubscribe("SELECT * FROM logbook")
+
+            async def seen() -> list[int]:
+                return sorted(row["n"] for row in (await watcher.aexecute("SELECT n FROM logbook")).rows)
+
+            async with gateway_at(data, url) as gateway:
+                numbers = [gateway.peer.insert("logbook", {"n": n}, gateway.clock.now()) for n in range(6)]
+                await until(lambda: receipted(gateway), "receipted")
+                deadline = time.monotonic() + 20
+                while await seen() != list(range(6)):
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.02)
+                assert gateway.enrolment is not None
+                number = gateway.enrolment.claims.cti
+            for last, left in ((numbers[2], [0, 1, 2]), (numbers[4], [0, 1, 2, 3, 4])):
+                manage.revoke(farm.registry, "test", "farm", number, last)
+                deadline = time.monotonic() + 20
+                while await seen() != left:
+                    assert time.monotonic() < deadline, (await seen(), left)
+                    await asyncio.sleep(0.02)
+                held = sorted(row["n"] for row in farm.rows("SELECT n FROM logbook"))
+                assert held == left
+            assert farm.refused()["WRITE_REVOKED"] >= 3
 
     run(main())
 
