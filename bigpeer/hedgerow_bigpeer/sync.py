@@ -34,6 +34,17 @@ from .store.port import Lost
 log = logging.getLogger(__name__)
 
 _BUSY = 1013
+# What nobody meets by accident, unless the other side has said it.
+_OFFENCES = (
+    "CREDENTIAL_",
+    "HANDSHAKE_",
+    "COSE_",
+    "TAG_INVALID",
+    "POINT_INVALID",
+    "RECORD_TAG",
+    "SESSION_PLAIN",
+)
+_SAID = "said by the other side"
 _POLICY = 1008
 _UNSUPPORTED = 1003
 _Vector = tuple[bytes, int, int, int]
@@ -85,7 +96,7 @@ class SyncEndpoint:
                 # The database of rights may be locked for a while; what was known counts until then.
                 log.exception("could not read who was revoked")
                 continue
-            for connection in self._open:
+            for connection in list(self._open):
                 error = self._membership.check(connection.keys)
                 if error is not None:
                     connection.end(error)
@@ -112,9 +123,20 @@ class SyncEndpoint:
             with contextlib.suppress(WebSocketDisconnect, TimeoutError):
                 await connection.run()
         finally:
+            await self._note(connection, socket)
             self._open.discard(connection)
             self._ended.set()
             self._service.connections = len(self._open)
+
+    async def _note(self, connection: "Connection", socket: WebSocket) -> None:
+        """Have in the audit log who was refused: by its credential if it has shown one, else its address."""
+        address = socket.client.host if socket.client else ""
+        actor = self._membership.actor(connection.keys) or f"address:{address}"
+        for subject, error in connection.offences():
+            try:
+                await work(self._membership.note, actor, subject, error)
+            except HedgerowError as failure:
+                log.warning("the audit log could not be written: %s", failure)
 
     async def stop(self, seconds: float) -> None:
         """Say goodbye on every connection, and wait for their ends so long."""
@@ -173,6 +195,14 @@ class Connection:
         """End the session in order."""
         self._session.close()
         self._wake.set()
+
+    def offences(self) -> list[tuple[str, HedgerowError]]:
+        """Return (whose, why) of what was refused: the session, seals that are not an author's word."""
+        found = [(author.hex(), error) for author, error in self._intake.forged]
+        error = self._session.error
+        if error is not None and error.code.startswith(_OFFENCES) and error.detail != _SAID:
+            found.append(("session", error))
+        return found
 
     def end(self, error: HedgerowError) -> None:
         """End the session with an error."""

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import identity_provider
 import pytest
-from bigpeer_harness import EXECUTE, Remote
+from bigpeer_harness import EXECUTE, STATUS, Remote
 from identity_provider import Running
 from websockets.asyncio.client import connect as dial
 from websockets.asyncio.server import serve as listen
@@ -21,6 +21,9 @@ from websockets.asyncio.server import serve as listen
 from hedgerow.codec.decimal import Decimal
 from hedgerow.crypto.greeting import END
 from hedgerow.errors import HedgerowError
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL
+from hedgerow.operation import h16
+from hedgerow.trust.seal import NO_SEAL, make_seal
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_gateway import Gateway, GatewayConfig, open_peer
@@ -48,6 +51,11 @@ class Farm:
         enrolment.log_in(poster(self.served.sync_url), "hook", json.dumps(said))
         return enrolment
 
+    def audit(self, action: str) -> list[tuple[str, str]]:
+        """Return (actor, code) of the newest rows of the audit log."""
+        rows = self.registry.audit.newest(100, action=action)
+        return [(row.actor, str(row.detail.get("code"))) for row in rows]
+
     def rows(self, statement: str) -> list[Any]:
         """Ask over HTTP with a key that may read everything."""
         if not self.key:
@@ -57,6 +65,14 @@ class Farm:
         response = httpx.post(self.served.url + EXECUTE, json={"statement": statement}, headers=headers)
         assert response.status_code == 200, response.text
         return list(response.json()["items"])
+
+    def status(self, author: bytes) -> Any:
+        """Return what the status says of an author."""
+        self.rows("SELECT * FROM nothing")
+        headers = {"authorization": f"Bearer {self.key}"}
+        rows = httpx.get(self.served.url + STATUS, headers=headers).json()["authors"]
+        (found,) = [row for row in rows if row["author"] == author.hex()]
+        return found
 
     def refused(self) -> dict[str, int]:
         """Return how many operations were refused, by code, from /metrics."""
@@ -240,6 +256,8 @@ def test_strangers_are_refused_with_a_code(farm: Farm, tmp_path: Path) -> None:
             assert counters(gateway).sessions == 0
 
     run(main())
+    codes = {code for actor, code in farm.audit("session.refuse") if actor == "address:127.0.0.1"}
+    assert {"SESSION_PLAIN", "CREDENTIAL_ISSUER", "HANDSHAKE_MAC"} <= codes
 
 
 def forged(enrolment: Enrolment) -> str:
@@ -272,6 +290,7 @@ def test_a_revoked_gateway_is_out_within_seconds_and_stays_out(farm: Farm, tmp_p
             with pytest.raises(HedgerowError, match="CREDENTIAL_REVOKED"):
                 gateway.enrolment.renew(poster(farm.served.sync_url))
             assert not receipted(gateway) and counters(gateway).sessions == 1
+            assert (f"credential:{number.hex()}:stolen", "CREDENTIAL_REVOKED") in farm.audit("session.refuse")
 
     run(main())
 
@@ -374,6 +393,44 @@ def test_who_alters_what_goes_by_ends_the_session_and_changes_nothing(farm: Farm
             assert not receipted(gateway)
             tap.change = lambda _, message: message
             await until(lambda: receipted(gateway), "all of it arrives")
+
+    run(main())
+
+
+def test_a_gateway_that_forges_seals_is_named(farm: Farm, tmp_path: Path) -> None:
+    """A member in good standing brings operations of a victim, changed, under a seal that it makes itself."""
+    data = tmp_path / "gw"
+    data.mkdir()
+    farm.enrol(data / "identity.json", "relay")
+    (tmp_path / "victim").mkdir()
+    farm.enrol(tmp_path / "victim" / "identity.json", "victim")
+
+    async def main() -> None:
+        async with gateway_at(tmp_path / "victim", farm.served.sync_url) as victim:
+            record(victim, 1)
+            await until(lambda: receipted(victim), "receipted")
+            author = victim.peer.author
+            entries = victim.log.read(author, 0, 0, 1 << 20)
+            schemas = [schema.encoded for schema in victim.peer.schemas.values()]
+        async with gateway_at(data, farm.served.sync_url) as gateway:
+            for encoded in schemas:
+                gateway.peer.ingest_schema(encoded)
+            bodies = [body for kind, _, _, body in entries if kind == ENTRY_OP]
+            held = len(bodies)
+            bodies += bodies[-1:] * 2
+            gateway.peer.ingest(author, 1, bodies)
+            marks = [h16(author, at, bodies[-1], gateway.peer.schemas) for at in (held + 1, held + 2)]
+            forged = make_seal(author, held + 1, held + 2, marks, NO_SEAL, gateway.peer.members)
+            gateway.log.append(ENTRY_SEAL, author, held + 1, held + 2, forged)
+            gateway.peer.touch(author)
+            gateway.peer.commit()
+            record(gateway, 1)
+            await until(lambda: receipted(gateway), "its own goes on")
+            await until(lambda: farm.status(author)["held"] == held + 2, "tentative")
+            assert gateway.enrolment is not None
+            named = f"credential:{gateway.enrolment.claims.cti.hex()}:relay"
+        await until(lambda: (named, "SEAL_INVALID") in farm.audit("seal.refuse"), "it is named")
+        assert farm.status(author)["receipted"] == held
 
     run(main())
 

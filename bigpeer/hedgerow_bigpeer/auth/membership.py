@@ -83,6 +83,17 @@ class Membership:
             return set()
         return set() if found.claims.author is None else {found.claims.author}
 
+    def actor(self, greeting: Greeting | None) -> str:
+        """Return who the other side is, as the audit log has it; "" for nobody known."""
+        if greeting is None or not greeting.done:
+            return ""
+        return f"credential:{number_of(greeting.claims)}:{greeting.claims.subject}"
+
+    def note(self, actor: str, subject: str, error: HedgerowError) -> None:
+        """Write down what somebody was refused."""
+        action = "session.refuse" if subject == "session" else "seal.refuse"
+        self._registry.audit.refuse(actor, action, subject, code=error.code)
+
     # ---- the seals of this store
 
     def signer(self, author: bytes) -> "OwnSigner | None":

@@ -13,7 +13,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.operation import DELETE, INSERT, UPDATE
 from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, make_seal
 
-HEAP = "2400k"
+HEAP = "4800k"
 CARS = Schema("cars", KEEP, (("color", None),))
 
 
@@ -119,7 +119,7 @@ def test_gateways_refuse_what_a_relay_changed() -> None:
 def test_seals_wait_for_a_credential_of_the_log() -> None:
     one = Enrolled(7)
     own, one.members.own = one.members.own, None
-    for at in range(600):
+    for at in range(300):
         one.put("cars", at, {"color": "red"})
     assert not one.peer.seal(0) and one.peer.seal_due() is None and one.log.sealed(one.identity.author) == 0
     one.members.enrol(own)
@@ -127,7 +127,7 @@ def test_seals_wait_for_a_credential_of_the_log() -> None:
     two = Enrolled(8)
     two.members.add(own.name, own.claims)
     hand(one, two)
-    assert two.log.sealed(one.identity.author) == one.log.held(one.identity.author) == 601
+    assert two.log.sealed(one.identity.author) == one.log.held(one.identity.author) == 301
 
 
 def test_statements_are_kept_and_believed_from_issuers_alone() -> None:
