@@ -168,7 +168,8 @@ def _write_end(peer: object, author: bytes, end: int) -> None:
 def _lost_skip(peer: object, author: bytes, first: int, last: int) -> bytes:
     """Return our word that own operations are lost with damaged storage, since they were closed."""
     noted = peer.log.get(STATE_CONFIG, CLOSED + author) or b""
-    return make_lost(author, first, last, DAMAGED, hlc.wire(noted[4:] or peer.clock.last))
+    stamp = hlc.wire(noted[4:] or peer.clock.last)
+    return make_lost(author, first, last, DAMAGED, stamp, None, None, peer.members)
 
 
 def restored_skip(peer: object, first: int, last: int) -> bytes | None:
@@ -178,6 +179,9 @@ def restored_skip(peer: object, first: int, last: int) -> bytes | None:
     """
     if repair(peer):
         return None
+    if peer.members:
+        stamp = hlc.wire(peer.clock.last)
+        return make_lost(peer.author, first, last, RESTORED, stamp, None, None, peer.members)
     return Skip(first, last, LOST, [RESTORED, peer.clock.last]).encode()
 
 

@@ -352,10 +352,10 @@ class Peer(Presence):
         if skip.last <= held:
             return
         self._check_foreign(author, skip.first)
-        if self.keeper and skip.kind == LOST:
+        if self.keeper and (skip.kind == LOST or self.members):
             from .trust.lost import check_lost
 
-            check_lost(self.log, author, skip)
+            check_lost(self.log, author, skip, self.members)
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)

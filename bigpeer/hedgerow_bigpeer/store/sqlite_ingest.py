@@ -98,6 +98,7 @@ class Ingest(Documents):
         rules: Rules | None = None,
     ) -> None:
         self._db = connection
+        self._rules = rules
         self._judge = Judge(connection, (app, SHARD), rules)
         self._app = app
         self._key = (app, SHARD)
@@ -293,7 +294,8 @@ class Ingest(Documents):
             "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
             (*self._key, author, skip.first - 1),
         ).fetchone()
-        check_word(author, skip, NO_SEAL if skip.first == 1 else seal_hash(before[0]) if before else None)
+        mark = NO_SEAL if skip.first == 1 else seal_hash(before[0]) if before else None
+        check_word(author, skip, mark, self._rules)
         self._db.execute(
             "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, skip.last, skip.first, body)
         )

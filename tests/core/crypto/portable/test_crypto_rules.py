@@ -4,13 +4,16 @@ from crypto_kit import APP, DAY, MODE, NOW, Issuer
 from enrolled_kit import ROOT, Enrolled, entries, hand, revocation, varint
 from kit import Random, raises
 
+from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import KEEP, Schema
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.rules import FORBIDDEN, REVOKED, Rules
+from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import DELETE, INSERT, UPDATE
+from hedgerow.trust.lost import make_lost
 from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, make_seal
 
 HEAP = "4800k"
@@ -114,6 +117,33 @@ def test_gateways_refuse_what_a_relay_changed() -> None:
     three.members.add(one.members.own.name, one.members.own.claims)
     hand(one, three)
     assert three.log.sealed(author) == 2 and three.show("cars") == [1]
+
+
+def test_only_the_author_says_that_something_is_lost() -> None:
+    one, relay = Enrolled(51), Enrolled(52)
+    author = one.identity.author
+    number = one.put("cars", 1, {"color": "red"})
+    stamp = hlc.wire(one.peer.clock.last)
+    good = make_lost(author, number, number, 0, stamp, None, None, one.members)
+    others = [
+        Skip(number, number, SUPERSEDED, [author, number + 1]).encode(),
+        Skip(number, number, LOST, [0, stamp]).encode(),
+        make_lost(author, number, number, 0, stamp),
+        make_lost(author, number, number, 0, stamp, None, None, relay.members),
+        make_lost(author, number, number, 1, stamp, None, None, one.members)[:-1] + good[-1:],
+    ]
+    for body in others:
+        keeper = Enrolled(53, keeper=True)
+        for peer in (one, relay):
+            keeper.members.add(peer.members.own.name, peer.members.own.claims)
+        hand(one, keeper, 1)
+        assert raises("SKIP_INVALID", keeper.peer.ingest_skip, author, body)
+    keeper.peer.ingest_skip(author, good)
+    assert keeper.log.held(author) == number and keeper.peer.lost(author) == [(number, number)]
+    # Of who has no credential that is known here a skip is taken as before.
+    stranger = Enrolled(54, keeper=True)
+    hand(one, stranger, 1)
+    stranger.peer.ingest_skip(author, others[1])
 
 
 def test_seals_wait_for_a_credential_of_the_log() -> None:
