@@ -55,11 +55,9 @@ class Carrier(Talk):
             if not repeat and not self.visits.ways.near(address):
                 # Its sender may not hear who takes it: those whom it hears better come first.
                 return
-            if kind == frames.OP:
-                self.down.note_route(frame[4:7])
             # Of what is pushed again somebody may have to say that it got on.
             later = self._turns // 4 if repeat else 0
-            wait = self.spread()
+            wait = self.visits.ways.turn(address, self.spread())
             if code > self.code + 1:
                 # Who is nearer still takes it first, and spares those between.
                 wait //= 4
@@ -293,7 +291,8 @@ class Carrier(Talk):
                 self.feed.add(author, now)
             if peer.receipted(author) > before[2]:
                 self.receipts_at = now
-                self.down.say_receipt(author, now)
+                if self.collects or self.down.brings(author):
+                    self.down.say_receipt(author, now)
         if self.relays:
             self.intake.look(now)
             self._collect(now)

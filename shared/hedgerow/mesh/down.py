@@ -144,7 +144,7 @@ class Down:
                     matched = True
                     if self._peer.ingest_receipt(receipt):
                         self._peer.commit()
-                        moved = True
+                        moved = self.brings(author)
                         if author == self._peer.author:
                             # What is on its way still need not be.
                             mesh.custody.passed(frame[9:12] + frame[14:16] + b"\0", mesh.code, ACK_UPTO, now)
@@ -315,6 +315,11 @@ class Down:
         if self.route is None:
             self.route = Marks(limits.MESH_ROUTE)
         self.route.note(_of_route(short))
+
+    def brings(self, author: bytes) -> bool:
+        """Say whether this peer tells others the receipts of an author: that its operations are here since
+        there was a flood is no reason."""
+        return self._mesh.flood or author in self._mesh.feed.sources or self._routed(author[:3])
 
     def _routed(self, short: bytes) -> bool:
         return self.route is not None and self.route.has(_of_route(short))

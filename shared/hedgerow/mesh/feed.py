@@ -92,6 +92,17 @@ class Feed:
         source.number = max(min(source.number, number), self._peer.receipted(author))
         source.sealed = min(source.sealed, source.number)
         source.seal = None
+        self._again_at = now
+
+    def resend(self, author: bytes, number: int, stored: bytes, now: int) -> bool:
+        """Push one operation again that was pushed, also to those who had it; False if that cannot be now."""
+        source = self.sources.get(author)
+        if source is None or number > source.number:
+            return False
+        try:
+            return self._push(frames_of(self._peer, author, number, stored, self._key), now, True)
+        except HedgerowError:
+            return False
 
     def upto(self, low: int) -> None:
         """Somebody has all own operations up to one (low 16 bits of its number): those behind it are next."""

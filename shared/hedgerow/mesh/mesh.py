@@ -195,9 +195,9 @@ class Mesh(Carrier):
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
-            if kind == frames.RECEIPT and not self.flood and payload[at + 3] >> 3 <= self.code:
-                # That it got farther shows who is farther: of all others one counts.
-                who = 0
+            if kind == frames.RECEIPT and not self.flood:
+                # That it got farther shows who is farther: of all others one counts, as 0.
+                who = who | 1 if payload[at + 3] >> 3 > self.code else 0
             count = self.seen.again(name, who)
             if count and self._echoed(kind, name, count, address, who, payload[at + 3], now):
                 last[address] = bytes(payload)
@@ -210,7 +210,8 @@ class Mesh(Carrier):
             self.seen.note(name, who)
         self.stats["heard"] += 1
         last[address] = bytes(payload)
-        self._due_at = None
+        if kind:
+            self._due_at = None
         try:
             self._take(kind, frame, name, count, (address, rssi, connectable), now)
         except HedgerowError:
@@ -296,16 +297,23 @@ class Mesh(Carrier):
         peer = self.peer
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
-        self._around.add(number_of(state.author), now)
-        self._met_at = min(self._met_at, now)
+        number = number_of(state.author)
+        self._around.add(number, now)
+        if now < self._met_at:
+            self._met_at = now
         lost = state.distance >= UNKNOWN_DISTANCE
         if self.visits.heard(address, state, rssi, now):
             self.visits.ways.rank(now)
         if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
-            self._census.add(number_of(state.author), now)
+            self._census.add(number, now)
             self._mode(now)
         if state.flags & frames.WANTS_TIME:
+            self._due_at = None
             self.down.offer_time(now)
+        if not self.flood and state.role == RELAY and not lost and state.flags & frames.GRADIENT:
+            # Most of what is heard where nothing happens.
+            return
+        self._due_at = None
         if state.role == LEAF:
             if self.relays:
                 self.leaves.heard(state, now)
@@ -332,7 +340,9 @@ class Mesh(Carrier):
             return max(now, self.window.wakes_at())
         at = self._due_at
         if at is None:
-            at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
+            at = min(self._trickle.due, self._time_at, self.announce_at)
+            if self.wishes is not None and self._wishes_at < at:
+                at = self._wishes_at
             if self._fill:
                 at = min(at, self.start_at)
             for other in (
@@ -357,7 +367,10 @@ class Mesh(Carrier):
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
-            self.custody.know(name, now) if not own else None
+            if not own:
+                self.custody.know(name, now)
+                if frame[0] & 0x0F == frames.OP:
+                    self.down.note_route(frame[4:7])
         if self.custody.vain:
             self.visits.ways.unheard(self.custody.vain, now)
             self.custody.vain = 0

@@ -31,7 +31,7 @@ AGAIN_MS = const(1800000)
 # second; how soon a letter is not said again.
 ASKS = const(8)
 WAITING_MS = const(43200000)
-LATE_MS = const(20000)
+LATE_MS = const(60000)
 ASK_MS = const(2000)
 LETTER_MS = const(6000)
 # The age of an unsealed operation at which the engine seals; how authors and neighbours are counted; names

@@ -168,8 +168,9 @@ class Talk:
     def _ask_time(self, now: int) -> None:
         """Show soon that the time is lacking here, while somebody in reach has it."""
         wants = self.role != LEAF and self.peer.wants_time(now)
-        wait = self._time_wait if wants else 6 * pace.TIME_MS
-        self._time_at = now + wait + self.random(wait)
+        wait = self._time_wait
+        # Who has it looks again when there is something to say anyhow.
+        self._time_at = now + wait + self.random(wait) if wants else max(now + wait, self._trickle.due)
         # Who has the time, but not well enough, may be too far from a better one.
         again = wants and self.peer.utc(now)
         self._time_wait = min(2 * wait, pace.TIME_MOST_MS) if again else pace.TIME_MS
@@ -238,7 +239,7 @@ class Talk:
 
     def set_flood(self, flood: bool, now: int) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
-        self._fill = True
+        self._fill = self._fill or flood != self.flood
         if self.flood and not flood and self.relays and not self.collects:
             self.repair.stop()
             self.custody.forget(now)

@@ -95,7 +95,8 @@ class Visits:
         neighbour.seen = True
         neighbour.counter = state.counter
         hops = state.distance if state.role != LEAF else UNKNOWN_DISTANCE
-        news = hops != neighbour.hops
+        # Of who was not heard before that says nothing yet, but to a leaf.
+        news = hops != neighbour.hops and (neighbour.share or self._mesh.role == LEAF)
         neighbour.hops = hops
         self.ways.told(neighbour, state)
         if state.open_count > MANY or state.flags & BULK or state.window == BEHIND or self.mute:
