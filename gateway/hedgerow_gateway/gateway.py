@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from hashlib import sha256
 
 from hedgerow.codec.schema import STREAM
+from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import mesh_key
@@ -114,6 +115,8 @@ class Gateway:
             linger_ms=config.linger_ms,
             session_s=config.session_s,
             stall_s=config.stall_s,
+            enrolment=self.enrolment if config.board_keys else None,
+            gate=Gate([mesh_key(config.mesh)]),
         )
         self.central = Central(
             self.mesh,

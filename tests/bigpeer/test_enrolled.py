@@ -249,7 +249,7 @@ def test_strangers_are_refused_with_a_code(farm: Farm, tmp_path: Path) -> None:
                 keys[31] ^= 1
                 private.keys = bytes(keys)
                 gateway.enrolment.identity = private
-            gateway.enrolment._member = None
+            gateway.enrolment._own = None
             start = counters(gateway).failures
             await until(lambda: counters(gateway).failures > start + 1, "refused")
             assert counters(gateway).last_error.startswith(code), counters(gateway).last_error

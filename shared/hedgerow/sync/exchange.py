@@ -43,7 +43,7 @@ class Exchange:
     ):
         self.peer = peer
         greeting = peer.hello(now, about)
-        self.session = Session(greeting, now, keys)
+        self.session = Session(greeting, now, keys or (peer.greeter and peer.greeter(now, central)))
         self.summary: list | None = None
         self.courier = Courier(peer, self.session, greeting)
         self.operations_in = 0
