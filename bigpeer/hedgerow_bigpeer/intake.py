@@ -36,6 +36,7 @@ class Intake:
     ) -> None:
         self._learn = learn
         self._unknown: set[bytes] = set()
+        self._forgiven: set[bytes] = set()
         self._service = service
         self._source = source
         self._own = service.store.identity.author
@@ -76,7 +77,8 @@ class Intake:
         author = bytes(data[1:9])
         if author in self._refused:
             return None
-        if author in self._stalled and read_uint(data, 9)[0] > self._service.frontier(author).held + 1:
+        waits = author in self._stalled or author in self._forgiven
+        if waits and read_uint(data, 9)[0] > self._service.frontier(author).held + 1:
             return author
         try:
             author, first, bodies = decode_segment(data, self._schemas())
@@ -87,6 +89,7 @@ class Intake:
             self._misread(author, error)
             return author
         self._stalled.discard(author)
+        self._forgiven.discard(author)
         if self._admit(author, first + len(bodies) - 1):
             run = self._runs.setdefault(author, [])
             run += [SchemaEntry(self._pending[name].encoded) for name in self._fresh(bodies)]
@@ -116,7 +119,7 @@ class Intake:
         last = Seal.decode(body).last
         if last <= self._service.frontier(author).held:
             # Of what is here already nothing has to come before it.
-            self._stalled.discard(author)
+            self._forgiven.discard(author)
         self._add(SealEntry(author, body), last)
 
     def add_skip(self, author: bytes, body: bytes) -> None:
@@ -180,7 +183,7 @@ class Intake:
         """Take authors again that were refused for a credential that nobody knew; return them."""
         found = sorted(self._unknown)
         self._refused -= self._unknown
-        self._stalled |= self._unknown
+        self._forgiven |= self._unknown
         self._unknown.clear()
         return found
 
@@ -212,7 +215,7 @@ class Intake:
         return [name for name in segment_schemas(bodies) if name in self._pending] if self._pending else []
 
     def _add(self, entry: SealEntry | SkipEntry, last: int) -> None:
-        if entry.author not in self._refused | self._stalled and self._admit(entry.author, last):
+        if entry.author not in self._refused | self._stalled | self._forgiven and self._admit(entry.author, last):
             self._runs.setdefault(entry.author, []).append(entry)
             self.entries += 1
 
