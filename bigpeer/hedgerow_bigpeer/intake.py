@@ -215,7 +215,8 @@ class Intake:
         return [name for name in segment_schemas(bodies) if name in self._pending] if self._pending else []
 
     def _add(self, entry: SealEntry | SkipEntry, last: int) -> None:
-        if entry.author not in self._refused | self._stalled | self._forgiven and self._admit(entry.author, last):
+        waits = self._refused | self._stalled | self._forgiven
+        if entry.author not in waits and self._admit(entry.author, last):
             self._runs.setdefault(entry.author, []).append(entry)
             self.entries += 1
 

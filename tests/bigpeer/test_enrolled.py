@@ -335,6 +335,29 @@ def test_what_a_credential_does_not_allow_never_shows_anywhere(farm: Farm, tmp_p
     run(main())
 
 
+def test_a_program_is_told_at_once_what_it_may_not_write(farm: Farm, tmp_path: Path) -> None:
+    rights = {"write": {"queriesByCollection": {"notes": ["true"], "alarms": ["level < 3"]}}}
+    farm.enrol(tmp_path / "identity.json", "limited", rights)
+
+    async def main() -> None:
+        path, url = tmp_path / "field.db", farm.served.sync_url
+        async with open_peer(path, url, mesh="farm", identity=tmp_path / "identity.json") as program:
+            held = len(await program.astatus())
+            for statement in (
+                "INSERT INTO secrets DOCUMENTS ({'a': 1})",
+                "INSERT INTO alarms DOCUMENTS ({'_id': 1, 'level': 3})",
+            ):
+                with pytest.raises(HedgerowError, match="WRITE_FORBIDDEN"):
+                    await program.aexecute(statement)
+            await program.aexecute("INSERT INTO alarms DOCUMENTS ({'_id': 2, 'level': 2})")
+            with pytest.raises(HedgerowError, match="WRITE_FORBIDDEN"):
+                await program.aexecute("UPDATE alarms SET level = 9 WHERE _id = 2")
+            rows = (await program.aexecute("SELECT _id, level FROM alarms")).rows
+            assert rows == [{"_id": 2, "level": 2}] and held == len(await program.astatus())
+
+    run(main())
+
+
 def test_after_a_revocation_what_came_later_leaves_all_queries(farm: Farm, tmp_path: Path) -> None:
     data = tmp_path / "gw"
     data.mkdir()
