@@ -36,6 +36,8 @@ $(STAMP): pyproject.toml
 	  echo "This Python cannot make environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "installing Hedgerow and its tools into $(VENV)" >&2
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[dev]' >&2
+	@# The judge of our credentials needs another cbor2 than we do, so it stands beside.
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --target $(VENV)/cwt 'cwt>=3.3' >&2
 	@touch $@
 
 demo: $(STAMP)

@@ -1,24 +1,33 @@
-"""The application: every endpoint over one service."""
+"""The application: every endpoint over one service and one registry."""
 
 import importlib.resources
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from hedgerow.errors import HedgerowError
 
-from . import limits, metrics, status
+from . import limits
+from .auth.apps import App
+from .auth.authority import Authority, work
+from .auth.membership import Membership
+from .auth.registry import Registry
 from .config import BigPeerConfig
+from .http.admin_api import AdminApi, add_admin_api
+from .http.auth_api import AuthApi, add_auth_api
+from .http.caller import Caller, Gate
+from .http.door import Door
 from .http.execute import ExecuteEndpoint
+from .http.live import LiveEndpoint
 from .loopback import LoopbackOnly
 from .own import OwnAuthor
-from .plot import make_plot
+from .pages.access import add_access_pages
+from .pages.login import add_login_pages
+from .pages.overview import add_overview_pages
+from .pages.visitor import Visitors
 from .query import Queries
 from .service import Service
 from .store.port import Store
@@ -26,49 +35,118 @@ from .store.sqlite import SqliteStore
 from .sync import SyncEndpoint
 
 SYNC_PATH = "/api/hedgerow/v1/sync"
-STATUS_PATH = "/api/hedgerow/v1/status"
+LIVE_PATH = "/api/hedgerow/v1/live"
 EXECUTE_PATHS = ("/api/v4/store/execute", "/api/v5/store/execute")
-_CONTENT_POLICY = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_REFUSED = 1008
 
 OpenStore = Callable[[BigPeerConfig], Awaitable[Store]]
 
 
 async def open_sqlite(config: BigPeerConfig) -> Store:
     """Open the embedded store in the data directory."""
-    return await SqliteStore.open(config.store_path, full_sync=config.full_sync)
+    return await SqliteStore.open(config.store_path, config.app, full_sync=config.full_sync)
+
+
+def open_registry(config: BigPeerConfig) -> tuple[Registry, App]:
+    """Open auth.db and the app that is served, which is made, a playground, if there is none.
+
+    Raises PLAYGROUND_ADDRESS, SETTING_INVALID, REGISTRY_VERSION, REGISTRY_FAILED.
+    """
+    registry = Registry(config.data)
+    try:
+        app = registry.ensure_app(config.app, config.mesh)
+        if app.mesh != config.mesh:
+            raise HedgerowError("SETTING_INVALID", f"mesh: that of the app {app.name} is {app.mesh}")
+        if app.is_playground and not config.is_loopback and not config.allow_playground:
+            raise HedgerowError("PLAYGROUND_ADDRESS", f"{app.name} on {config.host}")
+    except HedgerowError:
+        registry.close()
+        raise
+    return registry, app
 
 
 class BigPeer:
     """The parts of one running Big Peer, for whoever mounts the application."""
 
-    def __init__(self, config: BigPeerConfig, store: Store) -> None:
+    def __init__(self, config: BigPeerConfig, store: Store, registry: Registry, app: App, door: Door) -> None:
         self.service = Service(config, store)
-        self.own = OwnAuthor(self.service)
+        self.registry = registry
+        self.app = app
+        self.door = door
+        self.gate = Gate(registry, app, is_open=config.is_loopback and app.is_playground)
+        self.authority = Authority(registry)
+        self.visitors = Visitors(config, registry, app, self.gate, door)
+        self.membership = Membership(registry, app, config.data, store.identity.keeper)
+        self.own = OwnAuthor(self.service, self.membership)
         self.queries = Queries(self.service, self.own)
-        self.sync = SyncEndpoint(self.service)
-        self.execute = ExecuteEndpoint(self.service, self.queries)
+        self.sync = SyncEndpoint(self.service, self.membership)
+        self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
+        self.live = LiveEndpoint(self.service, self.queries, self.name)
+        self.auth_api = AuthApi(self.authority, app)
+        self.admin_api = AdminApi(registry, self.name, self.held)
+
+    async def name(self, request: Request) -> Caller:
+        """Return who asks; the connection is a known one then. Raises what Gate.caller does."""
+        try:
+            caller = await self.gate.caller(request.headers)
+        except HedgerowError as error:
+            if error.code == "AUTH_INVALID":
+                who = f"address:{request.client.host if request.client else ''}"
+                await work(self._note, who, request.url.path, error.code)
+            raise
+        self.door.know(request.scope)
+        return caller
+
+    def _note(self, who: str, path: str, code: str) -> None:
+        self.registry.audit.refuse(who, "auth.refuse", path, code=code)
+
+    def held(self, author: bytes) -> int:
+        """Return up to which number an author is held here."""
+        return self.service.frontier(author).held
+
+    async def connect(self, socket: WebSocket) -> None:
+        """Let a peer sync that shows its credential; to a playground it may come with an API key instead."""
+        plain = False
+        try:
+            caller = await self.gate.caller(socket.headers)
+            caller.need("sync")
+            plain = self.app.is_playground
+        except HedgerowError as error:
+            if error.code != "AUTH_MISSING":
+                await socket.close(_REFUSED, error.code)
+                return
+        if plain and not self.gate.is_open:
+            self.door.know(socket.scope)
+        await self.sync.serve(socket, lambda: self.door.know(socket.scope), plain=plain)
 
     async def start(self) -> None:
         """Make ready to serve."""
+        judged = await work(self.membership.refresh)
+        self.service.store.rules = self.membership.rules
         await self.service.start()
+        await self.service.judge(judged)
+        self.sync.start()
         await self.own.start()
 
     async def stop(self) -> None:
         """End the sessions, seal, commit, and close the store."""
+        self.live.stop()
         await self.sync.stop(limits.GOODBYE_SECONDS)
         await self.own.stop()
         await self.service.stop()
+        await self.authority.close()
+        self.registry.close()
 
 
 def create_app(config: BigPeerConfig, open_store: OpenStore = open_sqlite) -> FastAPI:
     """Return the ASGI application; its lifespan opens and closes the store."""
+    door = Door(config.sockets_per_address)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            peer = BigPeer(config, await open_store(config))
+            registry, served = await work(open_registry, config)
+            peer = BigPeer(config, await open_store(config), registry, served, door)
             await peer.start()
         except HedgerowError as error:
             app.state.failure = error
@@ -82,11 +160,17 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_sqlite) -> Fa
     app = FastAPI(
         title="Hedgerow Big Peer", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
-    app.add_middleware(LoopbackOnly)
+    app.state.door = door
+    if config.is_loopback:
+        app.add_middleware(LoopbackOnly)
     static = Path(str(importlib.resources.files(__package__).joinpath("static")))
     app.mount("/static", StaticFiles(directory=static), name="static")
     _add_api(app)
-    _add_status(app)
+    add_auth_api(app, lambda: peer_of(app).auth_api)
+    add_admin_api(app, lambda: peer_of(app).admin_api)
+    add_overview_pages(app, lambda: peer_of(app))
+    add_login_pages(app, lambda: peer_of(app))
+    add_access_pages(app, lambda: peer_of(app))
     return app
 
 
@@ -103,59 +187,11 @@ def _add_api(app: FastAPI) -> None:
     for path in EXECUTE_PATHS:
         app.add_api_route(path, execute, methods=["POST"])
 
+    async def live(request: Request) -> Response:
+        return await peer_of(app).live(request)
+
+    app.add_api_route(LIVE_PATH, live, methods=["POST"])
+
     @app.websocket(SYNC_PATH)
     async def sync(socket: WebSocket) -> None:
-        await peer_of(app).sync.serve(socket)
-
-
-def _add_status(app: FastAPI) -> None:
-    pages = Environment(loader=PackageLoader(str(__package__)), autoescape=select_autoescape())
-
-    @app.get("/healthz")
-    async def healthz() -> JSONResponse:
-        service = peer_of(app).service
-        body = {"ok": service.healthy, "transaction": service.transaction}
-        return JSONResponse(body, 200 if service.healthy else 503)
-
-    @app.get("/metrics")
-    async def prometheus() -> PlainTextResponse:
-        return PlainTextResponse(metrics.render(peer_of(app).service), media_type=metrics.MEDIA_TYPE)
-
-    @app.get(STATUS_PATH)
-    async def status_json() -> JSONResponse:
-        return JSONResponse(await _status(peer_of(app)))
-
-    @app.get("/")
-    async def status_page() -> HTMLResponse:
-        peer = peer_of(app)
-        shown = await status.readings(peer.service, peer.queries)
-        rows = status.authors(peer.service, shown.names)
-        values = {
-            "authors": rows,
-            "lost": status.lost_rows(await peer.service.lost()),
-            "held": sum(row["held"] for row in rows),
-            "receipted": sum(row["receipted"] for row in rows),
-            "connections": peer.service.connections,
-            "transaction": peer.service.transaction,
-            "readings": shown,
-            "plot": make_plot(shown.points),
-        }
-        page = await peer.queries.work(pages.get_template("status.html").render, values)
-        return HTMLResponse(
-            page, headers={"Content-Security-Policy": _CONTENT_POLICY, "Cache-Control": "no-store"}
-        )
-
-
-async def _status(peer: BigPeer) -> dict[str, Any]:
-    shown = await status.readings(peer.service, peer.queries)
-    identity = peer.service.store.identity
-    return {
-        "author": identity.author.hex(),
-        "keeper": identity.keeper.hex(),
-        "incarnation": identity.incarnation,
-        "name": peer.service.config.name,
-        "transaction": peer.service.transaction,
-        "connections": peer.service.connections,
-        "authors": status.authors(peer.service, shown.names),
-        "lost": status.lost_rows(await peer.service.lost()),
-    }
+        await peer_of(app).connect(socket)

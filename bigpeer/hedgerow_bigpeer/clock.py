@@ -25,6 +25,11 @@ class Clock:
         return max(0, (time.time_ns() - _EPOCH_NS) // 1_000_000)
 
 
+def rfc3339_of_unix(seconds: int) -> str:
+    """Write a time in seconds since 1970 as RFC 3339 in UTC, to the second."""
+    return rfc3339(seconds * 1000 - _EPOCH_NS // 1_000_000)[:19] + "Z"
+
+
 def rfc3339(utc_ms: int) -> str:
     """Write a time in ms since 2000 as RFC 3339 in UTC with milliseconds."""
     moment = _EPOCH + min(max(utc_ms, 0), _LATEST_MS) * _MILLISECOND

@@ -7,6 +7,8 @@ from pathlib import Path
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_PEER_NAME
 
+from . import limits
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -27,11 +29,22 @@ class BigPeerConfig:
     clock_error_ms: int = 50
     full_sync: bool = True
     collect_after_days: float = 90
+    app: str = "default"
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    plain: bool = False
+    allow_playground: bool = False
+    sockets_per_address: int = limits.SOCKETS_PER_ADDRESS
 
     def __post_init__(self) -> None:
-        if self.host not in LOOPBACK:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise HedgerowError("SETTING_INVALID", "tls_certificate and tls_key go together")
+        if not self.is_loopback and self.tls_key is None and not self.plain:
+            reason = "is not loopback: set tls_certificate and tls_key, or plain where a proxy does TLS"
+            raise HedgerowError("SETTING_INVALID", f"host: {self.host} {reason}")
+        if not 1 <= self.sockets_per_address <= limits.CONNECTIONS * 2:
             raise HedgerowError(
-                "SETTING_INVALID", f"host: {self.host} is not loopback; there is no security yet"
+                "SETTING_INVALID", f"sockets_per_address: not within 1 and {limits.CONNECTIONS * 2}"
             )
         if not 0 <= self.port <= 0xFFFF:
             raise HedgerowError("SETTING_INVALID", f"port: {self.port} is no port")
@@ -43,6 +56,11 @@ class BigPeerConfig:
             raise HedgerowError("SETTING_INVALID", "clock_error_ms: not within 1 and 3600000")
         if not 0 <= self.collect_after_days <= 36_500:
             raise HedgerowError("SETTING_INVALID", "collect_after_days: not within 0 and 36500")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host in LOOPBACK
 
     @property
     def store_path(self) -> Path:

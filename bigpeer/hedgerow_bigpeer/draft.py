@@ -13,19 +13,26 @@ from hedgerow.limits import MAX_CHANGES, MAX_OPERATION
 from hedgerow.query.mutate import plan_delete, plan_insert, plan_update, set_merge_stamp
 from hedgerow_host.dql import dot_of
 
+from .auth.rights import Rule
 from .service import Service
 from .store.port import DocumentRow, Snapshot
+from .view import seen
 
 
 class Draft:
-    """Changes that become operation `number` of `author` at `stamp`; `warnings` are (document id, text)."""
+    """Changes that become operation `number` of `author` at `stamp`; `warnings` are (document id, text).
 
-    def __init__(self, service: Service, author: bytes, number: int, stamp: bytes) -> None:
+    `rule` says which documents may be changed.
+    """
+
+    def __init__(self, service: Service, author: bytes, number: int, stamp: bytes, rule: Rule) -> None:
         self._service = service
         self._author = author
         self._number = number
         self._stamp = stamp
+        self._rule = rule
         self._latest: dict[tuple[str, bytes], bytes] = {}
+        self._origins: list[tuple[Schema, Document | None]] = []
         self.changes: list[list[Any]] = []
         self.schemas: dict[bytes, Schema] = {}
         self.warnings: list[tuple[Any, str]] = []
@@ -38,6 +45,26 @@ class Draft:
             if error.code == "OPERATION_TOO_LARGE":
                 raise _too_much(error.code, f"{error.detail} bytes, {MAX_OPERATION} fit") from None
             raise
+
+    def check(self) -> None:
+        """Raise AUTH_FORBIDDEN if a document is changed that the rule does not cover, before and after."""
+        if self._rule.is_whole:
+            return
+        after: dict[bytes, tuple[Any, Document]] = {}
+        ids = document_ids(self._author, self._number, self.changes)
+        for document_id, change, (schema, existing) in zip(ids, self.changes, self._origins, strict=True):
+            key = cbor.encode(document_id)
+            if key not in after:
+                after[key] = (document_id, existing or Document())
+                self._need(*after[key])
+            after[key][1].apply(change, schema, self._stamp, self._author)
+        for document_id, document in after.values():
+            self._need(document_id, document)
+
+    def _need(self, document_id: Any, document: Document) -> None:
+        value = document.value()
+        if value is not None and not self._rule.covers(seen(document_id, value, None)):
+            raise HedgerowError("AUTH_FORBIDDEN", f"write {document_id!r}"[:200])
 
     def mutated(self) -> list[Any]:
         """Return the ids of the documents that are changed, in order, each once."""
@@ -111,6 +138,7 @@ class Draft:
                 self._latest[place] = hlc.above(latest)
                 set_merge_stamp(change, self._latest[place])
         self.changes.append(change)
+        self._origins.append((schema, existing))
         self.schemas[schema.name] = schema
 
 

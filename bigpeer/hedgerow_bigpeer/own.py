@@ -11,6 +11,8 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import SEAL_EVERY
 from hedgerow.trust.seal import NO_SEAL, make_seal, seal_hash
 
+from .auth.membership import Membership
+from .auth.rights import WHOLE, Rule
 from .draft import Draft
 from .service import Service
 from .store.port import Entry, NameEntry, Operation, SchemaEntry, SealEntry, Snapshot
@@ -28,8 +30,9 @@ class Written(NamedTuple):
 class OwnAuthor:
     """The author of this store. One statement is one operation; a write is durable on return."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, membership: Membership | None = None) -> None:
         self._service = service
+        self._membership = membership
         self._author = service.store.identity.author
         self._lock = asyncio.Lock()
         self._marks: list[bytes] = []
@@ -61,23 +64,24 @@ class OwnAuthor:
             if self._marks:
                 await self._service.submit([self._seal()])
 
-    async def write(self, plan: Plan) -> Written:
-        """Let `plan` add changes to an operation, and write it.
+    async def write(self, plan: Plan, rule: Rule = WHOLE) -> Written:
+        """Let `plan` add changes to an operation, and write it if `rule` covers what it changes.
 
         The view that it is given has all that was written here before. Raises what the plan raises, and the
         codes of operations. A caller that goes away does not stop a write: the next one must follow on it.
         """
-        return await asyncio.shield(asyncio.create_task(self._plan(plan)))
+        return await asyncio.shield(asyncio.create_task(self._plan(plan, rule)))
 
-    async def _plan(self, plan: Plan) -> Written:
+    async def _plan(self, plan: Plan, rule: Rule) -> Written:
         service = self._service
         async with self._lock:
             number = service.frontier(self._author).held + 1
-            draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()))
+            draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()), rule)
             async with service.store.snapshot() as snapshot:
                 await plan(draft, snapshot)
             ids = []
             if draft.changes:
+                draft.check()
                 known = service.schemas
                 schemas = [schema for name, schema in draft.schemas.items() if name not in known]
                 await self._write(draft.body(), [SchemaEntry(schema.encoded) for schema in schemas])
@@ -105,7 +109,9 @@ class OwnAuthor:
 
     def _seal(self) -> SealEntry:
         last = self._service.frontier(self._author).sealed + len(self._marks)
-        body = make_seal(self._author, last - len(self._marks) + 1, last, self._marks, self._previous)
+        signer = None if self._membership is None else self._membership.signer(self._author)
+        first = last - len(self._marks) + 1
+        body = make_seal(self._author, first, last, self._marks, self._previous, signer)
         self._previous = seal_hash(body)
         self._marks = []
         return SealEntry(self._author, body)

@@ -13,6 +13,7 @@ from hedgerow.query.mutate import bind_update, insert_documents, targets
 from hedgerow_host.dql import Statement, by_text_form, parse
 
 from . import limits
+from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
 from .lookup import keys_of
 from .own import OwnAuthor, Written
@@ -41,34 +42,43 @@ class Queries:
         self._own = own
         self.work = service.work
 
-    async def execute(self, text: str, arguments: dict[str, Any], *, by_json: bool) -> Answer:
+    async def execute(
+        self, text: str, arguments: dict[str, Any], *, by_json: bool, rights: Rights = EVERY_RIGHT
+    ) -> Answer:
         """Run one statement; `by_json` says that its arguments had no way to hold bytes.
 
-        Raises the QUERY_ codes, and those of documents and operations.
+        What the caller has no right to read is passed over. Raises the QUERY_ codes, AUTH_FORBIDDEN, and the
+        codes of documents and operations.
         """
         statement = await self.work(parse, text)
         kind: str = statement[0]
         counts = self._service.counters.statements
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "select":
-            return await _in_time(self._select(statement, arguments, by_json))
-        written = await self._change(statement, arguments, by_json)
+            return await _in_time(self._select(statement, arguments, by_json, rights))
+        written = await self._change(statement, arguments, by_json, rights)
         return Answer(self._service.transaction, kind, [], written.ids, written.warnings)
 
-    async def _select(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Answer:
+    async def _select(
+        self, statement: Statement, arguments: dict[str, Any], by_json: bool, rights: Rights
+    ) -> Answer:
         query = await self.work(_prepare, statement, arguments, by_json)
+        rule = await self.work(rights.to_read, query.collection)
         keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
         async with self._service.store.snapshot() as snapshot:
             async for rows in _slices(snapshot, query.collection, keys):
-                await self.work(_add, query, self._located(rows), deadline)
+                await self.work(_add, query, rule, self._located(rows), deadline)
                 if query.finished:
                     break
             items = await self.work(query.rows)
             return Answer(snapshot.transaction, "select", items, [], [])
 
-    async def _change(self, statement: Statement, arguments: dict[str, Any], by_json: bool) -> Written:
+    async def _change(
+        self, statement: Statement, arguments: dict[str, Any], by_json: bool, rights: Rights
+    ) -> Written:
         kind, collection = statement[:2]
+        rule = await self.work(rights.to_write, collection)
         if kind == "evict":
             raise HedgerowError("EVICT_KEEPER", "DELETE removes a document everywhere")
         if kind == "insert":
@@ -78,29 +88,32 @@ class Queries:
             async def insert(draft: Draft, snapshot: Snapshot) -> None:
                 await draft.insert(snapshot, collection, documents, policy, initial=initial, by_json=by_json)
 
-            return await self._own.write(insert)
+            return await self._own.write(insert, rule)
+        # WHERE tells of what it finds: only among what may be read.
+        readable = await self.work(rights.to_read, collection)
         bound = await self.work(bind_update, statement, arguments) if kind == "update" else None
         query = await self.work(_prepare, targets(statement), arguments, by_json)
         keys = await self.work(lambda: keys_of(statement[-1], arguments, by_json=by_json))
-        found = await _in_time(self._matching(query, keys))
+        found = await _in_time(self._matching(query, keys, readable))
 
         async def change(draft: Draft, snapshot: Snapshot) -> None:
             # What was written between the search and now counts.
             rows = await snapshot.some(collection, found) if found else []
-            for row, value in await self.work(_matching, query, self._located(rows)):
+            for row, value in await self.work(_matching, query, readable, self._located(rows)):
                 if bound is None:
                     draft.delete(row)
                 else:
                     draft.update(row, value, *bound)
 
-        return await self._own.write(change)
+        return await self._own.write(change, rule)
 
-    async def _matching(self, query: Select, keys: list[bytes] | None) -> list[bytes]:
+    async def _matching(self, query: Select, keys: list[bytes] | None, readable: Rule) -> list[bytes]:
         """Return the encoded ids of the documents that an UPDATE or DELETE is about."""
         found: list[bytes] = []
         async with self._service.store.snapshot() as snapshot:
             async for rows in _slices(snapshot, query.collection, keys):
-                found += [row.id for row, _ in await self.work(_matching, query, self._located(rows))]
+                located = self._located(rows)
+                found += [row.id for row, _ in await self.work(_matching, query, readable, located)]
                 if len(found) > MAX_CHANGES:
                     reason = f"more than {MAX_CHANGES} documents hold the condition"
                     raise HedgerowError("OPERATION_CHANGES", f"{reason}: narrow it, and repeat the statement")
@@ -157,19 +170,25 @@ def _prepare(statement: Statement, arguments: dict[str, Any], by_json: bool) -> 
     return Select(statement, arguments, limits.ANSWER_ROWS)
 
 
-def _add(query: Select, rows: list[tuple[DocumentRow, Moment | None]], deadline: float) -> None:
+def _add(query: Select, rule: Rule, rows: list[tuple[DocumentRow, Moment | None]], deadline: float) -> None:
     for row, moment in rows:
         if time.monotonic() > deadline:
             raise TimeoutError
-        query.add(_document(row, moment))
+        if covers(rule, row):
+            query.add(_document(row, moment))
 
 
 def _matching(
-    query: Select, rows: list[tuple[DocumentRow, Moment | None]]
+    query: Select, rule: Rule, rows: list[tuple[DocumentRow, Moment | None]]
 ) -> list[tuple[DocumentRow, dict[str, Any]]]:
-    """Return the rows that hold a condition, each with its document as queries see it."""
-    seen_rows = [(row, _document(row, moment)) for row, moment in rows]
+    """Return the rows that a rule covers and that hold a condition, each with its document."""
+    seen_rows = [(row, _document(row, moment)) for row, moment in rows if covers(rule, row)]
     return [(row, document) for row, document in seen_rows if query.matches(document)]
+
+
+def covers(rule: Rule, row: DocumentRow) -> bool:
+    """Say whether a right covers a document. It sees what is written, not the derived time (SPEC 12.7)."""
+    return rule.is_whole or rule.covers(_document(row, None))
 
 
 def _document(row: DocumentRow, moment: Moment | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from hedgerow.errors import HedgerowError
 from . import limits
 from .app import create_app, peer_of
 from .config import BigPeerConfig
+from .http.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +29,13 @@ def run_bigpeer(config: BigPeerConfig, on_ready: Callable[[str], None] | None = 
     """
     listener = _bind(config)
     host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if config.tls_key is not None else "http"
+    url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     app = create_app(config)
-    server = _Server(app, url, on_ready)
+    server = _Server(config, app, url, on_ready)
     # uvicorn ends a start that failed by leaving the program.
-    with listener, contextlib.suppress(SystemExit):
-        asyncio.run(server.serve(sockets=[listener]))
+    with listener, contextlib.suppress(SystemExit), asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
     failure: HedgerowError | None = getattr(app.state, "failure", None)
     if failure is not None:
         raise failure
@@ -40,11 +43,27 @@ def run_bigpeer(config: BigPeerConfig, on_ready: Callable[[str], None] | None = 
         raise HedgerowError("STORE_FAILED", "the start failed; the log says why")
 
 
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return a loop whose servers give a stranger no longer for TLS than for anything else."""
+    loop = asyncio.new_event_loop()
+    create = loop.create_server
+
+    async def create_server(*args: Any, ssl: Any = None, **options: Any) -> asyncio.Server:
+        if ssl is not None:
+            options["ssl_handshake_timeout"] = limits.UNKNOWN_SECONDS
+        return await create(*args, ssl=ssl, **options)
+
+    loop.create_server = create_server  # type: ignore[method-assign]
+    return loop
+
+
 class _Server(uvicorn.Server):
     """Tells when it is ready, and ends with the return of serve(), not with the signal that stopped it."""
 
-    def __init__(self, app: FastAPI, url: str, on_ready: Callable[[str], None] | None) -> None:
-        super().__init__(_uvicorn_config(app))
+    def __init__(
+        self, config: BigPeerConfig, app: FastAPI, url: str, on_ready: Callable[[str], None] | None
+    ) -> None:
+        super().__init__(_uvicorn_config(config, app))
         self._app = app
         self._url = url
         self._on_ready = on_ready
@@ -64,18 +83,32 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            log.warning("no security yet: %s answers everybody on this machine, and nobody else", self._url)
+            peer = peer_of(self._app)
+            if peer.gate.is_open:
+                log.warning("playground: %s answers everybody on this machine, and nobody else", self._url)
+            elif not peer.visitors.has_login():
+                log.warning("no page of %s has a login: `hedgerow bigpeer users add` makes one", self._url)
             if self._on_ready is not None:
                 self._on_ready(self._url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        peer_of(self._app).live.stop()
         await peer_of(self._app).sync.stop(limits.GOODBYE_SECONDS)
         await super().shutdown(sockets)
 
 
-def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
+def _uvicorn_config(config: BigPeerConfig, app: FastAPI) -> uvicorn.Config:
+    door: Door = app.state.door
     return uvicorn.Config(
         app,
+        # It is called as the class would be.
+        http=door.protocol,  # type: ignore[arg-type]
+        h11_max_incomplete_event_size=limits.UNKNOWN_BYTES,
+        # Nobody's word counts for where a request comes from.
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=config.tls_certificate,
+        ssl_keyfile=config.tls_key,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -21,7 +21,7 @@ from . import limits
 from .clock import Clock
 from .config import BigPeerConfig
 from .refusals import Refusals
-from .store.port import Entry, Frontier, Ingested, Lost, Stable, Store, Submission
+from .store.port import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Store, Submission
 from .view import Moment
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class Counters:
     bytes_out: int = 0
     statements: dict[str, int] = field(default_factory=dict)
     statement_errors: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 class Service:
@@ -143,6 +144,12 @@ class Service:
         self._wake.set()
         return [await done for _, done in waiting]
 
+    async def judge(self, authors: Iterable[bytes]) -> None:
+        """Have what these authors wrote judged anew, for other rules hold. Raises STORE_FAILED."""
+        for author in authors:
+            if author in self.frontiers:
+                await self.submit([JudgeEntry(author)])
+
     async def _commit_forever(self) -> None:
         """Commit whatever came in while the transaction before was under way, as one transaction."""
         while not self._stopping or self._waiting:
@@ -197,6 +204,9 @@ class Service:
             self._timed.set()
         for collection in ingested.collections:
             self._touched[collection] = ingested.transaction
+        for author, number, code in ingested.refused:
+            self.counters.refused[code] = self.counters.refused.get(code, 0) + 1
+            self.refusals.note_write(author, number, code)
         self.transaction = ingested.transaction
         self._committed.set()
         self._committed = asyncio.Event()

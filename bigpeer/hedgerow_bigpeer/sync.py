@@ -8,27 +8,43 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from hedgerow.codec.varint import read_uint
+from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS, MAX_WANT_NUMBERS, MAX_WANTS
+from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
 
 from . import limits
-from .down import Giver
+from .auth.authority import work
+from .auth.membership import Membership
+from .down import Giver, wanted
 from .intake import Intake
 from .service import Service
-from .store.port import Lost
+from .statements import Statements
 
 log = logging.getLogger(__name__)
 
 _BUSY = 1013
+# What nobody meets by accident, unless the other side has said it.
+_OFFENCES = (
+    "CREDENTIAL_",
+    "HANDSHAKE_",
+    "COSE_",
+    "TAG_INVALID",
+    "POINT_INVALID",
+    "RECORD_TAG",
+    "SESSION_PLAIN",
+)
+_SAID = "said by the other side"
+_POLICY = 1008
 _UNSUPPORTED = 1003
 _Vector = tuple[bytes, int, int, int]
 
@@ -38,51 +54,78 @@ def mesh_tag(name: str) -> bytes:
     return sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
 
 
-def wanted(lost: Iterable[Lost], vector: Iterable[_Vector]) -> list[tuple[bytes, int, int]]:
-    """Return the ranges to ask for of what is lost, as many as one WANT takes.
-
-    Whoever holds an author up to a number is asked for what is lost below that, the newest first; anybody
-    else may have some of it beside the run.
-    """
-    held = {entry[0]: entry[1] for entry in vector}
-    ranges: list[tuple[bytes, int, int]] = []
-    for row in sorted(lost, key=lambda row: row.author not in held):
-        last = min(row.last, held.get(row.author, row.first + MAX_WANT_NUMBERS - 1))
-        while row.first <= last and len(ranges) < MAX_WANTS:
-            first = max(row.first, last - MAX_WANT_NUMBERS + 1)
-            ranges.append((row.author, first, last))
-            last = first - 1
-    return ranges
-
-
 class SyncEndpoint:
     """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, membership: Membership) -> None:
         self._service = service
+        self._membership = membership
+        self._watch: asyncio.Task[None] | None = None
+        self._known = 0
         self._mesh = mesh_tag(service.config.mesh)
         self._open: set[Connection] = set()
         self._ended = asyncio.Event()
 
-    async def serve(self, socket: WebSocket) -> None:
-        """Run one connection to its end; what goes wrong ends it alone."""
+    def start(self) -> None:
+        """Begin to look who may not go on."""
+        self._watch = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(limits.REVOCATION_LOOK_SECONDS)
+            try:
+                await self._service.judge(await work(self._membership.refresh))
+            except Exception:
+                # The database of rights may be locked for a while; what was known counts until then.
+                log.exception("could not read who was revoked")
+                continue
+            for connection in list(self._open):
+                error = self._membership.check(connection.keys)
+                if error is not None:
+                    connection.end(error)
+                else:
+                    await connection.tell(news=self._membership.rules.count != self._known)
+            self._known = self._membership.rules.count
+
+    async def serve(
+        self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
+    ) -> None:
+        """Run one connection to its end; what goes wrong ends it alone.
+
+        `greeted()` is called once the other side has said a hello that is taken; `plain`: it may come without
+        a credential.
+        """
         await socket.accept()
         if len(self._open) >= limits.CONNECTIONS:
             await socket.close(_BUSY, "SYNC_BUSY")
             return
-        connection = Connection(self._service, self._mesh, socket)
+        keys = self._membership.greeting(self._service.clock.uptime(), optional=plain)
+        connection = Connection(self._service, self._mesh, socket, greeted, self._membership, keys)
         self._open.add(connection)
         self._service.connections = len(self._open)
         try:
             with contextlib.suppress(WebSocketDisconnect, TimeoutError):
                 await connection.run()
         finally:
+            await self._note(connection, socket)
             self._open.discard(connection)
             self._ended.set()
             self._service.connections = len(self._open)
 
+    async def _note(self, connection: "Connection", socket: WebSocket) -> None:
+        """Have in the audit log who was refused: by its credential if it has shown one, else its address."""
+        address = socket.client.host if socket.client else ""
+        actor = self._membership.actor(connection.keys) or f"address:{address}"
+        for subject, error in connection.offences():
+            try:
+                await work(self._membership.note, actor, subject, error)
+            except HedgerowError as failure:
+                log.warning("the audit log could not be written: %s", failure)
+
     async def stop(self, seconds: float) -> None:
         """Say goodbye on every connection, and wait for their ends so long."""
+        if self._watch is not None:
+            self._watch.cancel()
         for connection in list(self._open):
             connection.stop()
         with contextlib.suppress(TimeoutError):
@@ -95,19 +138,29 @@ class SyncEndpoint:
 class Connection:
     """One session over one WebSocket."""
 
-    def __init__(self, service: Service, mesh: bytes, socket: WebSocket) -> None:
+    def __init__(
+        self,
+        service: Service,
+        mesh: bytes,
+        socket: WebSocket,
+        greeted: Callable[[], None] = lambda: None,
+        membership: Membership | None = None,
+        keys: Greeting | None = None,
+    ) -> None:
+        self._statements = None if membership is None else Statements(membership)
         self._service = service
+        self._greeted = greeted
         self._mesh = mesh
         self._socket = socket
         known = service.frontiers.values()
         newest = heapq.nlargest(MAX_AUTHORS, known, key=lambda frontier: frontier.last_seen)
         self._partial = len(known) > MAX_AUTHORS
         self._told = {frontier.author for frontier in newest}
-        self._session = Session(self._hello(), service.clock.uptime())
+        self._session = Session(self._hello(), service.clock.uptime(), keys)
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(limits.INBOX_MESSAGES)
         self._gone = False
         self._wake = asyncio.Event()
-        self._intake = Intake(service, self.__str__)
+        self._intake = Intake(service, self.__str__, self._learn)
         self._giver = Giver(service, self._session, self._intake.came)
         self._theirs: dict[bytes, int] = {}
         self._due: set[bytes] = set()
@@ -116,9 +169,28 @@ class Connection:
         remote = self._session.remote
         return f"session with {remote.author.hex()} ({remote.name})" if remote else "session"
 
+    @property
+    def keys(self) -> Greeting | None:
+        """The keys of the session, None where it has none."""
+        keys: Greeting | None = self._session.keys
+        return keys
+
     def stop(self) -> None:
         """End the session in order."""
         self._session.close()
+        self._wake.set()
+
+    def offences(self) -> list[tuple[str, HedgerowError]]:
+        """Return (whose, why) of what was refused: the session, seals that are not an author's word."""
+        found = [(author.hex(), error) for author, error in self._intake.forged]
+        error = self._session.error
+        if error is not None and error.code.startswith(_OFFENCES) and error.detail != _SAID:
+            found.append(("session", error))
+        return found
+
+    def end(self, error: HedgerowError) -> None:
+        """End the session with an error."""
+        self._session.fail(error)
         self._wake.set()
 
     async def run(self) -> None:
@@ -146,7 +218,12 @@ class Connection:
                 await reader
             self._count_end()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await self._socket.close()
+            error, keys = self._session.error, self.keys
+            # Who gets no keys learns why from the end of the socket alone.
+            if error is not None and keys is not None and not keys.done:
+                await self._socket.close(_POLICY, error.code)
+            else:
+                await self._socket.close()
 
     # ---- in
 
@@ -184,7 +261,11 @@ class Connection:
                         continue
                     self._event(kind, value)
                     if kind == frames.HELLO:
+                        await self._meet()
                         await self._want_lost()
+                    elif kind == frames.STATEMENTS and self._statements is not None:
+                        assert isinstance(value, bytes)
+                        await self._statements.ask(read_uint(value, 0)[0])
                     if self._intake.entries >= limits.TAKE_ENTRIES:
                         await self._commit()
                     elif kind == frames.SEGMENT:
@@ -204,6 +285,30 @@ class Connection:
             self._session.fail(fault)
         else:
             self._session.grant()
+
+    async def _meet(self) -> None:
+        """Take what the other side's credential says of its author: it may be newer than the last look."""
+        if self.keys is not None and self._statements is not None:
+            await self._service.judge(self._statements.membership.meet(self.keys))
+
+    async def _learn(self) -> None:
+        """Look for credentials that were issued a moment ago."""
+        if self._statements is not None:
+            await self._service.judge(await work(self._statements.membership.refresh))
+
+    async def tell(self, *, news: bool) -> None:
+        """Say what has been said of others since the other side asked for it; with `news` have what comes
+        under credentials that were not known before come again.
+        """
+        if self._statements is None:
+            return
+        if news:
+            for author in self._intake.forgive():
+                self._session.queue_want_schema([])
+                self._session.queue_have([self._entry(author)])
+                self._wake.set()
+        if await self._statements.look():
+            self._wake.set()
 
     async def _ask(self, interests: object) -> None:
         assert isinstance(interests, list) and self._session.remote is not None
@@ -245,6 +350,7 @@ class Connection:
         elif kind == frames.SKIP and isinstance(value, tuple):
             intake.add_skip(*value)
         elif kind == frames.HELLO and isinstance(value, hello.Hello):
+            self._greeted()
             intake.add_name(value.author, value.name)
             self._giver.greet(value)
             self._note_vector(value.vector)
@@ -295,6 +401,8 @@ class Connection:
                     self._theirs[author] = receipt.number
                     session.queue_receipt(receipt)
             self._due.clear()
+            if self._statements is not None:
+                self._statements.fill(session)
             if not session.ending:
                 try:
                     await self._giver.fill()

@@ -12,24 +12,32 @@ from hedgerow_cli.limits import ANSWER_BYTES
 from hedgerow_cli.output import to_json
 
 
-def execute(url: str, statement: str, arguments: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+def execute(
+    url: str, statement: str, arguments: dict[str, Any], timeout: float = 30.0, key: str = ""
+) -> dict[str, Any]:
     """`POST /api/v4/store/execute`; numbers with a point come back as decimal.Decimal.
 
     Raises `BIG_PEER_UNREACHABLE`, `BIG_PEER_ANSWER` for what is no answer, and the code of a refusal.
     """
     body = to_json({"statement": statement, "args": arguments}).encode()
-    answer = request(f"{url.rstrip('/')}/api/v4/store/execute", timeout, body)
+    answer = request(f"{url.rstrip('/')}/api/v4/store/execute", timeout, body, key)
     if not isinstance(answer, dict):
         raise HedgerowError("BIG_PEER_ANSWER", f"{url}: not a JSON object")
     return answer
 
 
-def request(url: str, timeout: float, body: bytes | None = None) -> Any:
-    """GET, or with a JSON `body` POST, and the JSON that comes back. Raises as `execute` does."""
+def request(url: str, timeout: float, body: bytes | None = None, key: str = "") -> Any:
+    """GET, or with a JSON `body` POST, and the JSON that comes back; `key` says who asks.
+
+    Raises as `execute` does.
+    """
     if not url.startswith(("http://", "https://")):
         raise HedgerowError("BIG_PEER_UNREACHABLE", f"{url} is no http:// address")
+    headers = {"Content-Type": "application/json"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     try:
-        asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - see above
+        asked = urllib.request.Request(url, body, headers)  # noqa: S310 - see above
         with urllib.request.urlopen(asked, timeout=timeout) as response:  # noqa: S310 - see above
             return _decode(url, response.read(ANSWER_BYTES + 1))
     except urllib.error.HTTPError as error:

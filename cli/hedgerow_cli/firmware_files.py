@@ -14,6 +14,8 @@ from .short_names import short_names, shorten
 from .short_parameters import keywords_of, shorten_parameters
 
 _ONBOARD = "onboard"
+#: Members have no keys yet: what keys are for stays off the board.
+_CRYPTO = "crypto"
 #: The table of error codes is for people, whose tools have it; a log in memory is for tests; nonces are for
 #: members with keys.
 _LEFT_OUT = ("hedgerow.codes", "hedgerow.memory", "hedgerow.trust.nonce")
@@ -126,7 +128,7 @@ def _sources(radio: bool) -> list[tuple[str, Path]]:
             parts = source.relative_to(root).with_suffix("").parts
             module = ".".join((package, *parts)).removesuffix(".__init__")
             wanted = module in _OF_RADIOS + _OF_BOTH if radio else module not in _LEFT_OUT + _OF_RADIOS
-            if parts[0] != _ONBOARD and wanted:
+            if parts[0] not in (_ONBOARD, _CRYPTO) and wanted:
                 found.append((module, source))
     return found
 

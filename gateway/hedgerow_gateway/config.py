@@ -3,6 +3,7 @@
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.scanner import BaseBleakScanner
@@ -20,13 +21,25 @@ BLUEZ = "bluez"
 NONE = "none"
 OFF = "off"
 USB = "usb:"
+IDENTITY = "identity.json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def check_uplink(name: str, url: str | None) -> None:
-    """Refuse a setting of this name that is no address of a Big Peer: SETTING_INVALID."""
-    if url is not None and not url.startswith(("ws://", "wss://")):
+def check_uplink(name: str, url: str | None, *, plain: bool = False) -> None:
+    """Refuse a setting of this name that is no address of a Big Peer: SETTING_INVALID.
+
+    ws:// is for this machine alone, unless it may be `plain`: a network could read and change what goes by.
+    """
+    if url is None:
+        return
+    if not url.startswith(("ws://", "wss://")):
         raise HedgerowError("SETTING_INVALID", f"{name}: {url} is no ws:// or wss:// address")
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if url.startswith("ws://") and not plain and host not in LOOPBACK:
+        raise HedgerowError("SETTING_INVALID", f"{name}: {url} is not loopback: wss://, or allow plain")
 
 
 def host_name() -> str:
@@ -44,6 +57,9 @@ class GatewayConfig:
 
     data: Path
     uplink: str | None = None
+    plain_uplink: bool = False
+    identity: Path | None = None
+    board_keys: bool = False
     mesh: str = "demo"
     name: str = field(default_factory=host_name)
     http: str | None = "127.0.0.1:8090"
@@ -69,7 +85,7 @@ class GatewayConfig:
     power_cycle: PowerCycle | None = None
 
     def __post_init__(self) -> None:
-        check_uplink("uplink", self.uplink)
+        check_uplink("uplink", self.uplink, plain=self.plain_uplink)
         if self.time not in (clock.KERNEL, clock.TRUST):
             raise HedgerowError("SETTING_INVALID", f"time: {self.time} is neither kernel nor trust")
         if self.radio not in (AUTO, BLUEZ, NONE, OFF) and not _has_port(self.radio):
@@ -78,6 +94,8 @@ class GatewayConfig:
             )
         if self.keeper and self.uplink is not None:
             raise HedgerowError("SETTING_INVALID", "keeper: with an uplink the Big Peer is the keeper")
+        if self.board_keys and self.identity_path() is None:
+            raise HedgerowError("SETTING_INVALID", "board_keys: there is no identity")
         if not self.mesh or len(self.name) > MAX_PEER_NAME:
             raise HedgerowError(
                 "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"
@@ -87,6 +105,11 @@ class GatewayConfig:
                 raise HedgerowError("SETTING_INVALID", f"{setting}: not within {low:g} and {high:g}")
         if self.http is not None:
             self.http_address()
+
+    def identity_path(self) -> Path | None:
+        """Return the file of keys and credential, None for a gateway of a playground."""
+        beside = self.data / IDENTITY
+        return self.identity or (beside if beside.exists() else None)
 
     def http_address(self) -> tuple[str, int]:
         """Return host and port of the status server; port 0 means any free one."""

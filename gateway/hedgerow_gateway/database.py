@@ -18,6 +18,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import new_author
 
 from . import limits
+from .enrolment import Enrolment
 from .place import Place
 
 SCHEMA_VERSION = 2
@@ -28,15 +29,21 @@ class Database:
     """One open file, for one thread of one process.
 
     `author` (8 bytes) and `incarnation` name this store; a copied or restored file gets new ones when it
-    is opened (see `place`). After an error of SQLite it refuses everything until it is opened again, and
-    tells `on_failure` once. `sql` is to be used within `guard`.
+    is opened (see `place`), and so does one that was not made with the keys of `enrolment`. After an error of
+    SQLite it refuses everything until it is opened again, and tells `on_failure` once. `sql` is to be used
+    within `guard`.
 
     Raises HedgerowError: DATABASE_NEWER, DATABASE_FOREIGN, DATABASE_IN_USE, DATABASE_FULL, DATABASE_FAILED.
     """
 
     def __init__(
-        self, path: Path, max_bytes: int, on_failure: Callable[[HedgerowError], None] | None
+        self,
+        path: Path,
+        max_bytes: int,
+        on_failure: Callable[[HedgerowError], None] | None,
+        enrolment: Enrolment | None = None,
     ) -> None:
+        self._enrolment = enrolment
         self.path = path
         self.failure: HedgerowError | None = None
         self.commits = 0
@@ -86,7 +93,7 @@ class Database:
         if version == 0:
             self.sql.execute(
                 "INSERT INTO store (token, author, incarnation) VALUES (?, ?, 0)",
-                (os.urandom(16), new_author()),
+                (os.urandom(16), self._new_author()),
             )
             self.sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self.sql.execute("COMMIT")
@@ -97,9 +104,14 @@ class Database:
             "SELECT token, author, incarnation FROM store"
         ).fetchone()
         row = self.sql.execute("SELECT held FROM author WHERE author = ?", (self.author,)).fetchone()
-        if self._place.is_home(token, row[0] if row else 0):
+        another = self._enrolment is not None and self.author != self._enrolment.author
+        if self._place.is_home(token, row[0] if row else 0) and not another:
             return
-        self._own(os.urandom(16), new_author() if self.incarnation else self.author, self.incarnation + 1)
+        new = self.incarnation or another
+        self._own(os.urandom(16), self._new_author() if new else self.author, self.incarnation + 1)
+
+    def _new_author(self) -> bytes:
+        return self._enrolment.anew() if self._enrolment is not None else new_author()
 
     def _own(self, token: bytes, author: bytes, incarnation: int) -> None:
         """Make this the place of the file, and of an author that has written nothing yet."""
@@ -115,7 +127,7 @@ class Database:
         """Go on as a new author in the same place, durable on return."""
         with self.guard():
             token = self.sql.execute("SELECT token FROM store").fetchone()[0]
-            self._own(token, new_author(), self.incarnation + 1)
+            self._own(token, self._new_author(), self.incarnation + 1)
 
     @contextmanager
     def guard(self) -> Iterator[None]:

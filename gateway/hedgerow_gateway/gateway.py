@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from hashlib import sha256
 
 from hedgerow.codec.schema import STREAM
+from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import mesh_key
@@ -20,7 +21,9 @@ from .bounded import wait_event
 from .central import Central
 from .clock import Clock, rfc3339
 from .config import OFF, GatewayConfig
+from .enrolment import Enrolment
 from .link_ble import BleLink
+from .membership import members_of
 from .mesher import Mesher
 from .notify import Notifier
 from .radios import Radios
@@ -72,7 +75,14 @@ class Gateway:
         self._failure: HedgerowError | None = None
         self._rng = random.Random()
         config.data.mkdir(parents=True, exist_ok=True)
-        self.log = SqliteLog(config.data / DATABASE, max_bytes=config.log_bytes, on_failure=self._fail)
+        path = config.identity_path()
+        self.enrolment = None if path is None else Enrolment(path)
+        self.log = SqliteLog(
+            config.data / DATABASE,
+            max_bytes=config.log_bytes,
+            on_failure=self._fail,
+            enrolment=self.enrolment,
+        )
         try:
             self._compose()
         except BaseException:
@@ -84,6 +94,7 @@ class Gateway:
         self.peer = Peer(
             self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
+            members=members_of(self.log, self.enrolment),
         )  # fmt: skip
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
@@ -104,6 +115,8 @@ class Gateway:
             linger_ms=config.linger_ms,
             session_s=config.session_s,
             stall_s=config.stall_s,
+            enrolment=self.enrolment if config.board_keys else None,
+            gate=Gate([mesh_key(config.mesh)]),
         )
         self.central = Central(
             self.mesh,
@@ -126,6 +139,7 @@ class Gateway:
                 first_pause_s=config.uplink_first_pause_s,
                 max_pause_s=config.uplink_max_pause_s,
                 on_outgrown=self._outgrown,
+                enrolment=self.enrolment,
             )
 
     def _heard(self, address: str, rssi: int, payload: bytes, connectable: bool) -> None:
@@ -206,7 +220,7 @@ class Gateway:
             "author": self.peer.author.hex(),
             "name": self.config.name,
             "mesh": self.config.mesh,
-            "security": "no security yet",
+            "security": self._security(),
             "uptime_ms": self.clock.now(),
             "time": {
                 "mode": self.clock.mode,
@@ -230,6 +244,15 @@ class Gateway:
             "uplink": self._uplink_report(),
             "authors": self._authors(),
         }
+
+    def _security(self) -> str:
+        """Return who this gateway is towards the Big Peer; boards have no sessions with keys yet."""
+        enrolment = self.enrolment
+        if enrolment is None:
+            return "no security yet"
+        if enrolment.credential is None:
+            return "not enrolled"
+        return f"{enrolment.claims.subject}, credential {enrolment.claims.cti.hex()}"
 
     def _uplink_report(self) -> UplinkReport | None:
         if self.uplink is None:

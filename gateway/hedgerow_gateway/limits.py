@@ -80,6 +80,12 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 60.0
 STEADY_S = 10.0  # a session that lived so long counts as a success and resets the backoff
 
+# Enrolment
+ENROLMENT_S = 30.0
+RENEWAL_LOOK_S = 60.0
+ENROLMENT_BYTES = 65_536
+REFUSAL_S = 2.0  # the end of a socket says why a handshake was refused; so long it may take
+
 # Time
 TIME_EVERY_S = 30.0
 STATED_ERROR_MS = 50

@@ -20,8 +20,10 @@ from . import limits
 from .bounded import wait_event
 from .clock import KERNEL, Clock
 from .config import check_uplink, host_name
+from .enrolment import Enrolment
 from .gateway import mesh_tag, tell_time
 from .home import Home
+from .membership import EnrolledPeer, members_of, tell_observers
 from .reclaim import Reclaimer
 from .sqlite_log import SqliteLog
 from .uplink import Uplink
@@ -87,7 +89,16 @@ class LocalPeer:
     Raises HedgerowError: the codes of statements, those of SqliteLog, PEER_THREAD, PEER_CLOSED.
     """
 
-    def __init__(self, home: Home, log: SqliteLog, core: ReadyPeer, clock: Clock, url: str | None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        log: SqliteLog,
+        core: ReadyPeer,
+        clock: Clock,
+        url: str | None,
+        enrolment: Enrolment | None = None,
+    ) -> None:
+        self._enrolment = enrolment
         self.settings: dict[str, Any] = {}
         self._home = home
         self._author: bytes = log.author
@@ -270,7 +281,8 @@ class LocalPeer:
         def outgrown(_: HedgerowError) -> None:
             self._log.disown()
 
-        self._uplink = Uplink(self._core, url, self._clock.now, random.Random(), on_outgrown=outgrown)
+        now, rng = self._clock.now, random.Random()
+        self._uplink = Uplink(self._core, url, now, rng, on_outgrown=outgrown, enrolment=self._enrolment)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._uplink.run()), loop.create_task(self._dispatch())]
 
@@ -348,6 +360,8 @@ def open_peer(
     time: str = KERNEL,
     full: dict[str, str] | None = None,
     log_bytes: int = limits.LOG_BYTES_DEFAULT,
+    identity: str | Path | None = None,
+    plain: bool = False,
 ) -> LocalPeer:
     """Open or make the log at `path` and return a ready peer on it.
 
@@ -357,20 +371,25 @@ def open_peer(
     `log_bytes` is the greatest size of the file; `full` maps collections to what becomes of their operations
     that no keeper has yet when it is reached: "refuse" (new ones are refused with LOG_FULL, the default),
     "oldest" (the oldest go) or "thin" (the oldest readings become summaries).
+    `identity` is a file that `hedgerow enroll` made; without it only a playground takes this peer. ws:// to
+    another machine wants `plain`.
     Raises the codes of SqliteLog, and SETTING_INVALID for another kind of address, size or policy.
     """
-    check_uplink("url", url)
+    check_uplink("url", url, plain=plain)
     if log_bytes < limits.LOG_BYTES_MIN:
         raise HedgerowError("SETTING_INVALID", f"log_bytes: at least {limits.LOG_BYTES_MIN}")
     home = _home(url)
     clock = Clock(time)
 
     def make() -> LocalPeer:
-        log = SqliteLog(path, max_bytes=log_bytes, refuses=True)
+        enrolment = None if identity is None else Enrolment(Path(identity))
+        log = SqliteLog(path, max_bytes=log_bytes, refuses=True, enrolment=enrolment)
         try:
             # A full log is opened too, or it could never be delivered.
             log.urgent = True
-            core = ReadyPeer(
+            members = members_of(log, enrolment)
+            make_peer = ReadyPeer if members is None else EnrolledPeer
+            core = make_peer(
                 log,
                 clock.now,
                 name=host_name() if name is None else name,
@@ -378,10 +397,13 @@ def open_peer(
                 mesh=mesh_tag(mesh),
                 kinds=kinds or {},
                 full=full,
+                members=members,
             )
+            if members is not None:
+                members.on_judged = lambda author: tell_observers(core, author)
             log.urgent = False
             core.reclaim = Reclaimer(log, core, log_bytes).make_room
-            return LocalPeer(home, log, core, clock, url)
+            return LocalPeer(home, log, core, clock, url, enrolment)
         except BaseException:
             log.close()
             raise

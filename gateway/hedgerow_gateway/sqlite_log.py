@@ -15,6 +15,7 @@ from hedgerow.memory import frontiers
 from . import limits
 from .database import Database
 from .document_index import SqliteIndex
+from .enrolment import Enrolment
 from .ranges import Range, joined, subtract
 from .sqlite_room import AuthorRow, put_skip, sizes
 
@@ -44,7 +45,7 @@ class SqliteLog:
     After an error of the database the log refuses everything until it is opened again, and tells
     `on_failure` once: what had been appended is not durable, and the peer above must be built anew from
     what is. With `refuses` it refuses operations shortly before `max_bytes`; while `urgent` is set they may
-    use what is left then, for making room.
+    use what is left then, for making room. `enrolment` has the keys that its author is made of.
 
     Raises HedgerowError: those of Database, LOG_OUT_OF_ORDER, AUTHORS_FULL, LOG_FULL.
     """
@@ -58,13 +59,14 @@ class SqliteLog:
         max_bytes: int = limits.LOG_BYTES_DEFAULT,
         on_failure: Callable[[HedgerowError], None] | None = None,
         refuses: bool = False,
+        enrolment: Enrolment | None = None,
     ) -> None:
         self._max_bytes = max_bytes
         self._refuses = refuses
         self._left = 0
         self.urgent = False
         self._gathering = False
-        self._database = Database(Path(path), max_bytes, on_failure)
+        self._database = Database(Path(path), max_bytes, on_failure, enrolment)
         self.path = self._database.path
         self.author = self._database.author
         self.incarnation = self._database.incarnation

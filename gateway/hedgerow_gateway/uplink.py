@@ -9,6 +9,8 @@ buffer, then the session's credit), and a slow log holds the server back (the so
 import asyncio
 import logging
 import random
+import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +24,7 @@ from hedgerow.sync.exchange import Exchange
 
 from . import limits
 from .bounded import Backoff, bounded
+from .enrolment import Enrolment, poster
 from .line import Line
 
 logger = logging.getLogger(__name__)
@@ -37,13 +40,16 @@ class UplinkCounters:
     failures: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    resumed: int = 0
+    renewals: int = 0
     last_error: str = ""
 
 
 class Uplink:
     """Keeps `peer` in session with the Big Peer at `url` (ws:// or wss://) while `run` runs.
 
-    `on_outgrown` is called when the Big Peer holds operations under our own name that we do not.
+    `on_outgrown` is called when the Big Peer holds operations under our own name that we do not. With an
+    `enrolment` sessions have keys, and its credential is renewed in time.
     """
 
     def __init__(
@@ -56,7 +62,11 @@ class Uplink:
         first_pause_s: float = limits.BACKOFF_FIRST_S,
         max_pause_s: float = limits.BACKOFF_MAX_S,
         on_outgrown: Callable[[HedgerowError], None] | None = None,
+        enrolment: Enrolment | None = None,
     ) -> None:
+        self._enrolment = enrolment
+        # Whether the Big Peer's credential is by an issuer that ours does not come with.
+        self._outdated = False
         self.url = url
         self.counters = UplinkCounters()
         self._peer = peer
@@ -90,6 +100,8 @@ class Uplink:
     async def _attempt(self) -> None:
         """One connection and its session, to the end of either."""
         self.counters.attempts += 1
+        if self._enrolment is not None:
+            await self._renew(self._enrolment)
         socket = await connect(
             self.url,
             open_timeout=limits.UPLINK_OPEN_S,
@@ -101,18 +113,29 @@ class Uplink:
         )
         async with socket:
             began = self._now()
-            exchange = Exchange(self._peer, self._now(), linger_ms=None, central=True)
+            keys = None if self._enrolment is None else self._enrolment.greeting(began)
+            exchange = Exchange(self._peer, began, linger_ms=None, central=True, keys=keys)
             line = self._line = Line(self._peer, exchange, self._now, MAX_RECORD)
             try:
                 await self._exchange(socket, line)
                 self.counters.outages += 1
             except asyncio.CancelledError:
                 raise
+            except HedgerowError as error:
+                self.counters.outages += self.connected
+                self._check_outgrown(exchange)
+                self._outdated = error.code == "CREDENTIAL_ISSUER"
+                if error.code == "HANDSHAKE_REFUSED":
+                    raise await _reason(socket, error) from None
+                raise
             except BaseException:
                 self.counters.outages += self.connected
                 self._check_outgrown(exchange)
                 raise
             finally:
+                if keys is not None and self._enrolment is not None and self.connected:
+                    self._enrolment.met(keys)
+                    self.counters.resumed += keys.channel.resumed
                 self.counters.sessions += self.connected
                 # A server that accepts and says nothing is no success, however long that takes.
                 if self.connected and self._now() - began >= limits.STEADY_S * 1000:
@@ -120,6 +143,34 @@ class Uplink:
                 self.counters.bytes_in += line.bytes_in
                 self.counters.bytes_out += line.bytes_out
                 self._line = None
+
+    async def _stay_enrolled(self) -> None:
+        while self._enrolment is not None:
+            await asyncio.sleep(limits.RENEWAL_LOOK_S)
+            await self._renew(self._enrolment)
+
+    async def _renew(self, enrolment: Enrolment) -> None:
+        """Have the credential renewed if it is time. It is good enough as it is while it names our log."""
+        enrolment.refresh()
+        self._adopt(enrolment)
+        claims = enrolment.claims
+        if not self._outdated and not enrolment.due(time.time()):
+            return
+        try:
+            await asyncio.to_thread(enrolment.renew, poster(self.url))
+            self._outdated = False
+            self.counters.renewals += 1
+            self._adopt(enrolment)
+        except HedgerowError as error:
+            if claims.author != enrolment.author:
+                raise
+            logger.warning("%s: the credential is not renewed: %s", self.url, error)
+
+    def _adopt(self, enrolment: Enrolment) -> None:
+        """Let own seals name the credential that is in the file, whoever has put it there."""
+        members, found = self._peer.members, enrolment.credential
+        if members is not None and found is not None and found is not members.own:
+            members.enrol(found)
 
     def _check_outgrown(self, exchange: Exchange) -> None:
         error = exchange.error
@@ -133,13 +184,14 @@ class Uplink:
         async def send(record: bytes) -> None:
             await bounded(socket.send(record), limits.UPLINK_SEND_S, "UPLINK_LOST", "send")
 
-        reader = asyncio.create_task(self._read(socket, line))
+        tasks = {asyncio.create_task(self._read(socket, line)), asyncio.create_task(self._stay_enrolled())}
         try:
             with line.listening():
                 await line.run(send)
         finally:
-            reader.cancel()
-            await asyncio.wait({reader})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     @staticmethod
     async def _read(socket: ClientConnection, line: Line) -> None:
@@ -152,3 +204,10 @@ class Uplink:
             line.cut(HedgerowError("UPLINK_LOST", "closed by the other side"))
         except ConnectionClosed as error:
             line.cut(HedgerowError("UPLINK_LOST", str(error)))
+
+
+async def _reason(socket: ClientConnection, error: HedgerowError) -> HedgerowError:
+    """Return what the end of the socket says of a handshake that was refused, or the error."""
+    await asyncio.wait([asyncio.create_task(socket.wait_closed())], timeout=limits.REFUSAL_S)
+    reason = socket.close_reason or ""
+    return HedgerowError(reason, "said by the Big Peer") if re.fullmatch(r"[A-Z_]{1,32}", reason) else error

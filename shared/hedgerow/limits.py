@@ -156,3 +156,28 @@ MAX_LEAVES = const(16)
 MESH_WISHES = const(4)
 MESH_MARKS = const(12)
 MESH_ANSWERS = const(6)
+
+# Cryptography: keys made ahead for handshakes to come; a handshake's message; a connection identifier or a
+# name of a credential; admissions that are remembered, lest they are said again.
+MAX_EPHEMERALS = const(2)
+MAX_HANDSHAKE = const(4096)
+MAX_IDENTIFIER = const(8)
+MAX_ADMITTED = const(16)
+# Credentials: the whole; issuer's and subject's names; entries of a scope; the encoded metadata; those that
+# are known to be good.
+MAX_CREDENTIAL = const(2048)
+MAX_SUBJECT = const(128)
+MAX_SCOPE = const(16)
+MAX_METADATA = const(1024)
+MAX_CREDENTIALS = const(32)
+# Records under one key. Peers that can be met again without a handshake, contacts until there is one all the
+# same, and how long after its end a credential is good for that.
+REKEY_RECORDS = const(16384)
+MAX_RESUMABLES = const(32)
+RESUME_CONTACTS = const(64)
+RESUME_GRACE_S = const(604800)
+# Before keys: bytes, handshakes on one connection; until its first message, until all is done.
+MAX_UNPROVEN = const(4096)
+MAX_ATTEMPTS = const(3)
+FIRST_MESSAGE_MS = const(2000)
+HANDSHAKE_MS = const(10000)

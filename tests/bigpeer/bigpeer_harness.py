@@ -55,6 +55,15 @@ class Local:
         """Send one request."""
         return self.run(self._client.request(method, path, **options))
 
+    @property
+    def asgi(self) -> Any:
+        """The application itself."""
+        return self._app
+
+    def forget_cookies(self) -> None:
+        """Let the client be as one that was never here."""
+        self._client.cookies.clear()
+
     def execute(self, statement: str, args: object = None, **headers: str) -> httpx.Response:
         """Run a statement in JSON."""
         body = json.dumps({"statement": statement, "args": args or {}})
@@ -86,29 +95,35 @@ def local(directory: Path, **options: Any) -> Iterator[Local]:
 
 
 _PROGRAM = """
-import logging, sys
+import json, logging, sys
 from pathlib import Path
-from hedgerow_bigpeer import BigPeerConfig, run_bigpeer
-logging.basicConfig(level=logging.INFO)
-config = BigPeerConfig(data=Path(sys.argv[1]), port=0, full_sync=False)
+from hedgerow_bigpeer import BigPeerConfig, limits, run_bigpeer
+options = json.loads(sys.argv[2])
+logging.basicConfig(level=options.pop("log_level", "INFO"))
+limits.UNKNOWN_SECONDS = options.pop("unknown_seconds", limits.UNKNOWN_SECONDS)
+for name in ("tls_certificate", "tls_key"):
+    if name in options:
+        options[name] = Path(options[name])
+config = BigPeerConfig(data=Path(sys.argv[1]), port=0, full_sync=False, **options)
 run_bigpeer(config, lambda url: print("ready", url, flush=True))
 print("stopped", flush=True)
 """
 
 
 class Remote:
-    """A Big Peer process on a free port."""
+    """A Big Peer process on a free port; options are settings, and what _PROGRAM names."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **options: Any) -> None:
+        self.directory = directory
         self._errors = (directory.parent / f"{directory.name}.log").open("ab")
         self.log = Path(self._errors.name)
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", _PROGRAM, str(directory)],
+            [sys.executable, "-W", "error", "-c", _PROGRAM, str(directory), json.dumps(options, default=str)],
             stdout=subprocess.PIPE,
             stderr=self._errors,
         )
         self.url = ""
-        found = re.fullmatch(r"ready (http://\S+)\n", self._line(20))
+        found = re.fullmatch(r"ready (https?://\S+)\n", self._line(20))
         assert found, self.log.read_text()
         self.url = found[1]
         self.sync_url = self.url.replace("http", "ws") + "/api/hedgerow/v1/sync"

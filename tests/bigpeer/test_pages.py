@@ -40,7 +40,7 @@ def fill(served: Local, name: str = "board <1>") -> Writer:
 def test_an_empty_page(served: Local) -> None:
     page = served.request("GET", "/")
     assert page.status_code == 200 and "No readings with a known time yet" in page.text
-    assert "No security yet" in page.text
+    assert "Playground: this page and the API answer everybody" in page.text
 
 
 def test_the_page_shows_peers_and_a_plot(served: Local) -> None:

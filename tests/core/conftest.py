@@ -5,7 +5,9 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-sys.path[:0] = [str(Path(__file__).parent / "portable"), str(Path(__file__).parent)]
+HERE = Path(__file__).parent
+
+sys.path[:0] = [str(HERE / "portable"), str(HERE), str(HERE / "crypto" / "portable")]
 
 # The same examples in every run, judged by what they show and never by how long a busy machine takes.
 settings.register_profile(

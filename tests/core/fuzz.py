@@ -13,7 +13,7 @@ import tracemalloc
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "portable"), str(HERE)]
+sys.path[:0] = [str(HERE / "portable"), str(HERE / "crypto" / "portable"), str(HERE)]
 
 from fuzz_table import TABLE, Target, check, odd_bytes  # noqa: E402  (the path comes first)
 

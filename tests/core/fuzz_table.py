@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import fuzz_crypto
 import fuzz_mesh
 from fuzz_session import exchange_seeds, run_exchange, run_session, session_seeds
 from kit import Random
@@ -327,4 +328,5 @@ TABLE = [
     Target("document", _document, _documents(), 2),
     Target("session", run_session, exchange_seeds(), 4),
     Target("exchange", run_exchange, exchange_seeds(), 8),
+    *(Target(*row) for row in fuzz_crypto.TARGETS),
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import limit_behaviour as behaviour
+import limit_crypto as crypto
 import limit_custody as custody
 import limit_formats as formats
 import limit_mesh as mesh
@@ -136,6 +137,23 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MESH_WISHES": (wishes.wishes_at_once,),
     "MESH_MARKS": (wishes.marks,),
     "MESH_ANSWERS": (wishes.answers,),
+    "MAX_EPHEMERALS": (crypto.ephemerals,),
+    "MAX_HANDSHAKE": (crypto.handshake, "HANDSHAKE_INVALID"),
+    "MAX_IDENTIFIER": (crypto.identifier, "HANDSHAKE_INVALID"),
+    "MAX_ADMITTED": (crypto.admitted, "HANDSHAKE_STRANGER"),
+    "MAX_CREDENTIAL": (crypto.credential, "CREDENTIAL_INVALID"),
+    "MAX_SUBJECT": (crypto.subject, "CREDENTIAL_INVALID"),
+    "MAX_SCOPE": (crypto.scope, "CREDENTIAL_INVALID"),
+    "MAX_METADATA": (crypto.metadata, "CREDENTIAL_INVALID"),
+    "MAX_CREDENTIALS": (crypto.credentials,),
+    "REKEY_RECORDS": (crypto.rekey,),
+    "MAX_RESUMABLES": (crypto.resumables,),
+    "RESUME_CONTACTS": (crypto.contacts,),
+    "RESUME_GRACE_S": (crypto.grace,),
+    "MAX_UNPROVEN": (crypto.unproven, "HANDSHAKE_INVALID"),
+    "MAX_ATTEMPTS": (crypto.attempts, "HANDSHAKE_INVALID"),
+    "FIRST_MESSAGE_MS": (crypto.first_message, "HANDSHAKE_TIMEOUT"),
+    "HANDSHAKE_MS": (crypto.handshake_time, "HANDSHAKE_TIMEOUT"),
 }
 #: What follows from several limits, or bounds a table that one of them names too.
 MORE: list[Callable[[], None]] = [

@@ -36,25 +36,14 @@ def heap_of(path: Path) -> str:
     return HEAP
 
 
-@functools.cache
-def run(module: str, floats: str) -> tuple[dict[str, str], str]:
-    """Run a file in the VM; return the report of each test that ran ("" if it passed), and all output."""
-    heap = heap_of(PORTABLE / f"{module}.py")
-    command: list[str | Path] = [
-        micropython(),
-        "-X",
-        f"heapsize={heap}",
-        PORTABLE / "run_in_vm.py",
-        floats,
-        module,
-    ]
-    done = subprocess.run(
-        [*command, SHARED, PORTABLE, CORE],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+def run_file(path: Path, floats: str, *paths: Path) -> tuple[dict[str, str], str]:
+    """Run a file in the VM, `paths` first on its path.
+
+    Return the report of each test that ran ("" if it passed), and all output.
+    """
+    command: list[str | Path] = [micropython(), "-X", f"heapsize={heap_of(path)}"]
+    command += [PORTABLE / "run_in_vm.py", floats, path.stem, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     reports: dict[str, str] = {}
     name = ""
     for line in done.stdout.splitlines():
@@ -65,6 +54,12 @@ def run(module: str, floats: str) -> tuple[dict[str, str], str]:
         elif name and reports[name]:
             reports[name] += "\n" + line
     return reports, f"{done.stdout}\n{done.stderr}\nexit status {done.returncode}"
+
+
+@functools.cache
+def run(module: str, floats: str) -> tuple[dict[str, str], str]:
+    """Run one of the portable files."""
+    return run_file(PORTABLE / f"{module}.py", floats, SHARED, PORTABLE, CORE)
 
 
 CASES = [(path.stem, name) for path in sorted(PORTABLE.glob("test_*.py")) for name in names_of(path)]

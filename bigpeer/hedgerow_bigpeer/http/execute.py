@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from hedgerow.errors import HedgerowError
@@ -12,30 +12,22 @@ from hedgerow.errors import HedgerowError
 from .. import limits
 from ..query import Answer, Queries
 from ..service import Service
+from .answers import STATUS, read_body, refusal_headers
+from .caller import Name
 from .encoding import JSON, Encoding, answer_encoding, request_encoding
 
 log = logging.getLogger(__name__)
 
 TRANSACTION_HEADER = "X-DITTO-TXN-ID"
 
-# Everything else that a request can do wrong is a 400.
-_STATUS = {
-    "TRANSACTION_NOT_REACHED": 404,
-    "QUERY_TIMEOUT": 408,
-    "QUERY_CONFLICT": 409,
-    "REQUEST_ACCEPT": 406,
-    "REQUEST_TOO_LARGE": 413,
-    "REQUEST_TYPE": 415,
-    "STORE_FAILED": 503,
-}
-
 
 class ExecuteEndpoint:
     """Answers statements; at most `limits.STATEMENTS_AT_ONCE` run at a time, the others wait."""
 
-    def __init__(self, service: Service, queries: Queries) -> None:
+    def __init__(self, service: Service, queries: Queries, name: Name) -> None:
         self._service = service
         self._queries = queries
+        self._name = name
         self._turns = asyncio.Semaphore(limits.STATEMENTS_AT_ONCE)
 
     async def __call__(self, request: Request) -> Response:
@@ -45,12 +37,15 @@ class ExecuteEndpoint:
             body_encoding = request_encoding(request.headers.get("content-type", ""))
             encoding = body_encoding
             encoding = answer_encoding(request.headers.get("accept", ""), body_encoding)
-            body = await _body(request)
-            statement, arguments = await self._queries.work(lambda: _read(body_encoding.loads(body)))
+            caller = await self._name(request)
+            body = await read_body(request, limits.BODY_BYTES)
+            statement, arguments = await self._queries.work(lambda: read_statement(body_encoding.loads(body)))
             await self._service.reached(_transaction(request), limits.TRANSACTION_WAIT_SECONDS)
             async with self._turns:
                 by_json = body_encoding is JSON
-                answer = await self._queries.execute(statement, arguments, by_json=by_json)
+                answer = await self._queries.execute(
+                    statement, arguments, by_json=by_json, rights=caller.rights
+                )
                 content = await self._queries.work(encoding.dumps, _envelope(answer))
             return _respond(200, encoding, content, answer.transaction)
         except HedgerowError as error:
@@ -63,22 +58,12 @@ class ExecuteEndpoint:
         self._service.counters.statement_errors += 1
         transaction = self._service.transaction
         content = encoding.dumps(_refusal(error, transaction))
-        return _respond(_STATUS.get(error.code, 400), encoding, content, transaction)
+        status = STATUS.get(error.code, 400)
+        return _respond(status, encoding, content, transaction, refusal_headers(status))
 
 
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > limits.BODY_BYTES:
-                raise HedgerowError("REQUEST_TOO_LARGE", f"over {limits.BODY_BYTES} bytes")
-    except ClientDisconnect:
-        raise HedgerowError("REQUEST_SYNTAX", "the body ended early") from None
-    return bytes(body)
-
-
-def _read(body: Any) -> tuple[str, dict[str, Any]]:
+def read_statement(body: Any) -> tuple[str, dict[str, Any]]:
+    """Return statement and arguments of a request. Raises REQUEST_SHAPE."""
     if not isinstance(body, dict) or not isinstance(body.get("statement"), str):
         raise HedgerowError("REQUEST_SHAPE", "no text `statement`")
     arguments = body.get("args")
@@ -115,10 +100,12 @@ def _refusal(error: HedgerowError, transaction: int) -> dict[str, Any]:
     return envelope
 
 
-def _respond(status: int, encoding: Encoding, content: bytes, transaction: int) -> Response:
+def _respond(
+    status: int, encoding: Encoding, content: bytes, transaction: int, more: dict[str, str] | None = None
+) -> Response:
     return Response(
         content,
         status,
         media_type=encoding.media_type,
-        headers={TRANSACTION_HEADER: str(transaction), "Cache-Control": "no-store"},
+        headers={TRANSACTION_HEADER: str(transaction), "Cache-Control": "no-store", **(more or {})},
     )

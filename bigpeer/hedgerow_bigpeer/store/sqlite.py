@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.log import new_author
@@ -65,6 +66,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._readers: list[sqlite3.Connection] = []
         self._schemas: dict[bytes, Schema] = {}
+        self.rules: Rules | None = None
 
     @classmethod
     async def open(cls, path: Path, app: str = "default", *, full_sync: bool = True) -> "SqliteStore":
@@ -102,6 +104,13 @@ class SqliteStore:
             " WHERE app = ? AND shard = ? ORDER BY author, number",
         )
         return [ClockRecord(*row) for row in rows]
+
+    async def refused(self) -> Sequence[tuple[bytes, str, int, int]]:
+        return await self._rows(
+            self._db,
+            "SELECT author, code, count(*), max(number) FROM refused WHERE app = ? AND shard = ?"
+            " GROUP BY author, code ORDER BY author, code",
+        )
 
     async def boundaries(self) -> Sequence[Written]:
         rows = await self._rows(
@@ -282,7 +291,7 @@ class SqliteStore:
     def _ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            ingest = Ingest(self._db, self._app, self._identity, self._schemas, at)
+            ingest = Ingest(self._db, self._app, self._identity, self._schemas, at, self.rules)
             ingested = ingest.run(submissions)
             self._db.execute("COMMIT")
         except BaseException:

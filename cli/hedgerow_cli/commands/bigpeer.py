@@ -6,15 +6,19 @@ from typing import Annotated
 import typer
 
 from hedgerow_cli import logs
+from hedgerow_cli.commands import access
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="The Big Peer: stores what gateways bring, and answers queries.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `run` a sub-command of its own."""
+app.add_typer(access.apps, name="apps")
+app.add_typer(access.keys, name="keys")
+app.add_typer(access.providers, name="providers")
+app.add_typer(access.users, name="users")
+app.add_typer(access.credentials, name="credentials")
+app.command("audit")(access.audit)
 
 
 @app.command()
@@ -23,7 +27,7 @@ def run(
         "bigpeer-data"
     ),
     host: Annotated[
-        str, typer.Option(help="Address to listen on; loopback only, there is no security yet.")
+        str, typer.Option(help="Address to listen on; one that is not loopback wants TLS, or --plain.")
     ] = ("127.0.0.1"),
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
@@ -41,6 +45,23 @@ def run(
             help="Wait for the disk at each commit; without it a power cut may take the last seconds."
         ),
     ] = True,
+    app_name: Annotated[
+        str, typer.Option("--app", help="The app to serve; a playground is made if it is not there.")
+    ] = "default",
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of a certificate: https:// and wss:// are served.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's private key.")] = None,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Serve http:// beyond loopback: only behind a proxy that does TLS."),
+    ] = False,
+    allow_playground: Annotated[
+        bool, typer.Option("--allow-playground", help="Let a playground listen beyond loopback.")
+    ] = False,
+    sockets_per_address: Annotated[
+        int, typer.Option(help="Connections that one address may have at a time.", min=1, max=512)
+    ] = 64,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log details.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -62,6 +83,12 @@ def run(
         name=name or host_name(),
         clock_error_ms=clock_error_ms,
         full_sync=full_sync,
+        app=app_name,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        plain=plain,
+        allow_playground=allow_playground,
+        sockets_per_address=sockets_per_address,
     )
 
     def ready(url: str) -> None:

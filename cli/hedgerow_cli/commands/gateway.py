@@ -28,6 +28,21 @@ def run(
             help="The Big Peer's sync address, ws://HOST:PORT/api/hedgerow/v1/sync; none: collect only."
         ),
     ] = "",
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that `hedgerow enroll` made, for sessions with keys; identity.json in the folder of "
+            "the log, if it is there. Without it only a playground takes this gateway."
+        ),
+    ] = None,
+    board_keys: Annotated[
+        bool,
+        typer.Option("--board-keys", help="Refuse boards without keys.", rich_help_panel=_TUNING),
+    ] = False,
+    plain_uplink: Annotated[
+        bool,
+        typer.Option("--plain-uplink", help="Let the uplink be ws:// beyond this machine, without TLS."),
+    ] = False,
     mesh: Annotated[
         str, typer.Option(help="Name of the mesh; boards of another one are left alone.")
     ] = "demo",
@@ -135,6 +150,9 @@ def run(
     config = GatewayConfig(
         data=data,
         uplink=uplink or None,
+        identity=identity,
+        plain_uplink=plain_uplink,
+        board_keys=board_keys,
         mesh=mesh,
         name=name or host_name(),
         http=None if http == "off" else http,

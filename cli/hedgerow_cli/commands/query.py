@@ -23,6 +23,9 @@ def query(
     args: Annotated[
         str, typer.Option(help="Values of the statement's :parameters, as a JSON object: '{\"n\": 3}'.")
     ] = "{}",
+    key: Annotated[
+        str, typer.Option(help="API key or token, where the Big Peer asks for one.", envvar="HEDGEROW_KEY")
+    ] = "",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 30.0,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -30,7 +33,7 @@ def query(
 
     With --json the whole answer is printed as the Big Peer gave it; decimals keep their digits.
     """
-    answer = execute(url, statement, _arguments(args), timeout)
+    answer = execute(url, statement, _arguments(args), timeout, key)
     if as_json:
         print_json(answer)
         return

@@ -15,6 +15,10 @@ from . import frames, hello
 from .courier import Courier
 from .session import Session
 
+# Kinds of a credential (crypto.claims).
+KEEPS = limits.const(1)
+GIVES_TIME = limits.const(2)
+
 
 class Exchange:
     """`central` is the side that opened the link, and the one that ends it: `linger_ms` after both sides had
@@ -23,7 +27,8 @@ class Exchange:
     `finished` says that the link can be closed, `error` why it ended early, `summary` what the other side
     said when it was last drained. `refused` maps authors of whom nothing more is taken, and names of schemas
     that could not be learnt, to the code that says why. `about` lists the authors of whom the other side is
-    likely to hold anything: a small board has no room for what a gateway says of all the others.
+    likely to hold anything: a small board has no room for what a gateway says of all the others. `keys` is
+    Session's.
     """
 
     def __init__(
@@ -34,10 +39,11 @@ class Exchange:
         linger_ms: int | None = 0,
         central: bool = False,
         about: list | None = None,
+        keys: object = None,
     ):
         self.peer = peer
         greeting = peer.hello(now, about)
-        self.session = Session(greeting, now)
+        self.session = Session(greeting, now, keys or (peer.greeter and peer.greeter(now, central)))
         self.summary: list | None = None
         self.courier = Courier(peer, self.session, greeting)
         self.operations_in = 0
@@ -114,7 +120,11 @@ class Exchange:
 
     def _apply(self, kind: int, value: object, now: int) -> None:
         peer = self.peer
-        if kind > frames.ERROR:
+        if kind >= frames.STATEMENTS:
+            # Only a keeper is asked; what is said to peers without a credential is nothing to them.
+            if kind == frames.STATEMENT and peer.members and self.session.trusts(KEEPS):
+                peer.members.take(value)
+        elif kind > frames.ERROR:
             self._apply_down(kind, value, now)
         elif kind == frames.SEGMENT:
             self._take(self._take_segment, value)
@@ -193,6 +203,8 @@ class Exchange:
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:
             peer.seal(now)
+        if peer.members and self.session.keys and remote.role == hello.KEEPER:
+            self.session.queue(frames.STATEMENTS, peer.members.asking())
         if peer.role >= hello.GATEWAY:
             lost = [entry[:2] for entry in remote.vector if peer.lost(entry[0])]
             if lost:
@@ -269,7 +281,7 @@ class Exchange:
     def _take_time(self, value: tuple | None, now: int) -> None:
         self._asking = False
         self._ask_at = now + limits.ASK_AGAIN_MS
-        if value:
+        if value and self.session.trusts(GIVES_TIME):
             utc_ms, error_ms, keeper = value
             try:
                 self.peer.set_time(utc_ms, error_ms, SOURCE_KEEPER if keeper else SOURCE_RELAYED, now)

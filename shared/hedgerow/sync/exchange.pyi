@@ -1,11 +1,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..crypto.greeting import Greeting
 from ..errors import HedgerowError
 from ..peer import Peer
 from .courier import Courier
 from .hello import Hello
 from .session import Session
+
+KEEPS: int
+GIVES_TIME: int
 
 class Exchange:
     peer: Peer
@@ -22,6 +26,7 @@ class Exchange:
         linger_ms: int | None = 0,
         central: bool = False,
         about: Sequence[bytes] | None = None,
+        keys: Greeting | None = None,
     ) -> None: ...
     @property
     def remote(self) -> Hello | None: ...

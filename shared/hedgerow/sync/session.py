@@ -29,10 +29,12 @@ class Session:
     """`remote` is the other side's Hello once it came, `error` why the session ended early.
 
     `ending` says that only the farewell is left to be sent, `closed` that nothing more is sent or taken.
-    `acknowledged` of the `sent` counted bytes are durable over there.
+    `acknowledged` of the `sent` counted bytes are durable over there. With `keys` (crypto.greeting) these are
+    agreed first, and seal all records; they are None where there is no security.
     """
 
-    def __init__(self, hello: Hello, now: int):
+    def __init__(self, hello: Hello, now: int, keys: object = None):
+        self.keys = keys
         self.remote: Hello | None = None
         self.closed = False
         self.error: HedgerowError | None = None
@@ -86,11 +88,30 @@ class Session:
     def _check_length(self) -> None:
         if len(self._buffer) == 2:
             size = 2 + (self._buffer[0] << 8 | self._buffer[1])
-            if not frames.RECORD_OVERHEAD <= size <= self._hello.max_record:
+            least = 4 if self._greeting() else frames.RECORD_OVERHEAD
+            if not least <= size <= self._hello.max_record:
                 raise HedgerowError("RECORD_LENGTH", "%d" % size)
 
+    def _greeting(self) -> bool:
+        """Say whether there are to be keys, and are none yet."""
+        return self.keys is not None and not self.keys.done
+
+    def _meet(self, record: bytes, now: int) -> bool:
+        """Take a record that comes before the keys; False for one that needs none."""
+        keys = self.keys
+        try:
+            keys.take(record, now)
+        finally:
+            if keys.plain:
+                self.keys = None
+        if keys.done:
+            self._started = self._spoke = now
+        return not keys.plain
+
     def _record(self, record: bytes, now: int) -> list:
-        payload = frames.open_record(record, self._records_in)
+        if self._greeting() and self._meet(record, now):
+            return []
+        payload = (self.keys.unseal if self.keys else frames.open_record)(record, self._records_in)
         self._records_in += 1
         events: list = []
         for kind, body in frames.read_frames(payload):
@@ -147,7 +168,7 @@ class Session:
                 raise HedgerowError("FRAME_INVALID", "schema names")
         elif kind == frames.BYE or kind == frames.ERROR:
             self._end(kind, body)
-        elif kind > frames.ERROR:
+        elif frames.ERROR < kind < frames.STATEMENTS:
             from . import interest
 
             value = interest.read_frame(kind, body)
@@ -159,7 +180,13 @@ class Session:
         if remote.author == self._hello.author:
             raise HedgerowError("HELLO_INVALID", "our own author")
         remote.version(self._hello)
+        if self.keys:
+            self.keys.claims.check_greeting(remote.author, remote.role == KEEPER)
         return remote
+
+    def trusts(self, kind: int) -> bool:
+        """Say whether the other side's credential, if it needs one, is of a kind (crypto.claims)."""
+        return self.keys is None or self.keys.claims.kinds & kind != 0
 
     def _time(self, body: bytes, now: int) -> tuple | None:
         """Return (utc_ms, error_ms, from a keeper) for this moment by Cristian's bound, or None."""
@@ -203,6 +230,11 @@ class Session:
         """Return the next record, of at most `limit` bytes (64 or more), or b"" for nothing to send now."""
         if self.closed:
             return b""
+        if self.keys:
+            record = self.keys.give(limit, now)
+            self.bytes_out += len(record)
+            if record or self._waits_for_keys():
+                return record
         if not self.ending:
             self._check_time(now)
         cap = min(self.remote.max_record, limits.MAX_RECORD) if self.remote else limits.FIRST_RECORD
@@ -219,11 +251,28 @@ class Session:
             return b""
         if self.ending and not self._queue:
             self.closed = True
-        record = frames.seal_record(self._records_out, payload)
+        record = (self.keys.seal if self.keys else frames.seal_record)(self._records_out, payload)
         self._records_out += 1
         self._spoke = now
         self.bytes_out += len(record)
         return record
+
+    def _waits_for_keys(self) -> bool:
+        """Say whether nothing can be said yet, or any more."""
+        if self.keys.done:
+            return False
+        keys = self.keys
+        if self.ending and not keys.begun:
+            # Who said nothing about keys gets its answer in the clear.
+            keys.channel.close()
+            self.keys = None
+            return False
+        if keys.error and not self.error:
+            self.error = keys.error
+        self.closed = self.ending or self.error is not None
+        if self.closed:
+            keys.channel.close()
+        return True
 
     def _pack(self, payload: bytearray, space: int, now: int) -> bool:
         """Move the first frame of the queue, or a fragment of it, into the record; False if it must wait."""
@@ -267,6 +316,8 @@ class Session:
 
     def next_wakeup(self, now: int) -> int:
         """Return the moment at which outgoing() must be called even if nothing happens before."""
+        if self._greeting():
+            return self.keys.wakes(now)
         if self.remote is None:
             return self._started + limits.HELLO_TIMEOUT_MS
         return min(self._heard + limits.IDLE_TIMEOUT_MS, self._spoke + limits.KEEPALIVE_MS)

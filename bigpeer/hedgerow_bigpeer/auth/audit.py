@@ -1,0 +1,101 @@
+"""The audit log: who did what, for ever. A table that only grows, each row chained to the one before."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from .. import limits
+from .database import Database, now
+
+_START = bytes(32)
+_DETAIL_CHARACTERS = 2000
+
+
+class Entry(NamedTuple):
+    """One row: `at` in seconds, `actor` such as `key:ab12` or `user:ann`, what was done, to what, and how."""
+
+    id: int
+    at: int
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+
+
+class Audit:
+    """Appends and reads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._since = 0
+        self._count = 0
+        self._more = 0
+
+    def add(self, actor: str, action: str, subject: str, **detail: Any) -> None:
+        """Append a row, in the transaction that is under way if one is. No secret may be among the detail."""
+        text = json.dumps(detail, sort_keys=True, default=str)[:_DETAIL_CHARACTERS]
+        with self._database.change():
+            last = self._database.row("SELECT id, chain FROM audit ORDER BY id DESC LIMIT 1")
+            number, chain = last if last is not None else (0, _START)
+            row = (number + 1, now(), actor[:200], action, subject[:200], text)
+            values = (*row, _next(chain, row))
+            self._database.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+
+    def refuse(self, actor: str, action: str, subject: str, **detail: Any) -> None:
+        """Append what a stranger was refused; so many in a while, the others as a number, lest strangers fill
+        a table that only grows.
+        """
+        with self._lock:
+            at = now()
+            if at - self._since >= limits.AUDIT_REFUSALS_SECONDS:
+                if self._more:
+                    self.add("system", "refusals.more", "", count=self._more, since=self._since)
+                self._since, self._count, self._more = at, 0, 0
+            if self._count >= limits.AUDIT_REFUSALS:
+                self._more += 1
+                return
+            self._count += 1
+        self.add(actor, action, subject, **detail)
+
+    def newest(self, limit: int, before: int | None = None, action: str = "") -> Sequence[Entry]:
+        """Return rows below an id, the newest first; of one action if it is given."""
+        rows = self._database.rows(
+            "SELECT id, at, actor, action, subject, detail FROM audit"
+            " WHERE id < ? AND (? = '' OR action = ?) ORDER BY id DESC LIMIT ?",
+            before if before is not None else 1 << 62,
+            action,
+            action,
+            limit,
+        )
+        return [Entry(at, when, who, what, to, _loads(text)) for at, when, who, what, to, text in rows]
+
+    def broken_at(self) -> int | None:
+        """Return the id of the first row that does not follow on the one before, None if all do."""
+        chain, expected = _START, 1
+        for *row, found in self._all():
+            chain = _next(chain, tuple(row))
+            if row[0] != expected or found != chain:
+                return int(row[0])
+            expected += 1
+        return None
+
+    def _all(self) -> Iterator[tuple[Any, ...]]:
+        after = 0
+        while rows := self._database.rows("SELECT * FROM audit WHERE id > ? ORDER BY id LIMIT 1000", after):
+            yield from rows
+            after = rows[-1][0]
+
+
+def _next(chain: bytes, row: tuple[Any, ...]) -> bytes:
+    return sha256(chain + json.dumps(row).encode()).digest()
+
+
+def _loads(text: str) -> dict[str, Any]:
+    try:
+        detail: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {"cut": text}
+    return detail

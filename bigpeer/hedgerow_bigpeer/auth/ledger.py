@@ -1,0 +1,119 @@
+"""The credentials that were issued or countersigned, and whose author is whose."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hedgerow.errors import HedgerowError
+
+from .apps import App
+from .credential import Credential
+from .database import Database
+
+_COLUMNS = (
+    "number, app, user, provider, agreement, sealing, author, issued, expires, identified,"
+    " under, challenge, body"
+)
+
+
+class Issued(NamedTuple):
+    """One credential as it was issued: see the table. A token for HTTP has no keys and no `body`."""
+
+    number: bytes
+    app: str
+    user: str
+    provider: str
+    agreement: bytes
+    sealing: bytes
+    author: bytes | None
+    issued: int
+    expires: int
+    identified: int
+    under: bytes | None
+    challenge: bytes | None
+    body: bytes
+
+
+class Ledger:
+    """Remembers what was issued."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, issued: Issued) -> None:
+        """Note a credential. Raises CHALLENGE_INVALID if its challenge was used already."""
+        try:
+            self._database.run(
+                f"INSERT INTO credentials ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                *issued,
+            )
+        except sqlite3.IntegrityError:
+            raise HedgerowError("CHALLENGE_INVALID", "used already") from None
+
+    def get(self, app: App, number: bytes) -> Issued:
+        """Return what was issued under a number. Raises CREDENTIAL_UNKNOWN."""
+        found = self.find(app, number)
+        if found is None:
+            raise HedgerowError("CREDENTIAL_UNKNOWN", number.hex())
+        return found
+
+    def find(self, app: App, number: bytes) -> Issued | None:
+        """Return what was issued under a number, None if nothing was."""
+        query = f"SELECT {_COLUMNS} FROM credentials WHERE number = ? AND app = ?"  # noqa: S608
+        row = self._database.row(query, number, app.id)
+        return None if row is None else Issued(*row)
+
+    def statements(self, app: App, since: int) -> Sequence[tuple[int, bytes]]:
+        """Return (moment, credential) of the authors' credentials that were issued since a moment."""
+        return self._database.rows(
+            "SELECT issued, body FROM credentials WHERE app = ? AND issued >= ? AND author IS NOT NULL",
+            app.id,
+            since,
+        )
+
+    def newest(self, app: App, limit: int, user: str = "") -> Sequence[Issued]:
+        """Return what was issued, the newest first; to one user if it is given."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM credentials WHERE app = ? AND (? = '' OR user = ?)"  # noqa: S608
+            " ORDER BY issued DESC, number LIMIT ?",
+            app.id,
+            user,
+            user,
+            limit,
+        )
+        return [Issued(*row) for row in rows]
+
+    def sealing_keys_under(self, number: bytes) -> set[bytes]:
+        """Return the sealing keys of the peers that were enrolled under a delegation."""
+        query = "SELECT DISTINCT sealing FROM credentials WHERE under = ?"
+        return {row[0] for row in self._database.rows(query, number)}
+
+    def bind_author(self, app: App, author: bytes, sealing: bytes) -> None:
+        """Let an author belong to a sealing key. Raises AUTHOR_TAKEN if it belongs to another."""
+        self._database.run(
+            "INSERT INTO authors VALUES (?, ?, ?) ON CONFLICT DO NOTHING", app.id, author, sealing
+        )
+        row = self._database.row("SELECT sealing FROM authors WHERE app = ? AND author = ?", app.id, author)
+        if row is None or row[0] != sealing:
+            raise HedgerowError("AUTHOR_TAKEN", author.hex())
+
+
+def issued_of(
+    credential: Credential, body: bytes, provider: str, identified: int, challenge: bytes | None = None
+) -> Issued:
+    """Return the row of a credential."""
+    return Issued(
+        credential.number,
+        credential.app,
+        credential.user,
+        provider,
+        credential.agreement,
+        credential.sealing,
+        credential.author,
+        credential.issued,
+        credential.expires,
+        identified,
+        credential.under,
+        challenge,
+        body,
+    )

@@ -1,0 +1,214 @@
+"""The Authentication Service over HTTP (SPEC 12.3): anybody may ask, within 4 KiB and ten seconds."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from hedgerow.crypto import claims
+from hedgerow.errors import HedgerowError
+
+from .. import limits
+from ..auth import cose, revocation, tokens
+from ..auth.apps import App
+from ..auth.authority import Authority, Granted, work
+from ..auth.delegations import Delegations
+from ..auth.proof import Proof
+from ..auth.revocation import Revocation
+from ..base64url import from_base64, to_base64
+from .answers import answering, number_of, read_object, text_of, texts_of
+
+PREFIX = "/api/hedgerow/v1/auth"
+DITTO_LOGIN = "/_ditto/auth/login"
+
+
+class AuthApi:
+    """The endpoints; `served` is the app that is meant where a request names none."""
+
+    def __init__(self, authority: Authority, served: App) -> None:
+        self._authority = authority
+        self._registry = authority.registry
+        self._delegations = Delegations(authority)
+        self._served = served
+
+    async def challenge(self, request: Request) -> Any:
+        """Give a challenge, for the proof that every other endpoint wants."""
+        app = await self._app(await read_object(request))
+        made = await work(self._registry.challenger.make, app.id)
+        return {
+            "challenge": to_base64(made.challenge),
+            "point": to_base64(made.point),
+            "expires": made.expires,
+            "app": app.id,
+        }
+
+    async def login(self, request: Request) -> Any:
+        """Exchange an identity provider's token: with a proof for a credential, without for an HTTP token."""
+        body = await read_object(request)
+        app = await self._app(body)
+        proof = read_proof(body["proof"]) if body.get("proof") is not None else None
+        granted = await self._authority.log_in(app, text_of(body, "provider"), text_of(body, "token"), proof)
+        return await self._granted(app, granted)
+
+    async def ditto_login(self, request: Request) -> Any:
+        """Answer a login where Ditto's peers and scripts ask for it."""
+        body = await read_object(request)
+        name = body.get("databaseID", body.get("appID"))
+        app = await self._app({} if name is None else {"app": name})
+        granted = await self._authority.log_in(app, text_of(body, "provider"), text_of(body, "token"), None)
+        seconds = granted.expires - int((await work(self._registry.ledger.get, app, granted.number)).issued)
+        return {
+            "accessToken": granted.token,
+            "tokenType": "Bearer",
+            "expirationSeconds": seconds,
+            "userID": granted.user,
+            "clientInfo": granted.client_info,
+        }
+
+    async def renew(self, request: Request) -> Any:
+        """Give a credential in the place of one that is about to expire."""
+        body = await read_object(request)
+        app = await self._app(body)
+        credential = from_base64(body.get("credential"), "credential")
+        granted = await self._authority.renew(app, credential, read_proof(body.get("proof")))
+        return await self._granted(app, granted)
+
+    async def delegate(self, request: Request) -> Any:
+        """Give a gateway a delegation."""
+        body = await read_object(request)
+        app = await self._app(body)
+        granted = await work(
+            self._delegations.delegate,
+            app,
+            from_base64(body.get("credential"), "credential"),
+            read_proof(body.get("proof")),
+            texts_of(body, "collections"),
+            number_of(body, "peers"),
+            number_of(body, "seconds", limits.DELEGATION_SECONDS),
+        )
+        return await self._granted(app, granted)
+
+    async def countersign(self, request: Request) -> Any:
+        """Countersign what was issued under delegations: as many credentials as fit the body."""
+        body = await read_object(request)
+        app = await self._app(body)
+        bodies = [from_base64(text, "credentials") for text in texts_of(body, "credentials")]
+        found = await work(self._delegations.countersign, app, bodies)
+        return {
+            "credentials": [
+                {"credential": to_base64(each.body)}
+                if each.error is None
+                else {"error": {"code": each.error.code, "description": each.error.detail}}
+                for each in found
+            ]
+        }
+
+    async def issuers(self, request: Request) -> Any:
+        """Show the keys that sign for an app, and the statements by which each follows the one before."""
+        app = await self._app(dict(request.query_params))
+        found = await work(self._registry.issuers.trusted, app)
+        return {
+            "app": app.id,
+            "mesh": to_base64(app.mesh_id),
+            "mode": app.mode,
+            "issuers": [
+                {
+                    "kid": issuer.kid.hex(),
+                    "point": to_base64(issuer.point),
+                    "statement": None if issuer.statement is None else to_base64(issuer.statement),
+                    "retires": issuer.retires,
+                }
+                for issuer in found
+            ],
+        }
+
+    async def jwks(self, request: Request) -> Any:
+        """Show the keys that sign tokens, as a JWKS."""
+        return await work(tokens.jwks, self._registry.issuers, await self._app(dict(request.query_params)))
+
+    async def revocations(self, request: Request) -> Any:
+        """Show the signed revocations, all or those since a moment."""
+        app = await self._app(dict(request.query_params))
+        since = request.query_params.get("since", "0")
+        if not since.isascii() or not since.isdecimal() or len(since) > 12:
+            raise HedgerowError("REQUEST_SYNTAX", "`since` is no number of seconds")
+        found = await work(self._registry.revocations.all, app, limits.LISTED_ROWS, int(since))
+        return {"revocations": [show_revocation(row) for row in found]}
+
+    async def revoke(self, request: Request) -> Any:
+        """Take a revocation that a peer of the kind "revoke" signed, and sign it for everybody."""
+        body = await read_object(request)
+        app = await self._app(body)
+        credential = from_base64(body.get("credential"), "credential")
+        said = from_base64(body.get("revocation"), "revocation")
+        return show_revocation(await work(self._revoke, app, credential, said))
+
+    def _revoke(self, app: App, body: bytes, said: bytes) -> Revocation:
+        holder, _ = self._authority.current(app, body)
+        signed = cose.read(said, revocation.KIND)
+        if not holder.kinds & claims.REVOKES:
+            raise HedgerowError("AUTH_FORBIDDEN", "revoke")
+        if not signed.is_by(holder.sealing):
+            raise HedgerowError("PROOF_INVALID", "not signed by the credential's sealing key")
+        number, author, last = revocation.read_payload(app.id, signed.payload)
+        issued = self._registry.ledger.get(app, number)
+        if author != (issued.author or revocation.NO_AUTHOR):
+            raise HedgerowError("CREDENTIAL_UNKNOWN", "the author is another's")
+        return self._registry.revocations.revoke(f"peer:{holder.number.hex()}", app, number, last)
+
+    async def _app(self, body: dict[str, Any]) -> App:
+        if body.get("app") is None:
+            # Its token may have changed since the start.
+            return await work(self._registry.apps.get, self._served.id)
+        return await work(self._registry.apps.get, text_of(body, "app"))
+
+    async def _granted(self, app: App, granted: Granted) -> dict[str, Any]:
+        trusted = await work(self._registry.issuers.trusted, app)
+        answer: dict[str, Any] = {
+            "app": app.id,
+            "number": granted.number.hex(),
+            "user_id": granted.user,
+            "expires": granted.expires,
+            "client_info": granted.client_info,
+            "issuers": [to_base64(issuer.point) for issuer in trusted],
+        }
+        if granted.token:
+            return {**answer, "token": granted.token}
+        return {**answer, "credential": to_base64(granted.body)}
+
+
+def read_proof(value: object) -> Proof:
+    """Read a proof from JSON. Raises REQUEST_SYNTAX."""
+    if not isinstance(value, dict):
+        raise HedgerowError("REQUEST_SYNTAX", "`proof` is no object")
+    parts = [from_base64(value.get(name), name) for name in Proof._fields[:5]]
+    log = [None if value.get(name) is None else from_base64(value[name], name) for name in ("author", "salt")]
+    return Proof(*parts, *log)
+
+
+def show_revocation(row: Revocation) -> dict[str, Any]:
+    """Return a revocation as JSON."""
+    return {
+        "number": row.number.hex(),
+        "author": row.author.hex(),
+        "last": row.last,
+        "at": row.at,
+        "by": row.by,
+        "object": to_base64(row.body),
+    }
+
+
+def add_auth_api(app: FastAPI, api: Any) -> None:
+    """Add the endpoints; `api()` returns the running AuthApi."""
+
+    def add(method: str, path: str, name: str) -> None:
+        async def endpoint(request: Request) -> Any:
+            return await getattr(api(), name)(request)
+
+        app.add_api_route(path, answering(endpoint), methods=[method], include_in_schema=False)
+
+    for name in ("challenge", "login", "renew", "delegate", "countersign", "revoke"):
+        add("POST", f"{PREFIX}/{name}", name)
+    for name in ("issuers", "jwks", "revocations"):
+        add("GET", f"{PREFIX}/{name}", name)
+    add("POST", DITTO_LOGIN, "ditto_login")

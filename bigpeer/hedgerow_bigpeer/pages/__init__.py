@@ -1,0 +1,1 @@
+"""What a person opens in a browser: overview, login, access, audit log."""

@@ -1,0 +1,46 @@
+from collections.abc import Generator
+from typing import Any, Final, Protocol
+
+from ..errors import HedgerowError
+from .ephemeral import Ephemerals
+
+ADMISSION: Final = 32768
+BY_VALUE: Final = 32769
+ISSUER: Final = 32770
+KNOWN: Final = (32768, 32769, 32770)
+
+class _Peers(Protocol):
+    def find(self, label: int, value: bytes) -> Any: ...
+    def accept(self, found: Any, issuer: bytes | None = None) -> Generator[None, None, None]: ...
+
+class Gate:
+    keys: list[bytes]
+    def __init__(self, keys: list[bytes], to: bytes = b"") -> None: ...
+    def tag(self, message: bytes) -> bytes: ...
+    def admit(self, message: bytes, tag: bytes | None) -> None: ...
+
+class Own:
+    private: bytes
+    value: bytes
+    name: bytes
+    label: int
+    issuer: bytes | None
+    def __init__(
+        self, private: bytes, value: bytes, name: bytes, label: int = 13, issuer: bytes | None = None
+    ) -> None: ...
+    def named(self, whole: bool) -> tuple[int, bytes]: ...
+    def ead(self, whole: bool) -> bytes: ...
+
+class Handshake:
+    done: bool
+    error: HedgerowError | None
+    unknown: bool
+    remote: Any
+    def __init__(
+        self, ephemerals: Ephemerals, own: Own, peers: _Peers, c: bytes, gate: Gate | None
+    ) -> None: ...
+    def receive(self, message: bytes) -> None: ...
+    def work(self) -> bool: ...
+    def outgoing(self) -> bytes: ...
+    def export(self, label: int, context: bytes, length: int) -> bytes: ...
+    def update(self, context: bytes) -> None: ...

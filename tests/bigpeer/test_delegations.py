@@ -1,0 +1,196 @@
+"""Delegations: what a gateway may issue while the Big Peer is away, and what of it is countersigned."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peer_keys import PeerKeys
+
+from hedgerow.crypto import claims
+from hedgerow.errors import HedgerowError
+from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.auth import cose
+from hedgerow_bigpeer.auth.authority import Authority
+from hedgerow_bigpeer.auth.credential import Credential, Limits, read_credential
+from hedgerow_bigpeer.auth.database import now
+from hedgerow_bigpeer.auth.delegations import Delegations
+from hedgerow_bigpeer.auth.identity import Identity
+from hedgerow_bigpeer.auth.registry import Registry
+from hedgerow_bigpeer.auth.scope import Entry
+
+DAY = 86_400
+SCOPE = (Entry("readings", 3), Entry("alarms", 2, "level > 1"), Entry("notes", 1))
+
+
+class Field:
+    """A production app, and a gateway with a credential that lets it delegate."""
+
+    def __init__(self, directory: Path) -> None:
+        self.registry = Registry(directory)
+        self.app = self.registry.create_app("test", "farm", "production", "fields")
+        self.authority = Authority(self.registry)
+        self.delegations = Delegations(self.authority)
+        self.gateway = PeerKeys()
+        self.body = self.credential(self.gateway, claims.DELEGATES)
+
+    def credential(self, peer: PeerKeys, kinds: int) -> bytes:
+        proved = peer.prove(self.app.id, self.registry.challenger.make(self.app.id))
+        identity = Identity("gateway-7", 3600, SCOPE, {}, kinds=kinds)
+        return self.authority._grant(self.app, "login", identity, proved).body
+
+    def delegate(
+        self,
+        collections: tuple[str, ...] = ("readings", "alarms"),
+        peers: int = 3,
+        seconds: int = 30 * DAY,
+        body: bytes | None = None,
+        peer: PeerKeys | None = None,
+    ) -> Credential:
+        holder = peer or self.gateway
+        proved = holder.prove(self.app.id, self.registry.challenger.make(self.app.id), log=False)
+        granted = self.delegations.delegate(self.app, body or self.body, proved, collections, peers, seconds)
+        credential, signed = read_credential(granted.body)
+        assert self.registry.issuers.is_signed(self.app, signed)
+        return credential
+
+    def show(self, *bodies: bytes) -> list[str]:
+        """Show credentials; return the code of each, "" for what was countersigned."""
+        found = self.delegations.countersign(self.app, bodies)
+        return [each.error.code if each.error else "" for each in found]
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Iterator[Field]:
+    made = Field(tmp_path)
+    yield made
+    made.registry.close()
+
+
+def refusal(work: Any) -> str:
+    with pytest.raises(HedgerowError) as caught:
+        work()
+    return caught.value.code
+
+
+def test_a_delegation_has_at_most_the_gateways_rights(field: Field) -> None:
+    delegation = field.delegate()
+    assert delegation.scope == (Entry("readings", 3), Entry("alarms", 2, "level > 1"))
+    assert delegation.delegation == Limits(("readings", "alarms"), 3, delegation.expires)
+    assert delegation.kinds == claims.DELEGATES and delegation.sealing == field.gateway.sealing
+    assert refusal(lambda: field.delegate(("readings", "secrets"))) == "DELEGATION_INVALID"
+    assert refusal(lambda: field.delegate(())) == "DELEGATION_INVALID"
+    assert refusal(lambda: field.delegate(peers=0)) == "DELEGATION_INVALID"
+    assert refusal(lambda: field.delegate(peers=limits.DELEGATION_PEERS + 1)) == "DELEGATION_INVALID"
+    assert refusal(lambda: field.delegate(seconds=30 * DAY + 1)) == "DELEGATION_INVALID"
+
+
+def test_who_may_not_delegate(field: Field) -> None:
+    other = PeerKeys()
+    plain = field.credential(other, claims.REVOKES)
+    assert refusal(lambda: field.delegate(body=plain, peer=other)) == "AUTH_FORBIDDEN"
+    assert refusal(lambda: field.delegate(peer=other)) == "PROOF_INVALID"
+    delegation = field.registry.ledger.get(field.app, field.delegate().number)
+    assert refusal(lambda: field.delegate(body=delegation.body)) == "AUTH_FORBIDDEN"
+    field.registry.revocations.revoke("x", field.app, read_credential(field.body)[0].number, 0)
+    assert refusal(lambda: field.delegate()) == "CREDENTIAL_REVOKED"
+
+
+def test_countersigned_are_the_same_claims_under_the_apps_issuer(field: Field) -> None:
+    delegation, board = field.delegate(), PeerKeys()
+    body = field.gateway.enrol(field.app, delegation, board)
+    (first,) = field.delegations.countersign(field.app, [body])
+    credential, signed = read_credential(first.body)
+    assert credential == read_credential(body)[0] and signed.payload == cose.read(body).payload
+    assert field.registry.issuers.is_signed(field.app, signed) and not signed.is_by(field.gateway.sealing)
+    assert field.delegations.countersign(field.app, [body]) == [first], "shown again, it is the same"
+    assert field.authority.current(field.app, first.body)[0] == credential
+    assert field.registry.ledger.find(field.app, credential.number)
+
+
+def test_the_count_is_of_peers_and_holds(field: Field) -> None:
+    delegation = field.delegate(peers=2)
+    first, second, third = PeerKeys(), PeerKeys(), PeerKeys()
+    shown = [field.gateway.enrol(field.app, delegation, peer) for peer in (first, second, third, first)]
+    assert field.show(*shown) == ["", "", "DELEGATION_FULL", ""]
+    assert field.show(shown[2]) == ["DELEGATION_FULL"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"app": "another"},
+        {"scope": (Entry("notes", 1),)},
+        {"scope": (Entry("*", 2),)},
+        {"scope": (Entry("readings", 2), Entry("secrets", 1))},
+        {"scope": (Entry("alarms", 1, "level > 1"),)},
+        {"scope": (Entry("alarms", 2),)},
+        {"scope": (Entry("alarms", 2, "level > 0"),)},
+        {"kinds": claims.KEEPS},
+        {"kinds": claims.DELEGATES},
+        {"delegation": Limits(("readings",), 1, now() + DAY)},
+        {"expires": now() + 31 * DAY},
+        {"issued": now() - DAY},
+        {"issued": now() + 31 * DAY, "expires": now() + 32 * DAY},
+        {"mode": claims.PLAYGROUND},
+        {"mesh": b"12345678"},
+        {"under": None},
+        {"under": b"12345678"},
+    ],
+)
+def test_what_goes_beyond_a_delegation_is_refused_and_named(field: Field, changes: dict[str, Any]) -> None:
+    delegation = field.delegate()
+    bad = field.gateway.enrol(field.app, delegation, PeerKeys(), **changes)
+    good = field.gateway.enrol(field.app, delegation, PeerKeys(), scope=(Entry("alarms", 2, "level > 1"),))
+    assert field.show(bad, good) == ["DELEGATION_INVALID", ""]
+    refused = [entry for entry in field.registry.audit.newest(9) if entry.action == "delegation.refuse"]
+    assert [entry.subject for entry in refused] == [read_credential(bad)[0].number.hex()]
+
+
+def test_who_is_no_delegate_issues_nothing(field: Field) -> None:
+    delegation, thief, board = field.delegate(), PeerKeys(), PeerKeys()
+    assert field.show(thief.enrol(field.app, delegation, board)) == ["DELEGATION_INVALID"]
+    under_plain = field.gateway.enrol(field.app, read_credential(field.body)[0], board)
+    assert field.show(under_plain, b"junk") == ["DELEGATION_INVALID", "CREDENTIAL_INVALID"]
+    itself = field.gateway.enrol(field.app, delegation, field.gateway)
+    assert field.show(itself) == ["DELEGATION_INVALID"]
+
+
+def test_one_number_is_one_credential(field: Field) -> None:
+    delegation, board = field.delegate(), PeerKeys()
+    first = field.gateway.enrol(field.app, delegation, board)
+    number = read_credential(first)[0].number
+    other = field.gateway.enrol(field.app, delegation, board, number=number, user="someone else")
+    stolen = field.gateway.enrol(field.app, delegation, board, number=delegation.number)
+    assert field.show(first, other, stolen) == ["", "DELEGATION_INVALID", "DELEGATION_INVALID"]
+
+
+def test_an_author_of_another_is_not_taken(field: Field) -> None:
+    delegation, board, thief = field.delegate(), PeerKeys(), PeerKeys()
+    assert field.show(field.gateway.enrol(field.app, delegation, board)) == [""]
+    copied = field.gateway.enrol(field.app, delegation, thief, author=board.author)
+    assert field.show(copied) == ["AUTHOR_TAKEN"]
+    assert field.show(field.gateway.enrol(field.app, delegation, thief)) == [""]
+
+
+def test_after_its_revocation_a_delegation_brings_nobody_in(field: Field) -> None:
+    delegation, early, late = field.delegate(), PeerKeys(), PeerKeys()
+    assert field.show(field.gateway.enrol(field.app, delegation, early)) == [""]
+    field.registry.revocations.revoke("user:ann", field.app, delegation.number, 0)
+    assert field.show(field.gateway.enrol(field.app, delegation, late)) == ["CREDENTIAL_REVOKED"]
+
+
+def test_what_was_issued_in_time_is_countersigned_however_late(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delegation = field.delegate()
+    body = field.gateway.enrol(field.app, delegation, PeerKeys())
+    later = now() + 90 * DAY
+    for module in ("authority", "delegations", "issuers", "audit"):
+        monkeypatch.setattr(f"hedgerow_bigpeer.auth.{module}.now", lambda: later)
+    assert field.show(body) == [""]
+
+
+def test_too_many_at_once(field: Field) -> None:
+    with pytest.raises(HedgerowError, match="DELEGATION_INVALID"):
+        field.show(*[b""] * (limits.COUNTERSIGNED_AT_ONCE + 1))
