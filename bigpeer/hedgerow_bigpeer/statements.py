@@ -1,7 +1,5 @@
 """What a session says of other members: credentials and revocations, as far as it was asked for."""
 
-from hashlib import sha256
-
 from hedgerow.codec.varint import write_uint
 from hedgerow.sync import frames
 from hedgerow.sync.session import Session
@@ -19,33 +17,26 @@ class Statements:
     def __init__(self, membership: Membership) -> None:
         self.membership = membership
         self._since: int | None = None
-        self._said: set[bytes] = set()
         self._waiting: list[tuple[int, bytes]] = []
 
     async def ask(self, since: int) -> None:
-        """The other side has everything before a moment (s since 1970)."""
+        """The other side has everything up to a place."""
         self._since = since
-        self._said.clear()
         await self.look()
 
     async def look(self) -> bool:
         """Find what is new; say whether anything waits to be said."""
         if self._since is None:
             return False
-        for moment, body in await work(self.membership.statements, self._since):
-            name = sha256(body).digest()
-            if name not in self._said:
-                if moment > self._since:
-                    # What was said of earlier moments is not found again.
-                    self._since, self._said = moment, set()
-                self._said.add(name)
-                self._waiting.append((moment, body))
+        for place, body in await work(self.membership.statements, self._since):
+            self._since = place
+            self._waiting.append((place, body))
         return bool(self._waiting)
 
     def fill(self, session: Session) -> None:
         """Queue what the other side has room for."""
         while self._waiting and session.room() >= _ROOM:
-            moment, body = self._waiting.pop(0)
+            place, body = self._waiting.pop(0)
             out = bytearray()
-            write_uint(out, moment)
+            write_uint(out, place)
             session.queue(frames.STATEMENT, bytes(out) + body)

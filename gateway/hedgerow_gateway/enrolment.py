@@ -57,6 +57,7 @@ class Enrolment:
         self.credential: Credential | None = None
         self._seen = 0
         self._trust: Trust | None = None
+        self._issuers: list[str] | None = None
         self._resumables = Resumables(limits.DEVICES)
         self._own: Own | None = None
         self._met: dict[str, bytes] = {}
@@ -176,8 +177,12 @@ class Enrolment:
         """Whom this peer believes; it stays the same when the credential is renewed. CREDENTIAL_UNKNOWN."""
         claims = self.claims
         if self._trust is None or self._trust.app != claims.issuer:
+            self._issuers = None
             self._trust = Trust(self._p256, {}, claims.issuer, list(claims.mode or ()), limits.DEVICES)
-        self._trust.roots = {name_of(point): point for point in map(to_bytes, self._given["issuers"])}
+        if self._issuers != self._given["issuers"]:
+            # What statements said of later ones stays until then.
+            self._issuers = self._given["issuers"]
+            self._trust.roots = {name_of(point): point for point in map(to_bytes, self._issuers)}
         self._trust.floor = max(self._trust.floor, claims.issued)
         return self._trust
 

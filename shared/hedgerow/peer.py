@@ -29,7 +29,8 @@ class Peer(Presence):
     `verdict(author, number, stamp, change, schema)` says whether a change may be; what may not is kept and
     passed on like all else, and never shows. `former` maps the authors under which the log was written before
     to the number at which each is closed (see closing); `claimed` is how much others say to hold of ours.
-    `members` (a gateway's crypto.members) judge seals and changes, and sign own seals once `ready`.
+    `members` (a gateway's crypto.members) judge seals and changes, and sign own seals once `ready`. Without
+    them, and on boards, `hearsay` is true: receipts count whoever brings them.
     """
 
     # When the ends of former authors are written, 0 for not soon, None for nothing to write.
@@ -74,6 +75,7 @@ class Peer(Presence):
         self.kinds = dict(kinds or {})
         self.on_receipt = on_receipt
         self.members = members
+        self.hearsay = not members or role < hello.GATEWAY
         self.verdict = members.verdict if members else verdict
         self.quota = quota
         # Authors of whom operations were given up that their seal did not fit: up to which number these are

@@ -44,6 +44,7 @@ class Peer(Presence):
     ledger: Ledger
     verdict: Callable[[bytes, int, bytes, list[Any], Schema], bool] | None
     members: Members | None
+    hearsay: bool
     on_receipt: Callable[[bytes, int], object] | None
     schemas: dict[bytes, Schema]
     clock: Clock

@@ -88,6 +88,21 @@ class Database:
             found: tuple[Any, ...] | None = self._execute(sql, *values).fetchone()
             return found
 
+    def state(self, app: str, body: bytes) -> None:
+        """Add to what other peers are to know; within the change that made it so."""
+        self.run("INSERT INTO statements (app, body) VALUES (?, ?)", app, body)
+
+    def statements(self, app: str, since: int) -> list[tuple[int, bytes]]:
+        """Return (place, object) of what other peers are to know behind a place, in order.
+
+        From a place that is not reached yet it begins at the start: the file was put back to an earlier one.
+        """
+        newest = self.row("SELECT max(id) FROM statements WHERE app = ?", app)
+        if newest is None or newest[0] is None:
+            return []
+        after = since if since <= newest[0] else 0
+        return self.rows("SELECT id, body FROM statements WHERE app = ? AND id > ? ORDER BY id", app, after)
+
     def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, values)

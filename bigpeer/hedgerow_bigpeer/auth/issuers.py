@@ -69,6 +69,9 @@ class Issuers:
                 app.id,
                 before.kid,
             )
+            assert issuer.statement is not None
+            # Before anything that the new key signs: whoever follows the statements knows it by then.
+            self._database.state(app.id, issuer.statement)
             self._audit.add(actor, "issuer.rotate", app.id, kid=issuer.kid.hex(), overlap=overlap)
         return issuer
 

@@ -41,7 +41,10 @@ class Ledger:
         self._database = database
 
     def add(self, issued: Issued) -> None:
-        """Note a credential. Raises CHALLENGE_INVALID if its challenge was used already."""
+        """Note a credential, for other peers too if it names an author; within a change.
+
+        Raises CHALLENGE_INVALID if its challenge was used already.
+        """
         try:
             self._database.run(
                 f"INSERT INTO credentials ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
@@ -49,6 +52,8 @@ class Ledger:
             )
         except sqlite3.IntegrityError:
             raise HedgerowError("CHALLENGE_INVALID", "used already") from None
+        if issued.author is not None:
+            self._database.state(issued.app, issued.body)
 
     def get(self, app: App, number: bytes) -> Issued:
         """Return what was issued under a number. Raises CREDENTIAL_UNKNOWN."""
@@ -62,14 +67,6 @@ class Ledger:
         query = f"SELECT {_COLUMNS} FROM credentials WHERE number = ? AND app = ?"  # noqa: S608
         row = self._database.row(query, number, app.id)
         return None if row is None else Issued(*row)
-
-    def statements(self, app: App, since: int) -> Sequence[tuple[int, bytes]]:
-        """Return (moment, credential) of the authors' credentials that were issued since a moment."""
-        return self._database.rows(
-            "SELECT issued, body FROM credentials WHERE app = ? AND issued >= ? AND author IS NOT NULL",
-            app.id,
-            since,
-        )
 
     def newest(self, app: App, limit: int, user: str = "") -> Sequence[Issued]:
         """Return what was issued, the newest first; to one user if it is given."""

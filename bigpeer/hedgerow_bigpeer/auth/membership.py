@@ -8,6 +8,7 @@ from hedgerow.crypto import claims
 from hedgerow.crypto import credentials as core
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
+from hedgerow.crypto.cose import Sign1
 from hedgerow.crypto.ephemeral import Ephemerals
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.identity import KEYS, Identity
@@ -62,11 +63,14 @@ class Membership:
         self.trust.roots = {issuer.kid: issuer.point for issuer in registry.issuers.trusted(app)}
         revoked = registry.revocations.last_numbers(app)
         self.trust.revoked = {number: last for number, _, last in revoked}
+        self.trust.revoked_keys = registry.revocations.sealing_keys(app)
         self.trust.floor = max(self.trust.floor, at)
         self._stay_enrolled(at)
         judged: set[bytes] = set()
-        for issued, body in registry.ledger.statements(app, self._since):
-            self._since = max(self._since, issued)
+        for place, body in registry.database.statements(app.id, self._since):
+            self._since = place
+            if Sign1(body).kind is not None:
+                continue
             found = core.Credential(body)
             if self.rules.add(found.name, found.claims) and found.claims.author is not None:
                 judged.add(found.claims.author)
@@ -76,12 +80,22 @@ class Membership:
         return judged
 
     def meet(self, greeting: Greeting) -> set[bytes]:
-        """Take the credential that the other side of a session has shown; return who is to be judged anew."""
+        """Take the credential that the other side of a session has shown; return who is to be judged anew.
+
+        Raises AUTHOR_TAKEN if its author is somebody else's.
+        """
         remote = greeting.channel.remote
         found = None if remote is None else self.trust.known(remote)
-        if found is None or not self.rules.add(found.name, found.claims):
+        if found is None:
             return set()
-        return set() if found.claims.author is None else {found.claims.author}
+        author = found.claims.author
+        if author is not None and found.claims.under is not None:
+            # What we have issued belongs together; a delegate may name any author.
+            assert found.claims.sealing is not None
+            self._registry.ledger.bind_author(self._app, author, found.claims.sealing)
+        if not self.rules.add(found.name, found.claims) or author is None:
+            return set()
+        return {author}
 
     def actor(self, greeting: Greeting | None) -> str:
         """Return who the other side is, as the audit log has it; "" for nobody known."""
@@ -103,10 +117,8 @@ class Membership:
         return OwnSigner(self.credential.name, self.identity)
 
     def statements(self, since: int) -> list[tuple[int, bytes]]:
-        """Return (moment, object) of what other peers are to know, since a moment, in order."""
-        registry, app = self._registry, self._app
-        found = [*registry.ledger.statements(app, since), *registry.revocations.statements(app, since)]
-        return sorted(found)
+        """Return (place, object) of what other peers are to know behind a place, in order."""
+        return self._registry.database.statements(self._app.id, since)
 
     def _stay_enrolled(self, at: int) -> None:
         own = self.credential

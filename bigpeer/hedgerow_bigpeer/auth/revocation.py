@@ -103,6 +103,7 @@ class Revocations:
                 " by = excluded.by, body = excluded.body",
                 *(number, author, app.id, last, at, actor, body),
             )
+            self._database.state(app.id, body)
             self._audit.add(actor, "credential.revoke", number.hex(), app=app.id, user=row[1], last=last)
         return Revocation(number, author, last, at, actor, body)
 
@@ -114,10 +115,12 @@ class Revocations:
         """Return (credential, author, last accepted number) of everything revoked in an app."""
         return self._database.rows("SELECT number, author, last FROM revocations WHERE app = ?", app.id)
 
-    def statements(self, app: App, since: int) -> Sequence[tuple[int, bytes]]:
-        """Return (moment, object) of those that were made or raised since a moment."""
-        query = "SELECT at, body FROM revocations WHERE app = ? AND at >= ?"
-        return self._database.rows(query, app.id, since)
+    def sealing_keys(self, app: App) -> set[bytes]:
+        """Return the sealing keys of what is revoked in an app: their holders are out with all they have."""
+        query = (
+            "SELECT DISTINCT sealing FROM credentials AS c JOIN revocations USING (number) WHERE c.app = ?"
+        )
+        return {row[0] for row in self._database.rows(query, app.id)} - {b""}
 
     def all(self, app: App, limit: int, since: int = 0) -> Sequence[Revocation]:
         """Return the revocations of an app that were made or raised since a moment, the newest first."""

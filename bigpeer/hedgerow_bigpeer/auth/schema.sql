@@ -100,6 +100,14 @@ CREATE TABLE revocations (
 ) STRICT;
 CREATE INDEX revocations_of_app ON revocations (app, at);
 
+-- What other peers are to know, in the order in which it came about: credentials of authors, revocations, issuers.
+CREATE TABLE statements (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    app TEXT NOT NULL REFERENCES apps (id),
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX statements_of_app ON statements (app, id);
+
 -- `chain` is SHA-256 over the chain before and this row: who cuts or edits the file breaks it.
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -62,8 +62,7 @@ class Claims:
         self.kinds = values.get(KINDS) or 0
         self.delegation = values.get(DELEGATION)
         self.under = values.get(UNDER)
-        key = values[CNF][1]
-        self.agreement = bytes((3 if key[-3] else 2,)) + key[-2]
+        self.agreement = point_of(values[CNF])
 
     @staticmethod
     def decode(payload: bytes) -> "Claims":
@@ -103,6 +102,14 @@ class Claims:
 def key_of(public: bytes) -> dict:
     """Return the confirmation claim for a compressed agreement key."""
     return {1: {1: 2, -1: 1, -2: public[1:], -3: public[0] == 3}}
+
+
+def point_of(confirmation: object) -> bytes:
+    """Return the compressed key in a confirmation claim; CREDENTIAL_INVALID."""
+    if not _is_confirmation(confirmation):
+        raise HedgerowError("CREDENTIAL_INVALID", "key")
+    key = confirmation[1]
+    return bytes((3 if key[-3] else 2,)) + key[-2]
 
 
 def _well_formed(claim: int, value: object) -> bool:

@@ -46,6 +46,8 @@ class Sign1:
             raise HedgerowError("COSE_INVALID", "another algorithm")
         self.kid = self.protected.get(_KID, unprotected.get(_KID))
         self.kind = self.protected.get(_TYPE)
+        if self.kid is not None and not isinstance(self.kid, bytes):
+            raise HedgerowError("COSE_INVALID", "kid")
         if len(self._signature) != 64:
             raise HedgerowError("COSE_INVALID", "%d bytes of signature" % len(self._signature))
         self._head = head

@@ -34,8 +34,9 @@ class Credential:
 class Trust:
     """What a peer goes by: `roots`, the keys of the Authentication Service by name; its `app`, mode and mesh.
 
-    `revoked` maps the cti of revoked credentials to the last number that is still accepted. `floor` is the
-    greatest time in anything that was verified, in seconds since 1970: it is later than that now. `most`
+    `revoked` maps the cti of revoked credentials to the last number that is still accepted, `revoked_keys`
+    has the sealing keys of those: whoever holds one is out with all its credentials. `floor` is the greatest time
+    in anything that was verified, in seconds since 1970: it is later than that now. `most`
     credentials are known.
     """
 
@@ -43,6 +44,7 @@ class Trust:
         self._most = most
         self.roots = roots
         self.revoked: dict = {}
+        self.revoked_keys: set = set()
         self.floor = 0
         self._p256 = p256
         self.app = app
@@ -63,7 +65,9 @@ class Trust:
         return self._known.get(name)
 
     def stands(self, claims: Claims) -> bool:
-        """Say whether neither a credential nor the delegation that it was issued under is revoked."""
+        """Say whether neither a credential, nor another of its key, nor its delegation is revoked."""
+        if claims.sealing in self.revoked_keys:
+            return False
         return claims.cti not in self.revoked and claims.under not in self.revoked
 
     def accept(self, found: Credential, issuer: bytes | None = None) -> object:

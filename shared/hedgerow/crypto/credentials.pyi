@@ -16,6 +16,7 @@ class Credential:
 class Trust:
     roots: dict[bytes, bytes]
     revoked: dict[bytes, int]
+    revoked_keys: set[bytes]
     floor: int
     app: str
     def __init__(

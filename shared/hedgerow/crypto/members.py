@@ -10,15 +10,17 @@ from ..limits import MAX_NUMBER
 from ..log import STATE_CONFIG
 from ..operation import CLOCK
 from . import claims
-from .cose import Sign1
+from .cose import Sign1, name_of
 from .credentials import Credential, Trust
 from .port import finish
 from .rules import FORBIDDEN, REVOKED, Rules
 
 REVOCATION = "hg-rev"
+ISSUER = "hg-iss"
 _POSITION = b"statements to"
 # With the first 8 bytes of the hash of what is kept behind it.
 _KEPT = b"s:"
+_ISSUER_CLAIMS = (claims.ISS, claims.IAT, claims.CNF)
 _REVOCATION_CLAIMS = (claims.ISS, claims.IAT, claims.CTI, claims.AUTHOR, claims.LAST_NUMBER)
 
 
@@ -83,7 +85,7 @@ class Members(Rules):
 
     @property
     def position(self) -> int:
-        """Up to which moment the Big Peer's statements are here, in seconds."""
+        """Up to which place the Big Peer's statements are here."""
         return int.from_bytes(self._log.get(STATE_CONFIG, _POSITION) or b"", "big")
 
     def asking(self) -> bytes:
@@ -107,7 +109,7 @@ class Members(Rules):
             author = None
         else:
             self._log.put(STATE_CONFIG, _KEPT + sha256(statement).digest()[:8], statement)
-        if position > self.position:
+        if position != self.position:
             self._log.put(STATE_CONFIG, _POSITION, position.to_bytes(8, "big"))
         if author is not None and self.on_judged:
             self.on_judged(author)
@@ -115,25 +117,47 @@ class Members(Rules):
     def _enter(self, statement: bytes, verify: bool) -> bytes | None:
         """Take a credential or a revocation into account; return the author whose verdicts it may change."""
         signed = Sign1(statement)
-        if signed.kind == REVOCATION:
-            return self._revoke(signed, verify)
+        if signed.kind is not None:
+            return self._take_word(signed, verify)
         found = Credential(statement)
         if verify:
             finish(self.trust.verify(found))
-        return found.claims.author if self.add(found.name, found.claims) else None
+        news = self.add(found.name, found.claims)
+        self._shut_out(found.claims)
+        return found.claims.author if news else None
 
-    def _revoke(self, signed: Sign1, verify: bool) -> bytes | None:
+    def _take_word(self, signed: Sign1, verify: bool) -> bytes | None:
+        """Take what an issuer says besides credentials: a revocation, or the key that comes after its own."""
+        wanted = {REVOCATION: _REVOCATION_CLAIMS, ISSUER: _ISSUER_CLAIMS}.get(signed.kind, ())
         values = cbor.decode(signed.payload)
-        if not isinstance(values, dict) or len(values) != len(_REVOCATION_CLAIMS):
-            raise HedgerowError("STATEMENT_INVALID", "revocation")
-        _, at, cti, author, last = [values.get(claim) for claim in _REVOCATION_CLAIMS]
-        good = values.get(claims.ISS) == self.trust.app and is_integer(at) and is_integer(last)
-        good = good and isinstance(cti, bytes) and isinstance(author, bytes)
-        if not good or not 0 <= last <= MAX_NUMBER:
-            raise HedgerowError("STATEMENT_INVALID", "revocation")
+        if (
+            not isinstance(values, dict)
+            or len(values) != len(wanted)
+            or values.get(claims.ISS) != self.trust.app
+        ):
+            raise HedgerowError("STATEMENT_INVALID", "%s" % signed.kind)
+        parts = [values.get(claim) for claim in wanted]
         key = self.trust.roots.get(signed.kid)
         if verify and (key is None or not finish(signed.verify(self.identity.p256, key))):
-            raise HedgerowError("CREDENTIAL_ISSUER", "of a revocation")
+            raise HedgerowError("CREDENTIAL_ISSUER", "of a statement")
+        if not is_integer(parts[1]):
+            raise HedgerowError("STATEMENT_INVALID", "time")
+        self.trust.floor = max(self.trust.floor, parts[1])
+        if signed.kind == REVOCATION:
+            return self._revoke(parts[2], parts[3], parts[4])
+        point = claims.point_of(parts[2])
+        self.trust.roots[name_of(point)] = point
+        return None
+
+    def _revoke(self, cti: object, author: object, last: object) -> bytes | None:
+        good = isinstance(cti, bytes) and isinstance(author, bytes) and is_integer(last)
+        if not good or not 0 <= last <= MAX_NUMBER:
+            raise HedgerowError("STATEMENT_INVALID", "revocation")
         self.trust.revoked[cti] = max(last, self.trust.revoked.get(cti, 0))
-        self.trust.floor = max(self.trust.floor, at)
+        for known in self._named.values():
+            self._shut_out(known)
         return author if self.revoke(author, cti, last) else None
+
+    def _shut_out(self, known: claims.Claims) -> None:
+        if known.cti in self.trust.revoked and known.sealing:
+            self.trust.revoked_keys.add(known.sealing)

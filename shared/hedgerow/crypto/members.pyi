@@ -7,6 +7,7 @@ from .identity import Identity
 from .rules import Rules
 
 REVOCATION: Final = "hg-rev"
+ISSUER: Final = "hg-iss"
 
 class Members(Rules):
     trust: Trust

@@ -40,11 +40,14 @@ class Rules:
         """Take a credential that was verified; say whether that may change verdicts over its author."""
         if name in self._named:
             return False
-        self._named[name] = claims
         author = claims.author
+        before = self._of.get(author, [])
+        if author is not None and before and self._named[before[0][2]].sealing != claims.sealing:
+            # An author belongs to the key that it was first known with.
+            return False
+        self._named[name] = claims
         if author is None:
             return False
-        before = self._of.get(author, [])
         # In the order of their issue: the last one counts for what no signed seal covers.
         after = sorted(before + [(claims.issued, claims.cti, name)])
         self._of[author] = after

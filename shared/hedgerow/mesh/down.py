@@ -144,7 +144,7 @@ class Down:
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
                     matched = True
-                    if self._peer.ingest_receipt(receipt):
+                    if self._peer.hearsay and self._peer.ingest_receipt(receipt):
                         self._peer.commit()
                         moved = self.brings(author, now)
                         if author == self._peer.author:

@@ -122,7 +122,7 @@ class Exchange:
         peer = self.peer
         if kind >= frames.STATEMENTS:
             # Only a keeper is asked; what is said to peers without a credential is nothing to them.
-            if kind == frames.STATEMENT and peer.members and self.session.trusts(KEEPS):
+            if kind == frames.STATEMENT and peer.members and self._shows_keeper():
                 peer.members.take(value)
         elif kind > frames.ERROR:
             self._apply_down(kind, value, now)
@@ -142,7 +142,8 @@ class Exchange:
             except HedgerowError as error:
                 self._refuse(Schema.decode(value).name, error)
         elif kind == frames.RECEIPT:
-            peer.ingest_receipt(value)
+            if peer.hearsay or self._shows_keeper():
+                peer.ingest_receipt(value)
         elif kind == frames.HELLO:
             self._greet(value, now)
         elif kind == frames.HAVE:
@@ -192,7 +193,7 @@ class Exchange:
     def _greet(self, remote: hello.Hello, now: int) -> None:
         peer = self.peer
         peer.note_distance(remote.distance, now)
-        if remote.role == hello.KEEPER:
+        if remote.role == hello.KEEPER and (peer.hearsay or self._shows_keeper()):
             peer.note_keeper(remote.author, remote.incarnation)
         distance = peer.distance(now)
         level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
@@ -210,6 +211,10 @@ class Exchange:
             if lost:
                 peer.down.want_lost(lost)
         self._say_interests(now)
+
+    def _shows_keeper(self) -> bool:
+        """Say whether the other side has shown by its keys that it is a keeper."""
+        return self.session.keys is not None and self.session.trusts(KEEPS)
 
     def _say_interests(self, now: int) -> None:
         """Tell the other side what is wanted here, if that is news."""
