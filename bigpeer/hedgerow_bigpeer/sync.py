@@ -160,7 +160,7 @@ class Connection:
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(limits.INBOX_MESSAGES)
         self._gone = False
         self._wake = asyncio.Event()
-        self._intake = Intake(service, self.__str__, self._learn)
+        self._intake = Intake(service, self.__str__, self._learn, self._owner)
         self._giver = Giver(service, self._session, self._intake.came)
         self._theirs: dict[bytes, int] = {}
         self._due: set[bytes] = set()
@@ -174,6 +174,11 @@ class Connection:
         """The keys of the session, None where it has none."""
         keys: Greeting | None = self._session.keys
         return keys
+
+    def _owner(self) -> bytes | None:
+        """Return the author that the other side has shown by its keys to be."""
+        keys = self.keys
+        return keys.claims.author if keys is not None and keys.done else None
 
     def stop(self) -> None:
         """End the session in order."""
