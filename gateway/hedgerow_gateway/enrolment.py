@@ -4,7 +4,7 @@
 """
 
 import base64
-import binascii
+import http.client
 import json
 import os
 import urllib.error
@@ -76,8 +76,12 @@ class Enrolment:
         return self.author
 
     def refresh(self) -> None:
-        """Read the file again if another process has written it."""
-        if self.path.stat().st_mtime_ns != self._seen:
+        """Read the file again if another process has written it. Raises IDENTITY_FILE."""
+        try:
+            seen = self.path.stat().st_mtime_ns
+        except OSError as error:
+            raise HedgerowError("IDENTITY_FILE", f"{self.path}: {error}") from None
+        if seen != self._seen:
             self._read()
 
     def _read(self) -> bool:
@@ -99,6 +103,8 @@ class Enrolment:
         self._own = None
         self.credential = None
         if "credential" in self._given:
+            for point in self._given["issuers"]:
+                name_of(to_bytes(point))
             self.credential = Credential(to_bytes(self._given["credential"]))
 
     def save(self) -> None:
@@ -214,9 +220,8 @@ def poster(uplink: str) -> Post:
             with urllib.request.urlopen(asked, timeout=limits.ENROLMENT_S) as response:  # noqa: S310 - http
                 answer = json.loads(response.read(limits.ENROLMENT_BYTES))
         except urllib.error.HTTPError as error:
-            with error:
-                _refuse(url, error.code, error.read(limits.ENROLMENT_BYTES))
-        except (OSError, ValueError) as error:
+            _refuse(url, error)
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
             raise HedgerowError("UPLINK_LOST", f"{url}: {getattr(error, 'reason', error)}") from None
         if not isinstance(answer, dict):
             raise HedgerowError("ENROLMENT_ANSWER", f"{url}: not a JSON object")
@@ -225,9 +230,10 @@ def poster(uplink: str) -> Post:
     return post
 
 
-def _refuse(url: str, status: int, body: bytes) -> NoReturn:
+def _refuse(url: str, refusal: urllib.error.HTTPError) -> NoReturn:
     try:
-        said = json.loads(body)["error"]
+        with refusal:
+            said = json.loads(refusal.read(limits.ENROLMENT_BYTES))["error"]
         raise HedgerowError(str(said["code"]), str(said["description"]))
-    except (KeyError, TypeError, ValueError, binascii.Error):
-        raise HedgerowError("ENROLMENT_ANSWER", f"{url}: HTTP {status}") from None
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, http.client.HTTPException):
+        raise HedgerowError("ENROLMENT_ANSWER", f"{url}: HTTP {refusal.code}") from None
