@@ -29,6 +29,7 @@ from .down import Giver, wanted
 from .intake import Intake
 from .service import Service
 from .statements import Statements
+from .watch import Watch, Watched
 
 log = logging.getLogger(__name__)
 
@@ -61,31 +62,13 @@ class SyncEndpoint:
         self._service = service
         self._membership = membership
         self._watch: asyncio.Task[None] | None = None
-        self._known = 0
         self._mesh = mesh_tag(service.config.mesh)
         self._open: set[Connection] = set()
         self._ended = asyncio.Event()
 
     def start(self) -> None:
         """Begin to look who may not go on."""
-        self._watch = asyncio.create_task(self._look())
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(limits.REVOCATION_LOOK_SECONDS)
-            try:
-                await self._service.judge(await work(self._membership.refresh))
-            except Exception:
-                # The database of rights may be locked for a while; what was known counts until then.
-                log.exception("could not read who was revoked")
-                continue
-            for connection in list(self._open):
-                error = self._membership.check(connection.keys)
-                if error is not None:
-                    connection.end(error)
-                else:
-                    await connection.tell(news=self._membership.rules.count != self._known)
-            self._known = self._membership.rules.count
+        self._watch = asyncio.create_task(Watch(self._service, self._membership, lambda: self._open).run())
 
     async def serve(
         self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
@@ -135,7 +118,7 @@ class SyncEndpoint:
                     await self._ended.wait()
 
 
-class Connection:
+class Connection(Watched):
     """One session over one WebSocket."""
 
     def __init__(
@@ -294,12 +277,16 @@ class Connection:
     async def _meet(self) -> None:
         """Take what the other side's credential says of its author: it may be newer than the last look."""
         if self.keys is not None and self._statements is not None:
-            await self._service.judge(self._statements.membership.meet(self.keys))
+            membership = self._statements.membership
+            membership.meet(self.keys)
+            await self._service.judge(membership.unjudged)
 
     async def _learn(self) -> None:
         """Look for credentials that were issued a moment ago."""
         if self._statements is not None:
-            await self._service.judge(await work(self._statements.membership.refresh))
+            membership = self._statements.membership
+            await work(membership.refresh)
+            await self._service.judge(membership.unjudged)
 
     async def tell(self, *, news: bool) -> None:
         """Say what has been said of others since the other side asked for it; with `news` have what comes
