@@ -12,11 +12,20 @@ from typing import Any
 
 import pytest
 from gateway_kit import config, run, until
-from test_board_keys import enrol
+from test_board_keys import MODE, ROOT, Issuer, enrol, text
 
+from hedgerow.codec import cbor
+from hedgerow.crypto import claims, cose
+from hedgerow.crypto.channel import Answering, Member
+from hedgerow.crypto.credentials import Credential, Trust
+from hedgerow.crypto.ephemeral import Ephemerals
+from hedgerow.crypto.greeting import Greeting
+from hedgerow.crypto.handshake import Own
+from hedgerow.crypto.members import ISSUER
+from hedgerow.crypto.port import finish
 from hedgerow.errors import HedgerowError
 from hedgerow_gateway import Gateway, limits
-from hedgerow_gateway.enrolment import Enrolment, poster
+from hedgerow_gateway.enrolment import Enrolment, Post, poster
 from hedgerow_gateway.uplink import Uplink
 
 BROKEN = (
@@ -125,7 +134,97 @@ def test_a_file_that_is_not_whole_is_a_coded_error(change: dict[str, Any], tmp_p
     path = tmp_path / "identity.json"
     enrol(path)
     kept = {**json.loads(path.read_text()), **change}
-    for text in (json.dumps(kept), json.dumps({name: value for name, value in kept.items() if value})):
-        path.write_text(text)
+    for broken in (kept, {name: value for name, value in kept.items() if value}):
+        path.write_text(json.dumps(broken))
         with pytest.raises(HedgerowError, match="IDENTITY_FILE"):
             Enrolment(path)
+
+
+def renewing(
+    enrolment: Enrolment, issuer: Issuer, issuers: list[Issuer], *statements: bytes, **more: Any
+) -> Post:
+    """Answer a renewal with a credential by `issuer`, as whoever stands between might."""
+    keys = {"SEALING_KEY": enrolment.identity.sealing, "AUTHOR": enrolment.author, **more}
+    value = issuer.credential(enrolment.identity.agreement, MODE=MODE, **keys)
+
+    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if path == "challenge":
+            return {"challenge": text(bytes(40)), "point": text(ROOT.public), "app": "app-1"}
+        return {
+            "app": "app-1",
+            "number": "00",
+            "user_id": "x",
+            "expires": 1,
+            "credential": text(value),
+            "issuers": [text(each.public) for each in issuers],
+            "statements": [text(each) for each in statements],
+        }
+
+    return post
+
+
+def following(old: Issuer, new: Issuer, app: str = "app-1", kind: str = ISSUER) -> bytes:
+    said = {claims.ISS: app, claims.IAT: 1_800_000_000, claims.CNF: claims.key_of(new.public)}
+    return bytes(finish(cose.sign1(old.p256, old.private, cbor.encode(said), old.kid, kind)))
+
+
+def test_a_renewal_brings_no_issuer_that_none_has_named(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    enrol(path)
+    kept = path.read_text()
+    enrolment = Enrolment(path)
+    evil, third = Issuer(66), Issuer(67)
+    for issuers, statements in (
+        ([evil], ()),
+        ([ROOT, evil], ()),
+        ([ROOT, evil], (following(evil, evil),)),
+        ([ROOT, evil], (following(third, evil),)),
+        ([ROOT, evil], (following(ROOT, evil, "app-2"),)),
+        ([ROOT, evil], (following(ROOT, evil, kind="hg-rev"),)),
+        ([ROOT, evil], (following(ROOT, third), following(evil, evil))),
+    ):
+        with pytest.raises(HedgerowError, match="CREDENTIAL_ISSUER"):
+            enrolment.renew(renewing(enrolment, evil, issuers, *statements))
+        assert path.read_text() == kept and list(enrolment.trust.roots) == [ROOT.kid]
+    # What is signed by whom one knows stays good, and brings nobody in.
+    enrolment.renew(renewing(enrolment, ROOT, [ROOT, evil]))
+    assert list(Enrolment(path).trust.roots) == [ROOT.kid]
+    for wrong in ({"SEALING_KEY": third.public}, {"ISS": "app-2"}):
+        with pytest.raises(HedgerowError, match="ENROLMENT_ANSWER|CREDENTIAL_FOREIGN"):
+            enrolment.renew(renewing(enrolment, ROOT, [ROOT], **wrong))
+
+
+def test_a_renewal_follows_the_issuers_word_from_one_to_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    enrol(path)
+    enrolment = Enrolment(path)
+    second, third = Issuer(68), Issuer(69)
+    chain = following(ROOT, second), following(second, third)
+    enrolment.renew(renewing(enrolment, third, [third, second], *chain))
+    assert set(Enrolment(path).trust.roots) == {second.kid, third.kid} == set(enrolment.trust.roots)
+
+
+@pytest.mark.parametrize("kinds", [claims.KEEPS, claims.KEEPS | claims.REVOKES, claims.REVOKES, None])
+def test_an_uplink_speaks_with_keepers_alone(kinds: int | None, tmp_path: Path) -> None:
+    """Anybody with a credential of the mesh may stand where the Big Peer is looked for."""
+    path = tmp_path / "identity.json"
+    enrol(path)
+    p256 = Issuer(70).p256
+    private, public = finish(p256.make_key())
+    own = Credential(ROOT.credential(public, MODE=MODE, KINDS=kinds, AUTHOR=b"answerer"))
+    trust = Trust(p256, ROOT.roots, "app-1", MODE)
+    member = Member(Own(private, own.value, own.name), Ephemerals(p256), trust, None, p256.random, MODE)
+    enrolment = Enrolment(path)
+    for address in ("", "a board"):
+        near, far = enrolment.greeting(0, address), Greeting(Answering(member, 0))
+        codes = []
+        for _ in range(8):
+            try:
+                for one, other in ((near, far), (far, near)):
+                    while record := one.give(1200, 0):
+                        other.take(record, 0)
+            except HedgerowError as error:
+                codes.append(error.code)
+                break
+        good = bool(address) or bool((kinds or 0) & claims.KEEPS)
+        assert codes == ([] if good else ["CREDENTIAL_KIND"]) and near.done
