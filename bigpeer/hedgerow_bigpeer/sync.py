@@ -56,7 +56,9 @@ def mesh_tag(name: str) -> bytes:
 
 
 class SyncEndpoint:
-    """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time."""
+    """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time; those that have not said
+    a hello yet are counted by themselves.
+    """
 
     def __init__(self, service: Service, membership: Membership) -> None:
         self._service = service
@@ -79,7 +81,9 @@ class SyncEndpoint:
         a credential.
         """
         await socket.accept()
-        if len(self._open) >= limits.CONNECTIONS:
+        greeted_here = sum(other.is_greeted for other in self._open)
+        unproven = len(self._open) - greeted_here
+        if greeted_here >= limits.CONNECTIONS or unproven >= limits.UNPROVEN:
             await socket.close(_BUSY, "SYNC_BUSY")
             return
         keys = self._membership.greeting(self._service.clock.uptime(), optional=plain)
@@ -151,6 +155,11 @@ class Connection(Watched):
     def __str__(self) -> str:
         remote = self._session.remote
         return f"session with {remote.author.hex()} ({remote.name})" if remote else "session"
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether the other side has said who it is, and was believed."""
+        return self._session.remote is not None
 
     @property
     def keys(self) -> Greeting | None:

@@ -46,8 +46,8 @@ class Audit:
             self._database.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
 
     def refuse(self, actor: str, action: str, subject: str, **detail: Any) -> None:
-        """Append what somebody was refused; so many in a while, the others as a number, lest they fill a table
-        that only grows. Strangers share one such number: they hide nobody who is known.
+        """Append what somebody was refused; so many in a while, the others as a number, lest they fill a
+        table that only grows. Strangers share one such number: they hide nobody who is known.
         """
         with self._lock:
             at = now()
