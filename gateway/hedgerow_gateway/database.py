@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hedgerow.errors import HedgerowError
-from hedgerow.log import new_author
+from hedgerow.log import STATE_CONFIG, new_author
 
 from . import limits
 from .enrolment import Enrolment
@@ -23,6 +23,8 @@ from .place import Place
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x48656467  # "Hedg" in the SQLite header: a file of somebody else's is refused
+# Among the settings in the file: it was opened with keys.
+_KEYED = b"keyed"
 
 
 class Database:
@@ -33,7 +35,8 @@ class Database:
     SQLite it refuses everything until it is opened again, and tells `on_failure` once. `sql` is to be used
     within `guard`.
 
-    Raises HedgerowError: DATABASE_NEWER, DATABASE_FOREIGN, DATABASE_IN_USE, DATABASE_FULL, DATABASE_FAILED.
+    Raises HedgerowError: DATABASE_NEWER, DATABASE_FOREIGN, DATABASE_IN_USE, DATABASE_FULL, DATABASE_FAILED,
+    IDENTITY_FILE.
     """
 
     def __init__(
@@ -103,12 +106,23 @@ class Database:
         token, self.author, self.incarnation = self.sql.execute(
             "SELECT token, author, incarnation FROM store"
         ).fetchone()
+        self._settle_keys()
         row = self.sql.execute("SELECT held FROM author WHERE author = ?", (self.author,)).fetchone()
         another = self._enrolment is not None and self.author != self._enrolment.author
         if self._place.is_home(token, row[0] if row else 0) and not another:
             return
         new = self.incarnation or another
         self._own(os.urandom(16), self._new_author() if new else self.author, self.incarnation + 1)
+
+    def _settle_keys(self) -> None:
+        """Refuse a file that was made with keys where they are gone: sessions and seals would be without."""
+        keyed = self.sql.execute(
+            "SELECT 1 FROM state WHERE kind = ? AND key = ?", (STATE_CONFIG, _KEYED)
+        ).fetchone()
+        if self._enrolment is not None:
+            self.sql.execute("INSERT OR IGNORE INTO state VALUES (?, ?, ?)", (STATE_CONFIG, _KEYED, b""))
+        elif keyed:
+            raise HedgerowError("IDENTITY_FILE", f"{self.path} was made with keys, and there is no identity")
 
     def _new_author(self) -> bytes:
         return self._enrolment.anew() if self._enrolment is not None else new_author()

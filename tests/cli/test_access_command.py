@@ -143,6 +143,14 @@ def test_a_key_made_and_revoked_beside_a_running_server(served: tuple[Path, str]
     assert code_of(*query, "--key", key["key"]) == "AUTH_INVALID"
 
 
+def test_a_providers_token_is_not_sent_in_the_clear(tmp_path: Path) -> None:
+    enroll = ("enroll", "--identity", str(tmp_path / "identity.json"), "--token", "secret")
+    for url in ("http://big.invalid", "http://10.0.0.1:8080", "http://[::2", "http://localhost.example"):
+        assert code_of(*enroll, "--url", url) == "ARGUMENTS_INVALID"
+    assert code_of(*enroll, "--url", "http://big.invalid", "--plain") == "BIG_PEER_UNREACHABLE"
+    assert code_of(*enroll, "--url", "https://big.invalid") == "BIG_PEER_UNREACHABLE"
+
+
 def test_enrolling_and_renewing(tmp_path: Path) -> None:
     data, identity = tmp_path / "data", tmp_path / "identity.json"
     words = ("bigpeer", "run", "--data", str(data), "--port", "0", "--json")

@@ -228,3 +228,21 @@ def test_an_uplink_speaks_with_keepers_alone(kinds: int | None, tmp_path: Path) 
                 break
         good = bool(address) or bool((kinds or 0) & claims.KEEPS)
         assert codes == ([] if good else ["CREDENTIAL_KIND"]) and near.done
+
+
+def test_a_log_that_was_made_with_keys_is_not_opened_without(tmp_path: Path) -> None:
+    path = tmp_path / "identity.json"
+    Gateway(config(tmp_path)).log.close()
+    enrol(path)
+    kept = path.read_text()
+    first = Gateway(config(tmp_path))
+    author, kept = first.log.author, path.read_text()
+    first.log.close()
+    path.unlink()
+    for _ in range(2):
+        with pytest.raises(HedgerowError, match="IDENTITY_FILE"):
+            Gateway(config(tmp_path))
+    path.write_text(kept)
+    again = Gateway(config(tmp_path))
+    assert again.log.author == author
+    again.log.close()

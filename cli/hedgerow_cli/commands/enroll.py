@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -33,6 +34,9 @@ def enroll(
             envvar="HEDGEROW_TOKEN",
         ),
     ] = "",
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Let the address be http:// beyond this machine, without TLS.")
+    ] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Make two key pairs, prove that they are ours, and get a credential for them; or renew it.
@@ -40,8 +44,11 @@ def enroll(
     The private keys never leave the file.
     """
     with extra("gateway"):
+        from hedgerow_gateway.config import LOOPBACK
         from hedgerow_gateway.enrolment import AUTH, GIVEN, Enrolment
 
+    if url.startswith("http://") and not plain and _host(url) not in LOOPBACK:
+        raise HedgerowError("ARGUMENTS_INVALID", f"--url: {url} is not loopback: https://, or --plain")
     enrolment = Enrolment(identity)
     base = url.rstrip("/") + AUTH
 
@@ -62,3 +69,10 @@ def enroll(
         print_json(shown)
         return
     say(escape(f"{identity}: {answer['user_id']}, credential {answer['number']} of {answer['app']}"))
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
