@@ -23,7 +23,7 @@ from hedgerow_cli.flashing.flash import Options, flash_board
 from hedgerow_cli.lifeline import Child
 from hedgerow_gateway.enrolment import to_bytes
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 HOME = Path(__file__).parents[1]
 sys.path[:0] = [str(HOME / "firmware"), str(HOME / "core"), str(HOME / "core" / "portable")]
@@ -59,7 +59,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         yield running
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
