@@ -83,7 +83,7 @@ class BigPeer:
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.auth_api = AuthApi(self.authority, app)
-        self.admin_api = AdminApi(registry, self.name, self.held)
+        self.admin_api = AdminApi(registry, app, self.name, self.held)
 
     async def name(self, request: Request) -> Caller:
         """Return who asks; the connection is a known one then. Raises what Gate.caller does."""
@@ -121,10 +121,10 @@ class BigPeer:
 
     async def start(self) -> None:
         """Make ready to serve."""
-        judged = await work(self.membership.refresh)
+        await work(self.membership.refresh)
         self.service.store.rules = self.membership.rules
         await self.service.start()
-        await self.service.judge(judged)
+        await self.service.judge(self.membership.unjudged)
         self.sync.start()
         await self.own.start()
 

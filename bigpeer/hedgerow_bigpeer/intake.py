@@ -28,12 +28,19 @@ class Intake:
 
     A method that raises HedgerowError has found a fault of the session itself. `source` says in the log
     whose session it is. `came` are the (first, last) numbers that it has brought of each author, `forged` the
-    authors whose seals are not their word. `learn` looks for credentials that are not known yet.
+    authors whose seals are not their word. `learn` looks for credentials that are not known yet; `owner` says
+    which author the other side has shown to be. What others bring of an author with a credential waits for
+    its seal (SPEC 12.13).
     """
 
     def __init__(
-        self, service: Service, source: Callable[[], str], learn: Callable[[], Awaitable[None]] | None = None
+        self,
+        service: Service,
+        source: Callable[[], str],
+        learn: Callable[[], Awaitable[None]] | None = None,
+        owner: Callable[[], bytes | None] = lambda: None,
     ) -> None:
+        self._owner = owner
         self._learn = learn
         self._unknown: set[bytes] = set()
         self._forgiven: set[bytes] = set()
@@ -109,6 +116,10 @@ class Intake:
             raise
         held = self._service.frontier(author).held
         survivors = [(number, body) for number, body in enumerate(bodies, first) if number <= held]
+        if self._is_guarded(author):
+            # Behind what is sealed a seal would have to fit them.
+            sealed = self._service.frontier(author).sealed
+            survivors = [(number, body) for number, body in survivors if number <= sealed]
         if survivors and author not in self._refused and author != self._own:
             run = self._runs.setdefault(author, [])
             run += [Operation(author, number, body) for number, body in survivors]
@@ -143,11 +154,11 @@ class Intake:
         """Make all that was taken durable; return the authors that newly wait for a schema."""
         schemas = [Submission([SchemaEntry(schema.encoded)]) for schema in self._pending.values()]
         names = [Submission(self._names)] if self._names else []
-        runs = {author: run for author, run in self._runs.items() if run}
         waiting = [author for author in self._runs if author in self._stalled]
-        submissions = [*schemas, *names, *(Submission(run, whole=False) for run in runs.values())]
+        runs = self._ripe()
+        submissions = [*schemas, *names, *(run for _, run in runs)]
         learnt = list(self._pending)
-        self._pending, self._names, self._runs, self.entries = {}, [], {}, 0
+        self._pending, self._names, self.entries = {}, [], 0
         errors = await self._offer(submissions) if submissions else []
         for error in errors:
             if error is not None and error.code in _STORE:
@@ -155,13 +166,13 @@ class Intake:
         for name, error in zip(learnt, errors, strict=False):
             if error is not None:
                 self._withheld[name] = error.code
-        for author, error in zip(runs, errors[len(submissions) - len(runs) :], strict=True):
+        for (author, _), error in zip(runs, errors[len(submissions) - len(runs) :], strict=True):
             if error is not None and author not in self._refused:
                 self.refuse(author, error)
         for author, error in self._news:
             if error.code == "CREDENTIAL_UNKNOWN":
                 self._unknown.add(author)
-            if error.code == "SEAL_INVALID":
+            if error.code == "SEAL_INVALID" and author != self._owner():
                 self.forged.append((author, error))
             self._service.refusals.note(self._service.frontier(author), error, self._source())
         self._news.clear()
@@ -170,14 +181,47 @@ class Intake:
     async def _offer(self, submissions: list[Submission]) -> list[HedgerowError | None]:
         """Offer submissions; once more those for which a credential is to be looked for."""
         errors = await self._service.offer(submissions)
-        again = [at for at, error in enumerate(errors) if error and error.code == "CREDENTIAL_UNKNOWN"]
-        if again and self._learn is not None:
+        if self._learn is not None and any(error and error.code == "CREDENTIAL_UNKNOWN" for error in errors):
+            # With those that had to follow what was refused for it.
+            again = [at for at, error in enumerate(errors) if error]
             await self._learn()
             for at, error in zip(
                 again, await self._service.offer(submissions[at] for at in again), strict=True
             ):
                 errors[at] = error
         return errors
+
+    def _ripe(self) -> list[tuple[bytes, Submission]]:
+        """Return (author, what may be offered now) of the runs, in order; keep what waits for a seal."""
+        found: list[tuple[bytes, Submission]] = []
+        runs, self._runs, waiting = self._runs, {}, 0
+        for author, run in runs.items():
+            if not run:
+                continue
+            if not self._is_guarded(author):
+                found.append((author, Submission(run, whole=False)))
+                continue
+            start = 0
+            for end in _ends(run, self._service.frontier(author).sealed):
+                found.append((author, Submission(run[start:end])))
+                start = end
+            # Schemas are offered by themselves.
+            rest: list[Entry] = [entry for entry in run[start:] if not isinstance(entry, SchemaEntry)]
+            waiting += len(rest)
+            if author in self._stalled or author in self._refused or not rest:
+                # It comes again from what is held.
+                continue
+            if len(rest) > limits.UNSEALED or waiting > limits.SESSION_UNSEALED:
+                waiting -= len(rest)
+                self.refuse(author, HedgerowError("SYNC_GAP", f"no seal over {len(rest)} operations"))
+                continue
+            self._runs[author] = rest
+        return found
+
+    def _is_guarded(self, author: bytes) -> bool:
+        """Say whether only a seal shows that what this session brings of an author is that author's."""
+        rules = self._service.store.rules
+        return rules is not None and rules.knows(author) and self._owner() != author
 
     def forgive(self) -> list[bytes]:
         """Take authors again that were refused for a credential that nobody knew; return them."""
@@ -236,3 +280,19 @@ class Intake:
 
     def _is_full(self) -> bool:
         return len(self._service.frontiers) + len(self._runs) >= limits.AUTHORS
+
+
+def _ends(run: list[Entry], sealed: int) -> list[int]:
+    """Return where the parts of a run end that seals vouch for, or that are not behind what is `sealed`."""
+    ends: list[int] = []
+    free, waits = 0, False
+    for at, entry in enumerate(run, 1):
+        waits = waits or (isinstance(entry, Operation) and entry.number > sealed)
+        if isinstance(entry, SealEntry):
+            waits = False
+            ends.append(at)
+        elif not waits:
+            free = at
+    if free > (ends[-1] if ends else 0):
+        ends.append(free)
+    return ends

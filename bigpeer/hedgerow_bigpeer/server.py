@@ -117,7 +117,7 @@ def _uvicorn_config(config: BigPeerConfig, app: FastAPI) -> uvicorn.Config:
         ws_max_size=limits.SOCKET_MESSAGE_BYTES,
         ws_max_queue=limits.INBOX_MESSAGES,
         ws_per_message_deflate=False,
-        limit_concurrency=limits.CONNECTIONS * 2,
+        limit_concurrency=limits.CONNECTIONS * 2 + limits.UNPROVEN,
         timeout_graceful_shutdown=limits.SHUTDOWN_SECONDS,
     )
 

@@ -144,11 +144,19 @@ class Service:
         self._wake.set()
         return [await done for _, done in waiting]
 
-    async def judge(self, authors: Iterable[bytes]) -> None:
-        """Have what these authors wrote judged anew, for other rules hold. Raises STORE_FAILED."""
-        for author in authors:
-            if author in self.frontiers:
-                await self.submit([JudgeEntry(author)])
+    async def judge(self, authors: set[bytes]) -> None:
+        """Have what these authors wrote judged anew, for other rules hold; who is judged leaves the set.
+
+        Raises STORE_FAILED.
+        """
+        while authors:
+            author = authors.pop()
+            try:
+                if author in self.frontiers:
+                    await self.submit([JudgeEntry(author)])
+            except BaseException:
+                authors.add(author)
+                raise
 
     async def _commit_forever(self) -> None:
         """Commit whatever came in while the transaction before was under way, as one transaction."""

@@ -20,8 +20,9 @@ class Statements:
         self._waiting: list[tuple[int, bytes]] = []
 
     async def ask(self, since: int) -> None:
-        """The other side has everything up to a place."""
-        self._since = since
+        """The other side has everything up to a place; what it was told in this session is not said again."""
+        self._waiting = [said for said in self._waiting if said[0] > since]
+        self._since = since if self._since is None else max(since, self._since)
         await self.look()
 
     async def look(self) -> bool:

@@ -29,6 +29,7 @@ from .down import Giver, wanted
 from .intake import Intake
 from .service import Service
 from .statements import Statements
+from .watch import Watch, Watched
 
 log = logging.getLogger(__name__)
 
@@ -55,37 +56,21 @@ def mesh_tag(name: str) -> bytes:
 
 
 class SyncEndpoint:
-    """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time."""
+    """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time; those that have not said
+    a hello yet are counted by themselves.
+    """
 
     def __init__(self, service: Service, membership: Membership) -> None:
         self._service = service
         self._membership = membership
         self._watch: asyncio.Task[None] | None = None
-        self._known = 0
         self._mesh = mesh_tag(service.config.mesh)
         self._open: set[Connection] = set()
         self._ended = asyncio.Event()
 
     def start(self) -> None:
         """Begin to look who may not go on."""
-        self._watch = asyncio.create_task(self._look())
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(limits.REVOCATION_LOOK_SECONDS)
-            try:
-                await self._service.judge(await work(self._membership.refresh))
-            except Exception:
-                # The database of rights may be locked for a while; what was known counts until then.
-                log.exception("could not read who was revoked")
-                continue
-            for connection in list(self._open):
-                error = self._membership.check(connection.keys)
-                if error is not None:
-                    connection.end(error)
-                else:
-                    await connection.tell(news=self._membership.rules.count != self._known)
-            self._known = self._membership.rules.count
+        self._watch = asyncio.create_task(Watch(self._service, self._membership, lambda: self._open).run())
 
     async def serve(
         self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
@@ -96,7 +81,9 @@ class SyncEndpoint:
         a credential.
         """
         await socket.accept()
-        if len(self._open) >= limits.CONNECTIONS:
+        greeted_here = sum(other.is_greeted for other in self._open)
+        unproven = len(self._open) - greeted_here
+        if greeted_here >= limits.CONNECTIONS or unproven >= limits.UNPROVEN:
             await socket.close(_BUSY, "SYNC_BUSY")
             return
         keys = self._membership.greeting(self._service.clock.uptime(), optional=plain)
@@ -135,7 +122,7 @@ class SyncEndpoint:
                     await self._ended.wait()
 
 
-class Connection:
+class Connection(Watched):
     """One session over one WebSocket."""
 
     def __init__(
@@ -160,7 +147,7 @@ class Connection:
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(limits.INBOX_MESSAGES)
         self._gone = False
         self._wake = asyncio.Event()
-        self._intake = Intake(service, self.__str__, self._learn)
+        self._intake = Intake(service, self.__str__, self._learn, self._owner)
         self._giver = Giver(service, self._session, self._intake.came)
         self._theirs: dict[bytes, int] = {}
         self._due: set[bytes] = set()
@@ -170,10 +157,20 @@ class Connection:
         return f"session with {remote.author.hex()} ({remote.name})" if remote else "session"
 
     @property
+    def is_greeted(self) -> bool:
+        """Whether the other side has said who it is, and was believed."""
+        return self._session.remote is not None
+
+    @property
     def keys(self) -> Greeting | None:
         """The keys of the session, None where it has none."""
         keys: Greeting | None = self._session.keys
         return keys
+
+    def _owner(self) -> bytes | None:
+        """Return the author that the other side has shown by its keys to be."""
+        keys = self.keys
+        return keys.claims.author if keys is not None and keys.done else None
 
     def stop(self) -> None:
         """End the session in order."""
@@ -289,12 +286,16 @@ class Connection:
     async def _meet(self) -> None:
         """Take what the other side's credential says of its author: it may be newer than the last look."""
         if self.keys is not None and self._statements is not None:
-            await self._service.judge(self._statements.membership.meet(self.keys))
+            membership = self._statements.membership
+            membership.meet(self.keys)
+            await self._service.judge(membership.unjudged)
 
     async def _learn(self) -> None:
         """Look for credentials that were issued a moment ago."""
         if self._statements is not None:
-            await self._service.judge(await work(self._statements.membership.refresh))
+            membership = self._statements.membership
+            await work(membership.refresh)
+            await self._service.judge(membership.unjudged)
 
     async def tell(self, *, news: bool) -> None:
         """Say what has been said of others since the other side asked for it; with `news` have what comes

@@ -4,7 +4,7 @@
 """
 
 import base64
-import binascii
+import http.client
 import json
 import os
 import urllib.error
@@ -13,15 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hedgerow.codec import cbor
 from hedgerow.crypto.channel import Member, Opening
-from hedgerow.crypto.claims import Claims
-from hedgerow.crypto.cose import name_of
+from hedgerow.crypto.claims import CNF, ISS, KEEPS, Claims, point_of
+from hedgerow.crypto.cose import Sign1, name_of
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.ephemeral import Ephemerals
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.handshake import Gate, Own
 from hedgerow.crypto.identity import Identity
-from hedgerow.crypto.port import P256
+from hedgerow.crypto.members import ISSUER
+from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumables
 from hedgerow.errors import HedgerowError
 
@@ -30,6 +32,8 @@ from . import limits
 AUTH = "/api/hedgerow/v1/auth"
 SYNC = "/api/hedgerow/v1/sync"
 GIVEN = ("app", "number", "user_id", "expires", "credential", "issuers")
+# Among the addresses of whom one has met.
+BIG_PEER = ""
 _KEYS = (("agreement", 0, 32), ("sealing", 32, 64), ("salt", 64, 80))
 
 #: Sends JSON to a path below AUTH of a Big Peer; returns its answer, or raises its refusal.
@@ -44,6 +48,16 @@ def to_text(data: bytes) -> str:
 def to_bytes(text: str) -> bytes:
     """Return the bytes of a base64url text. Raises ValueError."""
     return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+
+
+class KeeperGreeting(Greeting):
+    """A session with who must be a keeper by its credential; CREDENTIAL_KIND ends any other."""
+
+    def take(self, record: bytes, now: int) -> None:
+        """See Greeting: once there are keys nothing has been said yet, and nothing been believed."""
+        super().take(record, now)
+        if self.done and not self.claims.kinds & KEEPS:
+            raise HedgerowError("CREDENTIAL_KIND", "who answers for the Big Peer is no keeper")
 
 
 class Enrolment:
@@ -76,8 +90,12 @@ class Enrolment:
         return self.author
 
     def refresh(self) -> None:
-        """Read the file again if another process has written it."""
-        if self.path.stat().st_mtime_ns != self._seen:
+        """Read the file again if another process has written it. Raises IDENTITY_FILE."""
+        try:
+            seen = self.path.stat().st_mtime_ns
+        except OSError as error:
+            raise HedgerowError("IDENTITY_FILE", f"{self.path}: {error}") from None
+        if seen != self._seen:
             self._read()
 
     def _read(self) -> bool:
@@ -99,6 +117,8 @@ class Enrolment:
         self._own = None
         self.credential = None
         if "credential" in self._given:
+            for point in self._given["issuers"]:
+                name_of(to_bytes(point))
             self.credential = Credential(to_bytes(self._given["credential"]))
 
     def save(self) -> None:
@@ -138,13 +158,35 @@ class Enrolment:
             proof = self.identity.prove(str(challenge["app"]), given, point)
             shown = {name: to_text(value) for name, value in proof.items()}
             answer = post(what, {**named, **body, "proof": shown})
-            self._given = {name: answer[name] for name in GIVEN}
+            roots = dict(self.trust.roots) if what == "renew" else None
+            issuers = self._believed(answer, roots)
+            self._given = {**{name: answer[name] for name in GIVEN}, "issuers": issuers}
             self._take_credential()
             self.member()
         except (KeyError, TypeError, ValueError) as error:
             raise HedgerowError("ENROLMENT_ANSWER", f"{what}: {error!r}") from None
         self.save()
         return answer
+
+    def _believed(self, answer: dict[str, Any], roots: dict[bytes, bytes] | None) -> list[str]:
+        """Return the issuers of an answer that are believed; they, or one before them, issued its credential.
+
+        `roots` (None: whatever comes) are those that are known; another one only by the word of one of them.
+        """
+        found = Credential(to_bytes(answer["credential"]))
+        if roots is not None:
+            for statement in answer.get("statements", ()):
+                _follow(self._p256, roots, found.claims.issuer, Sign1(to_bytes(statement)))
+        points = {text: to_bytes(text) for text in answer["issuers"]}
+        believed = {text: point for text, point in points.items() if roots is None or name_of(point) in roots}
+        issuers = {name_of(point): point for point in believed.values()}
+        app, mode = found.claims.issuer, list(found.claims.mode or ())
+        if roots is not None:
+            app, mode = self.claims.issuer, list(self.claims.mode or ())
+        finish(Trust(self._p256, issuers, app, mode).verify(found))
+        if (found.agreement, found.claims.sealing) != (self.identity.agreement, self.identity.sealing):
+            raise HedgerowError("ENROLMENT_ANSWER", "a credential for other keys")
+        return list(believed)
 
     @property
     def claims(self) -> Claims:
@@ -186,20 +228,32 @@ class Enrolment:
         self._trust.floor = max(self._trust.floor, claims.issued)
         return self._trust
 
-    def greeting(self, now: int, address: str = "", gate: Gate | None = None) -> Greeting:
+    def greeting(self, now: int, address: str = BIG_PEER, gate: Gate | None = None) -> Greeting:
         """Return the beginning of a session with the Big Peer, or with the board at an address.
 
         `gate` is what that asks of strangers.
         """
-        return Greeting(Opening(self.member(), now, self._met.get(address), gate))
+        kind = KeeperGreeting if address == BIG_PEER else Greeting
+        return kind(Opening(self.member(), now, self._met.get(address), gate))
 
-    def met(self, greeting: Greeting, address: str = "") -> None:
+    def met(self, greeting: Greeting, address: str = BIG_PEER) -> None:
         """Note who answered, so that the next contact needs no handshake."""
         if greeting.channel.remote is not None:
             self._met.pop(address, None)
             self._met[address] = greeting.channel.remote
         if len(self._met) > limits.DEVICES:
             del self._met[next(iter(self._met))]
+
+
+def _follow(p256: P256, roots: dict[bytes, bytes], app: str, said: Sign1) -> None:
+    """Add the issuer that a known one names as the next (SPEC 12.2)."""
+    values = cbor.decode(said.payload)
+    key = None if said.kid is None else roots.get(said.kid)
+    if key is None or said.kind != ISSUER or not isinstance(values, dict) or values.get(ISS) != app:
+        return
+    if finish(said.verify(p256, key)):
+        point = point_of(values.get(CNF))
+        roots[name_of(point)] = point
 
 
 def poster(uplink: str) -> Post:
@@ -214,9 +268,8 @@ def poster(uplink: str) -> Post:
             with urllib.request.urlopen(asked, timeout=limits.ENROLMENT_S) as response:  # noqa: S310 - http
                 answer = json.loads(response.read(limits.ENROLMENT_BYTES))
         except urllib.error.HTTPError as error:
-            with error:
-                _refuse(url, error.code, error.read(limits.ENROLMENT_BYTES))
-        except (OSError, ValueError) as error:
+            _refuse(url, error)
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
             raise HedgerowError("UPLINK_LOST", f"{url}: {getattr(error, 'reason', error)}") from None
         if not isinstance(answer, dict):
             raise HedgerowError("ENROLMENT_ANSWER", f"{url}: not a JSON object")
@@ -225,9 +278,10 @@ def poster(uplink: str) -> Post:
     return post
 
 
-def _refuse(url: str, status: int, body: bytes) -> NoReturn:
+def _refuse(url: str, refusal: urllib.error.HTTPError) -> NoReturn:
     try:
-        said = json.loads(body)["error"]
+        with refusal:
+            said = json.loads(refusal.read(limits.ENROLMENT_BYTES))["error"]
         raise HedgerowError(str(said["code"]), str(said["description"]))
-    except (KeyError, TypeError, ValueError, binascii.Error):
-        raise HedgerowError("ENROLMENT_ANSWER", f"{url}: HTTP {status}") from None
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, http.client.HTTPException):
+        raise HedgerowError("ENROLMENT_ANSWER", f"{url}: HTTP {refusal.code}") from None

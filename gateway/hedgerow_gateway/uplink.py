@@ -147,7 +147,11 @@ class Uplink:
     async def _stay_enrolled(self) -> None:
         while self._enrolment is not None:
             await asyncio.sleep(limits.RENEWAL_LOOK_S)
-            await self._renew(self._enrolment)
+            try:
+                await self._renew(self._enrolment)
+            except (HedgerowError, OSError) as error:
+                # The next look may find better: a file that is being written, a Big Peer that answers.
+                logger.warning("%s: the credential is not looked after: %s", self.url, error)
 
     async def _renew(self, enrolment: Enrolment) -> None:
         """Have the credential renewed if it is time. It is good enough as it is while it names our log."""

@@ -235,7 +235,7 @@ def test_apps_keys_and_providers_over_http(farm: Farm) -> None:
     (shown,) = farm.call("GET", "/apps", admin)["apps"]
     assert (shown["name"], shown["mode"], shown["token"]) == ("farm", "production", None)
     made = farm.call("POST", "/apps", admin, {"name": "play", "mode": "playground"})
-    assert made["token"] and farm.call("POST", "/apps/play/token", admin)["token"] != made["token"]
+    assert made["token"] and len(farm.call("GET", "/apps", admin)["apps"]) == 1
     assert len(farm.call("POST", "/apps/farm/issuers", admin)["issuers"]) == 2
     key = farm.call("POST", "/apps/farm/keys", admin, {"name": "a", "verbs": ["read"], "days": 1})
     headers = {"authorization": f"Bearer {key['key']}"}
@@ -299,6 +299,34 @@ def test_every_door_of_operators_is_shut(farm: Farm, method: str, path: str, bod
     before = farm.peer.registry.audit.newest(1)
     assert farm.call(method, path, less, body) == (403, "AUTH_FORBIDDEN")
     assert farm.peer.registry.audit.newest(1) == before
+
+
+@pytest.mark.parametrize(
+    "method, path, body",
+    [
+        ("POST", "/token", None),
+        ("POST", "/issuers", None),
+        ("GET", "/keys", None),
+        ("POST", "/keys", {"name": "x", "verbs": ["admin"], "days": 1}),
+        ("DELETE", "/keys/x", None),
+        ("GET", "/providers", None),
+        ("PUT", "/providers/x", {"type": "webhookUrl", "webhookUrl": "https://x/"}),
+        ("DELETE", "/providers/x", None),
+        ("GET", "/credentials", None),
+        ("POST", "/revocations", {"number": "00" * 8}),
+    ],
+)
+def test_a_key_rules_its_own_app_alone(farm: Farm, method: str, path: str, body: Any) -> None:
+    registry = farm.peer.registry
+    if not [app for app in manage.list_apps(registry) if app["name"] == "other"]:
+        registry.create_app("test", "other", "playground", "other")
+    before = registry.audit.newest(1)
+    app = registry.apps.get("other")
+    for name in (app.name, app.id):
+        found = farm.call(method, f"/apps/{name}{path}", farm.bearer("admin", "revoke"), body)
+        assert found == (403, "AUTH_FORBIDDEN")
+    after = registry.audit.newest(10, before[0].id + 1000)
+    assert {row.action for row in after if row.id > before[0].id} == {"key.create"}
 
 
 @pytest.mark.parametrize(

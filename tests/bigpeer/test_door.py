@@ -20,7 +20,8 @@ from hedgerow_bigpeer import BigPeerConfig, limits
 from hedgerow_bigpeer.app import open_registry
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.registry import Registry
-from hedgerow_bigpeer.http.door import Door, Guard
+from hedgerow_bigpeer.http.door import Door, Guard, origin_of
+from hedgerow_bigpeer.sync import SyncEndpoint
 
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -319,6 +320,75 @@ def test_a_playground_stays_on_loopback(tmp_path: Path) -> None:
     assert app.is_playground
     with pytest.raises(HedgerowError, match="SETTING_INVALID"):
         open_registry(BigPeerConfig(data=tmp_path, mesh="other"))
+
+
+def test_an_ipv6_client_is_counted_by_its_network() -> None:
+    class From(Wire):
+        def __init__(self, host: str, port: int) -> None:
+            super().__init__()
+            self._from = (host, port, 0, 0)
+
+        def get_extra_info(self, name: str, default: Any = None) -> Any:
+            return self._from if name == "peername" else default
+
+    async def run() -> None:
+        door = Door(2)
+        hosts = ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:0:9::3", "2001:db8:0:1::4", "192.0.2.1")
+        wires = [From(host, port) for port, host in enumerate(hosts)]
+        guards = [Guard(door, Sink()) for _ in wires]
+        for guard, wire in zip(guards, wires, strict=True):
+            guard.connection_made(wire)
+        assert [wire.ended for wire in wires] == [False, False, True, False, False]
+        for guard in guards:
+            guard.connection_lost(None)
+        again = From(hosts[2], 9)
+        Guard(door, Sink()).connection_made(again)
+        assert not again.ended
+
+    asyncio.run(run())
+    assert origin_of("::ffff:192.0.2.1") == origin_of("192.0.2.1") == "192.0.2.1"
+    assert origin_of("fe80::1%eth0") == origin_of("fe80::2") and origin_of("") == ""
+
+
+def test_who_says_nothing_takes_no_place_from_who_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CONNECTIONS", 2)
+    monkeypatch.setattr(limits, "UNPROVEN", 3)
+
+    def busy(sync: Any, open_: list[bool]) -> bool:
+        codes = []
+
+        class Socket:
+            client = None
+
+            async def accept(self) -> None:
+                pass
+
+            async def close(self, code: int, reason: str) -> None:
+                codes.append(reason)
+
+        sync._open = {type("", (), {"is_greeted": greeted})() for greeted in open_}
+
+        async def serve() -> None:
+            with contextlib.suppress(_Begun):
+                await sync.serve(Socket())
+
+        asyncio.run(serve())
+        return codes == ["SYNC_BUSY"]
+
+    class _Begun(Exception):
+        pass
+
+    def begin(*args: object, **more: object) -> None:
+        raise _Begun
+
+    membership = type("", (), {"greeting": staticmethod(begin)})()
+    clock = type("", (), {"uptime": staticmethod(lambda: 0)})()
+    config = type("", (), {"mesh": "farm"})()
+    sync: Any = SyncEndpoint(type("", (), {"config": config, "clock": clock})(), membership)
+    assert not busy(sync, [False, False, True]) and busy(sync, [False, False, False])
+    assert busy(sync, [True, True]) and busy(sync, [False, False, False, True])
 
 
 def test_the_limits_are_those_that_were_promised() -> None:

@@ -24,7 +24,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL
 from hedgerow.operation import h16
 from hedgerow.trust.seal import NO_SEAL, make_seal
 from hedgerow_bigpeer.auth import manage
-from hedgerow_gateway import GatewayConfig, open_peer
+from hedgerow_gateway import Gateway, GatewayConfig, open_peer
 from hedgerow_gateway.enrolment import Enrolment, poster
 
 
@@ -177,41 +177,52 @@ def test_who_alters_what_goes_by_ends_the_session_and_changes_nothing(farm: Farm
     run(main())
 
 
-def test_a_gateway_that_forges_seals_is_named(farm: Farm, tmp_path: Path) -> None:
-    """A member in good standing brings operations of a victim, changed, under a seal that it makes itself."""
-    data = tmp_path / "gw"
-    data.mkdir()
-    farm.enrol(data / "identity.json", "relay")
-    (tmp_path / "victim").mkdir()
-    farm.enrol(tmp_path / "victim" / "identity.json", "victim")
+def test_a_gateway_that_forges_is_named_and_stops_nobody(farm: Farm, tmp_path: Path) -> None:
+    """A member in good standing invents operations of a victim: one without a seal, then more under one that
+    it makes itself.
+    """
+    for name in ("relay", "victim"):
+        (tmp_path / name).mkdir()
+        farm.enrol(tmp_path / name / "identity.json", name)
+
+    async def forge(gateway: Gateway, author: bytes, bodies: list[bytes], held: int) -> None:
+        gateway.peer.ingest(author, held + 1, bodies[:1])
+        record(gateway, 1)
+        await until(lambda: receipted(gateway), "its own goes on")
+        assert farm.status(author)["held"] == held, "nothing stands in the place of the next one"
+        gateway.peer.ingest(author, held + 2, bodies[1:])
+        marks = [h16(author, held + 1 + at, body, gateway.peer.schemas) for at, body in enumerate(bodies)]
+        forged = make_seal(author, held + 1, held + len(bodies), marks, NO_SEAL, gateway.peer.members)
+        gateway.log.append(ENTRY_SEAL, author, held + 1, held + len(bodies), forged)
+        gateway.peer.touch(author)
+        gateway.peer.commit()
+        record(gateway, 1)
+        await until(lambda: farm.status(author)["refused"] == "SEAL_INVALID", "the seal is refused")
+        assert farm.status(author)["held"] == held
 
     async def main() -> None:
-        async with gateway_at(tmp_path / "victim", farm.served.sync_url) as victim:
+        url = farm.served.sync_url
+        async with gateway_at(tmp_path / "victim", url) as victim:
             record(victim, 1)
             await until(lambda: receipted(victim), "receipted")
             author = victim.peer.author
             entries = victim.log.read(author, 0, 0, 1 << 20)
             schemas = [schema.encoded for schema in victim.peer.schemas.values()]
-        async with gateway_at(data, farm.served.sync_url) as gateway:
-            for encoded in schemas:
-                gateway.peer.ingest_schema(encoded)
-            bodies = [body for kind, _, _, body in entries if kind == ENTRY_OP]
-            held = len(bodies)
-            bodies += bodies[-1:] * 2
-            gateway.peer.ingest(author, 1, bodies)
-            marks = [h16(author, at, bodies[-1], gateway.peer.schemas) for at in (held + 1, held + 2)]
-            forged = make_seal(author, held + 1, held + 2, marks, NO_SEAL, gateway.peer.members)
-            gateway.log.append(ENTRY_SEAL, author, held + 1, held + 2, forged)
-            gateway.peer.touch(author)
-            gateway.peer.commit()
-            record(gateway, 1)
-            await until(lambda: receipted(gateway), "its own goes on")
-            await until(lambda: farm.status(author)["held"] == held + 2, "tentative")
-            await until(lambda: farm.status(author)["refused"] == "SEAL_INVALID", "the seal is refused")
-            assert gateway.enrolment is not None
-            named = f"credential:{gateway.enrolment.claims.cti.hex()}:relay"
-        await until(lambda: (named, "SEAL_INVALID") in farm.audit("seal.refuse"), "it is named")
-        assert farm.status(author)["receipted"] == held
+            async with gateway_at(tmp_path / "relay", url) as gateway:
+                for encoded in schemas:
+                    gateway.peer.ingest_schema(encoded)
+                bodies = [body for kind, _, _, body in entries if kind == ENTRY_OP]
+                gateway.peer.ingest(author, 1, bodies)
+                await forge(gateway, author, bodies[-1:] * 2, len(bodies))
+                record(victim, 77)
+                await until(lambda: receipted(victim), "what the victim writes then is receipted")
+                assert gateway.enrolment is not None and victim.enrolment is not None
+                numbers = [found.enrolment.claims.cti.hex() for found in (gateway, victim)]
+        await until(
+            lambda: (f"credential:{numbers[0]}:relay", "SEAL_INVALID") in farm.audit("seal.refuse"), "named"
+        )
+        assert not [actor for actor, _ in farm.audit("seal.refuse") if numbers[1] in actor]
+        assert len(farm.rows("SELECT n FROM readings WHERE n = 77")) == 1
 
     run(main())
 

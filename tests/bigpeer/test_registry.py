@@ -295,6 +295,27 @@ def test_strangers_do_not_fill_the_audit_log(registry: Registry, monkeypatch: py
     )
 
 
+def test_strangers_hide_nobody_who_is_known(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = [database.now()]
+    monkeypatch.setattr(audit, "now", lambda: at[0])
+    monkeypatch.setattr(limits, "AUDIT_ACTORS", 3)
+    for _ in range(limits.AUDIT_REFUSALS + 5):
+        registry.audit.refuse("address:192.0.2.1", "auth.refuse", "")
+        registry.audit.refuse("credential:01:loud", "seal.refuse", "")
+    registry.audit.refuse("credential:02:quiet", "seal.refuse", "")
+    rows = [row.actor for row in registry.audit.newest(1000)]
+    assert rows.count("credential:02:quiet") == 1
+    assert rows.count("credential:01:loud") == rows.count("address:192.0.2.1") == limits.AUDIT_REFUSALS
+    # Of more than so many each counts as a stranger.
+    registry.audit.refuse("credential:03:late", "seal.refuse", "")
+    assert "credential:03:late" not in [row.actor for row in registry.audit.newest(1000)]
+    at[0] += limits.AUDIT_REFUSALS_SECONDS
+    registry.audit.refuse("credential:03:late", "seal.refuse", "")
+    later, *more = registry.audit.newest(3)
+    assert later.actor == "credential:03:late"
+    assert {row.subject: row.detail["count"] for row in more} == {"": 6, "credential:01:loud": 5}
+
+
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     Registry(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "auth.db")

@@ -19,6 +19,7 @@ from hedgerow.codec.segment import encode_segment  # noqa: E402
 from hedgerow.crypto.rules import Rules  # noqa: E402
 from hedgerow.errors import HedgerowError  # noqa: E402
 from hedgerow.operation import UPDATE  # noqa: E402
+from hedgerow_bigpeer import limits  # noqa: E402
 from hedgerow_bigpeer.intake import Intake  # noqa: E402
 from hedgerow_bigpeer.store.port import (  # noqa: E402
     Entry,
@@ -239,3 +240,60 @@ def test_who_was_refused_for_a_credential_comes_again_once_it_is_known(tmp_path:
         intake.add_seal(author, seal.body)
         served.run(intake.commit())
         assert served.peer.service.frontier(author).receipted == 2
+
+
+def test_what_others_bring_of_an_author_waits_for_its_seal(tmp_path: Path) -> None:
+    one = Enrolled(43)
+    author = one.identity.author
+    for n in range(3):
+        one.put("cars", n, {"color": "red"})
+    with local(tmp_path) as served:
+        rules = served.peer.membership.rules
+        rules.add(one.members.own.name, one.members.own.claims)
+        service = served.peer.service
+
+        async def learn() -> None:
+            pass
+
+        relay = _intake(served, learn)
+        _bring(served, relay, one)
+        assert service.frontier(author).held == 0 and service.refusals.code(author) is None
+        itself = Intake(service, lambda: "test", learn, lambda: author)
+        _bring(served, itself, one)
+        held = service.frontier(author).held
+        assert held == len([entry for entry in written(one) if isinstance(entry, Operation)])
+        one.put("cars", 9, {"color": "red"})
+        (news,) = [entry for entry in written(one) if isinstance(entry, Operation) and entry.number > held]
+        relay.add_segment(encode_segment(author, news.number, [news.body], one.peer.schemas))
+        served.run(relay.commit())
+        assert service.frontier(author).held == held
+        one.peer.seal(0)
+        for entry in written(one):
+            if isinstance(entry, SealEntry):
+                relay.add_seal(author, entry.body)
+        served.run(relay.commit())
+        assert service.frontier(author).receipted == held + 1
+
+
+def test_what_waits_for_seals_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "UNSEALED", 3)
+    monkeypatch.setattr(limits, "SESSION_UNSEALED", 5)
+    writers = [Enrolled(seed) for seed in (44, 45, 46)]
+    with local(tmp_path) as served:
+        service = served.peer.service
+        intake = Intake(service, lambda: "test")
+        for one, count in zip(writers, (2, 1, 3), strict=True):
+            served.peer.membership.rules.add(one.members.own.name, one.members.own.claims)
+            for n in range(count):
+                one.put("cars", n, {"color": "red"})
+        codes = []
+        for one in writers:
+            _bring(served, intake, one)
+            codes.append(service.refusals.code(one.identity.author))
+        # With the one of their time three, two and four; the last is over what one may have.
+        assert codes == [None, None, "SYNC_GAP"], codes
+        fourth = Enrolled(47)
+        served.peer.membership.rules.add(fourth.members.own.name, fourth.members.own.claims)
+        fourth.put("cars", 1, {"color": "red"})
+        _bring(served, intake, fourth)
+        assert service.refusals.code(fourth.identity.author) == "SYNC_GAP", "over what all may have"

@@ -11,6 +11,8 @@ from .database import Database, now
 
 _START = bytes(32)
 _DETAIL_CHARACTERS = 2000
+# Actors that have shown a key or a credential.
+_KNOWN = ("credential:", "delegation:", "peer:", "key:", "user:")
 
 
 class Entry(NamedTuple):
@@ -31,8 +33,7 @@ class Audit:
         self._database = database
         self._lock = threading.Lock()
         self._since = 0
-        self._count = 0
-        self._more = 0
+        self._counts: dict[str, int] = {}
 
     def add(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Append a row, in the transaction that is under way if one is. No secret may be among the detail."""
@@ -45,19 +46,23 @@ class Audit:
             self._database.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
 
     def refuse(self, actor: str, action: str, subject: str, **detail: Any) -> None:
-        """Append what a stranger was refused; so many in a while, the others as a number, lest strangers fill
-        a table that only grows.
+        """Append what somebody was refused; so many in a while, the others as a number, lest they fill a
+        table that only grows. Strangers share one such number: they hide nobody who is known.
         """
         with self._lock:
             at = now()
             if at - self._since >= limits.AUDIT_REFUSALS_SECONDS:
-                if self._more:
-                    self.add("system", "refusals.more", "", count=self._more, since=self._since)
-                self._since, self._count, self._more = at, 0, 0
-            if self._count >= limits.AUDIT_REFUSALS:
-                self._more += 1
+                for who, count in self._counts.items():
+                    if count > limits.AUDIT_REFUSALS:
+                        more = count - limits.AUDIT_REFUSALS
+                        self.add("system", "refusals.more", who, count=more, since=self._since)
+                self._since, self._counts = at, {}
+            is_known = actor.startswith(_KNOWN)
+            is_known = is_known and (actor in self._counts or len(self._counts) < limits.AUDIT_ACTORS)
+            who = actor if is_known else ""
+            self._counts[who] = self._counts.get(who, 0) + 1
+            if self._counts[who] > limits.AUDIT_REFUSALS:
                 return
-            self._count += 1
         self.add(actor, action, subject, **detail)
 
     def newest(self, limit: int, before: int | None = None, action: str = "") -> Sequence[Entry]:

@@ -49,15 +49,15 @@ class Membership:
         self.credential: core.Credential | None = None
         self.rules = Rules(self._is_signature)
         self._since = 0
+        self.unjudged: set[bytes] = set()
 
     def _is_signature(self, key: bytes, message: bytes, signature: bytes) -> bool:
         good: bool = finish(self._p256.verify(key, message, signature))
         return good
 
-    def refresh(self) -> set[bytes]:
-        """Take what auth.db says now: issuers, credentials, revocations, time; and have a credential oneself.
-
-        Returns the authors that are to be judged anew.
+    def refresh(self) -> None:
+        """Take what auth.db says now: revocations first, issuers, credentials, time; and have a credential
+        oneself, which may fail without harm to the rest. `unjudged` has who is to be judged anew.
         """
         registry, app, at = self._registry, self._app, now()
         self.trust.roots = {issuer.kid: issuer.point for issuer in registry.issuers.trusted(app)}
@@ -65,37 +65,35 @@ class Membership:
         self.trust.revoked = {number: last for number, _, last in revoked}
         self.trust.revoked_keys = registry.revocations.sealing_keys(app)
         self.trust.floor = max(self.trust.floor, at)
-        self._stay_enrolled(at)
-        judged: set[bytes] = set()
+        for number, author, last in revoked:
+            if self.rules.revoke(author, number, last):
+                self.unjudged.add(author)
         for place, body in registry.database.statements(app.id, self._since):
             self._since = place
             if Sign1(body).kind is not None:
                 continue
-            found = core.Credential(body)
-            if self.rules.add(found.name, found.claims) and found.claims.author is not None:
-                judged.add(found.claims.author)
-        for number, author, last in revoked:
-            if self.rules.revoke(author, number, last):
-                judged.add(author)
-        return judged
+            self._learn(core.Credential(body))
+        self._stay_enrolled(at)
 
-    def meet(self, greeting: Greeting) -> set[bytes]:
-        """Take the credential that the other side of a session has shown; return who is to be judged anew.
+    def meet(self, greeting: Greeting) -> None:
+        """Take the credential that the other side of a session has shown, as refresh() does those of auth.db.
 
         Raises AUTHOR_TAKEN if its author is somebody else's.
         """
         remote = greeting.channel.remote
         found = None if remote is None else self.trust.known(remote)
         if found is None:
-            return set()
+            return
         author = found.claims.author
         if author is not None and found.claims.under is not None:
             # What we have issued belongs together; a delegate may name any author.
             assert found.claims.sealing is not None
             self._registry.ledger.bind_author(self._app, author, found.claims.sealing)
-        if not self.rules.add(found.name, found.claims) or author is None:
-            return set()
-        return {author}
+        self._learn(found)
+
+    def _learn(self, found: core.Credential) -> None:
+        if self.rules.add(found.name, found.claims) and found.claims.author is not None:
+            self.unjudged.add(found.claims.author)
 
     def actor(self, greeting: Greeting | None) -> str:
         """Return who the other side is, as the audit log has it; "" for nobody known."""
@@ -149,6 +147,8 @@ class Membership:
             registry.ledger.add(issued_of(granted, body, "system", at))
             registry.audit.add("system", "credential.issue", granted.number.hex(), app=app.id, user=USER)
         self.credential = core.Credential(body)
+        # Own seals name it from now on.
+        self._learn(self.credential)
 
     def greeting(self, now: int, *, optional: bool) -> Greeting:
         """Return the beginning of a session that somebody opens; `optional`: who has no keys may come too."""

@@ -13,6 +13,7 @@ from hedgerow.errors import HedgerowError
 
 from .. import limits
 from ..auth import manage
+from ..auth.apps import App
 from ..auth.authority import work
 from ..auth.registry import Registry
 from ..base64url import from_hex
@@ -24,17 +25,22 @@ _BODY_BYTES = 65_536
 
 
 class AdminApi:
-    """The endpoints; `name` tells who asks, `held` up to which number an author is held here."""
+    """The endpoints; `name` tells who asks, `held` up to which number an author is held here.
 
-    def __init__(self, registry: Registry, name: Name, held: Callable[[bytes], int]) -> None:
+    A key is for the app that is served: the command line sets others.
+    """
+
+    def __init__(self, registry: Registry, served: App, name: Name, held: Callable[[bytes], int]) -> None:
+        self._served = served
         self._registry = registry
         self._name = name
         self._held = held
 
     async def apps(self, request: Request) -> Any:
-        """List apps."""
+        """Show the app."""
         await self._need(request, "admin")
-        return {"apps": await work(manage.list_apps, self._registry)}
+        found = await work(manage.list_apps, self._registry)
+        return {"apps": [app for app in found if app["id"] == self._served.id]}
 
     async def create_app(self, request: Request) -> Any:
         """Make an app."""
@@ -141,6 +147,9 @@ class AdminApi:
     async def _need(self, request: Request, verb: str) -> str:
         caller = await self._name(request)
         caller.need(verb)
+        named = request.path_params.get("app")
+        if named is not None and (await work(self._registry.apps.get, named)).id != self._served.id:
+            raise HedgerowError("AUTH_FORBIDDEN", "the API key belongs to another app")
         return caller.name
 
 

@@ -171,6 +171,8 @@ class AuthApi:
             "expires": granted.expires,
             "client_info": granted.client_info,
             "issuers": [to_base64(issuer.point) for issuer in trusted],
+            # Each by the one before it.
+            "statements": [to_base64(issuer.statement) for issuer in reversed(trusted) if issuer.statement],
         }
         if granted.token:
             return {**answer, "token": granted.token}

@@ -7,6 +7,7 @@ allocated for strangers.
 
 import asyncio
 import logging
+from ipaddress import ip_address
 from typing import Any
 
 from starlette.types import Scope
@@ -20,6 +21,21 @@ log = logging.getLogger(__name__)
 
 _READ_BYTES = 65_536
 _Address = tuple[str, int]
+
+
+_NETWORK = (1 << 64) - 1
+
+
+def origin_of(host: str) -> str:
+    """Return by what a client is counted: its address, of IPv6 its network of 64 bits: one customer's."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return str(address)
+    mapped = address.ipv4_mapped
+    return str(ip_address(int(address) & ~_NETWORK)) + "/64" if mapped is None else str(mapped)
 
 
 class Door:
@@ -49,21 +65,23 @@ class Door:
 
     def enter(self, address: _Address, guard: "Guard") -> bool:
         """Count a new connection; say whether there is room for it."""
-        count = self._sockets.get(address[0], 0)
+        origin = origin_of(address[0])
+        count = self._sockets.get(origin, 0)
         if count >= self._most:
             self.refused += 1
             log.warning("%s: over %d connections", address[0], self._most)
             return False
-        self._sockets[address[0]] = count + 1
+        self._sockets[origin] = count + 1
         self._guards[address] = guard
         return True
 
     def leave(self, address: _Address) -> None:
         """Count a connection that ended."""
         if self._guards.pop(address, None) is not None:
-            self._sockets[address[0]] -= 1
-            if not self._sockets[address[0]]:
-                del self._sockets[address[0]]
+            origin = origin_of(address[0])
+            self._sockets[origin] -= 1
+            if not self._sockets[origin]:
+                del self._sockets[origin]
 
 
 class Guard(asyncio.BufferedProtocol):

@@ -21,6 +21,7 @@ from ..auth.authority import work
 from ..auth.database import now
 from ..auth.providers import SECRET, Provider
 from ..base64url import to_base64
+from ..http.door import origin_of
 from .opening import Running, guarded, sending
 from .visitor import LOGIN_PATH, Visitor, read_form
 
@@ -92,7 +93,8 @@ class LoginPages:
             raise HedgerowError("FORM_INVALID")
         name, password = fields.get("name", "")[:64], fields.get("password", "")[: limits.PASSWORD_BYTES]
         accounts = self._running().registry.accounts
-        who = (request.client.host if request.client else "", name)
+        address = request.client.host if request.client else ""
+        who = (origin_of(address), name)
         try:
             self._attempts.check(who)
             async with self._hashes:
@@ -102,7 +104,7 @@ class LoginPages:
                 self._attempts.note(who)
             # What is no name may be a password in the wrong field.
             subject = name if await work(accounts.is_known, name) else "unknown"
-            await work(self._running().registry.audit.refuse, f"address:{who[0]}", "login.fail", subject)
+            await work(self._running().registry.audit.refuse, f"address:{address}", "login.fail", subject)
             return await self._show(error.code, 429 if error.code == "LOGIN_LATE" else 401)
         return await self._enter(user.name, user.role, "password")
 

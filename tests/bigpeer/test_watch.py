@@ -1,0 +1,198 @@
+"""Revocations reach sessions and documents whatever else fails; what is said of others is said once."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from peer_keys import PeerKeys
+
+from hedgerow.crypto.claims import Claims
+from hedgerow.errors import HedgerowError
+from hedgerow_bigpeer.auth.apps import App
+from hedgerow_bigpeer.auth.credential import Credential
+from hedgerow_bigpeer.auth.database import now
+from hedgerow_bigpeer.auth.ledger import issued_of
+from hedgerow_bigpeer.auth.membership import Membership
+from hedgerow_bigpeer.auth.registry import Registry
+from hedgerow_bigpeer.auth.scope import ALL
+from hedgerow_bigpeer.service import Service
+from hedgerow_bigpeer.statements import Statements
+from hedgerow_bigpeer.store.port import JudgeEntry, Submission
+from hedgerow_bigpeer.watch import Watch, Watched
+
+
+class Field:
+    """A registry, a Big Peer's membership of its app, and one credential of somebody."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.registry = Registry(directory)
+        self.app: App = self.registry.create_app("test", "farm", "production", "farm")
+        self.membership = Membership(self.registry, self.app, directory, b"keeper--")
+        self.membership.refresh()
+        self.keys = PeerKeys()
+        self.number = os.urandom(8)
+        at = now()
+        granted = Credential(
+            app=self.app.id,
+            user="gw",
+            expires=at + 999,
+            issued=at,
+            number=self.number,
+            agreement=self.keys.agreement,
+            sealing=self.keys.sealing,
+            scope=ALL,
+            mode=0,
+            mesh=self.app.mesh_id,
+            author=self.keys.author,
+        )
+        body = granted.sign(self.registry.issuers.private(self.app))
+        self.registry.ledger.add(issued_of(granted, body, "hook", at))
+        self.membership.refresh()
+
+    def lose_issuers(self) -> None:
+        """Take the issuers' keys away, when the Big Peer's own credential is over half of its time."""
+        self.membership._is_worn = lambda own, at: True  # type: ignore[method-assign]
+        self.registry.issuers._private.clear()
+        for path in (self.directory / "issuers").iterdir():
+            path.rename(path.with_suffix(".offline"))
+
+
+class Session(Watched):
+    """An open session of the holder."""
+
+    def __init__(self, field: Field) -> None:
+        claims = cast(Claims, field.membership.rules._named[next(iter(_named(field)))])
+        self._keys: Any = type("", (), {"done": True, "claims": claims})()
+        self.ended: list[str] = []
+        self.news: list[bool] = []
+
+    @property
+    def keys(self) -> Any:
+        return self._keys
+
+    def end(self, error: HedgerowError) -> None:
+        self.ended.append(error.code)
+
+    async def tell(self, *, news: bool) -> None:
+        self.news.append(news)
+
+
+def _named(field: Field) -> list[bytes]:
+    named = field.membership.rules._named
+    return [name for name, claims in named.items() if claims.cti == field.number]
+
+
+class Judging(Service):
+    """Takes note of who is judged; `fails` so many times."""
+
+    def __init__(self, author: bytes) -> None:
+        self.frontiers = {author: None}  # type: ignore[dict-item]
+        self.judged: list[bytes] = []
+        self.fails = 0
+
+    async def offer(self, submissions: Any) -> list[HedgerowError | None]:
+        (submission,) = submissions
+        assert isinstance(submission, Submission) and isinstance(submission.entries[0], JudgeEntry)
+        if self.fails:
+            self.fails -= 1
+            raise HedgerowError("STORE_FAILED", "for a while")
+        self.judged.append(submission.entries[0].author)
+        return [None]
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Any:
+    made = Field(tmp_path)
+    yield made
+    made.registry.close()
+
+
+def test_without_an_issuers_key_revocations_still_reach_sessions_and_documents(field: Field) -> None:
+    async def main() -> None:
+        session, service = Session(field), Judging(field.keys.author)
+        field.membership.unjudged.clear()
+        watch = Watch(service, field.membership, lambda: [session])
+        await watch.look()
+        assert not session.ended and session.news == [True]
+        field.registry.revocations.revoke("test", field.app, field.number, 3)
+        field.lose_issuers()
+        await watch.look()
+        assert session.ended == ["CREDENTIAL_REVOKED"] and service.judged == [field.keys.author]
+        with pytest.raises(HedgerowError, match="ISSUER_MISSING"):
+            field.membership.refresh()
+
+    asyncio.run(main())
+
+
+def test_who_could_not_be_judged_is_judged_later(field: Field) -> None:
+    async def main() -> None:
+        session, service = Session(field), Judging(field.keys.author)
+        field.membership.unjudged.clear()
+        watch = Watch(service, field.membership, lambda: [session])
+        field.registry.revocations.revoke("test", field.app, field.number, 3)
+        service.fails = 2
+        for _ in range(2):
+            await watch.look()
+            assert service.judged == []
+        assert session.ended[0] == "CREDENTIAL_REVOKED", "before anybody is judged"
+        for _ in range(2):
+            await watch.look()
+            assert service.judged == [field.keys.author]
+
+    asyncio.run(main())
+
+
+def test_a_session_that_cannot_be_told_keeps_nobody_from_being_judged(field: Field) -> None:
+    async def main() -> None:
+        session, service = Session(field), Judging(field.keys.author)
+
+        async def fail(*, news: bool) -> None:
+            raise HedgerowError("STORE_FAILED", "")
+
+        session.tell = fail  # type: ignore[method-assign]
+        field.registry.revocations.revoke("test", field.app, field.number, 3)
+        await Watch(service, field.membership, lambda: [session]).look()
+        assert field.keys.author in service.judged and session.ended
+
+    asyncio.run(main())
+
+
+def test_asking_again_and_again_makes_nothing_wait_twice() -> None:
+    class Many:
+        said = [(place, bytes(100)) for place in range(1, 2001)]
+
+        def statements(self, since: int) -> list[tuple[int, bytes]]:
+            return [entry for entry in self.said if entry[0] > since]
+
+    class Room:
+        def __init__(self, statements: int) -> None:
+            self.left = statements
+            self.places: list[int] = []
+
+        def room(self) -> int:
+            return 1 << 20 if self.left else 0
+
+        def queue(self, kind: int, body: bytes) -> None:
+            self.left -= 1
+            self.places.append(len(body))
+
+    async def main() -> None:
+        statements = Statements(cast(Membership, Many()))
+        for _ in range(50):
+            await statements.ask(0)
+        assert len(statements._waiting) == 2000
+        room = Room(500)
+        statements.fill(cast(Any, room))
+        await statements.ask(0)
+        assert len(statements._waiting) == 1500, "what was said is not said again"
+        await statements.ask(1900)
+        assert [place for place, _ in statements._waiting] == list(range(1901, 2001))
+        await statements.ask(5)
+        assert len(statements._waiting) == 100
+        Many.said.append((2001, b""))
+        assert await statements.look() and len(statements._waiting) == 101
+
+    asyncio.run(main())
