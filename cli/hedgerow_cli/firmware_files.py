@@ -14,11 +14,13 @@ from .short_names import short_names, shorten
 from .short_parameters import keywords_of, shorten_parameters
 
 _ONBOARD = "onboard"
-#: Members have no keys yet: what keys are for stays off the board.
-_CRYPTO = "crypto"
-#: The table of error codes is for people, whose tools have it; a log in memory is for tests; nonces are for
-#: members with keys.
-_LEFT_OUT = ("hedgerow.codes", "hedgerow.memory", "hedgerow.trust.nonce")
+_CRYPTO = "hedgerow/crypto"
+#: What hosts alone do with keys; native code is for one kind of chip, and the image for all.
+_OF_HOSTS = (
+    "hedgerow.crypto.host", "hedgerow.crypto.limbs", "hedgerow.crypto.members", "hedgerow.crypto.rules",
+)  # fmt: skip
+#: The table of error codes is for people, whose tools have it; a log in memory is for tests.
+_LEFT_OUT = ("hedgerow.codes", "hedgerow.memory", *_OF_HOSTS)
 #: What a board with the role `radio` gets, and only it: it has no peer and no log.
 RADIO = "radio"
 _OF_RADIOS = ("hedgerow.sync.usb_line", "hedgerow_device.usb_radio")
@@ -76,7 +78,8 @@ def for_files(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
     found = []
     for local, name in files:
         path = Path(name)
-        if path.parent != Path(ROM, _MESH) or path.stem in OF_SMALL:
+        small = path.parent != Path(ROM, _MESH) or path.stem in OF_SMALL
+        if small and path.parent != Path(ROM, _CRYPTO):
             found.append((local, name))
     return found
 
@@ -128,7 +131,7 @@ def _sources(radio: bool) -> list[tuple[str, Path]]:
             parts = source.relative_to(root).with_suffix("").parts
             module = ".".join((package, *parts)).removesuffix(".__init__")
             wanted = module in _OF_RADIOS + _OF_BOTH if radio else module not in _LEFT_OUT + _OF_RADIOS
-            if parts[0] not in (_ONBOARD, _CRYPTO) and wanted:
+            if parts[0] != _ONBOARD and wanted:
                 found.append((module, source))
     return found
 

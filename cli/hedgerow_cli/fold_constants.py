@@ -9,6 +9,9 @@ import ast
 #: Modules whose constants programs on a board use by name; those of all others are left out.
 PUBLIC = ("hedgerow.codec.schema", "hedgerow.log", "hedgerow.operation", "hedgerow.sync.hello")
 
+#: A longer number is an object, which a module has once.
+_BITS = 64
+
 Constants = dict[str, dict[str, int]]
 
 
@@ -20,7 +23,7 @@ def constants_of(module: str, source: str) -> dict[str, int]:
         if name:
             assert isinstance(node, ast.Assign)
             value = _value(node.value, found)
-            if value is not None:
+            if value is not None and value.bit_length() <= _BITS:
                 found[name] = value
     return found
 

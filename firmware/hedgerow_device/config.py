@@ -11,6 +11,7 @@ PATH = "/hedgerow.json"
 
 _MAX_FILE = const(2048)
 _ROLES = ("leaf", "relay", "radio")
+_SECURITY = ("auto", "keys", "none")
 # name: (type, default, lowest, highest); for texts the bounds are those of the length
 _FIELDS = {
     "name": (str, None, 1, limits.MAX_PEER_NAME),
@@ -20,6 +21,7 @@ _FIELDS = {
     "readings": (int, 0, 0, limits.MAX_NUMBER),
     "mesh": (str, "demo", 1, 64),
     "role": (str, "relay", 1, 8),
+    "security": (str, "auto", 1, 8),
     "sleep_ms": (int, 0, 0, 604800000),
     "window_ms": (int, 1000, 0, 60000),
     "seal_s": (int, pace.SEAL_MS // 1000, 1, 86400),
@@ -63,6 +65,8 @@ def check(values: object) -> dict:
     known = _check(_FIELDS, values, ("sensor", "full"))
     if known["role"] not in _ROLES:
         raise HedgerowError("CONFIG_INVALID", "role: leaf, relay or radio")
+    if known["security"] not in _SECURITY:
+        raise HedgerowError("CONFIG_INVALID", "security: auto, keys or none")
     if known["field"] in ("board", "n"):
         raise HedgerowError("CONFIG_INVALID", "field: board and n have their meaning")
     known["sensor"] = _check(_SENSOR, sensor, ())

@@ -68,6 +68,8 @@ class DevicePeer(ReadyPeer):
     give_up = None
     # Whether it carries what is others', and whether the next session has room for what comes down.
     relays = asks = True
+    # Of a board with a credential: its Keyring.
+    keys = None
     # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
     sleeper = None
     done = False
@@ -385,7 +387,7 @@ def mesh_tag(name: str) -> bytes:
     return hashlib.sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
 
 
-def open_log() -> FlashLog:
+def open_log(namer: object = None) -> FlashLog:
     """Open the log on the partition named `hedgerow`, else behind the file system of `vfs` (see tail)."""
     from esp32 import Partition
 
@@ -396,14 +398,17 @@ def open_log() -> FlashLog:
         from .tail import log_device
 
         device = log_device()
-    log = FlashLog(device)
+    log = FlashLog(device, namer)
     unload("hedgerow_device.flashfind hedgerow_device.flashmount")
     return log
 
 
 def open_device_peer(config: dict) -> DevicePeer:
     """Open the log and boot the peer on it."""
-    log = open_log()
+    from .unlock import give_keys, open_keys
+
+    keys = open_keys(config)
+    log = open_log(keys and keys.name_log)
     sleeper = None
     if config["role"] == "leaf" and config["sleep_ms"]:
         from .sleep import Sleeper
@@ -423,7 +428,10 @@ def open_device_peer(config: dict) -> DevicePeer:
         quota=_QUOTA,
         full=config.get("full"),
     )
-    unload("hedgerow.start", _CLOSING)
+    if keys:
+        give_keys(peer, keys)
+    del give_keys, open_keys
+    unload("hedgerow.start hedgerow_device.unlock", _CLOSING)
     peer.settings = config
     log.spare = _SPARE
     log.keeps = peer.keeps

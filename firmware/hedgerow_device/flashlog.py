@@ -70,7 +70,8 @@ class FlashLog(Loads):
     # Set while `keeps` is asked: whoever answers programs nothing.
     collecting = False
 
-    def __init__(self, device: object):
+    def __init__(self, device: object, namer: object = None):
+        self.namer = namer
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
         self.keeps: object = None
@@ -81,7 +82,7 @@ class FlashLog(Loads):
         from .flashfind import begin, find
 
         if find(ring) is None:
-            begin(ring, new_author())
+            begin(ring, namer() if namer else new_author())
             self.marks.begin(MIN_SLICE)
         else:
             from .flashmount import mount

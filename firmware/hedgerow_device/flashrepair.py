@@ -32,7 +32,7 @@ def renew(log: object) -> None:
     """Let new sectors carry a new author and incarnation; LOG_FULL if none can be opened."""
     ring = log.ring
     before = ring.author, ring.incarnation, ring.closed
-    ring.author = new_author()
+    ring.author = log.namer(log) if log.namer else new_author()
     ring.incarnation = min(ring.incarnation + 1, 0xFFFF)
     try:
         if ring.free() - 1 >= log.last_spare:

@@ -43,11 +43,11 @@ class Link:
             self.exchange.receive(data, now)
 
     def pump(self, now: int) -> bool:
-        """Send what there is to send, as far as the radio takes it; say whether it took anything."""
+        """Send what there is to send, as far as the radio takes it; say whether there may be more at once."""
         sent = False
         for _ in range(_CHUNKS_PER_TURN):
             if self._at >= len(self._record):
-                self._record = self.exchange.outgoing(self._make_room(), now)
+                self._record = self.exchange.outgoing(self._limit(), now)
                 self._at = 0
                 if not self._record:
                     break
@@ -59,7 +59,13 @@ class Link:
                 break
             self._at += len(chunk)
             sent = True
-        return sent
+        keys = self.exchange.session.keys
+        return sent or (keys is not None and keys.working)
+
+    def _limit(self) -> int:
+        """Return how long the next record may be; before the keys are there each is short."""
+        keys = self.exchange.session.keys
+        return self._make_room() if keys is None or keys.done else _RECORD_WHEN_TIGHT
 
     def _make_room(self) -> int:
         """Fit what the next record is made of into the heap; return how long it may be."""

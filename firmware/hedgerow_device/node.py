@@ -274,6 +274,7 @@ class Node(Voice, Room):
         self._conn = self._link = self._ended_at = None
         self.radio.session = radio.NO_SESSION
         self._clear_up()
+        self._reopen(now)
         self._tell(self._caller, said, now)
 
     def _spend(self, now: int) -> None:
@@ -315,6 +316,7 @@ class Node(Voice, Room):
         address = self.mesh.visit(now)
         if address is None:
             return
+        about = self.mesh.authors(address)
         if not self._fits():
             self.mesh.failed(address, now)
             return
@@ -322,10 +324,11 @@ class Node(Voice, Room):
 
         try:
             self._quiet()
-            self._central = Central(
-                self.radio, self.peer, address, now, self.mesh.authors(address), self._tight
-            )
+            if self.peer.keys:
+                self.peer.keys.calls = address
+            self._central = Central(self.radio, self.peer, address, now, about, self._tight)
         except OSError:
+            self._reopen(now)
             self.mesh.failed(address, now)
 
     def _part(self, now: int) -> None:
@@ -334,7 +337,8 @@ class Node(Voice, Room):
         self._spend(now)
         self._central = None
         self._clear_up()
-        if not isinstance(said, tuple):
+        self._reopen(now)
+        if not isinstance(said, tuple) and self.mesh:
             self.mesh.failed(address, now)
         self._tell(address, said, now)
 

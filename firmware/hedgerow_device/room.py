@@ -20,6 +20,9 @@ _SESSION = (
 _SELDOM = "hedgerow.mesh.brief hedgerow.codec.unfold hedgerow_device.flashscan hedgerow_device.flashsummary"
 # With less than this free, what only sessions need is given back after each.
 _ROOMY = const(65536)
+# What a session with keys takes, a handshake first: with less, the engine is given back meanwhile.
+_KEYED_FREE = const(36864)
+_KEYED_LEAST = const(24576)
 # What a session takes (on 32 bits): it is not begun with less, and others are not let in with much less.
 _SESSION_FREE = const(13312)
 _LEAST_FREE = const(10240)
@@ -61,6 +64,8 @@ class Room:
         self._open_at: int | None = None
         # No session fits now.
         self.full = False
+        # The engine is away for a session with keys.
+        self._shelved = False
         # How often sessions were given up lately.
         self._tight = 0
         self.peer.relays = not self._small
@@ -133,8 +138,13 @@ class Room:
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
         unload(_ONCE)
-        if free() < _ROOMY:
+        keys = self.peer.keys
+        if keys:
+            keys.parted()
+        if self._shelved or free() < _ROOMY:
             unload(_SESSION)
+            if keys:
+                keys.rest()
             # What came down has loaded some of that.
             self.peer.close_documents()
 
@@ -193,13 +203,30 @@ class Room:
         return True
 
     def _fits(self) -> bool:
-        """Say whether there is room for a session, at the price of what waits in the engine if need be."""
+        """Say whether there is room for a session, at the price of what waits in the engine if need be, or of
+        the engine where the session has keys: _reopen() makes it again.
+        """
+        if self.peer.keys and free() < _KEYED_FREE * _WIDE:
+            if self.mesh and not self._small:
+                unload(_SELDOM)
+                self._shelve()
+                self._shelved = True
+            if free() >= _KEYED_LEAST * _WIDE:
+                return True
+            self._reopen(uptime())
+            return False
         if self._small or gc.mem_free() >= _EASY_FREE * _WIDE or free() >= _EASY_FREE * _WIDE:
             return True
         if self.mesh:
             self.mesh.spare()
         unload(_SELDOM)
         return gc.mem_free() >= _SESSION_FREE * _WIDE
+
+    def _reopen(self, now: int) -> None:
+        """Make the engine again that was given back for a session."""
+        if self._shelved and self.mesh is None:
+            self.open_mesh(now)
+        self._shelved = False
 
     def _pressed(self) -> bool:
         """Say whether a session needs all of the memory: the engine has no ears and no voice meanwhile."""
@@ -218,7 +245,9 @@ class Room:
             if self._shrunk_at is not None and now - self._shrunk_at > _SHRUNK_MS:
                 self._grow(now)
             self.full = not self._small and gc.mem_free() < _LEAST_FREE * _WIDE
-            if self.full:
+            if self._small and self.peer.keys:
+                self.full = free() < _KEYED_LEAST * _WIDE
+            elif self.full:
                 self.full = free() < _LEAST_FREE * _WIDE
 
 

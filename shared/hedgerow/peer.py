@@ -29,8 +29,8 @@ class Peer(Presence):
     `verdict(author, number, stamp, change, schema)` says whether a change may be; what may not is kept and
     passed on like all else, and never shows. `former` maps the authors under which the log was written before
     to the number at which each is closed (see closing); `claimed` is how much others say to hold of ours.
-    `members` (a gateway's crypto.members) judge seals and changes, and sign own seals once `ready`. Without
-    them, and on boards, `hearsay` is true: receipts count whoever brings them.
+    `members` (a gateway's crypto.members) judge seals and changes, and sign own seals once `ready`; without
+    them, and on boards, there is `hearsay`: receipts count whoever brings them.
     """
 
     # When the ends of former authors are written, 0 for not soon, None for nothing to write.
@@ -422,9 +422,8 @@ class Peer(Presence):
             return False
         self._summary = None
         self.touch(receipt.author)
-        after = self.receipted(receipt.author)
-        if self.on_receipt and after > before:
-            self.on_receipt(receipt.author, after)
+        if self.on_receipt and self.receipted(receipt.author) > before:
+            self.on_receipt(receipt.author, self.receipted(receipt.author))
         return True
 
     def note_keeper(self, keeper: bytes, incarnation: int) -> None:

@@ -36,6 +36,10 @@ def test_constants_are_found_at_the_top_level_only() -> None:
     assert constants_of("m", "class A:\n    B = 1\n\n\nC = len('x')\n_D = 2\n") == {}
 
 
+def test_a_number_longer_than_64_bits_stays_where_it_is() -> None:
+    assert constants_of("m", "A = 0xFFFFFFFFFFFFFFFF\nB = 0x10000000000000000\n") == {"A": (1 << 64) - 1}
+
+
 def test_uses_become_numbers_and_lines_stay() -> None:
     folded = fold("pack.user", USER, CONSTANTS)
     assert folded.count("\n") == USER.count("\n")
@@ -100,7 +104,7 @@ def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:
         if source != script:
             source.unlink()
     done = subprocess.run(
-        [str(vm), "-X", "heapsize=600k", str(script)], capture_output=True, text=True, timeout=60, check=False
+        [str(vm), "-X", "heapsize=700k", str(script)], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "False\n", done.stdout + done.stderr
     assert limits.MAX_RECORD

@@ -1,6 +1,7 @@
-"""Make the helper module of these tests importable in whatever order files are collected."""
+"""Make the helper modules of these tests importable in whatever order files are collected."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+_HERE = Path(__file__).parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "bigpeer")]

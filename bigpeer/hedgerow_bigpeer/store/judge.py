@@ -7,7 +7,7 @@ from typing import Any
 from hedgerow.codec.schema import Schema
 from hedgerow.crypto.rules import Rules
 from hedgerow.operation import CLOCK, decode_body
-from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, seal_hash
+from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, names_holder, seal_hash
 
 from .port import Refused
 
@@ -38,7 +38,11 @@ class Judge:
         if before is not None and is_bare(author, before[0], rules):
             # It may stand for one that its author has lost.
             whole = len(marks) == seal.last - seal.first + 1
-            good = not whole or check_seal(author, body, [mark for (mark,) in marks], rules)
+            good = (
+                check_seal(author, body, [mark for (mark,) in marks], rules)
+                if whole
+                else names_holder(author, seal, rules)
+            )
         elif len(marks) == seal.last - seal.first + 1:
             previous = seal_hash(before[0]) if before else NO_SEAL
             good = check_seal(author, body, [mark for (mark,) in marks], rules)
@@ -46,6 +50,7 @@ class Judge:
         else:
             # Without the operations that are skipped there is no root: the seal is taken for its place.
             good = before is None or seal.previous == seal_hash(before[0])
+            good = good and names_holder(author, seal, rules)
         return bool(good)
 
     def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:

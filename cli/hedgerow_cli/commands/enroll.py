@@ -1,4 +1,4 @@
-"""`hedgerow enroll`: a peer on this machine gets its credential from a Big Peer."""
+"""`hedgerow enroll`: a peer on this machine, or a board on USB, gets its credential from a Big Peer."""
 
 import json
 from pathlib import Path
@@ -34,6 +34,10 @@ def enroll(
             envvar="HEDGEROW_TOKEN",
         ),
     ] = "",
+    port: Annotated[
+        str,
+        typer.Option(help="Enrol the board on this serial port; its keys are made there and stay there."),
+    ] = "",
     plain: Annotated[
         bool, typer.Option("--plain", help="Let the address be http:// beyond this machine, without TLS.")
     ] = False,
@@ -41,15 +45,14 @@ def enroll(
 ) -> None:
     """Make two key pairs, prove that they are ours, and get a credential for them; or renew it.
 
-    The private keys never leave the file.
+    The private keys never leave the file, or the board.
     """
     with extra("gateway"):
         from hedgerow_gateway.config import LOOPBACK
-        from hedgerow_gateway.enrolment import AUTH, GIVEN, Enrolment
+        from hedgerow_gateway.enrolment import AUTH, GIVEN, Enrolment, to_text
 
     if url.startswith("http://") and not plain and _host(url) not in LOOPBACK:
         raise HedgerowError("ARGUMENTS_INVALID", f"--url: {url} is not loopback: https://, or --plain")
-    enrolment = Enrolment(identity)
     base = url.rstrip("/") + AUTH
 
     def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -58,17 +61,28 @@ def enroll(
             raise HedgerowError("BIG_PEER_ANSWER", f"{base}/{path}: not a JSON object")
         return answer
 
+    if port:
+        with extra("flash"):
+            from hedgerow_cli.flashing.credentials import enrol_board
+
+        answer = enrol_board(port, post, provider, token, app, to_text)
+        _show(port, answer, str(answer["author"]), GIVEN, as_json)
+        return
+    enrolment = Enrolment(identity)
     if token:
         answer = enrolment.log_in(post, provider, token, app)
     elif enrolment.credential is None:
         raise HedgerowError("ARGUMENTS_INVALID", "--token: there is no credential to renew yet")
     else:
         answer = enrolment.renew(post, app)
-    shown = {**{name: answer[name] for name in GIVEN}, "author": enrolment.author.hex()}
+    _show(str(identity), answer, enrolment.author.hex(), GIVEN, as_json)
+
+
+def _show(where: str, answer: dict[str, Any], author: str, given: tuple[str, ...], as_json: bool) -> None:
     if as_json:
-        print_json(shown)
+        print_json({**{name: answer[name] for name in given}, "author": author})
         return
-    say(escape(f"{identity}: {answer['user_id']}, credential {answer['number']} of {answer['app']}"))
+    say(escape(f"{where}: {answer['user_id']}, credential {answer['number']} of {answer['app']}"))
 
 
 def _host(url: str) -> str | None:

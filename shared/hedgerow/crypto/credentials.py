@@ -35,8 +35,8 @@ class Trust:
     """What a peer goes by: `roots`, the keys of the Authentication Service by name; its `app`, mode and mesh.
 
     `revoked` maps the cti of revoked credentials to the last number that is still accepted, `revoked_keys`
-    has the sealing keys of those: whoever holds one is out with all its credentials. `floor` is the greatest time
-    in anything that was verified, in seconds since 1970: it is later than that now. `most`
+    has the sealing keys of those: whoever holds one is out with all its credentials. `floor` is the greatest
+    time in anything that was verified, in seconds since 1970: it is later than that now. `most`
     credentials are known.
     """
 
@@ -87,7 +87,7 @@ class Trust:
         self._check_place(found.claims)
         key = self.roots.get(found.signed.kid)
         if key is None:
-            delegate = yield from self._delegate(found.signed.kid, issuer)
+            delegate = yield from self._delegate(found.signed.kid, found.claims.under, issuer)
             _within(found.claims, delegate.claims)
             key = delegate.claims.sealing
         yield from self._verify(found, key)
@@ -108,7 +108,9 @@ class Trust:
             del self._known[self._order.pop(0)]
         self._known[found.name] = found
         self._order.append(found.name)
-        self.floor = max(self.floor, found.claims.issued)
+        if found.claims.under is None:
+            # A delegate's clock is its own.
+            self.floor = max(self.floor, found.claims.issued)
 
     def _check(self, claims: Claims) -> None:
         self._check_place(claims)
@@ -125,11 +127,11 @@ class Trust:
         if not (yield from found.signed.verify(self._p256, key)):
             raise HedgerowError("CREDENTIAL_INVALID", "signature")
 
-    def _delegate(self, kid: bytes, data: bytes | None) -> object:
-        """Return the verified credential of the delegate whose sealing key has this name."""
+    def _delegate(self, kid: bytes, under: bytes | None, data: bytes | None) -> object:
+        """Return the verified delegation of this number, whose holder's sealing key has this name."""
         for name in self._order:
             known = self._known[name]
-            if _is_delegate(known.claims, kid):
+            if known.claims.cti == under and _is_delegate(known.claims, kid):
                 return known
         issuer = None if data is None else Credential(data)
         key = None if issuer is None else self.roots.get(issuer.signed.kid)

@@ -39,6 +39,11 @@ class Greeting:
         return self.channel.done
 
     @property
+    def working(self) -> bool:
+        """Whether give() has more to compute, whatever is heard."""
+        return self._more and not self.done
+
+    @property
     def error(self) -> HedgerowError | None:
         return self.channel.error
 

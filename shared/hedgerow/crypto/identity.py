@@ -14,6 +14,20 @@ _SALT = const(16)
 KEYS = 2 * _KEY + _SALT
 
 
+def author_of(sealing: bytes, keys: bytes) -> bytes:
+    """Return the author of the log that was formatted with the salt in `keys`, for a public sealing key."""
+    return sha256(sealing + keys[2 * _KEY :]).digest()[:8]
+
+
+def salted(keys: bytes, random: object) -> tuple:
+    """Return the same `keys` with a new salt, for a log that begins now, and its author."""
+    from .port import P256
+
+    fresh = keys[: 2 * _KEY] + random(_SALT)
+    sealing = finish(P256(random).public_of(keys[_KEY : 2 * _KEY]))
+    return fresh, author_of(sealing, fresh)
+
+
 class Identity:
     """The keys, from the KEYS bytes that `keys` keeps: private agreement key, private sealing key, and the 16
     random bytes that the log was formatted with.
@@ -28,7 +42,7 @@ class Identity:
         self.p256 = p256
         self.agreement = finish(p256.public_of(keys[:_KEY]))
         self.sealing = finish(p256.public_of(keys[_KEY : 2 * _KEY]))
-        self.author = sha256(self.sealing + keys[2 * _KEY :]).digest()[:8]
+        self.author = author_of(self.sealing, keys)
 
     @staticmethod
     def make(p256: object) -> "Identity":

@@ -1,10 +1,13 @@
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from .credentials import Credential
 from .handshake import Own
 from .port import P256
 
 KEYS: int
+
+def author_of(sealing: bytes, keys: bytes) -> bytes: ...
+def salted(keys: bytes, random: Callable[[int], bytes]) -> tuple[bytes, bytes]: ...
 
 class Identity:
     keys: bytes

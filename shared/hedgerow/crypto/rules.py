@@ -81,11 +81,17 @@ class Rules:
 
         CREDENTIAL_UNKNOWN where it is not here.
         """
+        if not self.holds(author, credential):
+            return False
+        return self._verify(self._named[credential].sealing, signed, signature)
+
+    def holds(self, author: bytes, credential: bytes) -> bool:
+        """Say whether a credential is of who holds one for this log; CREDENTIAL_UNKNOWN."""
         claims = self._named.get(credential)
         if claims is None:
             raise HedgerowError("CREDENTIAL_UNKNOWN", "of a seal: %s" % credential.hex())
         keys = [self._named[entry[2]].sealing for entry in self._of.get(author, ())]
-        return claims.sealing in keys and self._verify(claims.sealing, signed, signature)
+        return claims.sealing is not None and claims.sealing in keys
 
     def check_word(self, author: bytes, signed: bytes, signature: bytes) -> bool:
         """Say whether something is signed by the holder of an author's credential, whichever."""

@@ -392,7 +392,8 @@ class Session:
     def close(self, code: str = "") -> None:
         """End the session with the next record; what counts against credit and still waits is dropped."""
         if not self.ending:
-            if self.waiting():
+            if self.waiting() or self._greeting():
+                # Before the keys not even a hello is for everybody.
                 self._queue = []
             self._queue.append((frames.BYE, code.encode()))
             self.ending = True

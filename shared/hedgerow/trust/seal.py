@@ -88,6 +88,16 @@ def _is_word(author: bytes, seal: Seal, h16s: list, rules: object) -> bool:
     return sha256(signed).digest() + bytes(32) == seal.signature
 
 
+def names_holder(author: bytes, seal: Seal, rules: object = None) -> bool:
+    """Say whether a seal at least names its author's credential, where something of its range is skipped.
+
+    Without the root of all its operations nobody can check the signature.
+    """
+    if rules is None or not rules.knows(author):
+        return True
+    return seal.kind == SEAL_SIGNED and rules.holds(author, seal.credential)
+
+
 def bare_seals(author: bytes, first: int, last: int, signer: object = None) -> list:
     """Return seals [(first, last, body)] over a range, that vouch for nothing in it (SPEC 5.8.5).
 

@@ -4,7 +4,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from ..operation import h16
-from .seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
+from .seal import NO_SEAL, Seal, check_seal, is_bare, names_holder, seal_hash
 
 _READ_BYTES = 8192
 
@@ -42,7 +42,7 @@ def verify_seal(
     else:
         previous = seal_hash(before) if before else NO_SEAL
         good = check_seal(author, body, marks, rules) and seal.previous == previous
-    if not good:
+    if not good or (skipped and not names_holder(author, seal, rules)):
         raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
 
 

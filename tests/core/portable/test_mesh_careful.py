@@ -94,7 +94,7 @@ def test_the_first_fragment_of_a_seal_tells_where_its_receipt_has_to_go() -> Non
 
 def test_questions_by_turns_about_what_is_on_its_way_are_remembered_once() -> None:
     with gradient():
-        mesh = relay()
+        mesh = relay(author=b"\x01\x23\x45\x67\x89\xab\xcd\xef")
         for at in range(2):
             record(mesh.peer, at + 1, 0)
         mesh.peer.seal(1)

@@ -4,6 +4,7 @@ from kit import Random
 from mesh_kit import KEY
 from sync_kit import board
 
+from hedgerow.log import MemoryStore
 from hedgerow.mesh import frames
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.sync.hello import RELAY
@@ -11,9 +12,11 @@ from hedgerow.sync.hello import RELAY
 MESH = b"\x11\x22\x33"
 
 
-def relay(code: int = 3) -> Mesh:
-    """A relay so far from a keeper, where nobody floods."""
-    mesh = Mesh(board(mesh=MESH), 0, random=Random(1).below, key=KEY)
+def relay(code: int = 3, author: bytes | None = None) -> Mesh:
+    """A relay so far from a keeper, where nobody floods; how long its frames are may hang on its author."""
+    store = MemoryStore()
+    store.author = author or store.author
+    mesh = Mesh(board(store=store, mesh=MESH), 0, random=Random(1).below, key=KEY)
     mesh.set_flood(False, 0)
     mesh.peer.note_distance(code - 1, 0)
     mesh.say(0)

@@ -41,7 +41,9 @@ def revocation(author: bytes, cti: bytes, last: int, issuer: Issuer = ROOT, at: 
 class Enrolled:
     """A peer with an identity, a log of it, and what it knows of others."""
 
-    def __init__(self, seed: int, scope: list | None = None, keeper: bool = False) -> None:
+    def __init__(
+        self, seed: int, scope: list | None = None, keeper: bool = False, role: int = GATEWAY
+    ) -> None:
         self.p256 = P256(Random(seed).bytes)
         self.identity = Identity.make(self.p256)
         store = MemoryStore()
@@ -50,7 +52,7 @@ class Enrolled:
         trust = Trust(self.p256, ROOT.roots, APP, MODE)
         self.members = Members(self.log, trust, self.identity, self.sealed_under)
         self.renew(scope)
-        self.peer = Peer(self.log, 0, role=GATEWAY, mesh=b"msh", members=self.members, keeper=keeper)
+        self.peer = Peer(self.log, 0, role=role, mesh=b"msh", members=self.members, keeper=keeper)
 
     def sealed_under(self, author: bytes, number: int) -> bytes | None:
         seal = seal_over(self.log, author, number)

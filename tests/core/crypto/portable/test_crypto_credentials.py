@@ -127,6 +127,23 @@ def test_delegates() -> None:
     raises("CREDENTIAL_REVOKED", world.accept, data)
 
 
+def test_another_delegation_of_the_same_gateway() -> None:
+    world = World()
+    first = world.issuer.delegate(8)
+    second = world.issuer.delegate(8, SCOPE=[["alarms", 3]], DELEGATION=[["alarms"], 1, NOW + DAY * 30])
+    assert first.public == second.public and first.cti != second.cti
+    world.accept(first.credential(world.key), first.value)
+    world.accept(second.credential(world.key, SCOPE=[["alarms", 1]]), second.value)
+    world.accept(first.credential(world.key))
+
+
+def test_the_time_is_not_a_delegates() -> None:
+    world = World()
+    gateway = world.issuer.delegate(8)
+    world.accept(gateway.credential(world.key, IAT=NOW + 29 * DAY), gateway.value)
+    assert world.trust.floor == NOW
+
+
 def test_what_a_delegate_may_not_give() -> None:
     world = World()
     gateway = world.issuer.delegate(8, SCOPE=[["readings", 3], ["alarms", 1], ["notes", 1, "public"]])

@@ -1,0 +1,71 @@
+"""What `hedgerow enroll --port` calls on a board: it makes the keys, proves them, and takes a credential.
+
+Private keys never leave the board. Bytes go in and out as hexadecimal text.
+"""
+
+import os
+
+from hedgerow.crypto.credentials import Credential, Trust
+from hedgerow.crypto.identity import KEYS, Identity
+from hedgerow.crypto.port import P256, finish
+from hedgerow.errors import HedgerowError
+
+from . import vault
+
+_AUTHOR = 8
+
+
+def identity() -> Identity:
+    """Return the board's identity; it is made now if there is none, with the radio on: its noise is the
+    entropy of the chip. Whole in the vault on return, or not at all.
+    """
+    p256 = P256(os.urandom)
+    kept = vault.read(vault.KEYS)
+    if kept:
+        return Identity(p256, kept[:KEYS])
+    import bluetooth
+
+    bluetooth.BLE().active(True)
+    made = Identity.make(p256)
+    vault.write(vault.KEYS, made.keys + made.author + b"\0")
+    return made
+
+
+def state() -> dict:
+    """Return the public keys, the author, and the credential if there is one."""
+    own = identity()
+    given = vault.read(vault.CREDENTIAL) or b""
+    return {
+        "agreement": own.agreement.hex(),
+        "sealing": own.sealing.hex(),
+        "author": own.author.hex(),
+        "credential": given[_AUTHOR:].hex(),
+    }
+
+
+def prove(app: str, challenge: str, point: str) -> dict:
+    """Return the proof of SPEC 12.4."""
+    proof = identity().prove(app, bytes.fromhex(challenge), bytes.fromhex(point))
+    return {name: proof[name].hex() for name in proof}
+
+
+def take(credential: str, issuers: list) -> str:
+    """Keep a credential for these keys that one of the issuers has signed; return the author that it names.
+
+    CREDENTIAL_INVALID for another's, and what Trust.verify refuses. The one before stays then.
+    """
+    own = identity()
+    found = Credential(bytes.fromhex(credential))
+    claims = found.claims
+    if claims.agreement != own.agreement or claims.sealing != own.sealing or claims.author != own.author:
+        raise HedgerowError("CREDENTIAL_INVALID", "for another key")
+    keys = [bytes.fromhex(key) for key in issuers]
+    from hedgerow.crypto.cose import name_of
+
+    trust = Trust(own.p256, {name_of(key): key for key in keys}, claims.issuer, claims.mode)
+    finish(trust.verify(found))
+    if len(found.value) + _AUTHOR > vault.MOST:
+        raise HedgerowError("CREDENTIAL_INVALID", "%d bytes" % len(found.value))
+    vault.write(vault.ISSUERS, b"".join(keys))
+    vault.write(vault.CREDENTIAL, claims.author + found.value)
+    return claims.author.hex()

@@ -1,0 +1,174 @@
+"""A board's identity at work: the names of its log, sessions with keys, signed seals (SPEC 11).
+
+Loaded where the board has a credential; what only a session or a seal needs, when there is one.
+"""
+
+import os
+import sys
+from hashlib import sha256
+
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
+from hedgerow.log import new_author
+
+from . import vault
+from .modules import unload
+
+# Two private keys, the salt; then the author, and whether a log has had it.
+_PRIVATE = const(32)
+_SEALING_END = const(64)
+_OWN = const(80)
+_AUTHOR_END = const(88)
+_CREDENTIAL_AT = const(8)
+_PUBLIC = const(33)
+# Gateways and boards that it can meet again without a handshake.
+_PEERS = const(8)
+_CRYPTO = "hedgerow.crypto."
+
+
+class Keyring:
+    """What the vault has, for the peer of a `log`.
+
+    `calls` is the address that the next connection of our own goes to. `handshakes` and `resumed` count
+    sessions with keys, `multiplications` what was computed for them. It judges nobody's changes.
+    """
+
+    verdict = None
+    log: object = None
+    calls = b""
+
+    def __init__(self, group: bytes):
+        self.handshakes = self.resumed = self.multiplications = 0
+        self._group = group
+        self._member: object = None
+        self._greeting: object = None
+        # Credentials by the address at which they were met.
+        self._met: dict = {}
+        self._called = b""
+        kept = vault.read(vault.KEYS) or b""
+        self._keys = kept[:_OWN]
+        self.author = kept[_OWN:_AUTHOR_END]
+        self._used = kept[_AUTHOR_END:] == b"\1"
+        # With the author that it names before it.
+        given = vault.read(vault.CREDENTIAL) or b""
+        self.named = given[:_CREDENTIAL_AT]
+        self._value = given[_CREDENTIAL_AT:]
+        self.credential = sha256(self._value).digest()[:8]
+
+    # ---- the log
+
+    @property
+    def ready(self) -> bool:
+        """Whether the credential names the author of the log."""
+        return bool(self._value) and self.named == self.log.author
+
+    @property
+    def moves(self) -> bool:
+        """Whether the log is to go on under the author that the credential names."""
+        return bool(self._value) and self.named == self.author != self.log.author
+
+    def name_log(self, log: object = None) -> bytes:
+        """Return the author of a log that begins now, or of one that goes on as another.
+
+        No author comes twice: that of the keys is taken if no log has had it, or if this one has not.
+        """
+        if not self._keys:
+            return new_author()
+        if self._used and (log is None or log.author == self.author or log.held(self.author)):
+            from hedgerow.crypto.identity import salted
+
+            self._keys, self.author = salted(self._keys, os.urandom)
+        self._used = True
+        vault.write(vault.KEYS, self._keys + self.author + b"\1")
+        return self.author
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the sealing key's signature."""
+        from hedgerow.crypto.port import P256, finish
+
+        try:
+            return finish(P256(os.urandom).sign(self._keys[_PRIVATE:_SEALING_END], message))
+        finally:
+            del P256, finish
+
+    # ---- sessions
+
+    def greet(self, now: int, central: bool) -> object:
+        """Return what the session that begins agrees its keys by. CREDENTIAL_UNKNOWN without a credential."""
+        from hedgerow.crypto.greeting import Greeting
+
+        self.parted()
+        member = self._open()
+        if central:
+            from hedgerow.crypto.channel import Opening
+
+            self._called = self.calls
+            channel = Opening(member, now, self._met.get(self.calls), member.gate)
+        else:
+            from hedgerow.crypto.channel import Answering
+
+            self._called = b""
+            channel = Answering(member, now)
+        self._greeting = Greeting(channel, False, False)
+        return self._greeting
+
+    def parted(self) -> None:
+        """The connection of the last session is gone, and with it what it had begun."""
+        greeting = self._greeting
+        self._greeting = None
+        if greeting is None:
+            return
+        channel = greeting.channel
+        if greeting.done:
+            self.resumed += channel.resumed
+            self.handshakes += not channel.resumed
+            if self._called:
+                if len(self._met) >= _PEERS:
+                    self._met = {}
+                self._met[self._called] = channel.remote
+        channel.close()
+        p256 = self._member.ephemerals.p256
+        self.multiplications += p256.multiplications
+        p256.multiplications = 0
+
+    def rest(self) -> None:
+        """Give back what only sessions and seals need, while none runs."""
+        self._member = None
+        unload(*[name for name in sys.modules if name.startswith(_CRYPTO)])
+
+    def _open(self) -> object:
+        if self._member is None:
+            if not self._value:
+                raise HedgerowError("CREDENTIAL_UNKNOWN", "hedgerow enroll")
+            from hedgerow.crypto.channel import Member
+            from hedgerow.crypto.credentials import Credential, Trust
+            from hedgerow.crypto.ephemeral import Ephemerals
+            from hedgerow.crypto.handshake import Gate, Own
+            from hedgerow.crypto.port import P256
+
+            from .met import Met
+
+            own = Credential(self._value)
+            claims = own.claims
+            p256 = P256(os.urandom)
+            issuers = vault.read(vault.ISSUERS) or b""
+            roots = {}
+            for at in range(0, len(issuers), _PUBLIC):
+                key = issuers[at : at + _PUBLIC]
+                roots[sha256(key).digest()[:8]] = key
+            trust = Trust(p256, roots, claims.issuer, claims.mode, _PEERS)
+            trust.floor = claims.issued
+            holder = Own(self._keys[:_PRIVATE], own.value, own.name)
+            gate = Gate([self._group])
+            self._member = Member(holder, Ephemerals(p256), trust, gate, os.urandom, list(claims.mode))
+            self._member.resumables = Met(_PEERS, trust)
+        return self._member
+
+    # ---- what Members does on hosts
+
+    def asking(self) -> bytes:
+        """Return what asks a keeper for no statement: a board has no room for them."""
+        return b"\xff\xff\xff\xff\x7f"
+
+    def take(self, body: bytes) -> None:
+        """Pass over a statement."""

@@ -1,0 +1,27 @@
+"""Opens a board's keys as its configuration says; given back once that is done."""
+
+from hedgerow.mesh.tag import mesh_key
+
+from . import vault
+from .keyring import Keyring
+from .modules import unload
+
+
+def open_keys(config: dict) -> Keyring | None:
+    """Return the board's keys, None for a board that has none, or is to use none."""
+    security = config["security"]
+    if security == "keys" or (security == "auto" and vault.read(vault.CREDENTIAL)):
+        return Keyring(mesh_key(config["mesh"]))
+    unload("hedgerow_device.keyring hedgerow_device.vault")
+    return None
+
+
+def give_keys(peer: object, keys: Keyring) -> None:
+    """Let a peer speak and sign with keys; a log of another author goes on under the one that they have."""
+    keys.log = peer.log
+    if keys.moves:
+        from hedgerow import closing
+
+        closing.close(peer, peer.log.held(peer.author))
+    peer.keys = peer.members = keys
+    peer.greeter = keys.greet

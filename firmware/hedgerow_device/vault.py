@@ -1,0 +1,46 @@
+"""The few secrets that outlive a power cut: keys, what handshakes have left, in the chip's own store (NVS).
+
+Not in the log, which is exported, carried and shown. A value is there whole or not at all.
+"""
+
+from hashlib import sha256
+
+from hedgerow.limits import const
+
+#: Private keys, salt, the author that follows from it, and whether that has been used.
+KEYS = "keys"
+#: The own credential.
+CREDENTIAL = "credential"
+#: Keys of the Authentication Service, 33 bytes each.
+ISSUERS = "issuers"
+
+_SPACE = "hedgerow"
+_CHECK = const(4)
+# What the store takes of one value, less a little.
+MOST = 1900
+
+
+def read(name: str) -> bytes | None:
+    """Return a value, None if there is none."""
+    from esp32 import NVS
+
+    buffer = bytearray(MOST + _CHECK)
+    try:
+        size = NVS(_SPACE).get_blob(name, buffer)
+    except OSError:
+        return None
+    value = bytes(buffer[: size - _CHECK])
+    return value if size > _CHECK and _check(name, value) == buffer[size - _CHECK : size] else None
+
+
+def write(name: str, value: bytes) -> None:
+    """Put a value in the place of the one before; durable on return. OSError where the store is full."""
+    from esp32 import NVS
+
+    store = NVS(_SPACE)
+    store.set_blob(name, value + _check(name, value))
+    store.commit()
+
+
+def _check(name: str, value: bytes) -> bytes:
+    return sha256(name.encode() + value).digest()[:_CHECK]

@@ -1,0 +1,286 @@
+"""A board's vault and keyring: what is whole after a power cut, and that no author comes twice."""
+
+import os
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hedgerow.crypto.identity import Identity, author_of
+from hedgerow.crypto.port import P256, finish
+from hedgerow.crypto.resume import Resumable
+from hedgerow.errors import HedgerowError
+
+HERE = Path(__file__).parents[1] / "core"
+sys.path[:0] = [str(HERE / "crypto" / "portable"), str(HERE / "portable")]
+
+from crypto_kit import MODE, Issuer  # noqa: E402
+
+STORE: dict[str, bytes] = {}
+
+
+class NVS:
+    """The calls that the vault makes; `full` refuses what is new."""
+
+    full = False
+
+    def __init__(self, space: str) -> None:
+        self._new: dict[str, bytes] = {}
+
+    def get_blob(self, name: str, buffer: bytearray) -> int:
+        if name not in STORE:
+            raise OSError(-0x1102)
+        buffer[: len(STORE[name])] = STORE[name]
+        return len(STORE[name])
+
+    def set_blob(self, name: str, value: bytes) -> None:
+        if self.full:
+            raise OSError(28)
+        self._new[name] = bytes(value)
+
+    def commit(self) -> None:
+        STORE.update(self._new)
+
+
+class Radio:
+    """bluetooth.BLE"""
+
+    def active(self, on: bool) -> None:
+        pass
+
+
+class Log:
+    """What name_log() looks at."""
+
+    def __init__(self, author: bytes, *others: bytes) -> None:
+        self.author = author
+        self._others = others
+
+    def held(self, author: bytes) -> int:
+        return int(author == self.author or author in self._others)
+
+
+@pytest.fixture(autouse=True)
+def _store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    STORE.clear()
+    names = ("vault", "keyring", "met", "enrolling", "unlock")
+    for module, content in (("esp32", {"NVS": NVS}), ("bluetooth", {"BLE": Radio})):
+        fake = types.ModuleType(module)
+        fake.__dict__.update(content)
+        monkeypatch.setitem(sys.modules, module, fake)
+    yield
+    for name in names:
+        sys.modules.pop(f"hedgerow_device.{name}", None)
+
+
+def made() -> Identity:
+    from hedgerow_device import vault
+
+    own = Identity.make(P256(os.urandom))
+    vault.write(vault.KEYS, own.keys + own.author + b"\0")
+    return own
+
+
+def ring() -> Any:
+    from hedgerow_device.keyring import Keyring
+
+    return Keyring(bytes(32))
+
+
+def test_a_value_is_whole_or_not_there() -> None:
+    from hedgerow_device import vault
+
+    vault.write("keys", b"a value")
+    assert vault.read("keys") == b"a value"
+    whole = STORE["keys"]
+    for at in range(len(whole)):
+        STORE["keys"] = whole[:at]
+        assert vault.read("keys") is None
+        STORE["keys"] = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        assert vault.read("keys") is None
+    # One value is not another's.
+    STORE["other"] = whole
+    assert vault.read("other") is None
+
+
+def test_a_log_begins_under_the_author_of_the_keys_and_never_twice() -> None:
+    own = made()
+    assert ring().name_log() == own.author
+    # The log was lost, or discarded: its numbers may have been used.
+    second = ring().name_log()
+    assert second != own.author and ring().author == second
+    from hedgerow_device import vault
+
+    kept = vault.read(vault.KEYS)
+    assert kept is not None and kept[:64] == own.keys[:64] and kept[64:80] != own.keys[64:]
+    assert author_of(own.sealing, kept[:80]) == second
+
+
+def test_a_log_of_another_author_goes_on_under_the_keys_author_whenever_power_is_cut() -> None:
+    own = made()
+    log = Log(b"another.")
+    assert ring().name_log(log) == own.author
+    # Power was cut before the log had it: the same name once more, for it is not in use.
+    assert ring().name_log(log) == own.author
+    # It is in use, or was: another.
+    assert ring().name_log(Log(own.author)) != own.author
+    held = ring().author
+    assert ring().name_log(Log(b"another.", held)) != held
+
+
+def test_a_board_without_keys_names_its_log_as_ever() -> None:
+    assert len({ring().name_log() for _ in range(3)}) == 3
+    assert STORE == {}
+
+
+def test_seals_are_the_sealing_keys_and_only_under_the_author_that_the_credential_names() -> None:
+    from hedgerow_device import vault
+
+    own = made()
+    keys = ring()
+    keys.log = Log(own.author)
+    assert not keys.ready
+    vault.write(vault.CREDENTIAL, own.author + b"the credential")
+    keys = ring()
+    keys.log = Log(own.author)
+    assert keys.ready and not keys.moves
+    keys.log = Log(b"another.")
+    assert keys.moves and not keys.ready
+    assert finish(P256(os.urandom).verify(own.sealing, b"a seal", keys.sign(b"a seal")))
+    # A credential of an author that the keys have left behind: the board has to be enrolled again.
+    keys.log = Log(own.author)
+    assert keys.name_log() == own.author != keys.name_log()
+    keys.log = Log(keys.author)
+    assert not keys.ready and not keys.moves
+
+
+class Credential:
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+
+
+class Trusting:
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+
+    def keep(self, found: Credential) -> None:
+        self.kept.append(found.value)
+
+    def known(self, remote: bytes) -> Credential:
+        return Credential(b"credential of " + remote)
+
+
+def entry(at: int) -> Resumable:
+    return Resumable(bytes([at]) * 32, b"remote%02d" % at, bytes(8), bytes(8), 1, False)
+
+
+def test_who_was_met_is_known_after_a_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hedgerow_device import met
+
+    monkeypatch.setattr(met, "Credential", Credential)
+    known = met.Met(3, Trusting())
+    for at in (1, 2, 1, 3, 4):
+        known.add(entry(at))
+    assert len(STORE) == 3
+    trusting = Trusting()
+    again = met.Met(3, trusting)
+    assert (
+        [other.secret[0] for other in again.entries]
+        == [1, 3, 4]
+        == [other.secret[0] for other in known.entries]
+    )
+    assert trusting.kept == [b"credential of remote%02d" % at for at in (1, 3, 4)]
+    again.add(entry(5))
+    assert [other.secret[0] for other in met.Met(3, Trusting()).entries] == [3, 4, 5]
+    # A value that is damaged costs a handshake with that peer.
+    name = next(name for name in STORE if b"remote04" in STORE[name])
+    STORE[name] = STORE[name][:-1]
+    assert [other.secret[0] for other in met.Met(3, Trusting()).entries] == [3, 5]
+
+
+def test_keys_are_made_once_and_the_radio_is_on_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hedgerow_device import enrolling
+
+    done: list[object] = []
+
+    class BLE:
+        def active(self, on: bool) -> None:
+            done.append(on)
+
+    monkeypatch.setattr(sys.modules["bluetooth"], "BLE", BLE)
+    monkeypatch.setattr(enrolling.os, "urandom", lambda count: done.append(count) or os.getrandom(count))
+    first = enrolling.state()
+    assert done[0] is True and done[1:] == [32, 32, 16] and first["credential"] == ""
+    assert enrolling.state() == first and len(done) == 4
+    kept = STORE["keys"][:64].hex()
+    assert kept[:64] not in str(first) and kept[64:] not in str(first)
+
+
+def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
+
+    from hedgerow_device import enrolling, vault
+
+    root = Issuer(1)
+    state = {name: bytes.fromhex(value) for name, value in enrolling.state().items()}
+    named = {"SEALING_KEY": state["sealing"], "AUTHOR": state["author"]}
+    good = root.credential(state["agreement"], MODE=MODE, **named)
+    issuers = [root.public.hex()]
+    for wrong, code in (
+        (root.credential(state["sealing"], MODE=MODE, **named), "CREDENTIAL_INVALID"),
+        (
+            root.credential(state["agreement"], MODE=MODE, **{**named, "AUTHOR": bytes(8)}),
+            "CREDENTIAL_INVALID",
+        ),
+        (Issuer(2).credential(state["agreement"], MODE=MODE, **named), "CREDENTIAL_ISSUER"),
+        (good[:-1] + bytes([good[-1] ^ 1]), "CREDENTIAL_INVALID"),
+    ):
+        with pytest.raises(HedgerowError, match=code):
+            enrolling.take(wrong.hex(), issuers)
+        assert vault.read(vault.CREDENTIAL) is None
+    assert enrolling.take(good.hex(), issuers) == state["author"].hex()
+    keys = ring()
+    keys.log = Log(state["author"])
+    assert keys.ready
+    keys.greet(0, False)
+
+
+def test_a_credential_is_used_as_security_says() -> None:
+    from hedgerow_device import unlock, vault
+
+    def opened(word: str) -> bool:
+        return unlock.open_keys({"security": word, "mesh": "demo"}) is not None
+
+    made()
+    assert [opened(word) for word in ("auto", "keys", "none")] == [False, True, False]
+    vault.write(vault.CREDENTIAL, bytes(8) + b"the credential")
+    assert [opened(word) for word in ("auto", "keys", "none")] == [True, True, False]
+
+
+def test_there_is_no_session_without_a_credential() -> None:
+    made()
+    with pytest.raises(HedgerowError, match="CREDENTIAL_UNKNOWN"):
+        ring().greet(0, False)
+
+
+@pytest.mark.parametrize("value", ["", "some", 1, True])
+def test_security_is_one_of_three_words(value: object) -> None:
+    from hedgerow_device.config import check
+
+    for word in ("auto", "keys", "none"):
+        assert check({"name": "b", "security": word})["security"] == word
+    assert check({"name": "b"})["security"] == "auto"
+    with pytest.raises(HedgerowError, match="CONFIG_INVALID"):
+        check({"name": "b", "security": value})
+
+
+def test_a_full_vault_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hedgerow_device import met
+
+    monkeypatch.setattr(met, "Credential", Credential)
+    known = met.Met(3, Trusting())
+    monkeypatch.setattr(NVS, "full", True)
+    known.add(entry(1))
+    assert len(known.entries) == 1 and STORE == {}

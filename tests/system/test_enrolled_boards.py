@@ -1,0 +1,211 @@
+"""Boards with identities in a production mesh: real VMs on the emulated air, a gateway, a Big Peer."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from farm_kit import ALLOWED, Farm, running_farm
+from system_kit import firmware
+
+from hedgerow.crypto.credentials import Credential
+from hedgerow.log import ENTRY_SEAL
+from hedgerow.trust.seal import SEAL_SIGNED, Seal
+from hedgerow_boards.air import Air
+from hedgerow_boards.board import Board
+from hedgerow_boards.sensor import SensorSeries
+from hedgerow_cli.flashing.flash import Options, flash_board
+from hedgerow_cli.lifeline import Child
+from hedgerow_gateway.enrolment import to_bytes
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+HOME = Path(__file__).parents[1]
+sys.path[:0] = [str(HOME / "firmware"), str(HOME / "core"), str(HOME / "core" / "portable")]
+
+from device_rig import errors, open_image  # noqa: E402
+from keeper import Keeper  # noqa: E402
+
+Boards = Callable[..., list[Board]]
+COUNT = 150
+#: Records at once, and says what the board's keys have been used for.
+APP = """
+import asyncio
+
+async def main(peer):
+    for n in range(150):
+        peer.execute("INSERT INTO readings DOCUMENTS (:r)", r={"t": n, "h": n})
+    print("ack all")
+    said = None
+    while True:
+        keys = peer.keys
+        now = keys and (keys.handshakes, keys.resumed, keys.multiplications)
+        if now and now != said:
+            print("keys", *now)
+            said = now
+        await asyncio.sleep_ms(50)
+"""
+SERIES = SensorSeries("celsius", [f"{20 + n // 10}.{n % 10}" for n in range(100)])
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with running_farm(tmp_path_factory.mktemp("farm")) as running:
+        yield running
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 200) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.1)
+
+
+def install(board: Board, *files: Path, **settings: object) -> None:
+    config = {"name": board.name, "field": "celsius", "mesh": "farm", "seal_s": 2, **settings}
+    options = Options(board=board.profile.name, config=config, files=files)
+    flash_board(board.port, options, lambda what, done, total: None, firmware())
+
+
+def enrol(board: Board, farm: Farm, user: str, permissions: Any = ALLOWED) -> dict[str, Any]:
+    said = {"authenticated": True, "userID": user, "expirationSeconds": 3600, "permissions": permissions}
+    command = [
+        sys.executable, "-m", "hedgerow_cli", "enroll", "--port", board.port, "--url", farm.served.url,
+        "--provider", "hook", "--token", json.dumps(said), "--json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def kept(board: Board, name: str) -> bytes:
+    """Return a value of the board's vault, as it lies in the flash: behind its name."""
+    partition = board.partition("nvs")
+    flash = board.read_flash(partition.offset, partition.size)
+    at = flash.rindex(b"hedgerow" + name.encode())
+    return flash[at + 8 + len(name) :][:89]
+
+
+@contextlib.contextmanager
+def gateway(farm: Farm, air: Air, data: Path, *more: str) -> Iterator[Child]:
+    data.mkdir(exist_ok=True)
+    if not (data / "identity.json").exists():
+        farm.enrol(data / "identity.json", "gateway")
+    command = [
+        sys.executable, "-m", "hedgerow_cli", "gateway", "run", "--data", str(data), "--air", air.path,
+        "--mesh", "farm", "--uplink", farm.served.sync_url, "--board-keys", "--time", "trust",
+        "--json", *more,
+    ]  # fmt: skip
+    child = Child(command, data / "gateway.log")
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+def held(farm: Farm, author: bytes) -> int:
+    """Up to which number the Big Peer has receipted an author."""
+    try:
+        return int(farm.status(author)["receipted"])
+    except ValueError:
+        return 0
+
+
+def sessions(board: Board, since: int) -> tuple[int, ...]:
+    """Return what the app said last of the board's keys: handshakes, resumed contacts, multiplications."""
+    found = [line.text.split()[1:] for line in board.console_since(since)[0] if line.text.startswith("keys ")]
+    return tuple(map(int, found[-1])) if found else (0, 0, 0)
+
+
+def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
+    boards: Boards, air: Air, farm: Farm, tmp_path: Path
+) -> None:
+    """A session for a backlog, a power cut, another session; what was recorded before the keys goes too."""
+    (board,) = boards(sensor=SERIES, air=air.path, profile="esp32c3")
+    app = tmp_path / "app.py"
+    app.write_text(APP)
+    install(board, app)
+    former = bytes.fromhex(board.wait_for("boot ", 20).text.split("=")[1])
+    board.wait_for("ack all", 30)
+    # Between the keys and the log: no private key leaves the board.
+    answer = enrol(board, farm, "b1")
+    author = bytes.fromhex(answer["author"])
+    since = board.console_count
+    assert author != former
+    with gateway(farm, air, tmp_path / "gw"):
+        until(lambda: held(farm, author) >= COUNT and held(farm, former) >= COUNT, "receipted")
+        until(lambda: sessions(board, since)[0], "a handshake")
+        assert sessions(board, since)[1:] == (0, 6)
+        board.power_off()
+        since = board.console_count
+        board.power_on()
+        board.wait_for("ack all", 30, since)
+        until(lambda: held(farm, author) >= 2 * COUNT, "receipted")
+        until(lambda: sessions(board, since)[1], "met again")
+        assert sessions(board, since) == (0, 1, 0)
+    rows = farm.rows("SELECT COUNT(*) AS n FROM readings")
+    assert rows[0]["n"] == 3 * COUNT
+    board.power_off()
+    log = open_image(board)
+    assert log.author == author
+    name = Credential(to_bytes(answer["credential"])).name
+    seals = [Seal.decode(body) for kind, _, _, body in log.read(author, 0, 0, 1 << 20) if kind == ENTRY_SEAL]
+    assert seals and {(seal.kind, seal.credential) for seal in seals} == {(SEAL_SIGNED, name)}
+    assert not errors(board)
+    secret = kept(board, "keys")[:64]
+    export = board.read_flash(0x280000, 0x180000)
+    assert secret[:32] not in export and secret[32:] not in export
+
+
+def test_a_board_with_keys_says_nothing_to_who_has_none(
+    boards: Boards, air: Air, farm: Farm, tmp_path: Path
+) -> None:
+    (board,) = boards(sensor=SERIES, air=air.path, profile="esp32c3")
+    app = tmp_path / "app.py"
+    app.write_text(APP)
+    install(board, app)
+    enrol(board, farm, "b2")
+    board.wait_for("ack all", 30)
+    with Keeper(air.path, "farm") as keeper:
+        own = keeper.log.author
+        until(lambda: len(keeper.errors) >= 2, "refused")
+        assert {error.split(":")[0] for error in keeper.errors} == {"SESSION_PLAIN"}
+        assert keeper.log.authors() == [own]
+        board.wait_for("error SESSION_PLAIN", 10)
+        assert sessions(board, 0)[0] == 0
+
+
+def test_a_board_without_room_for_keys_in_sessions_goes_by_advertisements(
+    boards: Boards, air: Air, farm: Farm, tmp_path: Path
+) -> None:
+    (board,) = boards(sensor=SERIES, air=air.path, profile="esp32")
+    install(board, interval_ms=500, readings=6)
+    author = bytes.fromhex(enrol(board, farm, "b3")["author"])
+    board.wait_for("ack 6 ", 30)
+    with gateway(farm, air, tmp_path / "gw"):
+        until(lambda: held(farm, author) >= 7, "receipted", 120)
+        board.wait_for("receipt op=7", 60)
+    assert not errors(board)
+
+
+@pytest.mark.parametrize("after", [0, 20, 60, 100])
+def test_keys_are_there_whole_or_not_at_all(boards: Boards, air: Air, after: int) -> None:
+    """Power is cut while the vault is written; whatever is there then, the same keys stay."""
+    (board,) = boards(profile="esp32c3", air=air.path)
+    install(board)
+    program = "from hedgerow_device import enrolling; print(enrolling.state())"
+    board.cut_power(after_bytes=after, partition="nvs")
+    command = [sys.executable, "-m", "mpremote", "connect", board.port, "exec", program]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        board.wait_power_cut(20)
+        process.kill()
+    board.power_on()
+    first = board.mpremote("exec", program).stdout.strip().splitlines()[-1]
+    assert board.mpremote("exec", program).stdout.strip().splitlines()[-1] == first
+    assert "'credential': ''" in first
