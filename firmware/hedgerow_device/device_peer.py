@@ -68,8 +68,7 @@ class DevicePeer(ReadyPeer):
     give_up = None
     # Whether it carries what is others', and whether the next session has room for what comes down.
     relays = asks = True
-    # Of a board with a credential: its Keyring.
-    keys = None
+    keys = None  # of a board with a credential: its Keyring
     # Of a board that sleeps (see sleep): what it knows of that, and whether the application is done.
     sleeper = None
     done = False
@@ -81,9 +80,7 @@ class DevicePeer(ReadyPeer):
     wish_eager = pace.PUSHES
     wish_schema = b""
     _late = False
-    _damaged = 0
-    _tend_at = 0
-    _due = 0
+    _damaged = _tend_at = _due = 0
 
     def __init__(self, log: object, clock: object, sleeper: object = None, **options: object):
         self.sleeper = sleeper
@@ -111,6 +108,13 @@ class DevicePeer(ReadyPeer):
             if self._late:
                 raise HedgerowError("LOG_FULL", "since this boot")
         return super().write(changes, schemas, now, local, stamp)
+
+    def _append_seal(self, now: int) -> None:
+        """See Peer._append_seal; a seal whose signature finds no room waits."""
+        try:
+            super()._append_seal(now)
+        except MemoryError:
+            self._sealed_at = now
 
     def _write_full(self, error: HedgerowError, now: int, again: object, numbered: bool) -> int:
         """See ReadyPeer._write_full; what it has loaded is given back.
@@ -387,7 +391,7 @@ def mesh_tag(name: str) -> bytes:
     return hashlib.sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
 
 
-def open_log(namer: object = None) -> FlashLog:
+def open_log(keys: object = None) -> FlashLog:
     """Open the log on the partition named `hedgerow`, else behind the file system of `vfs` (see tail)."""
     from esp32 import Partition
 
@@ -398,7 +402,9 @@ def open_log(namer: object = None) -> FlashLog:
         from .tail import log_device
 
         device = log_device()
-    log = FlashLog(device, namer)
+    log = FlashLog(device, keys and keys.name_log)
+    if keys:
+        keys.log = log
     unload("hedgerow_device.flashfind hedgerow_device.flashmount")
     return log
 
@@ -408,7 +414,7 @@ def open_device_peer(config: dict) -> DevicePeer:
     from .unlock import give_keys, open_keys
 
     keys = open_keys(config)
-    log = open_log(keys and keys.name_log)
+    log = open_log(keys)
     sleeper = None
     if config["role"] == "leaf" and config["sleep_ms"]:
         from .sleep import Sleeper
@@ -427,10 +433,10 @@ def open_device_peer(config: dict) -> DevicePeer:
         credit=CREDIT,
         quota=_QUOTA,
         full=config.get("full"),
+        members=keys if keys and keys.ready else None,
     )
     if keys:
         give_keys(peer, keys)
-    del give_keys, open_keys
     unload("hedgerow.start hedgerow_device.unlock", _CLOSING)
     peer.settings = config
     log.spare = _SPARE

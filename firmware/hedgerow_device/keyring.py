@@ -3,6 +3,7 @@
 Loaded where the board has a credential; what only a session or a seal needs, when there is one.
 """
 
+import gc
 import os
 import sys
 from hashlib import sha256
@@ -24,6 +25,8 @@ _PUBLIC = const(33)
 # Gateways and boards that it can meet again without a handshake.
 _PEERS = const(8)
 _CRYPTO = "hedgerow.crypto."
+# With less than this free, what signs is given back after each signature.
+_ROOMY = const(65536)
 
 
 class Keyring:
@@ -90,6 +93,9 @@ class Keyring:
             return finish(P256(os.urandom).sign(self._keys[_PRIVATE:_SEALING_END], message))
         finally:
             del P256, finish
+            gc.collect()
+            if self._member is None and gc.mem_free() < _ROOMY:
+                self.rest()
 
     # ---- sessions
 

@@ -50,10 +50,12 @@ class Pusher:
         author = peer.author
         self._dirty = False
         held = log.held(author)
-        if held > log.sealed(author):
+        due = peer.seal_due()
+        # Where a credential is waited for, there is none to sign with.
+        if held > log.sealed(author) and due is not None:
             if self._tail_at is None:
                 # What waits for its seal waits on while the board sleeps.
-                self._tail_at = min(now, peer.seal_due() - limits.SEAL_DELAY_MS) + self._seal_ms
+                self._tail_at = min(now, due - limits.SEAL_DELAY_MS) + self._seal_ms
             if now >= self._tail_at:
                 self._tail_at = None
                 peer.seal(now)

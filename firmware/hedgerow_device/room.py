@@ -57,6 +57,9 @@ class Room:
         # Where the firmware lies in files, the engine's code would be in the heap as well.
         in_heap = __file__.startswith("/lib")
         self._small = in_heap or free() < _RELAY_FREE * _WIDE
+        if self._small and self.peer.keys and self.peer.settings["security"] == "auto":
+            # There is no room for handshakes: seals are signed, and that is all.
+            self.peer.greeter = None
         # Since when it does with the small engine because memory failed; when it failed last.
         self._shrunk_at: int | None = None
         self._short_at = now - _SHORT_MS
@@ -206,7 +209,7 @@ class Room:
         """Say whether there is room for a session, at the price of what waits in the engine if need be, or of
         the engine where the session has keys: _reopen() makes it again.
         """
-        if self.peer.keys and free() < _KEYED_FREE * _WIDE:
+        if self.peer.greeter and free() < _KEYED_FREE * _WIDE:
             if self.mesh and not self._small:
                 unload(_SELDOM)
                 self._shelve()
@@ -245,7 +248,7 @@ class Room:
             if self._shrunk_at is not None and now - self._shrunk_at > _SHRUNK_MS:
                 self._grow(now)
             self.full = not self._small and gc.mem_free() < _LEAST_FREE * _WIDE
-            if self._small and self.peer.keys:
+            if self._small and self.peer.greeter:
                 self.full = free() < _KEYED_LEAST * _WIDE
             elif self.full:
                 self.full = free() < _LEAST_FREE * _WIDE

@@ -18,7 +18,6 @@ def open_keys(config: dict) -> Keyring | None:
 
 def give_keys(peer: object, keys: Keyring) -> None:
     """Let a peer speak and sign with keys; a log of another author goes on under the one that they have."""
-    keys.log = peer.log
     if keys.moves:
         from hedgerow import closing
 

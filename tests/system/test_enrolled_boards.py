@@ -93,14 +93,14 @@ def kept(board: Board, name: str) -> bytes:
 
 
 @contextlib.contextmanager
-def gateway(farm: Farm, air: Air, data: Path, *more: str) -> Iterator[Child]:
+def gateway(farm: Farm, air: Air, data: Path, keys: bool = True) -> Iterator[Child]:
     data.mkdir(exist_ok=True)
     if not (data / "identity.json").exists():
         farm.enrol(data / "identity.json", "gateway")
     command = [
         sys.executable, "-m", "hedgerow_cli", "gateway", "run", "--data", str(data), "--air", air.path,
-        "--mesh", "farm", "--uplink", farm.served.sync_url, "--board-keys", "--time", "trust",
-        "--json", *more,
+        "--mesh", "farm", "--uplink", farm.served.sync_url, "--time", "trust", "--json",
+        *(["--board-keys"] if keys else []),
     ]  # fmt: skip
     child = Child(command, data / "gateway.log")
     try:
@@ -152,15 +152,40 @@ def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
     rows = farm.rows("SELECT COUNT(*) AS n FROM readings")
     assert rows[0]["n"] == 3 * COUNT
     board.power_off()
-    log = open_image(board)
-    assert log.author == author
-    name = Credential(to_bytes(answer["credential"])).name
-    seals = [Seal.decode(body) for kind, _, _, body in log.read(author, 0, 0, 1 << 20) if kind == ENTRY_SEAL]
-    assert seals and {(seal.kind, seal.credential) for seal in seals} == {(SEAL_SIGNED, name)}
+    assert signed(board, answer)
     assert not errors(board)
     secret = kept(board, "keys")[:64]
     export = board.read_flash(0x280000, 0x180000)
     assert secret[:32] not in export and secret[32:] not in export
+
+
+def test_what_a_boot_seals_is_signed_too(boards: Boards, air: Air, farm: Farm, tmp_path: Path) -> None:
+    (board,) = boards(sensor=SERIES, air=air.path, profile="esp32c3")
+    app = tmp_path / "app.py"
+    app.write_text(APP.replace("150", "30"))
+    install(board, app, seal_s=3600)
+    board.wait_for("ack all", 30)
+    since = board.console_count
+    answer = enrol(board, farm, "b4")
+    # A clock record and 30 readings, which the next boot seals: it has a former author to look after.
+    board.wait_for("ack all", 30, since)
+    since = board.console_count
+    board.reset()
+    board.wait_for("ack all", 30, since)
+    board.power_off()
+    assert signed(board, answer) == [(1, 31)]
+
+
+def signed(board: Board, answer: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the ranges of the seals in a board's log, all of which its credential's key has signed."""
+    log = open_image(board)
+    assert log.author.hex() == answer["author"]
+    name = Credential(to_bytes(answer["credential"])).name
+    found = [
+        Seal.decode(body) for kind, _, _, body in log.read(log.author, 0, 0, 1 << 20) if kind == ENTRY_SEAL
+    ]
+    assert {(seal.kind, seal.credential) for seal in found} == {(SEAL_SIGNED, name)}
+    return [(seal.first, seal.last) for seal in found]
 
 
 def test_a_board_with_keys_says_nothing_to_who_has_none(
@@ -181,17 +206,25 @@ def test_a_board_with_keys_says_nothing_to_who_has_none(
         assert sessions(board, 0)[0] == 0
 
 
-def test_a_board_without_room_for_keys_in_sessions_goes_by_advertisements(
+def test_a_board_without_room_for_handshakes_signs_its_seals(
     boards: Boards, air: Air, farm: Farm, tmp_path: Path
 ) -> None:
-    (board,) = boards(sensor=SERIES, air=air.path, profile="esp32")
-    install(board, interval_ms=500, readings=6)
-    author = bytes.fromhex(enrol(board, farm, "b3")["author"])
-    board.wait_for("ack 6 ", 30)
-    with gateway(farm, air, tmp_path / "gw"):
-        until(lambda: held(farm, author) >= 7, "receipted", 120)
-        board.wait_for("receipt op=7", 60)
-    assert not errors(board)
+    """Its sessions are plain, or with `keys` there are none."""
+    plain, strict = boards(2, sensor=SERIES, air=air.path, profile="esp32")
+    install(plain, interval_ms=100, readings=40)
+    install(strict, interval_ms=100, readings=40, security="keys")
+    answer = enrol(plain, farm, "b3")
+    author = bytes.fromhex(answer["author"])
+    other = bytes.fromhex(enrol(strict, farm, "b5")["author"])
+    plain.wait_for("ack 40 ", 30)
+    strict.wait_for("ack 40 ", 30)
+    with gateway(farm, air, tmp_path / "gw", keys=False):
+        # The log that it had before goes up too.
+        until(lambda: held(farm, author), "receipted", 90)
+        assert held(farm, other) == 0
+    assert not errors(plain) and not errors(strict)
+    plain.power_off()
+    assert signed(plain, answer)
 
 
 @pytest.mark.parametrize("after", [0, 20, 60, 100])
