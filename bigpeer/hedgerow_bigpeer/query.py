@@ -15,9 +15,13 @@ from hedgerow_host.dql import Statement, by_text_form, parse
 from . import limits
 from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
+from .index_statement import IndexStatement, index_statement
 from .lookup import keys_of
 from .own import OwnAuthor, Written
+from .prefilter import filter_of
 from .service import Service
+from .store.filter import TRUE as EVERY_ONE
+from .store.filter import Filter
 from .store.port import DocumentRow, Snapshot
 from .view import Moment, seen
 
@@ -50,6 +54,9 @@ class Queries:
         What the caller has no right to read is passed over. Raises the QUERY_ codes, AUTH_FORBIDDEN, and the
         codes of documents and operations.
         """
+        index = index_statement(text)
+        if index is not None:
+            return await self._index(index, rights)
         statement = await self.work(parse, text)
         kind: str = statement[0]
         counts = self._service.counters.statements
@@ -59,15 +66,34 @@ class Queries:
         written = await self._change(statement, arguments, by_json, rights)
         return Answer(self._service.transaction, kind, [], written.ids, written.warnings)
 
+    async def _index(self, statement: IndexStatement, rights: Rights) -> Answer:
+        """Make or drop an index: for whoever may write all of a collection."""
+        index = statement.wanted
+        if not (await self.work(rights.to_write, index.collection)).is_whole:
+            raise HedgerowError("AUTH_FORBIDDEN", f"index {index.collection}"[:200])
+        warnings: list[tuple[Any, str]] = []
+        try:
+            if statement.drop:
+                await self._service.store.drop_index(index.collection, index.name)
+            else:
+                await self._service.store.create_index(index)
+        except HedgerowError as error:
+            if not statement.lenient or error.code not in ("INDEX_EXISTS", "INDEX_UNKNOWN"):
+                raise
+            warnings.append((None, f"nothing to do: {error.detail}"))
+        kind = "drop_index" if statement.drop else "create_index"
+        return Answer(self._service.transaction, kind, [], [], warnings)
+
     async def _select(
         self, statement: Statement, arguments: dict[str, Any], by_json: bool, rights: Rights
     ) -> Answer:
         query = await self.work(_prepare, statement, arguments, by_json)
         rule = await self.work(rights.to_read, query.collection)
         keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
+        wanted = await self.work(_wanted, statement, 4, arguments, by_json)
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
-        async with self._service.store.snapshot() as snapshot:
-            async for rows in _slices(snapshot, query.collection, keys):
+        async with self._service.store.snapshot(limits.STATEMENT_SECONDS) as snapshot:
+            async for rows in _slices(snapshot, query.collection, keys, wanted):
                 await self.work(_add, query, rule, self._located(rows), deadline)
                 if query.finished:
                     break
@@ -94,7 +120,8 @@ class Queries:
         bound = await self.work(bind_update, statement, arguments) if kind == "update" else None
         query = await self.work(_prepare, targets(statement), arguments, by_json)
         keys = await self.work(lambda: keys_of(statement[-1], arguments, by_json=by_json))
-        found = await _in_time(self._matching(query, keys, readable))
+        wanted = await self.work(_wanted, statement, -1, arguments, by_json)
+        found = await _in_time(self._matching(query, keys, wanted, readable))
 
         async def change(draft: Draft, snapshot: Snapshot) -> None:
             # What was written between the search and now counts.
@@ -107,11 +134,13 @@ class Queries:
 
         return await self._own.write(change, rule)
 
-    async def _matching(self, query: Select, keys: list[bytes] | None, readable: Rule) -> list[bytes]:
+    async def _matching(
+        self, query: Select, keys: list[bytes] | None, wanted: Filter, readable: Rule
+    ) -> list[bytes]:
         """Return the encoded ids of the documents that an UPDATE or DELETE is about."""
         found: list[bytes] = []
-        async with self._service.store.snapshot() as snapshot:
-            async for rows in _slices(snapshot, query.collection, keys):
+        async with self._service.store.snapshot(limits.STATEMENT_SECONDS) as snapshot:
+            async for rows in _slices(snapshot, query.collection, keys, wanted):
                 located = self._located(rows)
                 found += [row.id for row, _ in await self.work(_matching, query, readable, located)]
                 if len(found) > MAX_CHANGES:
@@ -148,9 +177,11 @@ async def _in_time(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _slices(
-    snapshot: Snapshot, collection: str, keys: list[bytes] | None
+    snapshot: Snapshot, collection: str, keys: list[bytes] | None, wanted: Filter
 ) -> AsyncIterator[Sequence[DocumentRow]]:
-    """Yield the existing documents of a collection, or those of these ids, in the order of their ids."""
+    """Yield the existing documents of a collection that a filter lets through, or those of these ids, in the
+    order of their ids.
+    """
     size = limits.SLICE_DOCUMENTS
     if keys is not None:
         for at in range(0, len(keys), size):
@@ -158,16 +189,24 @@ async def _slices(
         return
     after: bytes | None = None
     while True:
-        rows = await snapshot.documents(collection, after, size)
+        rows = await snapshot.documents(collection, after, size, wanted)
         yield rows
         if len(rows) < size:
             return
         after = rows[-1].id
+        if wanted != EVERY_ONE:
+            # An index is gone through anew for every slice.
+            size = min(size * 2, limits.FILTERED_DOCUMENTS)
 
 
 def _prepare(statement: Statement, arguments: dict[str, Any], by_json: bool) -> Select:
     statement = by_text_form(statement, arguments if by_json else None)
     return Select(statement, arguments, limits.ANSWER_ROWS)
+
+
+def _wanted(statement: Statement, place: int, arguments: dict[str, Any], by_json: bool) -> Filter:
+    """Return what SQL may ask of the documents; the condition stands at a place of the statement."""
+    return filter_of(by_text_form(statement, arguments if by_json else None)[place], arguments)
 
 
 def _add(query: Select, rule: Rule, rows: list[tuple[DocumentRow, Moment | None]], deadline: float) -> None:

@@ -15,6 +15,7 @@ from store_contract import CHECKS, OpenStore
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import sqlite_collect
+from hedgerow_bigpeer.store.facets import text_of
 from hedgerow_bigpeer.store.port import Store, Submission
 from hedgerow_bigpeer.store.sqlite import TOUCHED_QUERY, SqliteStore
 from hedgerow_bigpeer.store.sqlite_ingest import ARRIVAL_QUERY
@@ -64,15 +65,19 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
 
     before = asyncio.run(write())
     connection = sqlite3.connect(path)
-    for table in ("touches", "ahead", "peers", "moments"):
+    for table in ("touches", "ahead", "peers", "moments", "indexes"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("ALTER TABLE operations DROP COLUMN xid")
+    connection.execute("ALTER TABLE documents DROP COLUMN facets")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
 
     async def look() -> None:
         store = await SqliteStore.open(path)
+        async with store.snapshot() as snapshot:
+            known = await snapshot.documents("things", None, 9, ("compare", "n", "=", text_of(2)))
+            assert [cbor.decode(row.id) for row in known] == ["a"]
         rows, newest = await store.touched("things", (0, b""), 10)
         assert newest > before
         assert sorted(cbor.encode(i) for i in ("a", [one.author, 2])) == sorted(row.id for row in rows)

@@ -10,6 +10,9 @@ from typing import NamedTuple, Protocol
 
 from hedgerow.errors import HedgerowError
 
+from .filter import TRUE as EVERY_ONE
+from .filter import Filter
+
 
 class Identity(NamedTuple):
     """Who this store is.
@@ -207,6 +210,14 @@ class OutboxRow(NamedTuple):
     at: int
 
 
+class Index(NamedTuple):
+    """An index that was asked for; `path` is what `facets.name_of` calls it."""
+
+    collection: str
+    name: str
+    path: str
+
+
 class Snapshot(Protocol):
     """One consistent view of the store."""
 
@@ -215,8 +226,12 @@ class Snapshot(Protocol):
         """The newest transaction in the view."""
         ...
 
-    async def documents(self, collection: str, after: bytes | None, limit: int) -> Sequence[DocumentRow]:
-        """Return the next existing documents in the order of their ids, after the id `after`."""
+    async def documents(
+        self, collection: str, after: bytes | None, limit: int, wanted: Filter = EVERY_ONE
+    ) -> Sequence[DocumentRow]:
+        """Return the next existing documents in the order of their ids, after the id `after`: those that a
+        filter lets through. Raises QUERY_TIMEOUT.
+        """
         ...
 
     async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
@@ -319,8 +334,20 @@ class Store(Protocol):
         """
         ...
 
-    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
-        """Open a consistent view."""
+    async def create_index(self, index: Index) -> None:
+        """Keep an index, which is there when this returns. Raises INDEX_EXISTS, INDEXES_FULL."""
+        ...
+
+    async def drop_index(self, collection: str, name: str) -> None:
+        """Keep an index no more. Raises INDEX_UNKNOWN."""
+        ...
+
+    async def indexes(self) -> Sequence[Index]:
+        """Return the indexes, by collection and name."""
+        ...
+
+    def snapshot(self, seconds: float | None = None) -> AbstractAsyncContextManager[Snapshot]:
+        """Open a consistent view; `seconds` bound the time that each reading from it may take."""
         ...
 
     async def close(self) -> None:

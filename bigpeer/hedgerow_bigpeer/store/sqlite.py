@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from hedgerow.errors import HedgerowError
 from hedgerow.log import new_author
 from hedgerow.trust.lost import show
 
+from .filter import SQLITE
+from .indexes import create_index, drop_index, read_indexes
 from .migrate import migrate
 from .place import Place
 from .port import (
@@ -25,6 +28,7 @@ from .port import (
     Collected,
     Frontier,
     Identity,
+    Index,
     Ingested,
     Lost,
     Operation,
@@ -47,6 +51,9 @@ TOUCHED_QUERY = (
     " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?"
 )
 
+#: Instructions of SQLite between two looks at the clock.
+_STEPS = 10_000
+
 log = logging.getLogger(__name__)
 
 
@@ -65,6 +72,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._readers: list[sqlite3.Connection] = []
         self._schemas: dict[bytes, Schema] = {}
+        self._indexes: dict[str, set[str]] = {}
 
     @classmethod
     async def open(cls, path: Path, app: str = "default", *, full_sync: bool = True) -> "SqliteStore":
@@ -179,16 +187,27 @@ class SqliteStore:
     async def collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
         return await self._run(self._collect, position, after, limit)
 
+    async def create_index(self, index: Index) -> None:
+        await self._run(create_index, self._db, self._key, index, SQLITE)
+        await self._run(self._read_indexes)
+
+    async def drop_index(self, collection: str, name: str) -> None:
+        await self._run(drop_index, self._db, self._key, collection, name)
+        await self._run(self._read_indexes)
+
+    async def indexes(self) -> Sequence[Index]:
+        return await self._run(read_indexes, self._db, self._key)
+
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
-        work = self._start(self._begin)
+    async def snapshot(self, seconds: float | None = None) -> AsyncIterator[Snapshot]:
+        work = self._start(self._begin, seconds)
         try:
             connection, transaction = await self._result(work)
         except asyncio.CancelledError:
             work.add_done_callback(self._abandon)
             raise
         try:
-            yield SqliteSnapshot(partial(self._rows, connection), transaction)
+            yield SqliteSnapshot(partial(self._rows, connection), transaction, self._indexes)
         finally:
             await self._run(self._give_back, connection)
 
@@ -209,6 +228,8 @@ class SqliteStore:
         try:
             return await asyncio.shield(work)
         except sqlite3.Error as error:
+            if error.args == ("interrupted",):
+                raise HedgerowError("QUERY_TIMEOUT", "reading the store took too long") from error
             raise HedgerowError("STORE_FAILED", str(error)) from error
 
     def _abandon(self, work: asyncio.Future[tuple[sqlite3.Connection, int]]) -> None:
@@ -247,6 +268,7 @@ class SqliteStore:
             for (encoded,) in self._db.execute(query, self._key):
                 schema = Schema.decode(encoded)
                 self._schemas[schema.name] = schema
+            self._read_indexes()
         except BaseException:
             self._db.close()
             raise
@@ -347,10 +369,19 @@ class SqliteStore:
             raise
         return collected
 
-    def _begin(self) -> tuple[sqlite3.Connection, int]:
+    def _read_indexes(self) -> None:
+        found: dict[str, set[str]] = {}
+        for index in read_indexes(self._db, self._key):
+            found.setdefault(index.collection, set()).add(index.path)
+        self._indexes = found
+
+    def _begin(self, seconds: float | None) -> tuple[sqlite3.Connection, int]:
         """Open a view; return its connection and its newest transaction."""
         connection = self._readers.pop() if self._readers else self._connect()
         try:
+            if seconds is not None:
+                end = time.monotonic() + seconds
+                connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
             connection.execute("BEGIN")
             query = "SELECT value FROM meta WHERE app = ? AND name = 'xid'"
             return connection, int(connection.execute(query, (self._app,)).fetchone()[0])
@@ -359,6 +390,7 @@ class SqliteStore:
             raise
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(None, 0)
         connection.rollback()
         self._readers.append(connection)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 
+from hedgerow.codec import cbor
 from hedgerow.codec.schema import SCOPE_LOCAL, Schema
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
@@ -14,6 +15,7 @@ from hedgerow.trust.lost import check_word
 from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
 
 from . import ahead
+from .facets import facets_of
 from .merge import Change, Documents, Merge, touched_by
 from .port import (
     Arrival,
@@ -338,9 +340,10 @@ class Ingest(Documents):
         """Write a merged document, and its outbox row if what is visible changed."""
         row = change.row
         self.effects.collections[row.collection] = None
+        facets = None if row.value is None else facets_of(cbor.decode(row.id), cbor.decode(row.value))
         self._db.execute(
-            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*self._key, *row, self._xid),
+            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*self._key, *row, self._xid, facets),
         )
         if row.value == change.before:
             return

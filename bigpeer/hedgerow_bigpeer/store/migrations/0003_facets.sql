@@ -1,0 +1,12 @@
+-- What SQL sees of a document that exists: see facets.py. migrate.py fills it for documents that were here
+-- before.
+ALTER TABLE documents ADD COLUMN facets TEXT;
+
+-- Paths that are indexed on request, under the name that the request gave.
+CREATE TABLE indexes (
+    app TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    name TEXT NOT NULL,
+    path TEXT NOT NULL,
+    PRIMARY KEY (app, collection, name)
+) STRICT, WITHOUT ROWID;
