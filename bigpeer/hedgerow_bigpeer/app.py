@@ -42,8 +42,13 @@ _REFUSED = 1008
 OpenStore = Callable[[BigPeerConfig], Awaitable[Store]]
 
 
-async def open_sqlite(config: BigPeerConfig) -> Store:
-    """Open the embedded store in the data directory."""
+async def open_configured(config: BigPeerConfig) -> Store:
+    """Open the store that the settings name: PostgreSQL, or the embedded one in the data directory."""
+    if config.store:
+        # Its driver is needed by nobody else.
+        from .store.postgres import PostgresStore
+
+        return await PostgresStore.open(config.store, config.app)
     return await SqliteStore.open(config.store_path, config.app, full_sync=config.full_sync)
 
 
@@ -136,7 +141,7 @@ class BigPeer:
         self.registry.close()
 
 
-def create_app(config: BigPeerConfig, open_store: OpenStore = open_sqlite) -> FastAPI:
+def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -> FastAPI:
     """Return the ASGI application; its lifespan opens and closes the store."""
     door = Door(config.sockets_per_address)
 

@@ -30,6 +30,7 @@ class BigPeerConfig:
     full_sync: bool = True
     collect_after_days: float = 90
     app: str = "default"
+    store: str = ""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     plain: bool = False
@@ -39,6 +40,8 @@ class BigPeerConfig:
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise HedgerowError("SETTING_INVALID", "tls_certificate and tls_key go together")
+        if self.store and not self.store.startswith(("postgresql://", "postgres://")):
+            raise HedgerowError("SETTING_INVALID", "store: no URL of PostgreSQL")
         if not self.is_loopback and self.tls_key is None and not self.plain:
             reason = "is not loopback: set tls_certificate and tls_key, or plain where a proxy does TLS"
             raise HedgerowError("SETTING_INVALID", f"host: {self.host} {reason}")

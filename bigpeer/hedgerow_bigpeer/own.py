@@ -36,13 +36,12 @@ class OwnAuthor:
         self._marks: list[bytes] = []
         self._previous = NO_SEAL
         self._clock = hlc.Clock(0)
+        self._unsure = False
 
     async def start(self) -> None:
         """Go on where the store ends, and write the clock record of this boot."""
         service = self._service
-        marks, seal = await service.store.tail(self._author)
-        self._marks = [mark for _, mark in marks]
-        self._previous = seal_hash(seal) if seal else NO_SEAL
+        await self._resume()
         last = hlc.ZERO
         for written in await service.store.boundaries():
             if written.author == self._author:
@@ -55,6 +54,13 @@ class OwnAuthor:
         async with self._lock:
             body = operation.encode_body(self._clock.tick(uptime), [record])
             await self._write(body, [NameEntry(self._author, service.config.name)], seal=True)
+
+    async def _resume(self) -> None:
+        """Learn where the log of this author ends."""
+        marks, seal = await self._service.store.tail(self._author)
+        self._marks = [mark for _, mark in marks]
+        self._previous = seal_hash(seal) if seal else NO_SEAL
+        self._unsure = False
 
     async def stop(self) -> None:
         """Seal what is not sealed yet."""
@@ -73,6 +79,9 @@ class OwnAuthor:
     async def _plan(self, plan: Plan, rule: Rule) -> Written:
         service = self._service
         async with self._lock:
+            if self._unsure:
+                await service.refresh(self._author)
+                await self._resume()
             number = service.frontier(self._author).held + 1
             draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()), rule)
             async with service.store.snapshot() as snapshot:
@@ -101,8 +110,10 @@ class OwnAuthor:
             submission.append(self._seal())
         try:
             await service.submit(submission)
-        except HedgerowError:
+        except HedgerowError as error:
             self._marks, self._previous = kept
+            # A commit whose answer was lost may have happened.
+            self._unsure = error.code == "STORE_FAILED"
             raise
 
     def _seal(self) -> SealEntry:

@@ -64,7 +64,7 @@ class Queries:
         if kind == "select":
             return await _in_time(self._select(statement, arguments, by_json, rights))
         written = await self._change(statement, arguments, by_json, rights)
-        return Answer(self._service.transaction, kind, [], written.ids, written.warnings)
+        return Answer(self._service.newest, kind, [], written.ids, written.warnings)
 
     async def _index(self, statement: IndexStatement, rights: Rights) -> Answer:
         """Make or drop an index: for whoever may write all of a collection."""
@@ -92,13 +92,15 @@ class Queries:
         keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
         wanted = await self.work(_wanted, statement, 4, arguments, by_json)
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
+        before = self._service.written
         async with self._service.store.snapshot(limits.STATEMENT_SECONDS) as snapshot:
             async for rows in _slices(snapshot, query.collection, keys, wanted):
                 await self.work(_add, query, rule, self._located(rows), deadline)
                 if query.finished:
                     break
             items = await self.work(query.rows)
-            return Answer(snapshot.transaction, "select", items, [], [])
+            # A view has seen what was written here before it was opened, stable or not.
+            return Answer(max(snapshot.transaction, before), "select", items, [], [])
 
     async def _change(
         self, statement: Statement, arguments: dict[str, Any], by_json: bool, rights: Rights

@@ -81,10 +81,10 @@ async def ingest_is_idempotent(open_store: OpenStore) -> None:
     writer = Writer()
     writer.insert_many(40)
     assert await take(store, writer.entries()) == [None]
-    before = (await store.frontiers(), await values(store), await store.outbox(0, 1000))
+    before = (await store.frontiers(), await values(store), await store.outbox((0, 0), 1000))
     again = await store.ingest([Submission(writer.entries()), Submission(writer.entries(10, 0))], JUNE)
     assert list(again.errors) == [None, None] and again.operations == 0 and again.documents == 0
-    assert (await store.frontiers(), await values(store), await store.outbox(0, 1000)) == before
+    assert (await store.frontiers(), await values(store), await store.outbox((0, 0), 1000)) == before
     await store.close()
 
 
@@ -235,13 +235,13 @@ async def the_outbox_has_every_visible_change_once(open_store: OpenStore) -> Non
     store = await open_store("a")
     writer = Writer()
     writer.insert({"t": Decimal(1, 0)})
-    await store.ingest([Submission(writer.entries())], JUNE)
-    rows = await store.outbox(0, 10)
-    assert [(row.op, row.before, row.transaction) for row in rows] == [("c", None, 1)]
+    done = await store.ingest([Submission(writer.entries())], JUNE)
+    rows = await store.outbox((0, 0), 10)
+    assert [(row.op, row.before, row.transaction) for row in rows] == [("c", None, done.transaction)]
     assert cbor.decode(rows[0].after or b"") == {"t": Decimal(1, 0)}
     writer.insert({"t": Decimal(2, 0)})
     await store.ingest([Submission(writer.entries())], JUNE)
-    assert [row.number for row in await store.outbox(rows[-1].seq, 10)] == [3]
+    assert [row.number for row in await store.outbox((rows[-1].transaction, rows[-1].seq), 10)] == [3]
     await store.close()
 
 

@@ -20,10 +20,13 @@ _OPERATORS = ("=", "<>", "<", "<=", ">", ">=")
 
 
 class Dialect(NamedTuple):
-    """How one engine spells a facet: once with the path as a parameter, once with it in the text."""
+    """How one engine spells a facet, once with the path as a parameter, once with it in the text; and the id
+    where it is to follow an index of a path, and not to walk the collection in the order of its ids.
+    """
 
     asked: str
     written: str
+    unordered_id: str
 
     def indexed(self, name: str) -> str:
         """Return the expression that an index of a path is made over."""
@@ -32,8 +35,8 @@ class Dialect(NamedTuple):
         return self.written.format(name)
 
 
-SQLITE = Dialect("json_extract(facets, '$.\"' || ? || '\"')", "json_extract(facets, '$.\"{}\"')")
-POSTGRES = Dialect('(facets ->> ?::text) COLLATE "C"', "((facets ->> '{}') COLLATE \"C\")")
+SQLITE = Dialect("json_extract(facets, '$.\"' || ? || '\"')", "json_extract(facets, '$.\"{}\"')", "+id")
+POSTGRES = Dialect('((facets ->> ?::text) COLLATE "C")', "((facets ->> '{}') COLLATE \"C\")", "id")
 
 
 def write(wanted: Filter, dialect: Dialect, indexes: Collection[str] = ()) -> tuple[str, list[Any]]:

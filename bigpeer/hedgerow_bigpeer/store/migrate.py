@@ -34,7 +34,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _scripts() -> list[str]:
-    folder = importlib.resources.files(__package__).joinpath("migrations")
+    folder = importlib.resources.files(__package__).joinpath("migrations", "sqlite")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [folder.joinpath(name).read_text("utf-8") for name in names]
 

@@ -255,6 +255,18 @@ class Store(Protocol):
         """Who writes here."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes write to the same database."""
+        ...
+
+    async def follow(self, after: int) -> Ingested | None:
+        """Return what all nodes together did after a transaction, up to the newest stable one; None if that
+        is no newer. Of a shared store this, and not `ingest`, says what has happened so far; what is told may
+        have been told before.
+        """
+        ...
+
     async def ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
         """Take submissions in one durable transaction at `at` ms since 2000; one's refusal hurts no other.
 
@@ -284,8 +296,12 @@ class Store(Protocol):
         """Return an author's unsealed operations as (number, H16), and the body of its last seal or b""."""
         ...
 
-    async def outbox(self, after: int, limit: int) -> Sequence[OutboxRow]:
-        """Return the changes that follow a `seq`, in order."""
+    async def outbox(self, after: tuple[int, int], limit: int) -> Sequence[OutboxRow]:
+        """Return the changes that follow a (transaction, seq), in the order of these.
+
+        None ever appears before one that was returned: what a transaction that is not stable yet may still
+        come before is not told. Those of one document are in the order in which they were made.
+        """
         ...
 
     async def touched(

@@ -48,6 +48,13 @@ def run(
     app_name: Annotated[
         str, typer.Option("--app", help="The app to serve; a playground is made if it is not there.")
     ] = "default",
+    store: Annotated[
+        str,
+        typer.Option(
+            help="postgresql:// URL of a database that many nodes may share; without it a file in --data.",
+            envvar="HEDGEROW_STORE",
+        ),
+    ] = "",
     tls_certificate: Annotated[
         Path | None, typer.Option(help="PEM file of a certificate: https:// and wss:// are served.")
     ] = None,
@@ -84,6 +91,7 @@ def run(
         clock_error_ms=clock_error_ms,
         full_sync=full_sync,
         app=app_name,
+        store=store,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         plain=plain,

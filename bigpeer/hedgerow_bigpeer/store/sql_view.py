@@ -1,34 +1,35 @@
-"""One consistent view of a SQLite store."""
+"""One consistent view of a store on SQL."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from .filter import SQLITE, Filter, paths_of, write
 from .filter import TRUE as EVERY_ONE
+from .filter import Dialect, Filter, paths_of, write
+from .ingest import DOCUMENT_QUERY
 from .port import DocumentRow
-from .sqlite_ingest import DOCUMENT_QUERY
 
 
-class SqliteSnapshot:
+class SqlSnapshot:
     """See `port.Snapshot`: a read transaction on a connection of its own; `read` runs a query on it."""
 
     def __init__(
         self,
         read: Callable[..., Awaitable[list[Any]]],
         transaction: int,
+        dialect: Dialect,
         indexes: Mapping[str, Collection[str]],
     ) -> None:
         self._read = read
         self.transaction = transaction
+        self._dialect = dialect
         self._indexes = indexes
 
     async def documents(
         self, collection: str, after: bytes | None, limit: int, wanted: Filter = EVERY_ONE
     ) -> Sequence[DocumentRow]:
-        condition, parameters = write(wanted, SQLITE, self._indexes.get(collection, ()))
-        # The plus keeps SQLite from walking a whole collection in the order of its ids where an index of a
-        # path leads to fewer of them.
-        by_id = "+id" if any(path in self._indexes.get(collection, ()) for path in paths_of(wanted)) else "id"
+        condition, parameters = write(wanted, self._dialect, self._indexes.get(collection, ()))
+        by_index = not paths_of(wanted).isdisjoint(self._indexes.get(collection, ()))
+        by_id = self._dialect.unordered_id if by_index else "id"
         return await self._documents(
             f"collection = ? AND {by_id} > ? AND value IS NOT NULL AND {condition} ORDER BY {by_id} LIMIT ?",
             collection,

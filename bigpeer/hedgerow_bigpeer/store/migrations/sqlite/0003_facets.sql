@@ -10,3 +10,8 @@ CREATE TABLE indexes (
     path TEXT NOT NULL,
     PRIMARY KEY (app, collection, name)
 ) STRICT, WITHOUT ROWID;
+
+-- The transaction that changed a row last, so that one node of many can ask what others did.
+ALTER TABLE authors ADD COLUMN xid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE schemas ADD COLUMN xid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE clocks ADD COLUMN xid INTEGER NOT NULL DEFAULT 0;

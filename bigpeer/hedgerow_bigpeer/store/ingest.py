@@ -1,7 +1,6 @@
-"""One ingest transaction on SQLite."""
+"""One ingest transaction, in the SQL that every engine here understands."""
 
 import logging
-import sqlite3
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
@@ -33,6 +32,7 @@ from .port import (
     Submission,
     Written,
 )
+from .sql import Connection
 
 log = logging.getLogger(__name__)
 
@@ -78,46 +78,40 @@ class Effects:
 
 
 class Ingest(Documents):
-    """A transaction that is under way; `schemas` are those known before it.
+    """A transaction that is under way, and its number; `schemas` are those known before it.
 
     The caller begins and commits. Each submission stands in a savepoint of its own.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         app: str,
         identity: Identity,
         schemas: dict[bytes, Schema],
         at: int,
+        transaction: int,
     ) -> None:
         self._db = connection
         self._app = app
         self._key = (app, SHARD)
         self._identity = identity
         self.at = at
-        (value,) = connection.execute(
-            "SELECT value FROM meta WHERE app = ? AND name = 'xid'", (app,)
-        ).fetchone()
-        self._xid = int(value) + 1
+        self._xid = transaction
         self.effects = Effects(dict(schemas))
 
-    def run(self, submissions: Sequence[Submission]) -> Ingested:
-        """Take the submissions."""
+    def run(self, submissions: Sequence[Submission], before: int) -> Ingested:
+        """Take the submissions; `before` is the newest transaction so far."""
         self._enter_due()
         errors = [self._submit(submission) for submission in submissions]
         effects = self.effects
         if effects.changed:
-            self._db.execute(
-                "UPDATE meta SET value = ? WHERE app = ? AND name = 'xid'",
-                (str(self._xid).encode(), self._app),
-            )
             self._note_moment()
         (due,) = self._db.execute(
             "SELECT min(due) FROM ahead WHERE app = ? AND shard = ?", self._key
         ).fetchone()
         return Ingested(
-            self._xid if effects.changed else self._xid - 1,
+            self._xid if effects.changed else before,
             errors,
             list(effects.moved.values()),
             effects.new_schemas,
@@ -135,6 +129,10 @@ class Ingest(Documents):
         ).fetchone()
         if last is None or self.at - last[0] >= MOMENT_MS:
             self._db.execute("INSERT INTO moments VALUES (?, ?, ?, ?)", (*self._key, self._xid, self.at))
+
+    def collections(self) -> list[str]:
+        """Return the collections of which a document was touched."""
+        return list(self.effects.collections)
 
     def _enter_due(self) -> None:
         """Let operations into the view whose time has come."""
@@ -173,7 +171,7 @@ class Ingest(Documents):
         try:
             work.take(entries)
             error = None
-        except sqlite3.Error:
+        except self._db.failures:
             raise
         except HedgerowError as refusal:
             error = refusal
@@ -199,17 +197,17 @@ class Ingest(Documents):
         receipted = min(frontier.held, frontier.sealed)
         frontier = frontier._replace(receipted=max(receipted, frontier.receipted), last_seen=self.at)
         self._db.execute(
-            "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET name = excluded.name, held = excluded.held, sealed = excluded.sealed,"
-            " last_seen = excluded.last_seen",
-            (*self._key, *frontier[:4], frontier.last_seen),
+            "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen, xid)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (app, shard, author) DO UPDATE SET name = excluded.name, held = excluded.held,"
+            " sealed = excluded.sealed, last_seen = excluded.last_seen, xid = excluded.xid",
+            (*self._key, *frontier[:4], frontier.last_seen, self._xid),
         )
         if receipted:
             self._db.execute(
                 "INSERT INTO receipts (app, shard, author, incarnation, number, at) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, number = excluded.number,"
-                " at = excluded.at WHERE excluded.number > number",
+                " ON CONFLICT (app, shard, author) DO UPDATE SET incarnation = excluded.incarnation,"
+                " number = excluded.number, at = excluded.at WHERE excluded.number > receipts.number",
                 (*self._key, frontier.author, self._identity.incarnation, receipted, self.at),
             )
         self.effects.moved[frontier.author] = frontier
@@ -220,11 +218,15 @@ class Ingest(Documents):
         known = self.effects.schemas.get(schema.name)
         if known is None:
             self._db.execute(
-                "INSERT INTO schemas VALUES (?, ?, ?, ?)", (*self._key, schema.name, schema.encoded)
+                "INSERT INTO schemas VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*self._key, schema.name, schema.encoded, self._xid),
             )
-            self.effects.schemas[schema.name] = schema
-            self.effects.new_schemas.append(schema.encoded)
-        elif known.hash != schema.hash:
+            # Another node may have been first.
+            query = "SELECT encoded FROM schemas WHERE app = ? AND shard = ? AND name = ?"
+            (encoded,) = self._db.execute(query, (*self._key, schema.name)).fetchone()
+            known = self.effects.schemas[schema.name] = Schema.decode(encoded)
+            self.effects.new_schemas.append(known.encoded)
+        if known.hash != schema.hash:
             raise HedgerowError("SCHEMA_CONFLICT", schema.name.hex())
 
     def has_operation(self, author: bytes, number: int) -> bool:
@@ -245,7 +247,8 @@ class Ingest(Documents):
     def add_clock(self, record: ClockRecord) -> None:
         """Keep a clock record, before its operation; of several in one operation the first counts."""
         self._db.execute(
-            "INSERT OR IGNORE INTO clocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*self._key, *record)
+            "INSERT INTO clocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (*self._key, *record, self._xid),
         )
         self.effects.clocks.append(record)
         if record.author in self.effects.last:
@@ -322,7 +325,8 @@ class Ingest(Documents):
 
     def touch(self, collection: str, key: bytes, author: bytes, number: int) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (app, shard, collection, id, author, number) DO UPDATE SET xid = excluded.xid",
             (*self._key, collection, key, author, number, self._xid),
         )
 
@@ -332,7 +336,7 @@ class Ingest(Documents):
 
     def hold_out(self, author: bytes, number: int, stamp: bytes) -> None:
         self._db.execute(
-            "INSERT OR IGNORE INTO ahead VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO ahead VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*self._key, ahead.due(stamp), author, number),
         )
 
@@ -342,7 +346,10 @@ class Ingest(Documents):
         self.effects.collections[row.collection] = None
         facets = None if row.value is None else facets_of(cbor.decode(row.id), cbor.decode(row.value))
         self._db.execute(
-            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (app, shard, collection, id) DO UPDATE SET state = excluded.state,"
+            " value = excluded.value, author = excluded.author, number = excluded.number,"
+            " stamp = excluded.stamp, rank = excluded.rank, xid = excluded.xid, facets = excluded.facets",
             (*self._key, *row, self._xid, facets),
         )
         if row.value == change.before:

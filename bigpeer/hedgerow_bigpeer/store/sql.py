@@ -1,0 +1,55 @@
+"""The database connections that the stores share their SQL over: `?` for parameters, blobs as bytes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+
+class Cursor(Protocol):
+    """What a statement gave."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, None at the end."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Go through the rows that are left."""
+        ...
+
+
+class Connection(Protocol):
+    """A connection; `failures` are what a statement raises that is the database's fault, not its data's."""
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What spoils a whole transaction."""
+        ...
+
+    def execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor:
+        """Run one statement."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo the transaction that is open, if one is."""
+        ...
+
+    def close(self) -> None:
+        """Close."""
+        ...
+
+
+def get_meta(db: Connection, app: str) -> dict[str, bytes]:
+    """Return what a store remembers of itself."""
+    return dict(db.execute("SELECT name, value FROM meta WHERE app = ?", (app,)).fetchall())
+
+
+def set_meta(db: Connection, app: str, values: dict[str, bytes]) -> None:
+    """Remember values."""
+    for name, value in values.items():
+        db.execute(
+            "INSERT INTO meta VALUES (?, ?, ?) ON CONFLICT (app, name) DO UPDATE SET value = excluded.value",
+            (app, name, value),
+        )
