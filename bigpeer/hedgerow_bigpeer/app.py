@@ -81,9 +81,9 @@ class BigPeer:
         self.gate = Gate(registry, app, is_open=config.is_loopback and app.is_playground)
         self.authority = Authority(registry)
         self.visitors = Visitors(config, registry, app, self.gate, door)
-        self.own = OwnAuthor(self.service)
-        self.queries = Queries(self.service, self.own)
         self.membership = Membership(registry, app, config.data, store.identity.keeper)
+        self.own = OwnAuthor(self.service, self.membership)
+        self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
@@ -126,8 +126,10 @@ class BigPeer:
 
     async def start(self) -> None:
         """Make ready to serve."""
-        await work(self.membership.refresh)
+        judged = await work(self.membership.refresh)
+        self.service.store.rules = self.membership.rules
         await self.service.start()
+        await self.service.judge(judged)
         self.sync.start()
         await self.own.start()
 

@@ -27,7 +27,8 @@ class Intake:
     """Collects what a session's events bring, and commits it.
 
     A method that raises HedgerowError has found a fault of the session itself. `source` says in the log
-    whose session it is. `came` are the (first, last) numbers that it has brought of each author.
+    whose session it is. `came` are the (first, last) numbers that it has brought of each author, `forged` the
+    authors whose seals are not their word.
     """
 
     def __init__(self, service: Service, source: Callable[[], str]) -> None:
@@ -43,6 +44,7 @@ class Intake:
         self._runs: dict[bytes, list[Entry]] = {}
         self.entries = 0
         self.came: dict[bytes, tuple[int, int]] = {}
+        self.forged: list[tuple[bytes, HedgerowError]] = []
 
     def add_name(self, author: bytes, name: str) -> None:
         """Take what an author calls itself."""
@@ -146,6 +148,8 @@ class Intake:
             if error is not None and author not in self._refused:
                 self.refuse(author, error)
         for author, error in self._news:
+            if error.code == "SEAL_INVALID":
+                self.forged.append((author, error))
             self._service.refusals.note(self._service.frontier(author), error, self._source())
         self._news.clear()
         return waiting

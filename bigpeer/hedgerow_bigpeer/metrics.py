@@ -35,6 +35,8 @@ def render(service: Service) -> str:
     one("connections", "gauge", "Sync connections that are open.", service.connections)
     one("sync_received_bytes_total", "counter", "Bytes of session records received.", counters.bytes_in)
     one("sync_sent_bytes_total", "counter", "Bytes of session records sent.", counters.bytes_out)
+    refused = {f'{{code="{code}"}}': count for code, count in sorted(counters.refused.items())}
+    metric("operations_refused_total", "counter", "Operations of which something does not count.", refused)
     statements = {f'{{kind="{kind}"}}': count for kind, count in sorted(counters.statements.items())}
     metric("statements_total", "counter", "Statements that were run, by kind.", statements)
     one(

@@ -11,6 +11,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import SEAL_EVERY
 from hedgerow.trust.seal import NO_SEAL, make_seal, seal_hash
 
+from .auth.membership import Membership
 from .auth.rights import WHOLE, Rule
 from .draft import Draft
 from .service import Service
@@ -29,8 +30,9 @@ class Written(NamedTuple):
 class OwnAuthor:
     """The author of this store. One statement is one operation; a write is durable on return."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, membership: Membership | None = None) -> None:
         self._service = service
+        self._membership = membership
         self._author = service.store.identity.author
         self._lock = asyncio.Lock()
         self._marks: list[bytes] = []
@@ -118,7 +120,9 @@ class OwnAuthor:
 
     def _seal(self) -> SealEntry:
         last = self._service.frontier(self._author).sealed + len(self._marks)
-        body = make_seal(self._author, last - len(self._marks) + 1, last, self._marks, self._previous)
+        signer = None if self._membership is None else self._membership.signer(self._author)
+        first = last - len(self._marks) + 1
+        body = make_seal(self._author, first, last, self._marks, self._previous, signer)
         self._previous = seal_hash(body)
         self._marks = []
         return SealEntry(self._author, body)

@@ -15,6 +15,7 @@ class Refusals:
 
     def __init__(self) -> None:
         self.total = 0
+        self._writes: dict[bytes, set[str]] = {}
         self._entries: dict[bytes, tuple[str, int, int]] = {}
 
     def __len__(self) -> int:
@@ -39,6 +40,15 @@ class Refusals:
         self._entries[frontier.author] = (error.code, frontier.held, frontier.sealed)
         if len(self._entries) > limits.REFUSED_AUTHORS:
             del self._entries[next(iter(self._entries))]
+
+    def note_write(self, author: bytes, number: int, code: str) -> None:
+        """Tell the log that something of an operation does not count, once for an author and a code."""
+        known = self._writes.setdefault(author, set())
+        if code not in known:
+            known.add(code)
+            log.warning("author %s: %s, operation %d", author.hex(), code, number)
+        if len(self._writes) > limits.REFUSED_AUTHORS:
+            del self._writes[next(iter(self._writes))]
 
     def moved(self, frontier: Frontier) -> None:
         """Forget a refusal whose author got on, by whatever way."""

@@ -21,7 +21,7 @@ from . import limits
 from .clock import Clock
 from .config import BigPeerConfig
 from .refusals import Refusals
-from .store.port import Entry, Frontier, Ingested, Lost, Stable, Store, Submission
+from .store.port import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Store, Submission
 from .view import Moment
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class Counters:
     bytes_out: int = 0
     statements: dict[str, int] = field(default_factory=dict)
     statement_errors: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 class Service:
@@ -148,6 +149,12 @@ class Service:
         self._wake.set()
         return [await done for _, done in waiting]
 
+    async def judge(self, authors: Iterable[bytes]) -> None:
+        """Have what these authors wrote judged anew, for other rules hold. Raises STORE_FAILED."""
+        for author in authors:
+            if author in self.frontiers:
+                await self.submit([JudgeEntry(author)])
+
     async def _commit_forever(self) -> None:
         """Commit whatever came in while the transaction before was under way, as one transaction."""
         while not self._stopping or self._waiting:
@@ -208,6 +215,9 @@ class Service:
         if ingested.due != self._due:
             self._due = ingested.due
             self._timed.set()
+        for author, number, code in ingested.refused:
+            self.counters.refused[code] = self.counters.refused.get(code, 0) + 1
+            self.refusals.note_write(author, number, code)
         if not self.store.is_shared or followed:
             for collection in ingested.collections:
                 self._touched[collection] = ingested.transaction

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from hedgerow.codec.varint import read_uint
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
@@ -27,11 +28,23 @@ from .auth.membership import Membership
 from .down import Giver
 from .intake import Intake
 from .service import Service
+from .statements import Statements
 from .store.port import Lost
 
 log = logging.getLogger(__name__)
 
 _BUSY = 1013
+# What nobody meets by accident, unless the other side has said it.
+_OFFENCES = (
+    "CREDENTIAL_",
+    "HANDSHAKE_",
+    "COSE_",
+    "TAG_INVALID",
+    "POINT_INVALID",
+    "RECORD_TAG",
+    "SESSION_PLAIN",
+)
+_SAID = "said by the other side"
 _POLICY = 1008
 _UNSUPPORTED = 1003
 _Vector = tuple[bytes, int, int, int]
@@ -78,15 +91,17 @@ class SyncEndpoint:
         while True:
             await asyncio.sleep(limits.REVOCATION_LOOK_SECONDS)
             try:
-                await work(self._membership.refresh)
+                await self._service.judge(await work(self._membership.refresh))
             except Exception:
                 # The database of rights may be locked for a while; what was known counts until then.
                 log.exception("could not read who was revoked")
                 continue
-            for connection in self._open:
+            for connection in list(self._open):
                 error = self._membership.check(connection.keys)
                 if error is not None:
                     connection.end(error)
+                else:
+                    await connection.tell()
 
     async def serve(
         self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
@@ -101,16 +116,27 @@ class SyncEndpoint:
             await socket.close(_BUSY, "SYNC_BUSY")
             return
         keys = self._membership.greeting(self._service.clock.uptime(), optional=plain)
-        connection = Connection(self._service, self._mesh, socket, greeted, keys)
+        connection = Connection(self._service, self._mesh, socket, greeted, self._membership, keys)
         self._open.add(connection)
         self._service.connections = len(self._open)
         try:
             with contextlib.suppress(WebSocketDisconnect, TimeoutError):
                 await connection.run()
         finally:
+            await self._note(connection, socket)
             self._open.discard(connection)
             self._ended.set()
             self._service.connections = len(self._open)
+
+    async def _note(self, connection: "Connection", socket: WebSocket) -> None:
+        """Have in the audit log who was refused: by its credential if it has shown one, else its address."""
+        address = socket.client.host if socket.client else ""
+        actor = self._membership.actor(connection.keys) or f"address:{address}"
+        for subject, error in connection.offences():
+            try:
+                await work(self._membership.note, actor, subject, error)
+            except HedgerowError as failure:
+                log.warning("the audit log could not be written: %s", failure)
 
     async def stop(self, seconds: float) -> None:
         """Say goodbye on every connection, and wait for their ends so long."""
@@ -134,8 +160,10 @@ class Connection:
         mesh: bytes,
         socket: WebSocket,
         greeted: Callable[[], None] = lambda: None,
+        membership: Membership | None = None,
         keys: Greeting | None = None,
     ) -> None:
+        self._statements = None if membership is None else Statements(membership)
         self._service = service
         self._greeted = greeted
         self._mesh = mesh
@@ -168,6 +196,14 @@ class Connection:
         self._session.close()
         self._wake.set()
 
+    def offences(self) -> list[tuple[str, HedgerowError]]:
+        """Return (whose, why) of what was refused: the session, seals that are not an author's word."""
+        found = [(author.hex(), error) for author, error in self._intake.forged]
+        error = self._session.error
+        if error is not None and error.code.startswith(_OFFENCES) and error.detail != _SAID:
+            found.append(("session", error))
+        return found
+
     def end(self, error: HedgerowError) -> None:
         """End the session with an error."""
         self._session.fail(error)
@@ -198,9 +234,9 @@ class Connection:
                 await reader
             self._count_end()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            error = self._session.error
+            error, keys = self._session.error, self.keys
             # Who gets no keys learns why from the end of the socket alone.
-            if error is not None and self._session.remote is None:
+            if error is not None and keys is not None and not keys.done:
                 await self._socket.close(_POLICY, error.code)
             else:
                 await self._socket.close()
@@ -241,7 +277,11 @@ class Connection:
                         continue
                     self._event(kind, value)
                     if kind == frames.HELLO:
+                        await self._meet()
                         await self._want_lost()
+                    elif kind == frames.STATEMENTS and self._statements is not None:
+                        assert isinstance(value, bytes)
+                        await self._statements.ask(read_uint(value, 0)[0])
                     if self._intake.entries >= limits.TAKE_ENTRIES:
                         await self._commit()
                     elif kind == frames.SEGMENT:
@@ -261,6 +301,16 @@ class Connection:
             self._session.fail(fault)
         else:
             self._session.grant()
+
+    async def _meet(self) -> None:
+        """Take what the other side's credential says of its author: it may be newer than the last look."""
+        if self.keys is not None and self._statements is not None:
+            await self._service.judge(self._statements.membership.meet(self.keys))
+
+    async def tell(self) -> None:
+        """Say what has been said of others since the other side asked for it."""
+        if self._statements is not None and await self._statements.look():
+            self._wake.set()
 
     async def _ask(self, interests: object) -> None:
         assert isinstance(interests, list) and self._session.remote is not None
@@ -353,6 +403,8 @@ class Connection:
                     self._theirs[author] = receipt.number
                     session.queue_receipt(receipt)
             self._due.clear()
+            if self._statements is not None:
+                self._statements.fill(session)
             if not session.ending:
                 try:
                     await self._giver.fill()

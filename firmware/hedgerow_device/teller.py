@@ -137,7 +137,7 @@ class Teller(Pusher):
         elif kind == frames.ACK:
             what, keys = asks.decode_ack(frame)
             for key in keys:
-                self._passed(key, now, what == asks.ACK_UPTO)
+                self._passed(key, now, what >= asks.ACK_UPTO)
         elif kind == frames.RECEIPT:
             self._receipt(frame, now)
         elif kind == frames.LETTER_DOWN:

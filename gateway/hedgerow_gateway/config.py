@@ -59,6 +59,7 @@ class GatewayConfig:
     uplink: str | None = None
     plain_uplink: bool = False
     identity: Path | None = None
+    board_keys: bool = False
     mesh: str = "demo"
     name: str = field(default_factory=host_name)
     http: str | None = "127.0.0.1:8090"
@@ -93,6 +94,8 @@ class GatewayConfig:
             )
         if self.keeper and self.uplink is not None:
             raise HedgerowError("SETTING_INVALID", "keeper: with an uplink the Big Peer is the keeper")
+        if self.board_keys and self.identity_path() is None:
+            raise HedgerowError("SETTING_INVALID", "board_keys: there is no identity")
         if not self.mesh or len(self.name) > MAX_PEER_NAME:
             raise HedgerowError(
                 "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"

@@ -19,8 +19,10 @@ from hedgerow.crypto.cose import name_of
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.ephemeral import Ephemerals
 from hedgerow.crypto.greeting import Greeting
+from hedgerow.crypto.handshake import Gate, Own
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.port import P256
+from hedgerow.crypto.resume import Resumables
 from hedgerow.errors import HedgerowError
 
 from . import limits
@@ -54,8 +56,10 @@ class Enrolment:
         self._given: dict[str, Any] = {}
         self.credential: Credential | None = None
         self._seen = 0
-        self._member: Member | None = None
-        self._met: bytes | None = None
+        self._trust: Trust | None = None
+        self._resumables = Resumables(limits.DEVICES)
+        self._own: Own | None = None
+        self._met: dict[str, bytes] = {}
         if not self._read():
             self.identity = Identity.make(self._p256)
 
@@ -91,7 +95,7 @@ class Enrolment:
         return True
 
     def _take_credential(self) -> None:
-        self._member = None
+        self._own = None
         self.credential = None
         if "credential" in self._given:
             self.credential = Credential(to_bytes(self._given["credential"]))
@@ -157,25 +161,40 @@ class Enrolment:
 
     def member(self) -> Member:
         """Return what sessions need. Raises CREDENTIAL_UNKNOWN, CREDENTIAL_INVALID, CREDENTIAL_AUTHOR."""
-        claims = self.claims
-        if self._member is None:
+        assert self.claims
+        if self._own is None:
             assert self.credential is not None
-            roots = {name_of(point): point for point in map(to_bytes, self._given["issuers"])}
-            trust = Trust(self._p256, roots, claims.issuer, list(claims.mode or ()))
-            trust.floor = claims.issued
-            own = self.identity.own(self.credential)
-            self._member = Member(
-                own, Ephemerals(self._p256), trust, None, os.urandom, list(claims.mode or ())
-            )
-        return self._member
+            self._own = self.identity.own(self.credential)
+        # Handshakes of hosts are short: each connection has its own, and all know whom one has met.
+        mode = list(self.claims.mode or ())
+        member = Member(self._own, Ephemerals(self._p256), self.trust, None, os.urandom, mode)
+        member.resumables = self._resumables
+        return member
 
-    def greeting(self, now: int) -> Greeting:
-        """Return the beginning of a session with the Big Peer."""
-        return Greeting(Opening(self.member(), now, self._met))
+    @property
+    def trust(self) -> Trust:
+        """Whom this peer believes; it stays the same when the credential is renewed. CREDENTIAL_UNKNOWN."""
+        claims = self.claims
+        if self._trust is None or self._trust.app != claims.issuer:
+            self._trust = Trust(self._p256, {}, claims.issuer, list(claims.mode or ()), limits.DEVICES)
+        self._trust.roots = {name_of(point): point for point in map(to_bytes, self._given["issuers"])}
+        self._trust.floor = max(self._trust.floor, claims.issued)
+        return self._trust
 
-    def met(self, greeting: Greeting) -> None:
+    def greeting(self, now: int, address: str = "", gate: Gate | None = None) -> Greeting:
+        """Return the beginning of a session with the Big Peer, or with the board at an address.
+
+        `gate` is what that asks of strangers.
+        """
+        return Greeting(Opening(self.member(), now, self._met.get(address), gate))
+
+    def met(self, greeting: Greeting, address: str = "") -> None:
         """Note who answered, so that the next contact needs no handshake."""
-        self._met = greeting.channel.remote
+        if greeting.channel.remote is not None:
+            self._met.pop(address, None)
+            self._met[address] = greeting.channel.remote
+        if len(self._met) > limits.DEVICES:
+            del self._met[next(iter(self._met))]
 
 
 def poster(uplink: str) -> Post:

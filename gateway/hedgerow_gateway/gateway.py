@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from hashlib import sha256
 
 from hedgerow.codec.schema import STREAM
+from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import mesh_key
@@ -22,6 +23,7 @@ from .clock import Clock, rfc3339
 from .config import OFF, GatewayConfig
 from .enrolment import Enrolment
 from .link_ble import BleLink
+from .membership import members_of
 from .mesher import Mesher
 from .notify import Notifier
 from .radios import Radios
@@ -92,6 +94,7 @@ class Gateway:
         self.peer = Peer(
             self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
+            members=members_of(self.log, self.enrolment),
         )  # fmt: skip
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
@@ -112,6 +115,8 @@ class Gateway:
             linger_ms=config.linger_ms,
             session_s=config.session_s,
             stall_s=config.stall_s,
+            enrolment=self.enrolment if config.board_keys else None,
+            gate=Gate([mesh_key(config.mesh)]),
         )
         self.central = Central(
             self.mesh,

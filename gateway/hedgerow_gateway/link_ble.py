@@ -7,6 +7,7 @@ from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.exc import BleakError
 
+from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_RECORD
 from hedgerow.peer import Peer
@@ -17,6 +18,7 @@ from hedgerow.sync.hello import Hello
 from . import limits
 from .adapter import Adapter
 from .bounded import bounded
+from .enrolment import Enrolment
 from .line import Line
 
 
@@ -32,7 +34,10 @@ class Visit:
 
 
 class BleLink:
-    """Sessions of `peer` with boards that `adapter` hears; counts the bytes of those that have ended."""
+    """Sessions of `peer` with boards that `adapter` hears; counts the bytes of those that have ended.
+
+    With an `enrolment` they have keys; `gate` has the key that boards ask of strangers.
+    """
 
     def __init__(
         self,
@@ -43,7 +48,11 @@ class BleLink:
         linger_ms: int = limits.LINGER_MS,
         session_s: float = limits.SESSION_S,
         stall_s: float = limits.STALL_S,
+        enrolment: Enrolment | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        self._enrolment = enrolment
+        self._gate = gate
         self.bytes_in = 0
         self.bytes_out = 0
         self._peer = peer
@@ -68,7 +77,9 @@ class BleLink:
 
         client = await self._adapter.connect(address, lost)
         try:
-            exchange = Exchange(self._peer, self._now(), linger_ms=self._linger_ms, central=True, about=about)
+            now, linger_ms = self._now(), self._linger_ms
+            keys = None if self._enrolment is None else self._enrolment.greeting(now, address, self._gate)
+            exchange = Exchange(self._peer, now, linger_ms=linger_ms, central=True, about=about, keys=keys)
             line = Line(self._peer, exchange, self._now, MAX_RECORD, self._stall_ms)
             if not client.is_connected:
                 lost()
@@ -77,6 +88,8 @@ class BleLink:
                     self._talk(client, line), self._session_s, "LINK_TOO_LONG", f"session with {address}"
                 )
         finally:
+            if exchange is not None and exchange.session.keys and self._enrolment is not None:
+                self._enrolment.met(exchange.session.keys, address)
             if line is not None:
                 self.bytes_in += line.bytes_in
                 self.bytes_out += line.bytes_out

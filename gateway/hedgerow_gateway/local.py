@@ -23,6 +23,7 @@ from .config import check_uplink, host_name
 from .enrolment import Enrolment
 from .gateway import mesh_tag, tell_time
 from .home import Home
+from .membership import members_of, tell_observers
 from .reclaim import Reclaimer
 from .sqlite_log import SqliteLog
 from .uplink import Uplink
@@ -386,6 +387,7 @@ def open_peer(
         try:
             # A full log is opened too, or it could never be delivered.
             log.urgent = True
+            members = members_of(log, enrolment)
             core = ReadyPeer(
                 log,
                 clock.now,
@@ -394,7 +396,10 @@ def open_peer(
                 mesh=mesh_tag(mesh),
                 kinds=kinds or {},
                 full=full,
+                members=members,
             )
+            if members is not None:
+                members.on_judged = lambda author: tell_observers(core, author)
             log.urgent = False
             core.reclaim = Reclaimer(log, core, log_bytes).make_room
             return LocalPeer(home, log, core, clock, url, enrolment)

@@ -152,6 +152,7 @@ class Uplink:
     async def _renew(self, enrolment: Enrolment) -> None:
         """Have the credential renewed if it is time. It is good enough as it is while it names our log."""
         enrolment.refresh()
+        self._adopt(enrolment)
         claims = enrolment.claims
         if not self._outdated and not enrolment.due(time.time()):
             return
@@ -159,10 +160,17 @@ class Uplink:
             await asyncio.to_thread(enrolment.renew, poster(self.url))
             self._outdated = False
             self.counters.renewals += 1
+            self._adopt(enrolment)
         except HedgerowError as error:
             if claims.author != enrolment.author:
                 raise
             logger.warning("%s: the credential is not renewed: %s", self.url, error)
+
+    def _adopt(self, enrolment: Enrolment) -> None:
+        """Let own seals name the credential that is in the file, whoever has put it there."""
+        members, found = self._peer.members, enrolment.credential
+        if members is not None and found is not None and found is not members.own:
+            members.enrol(found)
 
     def _check_outgrown(self, exchange: Exchange) -> None:
         error = exchange.error

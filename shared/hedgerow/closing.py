@@ -161,14 +161,15 @@ def _write_end(peer: object, author: bytes, end: int) -> None:
         else:
             skip = _lost_skip(peer, author, number, held)
         log.append(ENTRY_SKIP, author, number, held, skip)
-    for first, last, body in bare_seals(author, max(log.sealed(author), receipted) + 1, end):
+    for first, last, body in bare_seals(author, max(log.sealed(author), receipted) + 1, end, peer.members):
         log.append(ENTRY_SEAL, author, first, last, body)
 
 
 def _lost_skip(peer: object, author: bytes, first: int, last: int) -> bytes:
     """Return our word that own operations are lost with damaged storage, since they were closed."""
     noted = peer.log.get(STATE_CONFIG, CLOSED + author) or b""
-    return make_lost(author, first, last, DAMAGED, hlc.wire(noted[4:] or peer.clock.last))
+    stamp = hlc.wire(noted[4:] or peer.clock.last)
+    return make_lost(author, first, last, DAMAGED, stamp, None, None, peer.members)
 
 
 def restored_skip(peer: object, first: int, last: int) -> bytes | None:
@@ -178,6 +179,9 @@ def restored_skip(peer: object, first: int, last: int) -> bytes | None:
     """
     if repair(peer):
         return None
+    if peer.members:
+        stamp = hlc.wire(peer.clock.last)
+        return make_lost(peer.author, first, last, RESTORED, stamp, None, None, peer.members)
     return Skip(first, last, LOST, [RESTORED, peer.clock.last]).encode()
 
 

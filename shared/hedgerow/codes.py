@@ -383,6 +383,15 @@ CODES = {
     "HANDSHAKE_TIMEOUT": (927, "The handshake was not done in time."),
     "HANDSHAKE_BUSY": (928, "Another handshake goes on; try again later."),
     "RESUMPTION_INVALID": (929, "The other side does not have the secret of the last handshake."),
+    "WRITE_FORBIDDEN": (
+        940,
+        "The author's credential does not allow the write: it is kept and carried, and never shown.",
+    ),
+    "WRITE_REVOKED": (941, "Written after its author was revoked: kept as evidence, and never shown."),
+    "STATEMENT_INVALID": (
+        933,
+        "A credential or revocation in a session that breaks the rules of SPEC 11.13.",
+    ),
     "IDENTITY_FILE": (
         931,
         "A file of keys cannot be read or written; `hedgerow enroll` makes one. The detail names it.",

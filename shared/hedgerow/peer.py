@@ -29,6 +29,7 @@ class Peer(Presence):
     `verdict(author, number, stamp, change, schema)` says whether a change may be; what may not is kept and
     passed on like all else, and never shows. `former` maps the authors under which the log was written before
     to the number at which each is closed (see closing); `claimed` is how much others say to hold of ours.
+    `members` (a gateway's crypto.members) judge seals and changes, and sign own seals once `ready`.
     """
 
     # When the ends of former authors are written, 0 for not soon, None for nothing to write.
@@ -51,6 +52,7 @@ class Peer(Presence):
         keepers: tuple = (),
         quota: int = limits.MAX_NUMBER,
         verdict: object = None,
+        members: object = None,
     ):
         self.log = log
         self.keeper = keeper
@@ -71,7 +73,8 @@ class Peer(Presence):
         self.mesh = mesh
         self.kinds = dict(kinds or {})
         self.on_receipt = on_receipt
-        self.verdict = verdict
+        self.members = members
+        self.verdict = members.verdict if members else verdict
         self.quota = quota
         # Authors of whom operations were given up that their seal did not fit: up to which number these are
         # to come whole, and until when none are given up again.
@@ -232,14 +235,19 @@ class Peer(Presence):
                 self.down.subscriptions.adopt(interest, now)
 
     def _append_seal(self, now: int) -> None:
-        last = self.log.held(self.author)
-        first = last - len(self._h16s) + 1
-        body = make_seal(self.author, first, last, self._h16s, self._previous)
-        self.log.append(ENTRY_SEAL, self.author, first, last, body)
+        while self._to_seal():
+            marks = self._h16s[: limits.MAX_SEAL_OPERATIONS]
+            first = self.log.held(self.author) - len(self._h16s) + 1
+            last = first + len(marks) - 1
+            body = make_seal(self.author, first, last, marks, self._previous, self.members)
+            self.log.append(ENTRY_SEAL, self.author, first, last, body)
+            self._previous = seal_hash(body)
+            self._h16s = self._h16s[len(marks) :]
         self.touch(self.author)
-        self._previous = seal_hash(body)
-        self._h16s = []
         self._sealed_at = now
+
+    def _to_seal(self) -> bool:
+        return bool(self._h16s) and (self.members is None or self.members.ready)
 
     def seal(self, now: int) -> bool:
         """Seal the own operations that no seal covers yet; say whether there were any."""
@@ -247,7 +255,7 @@ class Peer(Presence):
             from .closing import step
 
             step(self, now)
-        if not self._h16s:
+        if not self._to_seal():
             return False
         self._append_seal(now)
         self.commit()
@@ -266,7 +274,7 @@ class Peer(Presence):
         """Return the moment from which an unsealed tail deserves a seal of its own, None without a tail."""
         if self.closing_at is not None:
             return self.closing_at
-        return self._sealed_at + limits.SEAL_DELAY_MS if self._h16s else None
+        return self._sealed_at + limits.SEAL_DELAY_MS if self._to_seal() else None
 
     def commit(self) -> None:
         """Make all that was taken in durable, and tell the listeners."""
@@ -344,10 +352,10 @@ class Peer(Presence):
         if skip.last <= held:
             return
         self._check_foreign(author, skip.first)
-        if self.keeper and skip.kind == LOST:
+        if self.keeper and (skip.kind == LOST or self.members):
             from .trust.lost import check_lost
 
-            check_lost(self.log, author, skip)
+            check_lost(self.log, author, skip, self.members)
         first = max(skip.first, held + 1)
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
@@ -373,7 +381,7 @@ class Peer(Presence):
         if self.role >= hello.GATEWAY:
             from .trust.verify import verify_seal
 
-            verify_seal(self.log, self.schemas, author, body, apart or base > sealed)
+            verify_seal(self.log, self.schemas, author, body, apart or base > sealed, self.members)
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
         self.touch(author)
 

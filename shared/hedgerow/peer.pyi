@@ -3,6 +3,7 @@ from typing import Any, Final, Protocol
 
 from .clock.hlc import Clock
 from .codec.schema import Schema
+from .crypto.members import Members
 from .custody.ledger import Ledger
 from .custody.receipt import Receipt
 from .down import Down
@@ -42,6 +43,7 @@ class Peer(Presence):
     identity: bytes
     ledger: Ledger
     verdict: Callable[[bytes, int, bytes, list[Any], Schema], bool] | None
+    members: Members | None
     on_receipt: Callable[[bytes, int], object] | None
     schemas: dict[bytes, Schema]
     clock: Clock
@@ -66,6 +68,7 @@ class Peer(Presence):
         keepers: Sequence[bytes] = (),
         quota: int = ...,
         verdict: Callable[[bytes, int, bytes, list[Any], Schema], bool] | None = None,
+        members: Members | None = None,
     ) -> None: ...
     def insert(self, collection: str, document: Mapping[Any, Any], now: int) -> int: ...
     def take_author(self, anew: bool = False) -> None: ...

@@ -21,13 +21,15 @@ class Presence:
     the authors of whom anything changed since the listener looked; no bytes stand for all of them. `flooding`
     is whether operations flood, if somebody knows better than the count of authors here, and `way` the hops
     to a keeper, if somebody knows better than what was met; `carried` the authors whose operations are to be
-    brought on from here, if not all: of others somebody else does that.
+    brought on from here, if not all: of others somebody else does that. `greeter(now, central)` makes what a
+    session's keys come from (crypto.greeting), where sessions have keys.
     """
 
     touched: set | None = None
     flooding: bool | None = None
     way: int | None = None
     carried: object = None
+    greeter: object = None
 
     def __init__(self, role: int, distance: int, now: int):
         self.role = role

@@ -1,6 +1,7 @@
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final
 
+from .crypto.greeting import Greeting
 from .custody.receipt import Receipt
 from .sync.hello import Hello
 
@@ -11,6 +12,7 @@ MAX_HOPS: Final = 15
 def learnt(remote: int) -> int: ...
 
 class Presence:
+    greeter: Callable[[int, bool], Greeting] | None
     role: int
     def __init__(self, role: int, distance: int, now: int) -> None: ...
     touched: set[bytes] | None

@@ -87,7 +87,10 @@ def put_skip(peer: object, first: int, last: int, reason: int, summary: list | N
     previous = _seal_before(log, peer.author, first)
     stamp = hlc.wire(peer.clock.last)
     log.replace(
-        peer.author, first, last, make_lost(peer.author, first, last, reason, stamp, summary, previous)
+        peer.author,
+        first,
+        last,
+        make_lost(peer.author, first, last, reason, stamp, summary, previous, peer.members),
     )
 
 

@@ -5,7 +5,9 @@ LOG_ENTRIES = 1024
 # How often what does not announce itself is looked at: whom to visit, and whether to sleep.
 VISIT_EVERY_MS = 1000
 # A turn comes no later than this, so that a broken engine cannot sleep for ever.
-LONGEST_TURN_MS = 60_000
+LONGEST_TURN_MS = 300_000
+# What a budget allows is asked so often at least.
+BUDGET_TURN_MS = 60_000
 # An engine that has something due at once, for ever, would stop virtual time.
 SHORTEST_TURN_MS = 5
 TICK_US = 50_000

@@ -28,6 +28,7 @@ class Station:
 
     def __init__(self, world: "World", node: int, name: str, role: int, ppm: int, flash: bool = False):
         self.world = world
+        self._field = world.field
         self.node = node
         self.name = name
         self.role = role
@@ -49,6 +50,9 @@ class Station:
         self._open_payload = b""
         self._rtc = b""
         self.budget: Any = None
+        self._longest_us = limits.LONGEST_TURN_MS * 1000
+        if world.scenario.budget_mah:
+            self._longest_us = limits.BUDGET_TURN_MS * 1000
         self._turn_us = 0
         self._due_ms = -1
         self._speaking = False
@@ -160,14 +164,16 @@ class Station:
 
     def hear(self, sender: bytes, rssi: int, payload: bytes, connectable: bool) -> None:
         """Take an advertisement."""
-        now_us = self.world.now
-        ms = self.clock.ms(now_us)
+        now_us = self._field.now
+        clock = self.clock
+        ms = (now_us - clock.booted_us) * clock.rate // 1_000_000_000
         engine = self.engine
         engine.heard(sender, rssi, payload, ms, connectable)
         # A board's loop looks that often at what is due.
-        if not now_us <= self._turn_us <= now_us + limits.TICK_US:
+        turn_us = self._turn_us
+        if not now_us <= turn_us <= now_us + limits.TICK_US:
             due = engine.due(ms)
-            if due != self._due_ms or self._turn_us < now_us:
+            if due != self._due_ms or turn_us < now_us:
                 self._due_ms = due
                 self._plan()
 
@@ -184,7 +190,7 @@ class Station:
         if self._speaking:
             us = max(us, now_us + limits.VISIT_EVERY_MS * 1000)
         soonest = now_us + limits.SHORTEST_TURN_MS * 1000
-        us = min(max(us, soonest), now_us + limits.LONGEST_TURN_MS * 1000)
+        us = min(max(us, soonest), now_us + self._longest_us)
         if self._turn_us > now_us and self._turn_us <= us:
             return
         self._turn_us = us

@@ -66,6 +66,7 @@ class World:
             ]
         self.radios = self.boards + self.gateways
         self.stations = self.radios + self.big_peers
+        self._addresses = [station.address for station in self.radios]
         self.by_address = {station.address: station for station in self.radios}
         self.uplinks: dict[int, Uplink] = {}
         #: The role from which on having an operation counts as its arrival.
@@ -156,7 +157,7 @@ class World:
     def _heard(self, node: int, sender: int, rssi: int, payload: bytes, connectable: bool) -> None:
         station = self.radios[node]
         if station.on and not station.asleep:
-            station.hear(self.radios[sender].address, rssi, payload, connectable)
+            station.hear(self._addresses[sender], rssi, payload, connectable)
 
     def step(self, until_us: int) -> None:
         """Let time pass up to `until_us`."""

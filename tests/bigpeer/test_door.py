@@ -237,7 +237,8 @@ def test_a_guard_takes_so_much_from_strangers() -> None:
 def test_sync_needs_the_verb(farm: tuple[Remote, str]) -> None:
     served, key = farm
     reader = key_of(served.directory, "read", "write", "status")
-    headers = (("", b"403"), ("Authorization: Bearer x\r\n", b"403"), (reader, b"403"), (key, b"101"))
+    # Whoever shows no key is to show a credential, on the socket.
+    headers = (("", b"101"), ("Authorization: Bearer x\r\n", b"403"), (reader, b"403"), (key, b"101"))
     for header, status in headers:
         with connect(served) as stream:
             stream.sendall(

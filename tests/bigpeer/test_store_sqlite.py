@@ -16,8 +16,8 @@ from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import collect
 from hedgerow_bigpeer.store.facets import text_of
-from hedgerow_bigpeer.store.ingest import ARRIVAL_QUERY
 from hedgerow_bigpeer.store.port import Store, Submission
+from hedgerow_bigpeer.store.sql import ARRIVAL_QUERY
 from hedgerow_bigpeer.store.sql_store import OUTBOX_QUERY, TOUCHED_QUERY
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
@@ -66,7 +66,7 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
 
     before = asyncio.run(write())
     connection = sqlite3.connect(path)
-    for table in ("touches", "ahead", "peers", "moments", "indexes"):
+    for table in ("touches", "ahead", "peers", "moments", "refused", "indexes"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("ALTER TABLE operations DROP COLUMN xid")
     connection.execute("ALTER TABLE documents DROP COLUMN facets")

@@ -377,10 +377,14 @@ def better_time() -> None:
         waits.append(mesh._time_at - at)
         at = mesh._time_at
     assert waits == [min(pace.TIME_MS << tries, pace.TIME_MOST_MS) for tries in range(9)]
-    # One that is good is looked at now and then; who has none goes on asking.
+    # One that is good is looked at with each STATE; who has none goes on asking.
     mesh.peer.set_time(849_000_000_000 + at, 100, 4, at)
+    for due in (at, at + 2 * pace.TIME_MS):
+        mesh._trickle.due = due
+        mesh._ask_time(at)
+        assert mesh._time_at == max(due, at + pace.TIME_MOST_MS) and mesh._time_wait == pace.TIME_MS
     mesh._ask_time(at)
-    assert mesh._time_at == at + 6 * pace.TIME_MS and mesh._time_wait == pace.TIME_MS
+    assert mesh._time_at == due
     lost = engine()
     lost.random = lambda n: 0
     for at in (1000, 100000):
@@ -413,6 +417,15 @@ def leaf_period() -> None:
     assert mesh.sleep_until(pace.LEAF_PERIOD_MS - 1) == pace.LEAF_PERIOD_MS
     assert mesh.sleep_until(pace.LEAF_PERIOD_MS) == 2 * pace.LEAF_PERIOD_MS
     assert mesh.announcement(0).period_s == pace.LEAF_PERIOD_MS // 1000
+
+
+def receipt_late() -> None:
+    for since, found in ((pace.RECEIPT_LATE_MS, False), (pace.RECEIPT_LATE_MS + 1, True)):
+        mesh = engine(LEAF)
+        record(mesh.peer, 1, 0)
+        mesh.peer.seal(2000)
+        mesh.feed.resume(1, 1, pace.AGAIN_MS)
+        assert mesh.feed.late(since) == found
 
 
 def late() -> None:

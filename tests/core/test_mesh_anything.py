@@ -60,7 +60,7 @@ def sizes(member: Member) -> dict[str, tuple[int, int]]:
         "said letters": (len(mesh._said_letters), limits.MESH_SAID_LETTERS),
         "questions passed on": (len(mesh.down._asked), limits.MESH_WANTS),
         "receipts without a keeper": (len(mesh.down._unproven), 4),
-        "keepers": (len(mesh.down._keepers), limits.MAX_KNOWN_KEEPERS),
+        "keepers": (len(mesh.down.keepers), limits.MAX_KNOWN_KEEPERS),
     }
     if mesh.relays:
         found["questions"] = len(mesh.repair._wants), limits.MESH_WANTS

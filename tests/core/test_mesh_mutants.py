@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 import test_mesh_again as once_more
+import test_mesh_asleep as asleep
+import test_mesh_behind as backlog
 import test_mesh_down as downward
 import test_mesh_false as false
 import test_mesh_far as far
 import test_mesh_flood as flood
 import test_mesh_gradient as gradual
 import test_mesh_leaf as leafy
+import test_mesh_turns as turns
 import test_mesh_ways as onward
 from mesh_kit import Air, check_air
 
@@ -340,6 +343,30 @@ def one_saying_of_a_receipt_will_do(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Talk, "_more", _nothing)
 
 
+def what_a_leaf_has_is_everybodys(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Leaves, "hears", lambda *_args: False)
+
+
+def left_to_any_two(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Talk, "say_onward", _nothing)
+
+
+def goes_on_by_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Feed, "upto", _nothing)
+
+
+def waits_for_its_receipt(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Feed, "late", lambda *_args: False)
+
+
+def keepers_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Down, "know", _nothing)
+
+
+def no_word_to_an_author(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Down, "tell_author", _nothing)
+
+
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (tags_unchecked, check_forged_frames),
     (receipts_unproven, check_receipts_of_twins),
@@ -376,6 +403,13 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     ),
     (one_saying_of_a_receipt_will_do, once_more.test_receipts_of_those_who_fall_silent_come_within_minutes),
     (connects_at_once, check_a_visit_waits_for_its_turn),
+    (what_a_leaf_has_is_everybodys, backlog.test_what_a_leaf_alone_may_have_is_nobody_elses_backlog),
+    (left_to_any_two, turns.test_what_nobody_nearer_is_heard_to_have_is_said_once_more),
+    (goes_on_by_one, asleep.test_one_word_frees_a_leaf_of_all_that_it_has_to_push),
+    (waits_for_its_receipt, asleep.test_a_leaf_says_more_often_that_its_receipt_is_late),
+    (keepers_are_forgotten, asleep.test_the_names_of_keepers_outlive_a_sleep),
+    (no_word_to_an_author, asleep.test_who_pushes_what_is_receipted_is_handed_the_receipt),
+    (no_word_to_an_author, asleep.test_a_leaf_without_any_receipt_is_told_whose_word_it_is),
 ]
 CHECKS = [
     check_forged_frames,

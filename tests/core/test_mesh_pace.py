@@ -49,6 +49,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "LEAF_MOST_MS": times.leaf_most,
     "LEAF_PERIOD_MS": times.leaf_period,
     "LEAF_BACKOFF_MS": custody.leaf_backoff,
+    "RECEIPT_LATE_MS": times.receipt_late,
 }
 #: Where one of them counts in another place too.
 MORE: list[Callable[[], None]] = [custody.passed_on_needs_so_many, wishes.wish_kept]

@@ -63,6 +63,14 @@ class Ledger:
         row = self._database.row(query, number, app.id)
         return None if row is None else Issued(*row)
 
+    def statements(self, app: App, since: int) -> Sequence[tuple[int, bytes]]:
+        """Return (moment, credential) of the authors' credentials that were issued since a moment."""
+        return self._database.rows(
+            "SELECT issued, body FROM credentials WHERE app = ? AND issued >= ? AND author IS NOT NULL",
+            app.id,
+            since,
+        )
+
     def newest(self, app: App, limit: int, user: str = "") -> Sequence[Issued]:
         """Return what was issued, the newest first; to one user if it is given."""
         rows = self._database.rows(

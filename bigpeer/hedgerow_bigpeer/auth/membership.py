@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from hedgerow.crypto import claims
 from hedgerow.crypto import credentials as core
@@ -10,8 +11,9 @@ from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.ephemeral import Ephemerals
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.identity import KEYS, Identity
-from hedgerow.crypto.port import P256
+from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumables
+from hedgerow.crypto.rules import Rules
 from hedgerow.errors import HedgerowError
 
 from .. import limits
@@ -44,16 +46,75 @@ class Membership:
         self._resumables = Resumables(limits.KNOWN_CREDENTIALS)
         self._mode = mode
         self.credential: core.Credential | None = None
+        self.rules = Rules(self._is_signature)
+        self._since = 0
 
-    def refresh(self) -> None:
-        """Take what auth.db says now: issuers, revocations, time; and have a credential of some days."""
+    def _is_signature(self, key: bytes, message: bytes, signature: bytes) -> bool:
+        good: bool = finish(self._p256.verify(key, message, signature))
+        return good
+
+    def refresh(self) -> set[bytes]:
+        """Take what auth.db says now: issuers, credentials, revocations, time; and have a credential oneself.
+
+        Returns the authors that are to be judged anew.
+        """
         registry, app, at = self._registry, self._app, now()
         self.trust.roots = {issuer.kid: issuer.point for issuer in registry.issuers.trusted(app)}
-        self.trust.revoked = registry.revocations.last_numbers(app)
+        revoked = registry.revocations.last_numbers(app)
+        self.trust.revoked = {number: last for number, _, last in revoked}
         self.trust.floor = max(self.trust.floor, at)
+        self._stay_enrolled(at)
+        judged: set[bytes] = set()
+        for issued, body in registry.ledger.statements(app, self._since):
+            self._since = max(self._since, issued)
+            found = core.Credential(body)
+            if self.rules.add(found.name, found.claims) and found.claims.author is not None:
+                judged.add(found.claims.author)
+        for number, author, last in revoked:
+            if self.rules.revoke(author, number, last):
+                judged.add(author)
+        return judged
+
+    def meet(self, greeting: Greeting) -> set[bytes]:
+        """Take the credential that the other side of a session has shown; return who is to be judged anew."""
+        remote = greeting.channel.remote
+        found = None if remote is None else self.trust.known(remote)
+        if found is None or not self.rules.add(found.name, found.claims):
+            return set()
+        return set() if found.claims.author is None else {found.claims.author}
+
+    def actor(self, greeting: Greeting | None) -> str:
+        """Return who the other side is, as the audit log has it; "" for nobody known."""
+        if greeting is None or not greeting.done:
+            return ""
+        return f"credential:{number_of(greeting.claims)}:{greeting.claims.subject}"
+
+    def note(self, actor: str, subject: str, error: HedgerowError) -> None:
+        """Write down what somebody was refused."""
+        action = "session.refuse" if subject == "session" else "seal.refuse"
+        self._registry.audit.refuse(actor, action, subject, code=error.code)
+
+    # ---- the seals of this store
+
+    def signer(self, author: bytes) -> "OwnSigner | None":
+        """Return who signs the seals of an author, None where the credential is for another one."""
+        if author != self._keeper or self.credential is None:
+            return None
+        return OwnSigner(self.credential.name, self.identity)
+
+    def statements(self, since: int) -> list[tuple[int, bytes]]:
+        """Return (moment, object) of what other peers are to know, since a moment, in order."""
+        registry, app = self._registry, self._app
+        found = [*registry.ledger.statements(app, since), *registry.revocations.statements(app, since)]
+        return sorted(found)
+
+    def _stay_enrolled(self, at: int) -> None:
         own = self.credential
-        if own is None or own.signed.kid not in self.trust.roots or not self.trust.stands(own.claims) or 2 * at >= own.claims.issued + own.claims.expires:
+        if own is None or own.signed.kid not in self.trust.roots or self._is_worn(own.claims, at):
             self._issue(at)
+
+    def _is_worn(self, own: Claims, at: int) -> bool:
+        return not self.trust.stands(own) or 2 * at >= own.issued + own.expires
 
     def _issue(self, at: int) -> None:
         registry, app = self._registry, self._app
@@ -91,6 +152,18 @@ class Membership:
         if greeting is None or not greeting.done or self.trust.stands(greeting.claims):
             return None
         return HedgerowError("CREDENTIAL_REVOKED", number_of(greeting.claims))
+
+
+class OwnSigner(NamedTuple):
+    """Signs seals under the `credential` of this name."""
+
+    credential: bytes
+    identity: Identity
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of the sealing key, 64 bytes."""
+        signature: bytes = finish(self.identity.sign(message))
+        return signature
 
 
 def number_of(found: Claims) -> str:

@@ -110,10 +110,14 @@ class Revocations:
         """Say whether a credential counts no more."""
         return self._database.row("SELECT 1 FROM revocations WHERE number = ?", number) is not None
 
-    def last_numbers(self, app: App) -> dict[bytes, int]:
-        """Return the last accepted number for each revoked credential of an app."""
-        rows = self._database.rows("SELECT number, last FROM revocations WHERE app = ?", app.id)
-        return dict(rows)
+    def last_numbers(self, app: App) -> Sequence[tuple[bytes, bytes, int]]:
+        """Return (credential, author, last accepted number) of everything revoked in an app."""
+        return self._database.rows("SELECT number, author, last FROM revocations WHERE app = ?", app.id)
+
+    def statements(self, app: App, since: int) -> Sequence[tuple[int, bytes]]:
+        """Return (moment, object) of those that were made or raised since a moment."""
+        query = "SELECT at, body FROM revocations WHERE app = ? AND at >= ?"
+        return self._database.rows(query, app.id, since)
 
     def all(self, app: App, limit: int, since: int = 0) -> Sequence[Revocation]:
         """Return the revocations of an app that were made or raised since a moment, the newest first."""

@@ -4,17 +4,21 @@ import logging
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import SCOPE_LOCAL, Schema
+from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_NUMBER
 from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.lost import check_word
-from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
+from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, seal_hash
 
 from . import ahead
 from .facets import facets_of
+from .judge import Judge
 from .merge import Change, Documents, Merge, touched_by
 from .port import (
     Arrival,
@@ -24,36 +28,22 @@ from .port import (
     Frontier,
     Identity,
     Ingested,
+    JudgeEntry,
     NameEntry,
     Operation,
+    Refused,
     SchemaEntry,
     SealEntry,
     SkipEntry,
     Submission,
     Written,
 )
-from .sql import Connection
+from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, FRONTIER_QUERY, SHARD, Connection
 
 log = logging.getLogger(__name__)
 
-SHARD = 0
 MOMENT_MS = 600_000
 DUE_AT_ONCE = 256
-DOCUMENT_QUERY = (
-    "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
-    " WHERE app = ? AND shard = ?"
-)
-# The plus keeps SQLite from walking a whole collection in the order of xid.
-ARRIVAL_QUERY = (
-    "SELECT o.author, o.number, o.body, o.stamp, t.xid FROM touches t"
-    " JOIN operations o USING (app, shard, author, number)"
-    " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
-)
-FRONTIER_QUERY = (
-    "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
-    " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
-    " WHERE a.app = ? AND a.shard = ?"
-)
 
 
 @dataclass
@@ -70,6 +60,7 @@ class Effects:
     operations: int = 0
     documents: int = 0
     collections: dict[str, None] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
 
     def copy(self) -> "Effects":
         """Return a copy that later effects do not reach."""
@@ -91,8 +82,11 @@ class Ingest(Documents):
         schemas: dict[bytes, Schema],
         at: int,
         transaction: int,
+        rules: Rules | None = None,
     ) -> None:
         self._db = connection
+        self._rules = rules
+        self._judge = Judge(connection, (app, SHARD), rules)
         self._app = app
         self._key = (app, SHARD)
         self._identity = identity
@@ -121,6 +115,7 @@ class Ingest(Documents):
             effects.documents,
             due,
             list(effects.collections),
+            effects.refused,
         )
 
     def _note_moment(self) -> None:
@@ -129,10 +124,6 @@ class Ingest(Documents):
         ).fetchone()
         if last is None or self.at - last[0] >= MOMENT_MS:
             self._db.execute("INSERT INTO moments VALUES (?, ?, ?, ?)", (*self._key, self._xid, self.at))
-
-    def collections(self) -> list[str]:
-        """Return the collections of which a document was touched."""
-        return list(self.effects.collections)
 
     def _enter_due(self) -> None:
         """Let operations into the view whose time has come."""
@@ -274,30 +265,7 @@ class Ingest(Documents):
 
         `apart` says that the seals right before it are gone, with what its author has lost.
         """
-        marks = self._db.execute(
-            "SELECT h16 FROM operations WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
-            " ORDER BY number",
-            (*self._key, author, seal.first, seal.last),
-        ).fetchall()
-        before = self._db.execute(
-            "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
-            (*self._key, author, seal.first - 1),
-        ).fetchone()
-        good = is_bare(author, body)
-        if good:
-            pass
-        elif before is not None and is_bare(author, before[0]):
-            # It may stand for one that its author has lost.
-            whole = len(marks) == seal.last - seal.first + 1
-            good = not whole or check_seal(author, body, [mark for (mark,) in marks])
-        elif len(marks) == seal.last - seal.first + 1:
-            previous = seal_hash(before[0]) if before else NO_SEAL
-            good = check_seal(author, body, [mark for (mark,) in marks])
-            good = good and (seal.previous == previous or (apart and before is None))
-        else:
-            # Without the operations that are skipped there is no root: the seal is taken for its place.
-            good = before is None or seal.previous == seal_hash(before[0])
-        if not good:
+        if not self._judge.is_good(author, seal, body, apart=apart):
             raise HedgerowError("SEAL_INVALID", f"{author.hex()} {seal.first}-{seal.last}")
         self._db.execute(
             "INSERT INTO seals VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, seal.last, seal.first, body)
@@ -310,11 +278,32 @@ class Ingest(Documents):
             "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
             (*self._key, author, skip.first - 1),
         ).fetchone()
-        check_word(author, skip, NO_SEAL if skip.first == 1 else seal_hash(before[0]) if before else None)
+        mark = NO_SEAL if skip.first == 1 else seal_hash(before[0]) if before else None
+        check_word(author, skip, mark, self._rules)
         self._db.execute(
             "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, skip.last, skip.first, body)
         )
         self.effects.changed = True
+
+    # ---- who may write what
+
+    def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:
+        return self._judge.why_not(author, number, change, schema)
+
+    def note_refused(self, author: bytes, number: int, code: str) -> None:
+        self.effects.refused.append(self._judge.note(author, number, code))
+
+    def judge(self, author: bytes, first: int, last: int, merge: Merge) -> None:
+        """Judge operations anew, and merge the documents again of those of which the verdict is another."""
+        schemas = self.effects.schemas
+        places: dict[tuple[str, bytes], None] = {}
+        for number, body in self._judge.changed(author, first, last, schemas, self.effects.refused):
+            for place in touched_by(author, number, body, schemas):
+                self.touch(*place, author, number)
+                places[place] = None
+        for place in places:
+            merge.rebuild(*place, schemas)
+        self.effects.changed = self.effects.changed or bool(places)
 
     def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
         row = self._db.execute(
@@ -386,6 +375,8 @@ class _Work:
                 self._skip(entry)
             elif isinstance(entry, SchemaEntry):
                 self._ingest.add_schema(entry.encoded)
+            elif isinstance(entry, JudgeEntry):
+                self._ingest.judge(entry.author, 1, MAX_NUMBER, self._merge)
             else:
                 self._name(entry)
             self.taken += 1
@@ -429,6 +420,8 @@ class _Work:
             raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} seal {seal.first}-{seal.last}")
         self._ingest.add_seal(entry.author, seal, entry.body, apart=apart)
         self._authors[entry.author] = frontier._replace(sealed=seal.last)
+        if seal.kind == SEAL_SIGNED:
+            self._ingest.judge(entry.author, seal.first, seal.last, self._merge)
 
     def _skip(self, entry: SkipEntry) -> None:
         frontier = self._author(entry.author)

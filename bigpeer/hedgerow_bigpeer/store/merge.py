@@ -47,6 +47,14 @@ class Documents:
         """Note that something of an operation is out of the view until its time comes."""
         raise NotImplementedError
 
+    def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:
+        """Return the code of why a change does not count, "" if it does."""
+        raise NotImplementedError
+
+    def note_refused(self, author: bytes, number: int, code: str) -> None:
+        """Note that something of an operation does not count."""
+        raise NotImplementedError
+
 
 class _Working:
     """A document that is being merged."""
@@ -118,6 +126,10 @@ class Merge:
             self._store.touch(schema.collection, key, author, number)
             working = self._open(schema.collection, key)
             working.touched = dot
+            code = self._store.why_not(author, number, change, schema)
+            if code:
+                self._store.note_refused(author, number, code)
+                continue
             # Who calls a document by its dot may be ahead in it, until another writes there.
             owner = None if change[2] is None else dot_author(document_id)
             if ahead or (owner is not None and owner != author):
@@ -158,6 +170,8 @@ class Merge:
         for author, number, body, stamp, _ in arrivals:
             others = any(arrival.author != dot_author(document_id) for arrival in arrivals)
             for change, schema in changes_of(author, number, body, collection, key, schemas):
+                if self._store.why_not(author, number, change, schema):
+                    continue
                 if is_ahead(stamp, self._at) and stays_out(change, document_id, author, others=others):
                     self._store.hold_out(author, number, stamp)
                 else:

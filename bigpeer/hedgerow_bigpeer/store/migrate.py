@@ -106,4 +106,4 @@ def _fill_facets(connection: sqlite3.Connection) -> None:
         after = rows[-1][:4]
 
 
-_AFTER: dict[int, Callable[[sqlite3.Connection], None]] = {2: _fill_touches, 3: _fill_facets}
+_AFTER: dict[int, Callable[[sqlite3.Connection], None]] = {2: _fill_touches, 4: _fill_facets}

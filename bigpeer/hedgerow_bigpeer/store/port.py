@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
+from hedgerow.crypto.rules import Rules
 from hedgerow.errors import HedgerowError
 
 from .filter import TRUE as EVERY_ONE
@@ -64,7 +65,21 @@ class NameEntry(NamedTuple):
     name: str
 
 
-Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry
+class JudgeEntry(NamedTuple):
+    """That other rules hold for what an author wrote."""
+
+    author: bytes
+
+
+class Refused(NamedTuple):
+    """That something of an operation does not count, and why: a code."""
+
+    author: bytes
+    number: int
+    code: str
+
+
+Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry
 
 
 class Submission(NamedTuple):
@@ -114,7 +129,7 @@ class Ingested(NamedTuple):
     `transaction` is its id, or that of the one before if nothing changed; `errors` has None for each
     submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved;
     `due` the moment (ms since 2000) at which the next operation enters the view, None for none; `collections`
-    those of which a document was touched.
+    those of which a document was touched; `refused` what does not count since then.
     """
 
     transaction: int
@@ -127,6 +142,7 @@ class Ingested(NamedTuple):
     documents: int
     due: int | None
     collections: Sequence[str]
+    refused: Sequence[Refused] = ()
 
 
 class DocumentRow(NamedTuple):
@@ -248,7 +264,11 @@ class Snapshot(Protocol):
 
 
 class Store(Protocol):
-    """The database of one app; opened by its implementation, closed by close()."""
+    """The database of one app; opened by its implementation, closed by close(). `rules` say what counts of
+    what is ingested, and who signs seals; None: all does, and nobody.
+    """
+
+    rules: Rules | None
 
     @property
     def identity(self) -> Identity:
@@ -286,6 +306,12 @@ class Store(Protocol):
 
     async def clocks(self) -> Sequence[ClockRecord]:
         """Return every clock record."""
+        ...
+
+    async def refused(self) -> Sequence[tuple[bytes, str, int, int]]:
+        """Return (author, code, how many, the last number) of the operations of which something does not
+        count.
+        """
         ...
 
     async def boundaries(self) -> Sequence[Written]:

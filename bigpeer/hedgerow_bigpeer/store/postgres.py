@@ -28,10 +28,22 @@ from hedgerow.operation import decode_body
 
 from .. import limits
 from .filter import POSTGRES
-from .ingest import FRONTIER_QUERY, Ingest
+from .ingest import Ingest
 from .pg_connection import PostgresConnection
-from .port import ClockRecord, Frontier, Identity, Ingested, Operation, SchemaEntry, Submission, Written
-from .sql import Connection, get_meta, set_meta
+from .port import (
+    ClockRecord,
+    Entry,
+    Frontier,
+    Identity,
+    Ingested,
+    JudgeEntry,
+    Operation,
+    SchemaEntry,
+    SealEntry,
+    Submission,
+    Written,
+)
+from .sql import FRONTIER_QUERY, Connection, get_meta, set_meta
 from .sql_store import CLOCK_QUERY, SCHEMA_QUERY, SqlStore
 
 Result = TypeVar("Result")
@@ -178,8 +190,11 @@ class PostgresStore(SqlStore):
         self._mend()
         query = "SELECT 1 FROM ahead WHERE app = ? AND shard = ? AND due <= ? LIMIT 1"
         due = self._db.execute(query, (*self._key, at)).fetchone()
-        # What becomes due may be any documents.
-        stripes = range(STRIPES) if due else _stripes(submissions)
+        # What becomes due, or is judged anew, may be any documents.
+        judged = (JudgeEntry,) if self.rules is None else (JudgeEntry, SealEntry)
+        entries = [entry for submission in submissions for entry in submission.entries]
+        anything = due or any(isinstance(entry, judged) for entry in entries)
+        stripes = range(STRIPES) if anything else _stripes(entries)
         ingest, ingested = self._transaction(stripes, self._take, submissions, at)
         self._schemas = ingest.effects.schemas
         return ingested
@@ -195,7 +210,7 @@ class PostgresStore(SqlStore):
         if row is None or (row[0], int(row[1])) != (identity.boot, identity.incarnation):
             raise HedgerowError("STORE_FAILED", "another node is here in this one's place: start it anew")
         xid = row[2] + self._base
-        ingest = Ingest(self._db, self._app, identity, self._schemas, at, xid)
+        ingest = Ingest(self._db, self._app, identity, self._schemas, at, xid, self.rules)
         ingested = ingest.run(submissions, newest)
         if ingested.transaction == xid:
             self._db.execute(
@@ -287,16 +302,15 @@ class PostgresStore(SqlStore):
         self._anchor.close()
 
 
-def _stripes(submissions: Sequence[Submission]) -> set[int]:
-    """Return the stripes of the authors and documents that submissions are about."""
+def _stripes(entries: Sequence[Entry]) -> set[int]:
+    """Return the stripes of the authors and documents that entries are about."""
     found: set[int] = set()
-    for submission in submissions:
-        for entry in submission.entries:
-            if isinstance(entry, SchemaEntry):
-                continue
-            found.add(_stripe(entry.author))
-            if isinstance(entry, Operation):
-                found |= _stripes_of_documents(entry)
+    for entry in entries:
+        if isinstance(entry, SchemaEntry):
+            continue
+        found.add(_stripe(entry.author))
+        if isinstance(entry, Operation):
+            found |= _stripes_of_documents(entry)
     return found
 
 

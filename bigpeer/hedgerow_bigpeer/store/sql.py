@@ -3,6 +3,23 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+SHARD = 0
+DOCUMENT_QUERY = (
+    "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
+    " WHERE app = ? AND shard = ?"
+)
+# The plus keeps SQLite from walking a whole collection in the order of xid.
+ARRIVAL_QUERY = (
+    "SELECT o.author, o.number, o.body, o.stamp, t.xid FROM touches t"
+    " JOIN operations o USING (app, shard, author, number)"
+    " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
+)
+FRONTIER_QUERY = (
+    "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
+    " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
+    " WHERE a.app = ? AND a.shard = ?"
+)
+
 
 class Cursor(Protocol):
     """What a statement gave."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.trust.lost import show
@@ -17,7 +18,6 @@ from hedgerow.trust.lost import show
 from .collect import collect, confirm, stable
 from .filter import Dialect
 from .indexes import create_index, drop_index, read_indexes
-from .ingest import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD
 from .port import (
     Arrival,
     ClockRecord,
@@ -36,7 +36,7 @@ from .port import (
     Touched,
     Written,
 )
-from .sql import Connection
+from .sql import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Connection
 from .sql_view import SqlSnapshot
 
 Result = TypeVar("Result")
@@ -83,6 +83,7 @@ class SqlStore(ABC):
         self._readers: list[Connection] = []
         self._schemas: dict[bytes, Schema] = {}
         self._indexes: dict[str, set[str]] = {}
+        self.rules: Rules | None = None
         self._identity: Identity
         self._db: Connection
 
@@ -142,6 +143,13 @@ class SqlStore(ABC):
     async def clocks(self) -> Sequence[ClockRecord]:
         """See `port.Store`."""
         return [ClockRecord(*row) for row in await self._rows(f"{CLOCK_QUERY} ORDER BY author, number")]
+
+    async def refused(self) -> Sequence[tuple[bytes, str, int, int]]:
+        """See `port.Store`."""
+        return await self._rows(
+            "SELECT author, code, count(*), max(number) FROM refused WHERE app = ? AND shard = ?"
+            " GROUP BY author, code ORDER BY author, code"
+        )
 
     async def boundaries(self) -> Sequence[Written]:
         """See `port.Store`."""

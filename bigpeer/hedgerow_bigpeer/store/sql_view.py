@@ -5,8 +5,8 @@ from typing import Any
 
 from .filter import TRUE as EVERY_ONE
 from .filter import Dialect, Filter, paths_of, write
-from .ingest import DOCUMENT_QUERY
 from .port import DocumentRow
+from .sql import DOCUMENT_QUERY
 
 
 class SqlSnapshot:

@@ -139,7 +139,7 @@ class SqliteStore(SqlStore):
 
     def _take(self, submissions: Sequence[Submission], at: int) -> tuple[Ingest, Ingested]:
         newest = self._newest(self._db)
-        ingest = Ingest(self._db, self._app, self._identity, self._schemas, at, newest + 1)
+        ingest = Ingest(self._db, self._app, self._identity, self._schemas, at, newest + 1, self.rules)
         ingested = ingest.run(submissions, newest)
         if ingested.transaction != newest:
             set_meta(self._db, self._app, {"xid": str(ingested.transaction).encode()})

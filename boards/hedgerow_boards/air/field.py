@@ -307,17 +307,17 @@ class Field:
         receive, heard, band, loss = self._receive, self.heard, self._band, self.radio.loss
         got, lost = self.tally.heard, self.tally.lost
         deaf, own = lost[NOT_LISTENING], lost[OWN_TRANSMISSION]
-        span = event_us(0)
+        span, spacing = event_us(0), ADV_PDU_SPACING_US
         calling = self.links.calling
         others = self._overlapping(node, start, airtime)
         told, drops = saying.told, self._repeats > 0
-        if start - saying.since > self._repeats:
+        if drops and start - saying.since > self._repeats:
             told.clear()
             saying.since = start
         rivals: Sequence[float] = ()
         burst = None
         for receiver, level in self.neighbours[node]:
-            if receiver in told:
+            if drops and receiver in told:
                 continue
             window = windows[receiver]
             if window is None or receiver in calling:
@@ -325,17 +325,17 @@ class Field:
                 continue
             # As open_channel() says, which is called only where an event meets two windows.
             begun, interval, length = window
-            turn, offset = divmod(start - begun, interval)
-            if turn >= 0 and offset + turn % 3 * ADV_PDU_SPACING_US + airtime <= length:
-                at = start + turn % 3 * ADV_PDU_SPACING_US
-            else:
+            since = start - begun
+            offset = since % interval
+            at = start + since // interval % 3 * spacing
+            if offset + at - start + airtime > length or since < 0:
                 channel = (
                     -1 if offset + span < interval else open_channel(begun, interval, length, start, airtime)
                 )
                 if channel < 0:
                     deaf[receiver] += 1
                     continue
-                at = start + ADV_PDU_SPACING_US * channel
+                at = start + spacing * channel
             if busy_until[receiver] > at and busy_from[receiver] < at + airtime:
                 own[receiver] += 1
                 continue

@@ -21,6 +21,7 @@ _RSSI_MAX = -20
 _REFERENCE_BER = 0.001  # what sensitivity is defined by: Core 5.4 Vol 6 Part A 4.1
 _CERTAIN_DB = 4.0  # so far above the sensitivity every packet gets through, so far below none
 _FADES_BITS = 12
+_STEPS_PER_DB = 32  # of a table of errors
 _SHADOW_SIGMAS = 2.5  # shadowing is cut off there, so that a radius holds all that can be heard
 _LEAST_SHARE = 0.005  # a pair that would get less of its packets through is out of reach
 _FULL_AIRTIME_US = 376
@@ -130,6 +131,14 @@ def packet_error(margin: float, airtime: int) -> float:
 
 
 @cache
+def error_table(airtime: int) -> tuple[float, ...]:
+    """packet_error() in steps from the lowest margin at which a packet may get through to the highest at
+    which it may not."""
+    steps = range(round(2 * _CERTAIN_DB * _STEPS_PER_DB) + 2)
+    return tuple(packet_error(step / _STEPS_PER_DB - _CERTAIN_DB, airtime) for step in steps)
+
+
+@cache
 def _floor(sensitivity: float, fading_db: float) -> float:
     """The lowest mean level, in steps of a tenth, at which fading lets one packet in 200 through."""
     fades = fade_table(fading_db)[16::32]
@@ -170,11 +179,21 @@ def reception(radio: Radio, rng: random.Random) -> Reception:
     sure, hopeless = sensitivity + _CERTAIN_DB, sensitivity - _CERTAIN_DB
     fades = fade_table(radio.fading_db)
     bits, chance = rng.getrandbits, rng.random
+    tables: dict[int, tuple[float, ...]] = {}
 
     def receive(mean: float, airtime: int, rivals: Sequence[float], burst: float | None, loss: float) -> int:
         level = mean + fades[bits(_FADES_BITS)]
-        if level < sure and (level < hopeless or chance() < packet_error(level - sensitivity, airtime)):
-            return WEAK
+        if level < sure:
+            if level < hopeless:
+                return WEAK
+            errors = tables.get(airtime) or tables.setdefault(airtime, error_table(airtime))
+            # The error falls with the level; seldom does chance lie between what two steps have.
+            place = int((level - hopeless) * _STEPS_PER_DB)
+            drawn = chance()
+            if drawn < errors[place + 1]:
+                return WEAK
+            if drawn < errors[place] and drawn < packet_error(level - sensitivity, airtime):
+                return WEAK
         if rivals and not captures(level, [rival + fades[bits(_FADES_BITS)] for rival in rivals], capture):
             return COLLISION
         if burst is not None and level < burst + capture:

@@ -35,6 +35,10 @@ def run(
             "the log, if it is there. Without it only a playground takes this gateway."
         ),
     ] = None,
+    board_keys: Annotated[
+        bool,
+        typer.Option("--board-keys", help="Refuse boards without keys.", rich_help_panel=_TUNING),
+    ] = False,
     plain_uplink: Annotated[
         bool,
         typer.Option("--plain-uplink", help="Let the uplink be ws:// beyond this machine, without TLS."),
@@ -148,6 +152,7 @@ def run(
         uplink=uplink or None,
         identity=identity,
         plain_uplink=plain_uplink,
+        board_keys=board_keys,
         mesh=mesh,
         name=name or host_name(),
         http=None if http == "off" else http,

@@ -32,7 +32,7 @@ class Credential:
 
 
 class Trust:
-    """What a peer goes by: `roots`, the keys of the Authentication Service by name; its app, mode and mesh.
+    """What a peer goes by: `roots`, the keys of the Authentication Service by name; its `app`, mode and mesh.
 
     `revoked` maps the cti of revoked credentials to the last number that is still accepted. `floor` is the
     greatest time in anything that was verified, in seconds since 1970: it is later than that now. `most`
@@ -45,7 +45,7 @@ class Trust:
         self.revoked: dict = {}
         self.floor = 0
         self._p256 = p256
-        self._app = app
+        self.app = app
         self._mode = mode
         self._known: dict = {}
         self._order: list = []
@@ -75,13 +75,18 @@ class Trust:
         """
         self._check(found.claims)
         if found.name not in self._known:
-            key = self.roots.get(found.signed.kid)
-            if key is None:
-                delegate = yield from self._delegate(found.signed.kid, issuer)
-                _within(found.claims, delegate.claims)
-                key = delegate.claims.sealing
-            yield from self._verify(found, key)
+            yield from self.verify(found, issuer)
         self._keep(found)
+
+    def verify(self, found: Credential, issuer: bytes | None = None) -> object:
+        """Refuse what nobody has issued that may; a revoked one is good for what came before that."""
+        self._check_place(found.claims)
+        key = self.roots.get(found.signed.kid)
+        if key is None:
+            delegate = yield from self._delegate(found.signed.kid, issuer)
+            _within(found.claims, delegate.claims)
+            key = delegate.claims.sealing
+        yield from self._verify(found, key)
 
     def expired(self, found: Credential, grace: int = 0) -> bool:
         """Say whether a credential's time is over for sure, by more than so many seconds."""
@@ -102,12 +107,15 @@ class Trust:
         self.floor = max(self.floor, found.claims.issued)
 
     def _check(self, claims: Claims) -> None:
-        if claims.issuer != self._app or claims.mode != self._mode:
+        self._check_place(claims)
+        if not self.stands(claims):
+            raise HedgerowError("CREDENTIAL_REVOKED", claims.cti.hex())
+
+    def _check_place(self, claims: Claims) -> None:
+        if claims.issuer != self.app or claims.mode != self._mode:
             raise HedgerowError(
                 "CREDENTIAL_FOREIGN", "%s, mode %s" % (claims.issuer, claims.mode and claims.mode[0])
             )
-        if not self.stands(claims):
-            raise HedgerowError("CREDENTIAL_REVOKED", claims.cti.hex())
 
     def _verify(self, found: Credential, key: bytes) -> object:
         if not (yield from found.signed.verify(self._p256, key)):

@@ -20,12 +20,14 @@ class Greeting:
     """A channel on the link of one session. Where it is `optional`, who speaks without keys is heard too.
 
     `at_once`: what takes long is done at once; otherwise a slice at each call of give().
-    `plain` says that the other side spoke without keys. See Channel for the others.
+    `plain` says that the other side spoke without keys, `begun` that something was said about keys. See
+    Channel for the others.
     """
 
     def __init__(self, channel: object, optional: bool = False, at_once: bool = True):
         self.channel = channel
         self.plain = False
+        self.begun = False
         self._optional = optional
         self._at_once = at_once
         self._more = False
@@ -61,6 +63,7 @@ class Greeting:
             if kind != PLAIN or not self._optional:
                 raise HedgerowError("SESSION_PLAIN", "no handshake")
             return
+        self.begun = True
         self._heard += record[HEAD:]
         if len(self._heard) > limits.MAX_UNPROVEN:
             raise HedgerowError("HANDSHAKE_INVALID", "%d bytes" % len(self._heard))
@@ -86,6 +89,7 @@ class Greeting:
         self._out = self._out[size:]
         if not part:
             return b""
+        self.begun = True
         return struct.pack(">HB", 1 + len(part), PART if self._out else END) + part
 
     def wakes(self, now: int) -> int:

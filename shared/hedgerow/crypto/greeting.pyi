@@ -12,6 +12,7 @@ HEAD: Final = 3
 class Greeting:
     channel: Channel
     plain: bool
+    begun: bool
     def __init__(self, channel: Channel, optional: bool = False, at_once: bool = True) -> None: ...
     @property
     def done(self) -> bool: ...

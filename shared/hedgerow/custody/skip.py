@@ -85,6 +85,6 @@ def _fits_seal(detail: list) -> bool:
             return False
     if previous is not None and not (isinstance(previous, bytes) and len(previous) == 16):
         return False
-    if not is_integer(kind) or kind or not isinstance(signature, bytes) or len(signature) != 64:
+    if not is_integer(kind) or kind not in (0, 1) or not isinstance(signature, bytes) or len(signature) != 64:
         return False
     return is_integer(reason) and (reason == THINNED) == (summary is not None)

@@ -85,7 +85,7 @@ class Answers:
                     lost &= ~(1 << number - first)
                     if whole or mesh.flood or mesh.collects:
                         self._say_operation(author, number, stored, whole, now)
-                    elif not here:
+                    elif not mesh.feed.resend(author, number, stored, now) and not here:
                         # It was lost on its way: whoever had it takes it again.
                         mesh.feed.rewind(author, number - 1, now)
                     here = True

@@ -15,6 +15,7 @@ WANT_WHOLE = 4
 ACK_PASSED = 0
 ACK_HELD = 1
 ACK_UPTO = 2
+ACK_ALL = 3
 
 _HAVE_ENTRY = 6
 _KEY = 6
@@ -106,12 +107,13 @@ def decode_want(frame: bytes) -> tuple:
 
 def encode_ack(what: int, keys: list) -> bytes:
     """Return an ACK of 1 to 3 frames, each named by its `ack_key`: PASSED by who had it, HELD by who keeps
-    it: a gateway or a keeper; UPTO by such a one that keeps all of the author, or letter, up to it."""
+    it: a gateway or a keeper; UPTO by such a one that keeps all of the author, or letter, up to it; ALL by
+    one that floods and has all of the author up to it."""
     return bytes((what,)) + b"".join(keys[:_MOST_ACK])
 
 
 def decode_ack(frame: bytes) -> tuple:
     """Return (what, keys)."""
-    if frame[4] > ACK_UPTO or len(frame) < 9 or (len(frame) - 8) % _KEY:
+    if frame[4] > ACK_ALL or len(frame) < 9 or (len(frame) - 8) % _KEY:
         raise _invalid(frame)
     return frame[4], [frame[at : at + _KEY] for at in range(5, len(frame) - 3, _KEY)]

@@ -10,6 +10,7 @@ MOST: tuple[int, ...]
 ACK_PASSED: Final = 0
 ACK_HELD: Final = 1
 ACK_UPTO: Final = 2
+ACK_ALL: Final = 3
 
 def hint(held: int, sealed: int, receipted: int) -> int: ...
 def encode_have(log2: int, bucket: int, entries: Sequence[tuple[bytes, int, int]]) -> bytes: ...

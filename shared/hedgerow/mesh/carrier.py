@@ -37,6 +37,8 @@ class Carrier(Talk):
             back = custody.done.has(name ^ BACK, now) and not self.down.asked(frame[4:7], now)
             if self.flood or self.collects or here or not again or back:
                 self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
+                if not self.collects:
+                    self._answer_known(frame, now)
             else:
                 # It may be the one who had it from here, and found no way on.
                 custody.done.note(name ^ BACK, now)
@@ -53,11 +55,9 @@ class Carrier(Talk):
             if not repeat and not self.visits.ways.near(address):
                 # Its sender may not hear who takes it: those whom it hears better come first.
                 return
-            if kind == frames.OP:
-                self.down.note_route(frame[4:7])
             # Of what is pushed again somebody may have to say that it got on.
             later = self._turns // 4 if repeat else 0
-            wait = self.spread()
+            wait = self.visits.ways.turn(address, self.spread())
             if code > self.code + 1:
                 # Who is nearer still takes it first, and spares those between.
                 wait //= 4
@@ -84,7 +84,7 @@ class Carrier(Talk):
             self.custody.know(name, now)
             if frame[3] & 7 or self.collects:
                 self._acknowledge(frame[4:10], now, self.random(pace.GATHER_MS), result == KNOWN)
-            if result == KNOWN and self.collects and kind == frames.OP:
+            if result == KNOWN:
                 self._answer_known(frame, now)
         self._collect(now)
 
@@ -136,11 +136,15 @@ class Carrier(Talk):
     def _answer_known(self, frame: bytes, now: int) -> None:
         """Who pushes what is receipted long since has missed the receipt."""
         authors = self.names.find(frame[4:7])
-        if len(authors) == 1:
+        pushed = self.collects or (self.flood and frame[3] & 7)
+        if pushed and frame[0] & 0x0F == frames.OP and len(authors) == 1:
             number = frames.decode_op(frame).number
             receipted = self.peer.receipted(authors[0])
             if receipted and (receipted - number) & 0xFFFF < 0x8000:
-                self.down.say_receipt(authors[0], now)
+                if self.collects:
+                    self.down.say_receipt(authors[0], now)
+                else:
+                    self.down.tell_author(authors[0], False, now)
 
     def _collect(self, now: int) -> None:
         """Pass on, or acknowledge, what has become durable."""
@@ -168,9 +172,16 @@ class Carrier(Talk):
         """Say soon that a frame is here; `upto`: who collects has all of its author, or letter, up to it."""
         acks = self._acks
         short = key[:3]
-        if upto and self.collects and len(self.names.find(short)) < 2:
+        authors = self.names.find(short)
+        if self.flood and not self.collects and len(authors) == 1:
+            # Operations are taken in order: the last one says the most.
+            number = self.intake.base(authors[0])
+            last = short + bytes((number >> 8 & 0xFF, number & 0xFF)) + key[5:]
+            upto = not behind(last, key)
+            key = last if upto else key
+        if upto and len(authors) < 2:
             known = acks.get(short)
-            if known and (key[3] - known[3] << 8) + key[4] - known[4] & 0x8000:
+            if known and behind(key, known):
                 key = known
             acks[short] = key
         elif len(acks) < limits.MESH_WAITING:
@@ -180,16 +191,31 @@ class Carrier(Talk):
             wait = max(wait, self._acked_at + _PAUSE * pace.GATHER_MS - now)
         self.speaker.add(now + wait, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
 
+    def _heard_ack(self, frame: bytes, address: object, now: int) -> None:
+        what, keys = asks.decode_ack(frame)
+        for key in keys:
+            if self.custody.passed(key, frame[3] >> 3, what, now):
+                self.visits.ways.hears(address)
+                self.window.stir(now)
+            # One who says so is enough.
+            self._acks.pop(key, None)
+            if what >= asks.ACK_UPTO and key[:3] == self.peer.author[:3]:
+                self.feed.upto(key[3] << 8 | key[4])
+            if what == asks.ACK_ALL and not behind(key, self._acks.get(key[:3], key)):
+                self._acks.pop(key[:3], None)
+            elif what == asks.ACK_UPTO:
+                self.speaker.held(key)
+
     def _say_acks(self, _: int, now: int) -> bytes | None:
         if not self._acks:
             return None
         names = sorted(self._acks)
-        what = asks.ACK_PASSED
+        # What is known by an author alone says more.
+        whole = [name for name in names if len(name) == 3]
+        what = asks.ACK_ALL if whole else asks.ACK_PASSED
         if self.collects:
-            # What is known by an author alone says more.
-            whole = [name for name in names if len(name) == 3]
             what = asks.ACK_UPTO if whole else asks.ACK_HELD
-            names = whole or names
+        names = whole or names
         keys = [self._acks.pop(name) for name in names[:3]]
         if self._acks:
             self.speaker.add(now + pace.GATHER_MS, ANSWER, _ACK_NAME, self._say_acks, pace.EVENTS)
@@ -265,7 +291,8 @@ class Carrier(Talk):
                 self.feed.add(author, now)
             if peer.receipted(author) > before[2]:
                 self.receipts_at = now
-                self.down.say_receipt(author, now)
+                if self.collects or self.down.brings(author):
+                    self.down.say_receipt(author, now)
         if self.relays:
             self.intake.look(now)
             self._collect(now)
@@ -283,3 +310,8 @@ class Carrier(Talk):
                 self.tail_at = (now if due is None else due - limits.SEAL_DELAY_MS) + self._seal_ms
         else:
             self.tail_at = None
+
+
+def behind(key: bytes, other: bytes) -> bool:
+    """Say whether the number in the key of an operation is below that of another of its author."""
+    return (key[3] - other[3] << 8) + key[4] - other[4] & 0x8000 != 0

@@ -10,7 +10,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..log import STATE_CUSTODY
 from . import pace
-from .asks import ACK_PASSED, ACK_UPTO
+from .asks import ACK_HELD, ACK_UPTO
 from .frames import UNKNOWN, identity
 from .seen import Recent
 
@@ -259,8 +259,8 @@ class Custody:
     def passed(self, key: bytes, code: int, what: int, now: int) -> bool:
         """Note an acknowledgement of the frame with this key, `what` as in an ACK; True if it is here."""
         found = False
-        held = what != ACK_PASSED
-        upto = what == ACK_UPTO
+        held = ACK_HELD <= what <= ACK_UPTO
+        upto = what >= ACK_UPTO
         short, number = int.from_bytes(key[:3], "big"), key[3] << 8 | key[4]
         for place in list(self._index.values()):
             if self._short[place] != short:

@@ -7,6 +7,7 @@ from ..custody.receipt import Receipt
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
 from . import asks, pace, tells
+from .asks import ACK_UPTO
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, RECEIPT, TIME, make
@@ -46,7 +47,7 @@ class Down:
         self._peer = mesh.peer
         # Authors whose frames this peer has had in custody: receipts and questions go the same way back.
         self.route: object = None
-        self._keepers: set = set()
+        self.keepers: set = set()
         # RECEIPTs of keepers whose names are not known.
         self._unproven: list = []
         # Short authors about whom a question was passed on.
@@ -59,23 +60,36 @@ class Down:
 
     # ---- receipts
 
-    def say_receipt(self, author: bytes, now: int) -> None:
-        """Say the receipt of an author, if there is one."""
+    def know(self, keeper: bytes) -> None:
+        """Remember that a known name is a keeper's."""
+        if len(self.keepers) < limits.MAX_KNOWN_KEEPERS:
+            self._mesh.names.pin(keeper)
+            self.keepers.add(keeper)
+
+    def _receipt(self, author: bytes, now: int) -> bytes | None:
+        """Return the RECEIPT of an author, None if there is none."""
         receipt = self._peer.receipt(author)
         if receipt is None:
-            return
+            return None
         mesh = self._mesh
         mesh.names.learn(receipt.keeper, now)
         mesh.names.pin(receipt.keeper)
-        if receipt.keeper not in self._keepers:
-            self._keepers.add(receipt.keeper)
+        if receipt.keeper not in self.keepers:
+            self.keepers.add(receipt.keeper)
             if mesh.collects:
                 self.say_announce(receipt.keeper, now)
         body = tells.encode_receipt(
             receipt.keeper[:4], receipt.incarnation & 0xFF, author[:3], receipt.number, proof_of(receipt)
         )
-        frame = make(RECEIPT, self._peer.mesh, body, mesh.key)
         mesh.stats["receipts"] += 1
+        return make(RECEIPT, self._peer.mesh, body, mesh.key)
+
+    def say_receipt(self, author: bytes, now: int) -> None:
+        """Say the receipt of an author, if there is one."""
+        frame = self._receipt(author, now)
+        if frame is None:
+            return
+        mesh = self._mesh
         # Its author waits for the word of who holds it; others have time to leave it to each other.
         urgency = OWN if mesh.collects else DOWN
         self._outdo(frame)
@@ -98,6 +112,14 @@ class Down:
                 higher = higher or what[12:16] > frame[12:16]
         return higher
 
+    def tell_author(self, author: bytes, first: bool, now: int) -> None:
+        """Hand over the receipt of an author that listens now; and say whose it is if it had none before."""
+        frame = self._receipt(author, now)
+        if frame is not None:
+            self.hand_over(frame, now)
+            for keeper in self._keeper(frame[4:8]) if first else ():
+                self.say_announce(keeper, now, OWN)
+
     def hand_over(self, frame: bytes, now: int) -> None:
         """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
         self._mesh.speaker.add(now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, pace.EVENTS, 1)
@@ -107,6 +129,9 @@ class Down:
         mesh = self._mesh
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
         mesh.leaves.hold(short, frame)
+        own = short == self._peer.author[:3]
+        if own:
+            mesh.window.stir(now)
         moved = matched = False
         if not self._keeper(keeper4):
             # Whose word it is has to be known in full; until then the newest few are kept.
@@ -119,18 +144,21 @@ class Down:
                     matched = True
                     if self._peer.ingest_receipt(receipt):
                         self._peer.commit()
-                        moved = True
+                        moved = self.brings(author)
+                        if author == self._peer.author:
+                            # What is on its way still need not be.
+                            mesh.custody.passed(frame[9:12] + frame[14:16] + b"\0", mesh.code, ACK_UPTO, now)
                     break
         if moved or self._routed(short):
             self._note(name, now)
             if self._outdo(frame):
                 return
-            if not mesh.flood and short == self._peer.author[:3] and not self._routed(short):
+            if not mesh.flood and own and not self._routed(short):
                 # Who has brought it here hears that, and need not say it again.
                 self.hand_over(frame, now)
             else:
                 mesh.pass_on(frame, name, now, DOWN)
-        elif not matched and (mesh.flood or short == self._peer.author[:3]):
+        elif not matched and (mesh.flood or own):
             # Its author or keeper may become known: then it is no echo.
             mesh.seen.forget(name)
 
@@ -178,10 +206,10 @@ class Down:
             return now + pace.AGAIN_SOON_MS
         return now + pace.ANNOUNCE_MS * 3 // 4 + mesh.random(pace.ANNOUNCE_MS // 2)
 
-    def say_announce(self, author: bytes, at: int) -> None:
+    def say_announce(self, author: bytes, at: int, urgency: int = STATUS) -> None:
         """Say the whole name of an author or keeper, and the high bits of its numbers and times."""
         name = _ANNOUNCE_NAME - number_of(author)
-        self._mesh.speaker.add(at, STATUS, name, lambda _, now: self._announce(author, now), pace.EVENTS, 1)
+        self._mesh.speaker.add(at, urgency, name, lambda _, now: self._announce(author, now), pace.EVENTS, 1)
 
     def _announce(self, author: bytes, now: int) -> bytes | None:
         mesh = self._mesh
@@ -195,7 +223,7 @@ class Down:
             announce.due_ms = max(0, announce.due_ms - now)
         else:
             announce = tells.Announce(author, held >> 16, mesh.last_ms(author) >> 24, 0)
-        if author in self._keepers:
+        if author in self.keepers:
             announce.flags |= KEEPER_NAME
         mesh.stats["announces"] += 1
         return make(ANNOUNCE, self._peer.mesh, tells.encode_announce(announce), mesh.key)
@@ -210,9 +238,7 @@ class Down:
             return
         if announce.flags & KEEPER_NAME:
             # Anybody may say so: names of others must not all lose their places by that.
-            if len(self._keepers) < limits.MAX_KNOWN_KEEPERS:
-                mesh.names.pin(announce.author)
-                self._keepers.add(announce.author)
+            self.know(announce.author)
             kept = self._unproven
             self._unproven = []
             for receipt in kept:
@@ -289,6 +315,11 @@ class Down:
         if self.route is None:
             self.route = Marks(limits.MESH_ROUTE)
         self.route.note(_of_route(short))
+
+    def brings(self, author: bytes) -> bool:
+        """Say whether this peer tells others the receipts of an author: that its operations are here since
+        there was a flood is no reason."""
+        return self._mesh.flood or author in self._mesh.feed.sources or self._routed(author[:3])
 
     def _routed(self, short: bytes) -> bool:
         return self.route is not None and self.route.has(_of_route(short))

@@ -11,7 +11,7 @@ from ..operation import CLOCK, decode_body
 from . import letters, pace
 from .custody import name_of
 from .frames import LETTER_UP, OP, make
-from .ops import pack
+from .ops import nearest, pack
 
 _ALL = limits.const(0xFFFFFFFF)
 _ONE = limits.const(1)
@@ -92,6 +92,24 @@ class Feed:
         source.number = max(min(source.number, number), self._peer.receipted(author))
         source.sealed = min(source.sealed, source.number)
         source.seal = None
+        self._again_at = now
+
+    def resend(self, author: bytes, number: int, stored: bytes, now: int) -> bool:
+        """Push one operation again that was pushed, also to those who had it; False if that cannot be now."""
+        source = self.sources.get(author)
+        if source is None or number > source.number:
+            return False
+        try:
+            return self._push(frames_of(self._peer, author, number, stored, self._key), now, True)
+        except HedgerowError:
+            return False
+
+    def upto(self, low: int) -> None:
+        """Somebody has all own operations up to one (low 16 bits of its number): those behind it are next."""
+        source = self.sources[self._peer.author]
+        number = nearest(source.number, low)
+        if source.number < number <= self._peer.log.held(self._peer.author):
+            source.number = number
 
     def pushed(self) -> tuple:
         """Return (number, sealed): how far the own author was pushed."""
@@ -112,6 +130,12 @@ class Feed:
         source = self.sources[self._peer.author]
         return max(0, source.again_at - now), source.tries
 
+    def late(self, now: int) -> bool:
+        """Say whether the receipt of what is sealed should have come since."""
+        left, tries = self.again(now)
+        open_here = self._peer.log.sealed(self._peer.author) > self._peer.receipted(self._peer.author)
+        return open_here and (tries > 0 or left < pace.AGAIN_MS - pace.RECEIPT_LATE_MS)
+
     def resume(self, number: int, sealed: int, again_at: int | None = None, tries: int = 0) -> None:
         """Go on behind what was pushed before a deep sleep, and push that again when it was due then."""
         source = self.sources[self._peer.author]
@@ -122,6 +146,11 @@ class Feed:
             source.tries = min(tries, _MOST_DOUBLINGS)
         source.number = max(source.number, min(number, log.held(self._peer.author)))
         source.sealed = max(source.sealed, min(sealed, log.sealed(self._peer.author)))
+        # The schemas of what was pushed last were pushed before it.
+        for at in (source.number, source.number - 1):
+            stored = log.fetch(self._peer.author, at)
+            if stored is not None and at > self._peer.receipted(self._peer.author):
+                self._schemas.update([change[1] for change in decode_body(stored)[1] if change[0] != CLOCK])
 
     def backlog(self) -> int:
         """Return how many operations were not pushed yet."""

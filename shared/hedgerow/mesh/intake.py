@@ -156,8 +156,13 @@ class Intake:
         return TAKEN
 
     def lacking(self) -> int:
-        """Return how many operations others are known to hold that are not here."""
-        return sum([max(0, height - self.base(author)) for author, height in self.heights.items()])
+        """Return how many operations others are known to hold that are not here; of a leaf it may be alone
+        with them."""
+        lacking = 0
+        for author, height in self.heights.items():
+            if not self._mesh.leaves.hears(author[:3]):
+                lacking += max(0, height - self.base(author))
+        return lacking
 
     def base(self, author: bytes) -> int:
         """Return the number behind which this peer takes operations of an author."""

@@ -9,7 +9,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..presence import UNKNOWN_DISTANCE
 from ..sync.hello import GATEWAY, LEAF, RELAY
-from . import asks, frames, pace
+from . import frames, pace
 from .carrier import Carrier
 from .custody import Custody, name_of
 from .density import Window as Count
@@ -21,7 +21,7 @@ from .schedule import Leaves, Window
 from .seen import Seen, who_of
 from .speaker import FORWARD, OWN, STATUS, Speaker
 from .tag import check
-from .talk import STATE_NAME
+from .talk import SHOWS, STATE_NAME
 from .trickle import Trickle
 from .visits import Visits
 
@@ -128,7 +128,7 @@ class Mesh(Carrier):
         self._met_at = now + pace.MEET_MS
         # Until this peer has counted authors for long enough it goes by its neighbours.
         self._young_until = now + pace.CENSUS_MS
-        self.receipts_at = now - pace.AROUND_MS
+        self.receipts_at = now - pace.AGAIN_MS
         self.names.learn(self.peer.author, now)
         self.names.pin(self.peer.author)
         for author in self.peer.authors():
@@ -195,9 +195,9 @@ class Mesh(Carrier):
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
-            if kind == frames.RECEIPT and not self.flood and payload[at + 3] >> 3 <= self.code:
-                # That it got farther shows who is farther: of all others one counts.
-                who = 0
+            if kind == frames.RECEIPT and not self.flood:
+                # That it got farther shows who is farther: of all others one counts, as 0.
+                who = who | 1 if payload[at + 3] >> 3 > self.code else 0
             count = self.seen.again(name, who)
             if count and self._echoed(kind, name, count, address, who, payload[at + 3], now):
                 last[address] = bytes(payload)
@@ -210,7 +210,8 @@ class Mesh(Carrier):
             self.seen.note(name, who)
         self.stats["heard"] += 1
         last[address] = bytes(payload)
-        self._due_at = None
+        if kind:
+            self._due_at = None
         try:
             self._take(kind, frame, name, count, (address, rssi, connectable), now)
         except HedgerowError:
@@ -233,8 +234,11 @@ class Mesh(Carrier):
         Nothing of its content is used, so its tag need not be checked again.
         """
         self.stats["echoes"] += 1
-        if name in self.speaker.names and self.speaker.echo(name, count):
-            self._due_at = None
+        if name in self.speaker.names:
+            saying = self.speaker.echo(name, count, self.gets_on(kind, hop >> 3))
+            if saying:
+                self._due_at = None
+                self.say_onward(saying, now)
         if kind == frames.RECEIPT and not self.flood:
             if self.down.passed(name, hop >> 3, now):
                 return True
@@ -272,15 +276,7 @@ class Mesh(Carrier):
         elif kind == frames.STATE:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
         elif kind == frames.ACK:
-            what, keys = asks.decode_ack(frame)
-            self.window.stir(now)
-            for key in keys:
-                if self.custody.passed(key, frame[3] >> 3, what, now):
-                    self.visits.ways.hears(address)
-                # One who says so is enough.
-                self._acks.pop(key, None)
-                if what == asks.ACK_UPTO:
-                    self.speaker.held(key)
+            self._heard_ack(frame, address, now)
         elif kind == frames.HAVE:
             if self.flood and self.relays:
                 self.repair.heard_have(frame, address, now)
@@ -293,7 +289,6 @@ class Mesh(Carrier):
         elif kind == frames.CALL:
             self.visits.heard_call(frame, now)
         elif kind == frames.RECEIPT:
-            self.window.stir(now)
             self.down.heard_receipt(frame, name, now)
         elif kind == frames.ANNOUNCE:
             self.down.heard_announce(frame, name, now)
@@ -302,16 +297,23 @@ class Mesh(Carrier):
         peer = self.peer
         if state.author == peer.author[:3] and state.role == self.role and not connectable:
             return
-        self._around.add(number_of(state.author), now)
-        self._met_at = min(self._met_at, now)
+        number = number_of(state.author)
+        self._around.add(number, now)
+        if now < self._met_at:
+            self._met_at = now
         lost = state.distance >= UNKNOWN_DISTANCE
         if self.visits.heard(address, state, rssi, now):
             self.visits.ways.rank(now)
         if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
-            self._census.add(number_of(state.author), now)
+            self._census.add(number, now)
             self._mode(now)
         if state.flags & frames.WANTS_TIME:
+            self._due_at = None
             self.down.offer_time(now)
+        if not self.flood and state.role == RELAY and not lost and state.flags & frames.GRADIENT:
+            # Most of what is heard where nothing happens.
+            return
+        self._due_at = None
         if state.role == LEAF:
             if self.relays:
                 self.leaves.heard(state, now)
@@ -338,7 +340,9 @@ class Mesh(Carrier):
             return max(now, self.window.wakes_at())
         at = self._due_at
         if at is None:
-            at = min(self._trickle.due, self._time_at, self.announce_at, self._wishes_at)
+            at = min(self._trickle.due, self._time_at, self.announce_at)
+            if self.wishes is not None and self._wishes_at < at:
+                at = self._wishes_at
             if self._fill:
                 at = min(at, self.start_at)
             for other in (
@@ -363,7 +367,10 @@ class Mesh(Carrier):
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
-            self.custody.know(name, now) if not own else None
+            if not own:
+                self.custody.know(name, now)
+                if frame[0] & 0x0F == frames.OP:
+                    self.down.note_route(frame[4:7])
         if self.custody.vain:
             self.visits.ways.unheard(self.custody.vain, now)
             self.custody.vain = 0
@@ -429,6 +436,7 @@ class Mesh(Carrier):
         """Begin a leaf's window: it has woken, or written something."""
         if self.window.wake(now) or self._state_due:
             self._state_due = False
+            self._shows = SHOWS
             self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
 
     def sleep_until(self, now: int) -> int | None:

@@ -31,7 +31,7 @@ AGAIN_MS = const(1800000)
 # second; how soon a letter is not said again.
 ASKS = const(8)
 WAITING_MS = const(43200000)
-LATE_MS = const(20000)
+LATE_MS = const(60000)
 ASK_MS = const(2000)
 LETTER_MS = const(6000)
 # The age of an unsealed operation at which the engine seals; how authors and neighbours are counted; names
@@ -65,6 +65,8 @@ LEAF_WINDOW_MS = const(1500)
 LEAF_MOST_MS = const(12000)
 LEAF_PERIOD_MS = const(60000)
 LEAF_BACKOFF_MS = const(700)
+# So long after it was sealed and pushed a leaf asks for its receipt more often.
+RECEIPT_LATE_MS = const(300000)
 
 
 def longest_wake(period: int) -> int:

@@ -39,5 +39,6 @@ LEAF_WINDOW_MS: Final = 1500
 LEAF_MOST_MS: Final = 12000
 LEAF_PERIOD_MS: Final = 60000
 LEAF_BACKOFF_MS: Final = 700
+RECEIPT_LATE_MS: Final = 300000
 
 def longest_wake(period: int) -> int: ...

@@ -54,6 +54,10 @@ class Leaves:
         # Short author -> [receipt frame or None, moment it was heard last]
         self._known: dict = {}
 
+    def hears(self, short: bytes) -> bool:
+        """Say whether a leaf is one of those."""
+        return short in self._known
+
     def hold(self, short: bytes, frame: bytes) -> None:
         """Keep a RECEIPT for a leaf that is heard here."""
         entry = self._known.get(short)
@@ -81,7 +85,7 @@ class Leaves:
             mesh.repair.want_plan(state.author, now)
         for author in authors:
             if mesh.peer.receipted(author) > receipted:
-                mesh.down.say_receipt(author, now)
+                mesh.down.tell_author(author, not receipted, now)
                 return
             if mesh.flood or mesh.collects:
                 mesh.repair.behind(author, held, now)

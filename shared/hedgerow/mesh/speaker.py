@@ -24,6 +24,9 @@ _WHAT = limits.const(3)
 _EVENTS = limits.const(4)
 _QUIET = limits.const(5)
 _MORE = limits.const(6)
+# Beside `quiet`: it is to get on. Said, or left to others, it comes back once more, as ONWARD alone: dropped
+# when one is heard saying it who is where it is to go.
+ONWARD = limits.const(16)
 
 
 class Speaker:
@@ -70,14 +73,21 @@ class Speaker:
         self._next = None
         return True
 
-    def echo(self, name: int, count: int) -> bool:
-        """Note that `count` others are known to have said the same; True if it is not to be said any more."""
+    def echo(self, name: int, count: int, there: bool = False) -> list | None:
+        """Note that `count` others are known to have said the same, this one where it is to go or
+        not; return what is not to be said any more."""
         saying = self.names.get(name)
-        if saying is not None and saying[_QUIET] and count >= saying[_QUIET]:
-            self._stats["suppressed"] += 1
-            self.drop(name)
-            return True
-        return False
+        if saying is None:
+            return None
+        quiet = saying[_QUIET]
+        if there and quiet >= ONWARD:
+            quiet = saying[_QUIET] = quiet - ONWARD or 1
+        most = quiet % ONWARD
+        if not most or count < most:
+            return None
+        self._stats["suppressed"] += 1
+        self.drop(name)
+        return saying
 
     def held(self, key: bytes) -> None:
         """Who collects has all of an author, or letter, up to this key: what is here of it has got on."""

@@ -7,11 +7,11 @@ from ..sync.hello import GATEWAY, LEAF
 from . import frames, pace, tells
 from .density import interval_floor
 from .schedule import own_digest
-from .speaker import FORWARD, OWN, STATUS
+from .speaker import FORWARD, ONWARD, OWN, STATUS
 from .visits import BEHIND, BULK, MANY
 
 STATE_NAME = limits.const(-11)
-_SHOWS = limits.const(3)
+SHOWS = limits.const(3)
 # Buckets of authors, by the first byte of each: 8.
 LOG2 = 3
 
@@ -47,7 +47,17 @@ class Talk:
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
         """Say soon what somebody else has said, unless enough others do."""
         self.stats["passed"] += 1
-        self.say_twice(now + 20 + self.spread(), urgency, name, frame[:3] + b"\0" + frame[4:])
+        onward = 0
+        kind = frame[0] & 0x0F
+        if (
+            self.flood
+            and self.code < frames.UNKNOWN
+            and kind in (frames.OP, frames.LETTER_UP, frames.RECEIPT)
+        ):
+            # What comes from there is there already; whence a letter came is not known.
+            onward = 0 if kind != frames.LETTER_UP and self.gets_on(kind, frame[3] >> 3) else ONWARD
+        frame = frame[:3] + b"\0" + frame[4:]
+        self.say_twice(now + 20 + self.spread(), urgency, name, frame, onward)
 
     def spare(self) -> None:
         """Give up what others say again: a session or a reading needs its room."""
@@ -56,17 +66,28 @@ class Talk:
         for table in (self._said_letters, self._whos, self._last):
             table.clear()
 
-    def say_twice(self, at: int, urgency: int, name: int, frame: bytes) -> None:
+    def gets_on(self, kind: int, code: int) -> bool:
+        """Say whether one with this distance code is where a frame is to go: nearer a keeper, or farther."""
+        return code > self.code if kind == frames.RECEIPT else code < self.code
+
+    def say_twice(self, at: int, urgency: int, name: int, frame: bytes, onward: int = 0) -> None:
         """Say a frame at a moment, and again if too few others were heard saying it: what goes down twice."""
         more = 2 if urgency == FORWARD else 4
         if self._receipt(frame) and self.speaker.neighbours <= pace.FEW:
             more = 8
         more += not self.seen.senders(name)
-        self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET, more)
+        self.speaker.add(at, urgency, name, frame, pace.EVENTS, pace.QUIET + onward, more)
 
     def _receipt(self, frame: bytes) -> bool:
         """Say whether it is a receipt that nobody asks for: who is farther is to be heard saying it."""
         return frame[0] & 0x0F == frames.RECEIPT and not self.flood
+
+    def say_onward(self, saying: list, now: int) -> None:
+        """Say once more what nobody is heard saying meanwhile, or acknowledging, who is where it is to go."""
+        if saying[5] > ONWARD:
+            at = now + pace.AGAIN_SOON_MS + self.random(pace.AGAIN_SOON_MS)
+            self.speaker.add(at, saying[1], saying[2], saying[3], pace.EVENTS, ONWARD)
+            self.stats["again"] += 1
 
     def _more(self, saying: list, now: int) -> None:
         """Have a frame that was said now come back, until it is known from enough senders."""
@@ -78,8 +99,11 @@ class Talk:
             # Who heard our own word first says it; who is passed something on may be one of many.
             wait = pace.AGAIN_SOON_MS >> own << (saying[1] != FORWARD and more < 4)
             at = now + wait + self.random(wait)
-            self.speaker.add(at, saying[1], name, saying[3], pace.EVENTS, enough, more - 2)
+            onward = saying[5] & ONWARD
+            self.speaker.add(at, saying[1], name, saying[3], pace.EVENTS, enough + onward, more - 2)
             self.stats["again"] += 1
+        else:
+            self.say_onward(saying, now)
 
     def spread(self) -> int:
         """Return a wait within which about one of all in reach speaks each time that one frame takes."""
@@ -132,7 +156,7 @@ class Talk:
 
     def show(self, now: int) -> None:
         """Say our STATE at once, as somebody may want to connect; and some times more while we are behind."""
-        self._shows = _SHOWS
+        self._shows = SHOWS
         self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
 
     def tell_distance(self, now: int) -> None:
@@ -144,8 +168,9 @@ class Talk:
     def _ask_time(self, now: int) -> None:
         """Show soon that the time is lacking here, while somebody in reach has it."""
         wants = self.role != LEAF and self.peer.wants_time(now)
-        wait = self._time_wait if wants else 6 * pace.TIME_MS
-        self._time_at = now + wait + self.random(wait)
+        wait = self._time_wait
+        # Who has it looks again when there is something to say anyhow.
+        self._time_at = now + wait + self.random(wait) if wants else max(now + wait, self._trickle.due)
         # Who has the time, but not well enough, may be too far from a better one.
         again = wants and self.peer.utc(now)
         self._time_wait = min(2 * wait, pace.TIME_MOST_MS) if again else pace.TIME_MS
@@ -183,6 +208,10 @@ class Talk:
             digest = own_digest(peer)
         if self.role == LEAF:
             window = self.window.left(now)
+            if self._shows and self.feed.late(now):
+                # Who has its receipt may not hear it, or not be heard, the first time.
+                self._shows -= 1
+                self.speaker.add(self.window.until - 3 * pace.GATHER_MS, OWN, STATE_NAME, self._say_state, 2)
         count = self.repair.open if self.flood and self.relays else self.feed.backlog()
         state = frames.State(
             peer.mesh[:2], self.counter & 0xFFFF, bucket, digest, count,
@@ -210,7 +239,7 @@ class Talk:
 
     def set_flood(self, flood: bool, now: int) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""
-        self._fill = True
+        self._fill = self._fill or flood != self.flood
         if self.flood and not flood and self.relays and not self.collects:
             self.repair.stop()
             self.custody.forget(now)

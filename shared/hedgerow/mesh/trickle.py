@@ -46,6 +46,9 @@ class Trickle:
             self._said = True
             say = self._heard < self._k
             self.due = self._end
+            if self.interval >= self._imax and not self._heard and now < self._end:
+                # Where nobody counts the next one, as long as this, need not begin at a moment of its own.
+                self._begin(self._end)
         if now >= self._end:
             # After a sleep there is nothing to catch up with.
             start = self._end if now - self._end < self.interval else now

@@ -95,7 +95,8 @@ class Visits:
         neighbour.seen = True
         neighbour.counter = state.counter
         hops = state.distance if state.role != LEAF else UNKNOWN_DISTANCE
-        news = hops != neighbour.hops
+        # Of who was not heard before that says nothing yet, but to a leaf.
+        news = hops != neighbour.hops and (neighbour.share or self._mesh.role == LEAF)
         neighbour.hops = hops
         self.ways.told(neighbour, state)
         if state.open_count > MANY or state.flags & BULK or state.window == BEHIND or self.mute:
@@ -197,7 +198,8 @@ class Visits:
                     self._say_call(self._calling, now)
                 return None
             self.failed(self._calling, now)
-        if now < self._calm_until:
+        if now < self._calm_until or not self._mesh.relays:
+            # Of what others have nothing is lacking where nothing is relayed.
             return None
         best = None
         found = None
@@ -251,7 +253,7 @@ class Visits:
             return 0
         # What has come since is lacking no more.
         lag = max(0, neighbour.lag - mesh.stats["stored"] + neighbour.stored)
-        if neighbour.heard_at - mesh.receipts_at < pace.AROUND_MS:
+        if neighbour.heard_at - mesh.receipts_at < pace.AGAIN_MS // 2:
             # What is receipted here and open there is no backlog, but what is known to be lacking.
             return max(lag, min(state.open_count, mesh.intake.lacking())) if mesh.relays else lag
         return max(lag, state.open_count - (mesh.repair.open if mesh.relays else 0))

@@ -62,8 +62,12 @@ class Ways:
                     last = min(last, hops)
                     continue
                 neighbour.deaf = _DEAF // 2
-            self.nearer += hops <= mine
-            kept = kept or hops == mine
+            if hops <= mine:
+                self.nearer += 1
+                kept = kept or hops == mine
+            elif hops >= way and not leaf:
+                # One that is nearer is good.
+                continue
             share = self.quality(neighbour, hops, mine)
             good = share >= STAYS
             if not leaf and (share >= _STEADY or (good and hops == mine)):
@@ -98,6 +102,13 @@ class Ways:
         if neighbour is None:
             return len(self._table) < limits.MAX_NEIGHBOURS
         return neighbour.share >= _NEAR
+
+    def turn(self, address: object, wait: int) -> int:
+        """Return how long to wait of a turn before a frame of an address is taken: those first who hear it
+        best, as it hears them best when they pass it on."""
+        neighbour = self._table.get(address)
+        share = neighbour.share if neighbour is not None else 0
+        return wait * (125 - share) // 100 if share else wait
 
     def better(self, neighbour: object, now: int) -> bool:
         """Say whether a neighbour is a shorter way than the one there is, or there is none."""

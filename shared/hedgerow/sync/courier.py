@@ -257,7 +257,7 @@ class Courier:
         """Send seals in the place of own ones that are lost, or gone with what they covered."""
         from ..trust.seal import bare_seals
 
-        for _, _, body in bare_seals(author, first, last):
+        for _, _, body in bare_seals(author, first, last, self.peer.members):
             self.session.queue_seal(author, body)
 
     def _send_run(self, author: bytes, first: int, bodies: list) -> None:

@@ -15,6 +15,10 @@ from . import frames, hello
 from .courier import Courier
 from .session import Session
 
+# Kinds of a credential (crypto.claims).
+KEEPS = limits.const(1)
+GIVES_TIME = limits.const(2)
+
 
 class Exchange:
     """`central` is the side that opened the link, and the one that ends it: `linger_ms` after both sides had
@@ -39,7 +43,7 @@ class Exchange:
     ):
         self.peer = peer
         greeting = peer.hello(now, about)
-        self.session = Session(greeting, now, keys)
+        self.session = Session(greeting, now, keys or (peer.greeter and peer.greeter(now, central)))
         self.summary: list | None = None
         self.courier = Courier(peer, self.session, greeting)
         self.operations_in = 0
@@ -116,7 +120,11 @@ class Exchange:
 
     def _apply(self, kind: int, value: object, now: int) -> None:
         peer = self.peer
-        if kind > frames.ERROR:
+        if kind >= frames.STATEMENTS:
+            # Only a keeper is asked; what is said to peers without a credential is nothing to them.
+            if kind == frames.STATEMENT and peer.members and self.session.trusts(KEEPS):
+                peer.members.take(value)
+        elif kind > frames.ERROR:
             self._apply_down(kind, value, now)
         elif kind == frames.SEGMENT:
             self._take(self._take_segment, value)
@@ -195,6 +203,8 @@ class Exchange:
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:
             peer.seal(now)
+        if peer.members and self.session.keys and remote.role == hello.KEEPER:
+            self.session.queue(frames.STATEMENTS, peer.members.asking())
         if peer.role >= hello.GATEWAY:
             lost = [entry[:2] for entry in remote.vector if peer.lost(entry[0])]
             if lost:
@@ -271,7 +281,7 @@ class Exchange:
     def _take_time(self, value: tuple | None, now: int) -> None:
         self._asking = False
         self._ask_at = now + limits.ASK_AGAIN_MS
-        if value:
+        if value and self.session.trusts(GIVES_TIME):
             utc_ms, error_ms, keeper = value
             try:
                 self.peer.set_time(utc_ms, error_ms, SOURCE_KEEPER if keeper else SOURCE_RELAYED, now)

@@ -8,6 +8,9 @@ from .courier import Courier
 from .hello import Hello
 from .session import Session
 
+KEEPS: int
+GIVES_TIME: int
+
 class Exchange:
     peer: Peer
     session: Session

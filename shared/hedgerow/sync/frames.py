@@ -25,7 +25,9 @@ PICK = 16
 MARK = 17
 WANT = 18
 FRONTIER = 19
-LAST_TYPE = 19
+STATEMENTS = 20
+STATEMENT = 21
+LAST_TYPE = 21
 
 # The frame's body goes on in the next frame, which has the same type.
 CONTINUED = 0x80
@@ -74,7 +76,7 @@ def check_sequence(found: int, expected: int) -> None:
 
 def counted(kind: int) -> bool:
     """Say whether a frame counts against credit: what must become durable before it is acknowledged does."""
-    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK)
+    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK, STATEMENT)
 
 
 def frame_size(size: int) -> int:

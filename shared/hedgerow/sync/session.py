@@ -168,7 +168,7 @@ class Session:
                 raise HedgerowError("FRAME_INVALID", "schema names")
         elif kind == frames.BYE or kind == frames.ERROR:
             self._end(kind, body)
-        elif kind > frames.ERROR:
+        elif frames.ERROR < kind < frames.STATEMENTS:
             from . import interest
 
             value = interest.read_frame(kind, body)
@@ -261,11 +261,17 @@ class Session:
         """Say whether nothing can be said yet, or any more."""
         if self.keys.done:
             return False
-        if self.keys.error and not self.error:
-            self.error = self.keys.error
+        keys = self.keys
+        if self.ending and not keys.begun:
+            # Who said nothing about keys gets its answer in the clear.
+            keys.channel.close()
+            self.keys = None
+            return False
+        if keys.error and not self.error:
+            self.error = keys.error
         self.closed = self.ending or self.error is not None
         if self.closed:
-            self.keys.channel.close()
+            keys.channel.close()
         return True
 
     def _pack(self, payload: bytearray, space: int, now: int) -> bool:

@@ -1,6 +1,7 @@
 """An author's sealed word that operations of its own are lost, and how they are shown (SPEC 5.5.5).
 
-Kind 0 stands for no security yet, as in seals: SHA-256 of the signed bytes and 32 zeros.
+As in seals kind 1 is signed, by the sealing key of a credential of the author; kind 0 stands for no security
+yet: SHA-256 of the signed bytes and 32 zeros.
 """
 
 from hashlib import sha256
@@ -11,7 +12,7 @@ from ..codec import cbor
 from ..custody.skip import LOST, SEALED, Skip
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL, ENTRY_SKIP
-from .seal import NO_SEAL, SEAL_HASH, Seal
+from .seal import NO_SEAL, SEAL_HASH, SEAL_SIGNED, Seal
 from .verify import hash_of_seal_before
 
 _READ_BYTES = 2048
@@ -21,8 +22,12 @@ _READ_BYTES = 2048
 _REASONS = ("dropped", "restored", "damaged", "thinned")
 
 
-def _word_of(author: bytes, first: int, last: int, parts: list) -> bytes:
-    return sha256(cbor.encode([1, author, first, last, parts])).digest() + bytes(32)
+def _word_of(author: bytes, first: int, last: int, parts: list, signer: object = None) -> list:
+    """Return [kind of the seal, signature]."""
+    signed = cbor.encode([1, author, first, last, parts])
+    if signer is None:
+        return [SEAL_HASH, sha256(signed).digest() + bytes(32)]
+    return [SEAL_SIGNED, signer.sign(signed)]
 
 
 def make_lost(
@@ -33,30 +38,41 @@ def make_lost(
     stamp: bytes,
     summary: list | None = None,
     previous: bytes | None = None,
+    signer: object = None,
 ) -> bytes:
     """Return the skip that stands for lost operations.
 
     `summary` is [first, last] of the author's operations that hold the summaries of a THINNED range,
     `previous` the hash of the seal before the range, NO_SEAL where it is the first, None if nobody knows it.
+    `signer` is make_seal's.
     """
     parts = [reason, stamp, summary, previous]
-    seal = [SEAL_HASH, _word_of(author, first, last, parts)]
-    return Skip(first, last, LOST, parts + seal).encode()
+    return Skip(first, last, LOST, parts + _word_of(author, first, last, parts, signer)).encode()
 
 
-def check_lost(log: object, author: bytes, skip: Skip) -> None:
-    """Refuse (SKIP_INVALID) a sealed lost skip that is not its author's word, or not in its place."""
-    if skip.kind != LOST or len(skip.detail) != SEALED:
-        return
-    check_word(author, skip, NO_SEAL if skip.first == 1 else hash_of_seal_before(log, author, skip.first))
+def check_lost(log: object, author: bytes, skip: Skip, rules: object = None) -> None:
+    """Refuse (SKIP_INVALID) a sealed lost skip that is not its author's word, or not in its place.
+
+    `rules` (crypto.rules) know who signs: no other skip counts for who has a credential.
+    """
+    before = NO_SEAL if skip.first == 1 else hash_of_seal_before(log, author, skip.first)
+    check_word(author, skip, before, rules)
 
 
-def check_word(author: bytes, skip: Skip, before: bytes | None) -> None:
+def check_word(author: bytes, skip: Skip, before: bytes | None, rules: object = None) -> None:
     """See check_lost; `before` is the hash of the seal right before the skip, None if it is not here."""
+    signs = rules is not None and rules.knows(author)
     if skip.kind != LOST or len(skip.detail) != SEALED:
+        if signs:
+            raise HedgerowError("SKIP_INVALID", "%d-%d: not signed" % (skip.first, skip.last))
         return
     parts = skip.detail[:4]
-    if _word_of(author, skip.first, skip.last, parts) != skip.detail[5]:
+    if signs and skip.detail[4] == SEAL_SIGNED:
+        signed = cbor.encode([1, author, skip.first, skip.last, parts])
+        good = rules.check_word(author, signed, skip.detail[5])
+    else:
+        good = not signs and _word_of(author, skip.first, skip.last, parts) == skip.detail[4:]
+    if not good:
         raise HedgerowError("SKIP_INVALID", "%d-%d: not sealed by its author" % (skip.first, skip.last))
     if before is not None and parts[3] is not None and parts[3] != before:
         raise HedgerowError("SKIP_INVALID", "%d-%d: another seal before it" % (skip.first, skip.last))

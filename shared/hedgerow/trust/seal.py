@@ -1,7 +1,8 @@
 """Seals: an author's word for a run of its operations (SPEC 5.8).
 
-Kind 0 stands for no security yet: the 64 bytes of the signature are SHA-256 of the signed bytes and 32
-zeros. It catches mixed-up operations and nobody who means harm.
+In kind 1 the signature is that of the sealing key in the credential that the seal names. Kind 0 stands for no
+security yet: the 64 bytes of the signature are SHA-256 of the signed bytes and 32 zeros. It catches mixed-up
+operations and nobody who means harm.
 """
 
 from hashlib import sha256
@@ -12,6 +13,7 @@ from ..codec.schema import is_integer
 from ..errors import HedgerowError
 
 SEAL_HASH = 0
+SEAL_SIGNED = 1
 NO_CREDENTIAL = bytes(8)
 NO_SEAL = bytes(16)
 
@@ -44,33 +46,49 @@ class Seal:
             raise HedgerowError("SEAL_INVALID", "numbers")
         if not is_integer(first) or not is_integer(last) or not 0 < first <= last <= limits.MAX_NUMBER:
             raise HedgerowError("SEAL_INVALID", "range")
-        if last - first >= limits.MAX_SEAL_OPERATIONS or kind != SEAL_HASH:
+        if last - first >= limits.MAX_SEAL_OPERATIONS or kind not in (SEAL_HASH, SEAL_SIGNED):
             raise HedgerowError("SEAL_INVALID", "kind or length")
         return Seal(first, last, credential, previous, kind, signature)
 
 
-def _signature(author: bytes, credential: bytes, first: int, last: int, h16s: list, previous: bytes) -> bytes:
+def _signed(author: bytes, credential: bytes, first: int, last: int, h16s: list, previous: bytes) -> bytes:
     root = sha256(b"".join(h16s)).digest()
-    signed = cbor.encode([1, author, credential, first, last, root, previous])
-    return sha256(signed).digest() + bytes(32)
+    return cbor.encode([1, author, credential, first, last, root, previous])
 
 
-def make_seal(author: bytes, first: int, last: int, h16s: list, previous: bytes) -> bytes:
-    """Seal the operations `first` to `last`; `h16s` are their H16, `previous` the hash of the seal before."""
-    signature = _signature(author, NO_CREDENTIAL, first, last, h16s, previous)
-    return cbor.encode([1, first, last, NO_CREDENTIAL, previous, SEAL_HASH, signature])
+def make_seal(
+    author: bytes, first: int, last: int, h16s: list, previous: bytes, signer: object = None
+) -> bytes:
+    """Seal the operations `first` to `last`; `h16s` are their H16, `previous` the hash of the seal before.
+
+    `signer` has the name of a `credential` (8 bytes), and sign() for its key; without one it is of kind 0.
+    """
+    credential = signer.credential if signer else NO_CREDENTIAL
+    signed = _signed(author, credential, first, last, h16s, previous)
+    kind = SEAL_SIGNED if signer else SEAL_HASH
+    signature = signer.sign(signed) if signer else sha256(signed).digest() + bytes(32)
+    return cbor.encode([1, first, last, credential, previous, kind, signature])
 
 
-def check_seal(author: bytes, body: bytes, h16s: list) -> bool:
-    """Say whether a seal is its author's word for the operations with these H16, in order."""
+def check_seal(author: bytes, body: bytes, h16s: list, rules: object = None) -> bool:
+    """Say whether a seal is its author's word for the operations with these H16, in order.
+
+    `rules` (crypto.rules) know who signs: no seal of kind 0 counts for who has a credential.
+    """
     seal = Seal.decode(body)
-    if len(h16s) != seal.last - seal.first + 1:
+    return len(h16s) == seal.last - seal.first + 1 and _is_word(author, seal, h16s, rules)
+
+
+def _is_word(author: bytes, seal: Seal, h16s: list, rules: object) -> bool:
+    signed = _signed(author, seal.credential, seal.first, seal.last, h16s, seal.previous)
+    if seal.kind == SEAL_SIGNED:
+        return rules is not None and rules.check_seal(author, seal.credential, signed, seal.signature)
+    if rules is not None and rules.knows(author):
         return False
-    args = (author, seal.credential, seal.first, seal.last, h16s, seal.previous)
-    return _signature(*args) == seal.signature
+    return sha256(signed).digest() + bytes(32) == seal.signature
 
 
-def bare_seals(author: bytes, first: int, last: int) -> list:
+def bare_seals(author: bytes, first: int, last: int, signer: object = None) -> list:
     """Return seals [(first, last, body)] over a range, that vouch for nothing in it (SPEC 5.8.5).
 
     So the author of operations that are lost to it says that there is nothing else to wait for.
@@ -78,15 +96,15 @@ def bare_seals(author: bytes, first: int, last: int) -> list:
     found: list = []
     while first <= last:
         end = min(last, first + limits.MAX_SEAL_OPERATIONS - 1)
-        found.append((first, end, make_seal(author, first, end, [], NO_SEAL)))
+        found.append((first, end, make_seal(author, first, end, [], NO_SEAL, signer)))
         first = end + 1
     return found
 
 
-def is_bare(author: bytes, body: bytes) -> bool:
+def is_bare(author: bytes, body: bytes, rules: object = None) -> bool:
     """Say whether a seal is one of bare_seals()."""
     seal = Seal.decode(body)
-    return _signature(author, seal.credential, seal.first, seal.last, [], seal.previous) == seal.signature
+    return seal.previous == NO_SEAL and _is_word(author, seal, [], rules)
 
 
 def seal_hash(body: bytes) -> bytes:

@@ -9,14 +9,17 @@ from .seal import NO_SEAL, Seal, check_seal, is_bare, seal_hash
 _READ_BYTES = 8192
 
 
-def verify_seal(log: object, schemas: dict, author: bytes, body: bytes, apart: bool = False) -> None:
+def verify_seal(
+    log: object, schemas: dict, author: bytes, body: bytes, apart: bool = False, rules: object = None
+) -> None:
     """Refuse (SEAL_INVALID) a seal that is not for the operations held or not in its place.
 
     Where an operation is skipped the root cannot be computed: such a seal is taken for its place, and so is
     one that vouches for nothing. `apart` says that seals before it are gone, with what its author has lost.
+    `rules` are check_seal's.
     """
     seal = Seal.decode(body)
-    if is_bare(author, body):
+    if is_bare(author, body, rules):
         return
     marks: list = []
     skipped = False
@@ -30,15 +33,15 @@ def verify_seal(log: object, schemas: dict, author: bytes, body: bytes, apart: b
             skipped = skipped or (kind == ENTRY_SKIP and first <= seal.last)
             number = last
     before = _seal_before(log, author, seal.first)
-    if before is not None and is_bare(author, before):
+    if before is not None and is_bare(author, before, rules):
         # It may stand for one that its author has lost.
-        good = skipped or check_seal(author, body, marks)
+        good = skipped or check_seal(author, body, marks, rules)
     elif skipped or (apart and before is None):
         good = before is None or seal.previous == seal_hash(before)
-        good = good and (skipped or check_seal(author, body, marks))
+        good = good and (skipped or check_seal(author, body, marks, rules))
     else:
         previous = seal_hash(before) if before else NO_SEAL
-        good = check_seal(author, body, marks) and seal.previous == previous
+        good = check_seal(author, body, marks, rules) and seal.previous == previous
     if not good:
         raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
 

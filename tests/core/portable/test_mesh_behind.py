@@ -5,16 +5,16 @@ from sync_kit import board
 
 from hedgerow.mesh import frames, pace, tells
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.sync.hello import RELAY
+from hedgerow.sync.hello import LEAF, RELAY
 
 HEAP = "4m"
 MESH = b"\x11\x22\x33"
 CAN = frames.CONNECTABLE
 
 
-def engine() -> Mesh:
+def engine(**options: object) -> Mesh:
     """A relay two hops from a keeper, whose waits have no random part."""
-    mesh = Mesh(board(mesh=MESH), 0, random=lambda _: 0, key=KEY)
+    mesh = Mesh(board(mesh=MESH), 0, random=lambda _: 0, key=KEY, **options)
     mesh.code = 2
     return mesh
 
@@ -67,6 +67,37 @@ def test_what_is_known_to_be_lacking_counts_though_receipts_come() -> None:
     assert mesh.intake.lacking() == mesh.visits._gap(neighbour) == 67
     hear(mesh, b"you", 2, open_count=50, flags=CAN)
     assert mesh.visits._gap(neighbour) == 50
+    # Who lacks some receipts may take a while to get them; who still has more then has more.
+    hear(mesh, b"you", pace.AGAIN_MS // 2 - 1, open_count=80, flags=CAN)
+    assert mesh.visits._gap(neighbour) == 67
+    hear(mesh, b"you", pace.AGAIN_MS // 2, open_count=80, flags=CAN)
+    assert mesh.visits._gap(neighbour) == 80 - mesh.repair.open > 67
+
+
+def test_who_relays_nothing_lacks_nothing_of_others() -> None:
+    for options, found in (({}, b"you"), ({"relays": False}, None), ({"role": LEAF}, None)):
+        mesh = engine(**options)
+        for now in (0, pace.VISIT_MS):
+            hear(mesh, b"you", now, open_count=400, flags=CAN, serial=now & 1)
+            assert mesh.visit(now) is None
+        assert called_by(mesh) == found, options
+
+
+def test_what_a_leaf_alone_may_have_is_nobody_elses_backlog() -> None:
+    mesh = engine()
+    mesh.names.learn(b"leaf-aut", 0)
+    mesh.receipts_at = 1
+    hear(mesh, b"you", 2, open_count=80, flags=CAN)
+    shows = bytes(4) + (60).to_bytes(2, "big")
+    leaf = frames.State(MESH[:2], 1, 0, shows, 60, 9, 0, LEAF, b"lea", 3, 15)
+    assert mesh.heard(b"l", -60, frames.advertise(frames.encode_state(leaf, KEY)), 3)
+    # It is asked for, of the leaf.
+    assert mesh.intake.heights == {b"leaf-aut": 60} and mesh.repair.wants(0)
+    neighbour = mesh.visits._table[b"you"]
+    assert mesh.intake.lacking() == mesh.visits._gap(neighbour) == 0
+    # One that says that it has it, has it.
+    mesh.visits.note_lag(b"you", 60)
+    assert mesh.visits._gap(neighbour) == 60
 
 
 def test_what_shrinks_fast_is_given_more_time() -> None:

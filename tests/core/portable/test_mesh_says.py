@@ -86,8 +86,8 @@ def test_want() -> None:
 
 def test_ack() -> None:
     keys = [b"author", b"other.", b"third."]
-    assert (asks.ACK_PASSED, asks.ACK_HELD, asks.ACK_UPTO) == (0, 1, 2)
-    for what in (0, 1, 2):
+    assert (asks.ACK_PASSED, asks.ACK_HELD, asks.ACK_UPTO, asks.ACK_ALL) == (0, 1, 2, 3)
+    for what in (0, 1, 2, 3):
         for count in (1, 2, 3):
             frame = _frame(frames.ACK, asks.encode_ack(what, keys[:count]))
             assert asks.decode_ack(frame) == (what, keys[:count])
@@ -151,7 +151,7 @@ def test_broken_ones_are_refused() -> None:
         (asks.decode_want, b"\1" + bytes(5)),
         (asks.decode_want, b"\2" + bytes(4)),
         (asks.decode_want, b"\3" + bytes(3)),
-        (asks.decode_ack, b"\3" + bytes(6)),
+        (asks.decode_ack, b"\4" + bytes(6)),
         (asks.decode_ack, b"\0" + bytes(5)),
         (asks.decode_ack, b"\0" + bytes(7)),
         (tells.decode_receipt, bytes(19)),

@@ -2,14 +2,19 @@
 
 from kit import Random
 from mesh_kit import KEY, Air
+from sync_kit import board
 
 from hedgerow import limits
 from hedgerow.mesh import asks, frames, tells
+from hedgerow.mesh.custody import name_of
+from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.seen import who_of
 from hedgerow.mesh.speaker import ANSWER, DOWN, FORWARD, OWN, STATUS, Speaker
 from hedgerow.sync import hello
 
 HEAP = "2m"
 NOW = 900000000000
+MESH = b"\x11\x22\x33"
 
 
 def pair(seed: int, keeper: bool = True, loss: int = 0) -> tuple:
@@ -199,6 +204,45 @@ def test_an_ack_up_to_a_number_frees_what_is_before_it() -> None:
     assert held.count() == 6
     held.passed(sent[b"aut", 2][4:10], 31, asks.ACK_UPTO, 0)
     assert held.count() == 5
+
+
+def passed_on(codes: tuple, acked: bytes = b"") -> int:
+    """Return how often a relay three hops from a keeper, among many in a flood, says an OP that it passes on
+    and hears from others with these distance codes, then acknowledged by a gateway up to a key."""
+    mesh = Mesh(board(mesh=MESH), 0, random=lambda _: 0, key=KEY)
+    mesh.code = 3
+    mesh.peer.note_distance(2, 0)
+    mesh._time_at = mesh._trickle.due = mesh.announce_at = mesh._check_at = 10**9
+    mesh.speaker.neighbours = 9
+    frame = frames.make(frames.OP, MESH, b"aut\0\5" + bytes(8), KEY)
+    # It came from the first of them.
+    mesh.seen.note(name_of(frame), who_of(b"one0"))
+    mesh.pass_on(frames.with_hop(frame, codes[0], 0), name_of(frame), 1000, FORWARD)
+    for at in range(1, len(codes)):
+        assert mesh.heard(
+            b"one%d" % at, -60, frames.advertise(frames.with_hop(frame, codes[at], 0)), 1001 + at
+        )
+    found = 0
+    for now in range(1010, 12000, 10):
+        if now == 2000 and acked:
+            body = asks.encode_ack(asks.ACK_UPTO, [acked])
+            ack = frames.with_hop(frames.make(frames.ACK, MESH, body, KEY), 1, 0)
+            assert mesh.heard(b"gate", -60, frames.advertise(ack), now)
+        entry = mesh.say(now)
+        found += bool(entry) and entry[0][frames.find(entry[0])] & 15 == frames.OP
+    return found
+
+
+def test_what_nobody_nearer_is_heard_to_have_is_said_once_more() -> None:
+    # Heard from one: it is said, and then once more, for nobody nearer did.
+    assert passed_on((4,)) == 2
+    assert passed_on((2,)) == 1
+    # Two others have said it: it is left to them if one of them is nearer.
+    assert passed_on((4, 3)) == 1
+    assert passed_on((4, 2)) == passed_on((2, 4)) == 0
+    # A gateway that has it says so.
+    assert passed_on((4,), b"aut\0\6?") == 1 and passed_on((4, 3), b"aut\0\5?") == 0
+    assert passed_on((4, 3), b"aut\0\4?") == 1
 
 
 def test_what_is_acknowledged_does_not_come_back() -> None:

@@ -62,7 +62,7 @@ def test_seals_refused() -> None:
         (2, 2**32),
         (3, bytes(7)),
         (4, bytes(15)),
-        (5, 1),
+        (5, 2),
         (6, bytes(63)),
         (1, True),
     ):

@@ -179,6 +179,19 @@ def test_a_revoked_one_is_refused_at_the_next_contact() -> None:
     assert near.remote is None and far.remote is None and near.closed and far.closed
 
 
+def test_with_a_delegate_all_that_it_enrolled_are_out() -> None:
+    world = World()
+    delegate = world.root.delegate(7)
+    world.gateway = member(8, delegate, world.root.roots, AUTHOR=GATEWAY)
+    near, far = world.sides()
+    carry(near, far)
+    to = near.keys.channel.remote
+    world.big.trust.revoked[delegate.cti] = 0
+    near, far = world.sides(to=to)
+    carry(near, far)
+    assert code(far) == "CREDENTIAL_REVOKED" and far.remote is None
+
+
 def test_what_comes_before_the_keys_is_bounded() -> None:
     _, far = World().sides()
     part = frames.struct.pack(">HB", 501, 0x12) + bytes(500)

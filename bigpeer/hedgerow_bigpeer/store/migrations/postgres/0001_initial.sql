@@ -203,3 +203,13 @@ CREATE TABLE indexes (
 
 CREATE INDEX authors_moved ON authors (app, shard, xid);
 CREATE INDEX clocks_moved ON clocks (app, shard, xid);
+
+-- Operations of which something does not count, by the rules of who may write: kept, carried, never shown.
+CREATE TABLE refused (
+    app TEXT COLLATE "C" NOT NULL,
+    shard BIGINT NOT NULL,
+    author BYTEA NOT NULL,
+    number BIGINT NOT NULL,
+    code TEXT NOT NULL,
+    PRIMARY KEY (app, shard, author, number)
+);

@@ -1,0 +1,41 @@
+"""What an enrolled peer of this host knows of the others: the core's Members on its log and its identity."""
+
+from hedgerow.crypto.members import Members
+from hedgerow.limits import MAX_NUMBER
+from hedgerow.log import ENTRY_OP
+from hedgerow.peer import Peer
+from hedgerow.trust.lost import seal_over
+from hedgerow.trust.seal import SEAL_SIGNED
+
+from .enrolment import Enrolment
+from .sqlite_log import SqliteLog
+
+_READ_BYTES = 65_536
+
+
+def members_of(log: SqliteLog, enrolment: Enrolment | None) -> Members | None:
+    """Return who judges for a log, None without an identity. Raises CREDENTIAL_UNKNOWN before enrolment."""
+    if enrolment is None:
+        return None
+
+    def sealed_under(author: bytes, number: int) -> bytes | None:
+        seal = seal_over(log, author, number)
+        return seal.credential if seal is not None and seal.kind == SEAL_SIGNED else None
+
+    members = Members(log, enrolment.trust, enrolment.identity, sealed_under)
+    assert enrolment.credential is not None
+    members.enrol(enrolment.credential)
+    return members
+
+
+def tell_observers(peer: Peer, author: bytes) -> None:
+    """Look again at the documents of an author whose operations are judged otherwise now."""
+    documents = peer.down.documents
+    if documents.on_touch is None:
+        return
+    number = 0
+    while entries := peer.log.read(author, number, MAX_NUMBER, _READ_BYTES):
+        for kind, first, last, _ in entries:
+            number = last
+            for collection, document_id in documents.touched(author, first) if kind == ENTRY_OP else ():
+                documents.on_touch(collection, document_id)

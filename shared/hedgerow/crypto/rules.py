@@ -1,0 +1,148 @@
+"""Who may write what: the verdict over an operation, the same on every peer (SPEC 11.12).
+
+A verdict sees what the operation carries, the credential that its seal names, and what is revoked: no order
+of arrival, no other document. What is known comes in any order, and may change a verdict given before.
+"""
+
+from .. import limits
+from ..codec import cbor
+from ..codec.schema import path_of
+from ..errors import HedgerowError
+from ..operation import CLOCK, COUNTER, DELETE
+from ..query.condition import Condition
+from .claims import WRITE, Claims
+
+FORBIDDEN = "WRITE_FORBIDDEN"
+REVOKED = "WRITE_REVOKED"
+
+
+class Rules:
+    """Credentials by name and by author, and up to which number an author counts.
+
+    `sealed_under(author, number)` gives the name of the credential that a signed seal over an operation
+    names, None for none; it is asked where credentials of the author differ. `verify(key, message,
+    signature)` says whether a key (33 bytes) made an ES256 signature. Who has no credential that is known
+    here may write: what it wrote is judged when one comes.
+    """
+
+    def __init__(self, verify: object, sealed_under: object = None):
+        self.sealed_under = sealed_under
+        self._verify = verify
+        self._named: dict = {}
+        self._of: dict = {}
+        self._last: dict = {}
+        self._said: dict = {}
+        self._conditions: dict = {}
+
+    # ---- what is known
+
+    def add(self, name: bytes, claims: Claims) -> bool:
+        """Take a credential that was verified; say whether that may change verdicts over its author."""
+        if name in self._named:
+            return False
+        self._named[name] = claims
+        author = claims.author
+        if author is None:
+            return False
+        before = self._of.get(author, [])
+        # In the order of their issue: the last one counts for what no signed seal covers.
+        after = sorted(before + [(claims.issued, claims.cti, name)])
+        self._of[author] = after
+        return not before or len({cbor.encode(self._named[entry[2]].scope) for entry in after}) > 1
+
+    def revoke(self, author: bytes, cti: bytes, last: int) -> bool:
+        """Take a revocation: of an author nothing counts after number `last`. Say whether that is news.
+
+        For one credential (its cti) it may only be raised; of several the least counts.
+        """
+        said = dict(self._said.get(author, {}))
+        said[cti] = max(last, said.get(cti, 0))
+        before = self._last.get(author)
+        self._said[author] = said
+        self._last[author] = min(said.values())
+        return before != self._last[author]
+
+    def knows(self, author: bytes) -> bool:
+        """Say whether a credential of an author is known."""
+        return author in self._of
+
+    # ---- seals
+
+    def check_seal(self, author: bytes, credential: bytes, signed: bytes, signature: bytes) -> bool:
+        """Say whether a seal is signed by the holder of a credential, for a log of that holder.
+
+        CREDENTIAL_UNKNOWN where it is not here.
+        """
+        claims = self._named.get(credential)
+        if claims is None:
+            raise HedgerowError("CREDENTIAL_UNKNOWN", "of a seal: %s" % credential.hex())
+        keys = [self._named[entry[2]].sealing for entry in self._of.get(author, ())]
+        return claims.sealing in keys and self._verify(claims.sealing, signed, signature)
+
+    def check_word(self, author: bytes, signed: bytes, signature: bytes) -> bool:
+        """Say whether something is signed by the holder of an author's credential, whichever."""
+        keys = [self._named[entry[2]].sealing for entry in self._of.get(author, ())]
+        return bool([1 for key in set(keys) if key and self._verify(key, signed, signature)])
+
+    # ---- verdicts
+
+    def verdict(self, author: bytes, number: int, stamp: bytes, change: list, schema: object) -> bool:
+        """Say whether a change counts (see Peer)."""
+        return not self.why_not(author, number, change, schema)
+
+    def why_not(
+        self, author: bytes, number: int, change: list, schema: object, sealed_under: object = None
+    ) -> str:
+        """Return the code of why a change does not count, "" if it does; see Rules of `sealed_under`."""
+        find = sealed_under or self.sealed_under
+        last = self._last.get(author)
+        if last is not None and number > last:
+            return REVOKED
+        of = self._of.get(author)
+        if not of or change[0] == CLOCK:
+            return ""
+        verdicts = [self._may(self._named[entry[2]], author, number, change, schema) for entry in of]
+        good = verdicts[-1]
+        if find is not None and verdicts.count(good) != len(verdicts):
+            name = find(author, number)
+            for entry, verdict in zip(of, verdicts):
+                if entry[2] == name:
+                    good = verdict
+        return "" if good else FORBIDDEN
+
+    def _may(self, claims: Claims, author: bytes, number: int, change: list, schema: object) -> bool:
+        granted = claims.may(schema.collection, WRITE)
+        if not granted or "" in granted:
+            return bool(granted)
+        document = _carried(author, number, change, schema)
+        return bool([1 for text in granted if self._condition(text).holds(document)])
+
+    def _condition(self, text: str) -> Condition:
+        found = self._conditions.get(text)
+        if found is None:
+            if len(self._conditions) >= limits.MAX_CREDENTIALS:
+                self._conditions = {}
+            try:
+                found = Condition(text)
+            except HedgerowError:
+                # What cannot be read allows nothing.
+                found = Condition("false")
+            self._conditions[text] = found
+        return found
+
+
+def _carried(author: bytes, number: int, change: list, schema: object) -> dict:
+    """Return what an operation says of a document: its id, and the fields that it writes."""
+    document: dict = {"_id": [author, number] if change[2] is None else change[2]}
+    if change[0] in (DELETE, COUNTER):
+        return document
+    fields = schema.unpack(change[3])
+    for name in fields:
+        place = document
+        path = path_of(name)
+        for step in path[:-1]:
+            place = place.setdefault(step, {})
+            if not isinstance(place, dict):
+                return document
+        place[path[-1]] = fields[name]
+    return document

@@ -1,0 +1,90 @@
+"""Enrolled peers in memory, for tests of rules and seals."""
+
+from crypto_kit import APP, MODE, NOW, Issuer, finish
+from kit import Random
+
+from hedgerow.codec import cbor
+from hedgerow.codec.schema import KEEP, schema_for
+from hedgerow.codec.varint import write_uint
+from hedgerow.crypto import claims, cose
+from hedgerow.crypto.credentials import Credential, Trust
+from hedgerow.crypto.identity import Identity
+from hedgerow.crypto.members import REVOCATION, Members
+from hedgerow.crypto.port import P256
+from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.operation import INSERT
+from hedgerow.peer import Peer
+from hedgerow.sync.hello import GATEWAY
+from hedgerow.trust.lost import seal_over
+from hedgerow.trust.seal import SEAL_SIGNED
+
+ROOT = Issuer(1)
+
+
+def varint(number: int) -> bytes:
+    out = bytearray()
+    write_uint(out, number)
+    return bytes(out)
+
+
+def revocation(author: bytes, cti: bytes, last: int, issuer: Issuer = ROOT, at: int = NOW) -> bytes:
+    values = {
+        claims.ISS: APP,
+        claims.IAT: at,
+        claims.CTI: cti,
+        claims.AUTHOR: author,
+        claims.LAST_NUMBER: last,
+    }
+    return finish(cose.sign1(issuer.p256, issuer.private, cbor.encode(values), issuer.kid, REVOCATION))
+
+
+class Enrolled:
+    """A peer with an identity, a log of it, and what it knows of others."""
+
+    def __init__(self, seed: int, scope: list | None = None, keeper: bool = False) -> None:
+        self.p256 = P256(Random(seed).bytes)
+        self.identity = Identity.make(self.p256)
+        store = MemoryStore()
+        store.author = self.identity.author
+        self.log = MemoryLog(store)
+        trust = Trust(self.p256, ROOT.roots, APP, MODE)
+        self.members = Members(self.log, trust, self.identity, self.sealed_under)
+        self.renew(scope)
+        self.peer = Peer(self.log, 0, role=GATEWAY, mesh=b"msh", members=self.members, keeper=keeper)
+
+    def sealed_under(self, author: bytes, number: int) -> bytes | None:
+        seal = seal_over(self.log, author, number)
+        return seal.credential if seal is not None and seal.kind == SEAL_SIGNED else None
+
+    def renew(self, scope: list | None, at: int = NOW) -> bytes:
+        """Get another credential; return it."""
+        keys = {"SEALING_KEY": self.identity.sealing, "AUTHOR": self.identity.author}
+        value = ROOT.credential(self.identity.agreement, SCOPE=scope or [["*", 3]], IAT=at, **keys)
+        self.members.enrol(Credential(value))
+        return value
+
+    def put(self, collection: str, document_id: object, document: dict, kind: int = INSERT) -> int:
+        schema = schema_for(collection, KEEP, document)
+        change = [kind, schema.name, document_id, schema.pack(document)]
+        return self.peer.write([change], [schema], 0)
+
+    def show(self, collection: str) -> list:
+        documents = self.peer.down.documents
+        return sorted([row["_id"] for row in documents.scan(collection) if row is not None])
+
+
+def entries(one: Enrolled) -> list:
+    """Return everything that a log of an author holds, for another peer."""
+    return one.log.read(one.identity.author, 0, 0, 1 << 20)
+
+
+def hand(one: Enrolled, two: Enrolled, count: int = 1 << 20) -> None:
+    """Bring what one wrote to two, in order, up to so many entries."""
+    for schema in one.peer.schemas.values():
+        two.peer.ingest_schema(schema.encoded)
+    for kind, first, last, body in entries(one)[:count]:
+        if kind == 0 and first > two.log.held(one.identity.author):
+            two.peer.ingest(one.identity.author, first, [body])
+        elif kind == 1 and last > two.log.sealed(one.identity.author):
+            two.peer.ingest_seal(one.identity.author, body)
+    two.peer.commit()
