@@ -16,12 +16,18 @@ from .auth.authority import Authority, work
 from .auth.membership import Membership
 from .auth.registry import Registry
 from .config import BigPeerConfig
-from .http.admin_api import AdminApi, add_admin_api
+from .http.admin_api import PREFIX, AdminApi, add_admin_api
+from .http.answers import answering
 from .http.auth_api import AuthApi, add_auth_api
 from .http.caller import Caller, Gate
+from .http.changes import ChangesEndpoint
+from .http.documents import DocumentsEndpoint
 from .http.door import Door
 from .http.execute import ExecuteEndpoint
 from .http.live import LiveEndpoint
+from .http.peers import PeersEndpoint
+from .http.rates import Rates
+from .http.timeseries import TimeSeriesEndpoint
 from .loopback import LoopbackOnly
 from .own import OwnAuthor
 from .pages.access import add_access_pages
@@ -37,6 +43,7 @@ from .sync import SyncEndpoint
 SYNC_PATH = "/api/hedgerow/v1/sync"
 LIVE_PATH = "/api/hedgerow/v1/live"
 EXECUTE_PATHS = ("/api/v4/store/execute", "/api/v5/store/execute")
+DATA_PATHS = ("/collections/{collection}/documents", "/timeseries/{collection}", "/changes", "/peers")
 _REFUSED = 1008
 
 OpenStore = Callable[[BigPeerConfig], Awaitable[Store]]
@@ -85,6 +92,14 @@ class BigPeer:
         self.own = OwnAuthor(self.service, self.membership)
         self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
+        self.rates = Rates(config.requests_per_second)
+        self.changes = ChangesEndpoint(self.service, self.queries, self.name)
+        self.data = {
+            "/collections/{collection}/documents": DocumentsEndpoint(self.service, self.queries, self.name),
+            "/timeseries/{collection}": TimeSeriesEndpoint(self.service, self.queries, self.name),
+            "/changes": self.changes,
+            "/peers": PeersEndpoint(self.service, self.queries, self.name),
+        }
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.auth_api = AuthApi(self.authority, app)
@@ -100,6 +115,10 @@ class BigPeer:
                 await work(self._note, who, request.url.path, error.code)
             raise
         self.door.know(request.scope)
+        # A stream asks again who reads it, and is one request all the same.
+        if not getattr(request.state, "counted", False):
+            request.state.counted = True
+            self.rates.take(caller.name)
         return caller
 
     def _note(self, who: str, path: str, code: str) -> None:
@@ -136,6 +155,7 @@ class BigPeer:
     async def stop(self) -> None:
         """End the sessions, seal, commit, and close the store."""
         self.live.stop()
+        self.changes.stop()
         await self.sync.stop(limits.GOODBYE_SECONDS)
         await self.own.stop()
         await self.service.stop()
@@ -185,6 +205,13 @@ def peer_of(app: FastAPI) -> BigPeer:
     return peer
 
 
+def _add_data(app: FastAPI, path: str) -> None:
+    async def read(request: Request) -> Response:
+        return await answering(peer_of(app).data[path])(request)
+
+    app.add_api_route(PREFIX + path, read, methods=["GET"])
+
+
 def _add_api(app: FastAPI) -> None:
     async def execute(request: Request) -> Response:
         return await peer_of(app).execute(request)
@@ -196,6 +223,8 @@ def _add_api(app: FastAPI) -> None:
         return await peer_of(app).live(request)
 
     app.add_api_route(LIVE_PATH, live, methods=["POST"])
+    for path in DATA_PATHS:
+        _add_data(app, path)
 
     @app.websocket(SYNC_PATH)
     async def sync(socket: WebSocket) -> None:

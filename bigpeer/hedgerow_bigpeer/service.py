@@ -310,10 +310,17 @@ class Service:
             collected = await self.store.collect(stable.lowest, after, limits.COLLECT_DOCUMENTS)
             operations += collected.operations
             after = collected.after
+        await self._trim()
         if operations:
             self.counters.collected += operations
             log.info("%d superseded operations collected", operations)
         return operations
+
+    async def _trim(self) -> None:
+        """Forget old changes of the outbox, whoever has not read them."""
+        before = self.clock.utc() - int(self.config.outbox_days * limits.DAY_MS)
+        while not self._stopping and await self.store.trim(before, limits.TRIMMED_CHANGES):
+            pass
 
     # ---- out
 

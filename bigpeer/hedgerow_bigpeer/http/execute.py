@@ -19,6 +19,8 @@ from .encoding import JSON, Encoding, answer_encoding, request_encoding
 log = logging.getLogger(__name__)
 
 TRANSACTION_HEADER = "X-DITTO-TXN-ID"
+#: What the header was called first.
+_OLDEST_HEADER = "X-HYDRA-TXN-ID"
 
 
 class ExecuteEndpoint:
@@ -59,7 +61,7 @@ class ExecuteEndpoint:
         transaction = self._service.transaction
         content = encoding.dumps(_refusal(error, transaction))
         status = STATUS.get(error.code, 400)
-        return _respond(status, encoding, content, transaction, refusal_headers(status))
+        return _respond(status, encoding, content, transaction, refusal_headers(status, error))
 
 
 def read_statement(body: Any) -> tuple[str, dict[str, Any]]:
@@ -76,7 +78,7 @@ def read_statement(body: Any) -> tuple[str, dict[str, Any]]:
 
 def _transaction(request: Request) -> int:
     """Return the transaction that the answer must not be older than; 0 for any."""
-    text = request.headers.get(TRANSACTION_HEADER, "0")
+    text = request.headers.get(TRANSACTION_HEADER) or request.headers.get(_OLDEST_HEADER) or "0"
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise HedgerowError("REQUEST_SHAPE", f"{TRANSACTION_HEADER} is no transaction id")
     return int(text)

@@ -74,6 +74,25 @@ def _mark(db: Connection, key: Key, name: str, value: int) -> int:
     return max(value, known)
 
 
+def trim(db: Connection, key: Key, before: int, limit: int) -> int:
+    """See `Store.trim`; the caller begins and commits."""
+    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
+    old = db.execute(query, (*key, before)).fetchone()[0] or 0
+    # Of one transaction all changes go or none: whoever reads on behind it has read them all.
+    query = "SELECT xid FROM outbox WHERE app = ? AND shard = ? AND xid <= ? ORDER BY xid, seq LIMIT ?"
+    rows = db.execute(query, (*key, old, limit)).fetchall()
+    if not rows:
+        return 0
+    last = rows[-1][0]
+    place = (*key, last)
+    count: int = db.execute(
+        "SELECT count(*) FROM outbox WHERE app = ? AND shard = ? AND xid <= ?", place
+    ).fetchone()[0]
+    db.execute("DELETE FROM outbox WHERE app = ? AND shard = ? AND xid <= ?", place)
+    _mark(db, key, "trimmed", last)
+    return count
+
+
 def collect(
     db: Connection,
     key: Key,

@@ -330,6 +330,16 @@ class Store(Protocol):
         """
         ...
 
+    async def trim(self, before: int, limit: int) -> int:
+        """Forget the changes of the outbox that came before a moment (ms since 2000), the oldest first and so
+        many at most; return how many went.
+        """
+        ...
+
+    async def trimmed(self) -> int:
+        """Return the greatest transaction of which a change was forgotten by trim(), 0 for none."""
+        ...
+
     async def touched(
         self, collection: str, after: tuple[int, bytes], limit: int
     ) -> tuple[Sequence[Touched], int]:

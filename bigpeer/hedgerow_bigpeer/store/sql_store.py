@@ -15,7 +15,7 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.trust.lost import show
 
-from .collect import collect, confirm, stable
+from .collect import collect, confirm, stable, trim
 from .filter import Dialect
 from .indexes import create_index, drop_index, read_indexes
 from .port import (
@@ -36,7 +36,7 @@ from .port import (
     Touched,
     Written,
 )
-from .sql import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Connection
+from .sql import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Connection, get_meta
 from .sql_view import SqlSnapshot
 
 Result = TypeVar("Result")
@@ -172,6 +172,14 @@ class SqlStore(ABC):
     async def outbox(self, after: tuple[int, int], limit: int) -> Sequence[OutboxRow]:
         """See `port.Store`."""
         return await self._run(self._outbox, after, limit)
+
+    async def trim(self, before: int, limit: int) -> int:
+        """See `port.Store`."""
+        return await self._run(self._write, lambda: trim(self._db, self._key, before, limit))
+
+    async def trimmed(self) -> int:
+        """See `port.Store`."""
+        return int((await self._run(lambda: get_meta(self._db, self._app))).get("trimmed", b"0"))
 
     async def touched(
         self, collection: str, after: tuple[int, bytes], limit: int

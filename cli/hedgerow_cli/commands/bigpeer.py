@@ -55,6 +55,12 @@ def run(
             envvar="HEDGEROW_STORE",
         ),
     ] = "",
+    outbox_days: Annotated[
+        float, typer.Option(help="Days that changes are kept for those who read them.", min=0.01, max=3650)
+    ] = 7,
+    requests_per_second: Annotated[
+        float, typer.Option(help="Requests of one caller in the long run; 0 for no limit.", min=0)
+    ] = 200,
     tls_certificate: Annotated[
         Path | None, typer.Option(help="PEM file of a certificate: https:// and wss:// are served.")
     ] = None,
@@ -92,6 +98,8 @@ def run(
         full_sync=full_sync,
         app=app_name,
         store=store,
+        outbox_days=outbox_days,
+        requests_per_second=requests_per_second,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         plain=plain,
