@@ -27,6 +27,10 @@ class Written(NamedTuple):
     warnings: list[tuple[Any, str]]
 
 
+#: Makes of what a statement did the entry that is written with it.
+Keep = Callable[[Written], Entry]
+
+
 class OwnAuthor:
     """The author of this store. One statement is one operation; a write is durable on return."""
 
@@ -70,15 +74,16 @@ class OwnAuthor:
             if self._marks:
                 await self._service.submit([self._seal()])
 
-    async def write(self, plan: Plan, rule: Rule = WHOLE) -> Written:
-        """Let `plan` add changes to an operation, and write it if `rule` covers what it changes.
+    async def write(self, plan: Plan, rule: Rule = WHOLE, keep: Keep | None = None) -> Written:
+        """Let `plan` add changes to an operation, and write it if `rule` covers what it changes; with it what
+        `keep` makes of the outcome.
 
         The view that it is given has all that was written here before. Raises what the plan raises, and the
         codes of operations. A caller that goes away does not stop a write: the next one must follow on it.
         """
-        return await asyncio.shield(asyncio.create_task(self._plan(plan, rule)))
+        return await asyncio.shield(asyncio.create_task(self._plan(plan, rule, keep)))
 
-    async def _plan(self, plan: Plan, rule: Rule) -> Written:
+    async def _plan(self, plan: Plan, rule: Rule, keep: Keep | None) -> Written:
         service = self._service
         async with self._lock:
             if self._unsure:
@@ -88,14 +93,16 @@ class OwnAuthor:
             draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()), rule)
             async with service.store.snapshot() as snapshot:
                 await plan(draft, snapshot)
-            ids = []
+            written = Written(draft.mutated() if draft.changes else [], draft.warnings)
+            entries: list[Entry] = [] if keep is None else [keep(written)]
             if draft.changes:
                 draft.check()
                 known = service.schemas
                 schemas = [schema for name, schema in draft.schemas.items() if name not in known]
-                await self._write(draft.body(), [SchemaEntry(schema.encoded) for schema in schemas])
-                ids = draft.mutated()
-            return Written(ids, draft.warnings)
+                await self._write(draft.body(), [*entries, *[SchemaEntry(s.encoded) for s in schemas]])
+            elif entries:
+                await service.submit(entries)
+            return written
 
     async def _write(self, body: bytes, entries: list[Entry], *, seal: bool = False) -> None:
         service = self._service

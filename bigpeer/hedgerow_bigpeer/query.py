@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from hedgerow.codec import cbor
@@ -17,12 +18,12 @@ from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
 from .index_statement import IndexStatement, index_statement
 from .lookup import keys_of
-from .own import OwnAuthor, Written
+from .own import Keep, OwnAuthor, Written
 from .prefilter import filter_of
 from .service import Service
 from .store.filter import TRUE as EVERY_ONE
 from .store.filter import Filter
-from .store.port import DocumentRow, Snapshot
+from .store.port import AnswerEntry, DocumentRow, KeptAnswer, Snapshot
 from .view import Moment, seen
 
 Result = TypeVar("Result")
@@ -38,6 +39,26 @@ class Answer(NamedTuple):
     warnings: list[tuple[Any, str]]
 
 
+class Once(NamedTuple):
+    """A caller's request that may come again: its Idempotency-Key, and the hash of what it says."""
+
+    caller: str
+    key: str
+    fingerprint: bytes
+
+    def keep(self, kind: str, written: Written) -> AnswerEntry:
+        """Return the answer as it is kept."""
+        answer = cbor.encode([kind, written.ids, [list(warning) for warning in written.warnings]])
+        return AnswerEntry(self.caller, self.key, self.fingerprint, answer)
+
+    def again(self, kept: KeptAnswer | None) -> Answer:
+        """Return the answer that was kept. Raises REQUEST_REPEATED if it was another request's."""
+        if kept is None or kept.fingerprint != self.fingerprint:
+            raise HedgerowError("REQUEST_REPEATED", self.key)
+        kind, ids, warnings = cbor.decode(kept.answer)
+        return Answer(kept.transaction, kind, [], ids, [(warning[0], warning[1]) for warning in warnings])
+
+
 class Queries:
     """Statements over one service. What takes time runs in threads, a slice of documents at a time."""
 
@@ -47,12 +68,19 @@ class Queries:
         self.work = service.work
 
     async def execute(
-        self, text: str, arguments: dict[str, Any], *, by_json: bool, rights: Rights = EVERY_RIGHT
+        self,
+        text: str,
+        arguments: dict[str, Any],
+        *,
+        by_json: bool,
+        rights: Rights = EVERY_RIGHT,
+        once: Once | None = None,
     ) -> Answer:
-        """Run one statement; `by_json` says that its arguments had no way to hold bytes.
+        """Run one statement; `by_json` says that its arguments had no way to hold bytes, `once` that what it
+        writes is written once however often it is asked.
 
         What the caller has no right to read is passed over. Raises the QUERY_ codes, AUTH_FORBIDDEN, and the
-        codes of documents and operations.
+        codes of documents and operations; REQUEST_REPEATED for another request of a known key.
         """
         index = index_statement(text)
         if index is not None:
@@ -63,8 +91,23 @@ class Queries:
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "select":
             return await _in_time(self._select(statement, arguments, by_json, rights))
-        written = await self._change(statement, arguments, by_json, rights)
-        return Answer(self._service.newest, kind, [], written.ids, written.warnings)
+        if once is None:
+            written = await self._change(statement, arguments, by_json, rights, None)
+            return Answer(self._service.newest, kind, [], written.ids, written.warnings)
+        # The right to it is asked for also where the answer is known.
+        await self.work(rights.to_write, statement[1])
+        store = self._service.store
+        kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+        if kept is None:
+            try:
+                written = await self._change(statement, arguments, by_json, rights, partial(once.keep, kind))
+                return Answer(self._service.newest, kind, [], written.ids, written.warnings)
+            except HedgerowError as error:
+                if error.code != "REQUEST_REPEATED":
+                    raise
+            # The same request, at the same time, was first.
+            kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+        return once.again(kept)
 
     async def _index(self, statement: IndexStatement, rights: Rights) -> Answer:
         """Make or drop an index: for whoever may write all of a collection."""
@@ -103,7 +146,12 @@ class Queries:
             return Answer(max(snapshot.transaction, before), "select", items, [], [])
 
     async def _change(
-        self, statement: Statement, arguments: dict[str, Any], by_json: bool, rights: Rights
+        self,
+        statement: Statement,
+        arguments: dict[str, Any],
+        by_json: bool,
+        rights: Rights,
+        keep: Keep | None,
     ) -> Written:
         kind, collection = statement[:2]
         rule = await self.work(rights.to_write, collection)
@@ -116,7 +164,7 @@ class Queries:
             async def insert(draft: Draft, snapshot: Snapshot) -> None:
                 await draft.insert(snapshot, collection, documents, policy, initial=initial, by_json=by_json)
 
-            return await self._own.write(insert, rule)
+            return await self._own.write(insert, rule, keep)
         # WHERE tells of what it finds: only among what may be read.
         readable = await self.work(rights.to_read, collection)
         bound = await self.work(bind_update, statement, arguments) if kind == "update" else None
@@ -134,7 +182,7 @@ class Queries:
                 else:
                     draft.update(row, value, *bound)
 
-        return await self._own.write(change, rule)
+        return await self._own.write(change, rule, keep)
 
     async def _matching(
         self, query: Select, keys: list[bytes] | None, wanted: Filter, readable: Rule

@@ -2,8 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hedgerow.codec import cbor
@@ -16,11 +14,14 @@ from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.lost import check_word
 from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, seal_hash
 
+from .. import limits
 from . import ahead
+from .effects import Effects
 from .facets import facets_of
 from .judge import Judge
 from .merge import Change, Documents, Merge, touched_by
 from .port import (
+    AnswerEntry,
     Arrival,
     ClockRecord,
     DocumentRow,
@@ -31,7 +32,6 @@ from .port import (
     JudgeEntry,
     NameEntry,
     Operation,
-    Refused,
     SchemaEntry,
     SealEntry,
     SkipEntry,
@@ -44,28 +44,6 @@ log = logging.getLogger(__name__)
 
 MOMENT_MS = 600_000
 DUE_AT_ONCE = 256
-
-
-@dataclass
-class Effects:
-    """What a transaction has done so far: what `Ingested` will say, and the schemas known now."""
-
-    schemas: dict[bytes, Schema]
-    changed: bool = False
-    moved: dict[bytes, Frontier] = field(default_factory=dict)
-    new_schemas: list[bytes] = field(default_factory=list)
-    clocks: list[ClockRecord] = field(default_factory=list)
-    ended: list[Written] = field(default_factory=list)
-    last: dict[bytes, Written] = field(default_factory=dict)
-    operations: int = 0
-    documents: int = 0
-    collections: dict[str, None] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
-
-    def copy(self) -> "Effects":
-        """Return a copy that later effects do not reach."""
-        kept = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return Effects(**{name: copy(value) for name, value in kept.items()})
 
 
 class Ingest(Documents):
@@ -285,6 +263,21 @@ class Ingest(Documents):
         )
         self.effects.changed = True
 
+    def keep_answer(self, entry: AnswerEntry) -> None:
+        """Keep an answer; there is none of its key yet. Old ones go."""
+        self._db.execute(
+            "DELETE FROM answers WHERE app = ? AND shard = ? AND at <= ?",
+            (*self._key, self.at - limits.ANSWER_MS),
+        )
+        # RETURNING says whether this one is it: another transaction may be writing the same key.
+        kept = self._db.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING xid",
+            (*self._key, *entry, self._xid, self.at),
+        ).fetchall()
+        if not kept:
+            raise HedgerowError("REQUEST_REPEATED", entry.key)
+        self.effects.changed = True
+
     # ---- who may write what
 
     def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:
@@ -377,6 +370,8 @@ class _Work:
                 self._ingest.add_schema(entry.encoded)
             elif isinstance(entry, JudgeEntry):
                 self._ingest.judge(entry.author, 1, MAX_NUMBER, self._merge)
+            elif isinstance(entry, AnswerEntry):
+                self._ingest.keep_answer(entry)
             else:
                 self._name(entry)
             self.taken += 1

@@ -4,15 +4,18 @@ One store holds one application ("app") of many; the app and a shard lead every 
 passes tests/bigpeer/store_contract.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from hedgerow.crypto.rules import Rules
 from hedgerow.errors import HedgerowError
 
 from .filter import TRUE as EVERY_ONE
 from .filter import Filter
+from .sql import Connection
+
+Result = TypeVar("Result")
 
 
 class Identity(NamedTuple):
@@ -71,6 +74,23 @@ class JudgeEntry(NamedTuple):
     author: bytes
 
 
+class AnswerEntry(NamedTuple):
+    """What is answered to a caller's request of this key. Refused if it has an answer [REQUEST_REPEATED]."""
+
+    caller: str
+    key: str
+    fingerprint: bytes
+    answer: bytes
+
+
+class KeptAnswer(NamedTuple):
+    """An answer that was kept, and the transaction that did what was asked."""
+
+    fingerprint: bytes
+    answer: bytes
+    transaction: int
+
+
 class Refused(NamedTuple):
     """That something of an operation does not count, and why: a code."""
 
@@ -79,7 +99,7 @@ class Refused(NamedTuple):
     code: str
 
 
-Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry
+Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry | AnswerEntry
 
 
 class Submission(NamedTuple):
@@ -338,6 +358,16 @@ class Store(Protocol):
 
     async def trimmed(self) -> int:
         """Return the greatest transaction of which a change was forgotten by trim(), 0 for none."""
+        ...
+
+    async def transact(self, function: Callable[[Connection, tuple[str, int]], Result]) -> Result:
+        """Run a function of the database and the app's key in one transaction: for tables that hold no
+        documents.
+        """
+        ...
+
+    async def answer(self, caller: str, key: str, at: int) -> KeptAnswer | None:
+        """Return what was answered to a request of this key, None after ANSWER_MS."""
         ...
 
     async def touched(

@@ -31,6 +31,7 @@ from .filter import POSTGRES
 from .ingest import Ingest
 from .pg_connection import PostgresConnection
 from .port import (
+    AnswerEntry,
     ClockRecord,
     Entry,
     Frontier,
@@ -163,6 +164,10 @@ class PostgresStore(SqlStore):
 
     def _write(self, function: Callable[..., Result], *args: Any) -> Result:
         return self._transaction(range(STRIPES), function, *args)
+
+    def _aside(self, function: Callable[..., Result], *args: Any) -> Result:
+        self._mend()
+        return self._transaction((), function, *args)
 
     def _transaction(self, stripes: Iterable[int], function: Callable[..., Result], *args: Any) -> Result:
         """Run a function in a transaction that holds stripes; again after what another node has caused."""
@@ -306,7 +311,7 @@ def _stripes(entries: Sequence[Entry]) -> set[int]:
     """Return the stripes of the authors and documents that entries are about."""
     found: set[int] = set()
     for entry in entries:
-        if isinstance(entry, SchemaEntry):
+        if isinstance(entry, (SchemaEntry, AnswerEntry)):
             continue
         found.add(_stripe(entry.author))
         if isinstance(entry, Operation):

@@ -15,6 +15,7 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.trust.lost import show
 
+from .. import limits
 from .collect import collect, confirm, stable, trim
 from .filter import Dialect
 from .indexes import create_index, drop_index, read_indexes
@@ -26,6 +27,7 @@ from .port import (
     Identity,
     Index,
     Ingested,
+    KeptAnswer,
     Lost,
     Operation,
     OutboxRow,
@@ -172,6 +174,25 @@ class SqlStore(ABC):
     async def outbox(self, after: tuple[int, int], limit: int) -> Sequence[OutboxRow]:
         """See `port.Store`."""
         return await self._run(self._outbox, after, limit)
+
+    async def transact(self, function: Callable[[Connection, tuple[str, int]], Result]) -> Result:
+        """See `port.Store`."""
+        return await self._run(self._aside, lambda: function(self._db, self._key))
+
+    def _aside(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run a function in a transaction that touches no documents."""
+        return self._write(function, *args)
+
+    async def answer(self, caller: str, key: str, at: int) -> KeptAnswer | None:
+        """See `port.Store`."""
+        rows = await self._rows(
+            "SELECT fingerprint, answer, xid FROM answers WHERE app = ? AND shard = ?"
+            " AND caller = ? AND key = ? AND at > ?",
+            caller,
+            key,
+            at - limits.ANSWER_MS,
+        )
+        return KeptAnswer(*rows[0]) if rows else None
 
     async def trim(self, before: int, limit: int) -> int:
         """See `port.Store`."""
