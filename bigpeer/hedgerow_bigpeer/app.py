@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from hedgerow.errors import HedgerowError
@@ -15,16 +16,19 @@ from .auth.apps import App
 from .auth.authority import Authority, work
 from .auth.membership import Membership
 from .auth.registry import Registry
+from .cdc.runner import Bridges
 from .config import BigPeerConfig
 from .http.admin_api import PREFIX, AdminApi, add_admin_api
 from .http.answers import answering
 from .http.auth_api import AuthApi, add_auth_api
+from .http.bridges_api import BridgesApi, add_bridges_api
 from .http.caller import Caller, Gate
 from .http.changes import ChangesEndpoint
 from .http.documents import DocumentsEndpoint
 from .http.door import Door
 from .http.execute import ExecuteEndpoint
 from .http.live import LiveEndpoint
+from .http.openapi import description
 from .http.peers import PeersEndpoint
 from .http.rates import Rates
 from .http.timeseries import TimeSeriesEndpoint
@@ -44,6 +48,7 @@ SYNC_PATH = "/api/hedgerow/v1/sync"
 LIVE_PATH = "/api/hedgerow/v1/live"
 EXECUTE_PATHS = ("/api/v4/store/execute", "/api/v5/store/execute")
 DATA_PATHS = ("/collections/{collection}/documents", "/timeseries/{collection}", "/changes", "/peers")
+OPENAPI_PATH = "/api/hedgerow/v1/openapi.json"
 _REFUSED = 1008
 
 OpenStore = Callable[[BigPeerConfig], Awaitable[Store]]
@@ -102,6 +107,8 @@ class BigPeer:
         }
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
+        self.bridges = Bridges(self.service, config.bridges_path, config.app)
+        self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
         self.auth_api = AuthApi(self.authority, app)
         self.admin_api = AdminApi(registry, self.name, self.held)
 
@@ -151,11 +158,13 @@ class BigPeer:
         await self.service.judge(judged)
         self.sync.start()
         await self.own.start()
+        self.bridges.start()
 
     async def stop(self) -> None:
         """End the sessions, seal, commit, and close the store."""
         self.live.stop()
         self.changes.stop()
+        await self.bridges.stop()
         await self.sync.stop(limits.GOODBYE_SECONDS)
         await self.own.stop()
         await self.service.stop()
@@ -193,6 +202,7 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -
     _add_api(app)
     add_auth_api(app, lambda: peer_of(app).auth_api)
     add_admin_api(app, lambda: peer_of(app).admin_api)
+    add_bridges_api(app, lambda: peer_of(app).bridges_api)
     add_overview_pages(app, lambda: peer_of(app))
     add_login_pages(app, lambda: peer_of(app))
     add_access_pages(app, lambda: peer_of(app))
@@ -225,6 +235,11 @@ def _add_api(app: FastAPI) -> None:
     app.add_api_route(LIVE_PATH, live, methods=["POST"])
     for path in DATA_PATHS:
         _add_data(app, path)
+
+    async def describe(request: Request) -> Response:
+        return JSONResponse(description())
+
+    app.add_api_route(OPENAPI_PATH, describe, methods=["GET"])
 
     @app.websocket(SYNC_PATH)
     async def sync(socket: WebSocket) -> None:

@@ -72,6 +72,11 @@ class BigPeerConfig:
         return self.host in LOOPBACK
 
     @property
+    def bridges_path(self) -> Path:
+        """The folder of the files that bridges write."""
+        return self.data / "bridges"
+
+    @property
     def store_path(self) -> Path:
         """The database file."""
         return self.data / "bigpeer.db"

@@ -24,7 +24,7 @@ _EPOCH_2000_MS = 946_684_800_000
 
 
 class Event(NamedTuple):
-    """One event: `value` is JSON, `attributes` are those of CloudEvents. Those of one `key` keep their order."""
+    """One event: `value` is JSON, `attributes` are CloudEvents'. Those of one `key` keep their order."""
 
     transaction: int
     seq: int

@@ -119,7 +119,7 @@ def advance(
     fence: int,
     place: tuple[int, int],
     delivered: int,
-    parked: list[Parked],
+    entries: list[Parked],
 ) -> bool:
     """Note that all up to a place is done with, and what of it is parked; False if the lease is lost."""
     row = db.execute(

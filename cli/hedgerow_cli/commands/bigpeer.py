@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hedgerow_cli import logs
-from hedgerow_cli.commands import access
+from hedgerow_cli.commands import access, bridges
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
@@ -19,6 +19,7 @@ app.add_typer(access.providers, name="providers")
 app.add_typer(access.users, name="users")
 app.add_typer(access.credentials, name="credentials")
 app.command("audit")(access.audit)
+app.add_typer(bridges.app, name="bridges")
 
 
 @app.command()

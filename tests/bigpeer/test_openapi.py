@@ -1,0 +1,103 @@
+"""The description of the HTTP Data API: closed, true of answers, and nothing that it allows breaks it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from bigpeer_harness import Remote, local
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CHECKS
+
+from hedgerow_bigpeer.http.openapi import description
+
+V1 = "/api/hedgerow/v1"
+OPEN = {"Value", "Document", "Row", "Statement"}
+
+
+def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every schema of an object, with where it stands."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object" or "properties" in schema:
+            yield path, schema
+        for name, item in schema.items():
+            yield from objects(item, f"{path}/{name}")
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from objects(item, path)
+
+
+def test_nothing_is_free_but_what_is_in_documents() -> None:
+    value = {"$ref": "#/components/schemas/Value"}
+    aggregates = {"$ref": "#/components/schemas/Aggregates"}
+    for path, schema in objects(description()["components"]["schemas"]):
+        more = schema.get("additionalProperties", True)
+        name = path.split("/")[1]
+        assert more is False or more == aggregates or (name in OPEN and more in (value, True)), path
+    untyped = [
+        name for name, schema in description()["components"]["schemas"].items() if "type" not in schema
+    ]
+    assert untyped == ["Value"]
+
+
+def validator(name: str) -> Any:
+    document = description()
+    schema = {**document["components"]["schemas"][name], "components": document["components"]}
+    return jsonschema_rs.validator_for(schema)
+
+
+def test_answers_are_as_described(tmp_path: Path) -> None:
+    with local(tmp_path) as served:
+        answers = [
+            ("Answer", served.execute("INSERT INTO c DOCUMENTS ({'_id': 1, 'n': 1.5})")),
+            ("Answer", served.execute("INSERT INTO c DOCUMENTS ({'_id': 1}) ON ID CONFLICT DO NOTHING")),
+            ("Answer", served.execute("UPDATE c SET n = 2")),
+            ("Answer", served.execute("SELECT * FROM c")),
+            ("Answer", served.execute("CREATE INDEX i ON c (n)")),
+            ("Answer", served.execute("DROP INDEX i ON c")),
+            ("Answer", served.execute("nonsense")),
+            ("Answer", served.execute("DELETE FROM c")),
+            ("Documents", served.request("GET", f"{V1}/collections/c/documents")),
+            ("Series", served.request("GET", f"{V1}/timeseries/c")),
+            ("Series", served.request("GET", f"{V1}/timeseries/c?window=1h&fields=n&aggregates=avg,last")),
+            ("Changes", served.request("GET", f"{V1}/changes")),
+            ("Peers", served.request("GET", f"{V1}/peers")),
+            ("Problem", served.request("GET", f"{V1}/changes?since=x")),
+        ]
+        for name, answer in answers:
+            validator(name).validate(answer.json())
+        assert served.request("GET", f"{V1}/openapi.json").json() == description()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    served = Remote(tmp_path_factory.mktemp("server") / "data", requests_per_second=0)
+    served.execute("INSERT INTO c DOCUMENTS ({'_id': 1, 'n': 1}), ({'_id': 2, 'n': 2})")
+    yield served
+    served.kill()
+
+
+@pytest.fixture(scope="module")
+def api(server: Remote) -> Any:
+    schema = schemathesis.openapi.from_dict(description())
+    schema.config.update(base_url=server.url)
+    return schema
+
+
+described = schemathesis.pytest.from_fixture("api")
+EXAMPLES = int(os.environ.get("HEDGEROW_SCHEMATHESIS", "25"))
+# A condition that fits its schema may still be no DQL, and is refused.
+LEFT_OUT = [
+    check
+    for name, check in ((check.__name__, check) for check in CHECKS.get_all())
+    if name in ("positive_data_acceptance", "ignored_auth", "missing_required_header")
+]
+
+
+@described.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_nothing_that_is_sent_breaks_it(case: Any) -> None:
+    case.call_and_validate(excluded_checks=LEFT_OUT, timeout=20)
