@@ -189,6 +189,7 @@ def test_a_sink_that_is_away_gets_everything_later_and_in_order(admin: Admin, si
     admin.until(lambda: admin.call("GET", "/b")["error"] == "it is away")
     shown = admin.call("GET", "/b")
     assert (shown["delivered"], shown["lag"]) == (0, 20) and shown["age_ms"] >= 0
+    assert 'hedgerow_bigpeer_bridge_lag{bridge="b"} 20\n' in admin.served.request("GET", "/metrics").text
     sink.away, sink.takes = False, 3
     admin.until(lambda: _idle(admin, "b"))
     assert [value["n"] for value in sink.seen()] == list(range(20))

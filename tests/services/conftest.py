@@ -13,6 +13,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "bigpeer")]
 
+import bigpeer_harness  # noqa: E402
+import psycopg  # noqa: E402
 from postgres_server import PostgresServer, postgres_programs  # noqa: E402
 
 
@@ -36,8 +38,25 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def database(postgres: PostgresServer) -> Callable[[str], str]:
     """Return a function from names to the URLs of databases of this test's own."""
-    import psycopg
+    return databases(postgres)
 
+
+@pytest.fixture(scope="module")
+def on_postgres(postgres: PostgresServer) -> Iterator[None]:
+    """Let every Big Peer of a module have a database of PostgreSQL for each of its folders."""
+    url = databases(postgres)
+    begin = bigpeer_harness.Local.__init__
+
+    def begin_there(self: bigpeer_harness.Local, directory: Path, **options: object) -> None:
+        begin(self, directory, **{"store": url(str(directory)), **options})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bigpeer_harness.Local, "__init__", begin_there)
+        yield
+
+
+def databases(postgres: PostgresServer) -> Callable[[str], str]:
+    """Return a function from names to the URLs of databases, made when they are first asked for."""
     mark = uuid.uuid4().hex[:12]
     made: dict[str, str] = {}
 

@@ -183,10 +183,9 @@ def _execute() -> Schema:
     for encoding in encodings[1:]:
         # What these two carry has the same shape; a schema of JSON says nothing about their bytes.
         answer["content"][encoding] = {}  # type: ignore[index]
+    position: Schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
     headers = [
-        _parameter(
-            "X-DITTO-TXN-ID", "Answer no older than this.", {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}, "header"
-        ),
+        _parameter("X-DITTO-TXN-ID", "Answer no older than this.", position, "header"),
         _parameter(
             "Idempotency-Key",
             "Do it once.",
