@@ -46,14 +46,14 @@ def _may(part: Node, wanted: bool) -> Filter:
         together = (name == "and") is wanted
         for item in part[1]:
             items.append(_may(item, wanted))
-            if not _is_calm(item):
+            if not is_calm(item):
                 if not together:
                     return TRUE
                 break
         return _all(items) if together else _any(items)
     if name == "like":
         return _like(part, wanted)
-    if not _is_calm(part):
+    if not is_calm(part):
         return TRUE
     constant = _constant(part)
     if constant is not None:
@@ -84,7 +84,7 @@ def _compare(part: Node, wanted: bool) -> Filter:
         operator, left = _MIRRORED[operator], right
     if left[0] == "text_form":
         return _compare_text_form(operator, left[1], value[0], wanted)
-    name = _name(left)
+    name = stored_name(left)
     if name is None:
         return TRUE
     if operator in _NEGATED:
@@ -126,7 +126,7 @@ def _ordered(name: str, operator: str, value: Any, wanted: bool) -> Filter:
 
 def _compare_text_form(operator: str, item: Node, value: Any, wanted: bool) -> Filter:
     """A text that may stand for bytes: both are looked for (SPEC 10.11)."""
-    name = _name(item)
+    name = stored_name(item)
     if name is None or not isinstance(value, str) or (operator == "=") is not wanted:
         return TRUE
     data = bytes_of(value)
@@ -153,7 +153,7 @@ def _in(part: Node, wanted: bool) -> Filter:
 
 
 def _same(left: Node, right: Node) -> Filter:
-    one, two = _name(left), _name(right)
+    one, two = stored_name(left), stored_name(right)
     if one is None or two is None:
         return TRUE
     return _any([("same", one, two), _all([("missing", one), ("missing", two)])])
@@ -161,7 +161,7 @@ def _same(left: Node, right: Node) -> Filter:
 
 def _like(part: Node, wanted: bool) -> Filter:
     """The text before the first wildcard bounds what matches; long texts are let through, to be refused."""
-    name, pattern = _name(part[1]), _constant(part[2])
+    name, pattern = stored_name(part[1]), _constant(part[2])
     if name is None or pattern is None or not wanted or part[3] or not isinstance(pattern[0], str):
         return TRUE
     if len(pattern[0]) > MAX_TEXT:
@@ -181,7 +181,7 @@ def _like(part: Node, wanted: bool) -> Filter:
 
 def _constant(part: Node) -> tuple[Any] | None:
     """Return the value of an expression that is the same for every document."""
-    if not _is_calm(part) or _has_path(part):
+    if not is_calm(part) or _has_path(part):
         return None
     return (evaluate(part, {}),)
 
@@ -193,14 +193,15 @@ def _text(value: Any) -> str | None:
         return None
 
 
-def _name(part: Node) -> str | None:
+def stored_name(part: Node) -> str | None:
     """Return what a path is called in the facets, None for what is no path or is not stored."""
     if part[0] != "path" or not all(isinstance(step, str) for step in part[1]) or part[1][0] in _DERIVED:
         return None
     return name_of(part[1])
 
 
-def _is_calm(part: Node) -> bool:
+def is_calm(part: Node) -> bool:
+    """Say whether working out an expression refuses no document."""
     return all(name in _CALM for name in _names(part))
 
 

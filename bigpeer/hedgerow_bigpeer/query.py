@@ -18,6 +18,7 @@ from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
 from .index_statement import IndexStatement, index_statement
 from .lookup import keys_of
+from .ordered import Enough, in_order, order_of
 from .own import Keep, OwnAuthor, Written
 from .prefilter import filter_of
 from .service import Service
@@ -135,12 +136,22 @@ class Queries:
         keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
         wanted = await self.work(_wanted, statement, 4, arguments, by_json)
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
-        before = self._service.written
-        async with self._service.store.snapshot(limits.STATEMENT_SECONDS) as snapshot:
-            async for rows in _slices(snapshot, query.collection, keys, wanted):
-                await self.work(_add, query, rule, self._located(rows), deadline)
-                if query.finished:
-                    break
+        before, store = self._service.written, self._service.store
+        async with store.snapshot(limits.STATEMENT_SECONDS) as snapshot:
+            indexed = [] if keys is not None else store.indexed(query.collection)
+            order = await self.work(order_of, query, statement, indexed)
+            if order is not None and query.wanted is not None:
+                enough = Enough(query.wanted)
+                async for placed in in_order(snapshot, query.collection, order, wanted):
+                    located = self._located([row for _, row in placed])
+                    facets = [facet for facet, _ in placed]
+                    if await self.work(_add_ordered, query, rule, located, facets, enough, deadline):
+                        break
+            else:
+                async for rows in _slices(snapshot, query.collection, keys, wanted):
+                    await self.work(_add, query, rule, self._located(rows), deadline)
+                    if query.finished:
+                        break
             items = await self.work(query.rows)
             # A view has seen what was written here before it was opened, stable or not.
             return Answer(max(snapshot.transaction, before), "select", items, [], [])
@@ -265,6 +276,28 @@ def _add(query: Select, rule: Rule, rows: list[tuple[DocumentRow, Moment | None]
             raise TimeoutError
         if covers(rule, row):
             query.add(_document(row, moment))
+
+
+def _add_ordered(
+    query: Select,
+    rule: Rule,
+    rows: list[tuple[DocumentRow, Moment | None]],
+    facets: list[str | None],
+    enough: Enough,
+    deadline: float,
+) -> bool:
+    """Add documents in their order; say whether those behind them are not needed."""
+    for (row, moment), facet in zip(rows, facets, strict=True):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if enough.is_beyond(facet):
+            return True
+        if covers(rule, row):
+            document = _document(row, moment)
+            if query.matches(document):
+                enough.count(facet)
+                query.add(document)
+    return False
 
 
 def _matching(

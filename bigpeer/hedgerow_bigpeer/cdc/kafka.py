@@ -40,6 +40,7 @@ class KafkaSink:
     def __init__(self, sink: dict[str, Any], *, binary_mode: bool) -> None:
         """Raises BRIDGE_INVALID for settings that librdkafka does not take."""
         self._topic = sink["topic"]
+        self._closing = False
         self._binary = binary_mode
         self._settings = {
             "linger.ms": 5,
@@ -80,7 +81,7 @@ class KafkaSink:
             if failed:
                 break
         left = int(limits.BRIDGE_DELIVER_SECONDS / _POLL_SECONDS)
-        while any(outcome is None for outcome in outcomes) and not failed and left:
+        while any(outcome is None for outcome in outcomes) and not failed and left and not self._closing:
             self._producer.poll(_POLL_SECONDS)
             left -= 1
         if any(outcome is None for outcome in outcomes):
@@ -107,6 +108,8 @@ class KafkaSink:
                 )
                 break
             except BufferError:
+                if self._closing:
+                    raise Later("the sink is being closed") from None
                 self._producer.poll(_POLL_SECONDS)
             except KafkaException as error:
                 done(number, error.args[0])
@@ -121,6 +124,7 @@ class KafkaSink:
 
     async def close(self) -> None:
         """See `Sink`."""
+        self._closing = True
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

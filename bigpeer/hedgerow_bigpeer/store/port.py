@@ -4,7 +4,7 @@ One store holds one application ("app") of many; the app and a shard lead every 
 passes tests/bigpeer/store_contract.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -270,6 +270,21 @@ class Snapshot(Protocol):
         """
         ...
 
+    async def ordered(
+        self,
+        collection: str,
+        path: str,
+        after: tuple[str, bytes] | None,
+        limit: int,
+        wanted: Filter,
+        *,
+        falling: bool,
+    ) -> Sequence[tuple[str, DocumentRow]]:
+        """Return the next existing documents with a facet of a path, and these, in the order of (facet, id)
+        after such a place; `falling` turns the facets round, and the ids not.
+        """
+        ...
+
     async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
         """Return one document, existing or not."""
         ...
@@ -422,6 +437,10 @@ class Store(Protocol):
 
     async def drop_index(self, collection: str, name: str) -> None:
         """Keep an index no more. Raises INDEX_UNKNOWN."""
+        ...
+
+    def indexed(self, collection: str) -> Collection[str]:
+        """Return the paths of a collection that this node knows to be indexed."""
         ...
 
     async def indexes(self) -> Sequence[Index]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -259,6 +259,10 @@ class SqlStore(ABC):
         """See `port.Store`."""
         await self._run(self._write, lambda: drop_index(self._db, self._key, collection, name))
         await self._run(self._read_indexes)
+
+    def indexed(self, collection: str) -> Collection[str]:
+        """See `port.Store`."""
+        return self._indexes.get(collection, ())
 
     async def indexes(self) -> Sequence[Index]:
         """See `port.Store`."""

@@ -38,6 +38,35 @@ class SqlSnapshot:
             limit,
         )
 
+    async def ordered(
+        self,
+        collection: str,
+        path: str,
+        after: tuple[str, bytes] | None,
+        limit: int,
+        wanted: Filter,
+        *,
+        falling: bool,
+    ) -> Sequence[tuple[str, DocumentRow]]:
+        facet = self._dialect.indexed(path)
+        condition, parameters = write(wanted, self._dialect, self._indexes.get(collection, ()))
+        place, begins = "", []
+        if after is not None:
+            # The first bound leads into the index, the others go on within equal facets.
+            sign = "<" if falling else ">"
+            place = f" AND {facet} {sign}= ? AND ({facet} {sign} ? OR id > ?)"
+            begins = [after[0], after[0], after[1]]
+        query = DOCUMENT_QUERY.replace(" FROM ", f", {facet} FROM ")
+        rows = await self._read(
+            f"{query} AND collection = ? AND value IS NOT NULL AND {facet} IS NOT NULL"
+            f" AND {condition}{place} ORDER BY {facet} {'DESC' if falling else 'ASC'}, id LIMIT ?",
+            collection,
+            *parameters,
+            *begins,
+            limit,
+        )
+        return [(row[-1], DocumentRow(*row[:-1])) for row in rows]
+
     async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
         rows = await self._documents("collection = ? AND id = ?", collection, document_id)
         return rows[0] if rows else None
