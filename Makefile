@@ -22,7 +22,7 @@ help:
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
-	@echo "make bench     figures, one JSON object each  [ONLY=link, ONLY=sync, ONLY=flash or ONLY=mesh]"
+	@echo "make bench     figures, one JSON object each  [ONLY=link, sync, flash, mesh or bigpeer]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
 	@echo "make fuzz      all decoders, guided by coverage  [SECONDS=60 ONLY=session]"
 	@echo "make format    let ruff format the sources"

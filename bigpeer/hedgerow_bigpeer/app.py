@@ -19,7 +19,7 @@ from .auth.registry import Registry
 from .cdc.runner import Bridges
 from .config import BigPeerConfig
 from .http.admin_api import PREFIX, AdminApi, add_admin_api
-from .http.answers import answering
+from .http.answers import Endpoint, answering
 from .http.auth_api import AuthApi, add_auth_api
 from .http.bridges_api import BridgesApi, add_bridges_api
 from .http.caller import Caller, Gate
@@ -99,7 +99,7 @@ class BigPeer:
         self.sync = SyncEndpoint(self.service, self.membership)
         self.rates = Rates(config.requests_per_second)
         self.changes = ChangesEndpoint(self.service, self.queries, self.name)
-        self.data = {
+        self.data: dict[str, Endpoint] = {
             "/collections/{collection}/documents": DocumentsEndpoint(self.service, self.queries, self.name),
             "/timeseries/{collection}": TimeSeriesEndpoint(self.service, self.queries, self.name),
             "/changes": self.changes,

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "bigpeer")]
+sys.path[:0] = [str(Path(__file__).parents[1] / "bigpeer"), str(Path(__file__).parents[2])]
 
 import bigpeer_harness  # noqa: E402
 import psycopg  # noqa: E402
-from postgres_server import PostgresServer, postgres_programs  # noqa: E402
+
+from bench.postgres_server import PostgresServer, postgres_programs  # noqa: E402
 
 
 @pytest.fixture(scope="session")

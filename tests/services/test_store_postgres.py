@@ -13,10 +13,10 @@ from conditions import asked, conditions, fields, texts, values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_writer import JUNE, Writer
-from postgres_server import PostgresServer
 from raw_author import RawAuthor
 from store_contract import CHECKS, OpenStore
 
+from bench.postgres_server import PostgresServer
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.prefilter import filter_of

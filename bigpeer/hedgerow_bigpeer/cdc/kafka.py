@@ -116,11 +116,12 @@ class KafkaSink:
                 return
         self._producer.poll(0)
 
-    def _headers(self, event: Event) -> list[tuple[str, bytes]]:
+    def _headers(self, event: Event) -> list[tuple[str, str | bytes | None]]:
         if not self._binary:
             return [("id", event.id.encode())]
-        headers = [(f"ce_{name}", value.encode()) for name, value in event.attributes.items()]
-        return [("content-type", b"application/json"), *[h for h in headers if h[0] != "ce_datacontenttype"]]
+        names = [name for name in event.attributes if name != "datacontenttype"]
+        headers: list[tuple[str, str | bytes | None]] = [("content-type", b"application/json")]
+        return headers + [(f"ce_{name}", event.attributes[name].encode()) for name in names]
 
     async def close(self) -> None:
         """See `Sink`."""

@@ -167,7 +167,8 @@ class Runner:
         waiting: list[Parked] = await self._transact(table.to_replay, limits.BRIDGE_ROWS)
         if not waiting:
             return False
-        done, refused = [], {}
+        done: list[tuple[int, int]] = []
+        refused: dict[str, Parked] = {}
         for entry in waiting:
             if entry.event.key in refused:
                 continue

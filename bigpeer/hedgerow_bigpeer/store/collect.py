@@ -6,10 +6,9 @@ from hedgerow.custody.skip import SUPERSEDED, Skip
 from hedgerow.document import Document, key_of
 from hedgerow.limits import MAX_TAKERS
 
-from .ingest import ARRIVAL_QUERY, DOCUMENT_QUERY
 from .merge import changes_of, touched_by
 from .port import Arrival, Collected, DocumentRow, Stable
-from .sql import Connection, set_meta
+from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, Connection, set_meta
 
 # A document that is there, and that one operation has made, has nothing to give.
 _SWEEP_QUERY = (

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for tests: on loopback, with its data in a folder that is given."""
+"""A PostgreSQL of our own, for tests and benchmarks: on loopback, with its data in a folder that is given."""
 
 import os
 import pwd
@@ -27,7 +27,8 @@ def free_port() -> int:
 class PostgresServer:
     """A PostgreSQL cluster of our own; as root it runs as `nobody`, because it refuses root."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, settings: dict[str, str] | None = None) -> None:
+        self._settings = {**_SETTINGS, **(settings or {})}
         self._folder = folder
         self._programs = programs
         self.port = free_port()
@@ -50,7 +51,9 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        options = " ".join(f"-c {name}='{value}'" for name, value in {**_SETTINGS, "port": self.port}.items())
+        options = " ".join(
+            f"-c {name}='{value}'" for name, value in {**self._settings, "port": self.port}.items()
+        )
         log = str(self._folder / "log")
         self.run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
 
