@@ -66,7 +66,17 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
 
     before = asyncio.run(write())
     connection = sqlite3.connect(path)
-    for table in ("touches", "ahead", "peers", "moments", "refused", "indexes", "answers"):
+    for table in (
+        "touches",
+        "ahead",
+        "peers",
+        "moments",
+        "refused",
+        "indexes",
+        "answers",
+        "bridges",
+        "parked",
+    ):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("ALTER TABLE operations DROP COLUMN xid")
     connection.execute("ALTER TABLE documents DROP COLUMN facets")

@@ -297,3 +297,47 @@ def test_a_write_whose_answer_was_lost_is_neither_lost_nor_doubled(
         author = store.identity.author
         frontier = served.peer.service.frontier(author)
         assert frontier.held == 40 and frontier.sealed >= 32
+
+
+def test_a_newer_database_is_refused(database: Url) -> None:
+    async def run() -> None:
+        store = await PostgresStore.open(database("a"))
+        await store.close()
+        with psycopg.connect(database("a")) as connection:
+            connection.execute("INSERT INTO hedgerow_version VALUES (99)")
+        with pytest.raises(HedgerowError, match="STORE_VERSION"):
+            await PostgresStore.open(database("a"))
+
+    asyncio.run(run())
+
+
+def test_many_operations_of_one_document_in_one_transaction(database: Url) -> None:
+    """What is read ahead is kept up to date, and forgotten when a submission is undone."""
+
+    async def run() -> None:
+        store = await PostgresStore.open(database("a"))
+        one, two = RawAuthor(1), RawAuthor(2)
+        one.insert(1000, "x", n=0)
+        assert (await store.ingest([Submission(one.take())], JUNE)).errors == [None]
+        submissions = []
+        for n in range(1, 6):
+            one.update(1000 + n, "x", n=n)
+            submissions.append(Submission(one.take()))
+        two.update(5000, "x", n=99)
+        bad = [*two.take(), Operation(b"z" * 8, 1, b"\x00garbage")]
+        submissions.insert(3, Submission(bad))
+        done = await store.ingest(submissions, JUNE)
+        assert [error and error.code for error in done.errors] == [
+            None,
+            None,
+            None,
+            "CBOR_TRAILING",
+            None,
+            None,
+        ]
+        rows = await store.outbox((0, 0), 100)
+        assert [cbor.decode(row.after or b"") for row in rows] == [{"n": n} for n in range(6)]
+        assert [row.before for row in rows[1:]] == [row.after for row in rows[:-1]]
+        await store.close()
+
+    asyncio.run(run())

@@ -1,18 +1,17 @@
 """One ingest transaction, in the SQL that every engine here understands."""
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import SCOPE_LOCAL, Schema
+from hedgerow.codec.schema import Schema
 from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_NUMBER
-from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.lost import check_word
-from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, seal_hash
+from hedgerow.trust.seal import NO_SEAL, Seal, seal_hash
 
 from .. import limits
 from . import ahead
@@ -29,16 +28,12 @@ from .port import (
     Frontier,
     Identity,
     Ingested,
-    JudgeEntry,
-    NameEntry,
     Operation,
-    SchemaEntry,
-    SealEntry,
-    SkipEntry,
     Submission,
     Written,
 )
-from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, FRONTIER_QUERY, SHARD, Connection
+from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, FRONTIER_QUERY, PREFETCH_QUERY, SHARD, Connection
+from .work import Work
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +66,9 @@ class Ingest(Documents):
         self.at = at
         self._xid = transaction
         self.effects = Effects(dict(schemas))
+        # Rows that nothing has read yet, by their statement; they go together, and not one by one.
+        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._known: dict[tuple[str, bytes], DocumentRow | None] = {}
 
     def run(self, submissions: Sequence[Submission], before: int) -> Ingested:
         """Take the submissions; `before` is the newest transaction so far."""
@@ -124,7 +122,17 @@ class Ingest(Documents):
                 merge.rebuild(*place, self.effects.schemas)
         for change in merge.changes():
             self.save_document(change)
+        self._flush()
         self.effects.changed = True
+
+    def _write(self, query: str, row: tuple[Any, ...]) -> None:
+        self._rows.setdefault(query, []).append(row)
+
+    def _flush(self) -> None:
+        """Write what waits: before it is read, and at the end of a submission."""
+        for query, rows in self._rows.items():
+            self._db.executemany(query, rows)
+        self._rows.clear()
 
     def _submit(self, submission: Submission) -> HedgerowError | None:
         error, good = self._savepoint(submission.entries)
@@ -136,9 +144,10 @@ class Ingest(Documents):
         """Take entries wholly or not at all; return the refusal, and how many went well before it."""
         before = self.effects.copy()
         self._db.execute("SAVEPOINT submission")
-        work = _Work(self)
+        work = Work(self)
         try:
             work.take(entries)
+            self._flush()
             error = None
         except self._db.failures:
             raise
@@ -149,6 +158,8 @@ class Ingest(Documents):
             log.exception("an entry could not be taken")
             error = HedgerowError("OPERATION_INVALID", repr(failure)[:200])
         if error is not None:
+            self._rows.clear()
+            self._known.clear()
             self._db.execute("ROLLBACK TO submission")
             self.effects = before
         self._db.execute("RELEASE submission")
@@ -200,12 +211,13 @@ class Ingest(Documents):
 
     def has_operation(self, author: bytes, number: int) -> bool:
         """Say whether an operation is, or was, held, and not only a skip in its place."""
+        self._flush()
         query = "SELECT 1 FROM operations WHERE app = ? AND shard = ? AND author = ? AND number = ?"
         return self._db.execute(query, (*self._key, author, number)).fetchone() is not None
 
     def add_operation(self, entry: Operation, stamp: bytes, mark: bytes) -> None:
         """Keep an operation."""
-        self._db.execute(
+        self._write(
             "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*self._key, entry.author, entry.number, stamp, entry.body, mark, self._xid),
         )
@@ -243,6 +255,7 @@ class Ingest(Documents):
 
         `apart` says that the seals right before it are gone, with what its author has lost.
         """
+        self._flush()
         if not self._judge.is_good(author, seal, body, apart=apart):
             raise HedgerowError("SEAL_INVALID", f"{author.hex()} {seal.first}-{seal.last}")
         self._db.execute(
@@ -288,6 +301,7 @@ class Ingest(Documents):
 
     def judge(self, author: bytes, first: int, last: int, merge: Merge) -> None:
         """Judge operations anew, and merge the documents again of those of which the verdict is another."""
+        self._flush()
         schemas = self.effects.schemas
         places: dict[tuple[str, bytes], None] = {}
         for number, body in self._judge.changed(author, first, last, schemas, self.effects.refused):
@@ -298,7 +312,28 @@ class Ingest(Documents):
             merge.rebuild(*place, schemas)
         self.effects.changed = self.effects.changed or bool(places)
 
+    def prefetch(self, entries: Sequence[Entry]) -> None:
+        """Read together the documents that operations are about, where each question is a way and back."""
+        if not self._db.is_remote:
+            return
+        places: dict[tuple[str, bytes], None] = {}
+        for entry in entries:
+            # What cannot be read is refused when its turn comes.
+            with contextlib.suppress(Exception):
+                if isinstance(entry, Operation):
+                    places |= dict.fromkeys(touched_by(*entry, self.effects.schemas))
+        wanted = [place for place in places if place not in self._known]
+        if wanted:
+            rows = self._db.execute(
+                PREFETCH_QUERY,
+                ([place[0] for place in wanted], [place[1] for place in wanted], *self._key),
+            )
+            self._known |= dict.fromkeys(wanted)
+            self._known |= {(row[0], row[1]): DocumentRow(*row) for row in rows}
+
     def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
+        if (collection, key) in self._known:
+            return self._known[collection, key]
         row = self._db.execute(
             f"{DOCUMENT_QUERY} AND collection = ? AND id = ?",
             (*self._key, collection, key),
@@ -306,13 +341,14 @@ class Ingest(Documents):
         return DocumentRow(*row) if row else None
 
     def touch(self, collection: str, key: bytes, author: bytes, number: int) -> None:
-        self._db.execute(
+        self._write(
             "INSERT INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (app, shard, collection, id, author, number) DO UPDATE SET xid = excluded.xid",
             (*self._key, collection, key, author, number, self._xid),
         )
 
     def arrivals(self, collection: str, key: bytes) -> Sequence[Arrival]:
+        self._flush()
         rows = self._db.execute(ARRIVAL_QUERY, (*self._key, collection, key))
         return [Arrival(*row) for row in rows]
 
@@ -327,7 +363,9 @@ class Ingest(Documents):
         row = change.row
         self.effects.collections[row.collection] = None
         facets = None if row.value is None else facets_of(cbor.decode(row.id), cbor.decode(row.value))
-        self._db.execute(
+        if (row.collection, row.id) in self._known:
+            self._known[row.collection, row.id] = row
+        self._write(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (app, shard, collection, id) DO UPDATE SET state = excluded.state,"
             " value = excluded.value, author = excluded.author, number = excluded.number,"
@@ -337,7 +375,7 @@ class Ingest(Documents):
         if row.value == change.before:
             return
         kind = "c" if change.before is None else "d" if row.value is None else "u"
-        self._db.execute(
+        self._write(
             "INSERT INTO outbox"
             " (app, shard, epoch, xid, collection, id, op, before, after, author, number, stamp, at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -347,86 +385,3 @@ class Ingest(Documents):
             ),
         )  # fmt: skip
         self.effects.documents += 1
-
-
-class _Work:
-    """Entries under way: the authors and documents that it touches, written at its end."""
-
-    def __init__(self, ingest: Ingest) -> None:
-        self._ingest = ingest
-        self._authors: dict[bytes, Frontier] = {}
-        self._merge = Merge(ingest, ingest.at)
-        self.taken = 0
-
-    def take(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            if isinstance(entry, Operation):
-                self._operation(entry)
-            elif isinstance(entry, SealEntry):
-                self._seal(entry)
-            elif isinstance(entry, SkipEntry):
-                self._skip(entry)
-            elif isinstance(entry, SchemaEntry):
-                self._ingest.add_schema(entry.encoded)
-            elif isinstance(entry, JudgeEntry):
-                self._ingest.judge(entry.author, 1, MAX_NUMBER, self._merge)
-            elif isinstance(entry, AnswerEntry):
-                self._ingest.keep_answer(entry)
-            else:
-                self._name(entry)
-            self.taken += 1
-        for change in self._merge.changes():
-            self._ingest.save_document(change)
-        for frontier in self._authors.values():
-            self._ingest.save_author(frontier)
-
-    def _author(self, author: bytes) -> Frontier:
-        if author not in self._authors:
-            self._authors[author] = self._ingest.load_author(author)
-        return self._authors[author]
-
-    def _operation(self, entry: Operation) -> None:
-        frontier = self._author(entry.author)
-        if entry.number <= frontier.held and self._ingest.has_operation(entry.author, entry.number):
-            return
-        if entry.number > frontier.held + 1:
-            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} {entry.number} on {frontier.held}")
-        schemas = self._ingest.effects.schemas
-        mark = h16(entry.author, entry.number, entry.body, schemas)
-        stamp, changes = decode_body(entry.body)
-        if scope_of_changes(changes, schemas) == SCOPE_LOCAL:
-            raise HedgerowError("SCOPE_LOCAL", f"{entry.author.hex()} {entry.number}")
-        for change in changes:
-            if change[0] == CLOCK:
-                self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))
-        self._ingest.add_operation(entry, stamp, mark)
-        self._merge.apply(entry.author, entry.number, stamp, changes, schemas)
-        self._authors[entry.author] = frontier._replace(held=max(frontier.held, entry.number))
-
-    def _seal(self, entry: SealEntry) -> None:
-        frontier = self._author(entry.author)
-        seal = Seal.decode(entry.body)
-        if seal.last <= frontier.sealed:
-            return
-        apart = seal.first > frontier.sealed + 1
-        if seal.last > frontier.held or (
-            apart and not self._ingest.lost_between(entry.author, frontier.sealed, seal.first)
-        ):
-            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} seal {seal.first}-{seal.last}")
-        self._ingest.add_seal(entry.author, seal, entry.body, apart=apart)
-        self._authors[entry.author] = frontier._replace(sealed=seal.last)
-        if seal.kind == SEAL_SIGNED:
-            self._ingest.judge(entry.author, seal.first, seal.last, self._merge)
-
-    def _skip(self, entry: SkipEntry) -> None:
-        frontier = self._author(entry.author)
-        skip = Skip.decode(entry.body)
-        if skip.last <= frontier.held:
-            return
-        if skip.first > frontier.held + 1:
-            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} skip {skip.first}-{skip.last}")
-        self._ingest.add_skip(entry.author, skip, entry.body)
-        self._authors[entry.author] = frontier._replace(held=skip.last)
-
-    def _name(self, entry: NameEntry) -> None:
-        self._authors[entry.author] = self._author(entry.author)._replace(name=entry.name)

@@ -15,6 +15,7 @@ _CONNECT_SECONDS = 5
 class PostgresConnection:
     """See `sql.Connection`. Statements commit by themselves unless BEGIN stands before them."""
 
+    is_remote = True
     #: What data do wrong (a text with a NUL in it) spoils a savepoint, not a transaction.
     failures: tuple[type[Exception], ...] = (
         psycopg.InterfaceError,
@@ -42,6 +43,14 @@ class PostgresConnection:
     def execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor:
         """See `sql.Connection`."""
         return self._connection.execute(_spelled(query), parameters or None)
+
+    def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> object:
+        """See `sql.Connection`: all rows are on their way before the first answer is."""
+        if len(rows) == 1:
+            return self.execute(query, rows[0])
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_spelled(query), rows)
+        return None
 
     def rollback(self) -> None:
         """See `sql.Connection`."""

@@ -14,6 +14,12 @@ ARRIVAL_QUERY = (
     " JOIN operations o USING (app, shard, author, number)"
     " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
 )
+#: Many documents at once, on PostgreSQL.
+PREFETCH_QUERY = (
+    "SELECT d.collection, d.id, state, value, author, number, stamp, rank FROM documents d"
+    " JOIN unnest(?::text[], ?::bytea[]) AS wanted (collection, id)"
+    " ON d.collection = wanted.collection AND d.id = wanted.id WHERE app = ? AND shard = ?"
+)
 FRONTIER_QUERY = (
     "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
     " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
@@ -47,6 +53,15 @@ class Connection(Protocol):
 
     def execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor:
         """Run one statement."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether every question is a way there and back."""
+        ...
+
+    def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> object:
+        """Run one statement for each row; nothing comes back."""
         ...
 
     def rollback(self) -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 class SqliteConnection(sqlite3.Connection):
     """See `sql.Connection`."""
 
+    is_remote = False
     failures: tuple[type[Exception], ...] = (sqlite3.Error,)
 
 
