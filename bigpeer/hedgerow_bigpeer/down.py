@@ -12,7 +12,7 @@ from hedgerow.codec.schema import SCOPE_ALL
 from hedgerow.codec.segment import encode_segment, segment_schemas
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.document import Document
-from hedgerow.limits import MARK_EVERY_MS
+from hedgerow.limits import MARK_EVERY_MS, MAX_WANT_NUMBERS, MAX_WANTS
 from hedgerow.operation import DELETE, decode_body, scope_of_changes
 from hedgerow.query.condition import Condition
 from hedgerow.sync import frames
@@ -23,10 +23,29 @@ from hedgerow.sync.session import Session
 from . import limits
 from .service import Service
 from .store.merge import steps_of
-from .store.port import Arrival, Operation
+from .store.port import Arrival, Lost, Operation
 from .view import seen
 
 Dot = tuple[bytes, int]
+
+
+def wanted(
+    lost: Iterable[Lost], vector: Iterable[tuple[bytes, int, int, int]]
+) -> list[tuple[bytes, int, int]]:
+    """Return the ranges to ask for of what is lost, as many as one WANT takes.
+
+    Whoever holds an author up to a number is asked for what is lost below that, the newest first; anybody
+    else may have some of it beside the run.
+    """
+    held = {entry[0]: entry[1] for entry in vector}
+    ranges: list[tuple[bytes, int, int]] = []
+    for row in sorted(lost, key=lambda row: row.author not in held):
+        last = min(row.last, held.get(row.author, row.first + MAX_WANT_NUMBERS - 1))
+        while row.first <= last and len(ranges) < MAX_WANTS:
+            first = max(row.first, last - MAX_WANT_NUMBERS + 1)
+            ranges.append((row.author, first, last))
+            last = first - 1
+    return ranges
 
 
 class _Asked:

@@ -5,7 +5,7 @@ operation against the rules, our own name) must not hold up the others: the auth
 of the session, and what came before the bad entry stands.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from hedgerow.codec.schema import Schema
 from hedgerow.codec.segment import decode_segment, segment_schemas
@@ -28,10 +28,15 @@ class Intake:
 
     A method that raises HedgerowError has found a fault of the session itself. `source` says in the log
     whose session it is. `came` are the (first, last) numbers that it has brought of each author, `forged` the
-    authors whose seals are not their word.
+    authors whose seals are not their word. `learn` looks for credentials that are not known yet.
     """
 
-    def __init__(self, service: Service, source: Callable[[], str]) -> None:
+    def __init__(
+        self, service: Service, source: Callable[[], str], learn: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._learn = learn
+        self._unknown: set[bytes] = set()
+        self._forgiven: set[bytes] = set()
         self._service = service
         self._source = source
         self._own = service.store.identity.author
@@ -72,7 +77,8 @@ class Intake:
         author = bytes(data[1:9])
         if author in self._refused:
             return None
-        if author in self._stalled and read_uint(data, 9)[0] > self._service.frontier(author).held + 1:
+        waits = author in self._stalled or author in self._forgiven
+        if waits and read_uint(data, 9)[0] > self._service.frontier(author).held + 1:
             return author
         try:
             author, first, bodies = decode_segment(data, self._schemas())
@@ -83,6 +89,7 @@ class Intake:
             self._misread(author, error)
             return author
         self._stalled.discard(author)
+        self._forgiven.discard(author)
         if self._admit(author, first + len(bodies) - 1):
             run = self._runs.setdefault(author, [])
             run += [SchemaEntry(self._pending[name].encoded) for name in self._fresh(bodies)]
@@ -109,7 +116,11 @@ class Intake:
 
     def add_seal(self, author: bytes, body: bytes) -> None:
         """Take a seal, in its place between an author's operations."""
-        self._add(SealEntry(author, body), Seal.decode(body).last)
+        last = Seal.decode(body).last
+        if last <= self._service.frontier(author).held:
+            # Of what is here already nothing has to come before it.
+            self._forgiven.discard(author)
+        self._add(SealEntry(author, body), last)
 
     def add_skip(self, author: bytes, body: bytes) -> None:
         """Take a skip."""
@@ -137,7 +148,7 @@ class Intake:
         submissions = [*schemas, *names, *(Submission(run, whole=False) for run in runs.values())]
         learnt = list(self._pending)
         self._pending, self._names, self._runs, self.entries = {}, [], {}, 0
-        errors = await self._service.offer(submissions) if submissions else []
+        errors = await self._offer(submissions) if submissions else []
         for error in errors:
             if error is not None and error.code in _STORE:
                 raise error
@@ -148,11 +159,33 @@ class Intake:
             if error is not None and author not in self._refused:
                 self.refuse(author, error)
         for author, error in self._news:
+            if error.code == "CREDENTIAL_UNKNOWN":
+                self._unknown.add(author)
             if error.code == "SEAL_INVALID":
                 self.forged.append((author, error))
             self._service.refusals.note(self._service.frontier(author), error, self._source())
         self._news.clear()
         return waiting
+
+    async def _offer(self, submissions: list[Submission]) -> list[HedgerowError | None]:
+        """Offer submissions; once more those for which a credential is to be looked for."""
+        errors = await self._service.offer(submissions)
+        again = [at for at, error in enumerate(errors) if error and error.code == "CREDENTIAL_UNKNOWN"]
+        if again and self._learn is not None:
+            await self._learn()
+            for at, error in zip(
+                again, await self._service.offer(submissions[at] for at in again), strict=True
+            ):
+                errors[at] = error
+        return errors
+
+    def forgive(self) -> list[bytes]:
+        """Take authors again that were refused for a credential that nobody knew; return them."""
+        found = sorted(self._unknown)
+        self._refused -= self._unknown
+        self._forgiven |= self._unknown
+        self._unknown.clear()
+        return found
 
     def _schemas(self) -> dict[bytes, Schema]:
         if not self._pending and not self._withheld:
@@ -182,7 +215,8 @@ class Intake:
         return [name for name in segment_schemas(bodies) if name in self._pending] if self._pending else []
 
     def _add(self, entry: SealEntry | SkipEntry, last: int) -> None:
-        if entry.author not in self._refused | self._stalled and self._admit(entry.author, last):
+        waits = self._refused | self._stalled | self._forgiven
+        if entry.author not in waits and self._admit(entry.author, last):
             self._runs.setdefault(entry.author, []).append(entry)
             self.entries += 1
 

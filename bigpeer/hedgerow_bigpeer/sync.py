@@ -17,7 +17,7 @@ from hedgerow.codec.varint import read_uint
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS, MAX_WANT_NUMBERS, MAX_WANTS
+from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
@@ -25,11 +25,10 @@ from hedgerow.sync.session import Session
 from . import limits
 from .auth.authority import work
 from .auth.membership import Membership
-from .down import Giver
+from .down import Giver, wanted
 from .intake import Intake
 from .service import Service
 from .statements import Statements
-from .store.port import Lost
 
 log = logging.getLogger(__name__)
 
@@ -55,23 +54,6 @@ def mesh_tag(name: str) -> bytes:
     return sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
 
 
-def wanted(lost: Iterable[Lost], vector: Iterable[_Vector]) -> list[tuple[bytes, int, int]]:
-    """Return the ranges to ask for of what is lost, as many as one WANT takes.
-
-    Whoever holds an author up to a number is asked for what is lost below that, the newest first; anybody
-    else may have some of it beside the run.
-    """
-    held = {entry[0]: entry[1] for entry in vector}
-    ranges: list[tuple[bytes, int, int]] = []
-    for row in sorted(lost, key=lambda row: row.author not in held):
-        last = min(row.last, held.get(row.author, row.first + MAX_WANT_NUMBERS - 1))
-        while row.first <= last and len(ranges) < MAX_WANTS:
-            first = max(row.first, last - MAX_WANT_NUMBERS + 1)
-            ranges.append((row.author, first, last))
-            last = first - 1
-    return ranges
-
-
 class SyncEndpoint:
     """Serves the WebSockets of one service, at most `limits.CONNECTIONS` at a time."""
 
@@ -79,6 +61,7 @@ class SyncEndpoint:
         self._service = service
         self._membership = membership
         self._watch: asyncio.Task[None] | None = None
+        self._known = 0
         self._mesh = mesh_tag(service.config.mesh)
         self._open: set[Connection] = set()
         self._ended = asyncio.Event()
@@ -101,7 +84,8 @@ class SyncEndpoint:
                 if error is not None:
                     connection.end(error)
                 else:
-                    await connection.tell()
+                    await connection.tell(news=self._membership.rules.count != self._known)
+            self._known = self._membership.rules.count
 
     async def serve(
         self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
@@ -176,7 +160,7 @@ class Connection:
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(limits.INBOX_MESSAGES)
         self._gone = False
         self._wake = asyncio.Event()
-        self._intake = Intake(service, self.__str__)
+        self._intake = Intake(service, self.__str__, self._learn)
         self._giver = Giver(service, self._session, self._intake.came)
         self._theirs: dict[bytes, int] = {}
         self._due: set[bytes] = set()
@@ -307,9 +291,23 @@ class Connection:
         if self.keys is not None and self._statements is not None:
             await self._service.judge(self._statements.membership.meet(self.keys))
 
-    async def tell(self) -> None:
-        """Say what has been said of others since the other side asked for it."""
-        if self._statements is not None and await self._statements.look():
+    async def _learn(self) -> None:
+        """Look for credentials that were issued a moment ago."""
+        if self._statements is not None:
+            await self._service.judge(await work(self._statements.membership.refresh))
+
+    async def tell(self, *, news: bool) -> None:
+        """Say what has been said of others since the other side asked for it; with `news` have what comes
+        under credentials that were not known before come again.
+        """
+        if self._statements is None:
+            return
+        if news:
+            for author in self._intake.forgive():
+                self._session.queue_want_schema([])
+                self._session.queue_have([self._entry(author)])
+                self._wake.set()
+        if await self._statements.look():
             self._wake.set()
 
     async def _ask(self, interests: object) -> None:

@@ -23,7 +23,7 @@ from .config import check_uplink, host_name
 from .enrolment import Enrolment
 from .gateway import mesh_tag, tell_time
 from .home import Home
-from .membership import members_of, tell_observers
+from .membership import EnrolledPeer, members_of, tell_observers
 from .reclaim import Reclaimer
 from .sqlite_log import SqliteLog
 from .uplink import Uplink
@@ -388,7 +388,8 @@ def open_peer(
             # A full log is opened too, or it could never be delivered.
             log.urgent = True
             members = members_of(log, enrolment)
-            core = ReadyPeer(
+            make_peer = ReadyPeer if members is None else EnrolledPeer
+            core = make_peer(
                 log,
                 clock.now,
                 name=host_name() if name is None else name,

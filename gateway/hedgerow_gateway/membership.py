@@ -1,5 +1,10 @@
 """What an enrolled peer of this host knows of the others: the core's Members on its log and its identity."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from hedgerow.application import ReadyPeer
+from hedgerow.codec.schema import Schema
 from hedgerow.crypto.members import Members
 from hedgerow.limits import MAX_NUMBER
 from hedgerow.log import ENTRY_OP
@@ -26,6 +31,24 @@ def members_of(log: SqliteLog, enrolment: Enrolment | None) -> Members | None:
     assert enrolment.credential is not None
     members.enrol(enrolment.credential)
     return members
+
+
+class EnrolledPeer(ReadyPeer):
+    """A peer whose own writes are refused here where its credential does not allow them."""
+
+    def write(
+        self,
+        changes: list[Any],
+        schemas: Sequence[Schema],
+        now: int,
+        local: bool = False,
+        stamp: bytes | None = None,
+    ) -> int:
+        """See ReadyPeer.write; WRITE_FORBIDDEN and WRITE_REVOKED write nothing."""
+        if self.members is not None and not local:
+            known = {**self.schemas, **{schema.name: schema for schema in schemas}}
+            self.members.permit(self.log.held(self.author) + 1, changes, known)
+        return super().write(changes, schemas, now, local, stamp)
 
 
 def tell_observers(peer: Peer, author: bytes) -> None:

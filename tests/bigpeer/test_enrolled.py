@@ -327,10 +327,33 @@ def test_what_a_credential_does_not_allow_never_shows_anywhere(farm: Farm, tmp_p
                 return len((await program.aexecute(f"SELECT * FROM {collection}")).rows)
 
             deadline = time.monotonic() + 20
-            while await seen("notes") < 1 or await seen("alarms") < 3:
+            # Until it is told of the credential it believes all of it.
+            while (await seen("notes"), await seen("alarms"), await seen("secrets")) != (1, 3, 0):
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.02)
-            assert await seen("secrets") == 0 and await seen("alarms") == 3
+
+    run(main())
+
+
+def test_a_program_is_told_at_once_what_it_may_not_write(farm: Farm, tmp_path: Path) -> None:
+    rights = {"write": {"queriesByCollection": {"notes": ["true"], "alarms": ["level < 3"]}}}
+    farm.enrol(tmp_path / "identity.json", "limited", rights)
+
+    async def main() -> None:
+        path, url = tmp_path / "field.db", farm.served.sync_url
+        async with open_peer(path, url, mesh="farm", identity=tmp_path / "identity.json") as program:
+            held = len(await program.astatus())
+            for statement in (
+                "INSERT INTO secrets DOCUMENTS ({'a': 1})",
+                "INSERT INTO alarms DOCUMENTS ({'_id': 1, 'level': 3})",
+            ):
+                with pytest.raises(HedgerowError, match="WRITE_FORBIDDEN"):
+                    await program.aexecute(statement)
+            await program.aexecute("INSERT INTO alarms DOCUMENTS ({'_id': 2, 'level': 2})")
+            with pytest.raises(HedgerowError, match="WRITE_FORBIDDEN"):
+                await program.aexecute("UPDATE alarms SET level = 9 WHERE _id = 2")
+            rows = (await program.aexecute("SELECT _id, level FROM alarms")).rows
+            assert rows == [{"_id": 2, "level": 2}] and held == len(await program.astatus())
 
     run(main())
 
@@ -427,6 +450,7 @@ def test_a_gateway_that_forges_seals_is_named(farm: Farm, tmp_path: Path) -> Non
             record(gateway, 1)
             await until(lambda: receipted(gateway), "its own goes on")
             await until(lambda: farm.status(author)["held"] == held + 2, "tentative")
+            await until(lambda: farm.status(author)["refused"] == "SEAL_INVALID", "the seal is refused")
             assert gateway.enrolment is not None
             named = f"credential:{gateway.enrolment.claims.cti.hex()}:relay"
         await until(lambda: (named, "SEAL_INVALID") in farm.audit("seal.refuse"), "it is named")

@@ -11,12 +11,15 @@ import pytest
 CORE = Path(__file__).parent.parent / "core"
 sys.path[:0] = [str(CORE / "crypto" / "portable"), str(CORE / "portable")]
 
+from bigpeer_harness import Local, local  # noqa: E402
 from crypto_kit import DAY, NOW  # noqa: E402
 from enrolled_kit import Enrolled, entries, hand, revocation, varint  # noqa: E402
 
+from hedgerow.codec.segment import encode_segment  # noqa: E402
 from hedgerow.crypto.rules import Rules  # noqa: E402
 from hedgerow.errors import HedgerowError  # noqa: E402
 from hedgerow.operation import UPDATE  # noqa: E402
+from hedgerow_bigpeer.intake import Intake  # noqa: E402
 from hedgerow_bigpeer.store.port import (  # noqa: E402
     Entry,
     JudgeEntry,
@@ -177,3 +180,62 @@ def test_a_seal_that_is_not_its_authors_is_refused(tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(main())
+
+
+def _intake(served: Local, learn: Any) -> Intake:
+    return Intake(served.peer.service, lambda: "test", learn)
+
+
+def _bring(served: Local, intake: Intake, one: Enrolled) -> None:
+    """Hand over what a peer wrote, as a session does."""
+    for entry in written(one):
+        if isinstance(entry, SchemaEntry):
+            intake.add_schema(entry.encoded)
+        elif isinstance(entry, Operation):
+            segment = encode_segment(entry.author, entry.number, [entry.body], one.peer.schemas)
+            intake.add_segment(segment)
+        elif isinstance(entry, SealEntry):
+            intake.add_seal(entry.author, entry.body)
+    served.run(intake.commit())
+
+
+def test_a_credential_of_a_moment_ago_is_looked_for_before_anybody_is_refused(tmp_path: Path) -> None:
+    one = Enrolled(41)
+    one.put("cars", 1, {"color": "red"})
+    one.peer.seal(0)
+    author = one.identity.author
+    with local(tmp_path) as served:
+        rules = served.peer.membership.rules
+
+        async def learn() -> None:
+            rules.add(one.members.own.name, one.members.own.claims)
+
+        intake = _intake(served, learn)
+        _bring(served, intake, one)
+        assert served.peer.service.frontier(author).receipted == 2
+        assert served.peer.service.refusals.code(author) is None
+
+
+def test_who_was_refused_for_a_credential_comes_again_once_it_is_known(tmp_path: Path) -> None:
+    one = Enrolled(42)
+    one.put("cars", 1, {"color": "red"})
+    one.peer.seal(0)
+    author = one.identity.author
+    with local(tmp_path) as served:
+
+        async def learn() -> None:
+            pass
+
+        intake = _intake(served, learn)
+        _bring(served, intake, one)
+        assert served.peer.service.refusals.code(author) == "CREDENTIAL_UNKNOWN"
+        assert served.peer.service.frontier(author).receipted == 0
+        (seal,) = [entry for entry in written(one) if isinstance(entry, SealEntry)]
+        intake.add_seal(author, seal.body)
+        served.run(intake.commit())
+        assert served.peer.service.frontier(author).sealed == 0, "refused for the session"
+        served.peer.membership.rules.add(one.members.own.name, one.members.own.claims)
+        assert intake.forgive() == [author] and intake.forgive() == []
+        intake.add_seal(author, seal.body)
+        served.run(intake.commit())
+        assert served.peer.service.frontier(author).receipted == 2

@@ -1,22 +1,28 @@
 """The fuzz targets of the cryptography: credentials, COSE, messages of handshakes, connections, records."""
 
+import struct
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from crypto_kit import Given, Issuer, Known, Peers, drive, meet, member, talk
+from enrolled_kit import Enrolled, revocation, varint
 
 from hedgerow.codec import cbor
 from hedgerow.crypto import cose, edhoc
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.credentials import Credential
+from hedgerow.crypto.greeting import END, PART, Greeting
 from hedgerow.crypto.handshake import KNOWN, Handshake, Own
 from hedgerow.crypto.initiator import Initiator
 from hedgerow.crypto.port import finish
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable
+from hedgerow.limits import HANDSHAKE_MS
+from hedgerow.sync.hello import Hello
+from hedgerow.sync.session import Session
 
 ROOT = Issuer(1)
 GATEWAY = ROOT.delegate(2)
@@ -145,6 +151,45 @@ def connection(data: bytes) -> None:
         raise error
 
 
+@cache
+def knower() -> Enrolled:
+    return Enrolled(61)
+
+
+def statement(data: bytes) -> None:
+    """Only what an issuer has signed changes what is known."""
+    members = knower().members
+    before = members.count, dict(members.trust.revoked)
+    members.take(bytes(data))
+    if (members.count, members.trust.revoked) != before:
+        assert any(bytes(data).endswith(cose.untagged(said)) for said in STATEMENTS)
+
+
+def keyed(data: bytes) -> None:
+    """Whatever a stranger says to a session with keys: nothing of it counts, and the link ends."""
+    peer = members()[1]
+    peer.busy = None
+    session = Session(Hello(b"msh", b"author-b"), 0, Greeting(Answering(peer, 0)))
+    assert session.receive(bytes(data), 0) == []
+    while session.outgoing(1200, 0):
+        pass
+    session.outgoing(1200, HANDSHAKE_MS)
+    assert session.closed and session.remote is None
+    if session.error and session.error.code != "HANDSHAKE_TIMEOUT":
+        raise session.error
+
+
+def parts(message: bytes) -> bytes:
+    """Return a message as the records of a greeting."""
+    return b"".join(
+        struct.pack(">HB", 1 + len(message[at : at + 20]), END if at + 20 >= len(message) else PART)
+        + message[at : at + 20]
+        for at in range(0, len(message), 20)
+    )
+
+
+STATEMENTS = [ROOT.credential(ROOT.public, AUTHOR=b"author-1"), revocation(b"author-1", bytes(8), 7, ROOT)]
+
 TARGETS: list[tuple[str, Callable[[bytes], object], list[bytes], int]] = [
     ("claims", claims, [cose.Sign1(CREDENTIAL).payload, cose.Sign1(GATEWAY.value).payload], 2),
     ("credential", credential, [CREDENTIAL, GATEWAY.value, cose.untagged(CREDENTIAL)], 2),
@@ -174,4 +219,11 @@ TARGETS: list[tuple[str, Callable[[bytes], object], list[bytes], int]] = [
     ("sealed record", record, [RecordKeys(bytes(32)).seal(7, b"payload")], 1),
     ("resumable", resumable, [Resumable(bytes(32), bytes(8), bytes(8), bytes(8), 5, True).pack()], 1),
     ("connection", connection, runs(), 2),
+    ("statement", statement, [varint(5) + said for said in STATEMENTS], 1),
+    (
+        "session with keys",
+        keyed,
+        [parts(bytes(14)), parts(members()[2][0])],
+        1,
+    ),
 ]

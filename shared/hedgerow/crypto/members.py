@@ -8,11 +8,12 @@ from ..codec.varint import read_uint, write_uint
 from ..errors import HedgerowError
 from ..limits import MAX_NUMBER
 from ..log import STATE_CONFIG
+from ..operation import CLOCK
 from . import claims
 from .cose import Sign1
 from .credentials import Credential, Trust
 from .port import finish
-from .rules import Rules
+from .rules import FORBIDDEN, REVOKED, Rules
 
 REVOCATION = "hg-rev"
 _POSITION = b"statements to"
@@ -62,6 +63,21 @@ class Members(Rules):
         """Take a credential of one's own."""
         self.own = own
         self.add(own.name, own.claims)
+
+    def permit(self, number: int, changes: list, schemas: dict) -> None:
+        """Refuse changes that the own credential does not allow, before they are written: WRITE_FORBIDDEN,
+        WRITE_REVOKED.
+        """
+        author = self._log.author
+        for change in changes:
+            if change[0] == CLOCK or self.own is None:
+                continue
+            last = self._last.get(author)
+            if last is not None and number > last:
+                raise HedgerowError(REVOKED, self.own.claims.subject)
+            schema = schemas[change[1]]
+            if not self._may(self.own.claims, author, number, change, schema):
+                raise HedgerowError(FORBIDDEN, schema.collection)
 
     # ---- what others say
 

@@ -62,6 +62,11 @@ class Rules:
         self._last[author] = min(said.values())
         return before != self._last[author]
 
+    @property
+    def count(self) -> int:
+        """How many credentials are known."""
+        return len(self._named)
+
     def knows(self, author: bytes) -> bool:
         """Say whether a credential of an author is known."""
         return author in self._of
