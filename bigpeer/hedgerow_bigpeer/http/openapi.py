@@ -5,7 +5,8 @@ and only that, is anything.
 import functools
 from typing import Any
 
-from hedgerow.limits import MAX_NAME
+from hedgerow.limits import MAX_NAME, MAX_STATEMENT
+from hedgerow_host.limits import STATEMENT_CHARACTERS
 
 from .. import limits
 from .answers import STATUS
@@ -18,7 +19,7 @@ _WHOLE: Schema = {"type": "integer"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _HEX: Schema = {"type": "string", "pattern": "^[0-9a-f]*$"}
 _CURSOR: Schema = {"type": ["string", "null"]}
-_CONDITION: Schema = {"type": "string", "maxLength": 4096}
+_CONDITION: Schema = {"type": "string", "maxLength": MAX_STATEMENT}
 
 
 def _ref(name: str) -> Schema:
@@ -54,7 +55,11 @@ _SCHEMAS: dict[str, Schema] = {
     "Statement": {
         "type": "object",
         "properties": {
-            "statement": {"type": "string", "maxLength": 65_536, "description": "A statement in DQL."},
+            "statement": {
+                "type": "string",
+                "maxLength": STATEMENT_CHARACTERS,
+                "description": "A statement in DQL.",
+            },
             "args": {
                 "type": ["object", "null"],
                 "description": "The values of its :parameters.",
