@@ -261,7 +261,7 @@ def test_a_failure_inside_stays_with_its_submission(served: Local, monkeypatch: 
             raise RecursionError("deep")
         return real(body)
 
-    monkeypatch.setattr("hedgerow_bigpeer.store.sqlite_ingest.Seal.decode", staticmethod(broken))
+    monkeypatch.setattr("hedgerow_bigpeer.store.ingest.Seal.decode", staticmethod(broken))
     service = served.peer.service
 
     async def both() -> list[object]:

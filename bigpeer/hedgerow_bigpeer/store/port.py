@@ -4,12 +4,18 @@ One store holds one application ("app") of many; the app and a shard lead every 
 passes tests/bigpeer/store_contract.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from hedgerow.crypto.rules import Rules
 from hedgerow.errors import HedgerowError
+
+from .filter import TRUE as EVERY_ONE
+from .filter import Filter
+from .sql import Connection
+
+Result = TypeVar("Result")
 
 
 class Identity(NamedTuple):
@@ -68,6 +74,23 @@ class JudgeEntry(NamedTuple):
     author: bytes
 
 
+class AnswerEntry(NamedTuple):
+    """What is answered to a caller's request of this key. Refused if it has an answer [REQUEST_REPEATED]."""
+
+    caller: str
+    key: str
+    fingerprint: bytes
+    answer: bytes
+
+
+class KeptAnswer(NamedTuple):
+    """An answer that was kept, and the transaction that did what was asked."""
+
+    fingerprint: bytes
+    answer: bytes
+    transaction: int
+
+
 class Refused(NamedTuple):
     """That something of an operation does not count, and why: a code."""
 
@@ -76,7 +99,7 @@ class Refused(NamedTuple):
     code: str
 
 
-Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry
+Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry | AnswerEntry
 
 
 class Submission(NamedTuple):
@@ -223,6 +246,14 @@ class OutboxRow(NamedTuple):
     at: int
 
 
+class Index(NamedTuple):
+    """An index that was asked for; `path` is what `facets.name_of` calls it."""
+
+    collection: str
+    name: str
+    path: str
+
+
 class Snapshot(Protocol):
     """One consistent view of the store."""
 
@@ -231,8 +262,27 @@ class Snapshot(Protocol):
         """The newest transaction in the view."""
         ...
 
-    async def documents(self, collection: str, after: bytes | None, limit: int) -> Sequence[DocumentRow]:
-        """Return the next existing documents in the order of their ids, after the id `after`."""
+    async def documents(
+        self, collection: str, after: bytes | None, limit: int, wanted: Filter = EVERY_ONE
+    ) -> Sequence[DocumentRow]:
+        """Return the next existing documents in the order of their ids, after the id `after`: those that a
+        filter lets through. Raises QUERY_TIMEOUT.
+        """
+        ...
+
+    async def ordered(
+        self,
+        collection: str,
+        path: str,
+        after: tuple[str, bytes] | None,
+        limit: int,
+        wanted: Filter,
+        *,
+        falling: bool,
+    ) -> Sequence[tuple[str, DocumentRow]]:
+        """Return the next existing documents with a facet of a path, and these, in the order of (facet, id)
+        after such a place; `falling` turns the facets round, and the ids not.
+        """
         ...
 
     async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
@@ -258,6 +308,18 @@ class Store(Protocol):
     @property
     def identity(self) -> Identity:
         """Who writes here."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes write to the same database."""
+        ...
+
+    async def follow(self, after: int) -> Ingested | None:
+        """Return what all nodes together did after a transaction, up to the newest stable one; None if that
+        is no newer. Of a shared store this, and not `ingest`, says what has happened so far; what is told may
+        have been told before.
+        """
         ...
 
     async def ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
@@ -295,8 +357,32 @@ class Store(Protocol):
         """Return an author's unsealed operations as (number, H16), and the body of its last seal or b""."""
         ...
 
-    async def outbox(self, after: int, limit: int) -> Sequence[OutboxRow]:
-        """Return the changes that follow a `seq`, in order."""
+    async def outbox(self, after: tuple[int, int], limit: int) -> Sequence[OutboxRow]:
+        """Return the changes that follow a (transaction, seq), in the order of these.
+
+        None ever appears before one that was returned: what a transaction that is not stable yet may still
+        come before is not told. Those of one document are in the order in which they were made.
+        """
+        ...
+
+    async def trim(self, before: int, limit: int) -> int:
+        """Forget the changes of the outbox that came before a moment (ms since 2000), the oldest first and so
+        many at most; return how many went.
+        """
+        ...
+
+    async def trimmed(self) -> int:
+        """Return the greatest transaction of which a change was forgotten by trim(), 0 for none."""
+        ...
+
+    async def transact(self, function: Callable[[Connection, tuple[str, int]], Result]) -> Result:
+        """Run a function of the database and the app's key in one transaction: for tables that hold no
+        documents.
+        """
+        ...
+
+    async def answer(self, caller: str, key: str, at: int) -> KeptAnswer | None:
+        """Return what was answered to a request of this key, None after ANSWER_MS."""
         ...
 
     async def touched(
@@ -345,8 +431,24 @@ class Store(Protocol):
         """
         ...
 
-    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
-        """Open a consistent view."""
+    async def create_index(self, index: Index) -> None:
+        """Keep an index, which is there when this returns. Raises INDEX_EXISTS, INDEXES_FULL."""
+        ...
+
+    async def drop_index(self, collection: str, name: str) -> None:
+        """Keep an index no more. Raises INDEX_UNKNOWN."""
+        ...
+
+    def indexed(self, collection: str) -> Collection[str]:
+        """Return the paths of a collection that this node knows to be indexed."""
+        ...
+
+    async def indexes(self) -> Sequence[Index]:
+        """Return the indexes, by collection and name."""
+        ...
+
+    def snapshot(self, seconds: float | None = None) -> AbstractAsyncContextManager[Snapshot]:
+        """Open a consistent view; `seconds` bound the time that each reading from it may take."""
         ...
 
     async def close(self) -> None:
