@@ -22,8 +22,8 @@ STOCK_TABLE = (
 )
 
 
-#: The firmware lies in it and is used in place.
-ROM_BYTES = 0x40000
+#: The firmware lies in it and is used in place; what is left of it beside the log is `vfs`.
+ROM_BYTES = 0x50000
 
 
 def _table(log: int, flash_bytes: int) -> tuple[Partition, ...]:

@@ -125,6 +125,44 @@ def test_a_table_of_a_former_version_leaves_the_log_where_it_is(stock: Board, fi
     assert stock.mpremote("cat", ":/notes.txt").stdout == "mine"
 
 
+def test_a_smaller_partition_of_the_firmware_makes_way_and_the_log_goes_on(
+    stock: Board, firmware: Firmware
+) -> None:
+    flash(stock, firmware, config=settings(2), start=False)
+    stock.reset()
+    boot = stock.wait_for("boot ", 15).text
+    stock.wait_for("ack 2 ", 15)
+    stock.power_off()
+    held = stock.read_flash(0x280000, 0x180000)
+    former = (
+        *STOCK_TABLE,
+        Partition("vfs", 1, 0x81, 0x200000, 0x40000),
+        Partition("romfs", 1, 0x8F, 0x240000, 0x40000),
+        PROFILE.table[-1],
+    )
+    stock.write_flash(0x8000, pack(former, PROFILE.flash_bytes))
+    stock.write_flash(0x200000, b"\xff" * 0x80000)
+    stock.power_on()
+    room = (
+        "with open('/my.bin', 'wb') as file:\n    for n in range(%d):\n        file.write(bytes([n]) * 1024)"
+    )
+    stock.mpremote("exec", room % 124)
+    with pytest.raises(HedgerowError, match="1 files, 160 KiB") as caught:
+        flash(stock, firmware, config=settings(3), start=False)
+    assert caught.value.code == "FILES_TOO_LARGE"
+    assert stock.partitions == former
+    stock.mpremote("exec", room % 88)
+    assert flash(stock, firmware, config=settings(3), start=False).table_written
+    assert stock.partitions == PROFILE.table
+    assert stock.read_flash(0x280000, 0x180000) == held
+    there = stock.mpremote("exec", "d = open('/my.bin', 'rb').read(); print(len(d), d[-1])").stdout
+    assert there.split() == [str(88 * 1024), "87"]
+    since = stock.console_count
+    stock.reset()
+    assert stock.wait_for("boot ", 15, since).text.split()[2] == boot.split()[2]
+    stock.wait_for("ack 3 ", 15, since)
+
+
 def test_a_deploy_that_loses_power_is_named_and_mended(stock: Board, firmware: Firmware) -> None:
     flash(stock, firmware, config=settings(0), start=False)
     deploy = [

@@ -80,7 +80,7 @@ def change(
         tool.write(pieces(contents, profile))
         return
     place = place_of(profile.table, FILES)
-    room = place.size // 2 if place else 0
+    room = place.size * 2 // 3 if place else 0
     keep_files(port, state, firmware, room, lambda: tool.write(pieces(contents, profile)))
 
 
