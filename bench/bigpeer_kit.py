@@ -11,7 +11,8 @@ from hedgerow import operation
 from hedgerow.clock import hlc
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, schema_for
-from hedgerow_bigpeer.store.port import Entry, Operation, SchemaEntry, Store, Submission
+from hedgerow_bigpeer.store.port import Store
+from hedgerow_bigpeer.store.rows import Entry, Operation, SchemaEntry, Submission
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 #: 2026-06-01 in ms since 2000.

@@ -17,7 +17,8 @@ from hedgerow_bigpeer.auth.rights import WHOLE
 from hedgerow_bigpeer.prefilter import filter_of
 from hedgerow_bigpeer.query import covers
 from hedgerow_bigpeer.store.filter import TRUE, Filter
-from hedgerow_bigpeer.store.port import Entry, Index, Store
+from hedgerow_bigpeer.store.port import Store
+from hedgerow_bigpeer.store.rows import Entry, Index
 from hedgerow_bigpeer.view import seen
 from hedgerow_host.dql import parse
 

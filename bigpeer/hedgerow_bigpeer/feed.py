@@ -8,7 +8,7 @@ from hedgerow.errors import HedgerowError
 
 from .auth.rights import Rights, Rule
 from .clock import rfc3339
-from .store.port import OutboxRow
+from .store.rows import OutboxRow
 from .view import seen
 
 Place = tuple[int, int]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hedgerow.errors import HedgerowError
 
 from .store.facets import name_of
-from .store.port import Index
+from .store.rows import Index
 
 _NAME = r"([A-Za-z_]\w*|`[^`]+`)"
 _BEGIN = re.compile(r"\s*(?:CREATE|DROP)\s+INDEX\b", re.I | re.A)

@@ -13,7 +13,8 @@ from hedgerow.query.evaluate import Select
 from . import limits
 from .prefilter import is_calm, stored_name
 from .store.filter import Filter
-from .store.port import DocumentRow, Snapshot
+from .store.port import Snapshot
+from .store.rows import DocumentRow
 
 Node = tuple[Any, ...]
 #: A document, and the facet that it is ordered by: None where the path leads nowhere.

@@ -15,7 +15,8 @@ from .auth.membership import Membership
 from .auth.rights import WHOLE, Rule
 from .draft import Draft
 from .service import Service
-from .store.port import Entry, NameEntry, Operation, SchemaEntry, SealEntry, Snapshot
+from .store.port import Snapshot
+from .store.rows import Entry, NameEntry, Operation, SchemaEntry, SealEntry
 
 Plan = Callable[[Draft, Snapshot], Awaitable[None]]
 

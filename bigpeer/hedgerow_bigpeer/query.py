@@ -24,7 +24,8 @@ from .prefilter import filter_of
 from .service import Service
 from .store.filter import TRUE as EVERY_ONE
 from .store.filter import Filter
-from .store.port import AnswerEntry, DocumentRow, KeptAnswer, Snapshot
+from .store.port import Snapshot
+from .store.rows import AnswerEntry, DocumentRow, KeptAnswer
 from .view import Moment, seen
 
 Result = TypeVar("Result")

@@ -21,7 +21,8 @@ from . import limits
 from .clock import Clock
 from .config import BigPeerConfig
 from .refusals import Refusals
-from .store.port import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Store, Submission
+from .store.port import Store
+from .store.rows import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Submission
 from .view import Moment
 
 log = logging.getLogger(__name__)

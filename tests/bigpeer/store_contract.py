@@ -12,7 +12,8 @@ from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow_bigpeer.store.port import (
+from hedgerow_bigpeer.store.port import Store
+from hedgerow_bigpeer.store.rows import (
     AnswerEntry,
     Entry,
     Frontier,
@@ -21,7 +22,6 @@ from hedgerow_bigpeer.store.port import (
     Operation,
     SealEntry,
     SkipEntry,
-    Store,
     Submission,
 )
 

@@ -12,7 +12,8 @@ from hedgerow.codec import cbor
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.limits import AHEAD_MS
-from hedgerow_bigpeer.store.port import Entry, SkipEntry, Stable, Store, Submission
+from hedgerow_bigpeer.store.port import Store
+from hedgerow_bigpeer.store.rows import Entry, SkipEntry, Stable, Submission
 
 DAY = 86_400_000
 FIRST = (0, b"")

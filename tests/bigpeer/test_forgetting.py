@@ -19,7 +19,7 @@ from hedgerow.sync import frames
 from hedgerow.sync.interest import write_wants
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store import ingest
-from hedgerow_bigpeer.store.port import Operation, SkipEntry
+from hedgerow_bigpeer.store.rows import Operation, SkipEntry
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from hedgerow_bigpeer.index_statement import index_statement
 from hedgerow_bigpeer.prefilter import filter_of
 from hedgerow_bigpeer.store.facets import CUT, facets_of, name_of, text_of
 from hedgerow_bigpeer.store.filter import FALSE, SQLITE, TRUE, Filter, write
-from hedgerow_bigpeer.store.port import Index, Submission
+from hedgerow_bigpeer.store.rows import Index, Submission
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 from hedgerow_host.dql import by_text_form, parse
 

@@ -16,7 +16,8 @@ from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import collect
 from hedgerow_bigpeer.store.facets import text_of
-from hedgerow_bigpeer.store.port import Store, Submission
+from hedgerow_bigpeer.store.port import Store
+from hedgerow_bigpeer.store.rows import Submission
 from hedgerow_bigpeer.store.sql import ARRIVAL_QUERY
 from hedgerow_bigpeer.store.sql_store import OUTBOX_QUERY, TOUCHED_QUERY
 from hedgerow_bigpeer.store.sqlite import SqliteStore

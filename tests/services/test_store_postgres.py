@@ -23,8 +23,9 @@ from hedgerow_bigpeer.prefilter import filter_of
 from hedgerow_bigpeer.store.facets import facets_of
 from hedgerow_bigpeer.store.filter import POSTGRES, write
 from hedgerow_bigpeer.store.pg_connection import PostgresConnection
-from hedgerow_bigpeer.store.port import Entry, Identity, Index, NameEntry, Operation, Store, Submission
+from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.postgres import PostgresStore
+from hedgerow_bigpeer.store.rows import Entry, Identity, Index, NameEntry, Operation, Submission
 from hedgerow_host.dql import parse
 
 Url = Callable[[str], str]

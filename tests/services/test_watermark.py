@@ -11,8 +11,8 @@ from log_writer import JUNE
 from raw_author import RawAuthor
 
 from hedgerow.codec import cbor
-from hedgerow_bigpeer.store.port import OutboxRow, Submission
 from hedgerow_bigpeer.store.postgres import PostgresStore
+from hedgerow_bigpeer.store.rows import OutboxRow, Submission
 
 WRITERS, ROUNDS = 8, 40
 

@@ -13,7 +13,7 @@ from hedgerow.query.condition import Condition
 from ..clock import rfc3339
 from ..feed import Change, as_seen, change_of
 from ..http.json_text import render
-from ..store.port import OutboxRow
+from ..store.rows import OutboxRow
 from .config import BridgeConfig
 
 TYPE = "hedgerow.document.changed.v1"

@@ -1,6 +1,6 @@
 """Sinks: what takes the events of a bridge, and says of each whether it has it.
 
-A sink that fails for now raises `Later`; nothing is lost by that, the outbox waits. One that will never take
+A sink that cannot at this moment raises `Later`; nothing is lost by that, the outbox waits. One that will never take
 an event says so for that event alone.
 """
 

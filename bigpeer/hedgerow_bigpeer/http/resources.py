@@ -15,7 +15,8 @@ from ..auth.rights import Rule
 from ..prefilter import filter_of
 from ..query import Queries, covers
 from ..store.filter import Filter
-from ..store.port import DocumentRow, Snapshot
+from ..store.port import Snapshot
+from ..store.rows import DocumentRow
 from ..view import Moment
 from .json_text import render
 

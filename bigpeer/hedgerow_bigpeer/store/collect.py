@@ -7,7 +7,7 @@ from hedgerow.document import Document, key_of
 from hedgerow.limits import MAX_TAKERS
 
 from .merge import changes_of, touched_by
-from .port import Arrival, Collected, DocumentRow, Stable
+from .rows import Arrival, Collected, DocumentRow, Stable
 from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, Connection, set_meta
 
 # A document that is there, and that one operation has made, has nothing to give.

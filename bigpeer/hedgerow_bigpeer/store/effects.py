@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 
 from hedgerow.codec.schema import Schema
 
-from .port import ClockRecord, Frontier, Refused, Written
+from .rows import ClockRecord, Frontier, Refused, Written
 
 
 @dataclass

@@ -7,7 +7,7 @@ from hedgerow.errors import HedgerowError
 
 from .. import limits
 from .filter import Dialect
-from .port import Index
+from .rows import Index
 
 Key = tuple[str, int]
 

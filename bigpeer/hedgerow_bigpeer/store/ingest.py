@@ -19,7 +19,7 @@ from .effects import Effects
 from .facets import facets_of
 from .judge import Judge
 from .merge import Change, Documents, Merge, touched_by
-from .port import (
+from .rows import (
     AnswerEntry,
     Arrival,
     ClockRecord,

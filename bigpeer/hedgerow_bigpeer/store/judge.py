@@ -8,7 +8,7 @@ from hedgerow.crypto.rules import Rules
 from hedgerow.operation import CLOCK, decode_body
 from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, seal_hash
 
-from .port import Refused
+from .rows import Refused
 from .sql import Connection
 
 

@@ -30,7 +30,7 @@ from .. import limits
 from .filter import POSTGRES
 from .ingest import Ingest
 from .pg_connection import PostgresConnection
-from .port import (
+from .rows import (
     AnswerEntry,
     ClockRecord,
     Entry,

@@ -19,7 +19,8 @@ from .. import limits
 from .collect import collect, confirm, stable, trim
 from .filter import Dialect
 from .indexes import create_index, drop_index, read_indexes
-from .port import (
+from .port import Snapshot
+from .rows import (
     Arrival,
     ClockRecord,
     Collected,
@@ -32,7 +33,6 @@ from .port import (
     Operation,
     OutboxRow,
     SkipEntry,
-    Snapshot,
     Stable,
     Submission,
     Touched,

@@ -5,7 +5,7 @@ from typing import Any
 
 from .filter import TRUE as EVERY_ONE
 from .filter import Dialect, Filter, paths_of, write
-from .port import DocumentRow
+from .rows import DocumentRow
 from .sql import DOCUMENT_QUERY
 
 

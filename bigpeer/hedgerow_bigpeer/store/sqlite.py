@@ -15,7 +15,7 @@ from .filter import SQLITE
 from .ingest import Ingest
 from .migrate import migrate
 from .place import Place
-from .port import Identity, Ingested, Submission
+from .rows import Identity, Ingested, Submission
 from .sql import Connection, get_meta, set_meta
 from .sql_store import SqlStore
 

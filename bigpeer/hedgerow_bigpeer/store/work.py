@@ -11,7 +11,7 @@ from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.seal import SEAL_SIGNED, Seal
 
 from .merge import Merge
-from .port import (
+from .rows import (
     AnswerEntry,
     ClockRecord,
     Entry,
