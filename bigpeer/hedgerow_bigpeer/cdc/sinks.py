@@ -1,7 +1,7 @@
 """Sinks: what takes the events of a bridge, and says of each whether it has it.
 
-A sink that cannot at this moment raises `Later`; nothing is lost by that, the outbox waits. One that will never take
-an event says so for that event alone.
+A sink that cannot at this moment raises `Later`; nothing is lost by that, the outbox waits. One that will
+never take an event says so for that event alone.
 """
 
 import asyncio
