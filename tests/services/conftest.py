@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "bigpeer"), str(Path(__file__).p
 import bigpeer_harness  # noqa: E402
 import psycopg  # noqa: E402
 
+from bench.kafka_server import KafkaServer, kafka_is_here  # noqa: E402
 from bench.postgres_server import PostgresServer, postgres_programs  # noqa: E402
 
 
@@ -34,6 +35,21 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop("immediate")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaServer]:
+    """A running Apache Kafka; whoever stops it starts it again."""
+    if not kafka_is_here():
+        pytest.fail("no Kafka here: make test-services installs it")
+    with tempfile.TemporaryDirectory(prefix="hedgerow-kafka-") as folder:
+        server = KafkaServer(Path(folder))
+        server.make()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop(crash=True)
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 `enable.idempotence` with `acks=all` keeps the order of each partition also over retries, and a message never
 times out by itself: an event behind could otherwise overtake one that is sent again. While brokers are away
-nothing is acknowledged, and the outbox is the buffer.
+nothing is acknowledged, and the outbox is the buffer. A broker refuses a batch as a whole and does not say
+for which record: what is behind it is stopped (`enable.gapless.guarantee`), and each record alone tells.
 """
 
 import asyncio
+import contextlib
+import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +21,14 @@ from .. import limits
 from .events import Event
 from .sinks import BEHIND, Later
 
+log = logging.getLogger(__name__)
+# That a setting of ours is experimental, and that a producer has ended by it: why is said of each record.
+_KNOWN = re.compile(r"^CONFWARN|Gap-less ordering")
+log.addFilter(lambda record: not _KNOWN.search(record.getMessage()))
+
 _OWN = {
     "enable.idempotence": True,
+    "enable.gapless.guarantee": True,
     "acks": "all",
     # The same partition as Java's clients choose for a key.
     "partitioner": "murmur2_random",
@@ -32,6 +42,7 @@ _LASTING = (
     KafkaError.INVALID_RECORD,
 )
 _POLL_SECONDS = 0.02
+_CLOSE_SECONDS = 1.0
 
 
 class KafkaSink:
@@ -49,53 +60,77 @@ class KafkaSink:
             **_OWN,
         }
         try:
-            self._producer = Producer(self._settings)
+            self._producer = self._open()
         except (KafkaException, ValueError, TypeError) as error:
             raise HedgerowError("BRIDGE_INVALID", f"`options`: {error}"[:300]) from None
+
+    def _open(self) -> Producer:
+        return Producer(self._settings, logger=log)
 
     async def deliver(self, events: Sequence[Event]) -> Sequence[str]:
         """See `Sink`."""
         return await asyncio.to_thread(self._deliver, events)
 
     def _deliver(self, events: Sequence[Event]) -> list[str]:
-        """Hand events to the producer, and wait until each is acknowledged."""
         outcomes: list[str | None] = [None] * len(events)
-        failed: list[str] = []
-
-        blocked: set[str] = set()
-
-        def done(number: int, error: KafkaError | None) -> None:
-            if error is None:
-                outcomes[number] = ""
-            elif error.code() in _LASTING:
-                outcomes[number] = str(error)
-                blocked.add(events[number].key)
-            else:
-                failed.append(str(error))
-
+        reason, is_refused = self._send(range(len(events)), events, outcomes)
+        blocked = {event.key for event, outcome in zip(events, outcomes, strict=True) if outcome}
         for number, event in enumerate(events):
-            if event.key in blocked:
-                outcomes[number] = BEHIND
-                continue
-            self._produce(number, event, done)
-            if failed:
-                break
-        left = int(limits.BRIDGE_DELIVER_SECONDS / _POLL_SECONDS)
-        while any(outcome is None for outcome in outcomes) and not failed and left and not self._closing:
-            self._producer.poll(_POLL_SECONDS)
-            left -= 1
-        if any(outcome is None for outcome in outcomes):
-            # What may still be on its way must not arrive behind what is sent again.
-            self._close()
-            self._producer = Producer(self._settings)
-            reason = failed[0] if failed else "no acknowledgement in time"
-            taken = next(number for number, outcome in enumerate(outcomes) if outcome != "")
-            raise Later(reason, taken=taken)
+            if outcomes[number] is None and is_refused:
+                if event.key in blocked:
+                    outcomes[number] = BEHIND
+                    continue
+                reason, alone = self._send([number], events, outcomes)
+                if alone:
+                    outcomes[number] = reason
+                    blocked.add(event.key)
+            if outcomes[number] is None:
+                raise Later(reason, taken=next(at for at, outcome in enumerate(outcomes) if outcome != ""))
         return [outcome or "" for outcome in outcomes]
 
-    def _produce(self, number: int, event: Event, done: Any) -> None:
-        def told(error: KafkaError | None, _message: Message) -> None:
-            done(number, error)
+    def _send(
+        self, numbers: Sequence[int], events: Sequence[Event], outcomes: list[str | None]
+    ) -> tuple[str, bool]:
+        """Hand events to the producer, and wait until each is acknowledged; those that are, or can never be
+        sent, have outcomes then. Return why the others have none, and whether a broker refused one of them.
+        """
+        failed: list[KafkaError] = []
+        blocked: set[str] = set()
+
+        def told(number: int, error: KafkaError | None) -> None:
+            if error is None:
+                outcomes[number] = ""
+            else:
+                failed.append(error)
+
+        for number in numbers:
+            event = events[number]
+            if event.key in blocked:
+                outcomes[number] = BEHIND
+            elif (error := self._produce(number, event, told)) is not None:
+                if error.code() not in _LASTING:
+                    failed.append(error)
+                    break
+                outcomes[number] = str(error)
+                blocked.add(event.key)
+        left = int(limits.BRIDGE_DELIVER_SECONDS / _POLL_SECONDS)
+        while any(outcomes[at] is None for at in numbers) and not failed and left and not self._closing:
+            self._poll(_POLL_SECONDS)
+            left -= 1
+        if not any(outcomes[at] is None for at in numbers):
+            return "", False
+        # What may still be on its way must not arrive behind what is sent again.
+        self._close()
+        self._producer = self._open()
+        refusals = [error for error in failed if error.code() in _LASTING]
+        reasons = [str(error) for error in refusals or failed]
+        return reasons[0] if reasons else "no acknowledgement in time", bool(refusals)
+
+    def _produce(self, number: int, event: Event, told: Any) -> KafkaError | None:
+        """Hand over one event; return why it cannot be sent."""
+
+        def done(error: KafkaError | None, _message: Message) -> None:
+            told(number, error)
 
         while True:
             try:
@@ -104,17 +139,18 @@ class KafkaSink:
                     value=event.value.encode(),
                     key=event.key.encode(),
                     headers=self._headers(event),
-                    on_delivery=told,
+                    on_delivery=done,
                 )
                 break
             except BufferError:
                 if self._closing:
                     raise Later("the sink is being closed") from None
-                self._producer.poll(_POLL_SECONDS)
+                self._poll(_POLL_SECONDS)
             except KafkaException as error:
-                done(number, error.args[0])
-                return
-        self._producer.poll(0)
+                refusal: KafkaError = error.args[0]
+                return refusal
+        self._poll(0)
+        return None
 
     def _headers(self, event: Event) -> list[tuple[str, str | bytes | None]]:
         if not self._binary:
@@ -130,4 +166,12 @@ class KafkaSink:
 
     def _close(self) -> None:
         self._producer.purge()
-        self._producer.flush(1.0)
+        left = int(_CLOSE_SECONDS / _POLL_SECONDS)
+        while len(self._producer) and left:
+            self._poll(_POLL_SECONDS)
+            left -= 1
+
+    def _poll(self, seconds: float) -> None:
+        # That a producer has stopped for good is said here once; each of its messages is told why.
+        with contextlib.suppress(KafkaException):
+            self._producer.poll(seconds)
