@@ -3,6 +3,7 @@
 `make test-services` installs what is missing and runs these; in `make test` they are left out.
 """
 
+import shutil
 import sys
 import tempfile
 import uuid
@@ -19,6 +20,16 @@ import psycopg  # noqa: E402
 from bench.kafka_server import KafkaServer, kafka_is_here  # noqa: E402
 from bench.postgres_server import PostgresServer, postgres_programs  # noqa: E402
 
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+
+
+def _in_memory() -> Path | None:
+    """Return where files never reach a disk, if there is room: a database for every test is a gigabyte, and
+    only to delete them took as long as half of the tests.
+    """
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
@@ -26,7 +37,7 @@ def postgres() -> Iterator[PostgresServer]:
     programs = postgres_programs()
     if programs is None:
         pytest.fail("no PostgreSQL here: make test-services installs it")
-    with tempfile.TemporaryDirectory(prefix="hedgerow-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hedgerow-pg-", dir=_in_memory()) as folder:
         Path(folder).chmod(0o755)
         server = PostgresServer(Path(folder), programs)
         server.make()
