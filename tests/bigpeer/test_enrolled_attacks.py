@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from enrolled_kit import (
+from farm_kit import (
     Farm,
     counters,
     gateway_at,
