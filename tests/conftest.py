@@ -17,7 +17,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was left out."""
     if not _asks_for_services(config) and config.args_source is not pytest.Config.ArgsSource.ARGS:
-        terminalreporter.write_line("left out: tests with a real PostgreSQL and Kafka; `make test-services` runs them")
+        terminalreporter.write_line(
+            "left out: tests with real servers (PostgreSQL, Kafka, mosquitto): make test-services"
+        )
 
 
 def _asks_for_services(config: pytest.Config) -> bool:

@@ -119,7 +119,7 @@ EXTRAS = {
     "hedgerow_sim": "sim",
 }
 #: Modules that only another extra makes usable; whoever lacks it is told its name.
-OPTIONAL = {"kafka.py": "kafka"}
+OPTIONAL = {"kafka.py": "kafka", "mqtt.py": "mqtt"}
 #: What runs in the VM of a board, whose imports the VM has; what only pytest loads.
 LOADED_ELSEWHERE = {"vm", "pytest_plugin.py"}
 

@@ -301,11 +301,25 @@ def test_kafka_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> N
         {"sink": {"type": "kafka", "servers": "x:1", "topic": "t", "options": {"ssl.key.location": "/x"}}},
         {"sink": {"type": "kafka", "servers": "x:1", "topic": "t", "options": {"acks": 0}}},
         {"sink": {"type": "kafka", "servers": "x:1", "topic": "t", "options": {"plugin.library.paths": "x"}}},
+        {"sink": {"type": "mqtt"}},
+        {"sink": {"type": "mqtt", "url": "http://x"}},
+        {"sink": {"type": "mqtt", "url": "mqtt://user:pass@x"}},
+        {"sink": {"type": "mqtt", "url": "mqtt://x", "topic": "a/#"}},
+        {"sink": {"type": "mqtt", "url": "mqtt://x", "topic": "/a"}},
+        {"sink": {"type": "mqtt", "url": "mqtt://x", "home_assistant": True}},
+        {"sink": {"type": "mqtt", "url": "mqtt://x", "home_assistant": {"prefix": "+"}}},
+        {"sink": {"type": "mqtt", "url": "mqtt://x", "password": 1}},
+        {"sink": {"type": "mqtt", "url": "mqtt://x", "more": 1}},
     ],
 )
 def test_what_is_no_bridge(body: Any, tmp_path: Path) -> None:
     with pytest.raises(HedgerowError, match="BRIDGE_INVALID"):
         read_config("b", body)
+
+
+def test_an_mqtt_bridge_needs_no_more_than_a_broker(tmp_path: Path) -> None:
+    sink = {"type": "mqtt", "url": "mqtts://[::1]:8883", "home_assistant": {}}
+    assert open_sink(read_config("b", {"sink": sink}), tmp_path)
 
 
 def test_settings_that_librdkafka_does_not_take(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from ..auth.outbound import check_url
 FORMATS = ("ditto", "cloudevents")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _KAFKA_OPTION = re.compile(r"[a-z0-9._]{1,80}", re.ASCII)
+_MQTT_URL = re.compile(r"mqtts?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?", re.ASCII)
+_TOPIC = re.compile(r"[^/+#\x00-\x1f]([^+#\x00-\x1f]{0,198}[^/+#\x00-\x1f])?")
 #: What decides about delivery is the bridge's; what names files or code is nobody's to set from afar.
 _OWN_OPTIONS = re.compile(
     r"bootstrap\.servers|enable\.idempotence|acks|partitioner|message\.timeout\.ms|max\.in\.flight.*|.*_cb"
@@ -124,7 +126,24 @@ def _check_kafka(sink: dict[str, Any]) -> None:
             raise _wrong("options", f"{name} is no text, number or truth")
 
 
-_SINKS = {"file": _check_file, "webhook": _check_webhook, "kafka": _check_kafka}
+def _check_mqtt(sink: dict[str, Any]) -> None:
+    _only(sink, {"url", "topic", "username", "password", "home_assistant"})
+    url, topic = sink.get("url"), sink.get("topic", "hedgerow")
+    if not isinstance(url, str) or not _MQTT_URL.fullmatch(url) or len(url) > 1000:
+        raise _wrong("url", "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    if not isinstance(topic, str) or not _TOPIC.fullmatch(topic):
+        raise _wrong("topic", "1 to 200 characters, no wildcards, no / at its ends")
+    for name in ("username", "password"):
+        if not isinstance(sink.get(name, ""), str) or len(sink.get(name, "")) > 1000:
+            raise _wrong(name, "a text")
+    home = sink.get("home_assistant", {})
+    if not isinstance(home, dict) or not home.keys() <= {"prefix", "device"}:
+        raise _wrong("home_assistant", "an object of `prefix` (homeassistant) and `device` (a field, board)")
+    if not _TOPIC.fullmatch(str(home.get("prefix", "x"))) or not isinstance(home.get("device", ""), str):
+        raise _wrong("home_assistant", "`prefix` is a topic, `device` the name of a field")
+
+
+_SINKS = {"file": _check_file, "webhook": _check_webhook, "kafka": _check_kafka, "mqtt": _check_mqtt}
 
 
 def _only(sink: dict[str, Any], names: set[str]) -> None:

@@ -166,11 +166,16 @@ def open_sink(config: BridgeConfig, folder: Path) -> Sink:
     if sink["type"] == "webhook":
         return WebhookSink(sink, Outbound(), structured_mode=by_structure)
     try:
-        # Its driver is needed by nobody else.
+        # Drivers that nothing else needs.
+        if sink["type"] == "mqtt":
+            from .mqtt import MqttSink
+
+            return MqttSink(sink, structured_mode=by_structure)
         from .kafka import KafkaSink
+
+        return KafkaSink(sink, binary_mode=by_structure)
     except ImportError as error:
-        raise HedgerowError("BRIDGE_INVALID", f"pip install 'hedgerow[kafka]': {error}") from None
-    return KafkaSink(sink, binary_mode=by_structure)
+        raise HedgerowError("BRIDGE_INVALID", f"pip install 'hedgerow[{sink['type']}]': {error}") from None
 
 
 def signs(secret: str, headers: dict[str, str], body: bytes) -> bool:

@@ -25,7 +25,7 @@ from .resources import answer
 
 PREFIX = "/api/hedgerow/v1/bridges"
 _BODY_BYTES = 65_536
-_SECRETS = ("secret",)
+_SECRETS = ("secret", "password")
 
 
 class BridgesApi:

@@ -13,7 +13,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow_cli.big_peer_http import request
 from hedgerow_cli.output import JSON_OPTION, console, print_json, say
 
-app = typer.Typer(no_args_is_help=True, help="Bridges: changes that go on to Kafka, a webhook or a file.")
+app = typer.Typer(no_args_is_help=True, help="Bridges send changes on to Kafka, MQTT, a webhook or a file.")
 
 _PATH = "/api/hedgerow/v1/bridges"
 _SECONDS = 30.0
