@@ -11,6 +11,8 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",
+    # In its folder: a crash leaves nothing behind elsewhere.
+    "dynamic_shared_memory_type": "mmap",
     "max_connections": "200",
     # Its transactions hold back the stable watermark for a moment; the contract compares exact numbers.
     "autovacuum": "off",

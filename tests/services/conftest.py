@@ -3,6 +3,7 @@
 `make test-services` installs what is missing and runs these; in `make test` they are left out.
 """
 
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -34,9 +35,23 @@ def _in_memory() -> Path | None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A running PostgreSQL."""
+    with _postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL of this test's own, which may crash it; whoever stops it starts it again."""
+    with _postgres() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _postgres() -> Iterator[PostgresServer]:
     programs = postgres_programs()
     if programs is None:
         pytest.fail("no PostgreSQL here: make test-services installs it")
+    # Not among pytest's own folders, which only their owner may enter.
     with tempfile.TemporaryDirectory(prefix="hedgerow-pg-", dir=_in_memory()) as folder:
         Path(folder).chmod(0o755)
         server = PostgresServer(Path(folder), programs)

@@ -3,7 +3,6 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,11 @@ from log_writer import Writer
 from sync_link import Link
 from websockets.exceptions import WebSocketException
 
-from bench.postgres_server import PostgresServer, postgres_programs
+from bench.postgres_server import PostgresServer
 
 NODES, WRITERS, READINGS, PORTION, EVENTS = 3, 10, 120, 20, 6
 SECONDS = 150.0
 CHANGES = "/api/hedgerow/v1/changes"
-
-
-@pytest.fixture
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL of this test's own, which it crashes."""
-    programs = postgres_programs()
-    if programs is None:
-        pytest.fail("no PostgreSQL here: make test-services installs it")
-    folder = tmp_path_factory.mktemp("storm-pg")
-    # Whoever PostgreSQL runs as has to come here.
-    for place in (folder, *folder.parents[:2]):
-        place.chmod(0o755)
-    server = PostgresServer(folder, programs)
-    server.make()
-    server.start()
-    yield server
-    server.stop("immediate")
 
 
 class Nodes:
