@@ -366,6 +366,37 @@ def test_peers_are_shown_with_what_is_held(served: Local) -> None:
     assert (row["name"], row["held"], row["lost"], row["refused"]) == ("test", 26, [], None)
 
 
+def test_whoever_is_expected_and_says_nothing_is_overdue(
+    served: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = served.peer.service.store.identity.author.hex()
+    served.execute("INSERT INTO peers DOCUMENTS ({'_id': 'test', 'place': 'the barn', 'due_s': 60})")
+    served.execute(
+        "INSERT INTO peers DOCUMENTS ({'_id': 'never', 'due_s': 0.5}), ({'_id': 'x', 'due_s': 'y'})"
+    )
+
+    def rows() -> dict[str, tuple[str, Any, Any, bool]]:
+        found = get(served, "/peers")["peers"]
+        return {row["name"]: (row["author"], row["place"], row["due_s"], row["overdue"]) for row in found}
+
+    assert rows() == {
+        "test": (own, "the barn", 60, False),
+        "never": ("", None, "0.5", True),
+        "x": ("", None, None, False),
+    }
+    gauge = "hedgerow_bigpeer_peer_overdue"
+    assert f'{gauge}{{peer="test"}} 0\n{gauge}{{peer="never"}} 1\n' in served.request("GET", "/metrics").text
+    now = served.peer.service.clock.utc
+    monkeypatch.setattr(served.peer.service.clock, "utc", lambda: now() + 61_000)
+    assert rows()["test"] == (own, "the barn", 60, True)
+    # By its author too, which says more than a name.
+    served.execute("INSERT INTO peers DOCUMENTS (:d)", {"d": {"_id": own, "due_s": 3600}})
+    assert rows()["test"] == (own, None, 3600, False)
+    served.execute("DELETE FROM peers")
+    assert rows() == {"test": (own, None, None, False)}
+    assert gauge not in served.request("GET", "/metrics").text
+
+
 def test_a_caller_that_asks_too_often_waits() -> None:
     now = [100.0]
     rates = Rates(2.0, lambda: now[0])

@@ -137,6 +137,9 @@ _SCHEMAS: dict[str, Schema] = {
         last_seen={"anyOf": [_TIME, {"type": "null"}]},
         refused={"type": ["string", "null"]},
         lost=_listed(_ref("Lost")),
+        place={"type": ["string", "null"]},
+        due_s={"type": ["number", "null"]},
+        overdue={"type": "boolean"},
     ),
     "Peers": _closed(transactionId=_WHOLE, peers=_listed(_ref("Peer"))),
 }

@@ -1,13 +1,14 @@
-"""GET /api/hedgerow/v1/peers: every author, what of it is held, and what is missing and why."""
+"""GET /api/hedgerow/v1/peers: what of every author is held, what is missing and why, who is overdue."""
 
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..expected import peers
 from ..query import Queries
 from ..service import Service
-from ..status import authors, lost_rows
+from ..status import lost_rows
 from .caller import Name
 from .parameters import known
 from .resources import answer
@@ -29,7 +30,7 @@ class PeersEndpoint:
         lost: dict[str, list[dict[str, Any]]] = {}
         for row in lost_rows(await self._service.lost()):
             lost.setdefault(row.pop("author"), []).append(row)
-        rows = authors(self._service, {})
+        rows = await peers(self._service, self._queries)
         return answer(
             {
                 "transactionId": self._service.transaction,

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from .. import metrics, status
 from ..cdc.metrics import bridge_metrics
+from ..expected import peer_metrics
 from ..http.answers import answering
 from ..plot import make_plot
 from .opening import opening
@@ -32,6 +33,7 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
         await _read(running(), request)
         service = running().service
         text = metrics.render(service) + await bridge_metrics(service)
+        text += await peer_metrics(service, running().queries)
         return PlainTextResponse(text, media_type=metrics.MEDIA_TYPE)
 
     async def status_json(request: Request) -> Any:
