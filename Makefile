@@ -9,7 +9,7 @@ BENCH_STAMP := $(VENV)/installed-bench
 FUZZ_STAMP := $(VENV)/installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench size fuzz sim powercut flash emulate format docs clean
+.PHONY: help demo test test-services check bench size fuzz sim powercut flash emulate format docs clean
 
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
@@ -18,10 +18,11 @@ help:
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
 	@echo "make test      all tests, in one process more than there are cores  [ARGS='-k flash' JOBS=1]"
+	@echo "make test-services  tests with real servers, which it starts and stops: PostgreSQL, Kafka, mosquitto  [ARGS='-k watermark']"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
-	@echo "make bench     figures, one JSON object each  [ONLY=link, ONLY=sync, ONLY=flash or ONLY=mesh]"
+	@echo "make bench     figures, one JSON object each  [ONLY=link, sync, flash, mesh or bigpeer]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
 	@echo "make fuzz      all decoders, guided by coverage  [SECONDS=60 ONLY=session]"
 	@echo "make format    let ruff format the sources"
@@ -58,6 +59,11 @@ flash: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Installs what is missing; everything listens on loopback, with data in a temporary folder.
+test-services: $(STAMP)
+	@tests/services/install
+	@$(BIN)/python -m pytest tests/services $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check

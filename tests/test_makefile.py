@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
             ["test", "JOBS=1", "ARGS=-k flash"],
             "python -m pytest --numprocesses 1 --dist loadfile --no-loadscope-reorder -k flash",
         ),
+        (["test-services", "ARGS=-k writers"], "python -m pytest tests/services -k writers"),
         (["bench", "ONLY=link"], "python -m bench --only 'link'"),
         (["size", "JSON=1"], "python -m bench.size --json"),
         (["fuzz", "SECONDS=5", "ONLY=payload"], "python tests/core/fuzz.py --seconds 5 --only 'payload'"),

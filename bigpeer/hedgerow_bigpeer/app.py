@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from hedgerow.errors import HedgerowError
@@ -15,13 +16,22 @@ from .auth.apps import App
 from .auth.authority import Authority, work
 from .auth.membership import Membership
 from .auth.registry import Registry
+from .cdc.runner import Bridges
 from .config import BigPeerConfig
-from .http.admin_api import AdminApi, add_admin_api
+from .http.admin_api import PREFIX, AdminApi, add_admin_api
+from .http.answers import Endpoint, answering
 from .http.auth_api import AuthApi, add_auth_api
+from .http.bridges_api import BridgesApi, add_bridges_api
 from .http.caller import Caller, Gate
+from .http.changes import ChangesEndpoint
+from .http.documents import DocumentsEndpoint
 from .http.door import Door
 from .http.execute import ExecuteEndpoint
 from .http.live import LiveEndpoint
+from .http.openapi import description
+from .http.peers import PeersEndpoint
+from .http.rates import Rates
+from .http.timeseries import TimeSeriesEndpoint
 from .loopback import LoopbackOnly
 from .own import OwnAuthor
 from .pages.access import add_access_pages
@@ -37,13 +47,20 @@ from .sync import SyncEndpoint
 SYNC_PATH = "/api/hedgerow/v1/sync"
 LIVE_PATH = "/api/hedgerow/v1/live"
 EXECUTE_PATHS = ("/api/v4/store/execute", "/api/v5/store/execute")
+DATA_PATHS = ("/collections/{collection}/documents", "/timeseries/{collection}", "/changes", "/peers")
+OPENAPI_PATH = "/api/hedgerow/v1/openapi.json"
 _REFUSED = 1008
 
 OpenStore = Callable[[BigPeerConfig], Awaitable[Store]]
 
 
-async def open_sqlite(config: BigPeerConfig) -> Store:
-    """Open the embedded store in the data directory."""
+async def open_configured(config: BigPeerConfig) -> Store:
+    """Open the store that the settings name: PostgreSQL, or the embedded one in the data directory."""
+    if config.store:
+        # Its driver is needed by nobody else.
+        from .store.postgres import PostgresStore
+
+        return await PostgresStore.open(config.store, config.app)
     return await SqliteStore.open(config.store_path, config.app, full_sync=config.full_sync)
 
 
@@ -80,8 +97,18 @@ class BigPeer:
         self.own = OwnAuthor(self.service, self.membership)
         self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
+        self.rates = Rates(config.requests_per_second)
+        self.changes = ChangesEndpoint(self.service, self.queries, self.name)
+        self.data: dict[str, Endpoint] = {
+            "/collections/{collection}/documents": DocumentsEndpoint(self.service, self.queries, self.name),
+            "/timeseries/{collection}": TimeSeriesEndpoint(self.service, self.queries, self.name),
+            "/changes": self.changes,
+            "/peers": PeersEndpoint(self.service, self.queries, self.name),
+        }
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
+        self.bridges = Bridges(self.service, config.bridges_path, config.app)
+        self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
         self.auth_api = AuthApi(self.authority, app)
         self.admin_api = AdminApi(registry, app, self.name, self.held)
 
@@ -95,6 +122,10 @@ class BigPeer:
                 await work(self._note, who, request.url.path, error.code)
             raise
         self.door.know(request.scope)
+        # A stream asks again who reads it, and is one request all the same.
+        if not getattr(request.state, "counted", False):
+            request.state.counted = True
+            self.rates.take(caller.name)
         return caller
 
     def _note(self, who: str, path: str, code: str) -> None:
@@ -127,10 +158,13 @@ class BigPeer:
         await self.service.judge(self.membership.unjudged)
         self.sync.start()
         await self.own.start()
+        self.bridges.start()
 
     async def stop(self) -> None:
         """End the sessions, seal, commit, and close the store."""
         self.live.stop()
+        self.changes.stop()
+        await self.bridges.stop()
         await self.sync.stop(limits.GOODBYE_SECONDS)
         await self.own.stop()
         await self.service.stop()
@@ -138,7 +172,7 @@ class BigPeer:
         self.registry.close()
 
 
-def create_app(config: BigPeerConfig, open_store: OpenStore = open_sqlite) -> FastAPI:
+def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -> FastAPI:
     """Return the ASGI application; its lifespan opens and closes the store."""
     door = Door(config.sockets_per_address)
 
@@ -168,6 +202,7 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_sqlite) -> Fa
     _add_api(app)
     add_auth_api(app, lambda: peer_of(app).auth_api)
     add_admin_api(app, lambda: peer_of(app).admin_api)
+    add_bridges_api(app, lambda: peer_of(app).bridges_api)
     add_overview_pages(app, lambda: peer_of(app))
     add_login_pages(app, lambda: peer_of(app))
     add_access_pages(app, lambda: peer_of(app))
@@ -178,6 +213,13 @@ def peer_of(app: FastAPI) -> BigPeer:
     """Return the running parts of an application."""
     peer: BigPeer = app.state.peer
     return peer
+
+
+def _add_data(app: FastAPI, path: str) -> None:
+    async def read(request: Request) -> Response:
+        return await answering(peer_of(app).data[path])(request)
+
+    app.add_api_route(PREFIX + path, read, methods=["GET"])
 
 
 def _add_api(app: FastAPI) -> None:
@@ -191,6 +233,13 @@ def _add_api(app: FastAPI) -> None:
         return await peer_of(app).live(request)
 
     app.add_api_route(LIVE_PATH, live, methods=["POST"])
+    for path in DATA_PATHS:
+        _add_data(app, path)
+
+    async def describe(request: Request) -> Response:
+        return JSONResponse(description())
+
+    app.add_api_route(OPENAPI_PATH, describe, methods=["GET"])
 
     @app.websocket(SYNC_PATH)
     async def sync(socket: WebSocket) -> None:

@@ -3,10 +3,11 @@
 import datetime
 import time
 
-_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-_EPOCH_NS = int(_EPOCH.timestamp()) * 1_000_000_000
+#: Times are counted from here.
+EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+_EPOCH_NS = int(EPOCH.timestamp()) * 1_000_000_000
 _MILLISECOND = datetime.timedelta(milliseconds=1)
-_LATEST_MS = (datetime.datetime.max.replace(tzinfo=datetime.UTC) - _EPOCH) // _MILLISECOND
+_LATEST_MS = (datetime.datetime.max.replace(tzinfo=datetime.UTC) - EPOCH) // _MILLISECOND
 
 
 class Clock:
@@ -32,5 +33,5 @@ def rfc3339_of_unix(seconds: int) -> str:
 
 def rfc3339(utc_ms: int) -> str:
     """Write a time in ms since 2000 as RFC 3339 in UTC with milliseconds."""
-    moment = _EPOCH + min(max(utc_ms, 0), _LATEST_MS) * _MILLISECOND
+    moment = EPOCH + min(max(utc_ms, 0), _LATEST_MS) * _MILLISECOND
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

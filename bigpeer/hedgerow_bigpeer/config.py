@@ -30,6 +30,9 @@ class BigPeerConfig:
     full_sync: bool = True
     collect_after_days: float = 90
     app: str = "default"
+    store: str = ""
+    outbox_days: float = 7
+    requests_per_second: float = 200
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     plain: bool = False
@@ -39,6 +42,12 @@ class BigPeerConfig:
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise HedgerowError("SETTING_INVALID", "tls_certificate and tls_key go together")
+        if not 0.01 <= self.outbox_days <= 3650:
+            raise HedgerowError("SETTING_INVALID", "outbox_days: not within 0.01 and 3650")
+        if not 0 <= self.requests_per_second <= 1_000_000:
+            raise HedgerowError("SETTING_INVALID", "requests_per_second: not within 0 and 1000000")
+        if self.store and not self.store.startswith(("postgresql://", "postgres://")):
+            raise HedgerowError("SETTING_INVALID", "store: no URL of PostgreSQL")
         if not self.is_loopback and self.tls_key is None and not self.plain:
             reason = "is not loopback: set tls_certificate and tls_key, or plain where a proxy does TLS"
             raise HedgerowError("SETTING_INVALID", f"host: {self.host} {reason}")
@@ -61,6 +70,11 @@ class BigPeerConfig:
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
         return self.host in LOOPBACK
+
+    @property
+    def bridges_path(self) -> Path:
+        """The folder of the files that bridges write."""
+        return self.data / "bridges"
 
     @property
     def store_path(self) -> Path:

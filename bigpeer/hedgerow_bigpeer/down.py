@@ -23,7 +23,7 @@ from hedgerow.sync.session import Session
 from . import limits
 from .service import Service
 from .store.merge import steps_of
-from .store.port import Arrival, Lost, Operation
+from .store.rows import Arrival, Lost, Operation
 from .view import seen
 
 Dot = tuple[bytes, int]

@@ -15,7 +15,8 @@ from hedgerow_host.dql import dot_of
 
 from .auth.rights import Rule
 from .service import Service
-from .store.port import DocumentRow, Snapshot
+from .store.port import Snapshot
+from .store.rows import DocumentRow
 from .view import seen
 
 

@@ -16,7 +16,7 @@ from hedgerow.trust.seal import Seal
 
 from . import limits
 from .service import Service
-from .store.port import Entry, NameEntry, Operation, SchemaEntry, SealEntry, SkipEntry, Submission
+from .store.rows import Entry, NameEntry, Operation, SchemaEntry, SealEntry, SkipEntry, Submission
 
 # Codes that are no author's doing.
 _FORM = ("SEGMENT_", "VARINT_")

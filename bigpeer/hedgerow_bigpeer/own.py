@@ -15,7 +15,8 @@ from .auth.membership import Membership
 from .auth.rights import WHOLE, Rule
 from .draft import Draft
 from .service import Service
-from .store.port import Entry, NameEntry, Operation, SchemaEntry, SealEntry, Snapshot
+from .store.port import Snapshot
+from .store.rows import Entry, NameEntry, Operation, SchemaEntry, SealEntry
 
 Plan = Callable[[Draft, Snapshot], Awaitable[None]]
 
@@ -25,6 +26,10 @@ class Written(NamedTuple):
 
     ids: list[Any]
     warnings: list[tuple[Any, str]]
+
+
+#: Makes of what a statement did the entry that is written with it.
+Keep = Callable[[Written], Entry]
 
 
 class OwnAuthor:
@@ -38,13 +43,12 @@ class OwnAuthor:
         self._marks: list[bytes] = []
         self._previous = NO_SEAL
         self._clock = hlc.Clock(0)
+        self._unsure = False
 
     async def start(self) -> None:
         """Go on where the store ends, and write the clock record of this boot."""
         service = self._service
-        marks, seal = await service.store.tail(self._author)
-        self._marks = [mark for _, mark in marks]
-        self._previous = seal_hash(seal) if seal else NO_SEAL
+        await self._resume()
         last = hlc.ZERO
         for written in await service.store.boundaries():
             if written.author == self._author:
@@ -58,35 +62,48 @@ class OwnAuthor:
             body = operation.encode_body(self._clock.tick(uptime), [record])
             await self._write(body, [NameEntry(self._author, service.config.name)], seal=True)
 
+    async def _resume(self) -> None:
+        """Learn where the log of this author ends."""
+        marks, seal = await self._service.store.tail(self._author)
+        self._marks = [mark for _, mark in marks]
+        self._previous = seal_hash(seal) if seal else NO_SEAL
+        self._unsure = False
+
     async def stop(self) -> None:
         """Seal what is not sealed yet."""
         async with self._lock:
             if self._marks:
                 await self._service.submit([self._seal()])
 
-    async def write(self, plan: Plan, rule: Rule = WHOLE) -> Written:
-        """Let `plan` add changes to an operation, and write it if `rule` covers what it changes.
+    async def write(self, plan: Plan, rule: Rule = WHOLE, keep: Keep | None = None) -> Written:
+        """Let `plan` add changes to an operation, and write it if `rule` covers what it changes; with it what
+        `keep` makes of the outcome.
 
         The view that it is given has all that was written here before. Raises what the plan raises, and the
         codes of operations. A caller that goes away does not stop a write: the next one must follow on it.
         """
-        return await asyncio.shield(asyncio.create_task(self._plan(plan, rule)))
+        return await asyncio.shield(asyncio.create_task(self._plan(plan, rule, keep)))
 
-    async def _plan(self, plan: Plan, rule: Rule) -> Written:
+    async def _plan(self, plan: Plan, rule: Rule, keep: Keep | None) -> Written:
         service = self._service
         async with self._lock:
+            if self._unsure:
+                await service.refresh(self._author)
+                await self._resume()
             number = service.frontier(self._author).held + 1
             draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()), rule)
             async with service.store.snapshot() as snapshot:
                 await plan(draft, snapshot)
-            ids = []
+            written = Written(draft.mutated() if draft.changes else [], draft.warnings)
+            entries: list[Entry] = [] if keep is None else [keep(written)]
             if draft.changes:
                 draft.check()
                 known = service.schemas
                 schemas = [schema for name, schema in draft.schemas.items() if name not in known]
-                await self._write(draft.body(), [SchemaEntry(schema.encoded) for schema in schemas])
-                ids = draft.mutated()
-            return Written(ids, draft.warnings)
+                await self._write(draft.body(), [*entries, *[SchemaEntry(s.encoded) for s in schemas]])
+            elif entries:
+                await service.submit(entries)
+            return written
 
     async def _write(self, body: bytes, entries: list[Entry], *, seal: bool = False) -> None:
         service = self._service
@@ -103,8 +120,10 @@ class OwnAuthor:
             submission.append(self._seal())
         try:
             await service.submit(submission)
-        except HedgerowError:
+        except HedgerowError as error:
             self._marks, self._previous = kept
+            # A commit whose answer was lost may have happened.
+            self._unsure = error.code == "STORE_FAILED"
             raise
 
     def _seal(self) -> SealEntry:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from hedgerow.codec import cbor
@@ -15,10 +16,16 @@ from hedgerow_host.dql import Statement, by_text_form, parse
 from . import limits
 from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
+from .index_statement import IndexStatement, index_statement
 from .lookup import keys_of
-from .own import OwnAuthor, Written
+from .ordered import Enough, in_order, order_of
+from .own import Keep, OwnAuthor, Written
+from .prefilter import filter_of
 from .service import Service
-from .store.port import DocumentRow, Snapshot
+from .store.filter import TRUE as EVERY_ONE
+from .store.filter import Filter
+from .store.port import Snapshot
+from .store.rows import AnswerEntry, DocumentRow, KeptAnswer
 from .view import Moment, seen
 
 Result = TypeVar("Result")
@@ -34,6 +41,26 @@ class Answer(NamedTuple):
     warnings: list[tuple[Any, str]]
 
 
+class Once(NamedTuple):
+    """A caller's request that may come again: its Idempotency-Key, and the hash of what it says."""
+
+    caller: str
+    key: str
+    fingerprint: bytes
+
+    def keep(self, kind: str, written: Written) -> AnswerEntry:
+        """Return the answer as it is kept."""
+        answer = cbor.encode([kind, written.ids, [list(warning) for warning in written.warnings]])
+        return AnswerEntry(self.caller, self.key, self.fingerprint, answer)
+
+    def again(self, kept: KeptAnswer | None) -> Answer:
+        """Return the answer that was kept. Raises REQUEST_REPEATED if it was another request's."""
+        if kept is None or kept.fingerprint != self.fingerprint:
+            raise HedgerowError("REQUEST_REPEATED", self.key)
+        kind, ids, warnings = cbor.decode(kept.answer)
+        return Answer(kept.transaction, kind, [], ids, [(warning[0], warning[1]) for warning in warnings])
+
+
 class Queries:
     """Statements over one service. What takes time runs in threads, a slice of documents at a time."""
 
@@ -43,21 +70,64 @@ class Queries:
         self.work = service.work
 
     async def execute(
-        self, text: str, arguments: dict[str, Any], *, by_json: bool, rights: Rights = EVERY_RIGHT
+        self,
+        text: str,
+        arguments: dict[str, Any],
+        *,
+        by_json: bool,
+        rights: Rights = EVERY_RIGHT,
+        once: Once | None = None,
     ) -> Answer:
-        """Run one statement; `by_json` says that its arguments had no way to hold bytes.
+        """Run one statement; `by_json` says that its arguments had no way to hold bytes, `once` that what it
+        writes is written once however often it is asked.
 
         What the caller has no right to read is passed over. Raises the QUERY_ codes, AUTH_FORBIDDEN, and the
-        codes of documents and operations.
+        codes of documents and operations; REQUEST_REPEATED for another request of a known key.
         """
+        index = index_statement(text)
+        if index is not None:
+            return await self._index(index, rights)
         statement = await self.work(parse, text)
         kind: str = statement[0]
         counts = self._service.counters.statements
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "select":
             return await _in_time(self._select(statement, arguments, by_json, rights))
-        written = await self._change(statement, arguments, by_json, rights)
-        return Answer(self._service.transaction, kind, [], written.ids, written.warnings)
+        if once is None:
+            written = await self._change(statement, arguments, by_json, rights, None)
+            return Answer(self._service.newest, kind, [], written.ids, written.warnings)
+        # The right to it is asked for also where the answer is known.
+        await self.work(rights.to_write, statement[1])
+        store = self._service.store
+        kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+        if kept is None:
+            try:
+                written = await self._change(statement, arguments, by_json, rights, partial(once.keep, kind))
+                return Answer(self._service.newest, kind, [], written.ids, written.warnings)
+            except HedgerowError as error:
+                if error.code != "REQUEST_REPEATED":
+                    raise
+            # The same request, at the same time, was first.
+            kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+        return once.again(kept)
+
+    async def _index(self, statement: IndexStatement, rights: Rights) -> Answer:
+        """Make or drop an index: for whoever may write all of a collection."""
+        index = statement.wanted
+        if not (await self.work(rights.to_write, index.collection)).is_whole:
+            raise HedgerowError("AUTH_FORBIDDEN", f"index {index.collection}"[:200])
+        warnings: list[tuple[Any, str]] = []
+        try:
+            if statement.drop:
+                await self._service.store.drop_index(index.collection, index.name)
+            else:
+                await self._service.store.create_index(index)
+        except HedgerowError as error:
+            if not statement.lenient or error.code not in ("INDEX_EXISTS", "INDEX_UNKNOWN"):
+                raise
+            warnings.append((None, f"nothing to do: {error.detail}"))
+        kind = "drop_index" if statement.drop else "create_index"
+        return Answer(self._service.transaction, kind, [], [], warnings)
 
     async def _select(
         self, statement: Statement, arguments: dict[str, Any], by_json: bool, rights: Rights
@@ -65,17 +135,35 @@ class Queries:
         query = await self.work(_prepare, statement, arguments, by_json)
         rule = await self.work(rights.to_read, query.collection)
         keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
+        wanted = await self.work(_wanted, statement, 4, arguments, by_json)
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
-        async with self._service.store.snapshot() as snapshot:
-            async for rows in _slices(snapshot, query.collection, keys):
-                await self.work(_add, query, rule, self._located(rows), deadline)
-                if query.finished:
-                    break
+        before, store = self._service.written, self._service.store
+        async with store.snapshot(limits.STATEMENT_SECONDS) as snapshot:
+            indexed = [] if keys is not None else store.indexed(query.collection)
+            order = await self.work(order_of, query, statement, indexed)
+            if order is not None and query.wanted is not None:
+                enough = Enough(query.wanted)
+                async for placed in in_order(snapshot, query.collection, order, wanted):
+                    located = self._located([row for _, row in placed])
+                    facets = [facet for facet, _ in placed]
+                    if await self.work(_add_ordered, query, rule, located, facets, enough, deadline):
+                        break
+            else:
+                async for rows in _slices(snapshot, query.collection, keys, wanted):
+                    await self.work(_add, query, rule, self._located(rows), deadline)
+                    if query.finished:
+                        break
             items = await self.work(query.rows)
-            return Answer(snapshot.transaction, "select", items, [], [])
+            # A view has seen what was written here before it was opened, stable or not.
+            return Answer(max(snapshot.transaction, before), "select", items, [], [])
 
     async def _change(
-        self, statement: Statement, arguments: dict[str, Any], by_json: bool, rights: Rights
+        self,
+        statement: Statement,
+        arguments: dict[str, Any],
+        by_json: bool,
+        rights: Rights,
+        keep: Keep | None,
     ) -> Written:
         kind, collection = statement[:2]
         rule = await self.work(rights.to_write, collection)
@@ -88,13 +176,14 @@ class Queries:
             async def insert(draft: Draft, snapshot: Snapshot) -> None:
                 await draft.insert(snapshot, collection, documents, policy, initial=initial, by_json=by_json)
 
-            return await self._own.write(insert, rule)
+            return await self._own.write(insert, rule, keep)
         # WHERE tells of what it finds: only among what may be read.
         readable = await self.work(rights.to_read, collection)
         bound = await self.work(bind_update, statement, arguments) if kind == "update" else None
         query = await self.work(_prepare, targets(statement), arguments, by_json)
         keys = await self.work(lambda: keys_of(statement[-1], arguments, by_json=by_json))
-        found = await _in_time(self._matching(query, keys, readable))
+        wanted = await self.work(_wanted, statement, -1, arguments, by_json)
+        found = await _in_time(self._matching(query, keys, wanted, readable))
 
         async def change(draft: Draft, snapshot: Snapshot) -> None:
             # What was written between the search and now counts.
@@ -105,13 +194,15 @@ class Queries:
                 else:
                     draft.update(row, value, *bound)
 
-        return await self._own.write(change, rule)
+        return await self._own.write(change, rule, keep)
 
-    async def _matching(self, query: Select, keys: list[bytes] | None, readable: Rule) -> list[bytes]:
+    async def _matching(
+        self, query: Select, keys: list[bytes] | None, wanted: Filter, readable: Rule
+    ) -> list[bytes]:
         """Return the encoded ids of the documents that an UPDATE or DELETE is about."""
         found: list[bytes] = []
-        async with self._service.store.snapshot() as snapshot:
-            async for rows in _slices(snapshot, query.collection, keys):
+        async with self._service.store.snapshot(limits.STATEMENT_SECONDS) as snapshot:
+            async for rows in _slices(snapshot, query.collection, keys, wanted):
                 located = self._located(rows)
                 found += [row.id for row, _ in await self.work(_matching, query, readable, located)]
                 if len(found) > MAX_CHANGES:
@@ -148,9 +239,11 @@ async def _in_time(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _slices(
-    snapshot: Snapshot, collection: str, keys: list[bytes] | None
+    snapshot: Snapshot, collection: str, keys: list[bytes] | None, wanted: Filter
 ) -> AsyncIterator[Sequence[DocumentRow]]:
-    """Yield the existing documents of a collection, or those of these ids, in the order of their ids."""
+    """Yield the existing documents of a collection that a filter lets through, or those of these ids, in the
+    order of their ids.
+    """
     size = limits.SLICE_DOCUMENTS
     if keys is not None:
         for at in range(0, len(keys), size):
@@ -158,16 +251,24 @@ async def _slices(
         return
     after: bytes | None = None
     while True:
-        rows = await snapshot.documents(collection, after, size)
+        rows = await snapshot.documents(collection, after, size, wanted)
         yield rows
         if len(rows) < size:
             return
         after = rows[-1].id
+        if wanted != EVERY_ONE:
+            # An index is gone through anew for every slice.
+            size = min(size * 2, limits.FILTERED_DOCUMENTS)
 
 
 def _prepare(statement: Statement, arguments: dict[str, Any], by_json: bool) -> Select:
     statement = by_text_form(statement, arguments if by_json else None)
     return Select(statement, arguments, limits.ANSWER_ROWS)
+
+
+def _wanted(statement: Statement, place: int, arguments: dict[str, Any], by_json: bool) -> Filter:
+    """Return what SQL may ask of the documents; the condition stands at a place of the statement."""
+    return filter_of(by_text_form(statement, arguments if by_json else None)[place], arguments)
 
 
 def _add(query: Select, rule: Rule, rows: list[tuple[DocumentRow, Moment | None]], deadline: float) -> None:
@@ -176,6 +277,28 @@ def _add(query: Select, rule: Rule, rows: list[tuple[DocumentRow, Moment | None]
             raise TimeoutError
         if covers(rule, row):
             query.add(_document(row, moment))
+
+
+def _add_ordered(
+    query: Select,
+    rule: Rule,
+    rows: list[tuple[DocumentRow, Moment | None]],
+    facets: list[str | None],
+    enough: Enough,
+    deadline: float,
+) -> bool:
+    """Add documents in their order; say whether those behind them are not needed."""
+    for (row, moment), facet in zip(rows, facets, strict=True):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if enough.is_beyond(facet):
+            return True
+        if covers(rule, row):
+            document = _document(row, moment)
+            if query.matches(document):
+                enough.count(facet)
+                query.add(document)
+    return False
 
 
 def _matching(

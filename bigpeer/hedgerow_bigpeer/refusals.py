@@ -5,7 +5,7 @@ import logging
 from hedgerow.errors import HedgerowError
 
 from . import limits
-from .store.port import Frontier
+from .store.rows import Frontier
 
 log = logging.getLogger(__name__)
 

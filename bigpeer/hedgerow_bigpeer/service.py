@@ -21,7 +21,8 @@ from . import limits
 from .clock import Clock
 from .config import BigPeerConfig
 from .refusals import Refusals
-from .store.port import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Store, Submission
+from .store.port import Store
+from .store.rows import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Submission
 from .view import Moment
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,9 @@ class Service:
         self.counters = Counters()
         self.connections = 0
         self.healthy = True
+        # The newest transaction before which none is on its way, and the newest that was written here.
         self.transaction = 0
+        self.written = 0
         self.frontiers: dict[bytes, Frontier] = {}
         self.schemas: dict[bytes, Schema] = {}
         self.kinds: dict[str, int] = {}
@@ -92,6 +95,9 @@ class Service:
 
     async def start(self) -> None:
         """Read what is kept in memory, and begin to commit."""
+        # What other nodes write meanwhile comes after this.
+        async with self.store.snapshot() as snapshot:
+            self.transaction = self._first = snapshot.transaction
         for frontier in await self.store.frontiers():
             self.frontiers[frontier.author] = frontier
         for encoded in await self.store.schemas():
@@ -100,9 +106,9 @@ class Service:
             self._time_map(record.author).add(*record[1:])
         for written in await self.store.boundaries():
             self._time_map(written.author).note(written.number, written.stamp)
-        async with self.store.snapshot() as snapshot:
-            self.transaction = self._first = snapshot.transaction
         self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._keep_time())]
+        if self.store.is_shared:
+            self._tasks.append(asyncio.create_task(self._follow_forever()))
         # What has become due while we were away enters now.
         await self.offer([Submission(())])
         await self.refresh_frontier()
@@ -186,16 +192,22 @@ class Service:
             errors = [HedgerowError("STORE_FAILED", str(error))] * len(batch)
         else:
             self.healthy = True
+            self.counters.commits += 1
+            self.written = max(self.written, ingested.transaction)
             self._note(ingested)
+            if self.store.is_shared:
+                await self._follow()
             errors = ingested.errors
         for (_, done), refusal in zip(batch, errors, strict=True):
             self.counters.refusals += refusal is not None
             if not done.done():
                 done.set_result(refusal)
 
-    def _note(self, ingested: Ingested) -> None:
-        """Bring what is kept in memory up to a transaction, and tell the listeners."""
-        self.counters.commits += 1
+    def _note(self, ingested: Ingested, *, followed: bool = False) -> None:
+        """Bring what is kept in memory up to a transaction, and tell the listeners.
+
+        Of a shared store only what follow() says is all that has happened up to one.
+        """
         self.counters.operations += ingested.operations
         self.counters.documents += ingested.documents
         for encoded in ingested.schemas:
@@ -205,20 +217,40 @@ class Service:
         for written in ingested.written:
             self._time_map(written.author).note(written.number, written.stamp)
         for frontier in ingested.frontiers:
-            self.frontiers[frontier.author] = frontier
-            self.refusals.moved(frontier)
+            known = self.frontier(frontier.author)
+            if (frontier.held, frontier.sealed) >= (known.held, known.sealed):
+                self.frontiers[frontier.author] = frontier
+                self.refusals.moved(frontier)
         if ingested.due != self._due:
             self._due = ingested.due
             self._timed.set()
-        for collection in ingested.collections:
-            self._touched[collection] = ingested.transaction
         for author, number, code in ingested.refused:
             self.counters.refused[code] = self.counters.refused.get(code, 0) + 1
             self.refusals.note_write(author, number, code)
-        self.transaction = ingested.transaction
+        if not self.store.is_shared or followed:
+            for collection in ingested.collections:
+                self._touched[collection] = ingested.transaction
+            self.transaction = ingested.transaction
         self._committed.set()
         self._committed = asyncio.Event()
         self._tell([frontier.author for frontier in ingested.frontiers])
+
+    async def _follow_forever(self) -> None:
+        """Learn what other nodes do."""
+        while not self._stopping:
+            await asyncio.sleep(limits.FOLLOW_SECONDS if self.healthy else limits.FOLLOW_AGAIN_SECONDS)
+            await self._follow()
+
+    async def _follow(self) -> None:
+        try:
+            news = await self.store.follow(self.transaction)
+        except HedgerowError as error:
+            log.log(logging.WARNING if self.healthy else logging.DEBUG, "cannot follow: %s", error)
+            self.healthy = False
+            return
+        self.healthy = True
+        if news is not None and news.transaction > self.transaction:
+            self._note(news, followed=True)
 
     def _tell(self, moved: list[bytes]) -> None:
         for listener in list(self._listeners):
@@ -287,10 +319,17 @@ class Service:
             collected = await self.store.collect(stable.lowest, after, limits.COLLECT_DOCUMENTS)
             operations += collected.operations
             after = collected.after
+        await self._trim()
         if operations:
             self.counters.collected += operations
             log.info("%d superseded operations collected", operations)
         return operations
+
+    async def _trim(self) -> None:
+        """Forget old changes of the outbox, whoever has not read them."""
+        before = self.clock.utc() - int(self.config.outbox_days * limits.DAY_MS)
+        while not self._stopping and await self.store.trim(before, limits.TRIMMED_CHANGES):
+            pass
 
     # ---- out
 
@@ -302,9 +341,20 @@ class Service:
         """Call it no more."""
         self._listeners.discard(listener)
 
+    @property
+    def newest(self) -> int:
+        """The newest transaction that an answer has seen: what was written here counts at once."""
+        return max(self.transaction, self.written)
+
     def frontier(self, author: bytes) -> Frontier:
         """Return how far an author is held; all zero for an unknown one."""
         return self.frontiers.get(author) or Frontier(author, "", 0, 0, 0, 0)
+
+    async def refresh(self, author: bytes) -> None:
+        """Read an author's frontier from the store: nobody knows whether what was written last is there."""
+        for frontier in await self.store.frontiers():
+            if frontier.author == author:
+                self.frontiers[author] = frontier
 
     def receipt(self, author: bytes) -> Receipt | None:
         """Return this keeper's receipt for an author: what is held and sealed, None for nothing."""

@@ -11,7 +11,7 @@ from . import limits
 from .clock import rfc3339
 from .query import Queries
 from .service import Service
-from .store.port import Frontier, Lost
+from .store.rows import Frontier, Lost
 from .view import TIME_ERROR
 
 # A document's field that says which device wrote it; shown where a device never told its name.

@@ -26,8 +26,10 @@ def execute(
     return answer
 
 
-def request(url: str, timeout: float, body: bytes | None = None, key: str = "") -> Any:
-    """GET, or with a JSON `body` POST, and the JSON that comes back; `key` says who asks.
+def request(
+    url: str, timeout: float, body: bytes | None = None, key: str = "", method: str | None = None
+) -> Any:
+    """GET, or with a JSON `body` POST, or `method`, and the JSON that comes back; `key` says who asks.
 
     Raises as `execute` does.
     """
@@ -37,7 +39,7 @@ def request(url: str, timeout: float, body: bytes | None = None, key: str = "") 
     if key:
         headers["Authorization"] = f"Bearer {key}"
     try:
-        asked = urllib.request.Request(url, body, headers)  # noqa: S310 - see above
+        asked = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - see above
         with urllib.request.urlopen(asked, timeout=timeout) as response:  # noqa: S310 - see above
             return _decode(url, response.read(ANSWER_BYTES + 1))
     except urllib.error.HTTPError as error:

@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli import __version__, lifeline
-from hedgerow_cli.commands import bigpeer, demo, emulate, enroll, flash, gateway, log, new, query, sim
+from hedgerow_cli.commands import bigpeer, demo, emulate, enroll, export, flash, gateway, log, new, query, sim
 from hedgerow_cli.output import FAILED, INTERRUPTED, ask_for_json, errors, fail
 
 
@@ -61,6 +61,7 @@ app.add_typer(log.app, name="log")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(bigpeer.app, name="bigpeer")
 app.command("query")(query.query)
+app.command("export")(export.export)
 app.command("enroll")(enroll.enroll)
 app.command("demo")(demo.demo)
 app.command("sim")(sim.sim)

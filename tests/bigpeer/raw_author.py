@@ -6,7 +6,7 @@ from hedgerow import operation
 from hedgerow.clock import hlc
 from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.trust.seal import NO_SEAL, make_seal, seal_hash
-from hedgerow_bigpeer.store.port import Entry, Operation, SchemaEntry, SealEntry
+from hedgerow_bigpeer.store.rows import Entry, Operation, SchemaEntry, SealEntry
 
 YEAR = 31_557_600_000
 

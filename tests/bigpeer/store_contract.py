@@ -12,16 +12,20 @@ from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow_bigpeer.store.port import (
+from hedgerow_bigpeer.store.port import Store
+from hedgerow_bigpeer.store.rows import (
+    AnswerEntry,
     Entry,
     Frontier,
+    KeptAnswer,
     NameEntry,
     Operation,
     SealEntry,
     SkipEntry,
-    Store,
     Submission,
 )
+
+DAY = 86_400_000
 
 OpenStore = Callable[[str], Awaitable[Store]]
 
@@ -81,10 +85,10 @@ async def ingest_is_idempotent(open_store: OpenStore) -> None:
     writer = Writer()
     writer.insert_many(40)
     assert await take(store, writer.entries()) == [None]
-    before = (await store.frontiers(), await values(store), await store.outbox(0, 1000))
+    before = (await store.frontiers(), await values(store), await store.outbox((0, 0), 1000))
     again = await store.ingest([Submission(writer.entries()), Submission(writer.entries(10, 0))], JUNE)
     assert list(again.errors) == [None, None] and again.operations == 0 and again.documents == 0
-    assert (await store.frontiers(), await values(store), await store.outbox(0, 1000)) == before
+    assert (await store.frontiers(), await values(store), await store.outbox((0, 0), 1000)) == before
     await store.close()
 
 
@@ -235,13 +239,13 @@ async def the_outbox_has_every_visible_change_once(open_store: OpenStore) -> Non
     store = await open_store("a")
     writer = Writer()
     writer.insert({"t": Decimal(1, 0)})
-    await store.ingest([Submission(writer.entries())], JUNE)
-    rows = await store.outbox(0, 10)
-    assert [(row.op, row.before, row.transaction) for row in rows] == [("c", None, 1)]
+    done = await store.ingest([Submission(writer.entries())], JUNE)
+    rows = await store.outbox((0, 0), 10)
+    assert [(row.op, row.before, row.transaction) for row in rows] == [("c", None, done.transaction)]
     assert cbor.decode(rows[0].after or b"") == {"t": Decimal(1, 0)}
     writer.insert({"t": Decimal(2, 0)})
     await store.ingest([Submission(writer.entries())], JUNE)
-    assert [row.number for row in await store.outbox(rows[-1].seq, 10)] == [3]
+    assert [row.number for row in await store.outbox((rows[-1].transaction, rows[-1].seq), 10)] == [3]
     await store.close()
 
 
@@ -272,3 +276,50 @@ async def two_stores_are_two_authors(open_store: OpenStore) -> None:
     assert first.identity.incarnation == second.identity.incarnation == 1
     await first.close()
     await second.close()
+
+
+@check
+async def an_answer_is_kept_with_what_was_done_or_refuses_it(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    writer = Writer()
+    writer.insert_many(1)
+    entry = AnswerEntry("key:1", "once", b"f" * 32, b"answer")
+    done = await store.ingest([Submission([entry, *writer.entries()])], JUNE)
+    assert list(done.errors) == [None]
+    assert await store.answer("key:1", "once", JUNE) == KeptAnswer(b"f" * 32, b"answer", done.transaction)
+    assert await store.answer("key:2", "once", JUNE) is None
+    assert await store.answer("key:1", "once", JUNE + DAY) is None
+    held = (await frontier(store, writer.peer.author)).held
+    writer.insert_many(1)
+    # Also beside one of the same key in the same transaction.
+    new = entry._replace(key="twice")
+    errors = await take(store, [entry, *writer.entries(held)], [new], [new])
+    assert [error and error.code for error in errors] == ["REQUEST_REPEATED", None, "REQUEST_REPEATED"]
+    assert (await frontier(store, writer.peer.author)).held == held
+    assert (await store.ingest([Submission([entry])], JUNE + DAY)).errors == [None]
+    await store.close()
+
+
+@check
+async def the_outbox_forgets_the_oldest(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    writer = Writer()
+    transactions = []
+    for n in range(4):
+        held = (await frontier(store, writer.peer.author)).held
+        writer.insert_many(2)
+        transactions.append(
+            (await store.ingest([Submission(writer.entries(held))], JUNE + n * DAY)).transaction
+        )
+    assert await store.trim(JUNE, 100) == 0 and await store.trimmed() == 0
+    # Of a transaction all goes, whatever the limit says.
+    assert await store.trim(JUNE + 2 * DAY, 1) == 2 and await store.trimmed() == transactions[0]
+    assert await store.trim(JUNE + 2 * DAY, 100) == 2 and await store.trimmed() == transactions[1]
+    assert await store.trim(JUNE + 2 * DAY, 100) == 0
+    assert [row.transaction for row in await store.outbox((0, 0), 10)] == [
+        transactions[2],
+        transactions[2],
+        transactions[3],
+        transactions[3],
+    ]
+    await store.close()

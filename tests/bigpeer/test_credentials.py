@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_NAME
+from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import cose
 from hedgerow_bigpeer.auth.credential import Credential, Limits, read_credential
 from hedgerow_bigpeer.auth.scope import Entry
@@ -49,10 +51,12 @@ def refused(message: bytes) -> str:
     return caught.value.code
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
-# A limit of 64 bytes.
-collections = texts.filter(lambda text: len(text.encode()) <= 64)
-entries = st.builds(Entry, collections, st.integers(1, 3), st.sampled_from(["", "a > 1"]))
+def text(most: int) -> st.SearchStrategy[str]:
+    """Lengths are counted in bytes, of which a character has up to four."""
+    return st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=most // 4)
+
+
+texts = text(limits.USER_ID_BYTES)
 eight = st.binary(min_size=8, max_size=8)
 
 
@@ -65,8 +69,10 @@ eight = st.binary(min_size=8, max_size=8)
     kinds=st.integers(0, 15),
     mode=st.sampled_from([claims.PRODUCTION, claims.PLAYGROUND]),
     keys=st.permutations(KEYS),
-    metadata=st.dictionaries(texts, texts | st.integers(-1000, 1000) | st.booleans(), min_size=1, max_size=4),
-    scope=st.lists(entries, max_size=16),
+    metadata=st.dictionaries(texts, texts | st.integers(-1000, 1000) | st.booleans(), min_size=1, max_size=3),
+    scope=st.lists(
+        st.builds(Entry, text(MAX_NAME), st.integers(1, 3), st.sampled_from(["", "a > 1"])), max_size=16
+    ),
 )
 @settings(deadline=None)
 def test_what_is_written_is_read(keys: list[bytes], scope: list[Entry], **changes: Any) -> None:

@@ -15,7 +15,7 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.sync import frames
 from hedgerow.sync.interest import read_marks, write_wants
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.store.port import SkipEntry
+from hedgerow_bigpeer.store.rows import SkipEntry
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 

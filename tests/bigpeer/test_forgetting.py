@@ -18,8 +18,8 @@ from hedgerow.operation import INSERT, encode_body
 from hedgerow.sync import frames
 from hedgerow.sync.interest import write_wants
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.store import sqlite_ingest
-from hedgerow_bigpeer.store.port import Operation, SkipEntry
+from hedgerow_bigpeer.store import ingest
+from hedgerow_bigpeer.store.rows import Operation, SkipEntry
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def stable(served: Local) -> int:
 @pytest.fixture
 def forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
     """A Big Peer to which everything is old the moment after."""
-    monkeypatch.setattr(sqlite_ingest, "MOMENT_MS", 0)
+    monkeypatch.setattr(ingest, "MOMENT_MS", 0)
     with local(tmp_path / "forgetful", collect_after_days=0) as running:
         yield running
 

@@ -18,7 +18,7 @@ from hedgerow.memory import MemoryLog, MemoryStore
 from hedgerow.trust.lost import make_lost
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.down import wanted
-from hedgerow_bigpeer.store.port import Lost, SkipEntry
+from hedgerow_bigpeer.store.rows import Lost, SkipEntry
 from hedgerow_bigpeer.sync import mesh_tag
 
 CAPACITY = 24_000

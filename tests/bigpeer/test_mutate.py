@@ -12,7 +12,7 @@ from raw_author import YEAR, RawAuthor
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL, Schema
 from hedgerow.limits import MAX_CHANGES, MAX_OPERATION
 from hedgerow.operation import decode_body
-from hedgerow_bigpeer.store.port import SchemaEntry
+from hedgerow_bigpeer.store.rows import SchemaEntry
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sync_link import Link
 
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import place
-from hedgerow_bigpeer.store.port import Identity, Submission
+from hedgerow_bigpeer.store.rows import Identity, Submission
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from hedgerow.operation import INSERT, decode_body, encode_body
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.intake import Intake
-from hedgerow_bigpeer.store.port import Operation, SealEntry
+from hedgerow_bigpeer.store.rows import Operation, SealEntry
 
 
 def carry(author: Writer, relay: Writer, seals: bool = True) -> None:
@@ -261,7 +261,7 @@ def test_a_failure_inside_stays_with_its_submission(served: Local, monkeypatch: 
             raise RecursionError("deep")
         return real(body)
 
-    monkeypatch.setattr("hedgerow_bigpeer.store.sqlite_ingest.Seal.decode", staticmethod(broken))
+    monkeypatch.setattr("hedgerow_bigpeer.store.ingest.Seal.decode", staticmethod(broken))
     service = served.peer.service
 
     async def both() -> list[object]:

@@ -21,7 +21,7 @@ from hedgerow.errors import HedgerowError  # noqa: E402
 from hedgerow.operation import UPDATE  # noqa: E402
 from hedgerow_bigpeer import limits  # noqa: E402
 from hedgerow_bigpeer.intake import Intake  # noqa: E402
-from hedgerow_bigpeer.store.port import (  # noqa: E402
+from hedgerow_bigpeer.store.rows import (  # noqa: E402
     Entry,
     JudgeEntry,
     Operation,

@@ -14,10 +14,13 @@ from store_contract import CHECKS, OpenStore
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
-from hedgerow_bigpeer.store import sqlite_collect
-from hedgerow_bigpeer.store.port import Store, Submission
-from hedgerow_bigpeer.store.sqlite import TOUCHED_QUERY, SqliteStore
-from hedgerow_bigpeer.store.sqlite_ingest import ARRIVAL_QUERY
+from hedgerow_bigpeer.store import collect
+from hedgerow_bigpeer.store.facets import text_of
+from hedgerow_bigpeer.store.port import Store
+from hedgerow_bigpeer.store.rows import Submission
+from hedgerow_bigpeer.store.sql import ARRIVAL_QUERY
+from hedgerow_bigpeer.store.sql_store import OUTBOX_QUERY, TOUCHED_QUERY
+from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -64,15 +67,31 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
 
     before = asyncio.run(write())
     connection = sqlite3.connect(path)
-    for table in ("touches", "ahead", "peers", "moments", "refused"):
+    for table in (
+        "touches",
+        "ahead",
+        "peers",
+        "moments",
+        "refused",
+        "indexes",
+        "answers",
+        "bridges",
+        "parked",
+    ):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("ALTER TABLE operations DROP COLUMN xid")
+    connection.execute("ALTER TABLE documents DROP COLUMN facets")
+    for table in ("authors", "schemas", "clocks"):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN xid")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
 
     async def look() -> None:
         store = await SqliteStore.open(path)
+        async with store.snapshot() as snapshot:
+            known = await snapshot.documents("things", None, 9, ("compare", "n", "=", text_of(2)))
+            assert [cbor.decode(row.id) for row in known] == ["a"]
         rows, newest = await store.touched("things", (0, b""), 10)
         assert newest > before
         assert sorted(cbor.encode(i) for i in ("a", [one.author, 2])) == sorted(row.id for row in rows)
@@ -94,8 +113,10 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
         (ARRIVAL_QUERY, "SEARCH t USING PRIMARY KEY (app=? AND shard=? AND collection=? AND id=?)"),
         (
             TOUCHED_QUERY,
-            "USING COVERING INDEX touches_order (app=? AND shard=? AND collection=? AND (xid,id)>(?,?))",
+            "USING COVERING INDEX touches_order"
+            " (app=? AND shard=? AND collection=? AND (xid,id)>(?,?) AND xid<?)",
         ),
+        (OUTBOX_QUERY, "USING INDEX outbox_order (app=? AND shard=? AND xid>? AND xid<?)"),
     ],
 )
 def test_the_way_down_reads_by_keys(tmp_path: Path, query: str, plan: str) -> None:
@@ -113,10 +134,10 @@ async def _made(path: Path) -> None:
 
 def test_takers_beyond_those_that_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody can make up names: each would hold up forgetting, and take room, for 90 days."""
-    monkeypatch.setattr(sqlite_collect, "MAX_TAKERS", 2)
+    monkeypatch.setattr(collect, "MAX_TAKERS", 2)
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE peers (app, shard, peer, position, last_seen, PRIMARY KEY (app, shard, peer))")
     for name, position in ((b"a", 5), (b"b", 6), (b"c", 0), (b"a", 7)):
-        sqlite_collect.confirm(db, ("demo", 0), name, position, 1)
+        collect.confirm(db, ("demo", 0), name, position, 1)
     assert db.execute("SELECT peer, position FROM peers ORDER BY peer").fetchall() == [(b"a", 7), (b"b", 6)]
     db.close()

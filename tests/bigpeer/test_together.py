@@ -20,7 +20,7 @@ from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.intake import Intake
-from hedgerow_bigpeer.store.port import Operation, SealEntry, Submission
+from hedgerow_bigpeer.store.rows import Operation, SealEntry, Submission
 from hedgerow_bigpeer.sync import Connection, mesh_tag
 
 

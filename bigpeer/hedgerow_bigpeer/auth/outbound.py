@@ -50,15 +50,28 @@ class Outbound:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise HedgerowError("PROVIDER_FAILED", type(error).__name__) from None
 
-    async def _ask(self, url: str, body: Any, form: dict[str, str] | None, private: bool) -> Answer:
+    async def post(
+        self, url: str, body: bytes, headers: dict[str, str], *, private: bool
+    ) -> tuple[int, dict[str, str]]:
+        """POST bytes, and return status and headers of the answer; nobody reads its body. Raises as ask()."""
+        try:
+            async with asyncio.timeout(limits.PROVIDER_SECONDS), self._turns:
+                response = await self._send("POST", url, private, headers, content=body)
+                await response.aclose()
+                return response.status_code, dict(response.headers)
+        except TimeoutError:
+            raise HedgerowError("PROVIDER_FAILED", f"no answer in {limits.PROVIDER_SECONDS:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise HedgerowError("PROVIDER_FAILED", type(error).__name__) from None
+
+    async def _send(
+        self, method: str, url: str, private: bool, more: dict[str, str], **content: Any
+    ) -> httpx.Response:
+        """Connect to the one address that was judged, and begin to read the answer."""
         host, port = check_url(url, private=private)
         address = await _resolve(host, port, private)
         parts = httpx.URL(url)
-        headers = {
-            "host": parts.netloc.decode("ascii"),
-            "accept": "application/json",
-            "accept-encoding": "identity",
-        }
+        headers = {"host": parts.netloc.decode("ascii"), "accept-encoding": "identity", **more}
         if self._client is None:
             self._client = httpx.AsyncClient(
                 trust_env=False,
@@ -68,14 +81,18 @@ class Outbound:
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
         request = self._client.build_request(
-            "GET" if body is None and form is None else "POST",
+            method,
             parts.copy_with(host=address),
-            json=body,
-            data=form,
             headers=headers,
             extensions={"sni_hostname": host},
+            **content,
         )
-        response = await self._client.send(request, stream=True)
+        return await self._client.send(request, stream=True)
+
+    async def _ask(self, url: str, body: Any, form: dict[str, str] | None, private: bool) -> Answer:
+        method = "GET" if body is None and form is None else "POST"
+        accept = {"accept": "application/json"}
+        response = await self._send(method, url, private, accept, json=body, data=form)
         try:
             data = bytearray()
             async for part in response.aiter_raw():

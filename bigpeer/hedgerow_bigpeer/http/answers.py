@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from hedgerow.errors import HedgerowError
+from hedgerow.errors import CODES, HedgerowError
 
 from .. import limits
 
@@ -34,6 +34,8 @@ STATUS = {
     "PROVIDER_UNKNOWN": 404,
     "API_KEY_UNKNOWN": 404,
     "CREDENTIAL_UNKNOWN": 404,
+    "BRIDGE_UNKNOWN": 404,
+    "CURSOR_GONE": 410,
     "TRANSACTION_NOT_REACHED": 404,
     "REQUEST_ACCEPT": 406,
     "QUERY_TIMEOUT": 408,
@@ -43,7 +45,9 @@ STATUS = {
     "REVOCATION_LOWER": 409,
     "REQUEST_TOO_LARGE": 413,
     "REQUEST_TYPE": 415,
+    "REQUEST_REPEATED": 422,
     "LOGIN_LATE": 429,
+    "RATE_LIMITED": 429,
     "PROVIDER_ADDRESS": 502,
     "PROVIDER_FAILED": 502,
     "ISSUER_MISSING": 503,
@@ -53,11 +57,30 @@ STATUS = {
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
-def refusal_headers(status: int) -> dict[str, str]:
+def refusal_headers(status: int, error: HedgerowError | None = None) -> dict[str, str]:
     """Return the headers that go with a refusal: a stranger's connection is not kept."""
     if status == 401:
         return {"WWW-Authenticate": "Bearer", "Connection": "close"}
+    if error is not None and error.code == "RATE_LIMITED":
+        return {"Retry-After": error.detail.partition(" ")[0]}
     return {}
+
+
+def problem(error: HedgerowError) -> Response:
+    """Return a refusal as problem details (RFC 9457); `error` is how Ditto's clients look for it."""
+    status = STATUS.get(error.code, 400)
+    description = error.detail or error.code
+    body = {
+        "type": f"urn:hedgerow:error:{error.code}",
+        "title": CODES[error.code][1],
+        "status": status,
+        "detail": description,
+        "code": error.code,
+        "error": {"code": error.code, "description": description},
+    }
+    return JSONResponse(
+        body, status, {**_NOT_STORED, **refusal_headers(status, error)}, media_type="application/problem+json"
+    )
 
 
 def answering(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -67,13 +90,10 @@ def answering(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         try:
             value = await endpoint(request)
         except HedgerowError as error:
-            status = STATUS.get(error.code, 400)
-            body = {"error": {"code": error.code, "description": error.detail or error.code}}
-            return JSONResponse(body, status, {**_NOT_STORED, **refusal_headers(status)})
+            return problem(error)
         except Exception:
             log.exception("a request failed")
-            body = {"error": {"code": "STORE_FAILED", "description": "the log says more"}}
-            return JSONResponse(body, 503, _NOT_STORED)
+            return problem(HedgerowError("STORE_FAILED", "the log says more"))
         return value if isinstance(value, Response) else JSONResponse(value, 200, _NOT_STORED)
 
     return answer

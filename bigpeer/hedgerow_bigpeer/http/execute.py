@@ -1,6 +1,7 @@
 """POST /api/v4/store/execute: a statement in, Ditto's envelope out (SPEC 10.9)."""
 
 import asyncio
+import hashlib
 import logging
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from ..query import Answer, Queries
+from ..query import Answer, Once, Queries
 from ..service import Service
 from .answers import STATUS, read_body, refusal_headers
 from .caller import Name
@@ -19,6 +20,8 @@ from .encoding import JSON, Encoding, answer_encoding, request_encoding
 log = logging.getLogger(__name__)
 
 TRANSACTION_HEADER = "X-DITTO-TXN-ID"
+#: What the header was called first.
+_OLDEST_HEADER = "X-HYDRA-TXN-ID"
 
 
 class ExecuteEndpoint:
@@ -41,10 +44,11 @@ class ExecuteEndpoint:
             body = await read_body(request, limits.BODY_BYTES)
             statement, arguments = await self._queries.work(lambda: read_statement(body_encoding.loads(body)))
             await self._service.reached(_transaction(request), limits.TRANSACTION_WAIT_SECONDS)
+            once = _once(request, caller.name, body)
             async with self._turns:
                 by_json = body_encoding is JSON
                 answer = await self._queries.execute(
-                    statement, arguments, by_json=by_json, rights=caller.rights
+                    statement, arguments, by_json=by_json, rights=caller.rights, once=once
                 )
                 content = await self._queries.work(encoding.dumps, _envelope(answer))
             return _respond(200, encoding, content, answer.transaction)
@@ -59,7 +63,7 @@ class ExecuteEndpoint:
         transaction = self._service.transaction
         content = encoding.dumps(_refusal(error, transaction))
         status = STATUS.get(error.code, 400)
-        return _respond(status, encoding, content, transaction, refusal_headers(status))
+        return _respond(status, encoding, content, transaction, refusal_headers(status, error))
 
 
 def read_statement(body: Any) -> tuple[str, dict[str, Any]]:
@@ -76,10 +80,23 @@ def read_statement(body: Any) -> tuple[str, dict[str, Any]]:
 
 def _transaction(request: Request) -> int:
     """Return the transaction that the answer must not be older than; 0 for any."""
-    text = request.headers.get(TRANSACTION_HEADER, "0")
+    text = request.headers.get(TRANSACTION_HEADER) or request.headers.get(_OLDEST_HEADER) or "0"
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise HedgerowError("REQUEST_SHAPE", f"{TRANSACTION_HEADER} is no transaction id")
     return int(text)
+
+
+def _once(request: Request, caller: str, body: bytes) -> Once | None:
+    """Return what tells this request when it comes again, if it has an Idempotency-Key."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= limits.ANSWER_KEY or not key.isascii() or not key.isprintable():
+        raise HedgerowError(
+            "REQUEST_SHAPE", f"Idempotency-Key: 1 to {limits.ANSWER_KEY} printable characters"
+        )
+    kind = request.headers.get("content-type", "").encode("latin-1")
+    return Once(caller, key, hashlib.sha256(kind + b"\n" + body).digest())
 
 
 def _envelope(answer: Answer) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .. import limits
 from ..auth.rights import Rule
 from ..query import Queries, covers
 from ..service import Service
-from ..store.port import DocumentRow
+from ..store.rows import DocumentRow
 from .answers import answering, read_body
 from .caller import Name
 from .encoding import JSON, request_encoding

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from .. import metrics, status
+from ..cdc.metrics import bridge_metrics
+from ..expected import peer_metrics
 from ..http.answers import answering
 from ..plot import make_plot
 from .opening import opening
@@ -29,7 +31,10 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
 
     async def prometheus(request: Request) -> Any:
         await _read(running(), request)
-        return PlainTextResponse(metrics.render(running().service), media_type=metrics.MEDIA_TYPE)
+        service = running().service
+        text = metrics.render(service) + await bridge_metrics(service)
+        text += await peer_metrics(service, running().queries)
+        return PlainTextResponse(text, media_type=metrics.MEDIA_TYPE)
 
     async def status_json(request: Request) -> Any:
         await _read(running(), request)

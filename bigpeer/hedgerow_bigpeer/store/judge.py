@@ -1,6 +1,5 @@
 """Verdicts over seals and operations of the store: which do not count, and of which that has changed."""
 
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,13 +8,14 @@ from hedgerow.crypto.rules import Rules
 from hedgerow.operation import CLOCK, decode_body
 from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, names_holder, seal_hash
 
-from .port import Refused
+from .rows import Refused
+from .sql import Connection
 
 
 class Judge:
     """Asks `rules` (None: everything counts), and keeps what was refused; within a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, key: tuple[str, int], rules: Rules | None) -> None:
+    def __init__(self, connection: Connection, key: tuple[str, int], rules: Rules | None) -> None:
         self._db = connection
         self._key = key
         self._rules = rules
@@ -74,7 +74,9 @@ class Judge:
     def note(self, author: bytes, number: int, code: str) -> Refused:
         """Note that something of an operation does not count."""
         self._db.execute(
-            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?)", (*self._key, author, number, code)
+            "INSERT INTO refused VALUES (?, ?, ?, ?, ?) ON CONFLICT (app, shard, author, number)"
+            " DO UPDATE SET code = excluded.code",
+            (*self._key, author, number, code),
         )
         return Refused(author, number, code)
 

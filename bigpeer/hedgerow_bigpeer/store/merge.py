@@ -11,7 +11,7 @@ from hedgerow.document import Document, document_ids, key_of
 from hedgerow.errors import HedgerowError
 
 from .ahead import dot_author, is_ahead, stays_out
-from .port import Arrival, DocumentRow
+from .rows import Arrival, DocumentRow
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ from hedgerow.document import document_ids
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, decode_body
 
+from .facets import facets_of
+
 _SLICE = 256
 
 
@@ -32,7 +34,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _scripts() -> list[str]:
-    folder = importlib.resources.files(__package__).joinpath("migrations")
+    folder = importlib.resources.files(__package__).joinpath("migrations", "sqlite")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [folder.joinpath(name).read_text("utf-8") for name in names]
 
@@ -89,4 +91,19 @@ def _touch(
             )
 
 
-_AFTER: dict[int, Callable[[sqlite3.Connection], None]] = {2: _fill_touches}
+def _fill_facets(connection: sqlite3.Connection) -> None:
+    after: tuple[str, int, str, bytes] = ("", -1, "", b"")
+    while rows := connection.execute(
+        "SELECT app, shard, collection, id, value FROM documents"
+        " WHERE (app, shard, collection, id) > (?, ?, ?, ?) AND value IS NOT NULL"
+        " ORDER BY app, shard, collection, id LIMIT ?",
+        (*after, _SLICE),
+    ).fetchall():
+        connection.executemany(
+            "UPDATE documents SET facets = ? WHERE app = ? AND shard = ? AND collection = ? AND id = ?",
+            [(facets_of(cbor.decode(row[3]), cbor.decode(row[4])), *row[:4]) for row in rows],
+        )
+        after = rows[-1][:4]
+
+
+_AFTER: dict[int, Callable[[sqlite3.Connection], None]] = {2: _fill_touches, 4: _fill_facets}

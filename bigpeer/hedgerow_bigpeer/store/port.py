@@ -4,223 +4,36 @@ One store holds one application ("app") of many; the app and a shard lead every 
 passes tests/bigpeer/store_contract.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeVar
 
 from hedgerow.crypto.rules import Rules
-from hedgerow.errors import HedgerowError
 
-
-class Identity(NamedTuple):
-    """Who this store is.
-
-    `keeper` (8 bytes) is the name on its receipts for ever, and `incarnation` rises when the store is found
-    copied or put back; `author` (8 bytes) writes its own operations and `epoch` (16 bytes) names it in change
-    feeds: both are new then. `boot` counts how often it was opened.
-    """
-
-    keeper: bytes
-    author: bytes
-    incarnation: int
-    epoch: bytes
-    boot: int
-
-
-class Operation(NamedTuple):
-    """One operation in its stored form."""
-
-    author: bytes
-    number: int
-    body: bytes
-
-
-class SealEntry(NamedTuple):
-    """An author's seal."""
-
-    author: bytes
-    body: bytes
-
-
-class SkipEntry(NamedTuple):
-    """A skip in the place of operations of an author."""
-
-    author: bytes
-    body: bytes
-
-
-class SchemaEntry(NamedTuple):
-    """A schema in its encoded form."""
-
-    encoded: bytes
-
-
-class NameEntry(NamedTuple):
-    """What an author calls itself."""
-
-    author: bytes
-    name: str
-
-
-class JudgeEntry(NamedTuple):
-    """That other rules hold for what an author wrote."""
-
-    author: bytes
-
-
-class Refused(NamedTuple):
-    """That something of an operation does not count, and why: a code."""
-
-    author: bytes
-    number: int
-    code: str
-
-
-Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry
-
-
-class Submission(NamedTuple):
-    """Entries that belong together. A refused entry undoes all of a `whole` submission; of any other the
-    entries before it stand, and those after it are not looked at.
-    """
-
-    entries: Sequence[Entry]
-    whole: bool = True
-
-
-class Frontier(NamedTuple):
-    """How far an author's log is held, sealed and receipted here; `last_seen` is ms since 2000."""
-
-    author: bytes
-    name: str
-    held: int
-    sealed: int
-    receipted: int
-    last_seen: int
-
-
-class ClockRecord(NamedTuple):
-    """A clock record of an author, as `hedgerow.clock.timemap.TimeMap.add` takes it; times in ms."""
-
-    author: bytes
-    number: int
-    epoch: int
-    uptime: int
-    base: int
-    source: int
-    utc: int | None
-    error: int
-
-
-class Written(NamedTuple):
-    """That an operation was written at a stamp: what a TimeMap takes note of."""
-
-    author: bytes
-    number: int
-    stamp: bytes
-
-
-class Ingested(NamedTuple):
-    """What one transaction did.
-
-    `transaction` is its id, or that of the one before if nothing changed; `errors` has None for each
-    submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved;
-    `due` the moment (ms since 2000) at which the next operation enters the view, None for none; `collections`
-    those of which a document was touched; `refused` what does not count since then.
-    """
-
-    transaction: int
-    errors: Sequence[HedgerowError | None]
-    frontiers: Sequence[Frontier]
-    schemas: Sequence[bytes]
-    clocks: Sequence[ClockRecord]
-    written: Sequence[Written]
-    operations: int
-    documents: int
-    due: int | None
-    collections: Sequence[str]
-    refused: Sequence[Refused] = ()
-
-
-class DocumentRow(NamedTuple):
-    """A document: `id` and `value` are CBOR, `value` None while it does not exist.
-
-    `author`, `number` and `stamp` are those of the operation with its greatest insert, None if that is an
-    INITIAL.
-    """
-
-    collection: str
-    id: bytes
-    state: bytes
-    value: bytes | None
-    author: bytes | None
-    number: int | None
-    stamp: bytes | None
-    rank: bytes
-
-
-class Arrival(NamedTuple):
-    """An operation that touched a document, and the transaction in which it came or entered the view."""
-
-    author: bytes
-    number: int
-    body: bytes
-    stamp: bytes
-    transaction: int
-
-
-class Touched(NamedTuple):
-    """A document, and a transaction that touched it."""
-
-    transaction: int
-    id: bytes
-
-
-class Stable(NamedTuple):
-    """Transactions: what came up to `lowest` is old enough, and every subscriber of today has been told it;
-    `position` is the greatest that this ever was, and `numbers` the dots of that; up to `collected` deleted
-    documents may be gone.
-    """
-
-    lowest: int
-    position: int
-    numbers: dict[bytes, int]
-    collected: int
-
-
-class Lost(NamedTuple):
-    """Operations that their author says it has lost, and how: see hedgerow.trust.lost.show."""
-
-    author: bytes
-    first: int
-    last: int
-    reason: str
-    time: str
-    summary: list[int] | None
-
-
-class Collected(NamedTuple):
-    """What one call of collect() removed; `after` is where the next one goes on, None at the end."""
-
-    operations: int
-    documents: int
-    after: tuple[str, bytes] | None
-
-
-class OutboxRow(NamedTuple):
-    """A change of a document's visible value: `op` is c, u or d; `before` and `after` are CBOR or None."""
-
-    seq: int
-    transaction: int
-    collection: str
-    id: bytes
-    op: str
-    before: bytes | None
-    after: bytes | None
-    author: bytes
-    number: int
-    stamp: bytes
-    at: int
+from .filter import TRUE as EVERY_ONE
+from .filter import Filter
+from .rows import (
+    Arrival,
+    ClockRecord,
+    Collected,
+    DocumentRow,
+    Frontier,
+    Identity,
+    Index,
+    Ingested,
+    KeptAnswer,
+    Lost,
+    Operation,
+    OutboxRow,
+    SkipEntry,
+    Stable,
+    Submission,
+    Touched,
+    Written,
+)
+from .sql import Connection
+
+Result = TypeVar("Result")
 
 
 class Snapshot(Protocol):
@@ -231,8 +44,27 @@ class Snapshot(Protocol):
         """The newest transaction in the view."""
         ...
 
-    async def documents(self, collection: str, after: bytes | None, limit: int) -> Sequence[DocumentRow]:
-        """Return the next existing documents in the order of their ids, after the id `after`."""
+    async def documents(
+        self, collection: str, after: bytes | None, limit: int, wanted: Filter = EVERY_ONE
+    ) -> Sequence[DocumentRow]:
+        """Return the next existing documents in the order of their ids, after the id `after`: those that a
+        filter lets through. Raises QUERY_TIMEOUT.
+        """
+        ...
+
+    async def ordered(
+        self,
+        collection: str,
+        path: str,
+        after: tuple[str, bytes] | None,
+        limit: int,
+        wanted: Filter,
+        *,
+        falling: bool,
+    ) -> Sequence[tuple[str, DocumentRow]]:
+        """Return the next existing documents with a facet of a path, and these, in the order of (facet, id)
+        after such a place; `falling` turns the facets round, and the ids not.
+        """
         ...
 
     async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
@@ -258,6 +90,18 @@ class Store(Protocol):
     @property
     def identity(self) -> Identity:
         """Who writes here."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes write to the same database."""
+        ...
+
+    async def follow(self, after: int) -> Ingested | None:
+        """Return what all nodes together did after a transaction, up to the newest stable one; None if that
+        is no newer. Of a shared store this, and not `ingest`, says what has happened so far; what is told may
+        have been told before.
+        """
         ...
 
     async def ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
@@ -295,8 +139,32 @@ class Store(Protocol):
         """Return an author's unsealed operations as (number, H16), and the body of its last seal or b""."""
         ...
 
-    async def outbox(self, after: int, limit: int) -> Sequence[OutboxRow]:
-        """Return the changes that follow a `seq`, in order."""
+    async def outbox(self, after: tuple[int, int], limit: int) -> Sequence[OutboxRow]:
+        """Return the changes that follow a (transaction, seq), in the order of these.
+
+        None ever appears before one that was returned: what a transaction that is not stable yet may still
+        come before is not told. Those of one document are in the order in which they were made.
+        """
+        ...
+
+    async def trim(self, before: int, limit: int) -> int:
+        """Forget the changes of the outbox that came before a moment (ms since 2000), the oldest first and so
+        many at most; return how many went.
+        """
+        ...
+
+    async def trimmed(self) -> int:
+        """Return the greatest transaction of which a change was forgotten by trim(), 0 for none."""
+        ...
+
+    async def transact(self, function: Callable[[Connection, tuple[str, int]], Result]) -> Result:
+        """Run a function of the database and the app's key in one transaction: for tables that hold no
+        documents.
+        """
+        ...
+
+    async def answer(self, caller: str, key: str, at: int) -> KeptAnswer | None:
+        """Return what was answered to a request of this key, None after ANSWER_MS."""
         ...
 
     async def touched(
@@ -345,8 +213,24 @@ class Store(Protocol):
         """
         ...
 
-    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
-        """Open a consistent view."""
+    async def create_index(self, index: Index) -> None:
+        """Keep an index, which is there when this returns. Raises INDEX_EXISTS, INDEXES_FULL."""
+        ...
+
+    async def drop_index(self, collection: str, name: str) -> None:
+        """Keep an index no more. Raises INDEX_UNKNOWN."""
+        ...
+
+    def indexed(self, collection: str) -> Collection[str]:
+        """Return the paths of a collection that this node knows to be indexed."""
+        ...
+
+    async def indexes(self) -> Sequence[Index]:
+        """Return the indexes, by collection and name."""
+        ...
+
+    def snapshot(self, seconds: float | None = None) -> AbstractAsyncContextManager[Snapshot]:
+        """Open a consistent view; `seconds` bound the time that each reading from it may take."""
         ...
 
     async def close(self) -> None:

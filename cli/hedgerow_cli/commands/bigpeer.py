@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hedgerow_cli import logs
-from hedgerow_cli.commands import access
+from hedgerow_cli.commands import access, bridges
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
@@ -19,6 +19,7 @@ app.add_typer(access.providers, name="providers")
 app.add_typer(access.users, name="users")
 app.add_typer(access.credentials, name="credentials")
 app.command("audit")(access.audit)
+app.add_typer(bridges.app, name="bridges")
 
 
 @app.command()
@@ -48,6 +49,19 @@ def run(
     app_name: Annotated[
         str, typer.Option("--app", help="The app to serve; a playground is made if it is not there.")
     ] = "default",
+    store: Annotated[
+        str,
+        typer.Option(
+            help="postgresql:// URL of a database that many nodes may share; without it a file in --data.",
+            envvar="HEDGEROW_STORE",
+        ),
+    ] = "",
+    outbox_days: Annotated[
+        float, typer.Option(help="Days that changes are kept for those who read them.", min=0.01, max=3650)
+    ] = 7,
+    requests_per_second: Annotated[
+        float, typer.Option(help="Requests of one caller in the long run; 0 for no limit.", min=0)
+    ] = 200,
     tls_certificate: Annotated[
         Path | None, typer.Option(help="PEM file of a certificate: https:// and wss:// are served.")
     ] = None,
@@ -84,6 +98,9 @@ def run(
         clock_error_ms=clock_error_ms,
         full_sync=full_sync,
         app=app_name,
+        store=store,
+        outbox_days=outbox_days,
+        requests_per_second=requests_per_second,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         plain=plain,

@@ -1,6 +1,4 @@
-"""What a SQLite store knows of its subscribers, and what it may forget because of it (SPEC 10.14)."""
-
-import sqlite3
+"""What a store knows of its subscribers, and what it may forget because of it (SPEC 10.14)."""
 
 from hedgerow import operation
 from hedgerow.codec.schema import Schema
@@ -9,8 +7,8 @@ from hedgerow.document import Document, key_of
 from hedgerow.limits import MAX_TAKERS
 
 from .merge import changes_of, touched_by
-from .port import Arrival, Collected, DocumentRow, Stable
-from .sqlite_ingest import ARRIVAL_QUERY, DOCUMENT_QUERY
+from .rows import Arrival, Collected, DocumentRow, Stable
+from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, Connection, set_meta
 
 # A document that is there, and that one operation has made, has nothing to give.
 _SWEEP_QUERY = (
@@ -24,16 +22,23 @@ Key = tuple[str, int]
 Dot = tuple[bytes, int]
 
 
-def confirm(db: sqlite3.Connection, key: Key, peer: bytes, position: int, at: int) -> None:
+def confirm(db: Connection, key: Key, peer: bytes, position: int, at: int) -> None:
     """See `Store.confirm`."""
-    known = db.execute("SELECT count(*), max(peer = ?) FROM peers WHERE app = ? AND shard = ?", (peer, *key))
+    known = db.execute(
+        "SELECT count(*), sum(CASE WHEN peer = ? THEN 1 ELSE 0 END) FROM peers WHERE app = ? AND shard = ?",
+        (peer, *key),
+    )
     count, enrolled = known.fetchone()
     if count >= MAX_TAKERS and not enrolled:
         return
-    db.execute("INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)", (*key, peer, position, at))
+    db.execute(
+        "INSERT INTO peers VALUES (?, ?, ?, ?, ?) ON CONFLICT (app, shard, peer)"
+        " DO UPDATE SET position = excluded.position, last_seen = excluded.last_seen",
+        (*key, peer, position, at),
+    )
 
 
-def stable(db: sqlite3.Connection, key: Key, silent_since: int, before: int) -> Stable:
+def stable(db: Connection, key: Key, silent_since: int, before: int) -> Stable:
     """See `Store.stable`."""
     db.execute("DELETE FROM peers WHERE app = ? AND shard = ? AND last_seen < ?", (*key, silent_since))
     query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
@@ -58,18 +63,37 @@ def stable(db: sqlite3.Connection, key: Key, silent_since: int, before: int) -> 
     return Stable(lowest, position, numbers, collected)
 
 
-def _mark(db: sqlite3.Connection, key: Key, name: str, value: int) -> int:
+def _mark(db: Connection, key: Key, name: str, value: int) -> int:
     """Raise a number that only rises; return it."""
     query = "SELECT value FROM meta WHERE app = ? AND name = ?"
     row = db.execute(query, (key[0], name)).fetchone()
     known = int(row[0]) if row else 0
     if value > known:
-        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key[0], name, str(value).encode()))
+        set_meta(db, key[0], {name: str(value).encode()})
     return max(value, known)
 
 
+def trim(db: Connection, key: Key, before: int, limit: int) -> int:
+    """See `Store.trim`; the caller begins and commits."""
+    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
+    old = db.execute(query, (*key, before)).fetchone()[0] or 0
+    # Of one transaction all changes go or none: whoever reads on behind it has read them all.
+    query = "SELECT xid FROM outbox WHERE app = ? AND shard = ? AND xid <= ? ORDER BY xid, seq LIMIT ?"
+    rows = db.execute(query, (*key, old, limit)).fetchall()
+    if not rows:
+        return 0
+    last = rows[-1][0]
+    place = (*key, last)
+    count: int = db.execute(
+        "SELECT count(*) FROM outbox WHERE app = ? AND shard = ? AND xid <= ?", place
+    ).fetchone()[0]
+    db.execute("DELETE FROM outbox WHERE app = ? AND shard = ? AND xid <= ?", place)
+    _mark(db, key, "trimmed", last)
+    return count
+
+
 def collect(
-    db: sqlite3.Connection,
+    db: Connection,
     key: Key,
     schemas: dict[bytes, Schema],
     position: int,
@@ -87,7 +111,7 @@ def collect(
 
 
 class _Collect:
-    def __init__(self, db: sqlite3.Connection, key: Key, schemas: dict[bytes, Schema]) -> None:
+    def __init__(self, db: Connection, key: Key, schemas: dict[bytes, Schema]) -> None:
         self._db = db
         self._key = key
         self._schemas = schemas
@@ -139,13 +163,14 @@ class _Collect:
             return
         skip = Skip(arrival.number, arrival.number, SUPERSEDED, list(dominator))
         self._db.execute(
-            "INSERT OR REPLACE INTO skips VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (app, shard, author, last)"
+            " DO UPDATE SET first = excluded.first, body = excluded.body",
             (*self._key, arrival.author, skip.last, skip.first, skip.encode()),
         )
         # The row stays: its H16 is part of a seal.
         self._db.execute(
-            "UPDATE operations SET body = x'' WHERE app = ? AND shard = ? AND author = ? AND number = ?",
-            (*self._key, *dot),
+            "UPDATE operations SET body = ? WHERE app = ? AND shard = ? AND author = ? AND number = ?",
+            (b"", *self._key, *dot),
         )
         self.operations += 1
 

@@ -1,25 +1,26 @@
-"""One ingest transaction on SQLite."""
+"""One ingest transaction, in the SQL that every engine here understands."""
 
+import contextlib
 import logging
-import sqlite3
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import dataclass, field, fields
 from typing import Any
 
-from hedgerow.codec.schema import SCOPE_LOCAL, Schema
+from hedgerow.codec import cbor
+from hedgerow.codec.schema import Schema
 from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_NUMBER
-from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.lost import check_word
-from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, seal_hash
+from hedgerow.trust.seal import NO_SEAL, Seal, seal_hash
 
+from .. import limits
 from . import ahead
+from .effects import Effects
+from .facets import facets_of
 from .judge import Judge
 from .merge import Change, Documents, Merge, touched_by
-from .port import (
+from .rows import (
+    AnswerEntry,
     Arrival,
     ClockRecord,
     DocumentRow,
@@ -27,74 +28,33 @@ from .port import (
     Frontier,
     Identity,
     Ingested,
-    JudgeEntry,
-    NameEntry,
     Operation,
-    Refused,
-    SchemaEntry,
-    SealEntry,
-    SkipEntry,
     Submission,
     Written,
 )
+from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, FRONTIER_QUERY, PREFETCH_QUERY, SHARD, Connection
+from .work import Work
 
 log = logging.getLogger(__name__)
 
-SHARD = 0
 MOMENT_MS = 600_000
 DUE_AT_ONCE = 256
-DOCUMENT_QUERY = (
-    "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
-    " WHERE app = ? AND shard = ?"
-)
-# The plus keeps SQLite from walking a whole collection in the order of xid.
-ARRIVAL_QUERY = (
-    "SELECT o.author, o.number, o.body, o.stamp, t.xid FROM touches t"
-    " JOIN operations o USING (app, shard, author, number)"
-    " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
-)
-FRONTIER_QUERY = (
-    "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
-    " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
-    " WHERE a.app = ? AND a.shard = ?"
-)
-
-
-@dataclass
-class Effects:
-    """What a transaction has done so far: what `Ingested` will say, and the schemas known now."""
-
-    schemas: dict[bytes, Schema]
-    changed: bool = False
-    moved: dict[bytes, Frontier] = field(default_factory=dict)
-    new_schemas: list[bytes] = field(default_factory=list)
-    clocks: list[ClockRecord] = field(default_factory=list)
-    ended: list[Written] = field(default_factory=list)
-    last: dict[bytes, Written] = field(default_factory=dict)
-    operations: int = 0
-    documents: int = 0
-    collections: dict[str, None] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
-
-    def copy(self) -> "Effects":
-        """Return a copy that later effects do not reach."""
-        kept = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return Effects(**{name: copy(value) for name, value in kept.items()})
 
 
 class Ingest(Documents):
-    """A transaction that is under way; `schemas` are those known before it.
+    """A transaction that is under way, and its number; `schemas` are those known before it.
 
     The caller begins and commits. Each submission stands in a savepoint of its own.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         app: str,
         identity: Identity,
         schemas: dict[bytes, Schema],
         at: int,
+        transaction: int,
         rules: Rules | None = None,
     ) -> None:
         self._db = connection
@@ -104,28 +64,24 @@ class Ingest(Documents):
         self._key = (app, SHARD)
         self._identity = identity
         self.at = at
-        (value,) = connection.execute(
-            "SELECT value FROM meta WHERE app = ? AND name = 'xid'", (app,)
-        ).fetchone()
-        self._xid = int(value) + 1
+        self._xid = transaction
         self.effects = Effects(dict(schemas))
+        # Rows that nothing has read yet, by their statement; they go together, and not one by one.
+        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._known: dict[tuple[str, bytes], DocumentRow | None] = {}
 
-    def run(self, submissions: Sequence[Submission]) -> Ingested:
-        """Take the submissions."""
+    def run(self, submissions: Sequence[Submission], before: int) -> Ingested:
+        """Take the submissions; `before` is the newest transaction so far."""
         self._enter_due()
         errors = [self._submit(submission) for submission in submissions]
         effects = self.effects
         if effects.changed:
-            self._db.execute(
-                "UPDATE meta SET value = ? WHERE app = ? AND name = 'xid'",
-                (str(self._xid).encode(), self._app),
-            )
             self._note_moment()
         (due,) = self._db.execute(
             "SELECT min(due) FROM ahead WHERE app = ? AND shard = ?", self._key
         ).fetchone()
         return Ingested(
-            self._xid if effects.changed else self._xid - 1,
+            self._xid if effects.changed else before,
             errors,
             list(effects.moved.values()),
             effects.new_schemas,
@@ -166,7 +122,17 @@ class Ingest(Documents):
                 merge.rebuild(*place, self.effects.schemas)
         for change in merge.changes():
             self.save_document(change)
+        self._flush()
         self.effects.changed = True
+
+    def _write(self, query: str, row: tuple[Any, ...]) -> None:
+        self._rows.setdefault(query, []).append(row)
+
+    def _flush(self) -> None:
+        """Write what waits: before it is read, and at the end of a submission."""
+        for query, rows in self._rows.items():
+            self._db.executemany(query, rows)
+        self._rows.clear()
 
     def _submit(self, submission: Submission) -> HedgerowError | None:
         error, good = self._savepoint(submission.entries)
@@ -178,11 +144,12 @@ class Ingest(Documents):
         """Take entries wholly or not at all; return the refusal, and how many went well before it."""
         before = self.effects.copy()
         self._db.execute("SAVEPOINT submission")
-        work = _Work(self)
+        work = Work(self)
         try:
             work.take(entries)
+            self._flush()
             error = None
-        except sqlite3.Error:
+        except self._db.failures:
             raise
         except HedgerowError as refusal:
             error = refusal
@@ -191,6 +158,8 @@ class Ingest(Documents):
             log.exception("an entry could not be taken")
             error = HedgerowError("OPERATION_INVALID", repr(failure)[:200])
         if error is not None:
+            self._rows.clear()
+            self._known.clear()
             self._db.execute("ROLLBACK TO submission")
             self.effects = before
         self._db.execute("RELEASE submission")
@@ -208,17 +177,17 @@ class Ingest(Documents):
         receipted = min(frontier.held, frontier.sealed)
         frontier = frontier._replace(receipted=max(receipted, frontier.receipted), last_seen=self.at)
         self._db.execute(
-            "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET name = excluded.name, held = excluded.held, sealed = excluded.sealed,"
-            " last_seen = excluded.last_seen",
-            (*self._key, *frontier[:4], frontier.last_seen),
+            "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen, xid)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (app, shard, author) DO UPDATE SET name = excluded.name, held = excluded.held,"
+            " sealed = excluded.sealed, last_seen = excluded.last_seen, xid = excluded.xid",
+            (*self._key, *frontier[:4], frontier.last_seen, self._xid),
         )
         if receipted:
             self._db.execute(
                 "INSERT INTO receipts (app, shard, author, incarnation, number, at) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET incarnation = excluded.incarnation, number = excluded.number,"
-                " at = excluded.at WHERE excluded.number > number",
+                " ON CONFLICT (app, shard, author) DO UPDATE SET incarnation = excluded.incarnation,"
+                " number = excluded.number, at = excluded.at WHERE excluded.number > receipts.number",
                 (*self._key, frontier.author, self._identity.incarnation, receipted, self.at),
             )
         self.effects.moved[frontier.author] = frontier
@@ -229,21 +198,26 @@ class Ingest(Documents):
         known = self.effects.schemas.get(schema.name)
         if known is None:
             self._db.execute(
-                "INSERT INTO schemas VALUES (?, ?, ?, ?)", (*self._key, schema.name, schema.encoded)
+                "INSERT INTO schemas VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*self._key, schema.name, schema.encoded, self._xid),
             )
-            self.effects.schemas[schema.name] = schema
-            self.effects.new_schemas.append(schema.encoded)
-        elif known.hash != schema.hash:
+            # Another node may have been first.
+            query = "SELECT encoded FROM schemas WHERE app = ? AND shard = ? AND name = ?"
+            (encoded,) = self._db.execute(query, (*self._key, schema.name)).fetchone()
+            known = self.effects.schemas[schema.name] = Schema.decode(encoded)
+            self.effects.new_schemas.append(known.encoded)
+        if known.hash != schema.hash:
             raise HedgerowError("SCHEMA_CONFLICT", schema.name.hex())
 
     def has_operation(self, author: bytes, number: int) -> bool:
         """Say whether an operation is, or was, held, and not only a skip in its place."""
+        self._flush()
         query = "SELECT 1 FROM operations WHERE app = ? AND shard = ? AND author = ? AND number = ?"
         return self._db.execute(query, (*self._key, author, number)).fetchone() is not None
 
     def add_operation(self, entry: Operation, stamp: bytes, mark: bytes) -> None:
         """Keep an operation."""
-        self._db.execute(
+        self._write(
             "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*self._key, entry.author, entry.number, stamp, entry.body, mark, self._xid),
         )
@@ -254,7 +228,8 @@ class Ingest(Documents):
     def add_clock(self, record: ClockRecord) -> None:
         """Keep a clock record, before its operation; of several in one operation the first counts."""
         self._db.execute(
-            "INSERT OR IGNORE INTO clocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*self._key, *record)
+            "INSERT INTO clocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (*self._key, *record, self._xid),
         )
         self.effects.clocks.append(record)
         if record.author in self.effects.last:
@@ -280,8 +255,8 @@ class Ingest(Documents):
 
         `apart` says that the seals right before it are gone, with what its author has lost.
         """
-        good = self._judge.is_good(author, seal, body, apart=apart)
-        if not good:
+        self._flush()
+        if not self._judge.is_good(author, seal, body, apart=apart):
             raise HedgerowError("SEAL_INVALID", f"{author.hex()} {seal.first}-{seal.last}")
         self._db.execute(
             "INSERT INTO seals VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, seal.last, seal.first, body)
@@ -301,6 +276,21 @@ class Ingest(Documents):
         )
         self.effects.changed = True
 
+    def keep_answer(self, entry: AnswerEntry) -> None:
+        """Keep an answer; there is none of its key yet. Old ones go."""
+        self._db.execute(
+            "DELETE FROM answers WHERE app = ? AND shard = ? AND at <= ?",
+            (*self._key, self.at - limits.ANSWER_MS),
+        )
+        # RETURNING says whether this one is it: another transaction may be writing the same key.
+        kept = self._db.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING xid",
+            (*self._key, *entry, self._xid, self.at),
+        ).fetchall()
+        if not kept:
+            raise HedgerowError("REQUEST_REPEATED", entry.key)
+        self.effects.changed = True
+
     # ---- who may write what
 
     def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:
@@ -311,6 +301,7 @@ class Ingest(Documents):
 
     def judge(self, author: bytes, first: int, last: int, merge: Merge) -> None:
         """Judge operations anew, and merge the documents again of those of which the verdict is another."""
+        self._flush()
         schemas = self.effects.schemas
         places: dict[tuple[str, bytes], None] = {}
         for number, body in self._judge.changed(author, first, last, schemas, self.effects.refused):
@@ -321,7 +312,28 @@ class Ingest(Documents):
             merge.rebuild(*place, schemas)
         self.effects.changed = self.effects.changed or bool(places)
 
+    def prefetch(self, entries: Sequence[Entry]) -> None:
+        """Read together the documents that operations are about, where each question is a way and back."""
+        if not self._db.is_remote:
+            return
+        places: dict[tuple[str, bytes], None] = {}
+        for entry in entries:
+            # What cannot be read is refused when its turn comes.
+            with contextlib.suppress(Exception):
+                if isinstance(entry, Operation):
+                    places |= dict.fromkeys(touched_by(*entry, self.effects.schemas))
+        wanted = [place for place in places if place not in self._known]
+        if wanted:
+            rows = self._db.execute(
+                PREFETCH_QUERY,
+                ([place[0] for place in wanted], [place[1] for place in wanted], *self._key),
+            )
+            self._known |= dict.fromkeys(wanted)
+            self._known |= {(row[0], row[1]): DocumentRow(*row) for row in rows}
+
     def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
+        if (collection, key) in self._known:
+            return self._known[collection, key]
         row = self._db.execute(
             f"{DOCUMENT_QUERY} AND collection = ? AND id = ?",
             (*self._key, collection, key),
@@ -329,18 +341,20 @@ class Ingest(Documents):
         return DocumentRow(*row) if row else None
 
     def touch(self, collection: str, key: bytes, author: bytes, number: int) -> None:
-        self._db.execute(
-            "INSERT OR REPLACE INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)",
+        self._write(
+            "INSERT INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (app, shard, collection, id, author, number) DO UPDATE SET xid = excluded.xid",
             (*self._key, collection, key, author, number, self._xid),
         )
 
     def arrivals(self, collection: str, key: bytes) -> Sequence[Arrival]:
+        self._flush()
         rows = self._db.execute(ARRIVAL_QUERY, (*self._key, collection, key))
         return [Arrival(*row) for row in rows]
 
     def hold_out(self, author: bytes, number: int, stamp: bytes) -> None:
         self._db.execute(
-            "INSERT OR IGNORE INTO ahead VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO ahead VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*self._key, ahead.due(stamp), author, number),
         )
 
@@ -348,14 +362,20 @@ class Ingest(Documents):
         """Write a merged document, and its outbox row if what is visible changed."""
         row = change.row
         self.effects.collections[row.collection] = None
-        self._db.execute(
-            "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*self._key, *row, self._xid),
+        facets = None if row.value is None else facets_of(cbor.decode(row.id), cbor.decode(row.value))
+        if (row.collection, row.id) in self._known:
+            self._known[row.collection, row.id] = row
+        self._write(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (app, shard, collection, id) DO UPDATE SET state = excluded.state,"
+            " value = excluded.value, author = excluded.author, number = excluded.number,"
+            " stamp = excluded.stamp, rank = excluded.rank, xid = excluded.xid, facets = excluded.facets",
+            (*self._key, *row, self._xid, facets),
         )
         if row.value == change.before:
             return
         kind = "c" if change.before is None else "d" if row.value is None else "u"
-        self._db.execute(
+        self._write(
             "INSERT INTO outbox"
             " (app, shard, epoch, xid, collection, id, op, before, after, author, number, stamp, at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -365,84 +385,3 @@ class Ingest(Documents):
             ),
         )  # fmt: skip
         self.effects.documents += 1
-
-
-class _Work:
-    """Entries under way: the authors and documents that it touches, written at its end."""
-
-    def __init__(self, ingest: Ingest) -> None:
-        self._ingest = ingest
-        self._authors: dict[bytes, Frontier] = {}
-        self._merge = Merge(ingest, ingest.at)
-        self.taken = 0
-
-    def take(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            if isinstance(entry, Operation):
-                self._operation(entry)
-            elif isinstance(entry, SealEntry):
-                self._seal(entry)
-            elif isinstance(entry, SkipEntry):
-                self._skip(entry)
-            elif isinstance(entry, SchemaEntry):
-                self._ingest.add_schema(entry.encoded)
-            elif isinstance(entry, JudgeEntry):
-                self._ingest.judge(entry.author, 1, MAX_NUMBER, self._merge)
-            else:
-                self._name(entry)
-            self.taken += 1
-        for change in self._merge.changes():
-            self._ingest.save_document(change)
-        for frontier in self._authors.values():
-            self._ingest.save_author(frontier)
-
-    def _author(self, author: bytes) -> Frontier:
-        if author not in self._authors:
-            self._authors[author] = self._ingest.load_author(author)
-        return self._authors[author]
-
-    def _operation(self, entry: Operation) -> None:
-        frontier = self._author(entry.author)
-        if entry.number <= frontier.held and self._ingest.has_operation(entry.author, entry.number):
-            return
-        if entry.number > frontier.held + 1:
-            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} {entry.number} on {frontier.held}")
-        schemas = self._ingest.effects.schemas
-        mark = h16(entry.author, entry.number, entry.body, schemas)
-        stamp, changes = decode_body(entry.body)
-        if scope_of_changes(changes, schemas) == SCOPE_LOCAL:
-            raise HedgerowError("SCOPE_LOCAL", f"{entry.author.hex()} {entry.number}")
-        for change in changes:
-            if change[0] == CLOCK:
-                self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))
-        self._ingest.add_operation(entry, stamp, mark)
-        self._merge.apply(entry.author, entry.number, stamp, changes, schemas)
-        self._authors[entry.author] = frontier._replace(held=max(frontier.held, entry.number))
-
-    def _seal(self, entry: SealEntry) -> None:
-        frontier = self._author(entry.author)
-        seal = Seal.decode(entry.body)
-        if seal.last <= frontier.sealed:
-            return
-        apart = seal.first > frontier.sealed + 1
-        if seal.last > frontier.held or (
-            apart and not self._ingest.lost_between(entry.author, frontier.sealed, seal.first)
-        ):
-            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} seal {seal.first}-{seal.last}")
-        self._ingest.add_seal(entry.author, seal, entry.body, apart=apart)
-        self._authors[entry.author] = frontier._replace(sealed=seal.last)
-        if seal.kind == SEAL_SIGNED:
-            self._ingest.judge(entry.author, seal.first, seal.last, self._merge)
-
-    def _skip(self, entry: SkipEntry) -> None:
-        frontier = self._author(entry.author)
-        skip = Skip.decode(entry.body)
-        if skip.last <= frontier.held:
-            return
-        if skip.first > frontier.held + 1:
-            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} skip {skip.first}-{skip.last}")
-        self._ingest.add_skip(entry.author, skip, entry.body)
-        self._authors[entry.author] = frontier._replace(held=skip.last)
-
-    def _name(self, entry: NameEntry) -> None:
-        self._authors[entry.author] = self._author(entry.author)._replace(name=entry.name)

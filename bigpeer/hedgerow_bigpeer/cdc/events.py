@@ -1,0 +1,163 @@
+"""Events as they leave: the document formats, their ids and keys.
+
+Whoever takes events twice can tell by the id: it names the store's epoch, the transaction, and the place in
+it, and is the same however often an event is sent.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from hedgerow.query.condition import Condition
+
+from ..clock import rfc3339
+from ..feed import Change, as_seen, change_of
+from ..http.json_text import render
+from ..store.rows import OutboxRow
+from .config import BridgeConfig
+
+TYPE = "hedgerow.document.changed.v1"
+REQUERY_TYPE = "hedgerow.requery.required.v1"
+#: Greater whole numbers lose digits where JSON numbers are floats.
+_SAFE = 1 << 53
+_EPOCH_2000_MS = 946_684_800_000
+
+
+class Event(NamedTuple):
+    """One event: `value` is JSON, `attributes` are CloudEvents'. Those of one `key` keep their order."""
+
+    transaction: int
+    seq: int
+    id: str
+    key: str
+    value: str
+    attributes: dict[str, str]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where in the outbox its change stands."""
+        return self.transaction, self.seq
+
+
+class Events:
+    """Makes the events of one bridge."""
+
+    def __init__(self, config: BridgeConfig, app: str, epoch: bytes) -> None:
+        self._config = config
+        self._app = app
+        self._epoch = epoch.hex()
+        self._conditions: dict[str, list[Condition]] = {}
+        for source in config.sources:
+            self._conditions.setdefault(source.collection, []).append(Condition(source.query))
+        self._write = _FORMATS[config.format]
+
+    def is_wanted(self, collection: str) -> bool:
+        """Say whether a collection is among the sources."""
+        return not self._conditions or collection in self._conditions
+
+    def make(self, row: OutboxRow) -> Event | None:
+        """Return the event of a change, None for one that the sources leave out.
+
+        A document that comes to hold a source's condition is new to the sink, and one that holds it no more
+        is gone.
+        """
+        if not self.is_wanted(row.collection):
+            return None
+        change: Change | None = change_of(row)
+        assert change is not None
+        conditions = self._conditions.get(row.collection)
+        if conditions is not None:
+            change = as_seen(change, lambda document: any(entry.holds(document) for entry in conditions))
+        if change is None:
+            return None
+        key = f"{self._app}|{change.collection}|{render(change.document_id)}"
+        event_id = f"{self._epoch}:{change.transaction}:{change.seq}"
+        attributes = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/apps/{self._app}/collections/{change.collection}",
+            "type": TYPE,
+            "subject": render(change.document_id),
+            "time": rfc3339(change.at),
+            "partitionkey": key,
+            "datacontenttype": "application/json",
+        }
+        value = self._write(change, self._epoch)
+        return Event(change.transaction, change.seq, event_id, key, value, attributes)
+
+    def requery(self, transaction: int, documents: list[tuple[str, Any]]) -> Event:
+        """Return the event that says which documents to read again: changes of them were forgotten."""
+        event_id = f"{self._epoch}:{transaction}:requery:{render(list(documents[0])) if documents else ''}"
+        value = render(
+            {
+                "txnId": transaction,
+                "type": "requeryRequired",
+                "documents": [
+                    {"appId": self._app, "collectionName": collection, "documentId": document_id}
+                    for collection, document_id in documents
+                ],
+            }
+        )
+        attributes = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/apps/{self._app}",
+            "type": REQUERY_TYPE,
+            "datacontenttype": "application/json",
+        }
+        return Event(transaction, 0, event_id, f"{self._app}|", value, attributes)
+
+
+def _ditto(change: Change, _epoch: str) -> str:
+    """Write a change as Ditto's data bridges do."""
+    what: dict[str, Any]
+    if change.op == "d":
+        what = {"method": "remove", "value": change.before}
+    else:
+        what = {"method": "upsert", "oldValue": change.before, "newValue": change.after}
+    event = {
+        "txnId": change.transaction,
+        "type": "documentChanged",
+        "collection": change.collection,
+        "change": what,
+    }
+    return render(event)
+
+
+def _cloudevents(change: Change, epoch: str) -> str:
+    """Write the data of a CloudEvent as Debezium shapes it."""
+    data = {
+        "op": change.op,
+        "before": _safe(change.before),
+        "after": _safe(change.after),
+        "source": {
+            "txn": _safe(change.transaction),
+            "seq": _safe(change.seq),
+            "epoch": epoch,
+            "collection": change.collection,
+            "author": change.author.hex(),
+            "number": change.number,
+        },
+        "ts_ms": change.at + _EPOCH_2000_MS,
+    }
+    return render(data)
+
+
+_FORMATS: dict[str, Callable[[Change, str], str]] = {"ditto": _ditto, "cloudevents": _cloudevents}
+
+
+def _safe(value: Any) -> Any:
+    """Return a value in which whole numbers that a float cannot hold are texts."""
+    if isinstance(value, dict):
+        return {name: _safe(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_safe(item) for item in value]
+    if type(value) is int and abs(value) > _SAFE:
+        return str(value)
+    return value
+
+
+def structured(event: Event) -> str:
+    """Return an event as one JSON object of attributes and `data` (CloudEvents, structured mode)."""
+    attributes = json.dumps(event.attributes, ensure_ascii=False)
+    return f'{attributes[:-1]}, "data": {event.value}}}'

@@ -1,0 +1,68 @@
+"""PostgreSQL as the stores' SQL speaks to it: psycopg, one connection to a thread at a time."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from .sql import Cursor
+
+_SETTINGS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=20s -c client_min_messages=warning"
+_CONNECT_SECONDS = 5
+
+
+class PostgresConnection:
+    """See `sql.Connection`. Statements commit by themselves unless BEGIN stands before them."""
+
+    is_remote = True
+    #: What data do wrong (a text with a NUL in it) spoils a savepoint, not a transaction.
+    failures: tuple[type[Exception], ...] = (
+        psycopg.InterfaceError,
+        psycopg.OperationalError,
+        psycopg.IntegrityError,
+        psycopg.InternalError,
+        psycopg.ProgrammingError,
+        psycopg.NotSupportedError,
+    )
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(
+            url,
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            options=_SETTINGS,
+            application_name="hedgerow",
+        )
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is lost."""
+        return self._connection.closed or self._connection.broken
+
+    def execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor:
+        """See `sql.Connection`."""
+        return self._connection.execute(_spelled(query), parameters or None)
+
+    def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> object:
+        """See `sql.Connection`: all rows are on their way before the first answer is."""
+        if len(rows) == 1:
+            return self.execute(query, rows[0])
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_spelled(query), rows)
+        return None
+
+    def rollback(self) -> None:
+        """See `sql.Connection`."""
+        if not self.is_closed:
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """See `sql.Connection`."""
+        self._connection.close()
+
+
+@functools.lru_cache(maxsize=1024)
+def _spelled(query: str) -> bytes:
+    """Write `?` as psycopg does; a literal percent sign would be one of its own."""
+    return query.replace("%", "%%").replace("?", "%s").encode() if "?" in query else query.encode()

@@ -1,0 +1,87 @@
+"""The database connections that the stores share their SQL over: `?` for parameters, blobs as bytes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+SHARD = 0
+DOCUMENT_QUERY = (
+    "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
+    " WHERE app = ? AND shard = ?"
+)
+# The plus keeps SQLite from walking a whole collection in the order of xid.
+ARRIVAL_QUERY = (
+    "SELECT o.author, o.number, o.body, o.stamp, t.xid FROM touches t"
+    " JOIN operations o USING (app, shard, author, number)"
+    " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
+)
+#: Many documents at once, on PostgreSQL.
+PREFETCH_QUERY = (
+    "SELECT d.collection, d.id, state, value, author, number, stamp, rank FROM documents d"
+    " JOIN unnest(?::text[], ?::bytea[]) AS wanted (collection, id)"
+    " ON d.collection = wanted.collection AND d.id = wanted.id WHERE app = ? AND shard = ?"
+)
+FRONTIER_QUERY = (
+    "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
+    " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
+    " WHERE a.app = ? AND a.shard = ?"
+)
+
+
+class Cursor(Protocol):
+    """What a statement gave."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, None at the end."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Go through the rows that are left."""
+        ...
+
+
+class Connection(Protocol):
+    """A connection; `failures` are what a statement raises that is the database's fault, not its data's."""
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What spoils a whole transaction."""
+        ...
+
+    def execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor:
+        """Run one statement."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether every question is a way there and back."""
+        ...
+
+    def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> object:
+        """Run one statement for each row; nothing comes back."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo the transaction that is open, if one is."""
+        ...
+
+    def close(self) -> None:
+        """Close."""
+        ...
+
+
+def get_meta(db: Connection, app: str) -> dict[str, bytes]:
+    """Return what a store remembers of itself."""
+    return dict(db.execute("SELECT name, value FROM meta WHERE app = ?", (app,)).fetchall())
+
+
+def set_meta(db: Connection, app: str, values: dict[str, bytes]) -> None:
+    """Remember values."""
+    for name, value in values.items():
+        db.execute(
+            "INSERT INTO meta VALUES (?, ?, ?) ON CONFLICT (app, name) DO UPDATE SET value = excluded.value",
+            (app, name, value),
+        )

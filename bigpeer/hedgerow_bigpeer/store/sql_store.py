@@ -1,0 +1,405 @@
+"""What the stores on SQL databases have in common: all but how a transaction begins, and who the store is."""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from hedgerow.codec.schema import Schema
+from hedgerow.crypto.rules import Rules
+from hedgerow.custody.skip import LOST, Skip
+from hedgerow.errors import HedgerowError
+from hedgerow.trust.lost import show
+
+from .. import limits
+from .collect import collect, confirm, stable, trim
+from .filter import Dialect
+from .indexes import create_index, drop_index, read_indexes
+from .port import Snapshot
+from .rows import (
+    Arrival,
+    ClockRecord,
+    Collected,
+    Frontier,
+    Identity,
+    Index,
+    Ingested,
+    KeptAnswer,
+    Lost,
+    Operation,
+    OutboxRow,
+    SkipEntry,
+    Stable,
+    Submission,
+    Touched,
+    Written,
+)
+from .sql import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Connection, get_meta
+from .sql_view import SqlSnapshot
+
+Result = TypeVar("Result")
+
+# No row beyond the stable transaction counts yet: one before it may still be on its way.
+TOUCHED_QUERY = (
+    "SELECT DISTINCT xid, id FROM touches WHERE app = ? AND shard = ? AND collection = ?"
+    " AND (xid, id) > (?, ?) AND xid <= ? ORDER BY xid, id LIMIT ?"
+)
+OUTBOX_QUERY = (
+    "SELECT seq, xid, collection, id, op, before, after, author, number, stamp, at FROM outbox"
+    " WHERE app = ? AND shard = ? AND (xid, seq) > (?, ?) AND xid <= ? ORDER BY xid, seq LIMIT ?"
+)
+SCHEMA_QUERY = "SELECT encoded FROM schemas WHERE app = ? AND shard = ?"
+CLOCK_QUERY = (
+    "SELECT author, number, epoch, uptime, base, source, utc, error FROM clocks WHERE app = ? AND shard = ?"
+)
+# The last operation before each clock record, and the last of each author.
+BOUNDARY_QUERY = (
+    "SELECT o.author, o.number, o.stamp FROM authors a JOIN operations o"
+    " ON o.app = a.app AND o.shard = a.shard AND o.author = a.author"
+    " WHERE a.app = ? AND a.shard = ? AND (o.number = a.held OR EXISTS"
+    " (SELECT 1 FROM clocks c WHERE c.app = o.app AND c.shard = o.shard"
+    " AND c.author = o.author AND c.number = o.number + 1))"
+)
+
+log = logging.getLogger(__name__)
+
+
+class SqlStore(ABC):
+    """See `port.Store`. One thread writes, `readers` threads read from views.
+
+    An engine opens its connections, numbers its transactions, and says who the store is.
+    """
+
+    dialect: Dialect
+    is_shared = False
+
+    def __init__(self, app: str, readers: int) -> None:
+        self._app = app
+        self._key = (app, SHARD)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._reading = ThreadPoolExecutor(readers, thread_name_prefix="reader") if readers else self._thread
+        self._readers: list[Connection] = []
+        self._schemas: dict[bytes, Schema] = {}
+        self._indexes: dict[str, set[str]] = {}
+        self.rules: Rules | None = None
+        self._identity: Identity
+        self._db: Connection
+
+    # ---- what an engine has
+
+    @abstractmethod
+    def _connect(self) -> Connection:
+        """Open a connection."""
+
+    @abstractmethod
+    def _ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
+        """Take submissions in one transaction."""
+
+    @abstractmethod
+    def _write(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run a function of the writing connection in a transaction in which nobody else writes."""
+
+    @abstractmethod
+    def _newest(self, db: Connection) -> int:
+        """Return the newest transaction before which none is on its way."""
+
+    @abstractmethod
+    def _begin_view(self, db: Connection, seconds: float | None) -> None:
+        """Begin a consistent view, which has so long for each reading."""
+
+    @abstractmethod
+    def _end_view(self, db: Connection) -> None:
+        """End a view."""
+
+    @abstractmethod
+    def _meant(self, error: Exception) -> HedgerowError | None:
+        """Return what an engine's error says, None for one that is none of the engine's."""
+
+    # ---- the port
+
+    @property
+    def identity(self) -> Identity:
+        """See `port.Store`."""
+        return self._identity
+
+    async def ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
+        """See `port.Store`."""
+        return await self._run(self._ingest, submissions, at)
+
+    async def follow(self, after: int) -> Ingested | None:
+        """See `port.Store`: whoever is alone has nobody to follow."""
+        return None
+
+    async def frontiers(self) -> Sequence[Frontier]:
+        """See `port.Store`."""
+        return [Frontier(*row) for row in await self._rows(f"{FRONTIER_QUERY} ORDER BY a.author")]
+
+    async def schemas(self) -> Sequence[bytes]:
+        """See `port.Store`."""
+        return [encoded for (encoded,) in await self._rows(f"{SCHEMA_QUERY} ORDER BY name")]
+
+    async def clocks(self) -> Sequence[ClockRecord]:
+        """See `port.Store`."""
+        return [ClockRecord(*row) for row in await self._rows(f"{CLOCK_QUERY} ORDER BY author, number")]
+
+    async def refused(self) -> Sequence[tuple[bytes, str, int, int]]:
+        """See `port.Store`."""
+        return await self._rows(
+            "SELECT author, code, count(*), max(number) FROM refused WHERE app = ? AND shard = ?"
+            " GROUP BY author, code ORDER BY author, code"
+        )
+
+    async def boundaries(self) -> Sequence[Written]:
+        """See `port.Store`."""
+        return [Written(*row) for row in await self._rows(BOUNDARY_QUERY)]
+
+    async def tail(self, author: bytes) -> tuple[Sequence[tuple[int, bytes]], bytes]:
+        """See `port.Store`."""
+        marks = await self._rows(
+            "SELECT o.number, o.h16 FROM operations o JOIN authors a"
+            " ON o.app = a.app AND o.shard = a.shard AND o.author = a.author"
+            " WHERE a.app = ? AND a.shard = ? AND a.author = ? AND o.number > a.sealed ORDER BY o.number",
+            author,
+        )
+        seals = await self._rows(
+            "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? ORDER BY last DESC LIMIT 1",
+            author,
+        )
+        return marks, seals[0][0] if seals else b""
+
+    async def outbox(self, after: tuple[int, int], limit: int) -> Sequence[OutboxRow]:
+        """See `port.Store`."""
+        return await self._run(self._outbox, after, limit)
+
+    async def transact(self, function: Callable[[Connection, tuple[str, int]], Result]) -> Result:
+        """See `port.Store`."""
+        return await self._run(self._aside, lambda: function(self._db, self._key))
+
+    def _aside(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run a function in a transaction that touches no documents."""
+        return self._write(function, *args)
+
+    async def answer(self, caller: str, key: str, at: int) -> KeptAnswer | None:
+        """See `port.Store`."""
+        rows = await self._rows(
+            "SELECT fingerprint, answer, xid FROM answers WHERE app = ? AND shard = ?"
+            " AND caller = ? AND key = ? AND at > ?",
+            caller,
+            key,
+            at - limits.ANSWER_MS,
+        )
+        return KeptAnswer(*rows[0]) if rows else None
+
+    async def trim(self, before: int, limit: int) -> int:
+        """See `port.Store`."""
+        return await self._run(self._write, lambda: trim(self._db, self._key, before, limit))
+
+    async def trimmed(self) -> int:
+        """See `port.Store`."""
+        return int((await self._run(lambda: get_meta(self._db, self._app))).get("trimmed", b"0"))
+
+    async def touched(
+        self, collection: str, after: tuple[int, bytes], limit: int
+    ) -> tuple[Sequence[Touched], int]:
+        """See `port.Store`."""
+        return await self._run(self._touched, collection, after, limit)
+
+    async def operations_of(self, collection: str, ids: Sequence[bytes]) -> Sequence[Sequence[Arrival]]:
+        """See `port.Store`."""
+        return await self._run(self._operations_of, collection, ids)
+
+    async def operations(
+        self, author: bytes, first: int, last: int
+    ) -> tuple[Sequence[Operation], Sequence[SkipEntry]]:
+        """See `port.Store`."""
+        rows = await self._rows(
+            "SELECT author, number, body FROM operations WHERE app = ? AND shard = ? AND author = ?"
+            " AND number BETWEEN ? AND ? AND length(body) > 0 ORDER BY number",
+            author,
+            first,
+            last,
+        )
+        skips = await self._rows(
+            "SELECT author, body FROM skips WHERE app = ? AND shard = ? AND author = ?"
+            " AND last >= ? AND first <= ? ORDER BY last",
+            author,
+            first,
+            last,
+        )
+        return [Operation(*row) for row in rows], [SkipEntry(*row) for row in skips]
+
+    async def lost(self, limit: int) -> Sequence[Lost]:
+        """See `port.Store`."""
+        return await self._run(self._lost, limit)
+
+    async def confirm(self, peer: bytes, position: int, at: int) -> None:
+        """See `port.Store`."""
+        await self._run(lambda: confirm(self._db, self._key, peer, position, at))
+
+    async def stable(self, silent_since: int, before: int) -> Stable:
+        """See `port.Store`."""
+        return await self._run(lambda: stable(self._db, self._key, silent_since, before))
+
+    async def collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
+        """See `port.Store`."""
+        return await self._run(
+            self._write, lambda: collect(self._db, self._key, self._schemas, position, after, limit)
+        )
+
+    async def create_index(self, index: Index) -> None:
+        """See `port.Store`."""
+        await self._run(self._write, lambda: create_index(self._db, self._key, index, self.dialect))
+        await self._run(self._read_indexes)
+
+    async def drop_index(self, collection: str, name: str) -> None:
+        """See `port.Store`."""
+        await self._run(self._write, lambda: drop_index(self._db, self._key, collection, name))
+        await self._run(self._read_indexes)
+
+    def indexed(self, collection: str) -> Collection[str]:
+        """See `port.Store`."""
+        return self._indexes.get(collection, ())
+
+    async def indexes(self) -> Sequence[Index]:
+        """See `port.Store`."""
+        return await self._run(lambda: read_indexes(self._db, self._key))
+
+    @asynccontextmanager
+    async def snapshot(self, seconds: float | None = None) -> AsyncIterator[Snapshot]:
+        """See `port.Store`."""
+        work = asyncio.get_running_loop().run_in_executor(self._reading, self._open_view, seconds)
+        try:
+            connection, transaction = await self._result(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(self._abandon)
+            raise
+        try:
+            read = partial(self._read, connection)
+            yield SqlSnapshot(read, transaction, self.dialect, self._indexes)
+        finally:
+            await self._result(
+                asyncio.get_running_loop().run_in_executor(self._reading, self._give_back, connection)
+            )
+
+    async def close(self) -> None:
+        """See `port.Store`."""
+        await self._run(self._close)
+        self._thread.shutdown()
+        self._reading.shutdown()
+
+    # ---- in the threads
+
+    async def _run(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run in the thread that writes."""
+        return await self._result(asyncio.get_running_loop().run_in_executor(self._thread, function, *args))
+
+    async def _result(self, work: asyncio.Future[Result]) -> Result:
+        # Shielded: a caller that goes away leaves no transaction half done.
+        try:
+            return await asyncio.shield(work)
+        except Exception as error:
+            meant = self._meant(error)
+            if meant is None:
+                raise
+            raise meant from error
+
+    def _abandon(self, work: asyncio.Future[tuple[Connection, int]]) -> None:
+        """Take back the view of a caller that went away while it was opened."""
+        if not work.cancelled() and work.exception() is None:
+            asyncio.get_running_loop().run_in_executor(self._reading, self._give_back, work.result()[0])
+
+    async def _rows(self, query: str, *args: Any) -> list[Any]:
+        return await self._run(lambda: self._db.execute(query, (*self._key, *args)).fetchall())
+
+    async def _read(self, connection: Connection, query: str, *args: Any) -> list[Any]:
+        work = asyncio.get_running_loop().run_in_executor(
+            self._reading, lambda: connection.execute(query, (*self._key, *args)).fetchall()
+        )
+        return await self._result(work)
+
+    def _open_view(self, seconds: float | None) -> tuple[Connection, int]:
+        """Open a view; return its connection and its newest transaction."""
+        connection = self._readers.pop() if self._readers else self._connect()
+        try:
+            self._begin_view(connection, seconds)
+            return connection, self._newest(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _give_back(self, connection: Connection) -> None:
+        try:
+            self._end_view(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._readers.append(connection)
+
+    def _read_schemas(self) -> None:
+        self._learn([encoded for (encoded,) in self._db.execute(SCHEMA_QUERY, self._key)])
+
+    def _learn(self, schemas: Sequence[bytes]) -> None:
+        for encoded in schemas:
+            schema = Schema.decode(encoded)
+            self._schemas[schema.name] = schema
+
+    def _read_indexes(self) -> None:
+        found: dict[str, set[str]] = {}
+        for index in read_indexes(self._db, self._key):
+            found.setdefault(index.collection, set()).add(index.path)
+        self._indexes = found
+
+    def _outbox(self, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        newest = self._newest(self._db)
+        rows = self._db.execute(OUTBOX_QUERY, (*self._key, *after, newest, limit))
+        return [OutboxRow(*row) for row in rows]
+
+    def _touched(
+        self, collection: str, after: tuple[int, bytes], limit: int
+    ) -> tuple[Sequence[Touched], int]:
+        newest = self._newest(self._db)
+        rows = self._db.execute(TOUCHED_QUERY, (*self._key, collection, *after, newest, limit))
+        return [Touched(*row) for row in rows], newest
+
+    def _operations_of(self, collection: str, ids: Sequence[bytes]) -> list[list[Arrival]]:
+        found = []
+        for document_id in ids:
+            rows = self._db.execute(ARRIVAL_QUERY, (*self._key, collection, document_id))
+            found.append([Arrival(*row) for row in rows])
+        return found
+
+    def _lost(self, limit: int) -> list[Lost]:
+        skips = self._db.execute(
+            "SELECT author, body FROM skips WHERE app = ? AND shard = ? ORDER BY author, last", self._key
+        )
+        query = (
+            "SELECT number FROM operations"
+            " WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
+        )
+        found: list[Lost] = []
+        covered = (b"", 0)
+        for author, body in skips:
+            skip = Skip.decode(body)
+            first = skip.first if covered[0] != author else max(skip.first, covered[1] + 1)
+            covered = (author, skip.last)
+            if skip.kind != LOST:
+                continue
+            held = {number for (number,) in self._db.execute(query, (*self._key, author, first, skip.last))}
+            shown = show(skip)
+            for number in [*sorted(held), skip.last + 1]:
+                if first < number:
+                    found.append(
+                        Lost(author, first, number - 1, shown["reason"], shown["time"], shown["summary"])
+                    )
+                first = number + 1
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _close(self) -> None:
+        for connection in (*self._readers, self._db):
+            connection.close()

@@ -1,0 +1,113 @@
+"""A submission under way: what each kind of entry needs, and does."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hedgerow.codec.schema import SCOPE_LOCAL
+from hedgerow.custody.skip import Skip
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_NUMBER
+from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
+from hedgerow.trust.seal import SEAL_SIGNED, Seal
+
+from .merge import Merge
+from .rows import (
+    AnswerEntry,
+    ClockRecord,
+    Entry,
+    Frontier,
+    JudgeEntry,
+    NameEntry,
+    Operation,
+    SchemaEntry,
+    SealEntry,
+    SkipEntry,
+)
+
+if TYPE_CHECKING:
+    from .ingest import Ingest
+
+
+class Work:
+    """Entries under way: the authors and documents that it touches, written at its end."""
+
+    def __init__(self, ingest: "Ingest") -> None:
+        self._ingest = ingest
+        self._authors: dict[bytes, Frontier] = {}
+        self._merge = Merge(ingest, ingest.at)
+        self.taken = 0
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """Take entries in their order; `taken` is how many went well."""
+        self._ingest.prefetch(entries)
+        for entry in entries:
+            if isinstance(entry, Operation):
+                self._operation(entry)
+            elif isinstance(entry, SealEntry):
+                self._seal(entry)
+            elif isinstance(entry, SkipEntry):
+                self._skip(entry)
+            elif isinstance(entry, SchemaEntry):
+                self._ingest.add_schema(entry.encoded)
+            elif isinstance(entry, JudgeEntry):
+                self._ingest.judge(entry.author, 1, MAX_NUMBER, self._merge)
+            elif isinstance(entry, AnswerEntry):
+                self._ingest.keep_answer(entry)
+            else:
+                self._name(entry)
+            self.taken += 1
+        for change in self._merge.changes():
+            self._ingest.save_document(change)
+        for frontier in self._authors.values():
+            self._ingest.save_author(frontier)
+
+    def _author(self, author: bytes) -> Frontier:
+        if author not in self._authors:
+            self._authors[author] = self._ingest.load_author(author)
+        return self._authors[author]
+
+    def _operation(self, entry: Operation) -> None:
+        frontier = self._author(entry.author)
+        if entry.number <= frontier.held and self._ingest.has_operation(entry.author, entry.number):
+            return
+        if entry.number > frontier.held + 1:
+            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} {entry.number} on {frontier.held}")
+        schemas = self._ingest.effects.schemas
+        mark = h16(entry.author, entry.number, entry.body, schemas)
+        stamp, changes = decode_body(entry.body)
+        if scope_of_changes(changes, schemas) == SCOPE_LOCAL:
+            raise HedgerowError("SCOPE_LOCAL", f"{entry.author.hex()} {entry.number}")
+        for change in changes:
+            if change[0] == CLOCK:
+                self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))
+        self._ingest.add_operation(entry, stamp, mark)
+        self._merge.apply(entry.author, entry.number, stamp, changes, schemas)
+        self._authors[entry.author] = frontier._replace(held=max(frontier.held, entry.number))
+
+    def _seal(self, entry: SealEntry) -> None:
+        frontier = self._author(entry.author)
+        seal = Seal.decode(entry.body)
+        if seal.last <= frontier.sealed:
+            return
+        apart = seal.first > frontier.sealed + 1
+        if seal.last > frontier.held or (
+            apart and not self._ingest.lost_between(entry.author, frontier.sealed, seal.first)
+        ):
+            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} seal {seal.first}-{seal.last}")
+        self._ingest.add_seal(entry.author, seal, entry.body, apart=apart)
+        self._authors[entry.author] = frontier._replace(sealed=seal.last)
+        if seal.kind == SEAL_SIGNED:
+            self._ingest.judge(entry.author, seal.first, seal.last, self._merge)
+
+    def _skip(self, entry: SkipEntry) -> None:
+        frontier = self._author(entry.author)
+        skip = Skip.decode(entry.body)
+        if skip.last <= frontier.held:
+            return
+        if skip.first > frontier.held + 1:
+            raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} skip {skip.first}-{skip.last}")
+        self._ingest.add_skip(entry.author, skip, entry.body)
+        self._authors[entry.author] = frontier._replace(held=skip.last)
+
+    def _name(self, entry: NameEntry) -> None:
+        self._authors[entry.author] = self._author(entry.author)._replace(name=entry.name)

@@ -1,0 +1,146 @@
+"""Three nodes on one PostgreSQL, killed and started at random under sync, and PostgreSQL crashes too."""
+
+import random
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bigpeer_harness import Remote, eventually
+from log_writer import Writer
+from sync_link import Link
+from websockets.exceptions import WebSocketException
+
+from bench.postgres_server import PostgresServer
+
+NODES, WRITERS, READINGS, PORTION, EVENTS = 3, 10, 120, 20, 6
+SECONDS = 150.0
+CHANGES = "/api/hedgerow/v1/changes"
+
+
+class Nodes:
+    """Nodes on one database, of which any may be killed; a new one takes its place."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self._url = url
+        self._count = 0
+        self.nodes = [self._start() for _ in range(NODES)]
+
+    def _start(self) -> Remote:
+        self._count += 1
+        return Remote(self._folder / f"node{self._count}", store=self._url, requests_per_second=0)
+
+    def kill(self, at: int) -> None:
+        self.nodes[at].kill()
+        self.nodes[at] = self._start()
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+
+class Board(threading.Thread):
+    """Records and syncs, now with this node and now with that one, until all is receipted."""
+
+    def __init__(self, number: int, nodes: Nodes) -> None:
+        super().__init__(daemon=True)
+        self.writer = Writer(f"board {number}")
+        self._nodes = nodes
+        self._chance = random.Random(number)
+        self.contacts = 0
+        self.error: BaseException | None = None
+        self.over = threading.Event()
+
+    @property
+    def receipted(self) -> int:
+        return self.writer.peer.receipted(self.writer.peer.author)
+
+    def run(self) -> None:
+        try:
+            for _ in range(READINGS // PORTION):
+                self.writer.insert_many(PORTION)
+                last = self.writer.peer.log.held(self.writer.peer.author)
+                while self.receipted < last and not self.over.is_set():
+                    self._contact(last)
+        except BaseException as error:  # noqa: BLE001
+            self.error = error
+
+    def _contact(self, last: int) -> None:
+        node = self._chance.choice(self._nodes.nodes)
+        try:
+            link = Link(self.writer.peer, node.sync_url, self.writer.now)
+        except (OSError, WebSocketException):
+            time.sleep(0.1)
+            return
+        self.contacts += 1
+        # Some contacts end before all is said.
+        end = time.monotonic() + self._chance.uniform(0.1, 3.0)
+        while self.receipted < last and time.monotonic() < end and link.step():
+            pass
+        link.close()
+
+
+def told(nodes: Nodes) -> list[tuple[str, Any]]:
+    """Return (author, _id) of all inserts that the feed tells, each page by another node."""
+    found: list[tuple[str, Any]] = []
+    since = ""
+    for turn in range(10_000):
+        parameters = {"limit": "200", "collection": "readings", **({"since": since} if since else {})}
+        node = nodes.nodes[turn % NODES]
+        page = httpx.get(node.url + CHANGES, params=parameters, timeout=20).json()
+        if not page["changes"]:
+            break
+        found += [(change["author"], str(change["_id"])) for change in page["changes"]]
+        since = page["next"]
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_no_receipted_operation_is_lost_or_doubled(own_postgres: PostgresServer, tmp_path: Path) -> None:
+    chance = random.Random(11)
+    nodes = Nodes(tmp_path, own_postgres.url())
+    boards = [Board(number, nodes) for number in range(WRITERS)]
+    try:
+        for board in boards:
+            board.start()
+        for event in range(EVENTS):
+            # Each when more has arrived: whatever the machine's speed, all of them fall into the work.
+            goal = WRITERS * READINGS * (event + 1) // (EVENTS + 3)
+            eventually(lambda goal=goal: sum(board.receipted for board in boards) >= goal, SECONDS)
+            if event % 3 == 2:
+                own_postgres.stop("immediate")
+                own_postgres.start()
+            else:
+                nodes.kill(chance.randrange(NODES))
+            # What was receipted before this is there after it.
+            receipted = {board.writer.peer.author.hex(): board.receipted for board in boards}
+            rows = eventually(lambda: status(nodes.nodes[chance.randrange(NODES)]), 60)
+            held = {row["author"]: row for row in rows}
+            for author, number in receipted.items():
+                assert number == 0 or held[author]["held"] >= held[author]["receipted"] >= number, author
+        deadline = time.monotonic() + SECONDS
+        for board in boards:
+            board.join(max(0.0, deadline - time.monotonic()))
+            assert not board.is_alive() and board.error is None, (board.error, board.receipted)
+        assert sum(board.contacts for board in boards) > WRITERS
+        count = {"n": WRITERS * READINGS, "d": WRITERS * READINGS}
+        for node in nodes.nodes:
+            asked = "SELECT count(*) AS n, count(DISTINCT _id) AS d FROM readings"
+            eventually(lambda node=node, asked=asked: node.execute(asked)["items"] == [count])
+        inserts = told(nodes)
+        assert len(inserts) == len(set(inserts)) == WRITERS * READINGS
+    finally:
+        for board in boards:
+            board.over.set()
+        nodes.stop()
+
+
+def status(node: Remote) -> Any:
+    """Return what a node says of authors, None while it cannot."""
+    try:
+        return node.status()["authors"]
+    except (httpx.HTTPError, KeyError, ValueError):
+        return None
