@@ -3,22 +3,31 @@
 Private keys never leave the board. Bytes go in and out as hexadecimal text.
 """
 
+import gc
 import os
+import sys
 
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.identity import KEYS, Identity
 from hedgerow.crypto.port import P256, finish
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import const
 
 from . import vault
 
 _AUTHOR = 8
+# Where nothing else runs.
+_LEAST_FREE = const(73728)
 
 
 def identity() -> Identity:
     """Return the board's identity; it is made now if there is none, with the radio on: its noise is the
-    entropy of the chip. Whole in the vault on return, or not at all.
+    entropy of the chip. Whole in the vault on return, or not at all. DEVICE_MEMORY on a heap that has no room
+    for signatures and handshakes beside all else.
     """
+    gc.collect()
+    if gc.mem_free() < _LEAST_FREE * (2 if sys.maxsize >> 32 else 1):
+        raise HedgerowError("DEVICE_MEMORY", "keys want the heap of an ESP32-C3 or S3")
     p256 = P256(os.urandom)
     kept = vault.read(vault.KEYS)
     if kept:

@@ -57,9 +57,6 @@ class Room:
         # Where the firmware lies in files, the engine's code would be in the heap as well.
         in_heap = __file__.startswith("/lib")
         self._small = in_heap or free() < _RELAY_FREE * _WIDE
-        if self._small and self.peer.keys and self.peer.settings["security"] == "auto":
-            # There is no room for handshakes: seals are signed, and that is all.
-            self.peer.greeter = None
         # Since when it does with the small engine because memory failed; when it failed last.
         self._shrunk_at: int | None = None
         self._short_at = now - _SHORT_MS

@@ -221,6 +221,15 @@ def test_keys_are_made_once_and_the_radio_is_on_before(monkeypatch: pytest.Monke
     assert kept[:64] not in str(first) and kept[64:] not in str(first)
 
 
+def test_a_heap_without_room_gets_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hedgerow_device import enrolling
+
+    monkeypatch.setattr(gc, "mem_free", lambda: 72 * 1024)
+    with pytest.raises(HedgerowError, match="DEVICE_MEMORY"):
+        enrolling.state()
+    assert STORE == {}
+
+
 def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
 
     from hedgerow_device import enrolling, vault

@@ -206,25 +206,15 @@ def test_a_board_with_keys_says_nothing_to_who_has_none(
         assert sessions(board, 0)[0] == 0
 
 
-def test_a_board_without_room_for_handshakes_signs_its_seals(
-    boards: Boards, air: Air, farm: Farm, tmp_path: Path
-) -> None:
-    """Its sessions are plain, or with `keys` there are none."""
-    plain, strict = boards(2, sensor=SERIES, air=air.path, profile="esp32")
-    install(plain, interval_ms=100, readings=40)
-    install(strict, interval_ms=100, readings=40, security="keys")
-    answer = enrol(plain, farm, "b3")
-    author = bytes.fromhex(answer["author"])
-    other = bytes.fromhex(enrol(strict, farm, "b5")["author"])
-    plain.wait_for("ack 40 ", 30)
-    strict.wait_for("ack 40 ", 30)
-    with gateway(farm, air, tmp_path / "gw", keys=False):
-        # The log that it had before goes up too.
-        until(lambda: held(farm, author), "receipted", 90)
-        assert held(farm, other) == 0
-    assert not errors(plain) and not errors(strict)
-    plain.power_off()
-    assert signed(plain, answer)
+def test_a_board_without_room_for_keys_is_not_enrolled(boards: Boards, air: Air, farm: Farm) -> None:
+    (board,) = boards(sensor=SERIES, air=air.path, profile="esp32")
+    install(board)
+    command = [
+        sys.executable, "-m", "hedgerow_cli", "enroll", "--port", board.port, "--url", farm.served.url,
+        "--provider", "hook", "--token", "{}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("DEVICE_MEMORY: ")
 
 
 @pytest.mark.parametrize("after", [0, 20, 60, 100])
