@@ -100,7 +100,7 @@ def gateway(farm: Farm, air: Air, data: Path, *more: str) -> Iterator[Child]:
     command = [
         sys.executable, "-m", "hedgerow_cli", "gateway", "run", "--data", str(data), "--air", air.path,
         "--mesh", "farm", "--uplink", farm.served.sync_url, "--board-keys", "--time", "trust",
-        "--json", *more,
+        "--http", "off", "--json", *more,
     ]  # fmt: skip
     child = Child(command, data / "gateway.log")
     try:
