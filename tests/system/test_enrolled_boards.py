@@ -99,7 +99,7 @@ def gateway(farm: Farm, air: Air, data: Path, keys: bool = True) -> Iterator[Chi
         farm.enrol(data / "identity.json", "gateway")
     command = [
         sys.executable, "-m", "hedgerow_cli", "gateway", "run", "--data", str(data), "--air", air.path,
-        "--mesh", "farm", "--uplink", farm.served.sync_url, "--time", "trust", "--json",
+        "--mesh", "farm", "--uplink", farm.served.sync_url, "--time", "trust", "--http", "off", "--json",
         *(["--board-keys"] if keys else []),
     ]  # fmt: skip
     child = Child(command, data / "gateway.log")
