@@ -19,7 +19,8 @@ from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.auth.scope import ALL
 from hedgerow_bigpeer.service import Service
 from hedgerow_bigpeer.statements import Statements
-from hedgerow_bigpeer.store.port import JudgeEntry, Submission
+from hedgerow_bigpeer.store.port import Submission
+from hedgerow_bigpeer.store.rows import JudgeEntry
 from hedgerow_bigpeer.watch import Watch, Watched
 
 
