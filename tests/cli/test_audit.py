@@ -127,7 +127,17 @@ def test_an_unacknowledged_reading_must_be_a_measurement_of_its_time(tmp_path: P
 
 @pytest.mark.parametrize(
     ("at", "error_ms", "wrong"),
-    [(2.05, 70, 0), (2.05, 40, 1), (1.9, 99, 1), (2.9, 1000, 0), (2.0, 1001, 1), (2.0, -1, 1)],
+    [
+        (2.05, 40, 0),  # between its measurement and its acknowledgement at 2.1
+        (2.13, 40, 0),
+        (2.15, 40, 1),
+        (1.97, 40, 0),
+        (1.95, 40, 1),
+        (1.9, 99, 1),
+        (2.9, 1000, 0),
+        (2.0, 1001, 1),
+        (2.0, -1, 1),
+    ],
 )
 def test_a_time_must_be_within_its_bound_and_the_bound_within_a_second(
     tmp_path: Path, at: float, error_ms: int, wrong: int

@@ -116,10 +116,17 @@ def _same(value: object, text: str) -> bool:
 
 
 def _time_is_right(ledger: BoardLedger, document: dict[str, Any], sample: Sample) -> bool:
+    """Whether a reading was written, within its error, after it was measured and before that was said and the
+    next was measured: a busy host lets much time pass between them. What was never said was cut off at once.
+    """
     text, error_ms = document.get("_time"), document.get("_time_error_ms")
     if not isinstance(text, str) or not isinstance(error_ms, int):
         return False
-    off_ms = abs(datetime.fromisoformat(text).timestamp() - sample.host_time) * 1000
+    written = datetime.fromisoformat(text).timestamp()
+    said = ledger.acknowledged.get(document["n"])
+    following = [each.host_time for each in ledger.board.samples if each.host_time > sample.host_time]
+    latest = sample.host_time if said is None else max(min([said.host_time, *following]), sample.host_time)
+    off_ms = max(sample.host_time - written, written - latest, 0) * 1000
     boot = ledger.boot_at(sample.host_time)
     most = SLEEPER_ERROR_MS if ledger.board.sleeps else TIME_ERROR_MS
     if boot is not None and boot.met_time is not None and error_ms > most:
