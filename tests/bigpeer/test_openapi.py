@@ -85,16 +85,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
 @pytest.fixture(scope="module")
 def api(server: Remote) -> Any:
     document = copy.deepcopy(description())
-    parameters = [
-        parameter
-        for methods in document["paths"].values()
-        for operation in methods.values()
-        for parameter in operation["parameters"]
-    ]
-    for parameter in parameters:
-        if parameter["name"] == "wait":
-            # Nothing comes, and nobody has the time.
-            parameter["schema"]["maximum"] = 0
+    operations = [each for methods in document["paths"].values() for each in methods.values()]
+    for operation in operations:
+        # Nothing comes, and nobody has the time: what is made up as wrong may be right, and waits.
+        operation["parameters"] = [each for each in operation["parameters"] if each["name"] != "wait"]
+    for parameter in [each for operation in operations for each in operation["parameters"]]:
         # Texts that are too long are tried elsewhere: making them up takes minutes.
         parameter["schema"].pop("maxLength", None)
     schema = schemathesis.openapi.from_dict(document)

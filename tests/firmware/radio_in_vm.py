@@ -232,6 +232,10 @@ class Seeker:
         """The engine's."""
         return self.address
 
+    def authors(self, address: object) -> list:
+        """The engine's."""
+        return []
+
     def failed(self, address: object, now: int) -> None:
         """The engine's."""
         self.did.append("failed")
