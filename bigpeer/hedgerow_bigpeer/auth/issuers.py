@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims
+from hedgerow.crypto.members import ISSUER
 from hedgerow.errors import HedgerowError
 
 from .. import limits
@@ -27,7 +28,7 @@ from .apps import App
 from .audit import Audit
 from .database import Database, now
 
-STATEMENT = "hg-iss"
+STATEMENT = ISSUER
 _FOLDER = "issuers"
 
 

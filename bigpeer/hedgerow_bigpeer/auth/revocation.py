@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims
+from hedgerow.crypto.members import REVOCATION
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_NUMBER
 
@@ -19,7 +20,7 @@ from .credential import AUTHOR_BYTES, CTI_BYTES
 from .database import Database, now
 from .issuers import Issuers
 
-KIND = "hg-rev"
+KIND = REVOCATION
 NO_AUTHOR = bytes(AUTHOR_BYTES)
 _CLAIMS = {claims.ISS, claims.IAT, claims.CTI, claims.AUTHOR, claims.LAST_NUMBER}
 

@@ -17,7 +17,7 @@ from ..auth.apps import App
 from ..auth.authority import work
 from ..auth.registry import Registry
 from ..base64url import from_hex
-from .answers import answering, number_of, read_object, text_of
+from .answers import add_routes, number_of, read_object, text_of
 from .caller import Name
 
 PREFIX = "/api/hedgerow/v1"
@@ -176,12 +176,4 @@ _ROUTES = (
 
 def add_admin_api(app: FastAPI, api: Callable[[], AdminApi]) -> None:
     """Add the endpoints; `api()` returns the running AdminApi."""
-
-    def add(method: str, path: str, name: str) -> None:
-        async def endpoint(request: Request) -> Any:
-            return await getattr(api(), name)(request)
-
-        app.add_api_route(PREFIX + path, answering(endpoint), methods=[method], include_in_schema=False)
-
-    for method, path, name in _ROUTES:
-        add(method, path, name)
+    add_routes(app, api, [(method, PREFIX + path, name) for method, path, name in _ROUTES])

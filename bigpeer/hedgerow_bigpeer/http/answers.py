@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -97,6 +98,19 @@ def answering(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         return value if isinstance(value, Response) else JSONResponse(value, 200, _NOT_STORED)
 
     return answer
+
+
+def add_routes(app: FastAPI, api: Callable[[], Any], routes: Iterable[tuple[str, str, str]]) -> None:
+    """Add endpoints (method, path, name): each is the method of that name of what `api()` returns."""
+
+    def add(method: str, path: str, name: str) -> None:
+        async def endpoint(request: Request) -> Any:
+            return await getattr(api(), name)(request)
+
+        app.add_api_route(path, answering(endpoint), methods=[method], include_in_schema=False)
+
+    for route in routes:
+        add(*route)
 
 
 async def read_body(request: Request, most: int) -> bytes:

@@ -16,7 +16,7 @@ from ..auth.delegations import Delegations
 from ..auth.proof import Proof
 from ..auth.revocation import Revocation
 from ..base64url import from_base64, to_base64
-from .answers import answering, number_of, read_object, text_of, texts_of
+from .answers import add_routes, number_of, read_object, text_of, texts_of
 
 PREFIX = "/api/hedgerow/v1/auth"
 DITTO_LOGIN = "/_ditto/auth/login"
@@ -202,15 +202,8 @@ def show_revocation(row: Revocation) -> dict[str, Any]:
 
 def add_auth_api(app: FastAPI, api: Any) -> None:
     """Add the endpoints; `api()` returns the running AuthApi."""
-
-    def add(method: str, path: str, name: str) -> None:
-        async def endpoint(request: Request) -> Any:
-            return await getattr(api(), name)(request)
-
-        app.add_api_route(path, answering(endpoint), methods=[method], include_in_schema=False)
-
-    for name in ("challenge", "login", "renew", "delegate", "countersign", "revoke"):
-        add("POST", f"{PREFIX}/{name}", name)
-    for name in ("issuers", "jwks", "revocations"):
-        add("GET", f"{PREFIX}/{name}", name)
-    add("POST", DITTO_LOGIN, "ditto_login")
+    posts = ("challenge", "login", "renew", "delegate", "countersign", "revoke")
+    gets = ("issuers", "jwks", "revocations")
+    routes = [("POST", f"{PREFIX}/{name}", name) for name in posts]
+    routes += [("GET", f"{PREFIX}/{name}", name) for name in gets]
+    add_routes(app, api, [*routes, ("POST", DITTO_LOGIN, "ditto_login")])

@@ -19,7 +19,7 @@ from ..cdc.runner import Bridges, check_runnable
 from ..cdc.table import Bridge
 from ..clock import rfc3339
 from ..service import Service
-from .answers import answering, read_object, text_of
+from .answers import add_routes, read_object, text_of
 from .caller import Name
 from .resources import answer
 
@@ -194,12 +194,4 @@ _ROUTES = (
 
 def add_bridges_api(app: FastAPI, api: Callable[[], BridgesApi]) -> None:
     """Add the endpoints; `api()` returns the running BridgesApi."""
-
-    def add(method: str, path: str, name: str) -> None:
-        async def endpoint(request: Request) -> Any:
-            return await getattr(api(), name)(request)
-
-        app.add_api_route(PREFIX + path, answering(endpoint), methods=[method], include_in_schema=False)
-
-    for method, path, name in _ROUTES:
-        add(method, path, name)
+    add_routes(app, api, [(method, PREFIX + path, name) for method, path, name in _ROUTES])

@@ -124,8 +124,10 @@ def _time_is_right(ledger: BoardLedger, document: dict[str, Any], sample: Sample
         return False
     written = datetime.fromisoformat(text).timestamp()
     said = ledger.acknowledged.get(document["n"])
-    following = [each.host_time for each in ledger.board.samples if each.host_time > sample.host_time]
-    latest = sample.host_time if said is None else max(min([said.host_time, *following]), sample.host_time)
+    samples = ledger.board.samples
+    at = bisect_right(samples, sample.host_time, key=lambda each: each.host_time)
+    ends = [each.host_time for each in samples[at : at + 1]]
+    latest = sample.host_time if said is None else max(min([said.host_time, *ends]), sample.host_time)
     off_ms = max(sample.host_time - written, written - latest, 0) * 1000
     boot = ledger.boot_at(sample.host_time)
     most = SLEEPER_ERROR_MS if ledger.board.sleeps else TIME_ERROR_MS
