@@ -10,10 +10,11 @@ import jsonschema_rs
 import pytest
 import schemathesis
 from bigpeer_harness import Remote, local
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
+from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.http.openapi import description
 
 V1 = "/api/hedgerow/v1"
@@ -118,6 +119,8 @@ def test_nothing_that_is_sent_breaks_it(api: Any, path: str, method: str, mode: 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(case=operation.as_strategy(generation_mode=mode))
     def send(case: Any) -> None:
+        # A longer head is cut off (test_door): who still writes may see that before the answer.
+        assume(len(case.as_curl_command()) < limits.UNKNOWN_BYTES - 512)
         case.call_and_validate(excluded_checks=checks, timeout=20)
 
     send()
