@@ -9,12 +9,13 @@ BENCH_STAMP := $(VENV)/installed-bench
 FUZZ_STAMP := $(VENV)/installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-services check bench size fuzz sim powercut flash emulate format docs clean
+.PHONY: help demo demo-cluster test test-services check bench size fuzz sim powercut flash emulate format docs clean
 
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
 	@echo "               [BOARDS=5 READINGS=100 SEED=1 DATA=my.csv PROFILE=esp32c3 KEEP=1"
 	@echo "                AIR=off NEAR=1 CUTS=100 DIR=folder]"
+	@echo "make demo-cluster  the same with two Big Peer nodes on PostgreSQL and Kafka behind a bridge  [as make demo]"
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
 	@echo "make test      all tests, in one process more than there are cores  [ARGS='-k flash' JOBS=1]"
@@ -41,12 +42,19 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --target $(VENV)/cwt 'cwt>=3.3' >&2
 	@touch $@
 
-demo: $(STAMP)
-	@$(BIN)/hedgerow demo $(if $(BOARDS),--boards $(BOARDS)) $(if $(READINGS),--readings $(READINGS)) \
+DEMO = $(if $(BOARDS),--boards $(BOARDS)) $(if $(READINGS),--readings $(READINGS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data '$(DATA)') $(if $(PROFILE),--profile $(PROFILE)) \
 	  $(if $(filter-out 0,$(KEEP)),--keep) \
 	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(NEAR)),--near) $(if $(CUTS),--cuts $(CUTS)) \
 	  $(if $(DIR),--directory '$(DIR)')
+
+demo: $(STAMP)
+	@$(BIN)/hedgerow demo $(DEMO)
+
+# Installs what servers are missing, and stops what it started.
+demo-cluster: $(STAMP)
+	@tests/services/install
+	@$(BIN)/python tests/services/demo_cluster.py $(DEMO)
 
 emulate: $(STAMP)
 	@$(BIN)/hedgerow emulate $(if $(BOARDS),--boards $(BOARDS)) $(if $(PROFILE),--profile $(PROFILE)) \

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
             "hedgerow demo --boards 12 --readings 500 --seed 7 --data 'my.csv' --keep --air off --near",
         ),
         (["demo", "KEEP=0", "NEAR=0"], "hedgerow demo"),
+        (["demo-cluster", "BOARDS=3"], "python tests/services/demo_cluster.py --boards 3"),
         (["emulate", "BOARDS=3"], "hedgerow emulate --boards 3"),
         (
             ["flash", "PORT=/dev/ttyUSB0", "BOARD=esp32c3", "NAME=b"],

@@ -14,4 +14,5 @@ SAVED_FILES = 2000  # files of a board that are kept over a change of its partit
 DEMO_BOARDS = 32
 DEMO_READINGS = 100_000
 DEMO_CUTS = 10_000
+DEMO_NODES = 5
 PROJECT_FILE_BYTES = 128 * 1024  # a file of a project; a board's file system has 192 KiB

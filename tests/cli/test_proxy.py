@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -75,3 +76,20 @@ def test_a_server_that_is_not_there_ends_the_connection() -> None:
         unused = listener.getsockname()[1]
     with Proxy(unused) as proxy, socket.create_connection(("127.0.0.1", proxy.port), 10) as link:
         assert is_dead(link)
+
+
+def test_before_several_it_is_a_balancer(echo: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_server(("127.0.0.1", 0)) as listener:
+        gone, second = listener.getsockname()[1], other.getsockname()[1]
+        listener.close()
+        with Proxy(echo, gone, second) as proxy:
+            address = ("127.0.0.1", proxy.port)
+            with socket.create_connection(address, 10) as one, socket.create_connection(address, 10):
+                assert exchange(one, b"hello") == b"hello"
+                link, _ = other.accept()
+                # One that does not answer is passed over, and each that does has its turn.
+                with link:
+                    until = time.monotonic() + 10
+                    while proxy.links[second] < 1 and time.monotonic() < until:
+                        time.sleep(0.01)
+                    assert proxy.links == {echo: 1, second: 1}

@@ -44,6 +44,19 @@ def demo(
             max=limits.DEMO_CUTS,
         ),
     ] = 0,
+    nodes: Annotated[
+        int,
+        typer.Option(
+            help="Nodes of the Big Peer behind a balancer, one of which is killed on the way.",
+            min=1,
+            max=limits.DEMO_NODES,
+        ),
+    ] = 1,
+    store: Annotated[str, typer.Option(help="postgresql:// URL of an empty database for the Big Peer.")] = "",
+    kafka: Annotated[
+        str,
+        typer.Option(help="HOST:PORT of a Kafka: readings go on to it, and are printed from there."),
+    ] = "",
     directory: Annotated[
         Path | None, typer.Option(help="Leave logs, databases and flash images here; new or empty.")
     ] = None,
@@ -63,6 +76,8 @@ def demo(
         raise HedgerowError(
             "ARGUMENTS_INVALID", "--cuts takes the air: a board is cut once it knows the time"
         )
+    if nodes > 1 and not store:
+        raise HedgerowError("ARGUMENTS_INVALID", "--nodes needs --store: nodes share a PostgreSQL")
     options = DemoOptions(
         boards=boards,
         readings=readings,
@@ -73,6 +88,9 @@ def demo(
         air=air == "on",
         near=near,
         cuts=cuts,
+        nodes=nodes,
+        store=store,
+        kafka=kafka,
         directory=directory,
     )
     if not run_demo(options):

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: power cuts inside flash writes, one outage of the uplink."""
+"""What goes wrong on purpose: power cuts in flash writes, an outage of the uplink, a node that is killed."""
 
 import random
 import threading
@@ -10,15 +10,22 @@ from hedgerow.errors import HedgerowError
 from hedgerow_boards.flash import PROGRAM_MODELS
 from hedgerow_cli.demo.cuts import LOG, Cuts
 from hedgerow_cli.demo.ledger import BoardLedger
-from hedgerow_cli.demo.options import OUTAGE_SECONDS, POWER_OFF_SECONDS, DemoOptions
+from hedgerow_cli.demo.nodes import Nodes
+from hedgerow_cli.demo.options import (
+    NODE_AWAY_SECONDS,
+    OUTAGE_SECONDS,
+    POWER_OFF_SECONDS,
+    DemoOptions,
+)
 from hedgerow_cli.demo.proxy import Proxy
 
 _CUT_SECONDS = 20.0
 _OUTAGE_AT = 0.3  # of all readings
+_NODE_AT = 0.6
 
 
 class Director:
-    """Runs both mishaps in threads of its own while the demo reads the ledgers.
+    """Runs all mishaps in threads of its own while the demo reads the ledgers.
 
     The power cuts come after their board's first contact, which is when it learns the time, or when no more
     of its readings are left than they need; with the air switched off there are none. `notes` (by board) are
@@ -27,19 +34,27 @@ class Director:
     """
 
     def __init__(
-        self, options: DemoOptions, ledgers: Sequence[BoardLedger], proxy: Proxy, say: Callable[[str], None]
+        self,
+        options: DemoOptions,
+        ledgers: Sequence[BoardLedger],
+        proxy: Proxy,
+        say: Callable[[str], None],
+        nodes: Nodes | None = None,
     ) -> None:
         self._options = options
         self._ledgers = ledgers
         self._proxy = proxy
         self._say = say
+        self._nodes = nodes
         self._rng = random.Random(options.seed)
         self._ended = threading.Event()
         self.notes: dict[int, str] = {}
         self.cuts: Counter[str] = Counter()
         self.cut_board: int | None = None
         self.failure: HedgerowError | None = None
-        parts = (self._power, self._uplink) if options.air else (self._uplink,)
+        parts = [self._power, self._uplink] if options.air else [self._uplink]
+        if nodes is not None and options.nodes > 1:
+            parts.append(self._node)
         self._threads = [threading.Thread(target=self._guarded, args=(part,), daemon=True) for part in parts]
 
     def __enter__(self) -> "Director":
@@ -112,6 +127,21 @@ class Director:
             f"{ledger.board.name} lost power inside {self.cuts['program']} programs and "
             f"{self.cuts['erase']} erases of its log"
         )
+
+    def _node(self) -> None:
+        assert self._nodes is not None
+        wanted = self._options.readings_of_all * _NODE_AT
+
+        def time_has_come() -> bool:
+            return self._proxy.connected and sum(len(each.acknowledged) for each in self._ledgers) >= wanted
+
+        if not self._until(time_has_come):
+            return
+        at = self._nodes.kill()
+        self._say(f"node {at + 1} of the Big Peer, which the gateway was at, is killed")
+        self._ended.wait(NODE_AWAY_SECONDS)
+        self._nodes.restart(at)
+        self._say(f"node {at + 1} is started again")
 
     def _uplink(self) -> None:
         wanted = self._options.readings_of_all * _OUTAGE_AT

@@ -10,6 +10,8 @@ WINDOW_MS = 500
 #: Receipts are to be seen soon; in the field a seal an hour does.
 SEAL_S = 3
 OUTAGE_SECONDS = 4.0
+#: How long a node of several is away that was killed.
+NODE_AWAY_SECONDS = 3.0
 POWER_OFF_SECONDS = 1.0
 MESH = "demo"
 RELAY_PROFILE = "esp32c3"
@@ -31,6 +33,9 @@ class DemoOptions:
     air: bool = True
     near: bool = False
     cuts: int = 0
+    nodes: int = 1
+    store: str = ""
+    kafka: str = ""
     directory: Path | None = None
 
     @property

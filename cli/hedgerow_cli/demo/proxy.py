@@ -1,8 +1,12 @@
-"""A TCP proxy in the place of the internet between gateway and Big Peer; it can be cut."""
+"""A TCP proxy in the place of the internet between gateway and Big Peer; it can be cut.
+
+Before several nodes it is a balancer.
+"""
 
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from types import TracebackType
 
 _CHUNK = 16 * 1024
@@ -12,13 +16,15 @@ _START_SECONDS = 10.0
 class Proxy:
     """Passes bytes between whoever connects to `port` and `target_port`, both on 127.0.0.1.
 
-    `outages` counts cuts that ended at least one connection.
+    With `more` targets each takes connections in its turn; one that does not answer is passed over.
+    `outages` counts cuts that ended at least one connection, `links` has the open ones by target.
     """
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, *more: int) -> None:
         self.port = 0
         self.outages = 0
-        self._target = target_port
+        self.links: Counter[int] = Counter()
+        self._targets = [target_port, *more]
         self._down = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -80,17 +86,31 @@ class Proxy:
             writer.transport.abort()
             return
         with contextlib.suppress(OSError):
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            target, far_reader, far_writer = await self._connect()
             both = {writer, far_writer}
             self._writers |= both
+            self.links[target] += 1
             try:
                 await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
             finally:
+                self.links[target] -= 1
                 self._writers -= both
                 for each in both:
                     each.transport.abort()
             return
         writer.transport.abort()
+
+    async def _connect(self) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter]:
+        error: OSError | None = None
+        for target in list(self._targets):
+            # The next one begins with the next target.
+            self._targets.append(self._targets.pop(0))
+            try:
+                return target, *await asyncio.open_connection("127.0.0.1", target)
+            except OSError as failed:
+                error = failed
+        assert error is not None
+        raise error
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from types import FrameType
 from hedgerow_cli.big_peer_http import execute
 from hedgerow_cli.demo.audit import Findings, audit_board, audit_log
 from hedgerow_cli.demo.board_log import own_operations
+from hedgerow_cli.demo.consumer import consuming
 from hedgerow_cli.demo.director import Director
 from hedgerow_cli.demo.frames import FrameTally
 from hedgerow_cli.demo.ledger import BoardLedger
@@ -206,18 +207,25 @@ def run_demo(options: DemoOptions) -> bool:
             with Screen(console, options.readings_of_all) as screen:
                 run = Run(options, scene, screen)
                 run.flash()
-                with Director(options, run.ledgers, scene.proxy, screen.event) as director:
+                consumer = stack.enter_context(consuming(options, scene, screen.event))
+                with Director(options, run.ledgers, scene.proxy, screen.event, scene.nodes) as director:
                     run.watch(director)
                 found = run.audit()
+                if consumer is not None:
+                    consumer.audit(scene.url, scene.field)
                 if options.cuts and director.cut_board is not None:
                     found.add(run.audit_log(director.cut_board))
                 run.show(director.notes if options.cuts else {})
             clean = found.clean and director.cuts.total() >= options.cuts
+            if consumer is not None:
+                clean = clean and consumer.arrivals.clean
+                console.print(consumer.arrivals.verdict)
             _verdict(options, run, found)
             if options.air and not clean:
                 keep_files = True
                 console.print(f"logs, databases and flash images stay in {directory}")
-            print_json(_result(options, run, director, found, time.monotonic() - started))
+            result = _result(options, run, director, found, time.monotonic() - started)
+            print_json({**result, **({} if consumer is None else consumer.arrivals.figures)})
             if options.keep:
                 wait_for_end()
             return clean
@@ -265,6 +273,8 @@ def _result(
         "boots_of_cut_board": 0 if cut_board is None else len(run.ledgers[cut_board].boots),
         "sleeps": sum(board.sleeps for board in run.scene.boards),
         "uplink_outages": run.scene.proxy.outages,
+        "nodes": options.nodes,
+        "node_kills": run.scene.nodes.kills,
         "seconds": round(seconds, 1),
         "url": run.scene.url,
     }

@@ -13,6 +13,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow_boards.air.backend import DEFAULT_ADDRESS
 from hedgerow_boards.board import Board
 from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.demo.nodes import Nodes, ended
 from hedgerow_cli.demo.options import MESH, RELAY_PROFILE, DemoOptions
 from hedgerow_cli.demo.proxy import Proxy
 from hedgerow_cli.emulation import Bench, emulated, load_series
@@ -20,7 +21,6 @@ from hedgerow_cli.lifeline import Child
 
 _START_SECONDS = 30.0
 _HTTP_SECONDS = 10.0
-_LOG_TAIL = 3
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Scene:
     directory: Path
     bench: Bench
     field: str
-    big_peer: Child
+    nodes: Nodes
     gateway: Child
     proxy: Proxy
     url: str
@@ -42,10 +42,9 @@ class Scene:
 
     def check(self) -> None:
         """Raises `DEMO_PART_ENDED` if a process is gone."""
-        for name, child in (("Big Peer", self.big_peer), ("gateway", self.gateway)):
-            if not child.running:
-                last = child.log.read_text(errors="replace").splitlines()[-_LOG_TAIL:]
-                raise HedgerowError("DEMO_PART_ENDED", f"{name}: {' / '.join(last)}")
+        self.nodes.check()
+        if not self.gateway.running:
+            raise ended("gateway", self.gateway)
 
     def held(self, url: str) -> dict[str, int]:
         """What a gateway or Big Peer holds: author in hex -> operations; empty while it does not answer."""
@@ -68,12 +67,13 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
     """Start everything; boards are on, and as bought. All has ended when the block is left."""
     field = load_series(options.data).name
     with contextlib.ExitStack() as stack:
-        with _free_port() as first, _free_port() as second:
-            port, page_port = _number(first), _number(second)
-            # It takes a port of its own, which must be neither of these.
-            proxy = stack.enter_context(Proxy(port))
-        url = f"http://127.0.0.1:{port}"
-        big_peer = _start(stack, directory / "bigpeer.log", _big_peer_command(directory, port))
+        with contextlib.ExitStack() as held:
+            page_port, *ports = (_number(held.enter_context(_free_port())) for _ in range(1 + options.nodes))
+            # They take ports of their own, which must be none of these.
+            balancer = stack.enter_context(Proxy(*ports)) if options.nodes > 1 else None
+            proxy = stack.enter_context(Proxy(ports[0] if balancer is None else balancer.port))
+        nodes = Nodes(directory, ports, options.store, balancer)
+        stack.callback(nodes.stop)
         bench = stack.enter_context(
             emulated(
                 _profiles(options),
@@ -87,10 +87,11 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
         if options.far is not None:
             _move_away(bench, options.far)
         page = f"127.0.0.1:{page_port}"
-        _await_answer(big_peer, f"{url}/healthz")
+        for child, url in zip(nodes.children, nodes.urls, strict=True):
+            _await_answer(child, f"{url}/healthz")
         command = _gateway_command(directory, proxy.port, bench.air_path, page)
         gateway = _start(stack, directory / "gateway.log", command)
-        scene = Scene(directory, bench, field, big_peer, gateway, proxy, url, f"http://{page}")
+        scene = Scene(directory, bench, field, nodes, gateway, proxy, nodes.url, f"http://{page}")
         stack.callback(lambda: scene.gateway.stop())
         _await_answer(gateway, f"{scene.gateway_url}/healthz")
         yield scene
@@ -111,13 +112,6 @@ def _start(stack: contextlib.ExitStack, log: Path, command: list[str]) -> Child:
 
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "hedgerow_cli", *arguments]
-
-
-def _big_peer_command(directory: Path, port: int) -> list[str]:
-    data = str(directory / "bigpeer")
-    return _command(
-        "bigpeer", "run", "--data", data, "--port", str(port), "--mesh", MESH, "--name", "big-peer", "--json"
-    )
 
 
 def _gateway_command(directory: Path, uplink: int, air: str, page: str) -> list[str]:
@@ -156,8 +150,7 @@ def _await_answer(child: Child, url: str) -> None:
             return
         except HedgerowError as error:
             if not child.running or time.monotonic() > deadline:
-                last = child.log.read_text(errors="replace").splitlines()[-_LOG_TAIL:]
-                raise HedgerowError("DEMO_PART_ENDED", f"{error}; its log ends: {' / '.join(last)}") from None
+                raise ended(str(error), child) from None
         time.sleep(0.05)
 
 
