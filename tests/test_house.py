@@ -188,7 +188,8 @@ def test_functions_stay_short() -> None:
 
 def test_nothing_is_left_for_later() -> None:
     texts = [path for path in sources() if path != Path(__file__)]
-    texts += [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/*"), ROOT / "Makefile"]
+    texts += [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "Makefile"]
+    texts += [path for path in ROOT.glob("deploy/**/*") if path.is_file()]
     wrong = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in texts

@@ -87,6 +87,7 @@ class BigPeer:
 
     def __init__(self, config: BigPeerConfig, store: Store, registry: Registry, app: App, door: Door) -> None:
         self.service = Service(config, store)
+        self.draining = False
         self.registry = registry
         self.app = app
         self.door = door

@@ -63,6 +63,8 @@ REFUSED_AUTHORS = 1024
 SEND_SECONDS = 30.0
 GOODBYE_SECONDS = 1.0
 SHUTDOWN_SECONDS = 5
+# All of it, from the signal to the end of the process: what starts and stops nodes must give it so long.
+DRAIN_SECONDS = 20
 DOWN_DOCUMENTS = 64
 DOWN_BYTES = 16_384
 WANTS = 256

@@ -25,7 +25,7 @@ def run_bigpeer(config: BigPeerConfig, on_ready: Callable[[str], None] | None = 
     """Serve until SIGINT or SIGTERM; everything acknowledged is durable and sealed on return.
 
     `on_ready(url)` is called once requests are answered; port 0 in the settings means any free one.
-    Raises HedgerowError HTTP_BIND, STORE_VERSION or STORE_FAILED.
+    Raises HedgerowError HTTP_BIND, STORE_VERSION or STORE_FAILED, also when the store went on without it.
     """
     listener = _bind(config)
     host, port = listener.getsockname()[:2]
@@ -91,7 +91,16 @@ class _Server(uvicorn.Server):
             if self._on_ready is not None:
                 self._on_ready(self._url)
 
+    async def on_tick(self, counter: int) -> bool:
+        # Whoever runs it starts it anew, and so it takes another slot, or another author.
+        outdated = peer_of(self._app).service.store.outdated
+        if outdated is not None:
+            self._app.state.failure = outdated
+            return True
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        peer_of(self._app).draining = True
         peer_of(self._app).live.stop()
         peer_of(self._app).changes.stop()
         await peer_of(self._app).sync.stop(limits.GOODBYE_SECONDS)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from hedgerow_bigpeer import BigPeerConfig, create_app
+from hedgerow_bigpeer import BigPeerConfig, create_app, limits
 from hedgerow_bigpeer.app import BigPeer, peer_of
 
 Result = TypeVar("Result")
@@ -152,7 +152,7 @@ class Remote:
     def stop(self) -> int:
         """End it in order; return its exit status, once it said that it stopped."""
         self.process.send_signal(signal.SIGTERM)
-        line = self._line(20)
+        line = self._line(limits.DRAIN_SECONDS)
         status = self._ended()
         assert line == "stopped\n", self.log.read_text()
         return status

@@ -82,8 +82,28 @@ def test_health_and_metrics(served: Local) -> None:
     assert samples['hedgerow_bigpeer_statements_total{kind="select"}'] == "1"
     assert samples["hedgerow_bigpeer_statement_errors_total"] == "1"
     assert samples["hedgerow_bigpeer_authors"] == "2"
+    assert samples['hedgerow_bigpeer_execute_seconds_bucket{le="+Inf"}'] == "2"
+    assert samples["hedgerow_bigpeer_execute_seconds_count"] == "2"
+    assert 0 < float(samples["hedgerow_bigpeer_execute_seconds_sum"]) < 20
     for name in samples:
-        assert f"# TYPE {name.partition('{')[0]} " in response.text
+        name = re.sub(r"(_seconds)_(bucket|sum|count)$", r"\1", name.partition("{")[0])
+        assert f"# TYPE {name} " in response.text
+
+
+def test_a_node_says_whether_to_start_it_anew_and_whether_to_send_it_anybody(served: Local) -> None:
+    def asked() -> tuple[int, int]:
+        return tuple(served.request("GET", path).status_code for path in ("/livez", "/readyz"))  # type: ignore[return-value]
+
+    assert asked() == (200, 200)
+    # A store that is away comes back by itself; one that went on without this node does not.
+    served.peer.service.healthy = False
+    assert asked() == (200, 503)
+    served.peer.service.healthy = True
+    served.peer.service.store.outdated = HedgerowError("STORE_FAILED", "promoted")
+    assert asked() == (503, 200)
+    served.peer.service.store.outdated = None
+    served.peer.draining = True
+    assert asked() == (200, 503)
 
 
 def test_a_value_that_no_axis_holds_is_not_plotted(served: Local) -> None:

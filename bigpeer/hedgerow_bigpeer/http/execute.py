@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import time
 from typing import Any
 
 from starlette.requests import Request
@@ -35,6 +36,13 @@ class ExecuteEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer in the encoding that the request accepts; every error is coded, in the same envelope."""
+        started = time.monotonic()
+        try:
+            return await self._answer(request)
+        finally:
+            self._service.counters.time_statement(time.monotonic() - started)
+
+    async def _answer(self, request: Request) -> Response:
         encoding = JSON
         try:
             body_encoding = request_encoding(request.headers.get("content-type", ""))

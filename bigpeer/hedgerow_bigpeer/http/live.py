@@ -69,6 +69,10 @@ class LiveEndpoint:
             stream.close()
             self._open.discard(stream)
 
+    def __len__(self) -> int:
+        """How many streams are open."""
+        return len(self._open)
+
     def stop(self) -> None:
         """End all streams."""
         for stream in list(self._open):

@@ -29,10 +29,19 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
         body = {"ok": service.healthy, "transaction": service.transaction}
         return JSONResponse(body, 200 if service.healthy else 503)
 
+    async def livez(request: Request) -> Response:
+        ok = running().service.store.outdated is None
+        return JSONResponse({"ok": ok}, 200 if ok else 503)
+
+    async def readyz(request: Request) -> Response:
+        ok = running().service.healthy and not running().draining
+        return JSONResponse({"ok": ok}, 200 if ok else 503)
+
     async def prometheus(request: Request) -> Any:
         await _read(running(), request)
         service = running().service
-        text = metrics.render(service) + await bridge_metrics(service)
+        peer = running()
+        text = metrics.render(service, len(peer.live)) + await bridge_metrics(service)
         text += await peer_metrics(service, running().queries)
         return PlainTextResponse(text, media_type=metrics.MEDIA_TYPE)
 
@@ -59,6 +68,9 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
         return await peer.visitors.page("status.html", values, visitor)
 
     app.add_api_route("/healthz", healthz)
+    # For whoever starts and stops nodes: whether to start it anew, and whether to send it anybody.
+    app.add_api_route("/livez", livez)
+    app.add_api_route("/readyz", readyz)
     app.add_api_route("/metrics", answering(prometheus))
     app.add_api_route(STATUS_PATH, answering(status_json))
     app.add_api_route("/", opening(running, overview))

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from hedgerow.crypto.rules import Rules
+from hedgerow.errors import HedgerowError
 
 from .filter import TRUE as EVERY_ONE
 from .filter import Filter
@@ -82,10 +83,12 @@ class Snapshot(Protocol):
 
 class Store(Protocol):
     """The database of one app; opened by its implementation, closed by close(). `rules` say what counts of
-    what is ingested, and who signs seals; None: all does, and nobody.
+    what is ingested, and who signs seals; None: all does, and nobody. `outdated` is why it has to be opened
+    anew: it refuses everything then.
     """
 
     rules: Rules | None
+    outdated: HedgerowError | None
 
     @property
     def identity(self) -> Identity:

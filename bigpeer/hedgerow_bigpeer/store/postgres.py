@@ -61,9 +61,11 @@ NEWEST_QUERY = (
 )
 # The place of a database: another after a restore, a copy, or the promotion of a standby.
 _HOME_QUERY = (
-    "SELECT s.system_identifier || '/' || c.timeline_id || '/' ||"
+    # The timeline that is written now; the control file says it only at the next checkpoint.
+    "SELECT s.system_identifier || '/' ||"
+    " ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int || '/' ||"
     " (SELECT oid FROM pg_database WHERE datname = current_database())"
-    " FROM pg_control_system() s, pg_control_checkpoint() c"
+    " FROM pg_control_system() s"
 )
 
 log = logging.getLogger(__name__)
@@ -213,7 +215,7 @@ class PostgresStore(SqlStore):
         ).fetchone()
         identity = self._identity
         if row is None or (row[0], int(row[1])) != (identity.boot, identity.incarnation):
-            raise HedgerowError("STORE_FAILED", "another node is here in this one's place: start it anew")
+            raise self._outdate("another node is here in this one's place")
         xid = row[2] + self._base
         ingest = Ingest(self._db, self._app, identity, self._schemas, at, xid, self.rules)
         ingested = ingest.run(submissions, newest)
@@ -228,17 +230,23 @@ class PostgresStore(SqlStore):
             )
         return ingest, ingested
 
+    def _outdate(self, why: str) -> HedgerowError:
+        self.outdated = HedgerowError("STORE_FAILED", f"{why}: start it anew")
+        return self.outdated
+
     def _mend(self) -> None:
         """Connect anew what was lost. The slot must still be free then, and the database where it was."""
+        if self.outdated is not None:
+            raise self.outdated
         if self._db.is_closed:  # type: ignore[attr-defined]
             self._db = self._connect()
         if not self._anchor.is_closed:
             return
         self._anchor = self._connect()
         if not self._try_slot(self._slot):
-            raise HedgerowError("STORE_FAILED", "another node has taken this one's slot: start it anew")
+            raise self._outdate("another node has taken this one's slot")
         if self._db.execute(_HOME_QUERY).fetchone()[0].encode() != get_meta(self._db, self._app)["home"]:
-            raise HedgerowError("STORE_FAILED", "the database was promoted or put back: start the node anew")
+            raise self._outdate("the database was promoted or put back")
 
     # ---- following
 

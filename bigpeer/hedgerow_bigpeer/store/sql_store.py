@@ -86,6 +86,7 @@ class SqlStore(ABC):
         self._schemas: dict[bytes, Schema] = {}
         self._indexes: dict[str, set[str]] = {}
         self.rules: Rules | None = None
+        self.outdated: HedgerowError | None = None
         self._identity: Identity
         self._db: Connection
 
