@@ -32,7 +32,7 @@ class PostgresServer:
     def __init__(self, folder: Path, programs: Path, settings: dict[str, str] | None = None) -> None:
         self._settings = {**_SETTINGS, **(settings or {})}
         self._folder = folder
-        self._programs = programs
+        self.programs = programs
         self.port = free_port()
         self._user = "nobody" if os.getuid() == 0 else None
         if self._user:
@@ -63,12 +63,19 @@ class PostgresServer:
         """Stop; `immediate` is as a crash."""
         self.run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
 
+    def set(self, **settings: str) -> None:
+        """Change settings of the running server."""
+        lines = "".join(f"{name} = '{value}'\n" for name, value in settings.items())
+        with (self.data / "postgresql.auto.conf").open("a") as file:
+            file.write(lines)
+        self.run("pg_ctl", "-D", str(self.data), "reload")
+
     def run(self, program: str, *arguments: str) -> str:
         """Run one of PostgreSQL's programs."""
         # What pg_ctl starts would keep a pipe open.
         with (self._folder / "out").open("wb") as out:
             done = subprocess.run(
-                [str(self._programs / program), *arguments],
+                [str(self.programs / program), *arguments],
                 user=self._user,
                 cwd=self._folder,
                 env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},

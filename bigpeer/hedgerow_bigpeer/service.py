@@ -400,7 +400,11 @@ class Service:
         return self._lost
 
     async def reached(self, transaction: int, seconds: float) -> None:
-        """Wait until a transaction has happened here. Raises TRANSACTION_NOT_REACHED."""
+        """Wait until a transaction has happened here. Raises TRANSACTION_NOT_REACHED, at once for one that
+        was lost when the store was put back.
+        """
+        if any(last < transaction < first for last, first in self.store.gaps):
+            raise HedgerowError("TRANSACTION_NOT_REACHED", f"{transaction} was lost: the store was put back")
         try:
             async with asyncio.timeout(seconds):
                 while self.transaction < transaction:

@@ -147,3 +147,26 @@ def test_a_restored_keeper_is_told_again(tmp_path: Path) -> None:
         assert served.execute("INSERT INTO c DOCUMENTS ({'_id': 'new'})")["error"] == {}
         assert len(served.execute("SELECT * FROM c")["items"]) == 2
         assert served.stop() == 0
+
+
+def test_a_transaction_that_a_restore_took_is_never_reached(tmp_path: Path) -> None:
+    def ask(txn: int) -> tuple[int, str]:
+        answer = served.execute("SELECT * FROM c", **{"X-DITTO-TXN-ID": str(txn)})
+        return answer.status_code, answer.json()["error"].get("description", "")
+
+    path = tmp_path / "bigpeer.db"
+    with local(tmp_path) as served:
+        served.execute("INSERT INTO c DOCUMENTS ({'_id': 1})")
+        kept = served.peer.service.transaction
+    backup = path.read_bytes()
+    with local(tmp_path) as served:
+        served.execute("INSERT INTO c DOCUMENTS ({'_id': 2})")
+        lost = served.peer.service.transaction
+    path.write_bytes(backup)
+    for _ in range(2):
+        with local(tmp_path) as served:
+            for n in range(lost - kept + 1):
+                served.execute("INSERT INTO c DOCUMENTS (:d)", {"d": {"n": n}})
+            assert served.peer.service.transaction > lost and ask(served.peer.service.transaction)[0] == 200
+            assert ask(kept)[0] == 200
+            assert ask(lost) == (404, f"{lost} was lost: the store was put back")

@@ -84,11 +84,13 @@ class Snapshot(Protocol):
 class Store(Protocol):
     """The database of one app; opened by its implementation, closed by close(). `rules` say what counts of
     what is ingested, and who signs seals; None: all does, and nobody. `outdated` is why it has to be opened
-    anew: it refuses everything then.
+    anew: it refuses everything then. `gaps` are (last, first): transactions between them, if there were any,
+    were lost when the store was put back.
     """
 
     rules: Rules | None
     outdated: HedgerowError | None
+    gaps: list[tuple[int, int]]
 
     @property
     def identity(self) -> Identity:

@@ -9,6 +9,7 @@ their order, so that nobody waits in a circle; only then does the transaction ge
 and of one document the order of the numbers is the order of the writing.
 """
 
+import contextlib
 import hashlib
 import importlib.resources
 import logging
@@ -44,7 +45,7 @@ from .rows import (
     Submission,
     Written,
 )
-from .sql import FRONTIER_QUERY, Connection, get_meta, set_meta
+from .sql import FRONTIER_QUERY, Connection, gaps_of, get_meta, set_meta, skip_transactions
 from .sql_store import CLOCK_QUERY, SCHEMA_QUERY, SqlStore
 
 Result = TypeVar("Result")
@@ -59,12 +60,13 @@ NEWEST_QUERY = (
     "SELECT coalesce(max(xid), 0) FROM commits WHERE app = ? AND shard = ?"
     " AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + ?::bigint"
 )
-# The place of a database: another after a restore, a copy, or the promotion of a standby.
+# The place of a database: another after a restore, a copy, or the promotion of a standby. A dump that is put
+# back where it came from makes its tables anew.
 _HOME_QUERY = (
     # The timeline that is written now; the control file says it only at the next checkpoint.
     "SELECT s.system_identifier || '/' ||"
     " ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int || '/' ||"
-    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || 'meta'::regclass::oid"
     " FROM pg_control_system() s"
 )
 
@@ -130,19 +132,21 @@ class PostgresStore(SqlStore):
         home = db.execute(_HOME_QUERY).fetchone()[0].encode()
         meta = {"incarnation": b"0", "home": b"", "base": b"0"} | get_meta(db, app)
         (now,) = db.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
-        if meta["home"] != home:
+        # Versions before did not look at the table.
+        if meta["home"] not in (home, home.rpartition(b"/")[0]):
+            (last,) = db.execute("SELECT coalesce(max(xid), 0) FROM commits WHERE app = ?", (app,)).fetchone()
             if meta["home"]:
                 log.warning("the store of %s was restored, copied or promoted: it goes on anew", app)
+                # Numbers go on above those that were given, wherever this PostgreSQL counts.
+                meta["base"] = str(skip_transactions(meta, last) - now).encode()
             meta.setdefault("keeper", new_author())
             meta |= {"home": home, "epoch": os.urandom(16), "stable": b"0"}
             meta["incarnation"] = str(int(meta["incarnation"]) + 1).encode()
-            (last,) = db.execute("SELECT coalesce(max(xid), 0) FROM commits WHERE app = ?", (app,)).fetchone()
-            # Numbers go on from those that are in the rows, wherever this PostgreSQL counts.
-            meta["base"] = str(max(int(meta["base"]), last + 1 - now)).encode()
             db.execute("UPDATE peers SET position = 0 WHERE app = ?", (app,))
             db.execute("DELETE FROM nodes WHERE app = ?", (app,))
         set_meta(db, app, meta)
         self._base = int(meta["base"])
+        self.gaps = gaps_of(meta)
         self._slot = self._take_slot()
         node = (app, self._slot)
         db.execute("INSERT INTO nodes VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING", (*node, new_author()))
@@ -154,13 +158,13 @@ class PostgresStore(SqlStore):
 
     def _take_slot(self) -> int:
         for slot in range(limits.NODES):
-            if self._try_slot(slot):
+            if self._try_slot(self._anchor, slot):
                 return slot
         raise HedgerowError("STORE_FAILED", f"{limits.NODES} nodes are on this database")
 
-    def _try_slot(self, slot: int) -> bool:
+    def _try_slot(self, anchor: PostgresConnection, slot: int) -> bool:
         query = "SELECT pg_try_advisory_lock(?::int, ?::int)"
-        return bool(self._anchor.execute(query, (self._lock, STRIPES + slot)).fetchone()[0])
+        return bool(anchor.execute(query, (self._lock, STRIPES + slot)).fetchone()[0])
 
     # ---- writing
 
@@ -240,13 +244,21 @@ class PostgresStore(SqlStore):
             raise self.outdated
         if self._db.is_closed:  # type: ignore[attr-defined]
             self._db = self._connect()
+            # It idles, and would not notice by itself that its server is gone.
+            with contextlib.suppress(psycopg.Error):
+                self._anchor.execute("SELECT 1")
         if not self._anchor.is_closed:
             return
-        self._anchor = self._connect()
-        if not self._try_slot(self._slot):
-            raise self._outdate("another node has taken this one's slot")
-        if self._db.execute(_HOME_QUERY).fetchone()[0].encode() != get_meta(self._db, self._app)["home"]:
-            raise self._outdate("the database was promoted or put back")
+        anchor = self._connect()
+        try:
+            if not self._try_slot(anchor, self._slot):
+                raise self._outdate("another node has taken this one's slot")
+            if anchor.execute(_HOME_QUERY).fetchone()[0].encode() != get_meta(anchor, self._app)["home"]:
+                raise self._outdate("the database was promoted or put back")
+        except BaseException:
+            anchor.close()
+            raise
+        self._anchor = anchor
 
     # ---- following
 

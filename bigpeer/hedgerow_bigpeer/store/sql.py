@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 SHARD = 0
+#: More than a store commits between a backup and the moment at which it is put back.
+RESTORE_STEP = 1 << 32
 DOCUMENT_QUERY = (
     "SELECT collection, id, state, value, author, number, stamp, rank FROM documents"
     " WHERE app = ? AND shard = ?"
@@ -76,6 +78,22 @@ class Connection(Protocol):
 def get_meta(db: Connection, app: str) -> dict[str, bytes]:
     """Return what a store remembers of itself."""
     return dict(db.execute("SELECT name, value FROM meta WHERE app = ?", (app,)).fetchall())
+
+
+def gaps_of(meta: dict[str, bytes]) -> list[tuple[int, int]]:
+    """Return which transactions restores have taken: (last that is here, first after it), in order."""
+    numbers = [int(number) for number in meta.get("gaps", b"").split()]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def skip_transactions(meta: dict[str, bytes], last: int) -> int:
+    """Note in `meta` that what came after `last` is lost; return the number to go on with.
+
+    It is above whatever may have been handed out, so that no number comes to mean something else.
+    """
+    first = last + RESTORE_STEP
+    meta["gaps"] = b"%s %d %d" % (meta.get("gaps", b""), last, first)
+    return first
 
 
 def set_meta(db: Connection, app: str, values: dict[str, bytes]) -> None:

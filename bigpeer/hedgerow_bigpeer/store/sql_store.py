@@ -87,6 +87,7 @@ class SqlStore(ABC):
         self._indexes: dict[str, set[str]] = {}
         self.rules: Rules | None = None
         self.outdated: HedgerowError | None = None
+        self.gaps: list[tuple[int, int]] = []
         self._identity: Identity
         self._db: Connection
 

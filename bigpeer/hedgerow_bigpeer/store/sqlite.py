@@ -16,7 +16,7 @@ from .ingest import Ingest
 from .migrate import migrate
 from .place import Place
 from .rows import Identity, Ingested, Submission
-from .sql import Connection, get_meta, set_meta
+from .sql import Connection, gaps_of, get_meta, set_meta, skip_transactions
 from .sql_store import SqlStore
 
 Result = TypeVar("Result")
@@ -109,6 +109,8 @@ class SqliteStore(SqlStore):
         if "author" not in meta or not self._place.is_home(meta["token"], transaction):
             if "author" in meta:
                 log.warning("%s is a copy or a backup: it goes on as a new author", self._path)
+                transaction = skip_transactions(meta, transaction)
+                meta["xid"] = str(transaction).encode()
             author = new_author()
             meta.setdefault("keeper", meta.get("author", author))
             meta |= {"author": author, "epoch": os.urandom(16), "token": os.urandom(16)}
@@ -118,6 +120,7 @@ class SqliteStore(SqlStore):
             meta["stable"] = b"0"
             self._place.settle(meta["token"], transaction)
         set_meta(self._db, self._app, meta)
+        self.gaps = gaps_of(meta)
         return Identity(
             meta["keeper"], meta["author"], int(meta["incarnation"]), meta["epoch"], int(meta["boot"])
         )
