@@ -15,6 +15,13 @@ FORMATS = ("ditto", "cloudevents")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _KAFKA_OPTION = re.compile(r"[a-z0-9._]{1,80}", re.ASCII)
 _MQTT_URL = re.compile(r"mqtts?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?", re.ASCII)
+#: Hosts and ports, and what decides about the connection; no files, no services.
+_POSTGRES_URL = re.compile(
+    r"postgres(ql)?://([A-Za-z0-9._-]+@)?[A-Za-z0-9.,:\[\]_-]+/[A-Za-z0-9_-]+"
+    r"(\?(sslmode|target_session_attrs)=[a-z-]+(&(sslmode|target_session_attrs)=[a-z-]+)?)?",
+    re.ASCII,
+)
+_TABLE = re.compile(r"([a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,62}", re.ASCII)
 _TOPIC = re.compile(r"[^/+#\x00-\x1f]([^+#\x00-\x1f]{0,198}[^/+#\x00-\x1f])?")
 #: What decides about delivery is the bridge's; what names files or code is nobody's to set from afar.
 _OWN_OPTIONS = re.compile(
@@ -143,7 +150,26 @@ def _check_mqtt(sink: dict[str, Any]) -> None:
         raise _wrong("home_assistant", "`prefix` is a topic, `device` the name of a field")
 
 
-_SINKS = {"file": _check_file, "webhook": _check_webhook, "kafka": _check_kafka, "mqtt": _check_mqtt}
+def _check_postgres(sink: dict[str, Any]) -> None:
+    _only(sink, {"url", "password", "table", "mode"})
+    url, password = sink.get("url"), sink.get("password", "")
+    if not isinstance(url, str) or not _POSTGRES_URL.fullmatch(url) or len(url) > 1000:
+        raise _wrong("url", "postgresql://USER@HOST/DATABASE; the password stands in `password`")
+    if not isinstance(password, str) or len(password) > 1000:
+        raise _wrong("password", "a text")
+    if not isinstance(sink.get("table"), str) or not _TABLE.fullmatch(sink["table"]):
+        raise _wrong("table", "TABLE or SCHEMA.TABLE, each of a-z, 0-9 and _")
+    if sink.get("mode", "documents") not in ("documents", "events"):
+        raise _wrong("mode", "documents or events")
+
+
+_SINKS = {
+    "file": _check_file,
+    "webhook": _check_webhook,
+    "kafka": _check_kafka,
+    "mqtt": _check_mqtt,
+    "postgresql": _check_postgres,
+}
 
 
 def _only(sink: dict[str, Any], names: set[str]) -> None:

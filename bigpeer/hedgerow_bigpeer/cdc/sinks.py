@@ -171,6 +171,10 @@ def open_sink(config: BridgeConfig, folder: Path) -> Sink:
             from .mqtt import MqttSink
 
             return MqttSink(sink, structured_mode=by_structure)
+        if sink["type"] == "postgresql":
+            from .postgres import PostgresSink
+
+            return PostgresSink(sink)
         from .kafka import KafkaSink
 
         return KafkaSink(sink, binary_mode=by_structure)
