@@ -43,6 +43,7 @@ from .service import Service
 from .store.port import Store
 from .store.sqlite import SqliteStore
 from .sync import SyncEndpoint
+from .system import SystemCollections
 
 SYNC_PATH = "/api/hedgerow/v1/sync"
 LIVE_PATH = "/api/hedgerow/v1/live"
@@ -97,13 +98,14 @@ class BigPeer:
         self.own = OwnAuthor(self.service, self.membership)
         self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
+        self.system = SystemCollections(self.service, self.queries, self.sync.remotes)
         self.rates = Rates(config.requests_per_second)
         self.changes = ChangesEndpoint(self.service, self.queries, self.name)
         self.data: dict[str, Endpoint] = {
             "/collections/{collection}/documents": DocumentsEndpoint(self.service, self.queries, self.name),
             "/timeseries/{collection}": TimeSeriesEndpoint(self.service, self.queries, self.name),
             "/changes": self.changes,
-            "/peers": PeersEndpoint(self.service, self.queries, self.name),
+            "/peers": PeersEndpoint(self.service, self.queries, self.name, self.sync.remotes),
         }
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)

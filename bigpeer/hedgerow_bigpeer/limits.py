@@ -83,6 +83,10 @@ PLOT_POINTS = 600
 PLOT_SERIES = 12
 SHOWN_NAME = 64
 STATUS_AUTHORS = 1000
+DUE_SECONDS = 100_000_000
+# Who says that it will write again is overdue after twice that, and so much more for the way.
+DUE_TURNS = 2
+DUE_WAY_SECONDS = 60
 
 # Who may do what: credentials (seconds, bytes, counts)
 DAY_S = 86_400

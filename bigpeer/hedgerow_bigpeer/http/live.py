@@ -17,7 +17,7 @@ from hedgerow_host.dql import by_text_form, parse
 
 from .. import limits
 from ..auth.rights import Rule
-from ..query import Queries, covers
+from ..query import SYSTEM, Queries, covers
 from ..service import Service
 from ..store.rows import DocumentRow
 from .answers import answering, read_body
@@ -167,6 +167,8 @@ def _prepare(text: str, arguments: dict[str, Any], by_json: bool) -> Live:
     statement = parse(text)
     if statement[0] != "select":
         raise HedgerowError("QUERY_UNSUPPORTED", "only SELECT has a live answer")
+    if statement[3].startswith(SYSTEM):
+        raise HedgerowError("QUERY_UNSUPPORTED", f"{statement[3]} has no live answer")
     return Live(by_text_form(statement, arguments if by_json else None), arguments, limits.LIVE_ROWS)
 
 
