@@ -35,8 +35,12 @@ from .http.timeseries import TimeSeriesEndpoint
 from .loopback import LoopbackOnly
 from .own import OwnAuthor
 from .pages.access import add_access_pages
+from .pages.bridges import add_bridges_pages
+from .pages.data import add_data_pages
+from .pages.events import PageEvents
 from .pages.login import add_login_pages
 from .pages.overview import add_overview_pages
+from .pages.peers import add_peers_pages
 from .pages.visitor import Visitors
 from .query import Queries
 from .service import Service
@@ -208,6 +212,10 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -
     add_overview_pages(app, lambda: peer_of(app))
     add_login_pages(app, lambda: peer_of(app))
     add_access_pages(app, lambda: peer_of(app))
+    app.state.page_events = PageEvents(lambda: peer_of(app))
+    add_data_pages(app, lambda: peer_of(app), app.state.page_events)
+    add_peers_pages(app, lambda: peer_of(app))
+    add_bridges_pages(app, lambda: peer_of(app))
     return app
 
 

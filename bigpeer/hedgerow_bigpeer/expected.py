@@ -12,7 +12,7 @@ from .health import health
 from .presence import Remote
 from .query import Queries
 from .service import Service
-from .status import author_row, authors
+from .status import author_row, authors, readings
 
 #: A document's `_id` is the name of a peer or its author in hex; `due_s` is after how many seconds without
 #: anything new it is overdue, `place` where it is.
@@ -59,6 +59,11 @@ async def peers(service: Service, queries: Queries, remotes: Collection[Remote] 
     for row in rows:
         row["health"] = said.get(bytes.fromhex(row["author"]))
         row["name"] = row["name"] or (row["health"] or {}).get("name") or ""
+    if any(not row["name"] for row in rows) and wanted.keys() - {row["name"] for row in rows}:
+        # Who never had a session, and has not told its health yet, may stand in its readings.
+        names = (await readings(service, queries)).names
+        for row in rows:
+            row["name"] = row["name"] or names.get(bytes.fromhex(row["author"]), "")
     meant = _meant(service, rows, wanted)
     now = service.clock.utc()
     connected = {remote.author for remote in remotes}

@@ -32,7 +32,8 @@ async def gaps(
     service: Service, names: dict[bytes, str], remotes: Collection[Remote]
 ) -> list[dict[str, Any]]:
     """Return a row for each gap, by name and number: which operations, their `state`, the `reason` as a code
-    or word, and `why`, for people. `last` is None where nobody knows it, `first` where they lie apart.
+    or word, and `why`, for people; `holder` is the author of who has them. `last` is None where nobody knows
+    it, `first` where they lie apart.
     """
     rows = [
         _row(bytes.fromhex(row["author"]), LOST, row["first"], row["last"], row["reason"])
@@ -43,24 +44,32 @@ async def gaps(
         _row(author, NOT_COUNTED, None, last, code) | {"count": count}
         for author, code, count, last in await service.store.refused()
     ]
-    offered: dict[bytes, tuple[int, str]] = {}
+    offered: dict[bytes, tuple[int, str, str]] = {}
     for remote in remotes:
         for author, held in remote.offered.items():
-            offered[author] = max(offered.get(author, (0, "")), (held, remote.name or remote.author.hex()))
+            offer = (held, remote.name or remote.author.hex(), remote.author.hex())
+            offered[author] = max(offered.get(author, offer), offer)
     for author in {*offered, *service.refusals.authors(), *service.frontiers}:
         frontier = service.frontier(author)
         code = service.refusals.code(author)
-        number, holder = offered.get(author, (0, ""))
+        number, holder, holder_author = offered.get(author, (0, "", ""))
         if code is not None:
             rows.append(_row(author, REFUSED, frontier.held + 1, None, code))
         elif number > frontier.held:
-            rows.append(_row(author, UNDER_WAY, frontier.held + 1, number, holder))
-        if frontier.held > frontier.sealed:
+            row = _row(author, UNDER_WAY, frontier.held + 1, number, holder)
+            rows.append(row | {"holder": holder_author})
+        # What this store writes itself waits for no receipt.
+        if frontier.held > frontier.sealed and author != service.store.identity.author:
             rows.append(_row(author, UNSEALED, frontier.sealed + 1, frontier.held, "no seal yet"))
     for row in rows:
         author = bytes.fromhex(row["author"])
         row["name"] = names.get(author) or service.frontier(author).name
-    return sorted(rows, key=lambda row: (row["name"] == "", row["name"], row["author"], row["first"] or 0))
+    return sorted(rows, key=_order)
+
+
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What only waits comes behind what is missing."""
+    return row["state"] == UNSEALED, row["name"] == "", row["name"], row["author"], row["first"] or 0
 
 
 def _row(author: bytes, state: str, first: int | None, last: int | None, reason: str) -> dict[str, Any]:
@@ -75,6 +84,7 @@ def _row(author: bytes, state: str, first: int | None, last: int | None, reason:
         "count": last - first + 1 if first is not None and last is not None else None,
         "reason": reason,
         "why": why,
+        "holder": None,
         "time": None,
         "summary": None,
     }

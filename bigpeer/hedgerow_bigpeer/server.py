@@ -94,6 +94,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         peer_of(self._app).live.stop()
         peer_of(self._app).changes.stop()
+        self._app.state.page_events.stop()
         await peer_of(self._app).sync.stop(limits.GOODBYE_SECONDS)
         await super().shutdown(sockets)
 

@@ -124,6 +124,17 @@ def test_a_board_that_was_set_up_anew_is_not_overdue_as_what_it_was(
     assert found == {old.peer.author.hex(): False, new.peer.author.hex(): True}
 
 
+def test_a_board_is_known_by_its_readings_before_it_has_told_its_name(served: Local) -> None:
+    writer = Writer("", mesh="demo")
+    writer.peer.set_time(JUNE, 20, 2, 0)
+    writer.insert({"board": "moss", "n": 1, "t": 20})
+    served.execute("INSERT INTO peers DOCUMENTS ({'_id': 'moss', 'due_s': 60})")
+    assert rows(served)["moss"]["overdue"] is True, "it never came"
+    bring(served, writer)
+    row = rows(served)["moss"]
+    assert (row["author"], row["overdue"]) == (writer.peer.author.hex(), False)
+
+
 def test_what_makes_no_sense_is_left_out_and_what_others_write_counts_not(served: Local) -> None:
     writer = Writer("moss")
     wrong = {"name": 7, "boots": "x", "log": -1, "due_s": -5, "heap_free": True, "place": "x" * 100}
@@ -169,20 +180,20 @@ def test_places(text: str | None, place: Place | None) -> None:
 # ---- gaps
 
 
-def lost(served: Local, writer: Writer) -> None:
-    """Bring in a board whose numbers 2 to 4 were thinned."""
+def lost_entries(writer: Writer) -> list[Entry]:
+    """Return the log of a board whose numbers 2 to 4 were thinned."""
     writer.insert_many(6)
     stamp = bytes.fromhex("00c2161a8000")
     skip = make_lost(writer.peer.author, 2, 4, THINNED, stamp, [7, 7])
     entries = writer.entries()
     places = [at for at, entry in enumerate(entries) if getattr(entry, "number", 0) in (2, 3, 4)]
     entries[places[0] : places[-1] + 1] = [SkipEntry(writer.peer.author, skip)]
-    served.run(served.peer.service.submit(entries))
+    return entries
 
 
 def test_gaps_say_what_is_missing_and_why(served: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = Writer("fern")
-    lost(served, writer)
+    served.run(served.peer.service.submit(lost_entries(writer)))
     told_by = Remote(b"gateway1", "barn", GATEWAY, {writer.peer.author: 9, b"unknown1": 4, b"refused1": 3})
     monkeypatch.setattr(served.peer.sync, "remotes", lambda: [told_by])
     monkeypatch.setattr(served.peer.system, "_remotes", lambda: [told_by])

@@ -5,7 +5,7 @@ What leaves the reader's rule leaves the answer like what is deleted: by its pla
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -16,7 +16,7 @@ from hedgerow.query.live import Changes, Live
 from hedgerow_host.dql import by_text_form, parse
 
 from .. import limits
-from ..auth.rights import Rule
+from ..auth.rights import Rights, Rule
 from ..query import SYSTEM, Queries, covers
 from ..service import Service
 from ..store.rows import DocumentRow
@@ -26,6 +26,11 @@ from .encoding import JSON, request_encoding
 from .execute import read_statement
 from .json_text import render
 
+ROWS = "rows"
+CHANGES = "changes"
+QUIET = "quiet"
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
 
 class LiveEndpoint:
     """Answers live queries, at most `limits.LIVE_QUERIES` at a time."""
@@ -34,7 +39,7 @@ class LiveEndpoint:
         self._service = service
         self._queries = queries
         self._name = name
-        self._open: set[_Stream] = set()
+        self._open: set[LiveStream] = set()
 
     async def __call__(self, request: Request) -> Response:
         """Begin a stream, or refuse with a code."""
@@ -45,28 +50,40 @@ class LiveEndpoint:
         caller = await self._name(request)
         body = await read_body(request, limits.BODY_BYTES)
         text, arguments = await self._queries.work(lambda: read_statement(encoding.loads(body)))
-        live = await self._queries.work(_prepare, text, arguments, encoding is JSON)
-        if len(self._open) >= limits.LIVE_QUERIES:
-            raise HedgerowError("OBSERVERS_FULL", str(limits.LIVE_QUERIES))
-        rule = await self._queries.work(caller.rights.to_read, live.collection)
-        stream = _Stream(self._service, self._queries, live, rule)
-        self._open.add(stream)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        stream = await self.open(text, arguments, caller.rights, by_json=encoding is JSON)
         return StreamingResponse(
-            self._events(request, stream), media_type="text/event-stream", headers=headers
+            self._events(request, stream), media_type="text/event-stream", headers=STREAM_HEADERS
         )
 
-    async def _events(self, request: Request, stream: "_Stream") -> AsyncIterator[bytes]:
+    async def open(
+        self, text: str, arguments: dict[str, Any], rights: Rights, *, by_json: bool
+    ) -> "LiveStream":
+        """Return the stream of a SELECT, which counts until it is closed. Raises the QUERY_ codes,
+        OBSERVERS_FULL, AUTH_FORBIDDEN.
+        """
+        live = await self._queries.work(_prepare, text, arguments, by_json)
+        if len(self._open) >= limits.LIVE_QUERIES:
+            raise HedgerowError("OBSERVERS_FULL", str(limits.LIVE_QUERIES))
+        rule = await self._queries.work(rights.to_read, live.collection)
+        stream = LiveStream(self._service, self._queries, live, rule, self._open)
+        self._open.add(stream)
+        return stream
+
+    async def _events(self, request: Request, stream: "LiveStream") -> AsyncIterator[bytes]:
         try:
-            async for name, value in stream.steps():
+            async for step in stream.steps():
                 # Who was let in a while ago may have lost the right since.
                 await self._name(request)
-                yield _event(name, value)
+                value: dict[str, Any] = {"transactionId": step.transaction}
+                if step.name == ROWS:
+                    value["items"] = step.changes.rows
+                elif step.name == CHANGES:
+                    value |= _shown(step.changes)
+                yield _event(step.name, value)
         except HedgerowError as error:
             yield _event("error", {"code": error.code, "description": error.detail or error.code})
         finally:
             stream.close()
-            self._open.discard(stream)
 
     def stop(self) -> None:
         """End all streams."""
@@ -74,10 +91,23 @@ class LiveEndpoint:
             stream.stop()
 
 
-class _Stream:
-    """One live query: the first answer, then what changes in it."""
+class Step(NamedTuple):
+    """What a live answer is at a transaction: ROWS first, then CHANGES, and QUIET where nothing happens for a
+    while. `changes` have all rows, and what is other than before.
+    """
 
-    def __init__(self, service: Service, queries: Queries, live: Live, rule: Rule) -> None:
+    name: str
+    transaction: int
+    changes: Changes
+
+
+class LiveStream:
+    """One live query: the first answer, then what changes in it. `close` it."""
+
+    def __init__(
+        self, service: Service, queries: Queries, live: Live, rule: Rule, others: "set[LiveStream]"
+    ) -> None:
+        self._others = others
         self._service = service
         self._queries = queries
         self._live = live
@@ -95,28 +125,29 @@ class _Stream:
     def close(self) -> None:
         """Listen no more."""
         self._service.remove_listener(self._committed)
+        self._others.discard(self)
 
     def _committed(self, moved: Iterable[bytes]) -> None:
         self._wake.set()
 
-    async def steps(self) -> AsyncIterator[tuple[str, Any]]:
-        """Yield the events: `rows` first, then `changes`, and `quiet` where nothing happens for a while."""
+    async def steps(self) -> AsyncIterator[Step]:
+        """Yield the steps until it is stopped."""
         await self._scan()
-        first = await self._queries.work(self._live.finish)
-        yield "rows", {"transactionId": self._position, "items": first.rows}
+        changes = await self._queries.work(self._live.finish)
+        yield Step(ROWS, self._position, changes)
         while not self._stopping:
             try:
                 async with asyncio.timeout(limits.LIVE_QUIET_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
-                yield "quiet", {"transactionId": self._position}
+                yield Step(QUIET, self._position, changes)
                 continue
             self._wake.clear()
             if self._service.touched(self._live.collection) <= self._position:
                 continue
             changes = await self._step()
             if changes:
-                yield "changes", {"transactionId": self._position, **_shown(changes)}
+                yield Step(CHANGES, self._position, changes)
 
     async def _step(self) -> Changes:
         """Take what was touched since the last step."""
