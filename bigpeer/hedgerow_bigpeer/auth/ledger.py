@@ -1,6 +1,5 @@
 """The credentials that were issued or countersigned, and whose author is whose."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +7,7 @@ from hedgerow.errors import HedgerowError
 
 from .apps import App
 from .credential import Credential
-from .database import Database
+from .database import Database, Violated
 
 _COLUMNS = (
     "number, app, user, provider, agreement, sealing, author, issued, expires, identified,"
@@ -50,7 +49,7 @@ class Ledger:
                 f"INSERT INTO credentials ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 *issued,
             )
-        except sqlite3.IntegrityError:
+        except Violated:
             raise HedgerowError("CHALLENGE_INVALID", "used already") from None
         if issued.author is not None:
             self._database.state(issued.app, issued.body)
@@ -79,6 +78,15 @@ class Ledger:
             limit,
         )
         return [Issued(*row) for row in rows]
+
+    def newest_of(self, app: App, author: bytes, sealing: bytes) -> bytes:
+        """Return the body of the last credential of an author with these keys, b"" for none."""
+        query = (
+            "SELECT body FROM credentials WHERE app = ? AND author = ? AND sealing = ?"
+            " ORDER BY issued DESC LIMIT 1"
+        )
+        row = self._database.row(query, app.id, author, sealing)
+        return b"" if row is None else bytes(row[0])
 
     def sealing_keys_under(self, number: bytes) -> set[bytes]:
         """Return the sealing keys of the peers that were enrolled under a delegation."""

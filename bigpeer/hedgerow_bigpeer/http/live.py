@@ -29,6 +29,7 @@ from .json_text import render
 ROWS = "rows"
 CHANGES = "changes"
 QUIET = "quiet"
+LOOK = "look"
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -74,6 +75,8 @@ class LiveEndpoint:
             async for step in stream.steps():
                 # Who was let in a while ago may have lost the right since.
                 await self._name(request)
+                if step.name == LOOK:
+                    continue
                 value: dict[str, Any] = {"transactionId": step.transaction}
                 if step.name == ROWS:
                     value["items"] = step.changes.rows
@@ -93,7 +96,8 @@ class LiveEndpoint:
 
 class Step(NamedTuple):
     """What a live answer is at a transaction: ROWS first, then CHANGES, and QUIET where nothing happens for a
-    while. `changes` have all rows, and what is other than before.
+    while. `changes` have all rows, and what is other than before. LOOK is for nobody: whoever takes it looks
+    whether the reader may still read.
     """
 
     name: str
@@ -135,12 +139,18 @@ class LiveStream:
         await self._scan()
         changes = await self._queries.work(self._live.finish)
         yield Step(ROWS, self._position, changes)
+        loop = asyncio.get_running_loop()
+        quiet = loop.time() + limits.LIVE_QUIET_SECONDS
         while not self._stopping:
             try:
-                async with asyncio.timeout(limits.LIVE_QUIET_SECONDS):
+                async with asyncio.timeout(min(limits.LIVE_ASK_SECONDS, quiet - loop.time())):
                     await self._wake.wait()
             except TimeoutError:
-                yield Step(QUIET, self._position, changes)
+                if loop.time() < quiet:
+                    yield Step(LOOK, self._position, changes)
+                else:
+                    yield Step(QUIET, self._position, changes)
+                    quiet = loop.time() + limits.LIVE_QUIET_SECONDS
                 continue
             self._wake.clear()
             if self._service.touched(self._live.collection) <= self._position:
@@ -148,6 +158,7 @@ class LiveStream:
             changes = await self._step()
             if changes:
                 yield Step(CHANGES, self._position, changes)
+                quiet = loop.time() + limits.LIVE_QUIET_SECONDS
 
     async def _step(self) -> Changes:
         """Take what was touched since the last step."""

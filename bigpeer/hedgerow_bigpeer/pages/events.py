@@ -11,7 +11,7 @@ from hedgerow.errors import HedgerowError
 
 from .. import limits
 from ..auth.rights import EVERY_RIGHT
-from ..http.live import QUIET, STREAM_HEADERS
+from ..http.live import LOOK, QUIET, ROWS, STREAM_HEADERS
 from .opening import Running
 from .table import make_table
 from .visitor import LoginWanted, Visitor
@@ -88,10 +88,11 @@ class PageEvents:
                 async for step in stream.steps():
                     if not await self._is_let_in(request):
                         break
-                    if step.name == QUIET:
-                        yield b": quiet\n\n"
+                    if step.name in (QUIET, LOOK):
+                        if step.name == QUIET:
+                            yield b": quiet\n\n"
                         continue
-                    new = () if step.name == "rows" else (*step.changes.insertions, *step.changes.updates)
+                    new = () if step.name == ROWS else (*step.changes.insertions, *step.changes.updates)
                     table = await peer.service.work(make_table, step.changes.rows, new)
                     values = {"table": table, "transaction": step.transaction, "live": True}
                     yield event("rows", await peer.visitors.fragment("rows.html", values))
