@@ -55,7 +55,7 @@ def test_the_page_shows_peers_and_a_plot(served: Local) -> None:
     xml.etree.ElementTree.fromstring(drawing)
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page.text)
     # A policy that allows no script of the page itself would not run one.
-    assert not re.search(r"<script(?! src=\"/static/)", page.text) and "style=" not in page.text
+    assert not re.search(r'<script(?! src="/static/)', page.text) and "style=" not in page.text
     assert served.request("GET", "/static/status.css").status_code == 200
 
 
