@@ -55,13 +55,16 @@ class PageEvents:
         service.add_listener(committed)
         self._open.add(wake)
         try:
-            while await self._is_let_in(request):
+            while True:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(limits.PAGE_QUIET_SECONDS):
                         await wake.wait()
                 if self._stopping:
                     return
                 wake.clear()
+                # Somebody else may have ended the login meanwhile, at another node too.
+                if not await self._is_let_in(request):
+                    break
                 yield event("changed")
                 await asyncio.sleep(limits.PAGE_SECONDS)
             yield event("end")
