@@ -197,7 +197,8 @@ def test_a_gap_leads_to_its_reason_at_any_width(chromium: Browser, farm: Served)
 
 
 def test_a_board_that_is_cut_off_is_seen_to_be_overdue(chromium: Browser, tmp_path: Path) -> None:
-    with field(tmp_path, 1, 10_000, interval_ms=300) as scene:
+    told = {"health_s": 3, "place": "3,4"}
+    with field(tmp_path, 1, 10_000, interval_ms=300, **told) as scene:
         (board,) = scene.scene.boards
         url = scene.scene.url
         with windows(chromium, url, DESK) as (window,):
@@ -206,11 +207,14 @@ def test_a_board_that_is_cut_off_is_seen_to_be_overdue(chromium: Browser, tmp_pa
             page.fill("#statement", f"SELECT n FROM readings WHERE board = '{board.name}' LIMIT 3")
             page.click("button.main")
             expect(page.locator("#answer tbody tr")).to_have_count(3)
-            document = {"_id": board.name, "place": "3,4", "due_s": 6}
-            execute(url, "INSERT INTO peers DOCUMENTS (:d)", {"d": document})
             page.click("nav >> text=peers")
             row = page.locator(f"tr:has-text('{board.name}')")
             expect(row.locator(".badge")).to_have_text("well")
+            # What the board says of itself has come through the air and the gateway, and puts it on the map.
+            expect(row.locator("[data-label='last start']")).to_have_text("power-on", timeout=PATIENCE_MS)
+            expect(page.locator("svg.map:visible .dot.well")).to_have_count(1)
+            document = {"_id": board.name, "due_s": 6}
+            execute(url, "INSERT INTO peers DOCUMENTS (:d)", {"d": document})
             board.power_off()
             expect(row.locator(".badge")).to_have_text("overdue", timeout=PATIENCE_MS)
             expect(page.locator("svg.map:visible .dot.overdue")).to_have_count(1)
