@@ -90,7 +90,7 @@ SHOWN_CHARACTERS = 300
 # What is sent of a statement that a page follows: it stands in an address.
 FOLLOWED_CHARACTERS = 2000
 PAGE_STREAMS = 64
-PAGE_SECONDS = 1.0
+PAGE_SECONDS = 2.0
 PAGE_QUIET_SECONDS = 4.0
 PAGE_STATEMENTS = 2
 STATUS_AUTHORS = 1000

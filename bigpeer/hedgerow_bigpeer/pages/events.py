@@ -38,7 +38,7 @@ class PageEvents:
             wake.set()
 
     async def changed(self, request: Request, visitor: Visitor) -> Response:
-        """Say `changed` after commits, at most once a second, and every few seconds for what time changes."""
+        """Say `changed` after commits, every two seconds at most, and now and then for what time changes."""
         if len(self._open) >= limits.PAGE_STREAMS:
             raise HedgerowError("OBSERVERS_FULL", str(limits.PAGE_STREAMS))
         return StreamingResponse(
@@ -100,7 +100,7 @@ class PageEvents:
                     values = {"table": table, "transaction": step.transaction, "live": True}
                     yield event("rows", await peer.visitors.fragment("rows.html", values))
                     # Whoever changes things a thousand times a second is shown as often as eyes can follow.
-                    await asyncio.sleep(limits.PAGE_SECONDS / 4)
+                    await asyncio.sleep(limits.PAGE_SECONDS / 8)
             except HedgerowError as error:
                 values = {"code": error.code, "detail": error.detail}
                 yield event("rows", await peer.visitors.fragment("failure.html", values))
