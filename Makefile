@@ -19,7 +19,7 @@ help:
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
 	@echo "make test      all tests, in one process more than there are cores  [ARGS='-k flash' JOBS=1]"
-	@echo "make test-services  tests with real servers, which it starts and stops: PostgreSQL, Kafka, mosquitto  [ARGS='-k watermark']"
+	@echo "make test-services  tests with real servers, which it starts and stops: PostgreSQL, Kafka, mosquitto, Chromium  [ARGS='-k watermark']"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"

@@ -35,14 +35,19 @@ from .http.timeseries import TimeSeriesEndpoint
 from .loopback import LoopbackOnly
 from .own import OwnAuthor
 from .pages.access import add_access_pages
+from .pages.bridges import add_bridges_pages
+from .pages.data import add_data_pages
+from .pages.events import PageEvents
 from .pages.login import add_login_pages
 from .pages.overview import add_overview_pages
+from .pages.peers import add_peers_pages
 from .pages.visitor import Visitors
 from .query import Queries
 from .service import Service
 from .store.port import Store
 from .store.sqlite import SqliteStore
 from .sync import SyncEndpoint
+from .system import SystemCollections
 
 SYNC_PATH = "/api/hedgerow/v1/sync"
 LIVE_PATH = "/api/hedgerow/v1/live"
@@ -98,13 +103,14 @@ class BigPeer:
         self.own = OwnAuthor(self.service, self.membership)
         self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
+        self.system = SystemCollections(self.service, self.queries, self.sync.remotes)
         self.rates = Rates(config.requests_per_second)
         self.changes = ChangesEndpoint(self.service, self.queries, self.name)
         self.data: dict[str, Endpoint] = {
             "/collections/{collection}/documents": DocumentsEndpoint(self.service, self.queries, self.name),
             "/timeseries/{collection}": TimeSeriesEndpoint(self.service, self.queries, self.name),
             "/changes": self.changes,
-            "/peers": PeersEndpoint(self.service, self.queries, self.name),
+            "/peers": PeersEndpoint(self.service, self.queries, self.name, self.sync.remotes),
         }
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
@@ -212,6 +218,10 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -
     add_overview_pages(app, lambda: peer_of(app))
     add_login_pages(app, lambda: peer_of(app))
     add_access_pages(app, lambda: peer_of(app))
+    app.state.page_events = PageEvents(lambda: peer_of(app))
+    add_data_pages(app, lambda: peer_of(app), app.state.page_events)
+    add_peers_pages(app, lambda: peer_of(app))
+    add_bridges_pages(app, lambda: peer_of(app))
     return app
 
 

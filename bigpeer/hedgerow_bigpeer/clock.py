@@ -31,6 +31,11 @@ def rfc3339_of_unix(seconds: int) -> str:
     return rfc3339(seconds * 1000 - _EPOCH_NS // 1_000_000)[:19] + "Z"
 
 
+def unix_seconds(utc_ms: int) -> int:
+    """Return a time in ms since 2000 as whole seconds since 1970."""
+    return (utc_ms + _EPOCH_NS // 1_000_000) // 1000
+
+
 def rfc3339(utc_ms: int) -> str:
     """Write a time in ms since 2000 as RFC 3339 in UTC with milliseconds."""
     moment = EPOCH + min(max(utc_ms, 0), _LATEST_MS) * _MILLISECOND

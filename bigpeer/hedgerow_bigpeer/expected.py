@@ -1,14 +1,18 @@
-"""What is expected of peers: documents of the collection `peers`, by name or author, and who is overdue."""
+"""What is expected of peers, by the collection `peers` (name or author) and by their health documents, and
+who is overdue.
+"""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from hedgerow.query.values import is_number, to_float
 
 from . import limits
+from .health import health
+from .presence import Remote
 from .query import Queries
 from .service import Service
-from .status import author_row, authors
-from .store.rows import Frontier
+from .status import author_row, authors, readings
 
 #: A document's `_id` is the name of a peer or its author in hex; `due_s` is after how many seconds without
 #: anything new it is overdue, `place` where it is.
@@ -36,40 +40,77 @@ async def expected(service: Service, queries: Queries) -> dict[str, Expected]:
     return found
 
 
-async def peers(service: Service, queries: Queries) -> list[dict[str, Any]]:
-    """Return a row for each peer: what of it is held, what is expected of it, and whether it is overdue.
+async def peers(service: Service, queries: Queries, remotes: Collection[Remote] = ()) -> list[dict[str, Any]]:
+    """Return a row for each peer: what of it is held, what it says of itself, what is expected of it, whether
+    it is overdue, and whether it is among `remotes`.
 
     Somebody who is expected and never came has a row without an author. Of several authors with one name
     (a board that was set up anew) the one seen last is meant.
     """
     wanted = await expected(service, queries)
-    now = service.clock.utc()
-    meant: dict[bytes, str] = {}
-    latest: dict[str, Frontier] = {}
-    for frontier in service.frontiers.values():
-        if frontier.author.hex() in wanted:
-            meant[frontier.author] = frontier.author.hex()
-        elif frontier.name in wanted:
-            latest[frontier.name] = max(
-                latest.get(frontier.name, frontier), frontier, key=lambda entry: entry.last_seen
-            )
-    meant |= {frontier.author: name for name, frontier in latest.items()}
     rows = authors(service, {})
     shown = {row["author"] for row in rows}
-    rows += [
-        author_row(service.frontier(author), {}, service.refusals.code(author))
-        for author in meant
-        if author.hex() not in shown
-    ]
+    # Whoever is expected shows, however long ago it was seen.
+    for frontier in service.frontiers.values():
+        named = frontier.name in wanted or frontier.author.hex() in wanted
+        if named and frontier.author.hex() not in shown:
+            rows.append(author_row(frontier, {}, service.refusals.code(frontier.author)))
+    said = await health(service, queries, [bytes.fromhex(row["author"]) for row in rows])
+    for row in rows:
+        row["health"] = said.get(bytes.fromhex(row["author"]))
+        row["name"] = row["name"] or (row["health"] or {}).get("name") or ""
+    if any(not row["name"] for row in rows) and wanted.keys() - {row["name"] for row in rows}:
+        # Who never had a session, and has not told its health yet, may stand in its readings.
+        names = (await readings(service, queries)).names
+        for row in rows:
+            row["name"] = row["name"] or names.get(bytes.fromhex(row["author"]), "")
+    meant = _meant(service, rows, wanted)
+    now = service.clock.utc()
+    connected = {remote.author for remote in remotes}
+    last: dict[str, int] = {}
+    for row in rows:
+        last[row["name"]] = max(last.get(row["name"], 0), _seen(service, row["author"]))
     for row in rows:
         author = bytes.fromhex(row["author"])
-        said = wanted.get(meant.get(author, ""), Expected(None, None))
-        row |= _said(said, service.frontier(author).last_seen, now)
+        own = row["health"] or {}
+        row["connected"] = author in connected
+        last_seen = service.frontier(author).last_seen
+        if author.hex() in meant:
+            found = wanted[meant[author.hex()]]
+            row |= _said(found._replace(place=found.place or own.get("place")), last_seen, now)
+        else:
+            due = own.get("due_s")
+            row |= _said(Expected(own.get("place"), due), last_seen, now)
+            # A board that was set up anew has left an author behind.
+            is_newest = not row["name"] or last_seen == last[row["name"]]
+            row["overdue"] = due is not None and is_newest and last_seen + _patience_ms(due) < now
     nobody = {"author": "", "held": 0, "sealed": 0, "receipted": 0, "last_seen": None, "refused": None}
-    known = {frontier.name for frontier in service.frontiers.values()} | set(meant.values())
+    known = {row["name"] for row in rows} | set(meant.values())
     for key in sorted(wanted.keys() - known):
-        rows.append({**nobody, "name": key, **_said(wanted[key], 0, now)})
+        rows.append({**nobody, "name": key, "health": None, "connected": False, **_said(wanted[key], 0, now)})
     return rows
+
+
+def _meant(service: Service, rows: list[dict[str, Any]], wanted: dict[str, Expected]) -> dict[str, str]:
+    """Return by author (hex) the id of what is expected of it: its author says more than its name."""
+    meant: dict[str, str] = {}
+    latest: dict[str, str] = {}
+    for row in rows:
+        author = row["author"]
+        if author in wanted:
+            meant[author] = author
+        elif row["name"] in wanted:
+            before = latest.get(row["name"], author)
+            latest[row["name"]] = max(before, author, key=lambda name: _seen(service, name))
+    return meant | {author: name for name, author in latest.items()}
+
+
+def _seen(service: Service, author: str) -> int:
+    return service.frontier(bytes.fromhex(author)).last_seen
+
+
+def _patience_ms(due_s: Any) -> float:
+    return (limits.DUE_TURNS * to_float(due_s) + limits.DUE_WAY_SECONDS) * 1000
 
 
 def _said(wanted: Expected, last_seen: int, now: int) -> dict[str, Any]:
@@ -77,14 +118,38 @@ def _said(wanted: Expected, last_seen: int, now: int) -> dict[str, Any]:
     return {"place": wanted.place, "due_s": wanted.due_s, "overdue": is_overdue}
 
 
+_METRIC = "hedgerow_bigpeer_peer_"
+#: Gauges of what health documents say: the field, and what it is.
+_GAUGES = {
+    "voltage_mv": ("voltage_volts", 1000, "Voltage that a peer measures."),
+    "heap_free": ("heap_free_bytes", 1, "The least heap that a board had free."),
+    "log": ("log_ratio", 100, "Part of a peer's log that is taken."),
+    "uptime_s": ("uptime_seconds", 1, "Time since a peer was switched on, when it said so."),
+    "boots": ("boots", 1, "How often a peer has started."),
+}
+
+
 async def peer_metrics(service: Service, queries: Queries) -> str:
-    """Return in the text format of Prometheus who is overdue of those who are expected, "" if nobody is."""
-    rows = [row for row in await peers(service, queries) if row["due_s"] is not None]
-    if not rows:
-        return ""
-    name = "hedgerow_bigpeer_peer_overdue"
-    lines = [f"# HELP {name} Whether a peer is overdue.", f"# TYPE {name} gauge"]
-    for row in rows:
-        label = (row["name"] or row["author"]).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        lines.append(f'{name}{{peer="{label}"}} {int(row["overdue"])}')
-    return "\n".join(lines) + "\n"
+    """Return in the text format of Prometheus who is overdue of those who are expected, and what peers say of
+    themselves; "" if there is nothing. Of several authors with one name the one seen last is meant.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for row in sorted(await peers(service, queries), key=lambda row: row["last_seen"] or ""):
+        rows[row["name"] or row["author"]] = row
+    found: dict[str, tuple[str, list[str]]] = {"overdue": ("Whether a peer is overdue.", [])}
+    found |= {name: (about, []) for name, _, about in _GAUGES.values()}
+    for peer in sorted(rows):
+        row = rows[peer]
+        label = peer.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        values = {} if row["due_s"] is None else {"overdue": int(row["overdue"])}
+        for field, (name, unit, _) in _GAUGES.items():
+            value = (row["health"] or {}).get(field)
+            if value is not None:
+                values[name] = value / unit if unit > 1 else value
+        for name, value in values.items():
+            found[name][1].append(f'{_METRIC}{name}{{peer="{label}"}} {value}')
+    lines = []
+    for name, (about, samples) in found.items():
+        if samples:
+            lines += [f"# HELP {_METRIC}{name} {about}", f"# TYPE {_METRIC}{name} gauge", *samples]
+    return "".join(line + "\n" for line in lines)

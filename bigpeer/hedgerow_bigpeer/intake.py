@@ -28,7 +28,8 @@ class Intake:
 
     A method that raises HedgerowError has found a fault of the session itself. `source` says in the log
     whose session it is. `came` are the (first, last) numbers that it has brought of each author, `forged` the
-    authors whose seals are not their word. `learn` looks for credentials that are not known yet; `owner` says
+    authors whose seals are not their word, `offered` up to which number the other side has said to hold
+    authors. `learn` looks for credentials that are not known yet; `owner` says
     which author the other side has shown to be. What others bring of an author with a credential waits for
     its seal (SPEC 12.13).
     """
@@ -57,6 +58,7 @@ class Intake:
         self.entries = 0
         self.came: dict[bytes, tuple[int, int]] = {}
         self.forged: list[tuple[bytes, HedgerowError]] = []
+        self.offered: dict[bytes, int] = {}
 
     def add_name(self, author: bytes, name: str) -> None:
         """Take what an author calls itself."""
@@ -136,6 +138,12 @@ class Intake:
     def add_skip(self, author: bytes, body: bytes) -> None:
         """Take a skip."""
         self._add(SkipEntry(author, body), Skip.decode(body).last)
+
+    def offer(self, author: bytes, held: int) -> None:
+        """Take that the other side holds an author up to a number."""
+        self.check_own(author, held)
+        if author in self.offered or len(self.offered) < limits.SESSION_AUTHORS:
+            self.offered[author] = held
 
     def check_own(self, author: bytes, held: int) -> None:
         """Refuse our own author where others hold more of it than we do: our storage was set back."""

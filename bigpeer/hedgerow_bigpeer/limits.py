@@ -86,7 +86,20 @@ TRIMMED_CHANGES = 5000
 PLOT_POINTS = 600
 PLOT_SERIES = 12
 SHOWN_NAME = 64
+SHOWN_ROWS = 200
+SHOWN_COLUMNS = 32
+SHOWN_CHARACTERS = 300
+# What is sent of a statement that a page follows: it stands in an address.
+FOLLOWED_CHARACTERS = 2000
+PAGE_STREAMS = 64
+PAGE_SECONDS = 2.0
+PAGE_QUIET_SECONDS = 4.0
+PAGE_STATEMENTS = 2
 STATUS_AUTHORS = 1000
+DUE_SECONDS = 100_000_000
+# Who says that it will write again is overdue after twice that, and so much more for the way.
+DUE_TURNS = 2
+DUE_WAY_SECONDS = 60
 
 # Who may do what: credentials (seconds, bytes, counts)
 DAY_S = 86_400

@@ -1,8 +1,9 @@
 """Running a statement: parse, read, evaluate in slices, answer."""
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,6 +30,12 @@ from .store.rows import AnswerEntry, DocumentRow, KeptAnswer
 from .view import Moment, seen
 
 Result = TypeVar("Result")
+
+#: What the names of system collections begin with.
+SYSTEM = "system:"
+_WRITES_SYSTEM = re.compile(
+    r"\s*(?:INSERT\s+INTO|UPDATE|(?:DELETE|TOMBSTONE|EVICT)\s+FROM)\s+system\s*:", re.I
+)
 
 
 class Answer(NamedTuple):
@@ -68,6 +75,8 @@ class Queries:
         self._service = service
         self._own = own
         self.work = service.work
+        # Who makes the documents of a system collection, by its name.
+        self.system: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {}
 
     async def execute(
         self,
@@ -87,6 +96,8 @@ class Queries:
         index = index_statement(text)
         if index is not None:
             return await self._index(index, rights)
+        if _WRITES_SYSTEM.match(text):
+            raise HedgerowError("SYSTEM_READ_ONLY", text[:60])
         statement = await self.work(parse, text)
         kind: str = statement[0]
         counts = self._service.counters.statements
@@ -114,6 +125,8 @@ class Queries:
     async def _index(self, statement: IndexStatement, rights: Rights) -> Answer:
         """Make or drop an index: for whoever may write all of a collection."""
         index = statement.wanted
+        if index.collection.startswith(SYSTEM):
+            raise HedgerowError("SYSTEM_READ_ONLY", index.collection)
         if not (await self.work(rights.to_write, index.collection)).is_whole:
             raise HedgerowError("AUTH_FORBIDDEN", f"index {index.collection}"[:200])
         warnings: list[tuple[Any, str]] = []
@@ -134,6 +147,9 @@ class Queries:
     ) -> Answer:
         query = await self.work(_prepare, statement, arguments, by_json)
         rule = await self.work(rights.to_read, query.collection)
+        if query.collection.startswith(SYSTEM):
+            await self.work(_add_system, query, rule, await self._system(query.collection))
+            return Answer(self._service.newest, "select", await self.work(query.rows), [], [])
         keys = await self.work(lambda: keys_of(statement[4], arguments, by_json=by_json))
         wanted = await self.work(_wanted, statement, 4, arguments, by_json)
         deadline = time.monotonic() + limits.STATEMENT_SECONDS
@@ -157,6 +173,15 @@ class Queries:
             # A view has seen what was written here before it was opened, stable or not.
             return Answer(max(snapshot.transaction, before), "select", items, [], [])
 
+    async def _system(self, collection: str) -> list[dict[str, Any]]:
+        """Return the documents of a system collection. Raises QUERY_UNSUPPORTED if there is none such."""
+        make = self.system.get(collection)
+        if make is None:
+            raise HedgerowError(
+                "QUERY_UNSUPPORTED", f"{collection}: there are {', '.join(sorted(self.system))}"
+            )
+        return await make()
+
     async def _change(
         self,
         statement: Statement,
@@ -166,6 +191,8 @@ class Queries:
         keep: Keep | None,
     ) -> Written:
         kind, collection = statement[:2]
+        if collection.startswith(SYSTEM):
+            raise HedgerowError("SYSTEM_READ_ONLY", collection)
         rule = await self.work(rights.to_write, collection)
         if kind == "evict":
             raise HedgerowError("EVICT_KEEPER", "DELETE removes a document everywhere")
@@ -277,6 +304,12 @@ def _add(query: Select, rule: Rule, rows: list[tuple[DocumentRow, Moment | None]
             raise TimeoutError
         if covers(rule, row):
             query.add(_document(row, moment))
+
+
+def _add_system(query: Select, rule: Rule, documents: list[dict[str, Any]]) -> None:
+    for document in documents:
+        if rule.covers(document):
+            query.add(document)
 
 
 def _add_ordered(

@@ -103,6 +103,7 @@ class _Server(uvicorn.Server):
         peer_of(self._app).draining = True
         peer_of(self._app).live.stop()
         peer_of(self._app).changes.stop()
+        self._app.state.page_events.stop()
         await peer_of(self._app).sync.stop(limits.GOODBYE_SECONDS)
         await super().shutdown(sockets)
 

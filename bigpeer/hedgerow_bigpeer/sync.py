@@ -27,6 +27,7 @@ from .auth.authority import work
 from .auth.membership import Membership
 from .down import Giver, wanted
 from .intake import Intake
+from .presence import Remote
 from .service import Service
 from .statements import Statements
 from .watch import Watch, Watched
@@ -81,7 +82,7 @@ class SyncEndpoint:
         a credential.
         """
         await socket.accept()
-        greeted_here = sum(other.is_greeted for other in self._open)
+        greeted_here = sum(other.remote is not None for other in self._open)
         unproven = len(self._open) - greeted_here
         if greeted_here >= limits.CONNECTIONS or unproven >= limits.UNPROVEN:
             await socket.close(_BUSY, "SYNC_BUSY")
@@ -98,6 +99,10 @@ class SyncEndpoint:
             self._open.discard(connection)
             self._ended.set()
             self._service.connections = len(self._open)
+
+    def remotes(self) -> list[Remote]:
+        """Return who is connected."""
+        return [remote for other in self._open if (remote := other.remote) is not None]
 
     async def _note(self, connection: "Connection", socket: WebSocket) -> None:
         """Have in the audit log who was refused: by its credential if it has shown one, else its address."""
@@ -157,9 +162,10 @@ class Connection(Watched):
         return f"session with {remote.author.hex()} ({remote.name})" if remote else "session"
 
     @property
-    def is_greeted(self) -> bool:
-        """Whether the other side has said who it is, and was believed."""
-        return self._session.remote is not None
+    def remote(self) -> Remote | None:
+        """Who the other side is, None before it has said so and was believed."""
+        said = self._session.remote
+        return Remote(said.author, said.name, said.role, self._intake.offered) if said else None
 
     @property
     def keys(self) -> Greeting | None:
@@ -371,7 +377,7 @@ class Connection(Watched):
     def _note_vector(self, vector: Iterable[_Vector]) -> None:
         """Remember whom the other side carries, and what it knows to be receipted."""
         for author, held, _, receipted in vector:
-            self._intake.check_own(author, held)
+            self._intake.offer(author, held)
             self._carry(author, receipted)
             self._due.add(author)
 

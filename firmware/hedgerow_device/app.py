@@ -19,8 +19,12 @@ from .uptime import now
 # The watchdog of the chip cannot be stopped; this is the longest time that its timer takes.
 _REPL_WATCHDOG_MS = 3600000
 _FEED_MS = 1000
-# How often it looks how full the log is: once a minute.
+# How often it looks how full the log is: once a minute, or as often as it tells its health.
 _LOOK_EVERY = 60
+_LOOKED = (
+    "hedgerow_device.watch hedgerow_device.health hedgerow.health hedgerow.storage "
+    "hedgerow_device.flashstorage"
+)
 _PAUSE_MS = 1000
 _LONGEST_PAUSE_MS = 60000
 _APPLICATION = "app"
@@ -114,18 +118,23 @@ def _words(error: Exception) -> str:
 async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
     seen = [False, {}]
     turn = 0
+    told = None
+    every = min(_LOOK_EVERY, peer.settings["health_s"] or _LOOK_EVERY)
+    peer.heap_low = gc.mem_free()
     while True:
         watchdog.feed()
         gc.collect()
+        peer.heap_low = min(peer.heap_low, gc.mem_free())
         try:
             if turn == 0:
-                from .watch import look
+                from .watch import look, tell_health
 
                 look(peer, seen)
+                told = tell_health(peer, told)
                 # This frame stays.
-                del look
-                unload("hedgerow_device.watch hedgerow.storage hedgerow_device.flashstorage")
-            turn = (turn + 1) % _LOOK_EVERY
+                del look, tell_health
+                unload(_LOOKED)
+            turn = (turn + 1) % every
             _tend(peer)
             # What waits for its time comes without an event.
             _tell(peer)

@@ -28,6 +28,10 @@ _FIELDS = {
     "budget_mah": (int, 0, 0, 100000),
     "radio_watchdog_s": (int, 60, 0, 86400),
     "watchdog_ms": (int, 30000, 0, 600000),
+    "health_s": (int, 3600, 0, 604800),
+    "place": (str, "", 0, 64),
+    "voltage_pin": (int, -1, -1, 63),
+    "voltage_percent": (int, 100, 1, 10000),
 }
 _POLICIES = ("refuse", "oldest", "thin")
 _COLLECTIONS = const(16)

@@ -6,7 +6,7 @@ import hashlib
 
 from hedgerow import limits
 from hedgerow.application import ReadyPeer
-from hedgerow.codec.schema import STREAM, is_stream
+from hedgerow.codec.schema import HEALTH, STREAM, is_stream
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.mesh import pace
@@ -75,11 +75,11 @@ class DevicePeer(ReadyPeer):
     on_time = None
     before_receipt = None
     # Of a board with the small engine that wants documents (see errands): when it asks for them next, how
-    # often still in haste, and a schema that it lacks.
+    # often still in haste, and a schema that it lacks. `late`: the log was full at boot and since.
     wish_at = 0
     wish_eager = pace.PUSHES
     wish_schema = b""
-    _late = False
+    late = False
     _damaged = _tend_at = _due = 0
 
     def __init__(self, log: object, clock: object, sleeper: object = None, **options: object):
@@ -95,17 +95,17 @@ class DevicePeer(ReadyPeer):
         except HedgerowError as error:
             if error.code != "LOG_FULL":
                 raise
-            self._late = True
+            self.late = True
 
     def write(
         self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
     ) -> int:
         """See Peer.write."""
-        if self._late:
+        if self.late:
             # _boot() writes too.
-            self._late = False
+            self.late = False
             self._boot(now)
-            if self._late:
+            if self.late:
                 raise HedgerowError("LOG_FULL", "since this boot")
         return super().write(changes, schemas, now, local, stamp)
 
@@ -349,11 +349,12 @@ class DevicePeer(ReadyPeer):
     def keeps(self, author: bytes, number: int, body: bytes, tight: bool = False) -> bool:
         """Say whether a receipted operation still carries something, so that the log takes it along.
 
-        Where room is `tight`, others' documents go that no subscription of this peer's matches.
+        Health documents do not; where room is `tight`, nor do others' that no own subscription matches.
         """
         changes = decode_body(body)[1]
         for change in changes:
-            if change[0] != CLOCK and not is_stream(self.schemas[change[1]].kind):
+            schema = None if change[0] == CLOCK else self.schemas[change[1]]
+            if schema and not is_stream(schema.kind) and schema.collection != HEALTH:
                 break
         else:
             return False

@@ -77,6 +77,8 @@ class GatewayConfig:
     stall_s: float = limits.STALL_S
     linger_ms: int = limits.LINGER_MS
     log_bytes: int = limits.LOG_BYTES_DEFAULT
+    health_s: int = 3600
+    place: str = ""
     uplink_first_pause_s: float = limits.BACKOFF_FIRST_S
     uplink_max_pause_s: float = limits.BACKOFF_MAX_S
     scanner_backend: type[BaseBleakScanner] | None = None
@@ -100,6 +102,8 @@ class GatewayConfig:
             raise HedgerowError(
                 "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"
             )
+        if len(self.place) > limits.PLACE_CHARACTERS:
+            raise HedgerowError("SETTING_INVALID", f"place: over {limits.PLACE_CHARACTERS} characters")
         for setting, low, high in _RANGES:
             if not low <= getattr(self, setting) <= high:
                 raise HedgerowError("SETTING_INVALID", f"{setting}: not within {low:g} and {high:g}")
@@ -132,6 +136,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("hold_off_ms", 0, 3_600_000),
     ("linger_ms", 0, 60_000),
     ("log_bytes", limits.LOG_BYTES_MIN, 1 << 43),
+    ("health_s", 0, 604_800),
     ("uplink_first_pause_s", 0.01, 3600),
     ("uplink_max_pause_s", 0.01, 3600),
 )

@@ -22,6 +22,7 @@ from .central import Central
 from .clock import Clock, rfc3339
 from .config import OFF, GatewayConfig
 from .enrolment import Enrolment
+from .health import tell_health
 from .link_ble import BleLink
 from .membership import members_of
 from .mesher import Mesher
@@ -182,7 +183,10 @@ class Gateway:
             raise self._failure
 
     def _start(self) -> "list[asyncio.Task[None]]":
-        parts = [self._keep_time()]
+        parts = [
+            self._keep_time(),
+            tell_health(self.config, self.peer, self.log.path, lambda: self.clock.now()),
+        ]
         if not self.config.keeper:
             # A keeper's own receipts say that it holds the only copy that counts.
             parts.append(self.reclaimer.run())

@@ -88,6 +88,8 @@ REFUSAL_S = 2.0  # the end of a socket says why a handshake was refused; so long
 
 # Time
 TIME_EVERY_S = 30.0
+HEALTH_LOOK_S = 10.0
+PLACE_CHARACTERS = 64
 STATED_ERROR_MS = 50
 
 # Process

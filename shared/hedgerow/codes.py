@@ -167,6 +167,8 @@ CODES = {
     "CURSOR_GONE": (630, "What follows the cursor is forgotten, or the store was put back; begin anew."),
     "RATE_LIMITED": (631, "More requests than are allowed; wait as long as Retry-After says."),
     "REQUEST_REPEATED": (632, "The Idempotency-Key stands for another request; use a new one."),
+    "SYSTEM_READ_ONLY": (638, "A system collection says what is; it can only be read."),
+    "PEER_UNKNOWN": (639, "Nobody with this author is known here."),
     "BRIDGE_UNKNOWN": (633, "There is no bridge of this name."),
     "BRIDGE_INVALID": (634, "A bridge that cannot be made so; the detail names what."),
     "TRANSACTION_NOT_REACHED": (626, "The transaction that the request waits for has not happened here."),

@@ -368,7 +368,7 @@ def test_who_says_nothing_takes_no_place_from_who_does(
             async def close(self, code: int, reason: str) -> None:
                 codes.append(reason)
 
-        sync._open = {type("", (), {"is_greeted": greeted})() for greeted in open_}
+        sync._open = {type("", (), {"remote": greeted or None})() for greeted in open_}
 
         async def serve() -> None:
             with contextlib.suppress(_Begun):

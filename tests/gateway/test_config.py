@@ -23,6 +23,8 @@ from hedgerow_gateway import Gateway, metrics
         ("silence_s", 1e9),
         ("log_bytes", 5),
         ("linger_ms", -1),
+        ("health_s", -1),
+        ("place", "x" * 65),
         ("http", "8080"),
         ("http", "127.0.0.1:99999"),
         ("http", "0.0.0.0:8090"),

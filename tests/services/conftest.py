@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "bigpeer"), str(Path(__file__).parents[2])]
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "bigpeer"), str(TESTS / "system"), str(TESTS.parent)]
 
 import bigpeer_harness  # noqa: E402
 import psycopg  # noqa: E402

@@ -102,8 +102,10 @@ class Field:
 
 
 @contextlib.contextmanager
-def field(tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100) -> Iterator[Field]:
-    """Boards that record, a gateway and a Big Peer, all running."""
+def field(
+    tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100, **more: object
+) -> Iterator[Field]:
+    """Boards that record, a gateway and a Big Peer, all running; `more` are settings of the boards."""
     options = DemoOptions(boards=boards, readings=readings, near=True, playground=True)
     directory = tmp_path / "field"
     directory.mkdir()
@@ -115,6 +117,7 @@ def field(tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100)
                 "interval_ms": interval_ms,
                 "readings": readings,
                 "seal_s": 2,
+                **more,
             }
             chosen = Options(board=board.profile.name, config=settings, start=False)
             flash_board(board.port, chosen, lambda what, done, total: None, firmware())

@@ -1,7 +1,7 @@
 """Bridges over HTTP: /api/hedgerow/v1/bridges, for API keys with the verb `admin`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,12 @@ class BridgesApi:
     async def list(self, request: Request) -> Any:
         """List bridges with how far they are behind."""
         await self._need(request)
+        return answer({"bridges": await self.shown()})
+
+    async def shown(self) -> Sequence[dict[str, Any]]:
+        """Return all bridges as the API and the page show them."""
         found = await self._service.store.transact(table.bridges)
-        return answer({"bridges": [await self._show(bridge) for bridge in found]})
+        return [await self._show(bridge) for bridge in found]
 
     async def get(self, request: Request) -> Any:
         """Show one bridge."""

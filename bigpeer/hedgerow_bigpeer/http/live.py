@@ -5,7 +5,7 @@ What leaves the reader's rule leaves the answer like what is deleted: by its pla
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -16,8 +16,8 @@ from hedgerow.query.live import Changes, Live
 from hedgerow_host.dql import by_text_form, parse
 
 from .. import limits
-from ..auth.rights import Rule
-from ..query import Queries, covers
+from ..auth.rights import Rights, Rule
+from ..query import SYSTEM, Queries, covers
 from ..service import Service
 from ..store.rows import DocumentRow
 from .answers import answering, read_body
@@ -25,6 +25,12 @@ from .caller import Name
 from .encoding import JSON, request_encoding
 from .execute import read_statement
 from .json_text import render
+
+ROWS = "rows"
+CHANGES = "changes"
+QUIET = "quiet"
+LOOK = "look"
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class LiveEndpoint:
@@ -34,7 +40,7 @@ class LiveEndpoint:
         self._service = service
         self._queries = queries
         self._name = name
-        self._open: set[_Stream] = set()
+        self._open: set[LiveStream] = set()
 
     async def __call__(self, request: Request) -> Response:
         """Begin a stream, or refuse with a code."""
@@ -45,29 +51,42 @@ class LiveEndpoint:
         caller = await self._name(request)
         body = await read_body(request, limits.BODY_BYTES)
         text, arguments = await self._queries.work(lambda: read_statement(encoding.loads(body)))
-        live = await self._queries.work(_prepare, text, arguments, encoding is JSON)
-        if len(self._open) >= limits.LIVE_QUERIES:
-            raise HedgerowError("OBSERVERS_FULL", str(limits.LIVE_QUERIES))
-        rule = await self._queries.work(caller.rights.to_read, live.collection)
-        stream = _Stream(self._service, self._queries, live, rule)
-        self._open.add(stream)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        stream = await self.open(text, arguments, caller.rights, by_json=encoding is JSON)
         return StreamingResponse(
-            self._events(request, stream), media_type="text/event-stream", headers=headers
+            self._events(request, stream), media_type="text/event-stream", headers=STREAM_HEADERS
         )
 
-    async def _events(self, request: Request, stream: "_Stream") -> AsyncIterator[bytes]:
+    async def open(
+        self, text: str, arguments: dict[str, Any], rights: Rights, *, by_json: bool
+    ) -> "LiveStream":
+        """Return the stream of a SELECT, which counts until it is closed. Raises the QUERY_ codes,
+        OBSERVERS_FULL, AUTH_FORBIDDEN.
+        """
+        live = await self._queries.work(_prepare, text, arguments, by_json)
+        if len(self._open) >= limits.LIVE_QUERIES:
+            raise HedgerowError("OBSERVERS_FULL", str(limits.LIVE_QUERIES))
+        rule = await self._queries.work(rights.to_read, live.collection)
+        stream = LiveStream(self._service, self._queries, live, rule, self._open)
+        self._open.add(stream)
+        return stream
+
+    async def _events(self, request: Request, stream: "LiveStream") -> AsyncIterator[bytes]:
         try:
-            async for name, value in stream.steps():
+            async for step in stream.steps():
                 # Who was let in a while ago may have lost the right since.
                 await self._name(request)
-                if name:
-                    yield _event(name, value)
+                if step.name == LOOK:
+                    continue
+                value: dict[str, Any] = {"transactionId": step.transaction}
+                if step.name == ROWS:
+                    value["items"] = step.changes.rows
+                elif step.name == CHANGES:
+                    value |= _shown(step.changes)
+                yield _event(step.name, value)
         except HedgerowError as error:
             yield _event("error", {"code": error.code, "description": error.detail or error.code})
         finally:
             stream.close()
-            self._open.discard(stream)
 
     def __len__(self) -> int:
         """How many streams are open."""
@@ -79,10 +98,24 @@ class LiveEndpoint:
             stream.stop()
 
 
-class _Stream:
-    """One live query: the first answer, then what changes in it."""
+class Step(NamedTuple):
+    """What a live answer is at a transaction: ROWS first, then CHANGES, and QUIET where nothing happens for a
+    while. `changes` have all rows, and what is other than before. LOOK is for nobody: whoever takes it looks
+    whether the reader may still read.
+    """
 
-    def __init__(self, service: Service, queries: Queries, live: Live, rule: Rule) -> None:
+    name: str
+    transaction: int
+    changes: Changes
+
+
+class LiveStream:
+    """One live query: the first answer, then what changes in it. `close` it."""
+
+    def __init__(
+        self, service: Service, queries: Queries, live: Live, rule: Rule, others: "set[LiveStream]"
+    ) -> None:
+        self._others = others
         self._service = service
         self._queries = queries
         self._live = live
@@ -100,18 +133,16 @@ class _Stream:
     def close(self) -> None:
         """Listen no more."""
         self._service.remove_listener(self._committed)
+        self._others.discard(self)
 
     def _committed(self, moved: Iterable[bytes]) -> None:
         self._wake.set()
 
-    async def steps(self) -> AsyncIterator[tuple[str, Any]]:
-        """Yield the events: `rows` first, then `changes`, and `quiet` where nothing happens for a while.
-
-        One without a name is for nobody: whoever takes it looks whether the reader may still read.
-        """
+    async def steps(self) -> AsyncIterator[Step]:
+        """Yield the steps until it is stopped."""
         await self._scan()
-        first = await self._queries.work(self._live.finish)
-        yield "rows", {"transactionId": self._position, "items": first.rows}
+        changes = await self._queries.work(self._live.finish)
+        yield Step(ROWS, self._position, changes)
         loop = asyncio.get_running_loop()
         quiet = loop.time() + limits.LIVE_QUIET_SECONDS
         while not self._stopping:
@@ -120,9 +151,9 @@ class _Stream:
                     await self._wake.wait()
             except TimeoutError:
                 if loop.time() < quiet:
-                    yield "", None
+                    yield Step(LOOK, self._position, changes)
                 else:
-                    yield "quiet", {"transactionId": self._position}
+                    yield Step(QUIET, self._position, changes)
                     quiet = loop.time() + limits.LIVE_QUIET_SECONDS
                 continue
             self._wake.clear()
@@ -130,7 +161,7 @@ class _Stream:
                 continue
             changes = await self._step()
             if changes:
-                yield "changes", {"transactionId": self._position, **_shown(changes)}
+                yield Step(CHANGES, self._position, changes)
                 quiet = loop.time() + limits.LIVE_QUIET_SECONDS
 
     async def _step(self) -> Changes:
@@ -182,6 +213,8 @@ def _prepare(text: str, arguments: dict[str, Any], by_json: bool) -> Live:
     statement = parse(text)
     if statement[0] != "select":
         raise HedgerowError("QUERY_UNSUPPORTED", "only SELECT has a live answer")
+    if statement[3].startswith(SYSTEM):
+        raise HedgerowError("QUERY_UNSUPPORTED", f"{statement[3]} has no live answer")
     return Live(by_text_form(statement, arguments if by_json else None), arguments, limits.LIVE_ROWS)
 
 

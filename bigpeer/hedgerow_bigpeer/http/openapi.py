@@ -128,6 +128,15 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "Changes": _closed(changes=_listed(_ref("Change")), next=_TEXT),
     "Lost": _closed(first=_WHOLE, last=_WHOLE, reason=_TEXT, time=_TEXT, summary=_ref("Value")),
+    "Health": _closed(
+        at={"anyOf": [_TIME, {"type": "null"}]},
+        **{name: {"type": ["string", "null"]} for name in ("name", "firmware", "reset", "place")},
+        **{
+            name: {"type": ["integer", "null"]}
+            for name in ("boots", "uptime_s", "heap_free", "log", "voltage_mv")
+        },
+        due_s={"type": ["number", "null"]},
+    ),
     "Peer": _closed(
         author=_HEX,
         name=_TEXT,
@@ -140,6 +149,8 @@ _SCHEMAS: dict[str, Schema] = {
         place={"type": ["string", "null"]},
         due_s={"type": ["number", "null"]},
         overdue={"type": "boolean"},
+        connected={"type": "boolean"},
+        health={"anyOf": [_ref("Health"), {"type": "null"}]},
     ),
     "Peers": _closed(transactionId=_WHOLE, peers=_listed(_ref("Peer"))),
 }

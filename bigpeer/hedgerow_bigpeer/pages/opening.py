@@ -49,7 +49,7 @@ def guarded(running: Running, handler: Handler) -> Handler:
         try:
             return await handler(request)
         except LoginWanted:
-            return to_login()
+            return to_login(request)
         except HedgerowError as error:
             return running().visitors.refusal(error)
 

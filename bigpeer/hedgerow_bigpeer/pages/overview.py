@@ -9,10 +9,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from .. import metrics, status
 from ..cdc.metrics import bridge_metrics
-from ..expected import peer_metrics
+from ..expected import peer_metrics, peers
 from ..http.answers import answering
 from ..plot import make_plot
 from .opening import opening
+from .table import plot_json, unix_of
 from .visitor import LoginWanted, Visitor
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
     async def overview(request: Request, visitor: Visitor) -> Response:
         peer = running()
         shown = await status.readings(peer.service, peer.queries)
-        rows = status.authors(peer.service, shown.names)
+        everybody = await peers(peer.service, peer.queries)
+        names = {bytes.fromhex(row["author"]): row["name"] for row in everybody if row["name"]}
+        rows = status.authors(peer.service, shown.names | names)
         values = {
             "authors": rows,
             "lost": status.lost_rows(await peer.service.lost()),
@@ -60,8 +63,11 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
             "receipted": sum(row["receipted"] for row in rows),
             "connections": peer.service.connections,
             "transaction": peer.service.transaction,
+            "page": "overview",
+            "overdue": sum(row["overdue"] for row in everybody),
             "readings": shown,
             "plot": make_plot(shown.points),
+            "plotted": plot_json(shown.field, [(p.series, unix_of(p.at), p.value) for p in shown.points]),
             "app": peer.app.name,
             "playground": peer.app.is_playground,
         }

@@ -1,7 +1,7 @@
 """Who opens a page: a cookie tells; and what every page and form has in common.
 
-The cookie is HttpOnly and SameSite=Strict, every form carries a text of its login, and no page runs scripts
-or may be framed.
+The cookie is HttpOnly and SameSite=Strict, every form carries a text of its login, and no page may be framed,
+or run a script that is not one of our files: what is in a document can be none. Before a login none runs.
 """
 
 from collections.abc import Mapping
@@ -22,16 +22,24 @@ from ..config import BigPeerConfig
 from ..http.answers import STATUS, read_body
 from ..http.caller import Gate
 from ..http.door import Door
+from .assets import assets
 
 LOGIN_PATH = "/login"
 _FORM_BYTES = 4096
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": _POLICY,
+    # With `no-referrer` browsers would send our own forms with `Origin: null`, which is refused.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
+}
+_WITH_SCRIPTS = {
+    **_HEADERS,
+    "Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'",
 }
 _PACKAGE = str(__package__).rpartition(".")[0]
 
@@ -70,6 +78,7 @@ class Visitors:
         self._gate = gate
         self._door = door
         self._pages = Environment(loader=PackageLoader(_PACKAGE), autoescape=select_autoescape())
+        self._pages.globals["assets"] = assets()
         # A browser takes the first kind of name only with Secure, for this host alone.
         self.is_secure = config.tls_key is not None or config.plain
         self.cookie = "__Host-hedgerow" if self.is_secure else "hedgerow"
@@ -108,6 +117,27 @@ class Visitors:
             raise HedgerowError("AUTH_FORBIDDEN", role)
         return visitor, fields
 
+    def may_see_data(self, visitor: Visitor) -> bool:
+        """Say whether a visitor may read documents: without a login only where the API asks for no key."""
+        return visitor.login is not None or self._gate.is_open
+
+    def may_write(self, visitor: Visitor, role: str) -> bool:
+        """Say whether a visitor may write documents, as somebody of a role may."""
+        return visitor.login.may(role) if visitor.login is not None else self._gate.is_open
+
+    def need_data(self, visitor: Visitor) -> None:
+        """Raise AUTH_FORBIDDEN for who may not read documents."""
+        if not self.may_see_data(visitor):
+            raise HedgerowError("AUTH_FORBIDDEN", "documents; `hedgerow bigpeer users add` makes a login")
+
+    def check_form(self, visitor: Visitor, fields: dict[str, str]) -> None:
+        """Raise FORM_INVALID for a form of documents that is not of the visitor's login. Where nobody has to
+        log in, its Origin alone tells where it is from, as for the API.
+        """
+        login, form = visitor.login, fields.pop("form", "")
+        if not (self._gate.is_open if login is None else is_form_of(login, form)):
+            raise HedgerowError("FORM_INVALID")
+
     async def status_reader(self, request: HTTPConnection) -> None:
         """Let who shows an API key with the verb status, and who may open pages, read figures.
 
@@ -121,9 +151,12 @@ class Visitors:
 
     async def page(self, template: str, values: Mapping[str, Any], visitor: Visitor | None) -> HTMLResponse:
         """Return a page."""
-        shown = {"visitor": visitor, "is_open": visitor is not None and visitor.login is None, **values}
-        text = await work(self._pages.get_template(template).render, shown)
-        return HTMLResponse(text, headers=_HEADERS)
+        text = await self.fragment(template, {"visitor": visitor, "is_open": is_open(visitor), **values})
+        return HTMLResponse(text, headers=_HEADERS if visitor is None else _WITH_SCRIPTS)
+
+    async def fragment(self, template: str, values: Mapping[str, Any]) -> str:
+        """Return a part of a page."""
+        return await work(self._pages.get_template(template).render, values)
 
     def refusal(self, error: HedgerowError) -> Response:
         """Return the page of a refusal."""
@@ -144,12 +177,19 @@ class Visitors:
         )
 
 
-def to_login() -> Response:
-    """Return the way to the login."""
+def is_open(visitor: Visitor | None) -> bool:
+    """Say whether somebody opens a page who did not have to log in."""
+    return visitor is not None and visitor.login is None
+
+
+def to_login(request: Request) -> Response:
+    """Return the way to the login; a script that asks for a part of a page is told to lead there."""
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"Cache-Control": "no-store", "HX-Redirect": LOGIN_PATH})
     return RedirectResponse(LOGIN_PATH, 303, {"Cache-Control": "no-store"})
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, most: int = _FORM_BYTES) -> dict[str, str]:
     """Return the fields of a form. Raises REQUEST_TYPE, REQUEST_TOO_LARGE, REQUEST_SYNTAX, FORM_INVALID.
 
     A form from a page elsewhere is refused by its Origin, too.
@@ -160,7 +200,7 @@ async def read_form(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HedgerowError("REQUEST_TYPE", kind[:100])
-    body = await read_body(request, _FORM_BYTES)
+    body = await read_body(request, most)
     try:
         fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=32, errors="strict")
     except ValueError:

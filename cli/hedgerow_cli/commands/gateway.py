@@ -94,6 +94,15 @@ def run(
             help="Stop scanning while connecting, for adapters that cannot do both.", rich_help_panel=_TUNING
         ),
     ] = False,
+    place: Annotated[
+        str, typer.Option(help="Where it is, for the map: geo:LATITUDE,LONGITUDE, or X,Y in metres.")
+    ] = "",
+    health_s: Annotated[
+        int,
+        typer.Option(
+            help="Seconds from one health document to the next; 0 for none.", rich_help_panel=_TUNING
+        ),
+    ] = 3600,
     log_bytes: Annotated[
         int, typer.Option(help="Greatest size of the log, in bytes.", rich_help_panel=_TUNING)
     ] = 4 << 30,
@@ -169,6 +178,8 @@ def run(
         hold_off_ms=hold_off_ms,
         linger_ms=linger_ms,
         log_bytes=log_bytes,
+        health_s=health_s,
+        place=place,
         uplink_first_pause_s=uplink_first_pause_s,
         uplink_max_pause_s=uplink_max_pause_s,
         scanner_backend=scanner,

@@ -16,6 +16,9 @@ SCOPE_ALL = 0
 SCOPE_BIG_PEER = 1
 SCOPE_LOCAL = 2
 
+# Where peers write their health documents (SPEC 5.15)
+HEALTH = "__health"
+
 _VERSION = 1
 
 

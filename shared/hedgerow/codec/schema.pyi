@@ -1,6 +1,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
+HEALTH: Final = "__health"
 KEEP: Final = 0
 STREAM: Final = 1
 SCOPE_ALL: Final = 0

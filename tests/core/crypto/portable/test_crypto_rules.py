@@ -6,7 +6,7 @@ from kit import Random, raises
 
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import KEEP, Schema
+from hedgerow.codec.schema import HEALTH, KEEP, Schema
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.rules import FORBIDDEN, REVOKED, Rules
@@ -54,6 +54,10 @@ def test_rights_and_conditions_over_what_an_operation_carries() -> None:
     assert grant(["cars", 2, "color = 'red'"]).why_not(author, 1, gone, CARS) == FORBIDDEN
     assert grant(["cars", 2, "_id = 'a'"]).why_not(author, 1, gone, CARS) == ""
     assert grant().why_not(author, 1, [4, 0, 0, 0, 0, None, 0], None) == "", "a clock record"
+    # Its own health document is anybody's, and nobody else's.
+    schema = Schema(HEALTH, KEEP, (("log", None),))
+    for name, why in ((author, ""), (b"author-2", FORBIDDEN), (None, FORBIDDEN), ("author-1", FORBIDDEN)):
+        assert grant().why_not(author, 1, [INSERT, schema.name, name, [3]], schema) == why, name
 
 
 def test_revocation_may_only_be_raised_and_the_least_counts() -> None:

@@ -1,0 +1,68 @@
+"""What peers say of themselves: the health documents of boards and gateways (SPEC 5.15)."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from hedgerow.codec import cbor
+from hedgerow.codec.schema import HEALTH, is_integer
+from hedgerow.query.values import is_number, to_float
+
+from . import limits
+from .clock import rfc3339
+from .query import Queries
+from .service import Service
+
+_TEXTS = ("name", "firmware", "reset", "place")
+_NUMBERS = ("boots", "uptime_s", "heap_free", "log", "voltage_mv")
+_GEO = re.compile(r"geo:(-?\d{1,3}(?:\.\d{1,12})?),(-?\d{1,3}(?:\.\d{1,12})?)(?:[,;].*)?", re.ASCII)
+_METRES = re.compile(r"(-?\d{1,7}(?:\.\d{1,6})?)\s*,\s*(-?\d{1,7}(?:\.\d{1,6})?)", re.ASCII)
+
+
+class Place(NamedTuple):
+    """Where a peer is: degrees east and north if `on_earth`, else metres right and up of some corner."""
+
+    x: float
+    y: float
+    on_earth: bool
+
+
+def place_of(text: str | None) -> Place | None:
+    """Read `geo:LATITUDE,LONGITUDE` (RFC 5870) or `X,Y`; None for anything else, such as words."""
+    found = _GEO.fullmatch(text or "")
+    if found is not None:
+        latitude, longitude = float(found[1]), float(found[2])
+        return Place(longitude, latitude, True) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
+    found = _METRES.fullmatch(text or "")
+    return None if found is None else Place(float(found[1]), float(found[2]), False)
+
+
+async def health(service: Service, queries: Queries, authors: Iterable[bytes]) -> dict[bytes, dict[str, Any]]:
+    """Return what authors say of themselves, as far as they do: of every field its value, or None where there
+    is none that makes sense; `at` is when it was written. What others wrote under an author's id counts not.
+    """
+    ids = sorted(cbor.encode(author) for author in authors)
+    found: dict[bytes, dict[str, Any]] = {}
+    async with service.store.snapshot() as snapshot:
+        for at in range(0, len(ids), limits.SLICE_DOCUMENTS):
+            rows = await snapshot.some(HEALTH, ids[at : at + limits.SLICE_DOCUMENTS])
+            for row, document, _ in await queries.documents(rows):
+                author = document["_id"]
+                if row.author != author or row.number is None or row.stamp is None:
+                    continue
+                moment = service.time_of(author, row.number, row.stamp)
+                found[author] = _shown(document, None if moment is None else rfc3339(moment.utc))
+    return found
+
+
+def _shown(document: dict[str, Any], at: str | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {"at": at}
+    for name in _TEXTS:
+        value = document.get(name)
+        shown[name] = value[: limits.SHOWN_NAME] if isinstance(value, str) else None
+    for name in _NUMBERS:
+        value = document.get(name)
+        shown[name] = value if is_integer(value) and value >= 0 else None
+    due = document.get("due_s")
+    shown["due_s"] = due if is_number(due) and 0 < to_float(due) < limits.DUE_SECONDS else None
+    return shown

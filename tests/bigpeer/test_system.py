@@ -1,0 +1,308 @@
+"""Health documents, who is overdue by them, gaps, and the system collections that a SELECT may ask."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bigpeer_harness import EXECUTE, Local, local
+from log_writer import JUNE, Writer
+from test_access_http import Farm, farm_at, rules
+from test_data_api import get
+
+from hedgerow.custody.skip import THINNED
+from hedgerow.errors import HedgerowError
+from hedgerow.health import write_health
+from hedgerow.sync.hello import GATEWAY, KEEPER
+from hedgerow.trust.lost import make_lost
+from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.health import Place, place_of
+from hedgerow_bigpeer.http.encoding import CBOR
+from hedgerow_bigpeer.presence import Remote
+from hedgerow_bigpeer.store.rows import Entry, SkipEntry
+
+GAUGE = "hedgerow_bigpeer_peer_"
+FACTS: dict[str, Any] = {
+    "name": "fern",
+    "firmware": "0.1.0",
+    "reset": "watchdog",
+    "boots": 3,
+    "uptime_s": 60,
+    "heap_free": 41000,
+    "log": 7,
+    "due_s": 3600,
+    "place": "geo:48.2,16.37",
+    "voltage_mv": 3712,
+}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Local]:
+    with local(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    running = farm_at(tmp_path)
+    yield running
+    running.close()
+
+
+def told(served: Local, writer: Writer, **facts: Any) -> None:
+    """Let a board write its health document, and bring in all of its log."""
+    write_health(writer.peer, {**FACTS, **facts}, writer.now)
+    bring(served, writer)
+
+
+def bring(served: Local, writer: Writer, *more: Entry) -> None:
+    served.run(served.peer.service.submit([*writer.entries(), *more]))
+
+
+def rows(served: Local) -> dict[str, dict[str, Any]]:
+    """/peers by name; twice is what nobody has."""
+    found = get(served, "/peers")["peers"]
+    assert len({row["author"] for row in found}) == len(found)
+    return {row["name"]: row for row in found}
+
+
+def samples(served: Local) -> dict[str, str]:
+    text = served.request("GET", "/metrics").text
+    lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    assert len({name for name, _ in lines}) == len(lines), "a series twice"
+    return {name: value for name, value in lines if name.startswith(GAUGE)}
+
+
+def test_a_health_document_shows_and_says_who_is_overdue(
+    served: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its name comes with the document: nobody has had a session with it.
+    writer = Writer()
+    writer.peer.set_time(JUNE, 20, 2, 0)
+    told(served, writer)
+    row = rows(served)["fern"]
+    assert row["health"] == {"at": "2026-06-01T00:00:00.000Z", **FACTS}
+    expected = {"place": "geo:48.2,16.37", "due_s": 3600, "overdue": False, "connected": False}
+    assert expected.items() <= row.items()
+    metrics = {
+        "overdue": "0",
+        "voltage_volts": "3.712",
+        "heap_free_bytes": "41000",
+        "log_ratio": "0.07",
+        "uptime_seconds": "60",
+        "boots": "3",
+    }
+    assert samples(served) == {f'{GAUGE}{name}{{peer="fern"}}': value for name, value in metrics.items()}
+    seen = served.peer.service.frontier(writer.peer.author).last_seen
+    clock = served.peer.service.clock
+    patience = 2 * 3600_000 + 60_000
+    monkeypatch.setattr(clock, "utc", lambda: seen + patience)
+    assert rows(served)["fern"]["overdue"] is False
+    monkeypatch.setattr(clock, "utc", lambda: seen + patience + 1)
+    assert rows(served)["fern"]["overdue"] is True
+    assert samples(served)[f'{GAUGE}overdue{{peer="fern"}}'] == "1"
+    # What people expect goes before what it says.
+    served.execute("INSERT INTO peers DOCUMENTS ({'_id': 'fern', 'due_s': 86400})")
+    row = rows(served)["fern"]
+    assert (row["due_s"], row["place"], row["overdue"]) == (86400, "geo:48.2,16.37", False)
+
+
+def test_a_board_that_was_set_up_anew_is_not_overdue_as_what_it_was(
+    served: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = Writer(), Writer()
+    told(served, old)
+    now = served.peer.service.clock.utc()
+    monkeypatch.setattr(served.peer.service.clock, "utc", lambda: now + 7_260_001)
+    told(served, new)
+    found = {row["author"]: row for row in get(served, "/peers")["peers"] if row["health"]}
+    assert set(found) == {old.peer.author.hex(), new.peer.author.hex()}
+    assert [row["overdue"] for row in found.values()] == [False, False]
+    assert len([name for name in samples(served) if "overdue" in name]) == 1
+    monkeypatch.setattr(served.peer.service.clock, "utc", lambda: now + 15_000_000)
+    found = {row["author"]: row["overdue"] for row in get(served, "/peers")["peers"] if row["health"]}
+    assert found == {old.peer.author.hex(): False, new.peer.author.hex(): True}
+
+
+def test_a_board_is_known_by_its_readings_before_it_has_told_its_name(served: Local) -> None:
+    writer = Writer("", mesh="demo")
+    writer.peer.set_time(JUNE, 20, 2, 0)
+    writer.insert({"board": "moss", "n": 1, "t": 20})
+    served.execute("INSERT INTO peers DOCUMENTS ({'_id': 'moss', 'due_s': 60})")
+    assert rows(served)["moss"]["overdue"] is True, "it never came"
+    bring(served, writer)
+    row = rows(served)["moss"]
+    assert (row["author"], row["overdue"]) == (writer.peer.author.hex(), False)
+
+
+def test_what_makes_no_sense_is_left_out_and_what_others_write_counts_not(served: Local) -> None:
+    writer = Writer("moss")
+    wrong = {"name": 7, "boots": "x", "log": -1, "due_s": -5, "heap_free": True, "place": "x" * 100}
+    told(served, writer, **wrong)
+    author = writer.peer.author
+    found = {row["author"]: row for row in get(served, "/peers")["peers"]}[author.hex()]
+    health = found["health"]
+    assert [health[name] for name in ("name", "boots", "log", "due_s", "heap_free")] == [None] * 5
+    assert health["place"] == "x" * limits.SHOWN_NAME and found["overdue"] is False
+    # Over HTTP it is the Big Peer that writes.
+    other = Writer("other")
+    bring(served, other)
+    body = {
+        "statement": "INSERT INTO __health DOCUMENTS (:d)",
+        "args": {"d": {"_id": other.peer.author, "name": "forged"}},
+    }
+    content = CBOR.dumps(body)
+    answer = served.request("POST", EXECUTE, content=content, headers={"content-type": "application/cbor"})
+    assert answer.status_code == 200
+    found = {row["author"]: row for row in get(served, "/peers")["peers"]}[other.peer.author.hex()]
+    assert found["health"] is None and found["name"] != "forged"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("geo:48.2010,16.3695", Place(16.3695, 48.201, True)),
+        ("geo:-1,-180;u=35", Place(-180, -1, True)),
+        ("12.5, -3", Place(12.5, -3, False)),
+        ("geo:91,0", None),
+        ("geo:0,181", None),
+        ("behind the barn", None),
+        ("1e9,2", None),
+        ("12345678,0", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_places(text: str | None, place: Place | None) -> None:
+    assert place_of(text) == place
+
+
+# ---- gaps
+
+
+def lost_entries(writer: Writer) -> list[Entry]:
+    """Return the log of a board whose numbers 2 to 4 were thinned."""
+    writer.insert_many(6)
+    stamp = bytes.fromhex("00c2161a8000")
+    skip = make_lost(writer.peer.author, 2, 4, THINNED, stamp, [7, 7])
+    entries = writer.entries()
+    places = [at for at, entry in enumerate(entries) if getattr(entry, "number", 0) in (2, 3, 4)]
+    entries[places[0] : places[-1] + 1] = [SkipEntry(writer.peer.author, skip)]
+    return entries
+
+
+def test_gaps_say_what_is_missing_and_why(served: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = Writer("fern")
+    served.run(served.peer.service.submit(lost_entries(writer)))
+    told_by = Remote(b"gateway1", "barn", GATEWAY, {writer.peer.author: 9, b"unknown1": 4, b"refused1": 3})
+    monkeypatch.setattr(served.peer.sync, "remotes", lambda: [told_by])
+    monkeypatch.setattr(served.peer.system, "_remotes", lambda: [told_by])
+    frontier = served.peer.service.frontier(b"refused1")
+    served.peer.service.refusals.note(frontier, HedgerowError("SYNC_GAP", "5"), "test")
+
+    async def refused() -> list[tuple[bytes, str, int, int]]:
+        return [(writer.peer.author, "WRITE_FORBIDDEN", 2, 6)]
+
+    monkeypatch.setattr(served.peer.service.store, "refused", refused)
+    found = served.items("SELECT author, state, first, last, count, reason, summary FROM system:gaps")
+    fern, unknown, away = writer.peer.author.hex(), b"unknown1".hex(), b"refused1".hex()
+    shown = sorted((row["author"], row["state"], row["first"], row["last"], row["reason"]) for row in found)
+    assert sorted(entry for entry in shown if entry[0] == fern) == [
+        (fern, "lost", 2, 4, "thinned"),
+        (fern, "not counted", None, 6, "WRITE_FORBIDDEN"),
+        (fern, "under way", 8, 9, "barn"),
+        (fern, "unsealed", 1, 7, "no seal yet"),
+    ]
+    assert (unknown, "under way", 1, 4, "barn") in shown and (away, "refused", 1, None, "SYNC_GAP") in shown
+    (thinned,) = [row for row in found if row["state"] == "lost"]
+    assert (thinned["count"], thinned["summary"]) == (3, [7, 7])
+    (why,) = served.items("SELECT why FROM system:gaps WHERE state = 'lost'")
+    assert "summaries" in why["why"]
+    ids = [row["_id"] for row in served.items("SELECT _id FROM system:gaps")]
+    assert len(set(ids)) == len(ids)
+
+
+# ---- system collections
+
+
+def test_data_sync_info_has_the_shape_that_scripts_know(
+    served: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, connected, server = b"taker--1", b"gateway1", b"keeper-1"
+    service = served.peer.service
+    served.run(service.store.confirm(known, 15, service.clock.utc()))
+    remotes = [Remote(connected, "barn", GATEWAY, {}), Remote(server, "big", KEEPER, {})]
+    monkeypatch.setattr(served.peer.system, "_remotes", lambda: remotes)
+    found = {row["_id"]: row for row in served.items("SELECT * FROM system:data_sync_info")}
+    assert set(found) == {known.hex(), connected.hex(), server.hex()}
+    taker = found[known.hex()]
+    at = taker["documents"].pop("last_update_received_time")
+    assert type(at) is int and 1_700_000_000 < at < 10_000_000_000
+    assert taker == {
+        "_id": known.hex(),
+        "is_ditto_server": False,
+        "documents": {"sync_session_status": "Not Connected", "synced_up_to_local_commit_id": 15},
+    }
+    assert found[server.hex()]["is_ditto_server"] is True
+    assert found[connected.hex()]["documents"] == {
+        "sync_session_status": "Connected",
+        "synced_up_to_local_commit_id": None,
+        "last_update_received_time": None,
+    }
+
+
+def test_statements_over_system_collections(served: Local) -> None:
+    told(served, Writer("fern"))
+    served.execute("INSERT INTO notes DOCUMENTS ({'_id': 1, 'a': 2})")
+    served.execute("CREATE INDEX by_a ON notes (a)")
+    (row,) = served.items("SELECT name, health.voltage_mv AS mv FROM system:peers WHERE health.log > 6")
+    assert row == {"name": "fern", "mv": 3712}
+    (counted,) = served.items("SELECT count(*) FROM system:peers")
+    assert counted == {"count(*)": 2}
+    assert {"_id": "notes", "name": "notes", "kind": "keep"} in served.items(
+        "SELECT * FROM system:collections"
+    )
+    assert [row["name"] for row in served.items("SELECT * FROM system:indexes")] == ["by_a"]
+    answer = served.execute("SELECT * FROM system:nothing")
+    assert answer.json()["error"]["code"] == "QUERY_UNSUPPORTED"
+    live = served.request(
+        "POST", "/api/hedgerow/v1/live", json={"statement": "SELECT * FROM system:peers"}
+    ).json()
+    assert live["code"] == "QUERY_UNSUPPORTED"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO `system:peers` DOCUMENTS ({'a': 1})",
+        "INSERT INTO system:peers DOCUMENTS ({'a': 1})",
+        "UPDATE `system:peers` SET a = 1",
+        "update system : gaps SET a = 1",
+        "DELETE FROM `system:gaps`",
+        "DELETE FROM system:data_sync_info",
+        "EVICT FROM system:peers",
+        "CREATE INDEX x ON `system:peers` (a)",
+    ],
+)
+def test_they_are_read_only(served: Local, statement: str) -> None:
+    before = served.peer.service.newest
+    answer = served.execute(statement)
+    assert answer.json()["error"]["code"] == "SYSTEM_READ_ONLY" and answer.status_code == 400
+    assert served.peer.service.newest == before
+    # Whoever calls a collection of its own so writes as ever.
+    assert served.execute("INSERT INTO `system` DOCUMENTS ({'a': 1})").status_code == 200
+
+
+def test_rights_hold_as_for_any_collection(farm: Farm) -> None:
+    own = farm.peer.service.store.identity.author.hex()
+
+    def may_read(*conditions: str) -> dict[str, str]:
+        side = {"everything": False, "queriesByCollection": {"system:peers": list(conditions)}}
+        return farm.bearer("read", permission={"read": side})
+
+    statement = "SELECT _id FROM system:peers"
+    assert farm.ask(statement, farm.bearer("read")) == [{"_id": own}]
+    assert farm.ask(statement, farm.bearer("read", permission=rules(read="true"))) == (403, "AUTH_FORBIDDEN")
+    assert farm.ask(statement, may_read(f"_id = '{own}'")) == [{"_id": own}]
+    assert farm.ask(statement, may_read("_id = 'other'")) == []
+    assert farm.ask("SELECT * FROM system:gaps", may_read("true")) == (403, "AUTH_FORBIDDEN")

@@ -1,0 +1,78 @@
+"""A board's health document: on boards that stay awake and that sleep, over resets, in the flash log."""
+
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from device_rig import SERIES, errors, install, open_image
+
+from hedgerow.codec.schema import HEALTH, Schema
+from hedgerow.errors import HedgerowError
+from hedgerow.log import ENTRY_OP, STATE_SCHEMA
+from hedgerow.operation import CLOCK, decode_body
+from hedgerow_boards.board import Board
+from hedgerow_device.config import check
+
+Boards = Callable[..., list[Board]]
+ROOT = Path(__file__).parents[2]
+
+
+def health(board: Board) -> list[dict[str, object]]:
+    """The health documents that the board has written, in order."""
+    log = open_image(board)
+    schemas = {key: Schema.decode(value) for key, value in log.items(STATE_SCHEMA)}
+    found = []
+    for kind, _, _, body in log.read(log.author, 0, 0, 1 << 30):
+        change = decode_body(body)[1][0] if kind == ENTRY_OP else [CLOCK]
+        if change[0] != CLOCK and schemas[change[1]].collection == HEALTH:
+            assert change[2] == log.author
+            found.append(schemas[change[1]].unpack(change[3]))
+    return found
+
+
+def written(board: Board, count: int) -> list[dict[str, object]]:
+    """Wait until so many are in the flash; return them."""
+    deadline = time.monotonic() + 40
+    while len(found := health(board)) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def test_a_board_tells_its_health_again_after_a_reset(boards: Boards, firmware: Path) -> None:
+    (board,) = boards(sensor=SERIES)
+    board.set_analog(34, 32768)
+    settings = {"health_s": 1, "place": "12.5,3", "voltage_pin": 34, "voltage_percent": 200}
+    install(board, firmware, interval_ms=500, **settings)
+    (first,) = written(board, 1)[:1]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    named = {"name": board.name, "firmware": version, "place": "12.5,3", "voltage_mv": 3300}
+    assert named.items() <= first.items() and first["due_s"] == 1
+    assert first["boots"] == 1 and first["reset"] in ("power-on", "soft", "hard")
+    assert isinstance(first["heap_free"], int) and 10_000 < first["heap_free"] < 4_000_000
+    assert first["log"] == 0 and isinstance(first["uptime_s"], int)
+    before = len(health(board))
+    board.reset()
+    last = written(board, before + 1)[-1]
+    assert (last["boots"], last["reset"]) == (2, "power-on")
+    assert set(errors(board)) <= {"BLE_UNAVAILABLE"}
+
+
+def test_a_board_that_sleeps_tells_it_once_a_turn(boards: Boards, firmware: Path) -> None:
+    (board,) = boards(sensor=SERIES)
+    install(board, firmware, role="leaf", sleep_ms=400, health_s=4)
+    told = written(board, 2)
+    assert board.sleeps >= 8 * (len(told) - 1)
+    assert told[-1]["due_s"] == 4 and told[-1]["reset"] == "deep-sleep"
+    assert [int(str(row["uptime_s"])) // 4 for row in told] == list(range(1, len(told) + 1))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"place": "x" * 65}, {"health_s": -1}, {"voltage_pin": 64}, {"voltage_percent": 0}]
+)
+def test_settings_are_checked(wrong: dict[str, object]) -> None:
+    assert check({"name": "fern", "place": "geo:48.2,16.3"})["health_s"] == 3600
+    with pytest.raises(HedgerowError, match=f"CONFIG_INVALID.*{next(iter(wrong))}"):
+        check({"name": "fern", **wrong})
