@@ -154,6 +154,7 @@ class BigPeer:
         """Make ready to serve."""
         await work(self.membership.refresh)
         self.service.store.rules = self.membership.rules
+        self.service.prove = self.membership.prove
         await self.service.start()
         await self.service.judge(self.membership.unjudged)
         self.sync.start()

@@ -21,6 +21,9 @@ _SEALING_END = const(64)
 _OWN = const(80)
 _AUTHOR_END = const(88)
 _CREDENTIAL_AT = const(8)
+# A keeper's name and the key that proves its receipts.
+_KEEPER = const(8)
+_KEEPER_END = const(40)
 _PUBLIC = const(33)
 # Gateways and boards that it can meet again without a handshake.
 _PEERS = const(8)
@@ -96,6 +99,23 @@ class Keyring:
             gc.collect()
             if self._member is None and gc.mem_free() < _ROOMY:
                 self.rest()
+
+    # ---- receipts
+
+    def proves(self, receipt: object) -> bool:
+        """Say whether a receipt over what this board wrote is by one of the keepers that it has keys with."""
+        kept = vault.read(vault.KEEPERS) or b""
+        for at in range(0, len(kept), _KEEPER_END):
+            if kept[at : at + _KEEPER] == receipt.keeper:
+                from hedgerow.crypto.proofs import is_proof
+
+                try:
+                    return is_proof(kept[at + _KEEPER : at + _KEEPER_END], receipt)
+                finally:
+                    del is_proof
+                    if self._member is None:
+                        self.rest()
+        return False
 
     # ---- sessions
 

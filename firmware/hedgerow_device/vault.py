@@ -13,6 +13,8 @@ KEYS = "keys"
 CREDENTIAL = "credential"
 #: Keys of the Authentication Service, 33 bytes each.
 ISSUERS = "issuers"
+#: Keepers that the Authentication Service vouches for: the name of each, and the key shared with it.
+KEEPERS = "keepers"
 
 _SPACE = "hedgerow"
 _CHECK = const(4)

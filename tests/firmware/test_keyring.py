@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from hedgerow.crypto import claims
 from hedgerow.crypto.identity import Identity, author_of
+from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumable
+from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError
 
 HERE = Path(__file__).parents[1] / "core"
@@ -249,13 +252,39 @@ def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
         (good[:-1] + bytes([good[-1] ^ 1]), "CREDENTIAL_INVALID"),
     ):
         with pytest.raises(HedgerowError, match=code):
-            enrolling.take(wrong.hex(), issuers)
+            enrolling.take(wrong.hex(), issuers, [])
         assert vault.read(vault.CREDENTIAL) is None
-    assert enrolling.take(good.hex(), issuers) == state["author"].hex()
+    keeper = Identity.make(P256(os.urandom))
+    given = {"AUTHOR": keeper.author, "SEALING_KEY": keeper.sealing, "MODE": MODE, "KINDS": claims.KEEPS}
+    for kept, code in (
+        (root.credential(keeper.agreement, **{**given, "KINDS": claims.DELEGATES}), "CREDENTIAL_KIND"),
+        (root.credential(keeper.agreement, **{**given, "AUTHOR": None}), "CREDENTIAL_KIND"),
+        (Issuer(2).credential(keeper.agreement, **given), "CREDENTIAL_ISSUER"),
+    ):
+        with pytest.raises(HedgerowError, match=code):
+            enrolling.take(good.hex(), issuers, [kept.hex()])
+        assert vault.read(vault.CREDENTIAL) is None and vault.read(vault.KEEPERS) is None
+    shown = [root.credential(keeper.agreement, **given).hex()]
+    assert enrolling.take(good.hex(), issuers, shown) == state["author"].hex()
     keys = ring()
     keys.log = Log(state["author"])
     assert keys.ready
     keys.greet(0, False)
+    # What that keeper says of this board is proven, and nothing else; nothing is computed on the curve.
+    keys.parted()
+    keys.multiplications = 0
+    proofs = Proofs(keeper, MODE)
+    true = proofs.prove(Receipt(keeper.author, 1, state["author"], 7), state["agreement"])
+    assert keys.proves(true) and keys.multiplications == 0
+    for wrong in (
+        Receipt(keeper.author, 1, state["author"], 7),
+        Receipt(keeper.author, 1, state["author"], 8, PROOF_MAC, true.proof),
+        Receipt(keeper.author, 2, state["author"], 7, PROOF_MAC, true.proof),
+        Receipt(b"another!", 1, state["author"], 7, PROOF_MAC, true.proof),
+        proofs.prove(true, keeper.agreement),
+        Proofs(Identity.make(P256(os.urandom)), MODE).prove(true, state["agreement"]),
+    ):
+        assert not keys.proves(wrong)
 
 
 def test_a_credential_is_used_as_security_says() -> None:

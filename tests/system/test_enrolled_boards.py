@@ -14,7 +14,8 @@ from farm_kit import ALLOWED, Farm, running_farm
 from system_kit import firmware
 
 from hedgerow.crypto.credentials import Credential
-from hedgerow.log import ENTRY_SEAL
+from hedgerow.custody.receipt import PROOF_MAC, Receipt
+from hedgerow.log import ENTRY_SEAL, STATE_RECEIPT
 from hedgerow.trust.seal import SEAL_SIGNED, Seal
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
@@ -151,12 +152,23 @@ def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
         assert sessions(board, since) == (0, 1, 0)
     rows = farm.rows("SELECT COUNT(*) AS n FROM readings")
     assert rows[0]["n"] == 3 * COUNT
+    until(lambda: freed(board, since) >= 2 * COUNT, "freed")
     board.power_off()
     assert signed(board, answer)
+    # What the board wrote is freed by a proof, what it wrote before it had keys by a member's session.
+    found = [Receipt.decode(value) for _, value in open_image(board).items(STATE_RECEIPT)]
+    kinds = {receipt.author: receipt.proof_kind for receipt in found}
+    assert (kinds[author], kinds[former]) == (PROOF_MAC, 0)
     assert not errors(board)
     secret = kept(board, "keys")[:64]
     export = board.read_flash(0x280000, 0x180000)
     assert secret[:32] not in export and secret[32:] not in export
+
+
+def freed(board: Board, since: int) -> int:
+    """Return the number up to which the board knows its operations to be receipted."""
+    lines = [line.text for line in board.console_since(since)[0] if line.text.startswith("receipt op=")]
+    return int(lines[-1].split("=")[1]) if lines else 0
 
 
 def test_what_a_boot_seals_is_signed_too(boards: Boards, air: Air, farm: Farm, tmp_path: Path) -> None:

@@ -15,6 +15,10 @@ _COLUMNS = (
     " under, challenge, body"
 )
 
+#: As whom, and by what provider, a Big Peer stands in the ledger.
+BIG_PEER = "big-peer"
+BY_ITSELF = "system"
+
 
 class Issued(NamedTuple):
     """One credential as it was issued: see the table. A token for HTTP has no keys and no `body`."""
@@ -79,6 +83,18 @@ class Ledger:
             limit,
         )
         return [Issued(*row) for row in rows]
+
+    def keepers(self, app: App) -> list[bytes]:
+        """Return the credentials that Big Peers of an app have given themselves, of each the newest one."""
+        rows = self._database.rows(
+            "SELECT author, body FROM credentials WHERE app = ? AND user = ? AND provider = ?"
+            " AND author IS NOT NULL AND number NOT IN (SELECT number FROM revocations)"
+            " ORDER BY issued, number",
+            app.id,
+            BIG_PEER,
+            BY_ITSELF,
+        )
+        return list(dict(rows).values())
 
     def sealing_keys_under(self, number: bytes) -> set[bytes]:
         """Return the sealing keys of the peers that were enrolled under a delegation."""

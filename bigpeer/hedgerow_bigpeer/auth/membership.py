@@ -12,20 +12,21 @@ from hedgerow.crypto.cose import Sign1
 from hedgerow.crypto.ephemeral import Ephemerals
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.identity import KEYS, Identity
+from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumables
 from hedgerow.crypto.rules import Rules
+from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 
 from .. import limits
 from .apps import App
 from .credential import CTI_BYTES, Credential
 from .database import now
-from .ledger import issued_of
+from .ledger import BIG_PEER, BY_ITSELF, issued_of
 from .registry import Registry
 from .scope import ALL
 
-USER = "big-peer"
 _KINDS = claims.KEEPS | claims.GIVES_TIME | claims.REVOKES
 
 
@@ -48,6 +49,7 @@ class Membership:
         self._mode = mode
         self.credential: core.Credential | None = None
         self.rules = Rules(self._is_signature)
+        self._proofs = Proofs(self.identity, mode, limits.KNOWN_CREDENTIALS)
         self._since = 0
         self.unjudged: set[bytes] = set()
 
@@ -106,7 +108,12 @@ class Membership:
         action = "session.refuse" if subject == "session" else "seal.refuse"
         self._registry.audit.refuse(actor, action, subject, code=error.code)
 
-    # ---- the seals of this store
+    # ---- what this store says
+
+    def prove(self, receipt: Receipt) -> Receipt:
+        """Return a receipt of this store with its proof, if a credential of its author is known."""
+        author = self.rules.holder(receipt.author)
+        return receipt if author is None else self._proofs.prove(receipt, author.agreement)
 
     def signer(self, author: bytes) -> "OwnSigner | None":
         """Return who signs the seals of an author, None where the credential is for another one."""
@@ -130,7 +137,7 @@ class Membership:
         registry, app = self._registry, self._app
         granted = Credential(
             app=app.id,
-            user=USER,
+            user=BIG_PEER,
             expires=at + limits.CREDENTIAL_SECONDS,
             issued=at,
             number=os.urandom(CTI_BYTES),
@@ -144,8 +151,8 @@ class Membership:
         )
         with registry.database.change():
             body = granted.sign(registry.issuers.private(app))
-            registry.ledger.add(issued_of(granted, body, "system", at))
-            registry.audit.add("system", "credential.issue", granted.number.hex(), app=app.id, user=USER)
+            registry.ledger.add(issued_of(granted, body, BY_ITSELF, at))
+            registry.audit.add("system", "credential.issue", granted.number.hex(), app=app.id, user=BIG_PEER)
         self.credential = core.Credential(body)
         # Own seals name it from now on.
         self._learn(self.credential)

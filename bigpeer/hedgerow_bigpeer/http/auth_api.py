@@ -171,6 +171,7 @@ class AuthApi:
             "expires": granted.expires,
             "client_info": granted.client_info,
             "issuers": [to_base64(issuer.point) for issuer in trusted],
+            "keepers": [to_base64(body) for body in await work(self._registry.ledger.keepers, app)],
             # Each by the one before it.
             "statements": [to_base64(issuer.statement) for issuer in reversed(trusted) if issuer.statement],
         }

@@ -48,7 +48,7 @@ class Trust:
         self.floor = 0
         self._p256 = p256
         self.app = app
-        self._mode = mode
+        self.mode = mode
         self._known: dict = {}
         self._order: list = []
 
@@ -118,7 +118,7 @@ class Trust:
             raise HedgerowError("CREDENTIAL_REVOKED", claims.cti.hex())
 
     def _check_place(self, claims: Claims) -> None:
-        if claims.issuer != self.app or claims.mode != self._mode:
+        if claims.issuer != self.app or claims.mode != self.mode:
             raise HedgerowError(
                 "CREDENTIAL_FOREIGN", "%s, mode %s" % (claims.issuer, claims.mode and claims.mode[0])
             )

@@ -19,6 +19,7 @@ class Trust:
     revoked_keys: set[bytes]
     floor: int
     app: str
+    mode: list[Any]
     def __init__(
         self, p256: P256, roots: dict[bytes, bytes], app: str, mode: list[Any], most: int = ...
     ) -> None: ...

@@ -2,21 +2,24 @@
 
 from hashlib import sha256
 
+from .. import limits
 from ..codec import cbor
 from ..codec.schema import is_integer
 from ..codec.varint import read_uint, write_uint
+from ..custody.receipt import PROOF_MAC, Receipt
 from ..errors import HedgerowError
-from ..limits import MAX_NUMBER
 from ..log import STATE_CONFIG
 from ..operation import CLOCK
 from . import claims
 from .cose import Sign1, name_of
 from .credentials import Credential, Trust
 from .port import finish
+from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
 
 REVOCATION = "hg-rev"
 ISSUER = "hg-iss"
+_PRIVATE = limits.const(32)
 _POSITION = b"statements to"
 # With the first 8 bytes of the hash of what is kept behind it.
 _KEPT = b"s:"
@@ -39,6 +42,7 @@ class Members(Rules):
         self.identity = identity
         self.own: Credential | None = None
         self.on_judged: object = None
+        self._proofs = Proofs(identity, trust.mode)
         for key, value in log.items(STATE_CONFIG):
             if key[:2] == _KEPT and len(key) == 10:
                 # It was verified when it came.
@@ -80,6 +84,20 @@ class Members(Rules):
             schema = schemas[change[1]]
             if not self._may(self.own.claims, author, number, change, schema):
                 raise HedgerowError(FORBIDDEN, schema.collection)
+
+    # ---- receipts
+
+    def prove(self, receipt: Receipt) -> Receipt:
+        """Return a receipt of our own with its proof, or as it is if no credential of its author is known."""
+        author = self.holder(receipt.author)
+        return self._proofs.prove(receipt, author.agreement) if author else receipt
+
+    def proves(self, receipt: Receipt) -> bool:
+        """Say whether a receipt over what we wrote ourselves is by a keeper that is known."""
+        keeper = self.holder(receipt.keeper)
+        if keeper is None or not keeper.kinds & claims.KEEPS or not self.trust.stands(keeper):
+            return False
+        return self._proofs.proves(receipt, keeper.agreement)
 
     # ---- what others say
 
@@ -151,7 +169,7 @@ class Members(Rules):
 
     def _revoke(self, cti: object, author: object, last: object) -> bytes | None:
         good = isinstance(cti, bytes) and isinstance(author, bytes) and is_integer(last)
-        if not good or not 0 <= last <= MAX_NUMBER:
+        if not good or not 0 <= last <= limits.MAX_NUMBER:
             raise HedgerowError("STATEMENT_INVALID", "revocation")
         self.trust.revoked[cti] = max(last, self.trust.revoked.get(cti, 0))
         for known in self._named.values():
@@ -161,3 +179,33 @@ class Members(Rules):
     def _shut_out(self, known: claims.Claims) -> None:
         if known.cti in self.trust.revoked and known.sealing:
             self.trust.revoked_keys.add(known.sealing)
+
+
+class Proofs:
+    """Makes and checks proofs of receipts for the holder of an `identity` in a mesh (mode and id); the keys
+    shared with `most` others are remembered.
+    """
+
+    def __init__(self, identity: object, mesh: list, most: int = limits.MAX_CREDENTIALS):
+        self._identity = identity
+        self._mesh = mesh
+        self._most = most
+        self._keys: dict = {}
+
+    def _key(self, public: bytes) -> bytes:
+        key = self._keys.get(public)
+        if key is None:
+            if len(self._keys) >= self._most:
+                self._keys.clear()
+            own = self._identity
+            key = self._keys[public] = finish(pair_key(own.p256, own.keys[:_PRIVATE], public, self._mesh))
+        return key
+
+    def prove(self, receipt: Receipt, public: bytes) -> Receipt:
+        """Return a receipt with the proof for the author whose agreement key is given."""
+        proof = tag(self._key(public), receipt)
+        return Receipt(receipt.keeper, receipt.incarnation, receipt.author, receipt.number, PROOF_MAC, proof)
+
+    def proves(self, receipt: Receipt, public: bytes) -> bool:
+        """Say whether a receipt, over what we wrote, is by the keeper whose agreement key is given."""
+        return is_proof(self._key(public), receipt)

@@ -11,6 +11,7 @@ from ..codec.segment import decode_segment, segment_schemas
 from ..codec.varint import read_uint
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
+from ..presence import BY_ANYBODY, BY_KEEPER, BY_MEMBER
 from . import frames, hello
 from .courier import Courier
 from .session import Session
@@ -142,8 +143,7 @@ class Exchange:
             except HedgerowError as error:
                 self._refuse(Schema.decode(value).name, error)
         elif kind == frames.RECEIPT:
-            if peer.hearsay or self._shows_keeper():
-                peer.ingest_receipt(value)
+            peer.ingest_receipt(value, self._shown(value.keeper))
         elif kind == frames.HELLO:
             self._greet(value, now)
         elif kind == frames.HAVE:
@@ -193,7 +193,7 @@ class Exchange:
     def _greet(self, remote: hello.Hello, now: int) -> None:
         peer = self.peer
         peer.note_distance(remote.distance, now)
-        if remote.role == hello.KEEPER and (peer.hearsay or self._shows_keeper()):
+        if remote.role == hello.KEEPER and (not peer.members or self._shows_keeper()):
             peer.note_keeper(remote.author, remote.incarnation)
         distance = peer.distance(now)
         level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
@@ -215,6 +215,12 @@ class Exchange:
     def _shows_keeper(self) -> bool:
         """Say whether the other side has shown by its keys that it is a keeper."""
         return self.session.keys is not None and self.session.trusts(KEEPS)
+
+    def _shown(self, keeper: bytes) -> int:
+        """Return what the other side has shown by its keys: to be this keeper, a member, or nothing."""
+        if self._shows_keeper() and self.session.remote.author == keeper:
+            return BY_KEEPER
+        return BY_MEMBER if self.session.keys else BY_ANYBODY
 
     def _say_interests(self, now: int) -> None:
         """Tell the other side what is wanted here, if that is news."""

@@ -42,14 +42,22 @@ class Enrolled:
     """A peer with an identity, a log of it, and what it knows of others."""
 
     def __init__(
-        self, seed: int, scope: list | None = None, keeper: bool = False, role: int = GATEWAY
+        self,
+        seed: int,
+        scope: list | None = None,
+        keeper: bool = False,
+        role: int = GATEWAY,
+        kinds: int = 0,
+        mode: list = MODE,
     ) -> None:
         self.p256 = P256(Random(seed).bytes)
         self.identity = Identity.make(self.p256)
         store = MemoryStore()
         store.author = self.identity.author
         self.log = MemoryLog(store)
-        trust = Trust(self.p256, ROOT.roots, APP, MODE)
+        self.kinds = kinds
+        self.mode = mode
+        trust = Trust(self.p256, ROOT.roots, APP, mode)
         self.members = Members(self.log, trust, self.identity, self.sealed_under)
         self.renew(scope)
         self.peer = Peer(self.log, 0, role=role, mesh=b"msh", members=self.members, keeper=keeper)
@@ -60,7 +68,8 @@ class Enrolled:
 
     def renew(self, scope: list | None, at: int = NOW) -> bytes:
         """Get another credential; return it."""
-        keys = {"SEALING_KEY": self.identity.sealing, "AUTHOR": self.identity.author}
+        keys: dict = {"SEALING_KEY": self.identity.sealing, "AUTHOR": self.identity.author}
+        keys.update(KINDS=self.kinds, MODE=self.mode)
         value = ROOT.credential(self.identity.agreement, SCOPE=scope or [["*", 3]], IAT=at, **keys)
         self.members.enrol(Credential(value))
         return value
