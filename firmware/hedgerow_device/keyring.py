@@ -48,6 +48,7 @@ class Keyring:
         self._group = group
         self._member: object = None
         self._greeting: object = None
+        self._words: object = None
         # Credentials by the address at which they were met.
         self._met: dict = {}
         self._called = b""
@@ -159,7 +160,7 @@ class Keyring:
 
     def rest(self) -> None:
         """Give back what only sessions and seals need, while none runs."""
-        self._member = None
+        self._member = self._words = None
         unload(*[name for name in sys.modules if name.startswith(_CRYPTO)])
 
     def _open(self) -> object:
@@ -171,6 +172,7 @@ class Keyring:
             from hedgerow.crypto.ephemeral import Ephemerals
             from hedgerow.crypto.handshake import Gate, Own
             from hedgerow.crypto.port import P256
+            from hedgerow.crypto.words import Words
 
             from .met import Met
 
@@ -187,6 +189,7 @@ class Keyring:
             holder = Own(self._keys[:_PRIVATE], own.value, own.name)
             gate = Gate([self._group])
             self._member = Member(holder, Ephemerals(p256), trust, gate, os.urandom, list(claims.mode))
+            self._words = Words(self.log, trust, p256)
             self._member.resumables = Met(_PEERS, trust)
         return self._member
 
@@ -198,3 +201,33 @@ class Keyring:
 
     def take(self, body: bytes) -> None:
         """Pass over a statement."""
+
+    @property
+    def words(self) -> object:
+        """The revocations and issuers that the log keeps, while a session runs."""
+        self._open()
+        return self._words
+
+    def take_word(self, statement: bytes) -> None:
+        """See Members.take_word; a keeper that is revoked proves nothing any more."""
+        try:
+            word = self.words.take(statement)
+        except HedgerowError as error:
+            if error.code != "CREDENTIAL_ISSUER":
+                raise HedgerowError("STATEMENT_INVALID", str(error))
+            return
+        if word and word.author:
+            kept = vault.read(vault.KEEPERS) or b""
+            left = b"".join(
+                [
+                    kept[at : at + _KEEPER_END]
+                    for at in range(0, len(kept), _KEEPER_END)
+                    if kept[at : at + _KEEPER] != word.author
+                ]
+            )
+            if left != kept:
+                vault.write(vault.KEEPERS, left)
+
+    def stands(self, claims: object) -> bool:
+        """See Members.stands."""
+        return self._open().trust.stands(claims)

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import crypto_kit
+import enrolled_kit
 from kit import raises
 
 from hedgerow import limits
@@ -223,3 +224,20 @@ def attempts(code: str) -> None:
         assert near.unknown and side.error is None
     side.receive(bytes(40), 0)
     assert side.error is not None and side.error.code == code
+
+
+def words() -> None:
+    """So many are kept; then the one that was said first goes, and an older one is not taken."""
+    one, board = enrolled_kit.Enrolled(71), enrolled_kit.Enrolled(72)
+    said = [
+        enrolled_kit.revocation(bytes(8), bytes((at,)) * 8, 0, at=crypto_kit.NOW + at)
+        for at in range(limits.MAX_WORDS + 2)
+    ]
+    for word in said[1:]:
+        one.members.take_word(word)
+    assert one.members.words.all() == said[2:]
+    one.members.take_word(said[0])
+    assert one.members.words.all() == said[2:]
+    for word in said[:1:-1]:
+        board.members.take_word(word)
+    assert board.members.words.digest() == one.members.words.digest()

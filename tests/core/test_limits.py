@@ -146,6 +146,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_SCOPE": (crypto.scope, "CREDENTIAL_INVALID"),
     "MAX_METADATA": (crypto.metadata, "CREDENTIAL_INVALID"),
     "MAX_CREDENTIALS": (crypto.credentials,),
+    "MAX_WORDS": (crypto.words,),
     "REKEY_RECORDS": (crypto.rekey,),
     "MAX_RESUMABLES": (crypto.resumables,),
     "RESUME_CONTACTS": (crypto.contacts,),

@@ -11,17 +11,20 @@ from typing import Any
 import pytest
 
 from hedgerow.crypto import claims
+from hedgerow.crypto.credentials import Credential as Granted
 from hedgerow.crypto.identity import Identity, author_of
 from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumable
 from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError
+from hedgerow.memory import MemoryLog, MemoryStore
 
 HERE = Path(__file__).parents[1] / "core"
 sys.path[:0] = [str(HERE / "crypto" / "portable"), str(HERE / "portable")]
 
 from crypto_kit import MODE, Issuer  # noqa: E402
+from enrolled_kit import revocation  # noqa: E402
 
 STORE: dict[str, bytes] = {}
 
@@ -62,6 +65,9 @@ class Log:
     def __init__(self, author: bytes, *others: bytes) -> None:
         self.author = author
         self._others = others
+
+    def get(self, kind: int, key: bytes) -> None:
+        """It keeps no values."""
 
     def held(self, author: bytes) -> int:
         return int(author == self.author or author in self._others)
@@ -324,3 +330,34 @@ def test_a_full_vault_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NVS, "full", True)
     known.add(entry(1))
     assert len(known.entries) == 1 and STORE == {}
+
+
+def test_a_board_keeps_revocations_over_a_power_cut_and_shuts_out_whom_they_name() -> None:
+    from hedgerow_device import vault
+
+    root, own = Issuer(1), made()
+    named = {"SEALING_KEY": own.sealing, "AUTHOR": own.author, "MODE": MODE}
+    value = Granted(root.credential(own.agreement, **named)).value
+    vault.write(vault.CREDENTIAL, own.author + value)
+    vault.write(vault.ISSUERS, root.public)
+    vault.write(vault.KEEPERS, b"keeper-1" + bytes(32) + b"keeper-2" + bytes(range(32)))
+    store = MemoryStore()
+    store.author = own.author
+    log = MemoryLog(store)
+    keys = ring()
+    keys.log = log
+    out = Granted(root.credential(own.agreement, AUTHOR=b"keeper-1", MODE=MODE)).claims
+    assert keys.stands(out)
+    # What others say of it counts for nothing, and neither does a word that was altered.
+    keys.take_word(revocation(b"keeper-1", out.cti, 0, Issuer(2)))
+    word = revocation(b"keeper-1", out.cti, 0, root)
+    with pytest.raises(HedgerowError, match="STATEMENT_INVALID"):
+        keys.take_word(word[:-1] + bytes([word[-1] ^ 1]))
+    assert keys.stands(out) and keys.words.all() == []
+    keys.take_word(word)
+    log.commit()
+    keys = ring()
+    keys.log = MemoryLog(store)
+    assert not keys.stands(out) and keys.words.all() == [word]
+    # It was a keeper: its receipts prove nothing any more, the other's do.
+    assert vault.read(vault.KEEPERS) == b"keeper-2" + bytes(range(32))

@@ -3,8 +3,6 @@
 from hashlib import sha256
 
 from .. import limits
-from ..codec import cbor
-from ..codec.schema import is_integer
 from ..codec.varint import read_uint, write_uint
 from ..custody.receipt import PROOF_MAC, Receipt
 from ..errors import HedgerowError
@@ -16,15 +14,14 @@ from .credentials import Credential, Trust
 from .port import finish
 from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
+from .words import ISSUER, REVOCATION, Word, Words
 
-REVOCATION = "hg-rev"
-ISSUER = "hg-iss"
+__all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
+
 _PRIVATE = limits.const(32)
 _POSITION = b"statements to"
 # With the first 8 bytes of the hash of what is kept behind it.
 _KEPT = b"s:"
-_ISSUER_CLAIMS = (claims.ISS, claims.IAT, claims.CNF)
-_REVOCATION_CLAIMS = (claims.ISS, claims.IAT, claims.CTI, claims.AUTHOR, claims.LAST_NUMBER)
 
 
 class Members(Rules):
@@ -43,6 +40,7 @@ class Members(Rules):
         self.own: Credential | None = None
         self.on_judged: object = None
         self._proofs = Proofs(identity, trust.mode)
+        self.words = Words(log, trust, identity.p256)
         for key, value in log.items(STATE_CONFIG):
             if key[:2] == _KEPT and len(key) == 10:
                 # It was verified when it came.
@@ -132,11 +130,34 @@ class Members(Rules):
         if author is not None and self.on_judged:
             self.on_judged(author)
 
+    def take_word(self, statement: bytes) -> None:
+        """Take a revocation or an issuer that any member passes on (SPEC 11.15); what no issuer that is known
+        has signed is passed over. STATEMENT_INVALID.
+        """
+        try:
+            word = self.words.take(statement)
+        except HedgerowError as error:
+            if error.code != "CREDENTIAL_ISSUER":
+                raise HedgerowError("STATEMENT_INVALID", str(error)) from error
+            return
+        if word is not None:
+            self._log.put(STATE_CONFIG, _KEPT + word.name, word.statement)
+            author = self._follow(word)
+            if author is not None and self.on_judged:
+                self.on_judged(author)
+
+    def stands(self, known: claims.Claims) -> bool:
+        """Say whether the holder of a credential is not revoked."""
+        return self.trust.stands(known)
+
     def _enter(self, statement: bytes, verify: bool) -> bytes | None:
-        """Take a credential or a revocation into account; return the author whose verdicts it may change."""
-        signed = Sign1(statement)
-        if signed.kind is not None:
-            return self._take_word(signed, verify)
+        """Take a credential or a word into account; return the author whose verdicts it may change."""
+        if Sign1(statement).kind is not None:
+            word = Word(statement, self.trust.app)
+            if verify:
+                finish(word.verify(self.identity.p256, self.trust.roots))
+            self.words.keep(word)
+            return self._follow(word)
         found = Credential(statement)
         if verify:
             finish(self.trust.verify(found))
@@ -144,37 +165,16 @@ class Members(Rules):
         self._shut_out(found.claims)
         return found.claims.author if news else None
 
-    def _take_word(self, signed: Sign1, verify: bool) -> bytes | None:
-        """Take what an issuer says besides credentials: a revocation, or the key that comes after its own."""
-        wanted = {REVOCATION: _REVOCATION_CLAIMS, ISSUER: _ISSUER_CLAIMS}.get(signed.kind, ())
-        values = cbor.decode(signed.payload)
-        if (
-            not isinstance(values, dict)
-            or len(values) != len(wanted)
-            or values.get(claims.ISS) != self.trust.app
-        ):
-            raise HedgerowError("STATEMENT_INVALID", "%s" % signed.kind)
-        parts = [values.get(claim) for claim in wanted]
-        key = self.trust.roots.get(signed.kid)
-        if verify and (key is None or not finish(signed.verify(self.identity.p256, key))):
-            raise HedgerowError("CREDENTIAL_ISSUER", "of a statement")
-        if not is_integer(parts[1]):
-            raise HedgerowError("STATEMENT_INVALID", "time")
-        self.trust.floor = max(self.trust.floor, parts[1])
-        if signed.kind == REVOCATION:
-            return self._revoke(parts[2], parts[3], parts[4])
-        point = claims.point_of(parts[2])
-        self.trust.roots[name_of(point)] = point
-        return None
-
-    def _revoke(self, cti: object, author: object, last: object) -> bytes | None:
-        good = isinstance(cti, bytes) and isinstance(author, bytes) and is_integer(last)
-        if not good or not 0 <= last <= limits.MAX_NUMBER:
-            raise HedgerowError("STATEMENT_INVALID", "revocation")
-        self.trust.revoked[cti] = max(last, self.trust.revoked.get(cti, 0))
+    def _follow(self, word: Word) -> bytes | None:
+        """Go by a word, however old; return the author whose verdicts it changes."""
+        self.trust.floor = max(self.trust.floor, word.issued)
+        if word.kind == ISSUER:
+            self.trust.roots[name_of(word.point)] = word.point
+            return None
+        self.trust.revoke(word.cti, word.author, word.last)
         for known in self._named.values():
             self._shut_out(known)
-        return author if self.revoke(author, cti, last) else None
+        return word.author if self.revoke(word.author, word.cti, word.last) else None
 
     def _shut_out(self, known: claims.Claims) -> None:
         if known.cti in self.trust.revoked and known.sealing:

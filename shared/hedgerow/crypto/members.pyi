@@ -1,14 +1,17 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from ..codec.schema import Schema
 from ..custody.receipt import Receipt
+from .claims import Claims
 from .credentials import Credential, Trust
 from .identity import Identity
 from .rules import Rules
+from .words import ISSUER as ISSUER
+from .words import REVOCATION as REVOCATION
+from .words import Words
 
-REVOCATION: Final = "hg-rev"
-ISSUER: Final = "hg-iss"
+__all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
 
 class Members(Rules):
     trust: Trust
@@ -37,6 +40,9 @@ class Members(Rules):
     def position(self) -> int: ...
     def asking(self) -> bytes: ...
     def take(self, body: bytes) -> None: ...
+    words: Words
+    def take_word(self, statement: bytes) -> None: ...
+    def stands(self, known: Claims) -> bool: ...
 
 class Proofs:
     def __init__(self, identity: Identity, mesh: Sequence[object], most: int = ...) -> None: ...

@@ -52,6 +52,8 @@ class Exchange:
         self._central = central
         self._linger_ms = linger_ms
         self._up = False
+        # Revocations and issuers that the other side may lack, None before it has said what it has.
+        self._words: list | None = None
         self._stalled: set = set()
         self._started = now
         self._asking = False
@@ -122,9 +124,9 @@ class Exchange:
     def _apply(self, kind: int, value: object, now: int) -> None:
         peer = self.peer
         if kind >= frames.STATEMENTS:
-            # Only a keeper is asked; what is said to peers without a credential is nothing to them.
-            if kind == frames.STATEMENT and peer.members and self._shows_keeper():
-                peer.members.take(value)
+            # What is said to peers without a credential is nothing to them.
+            if peer.members and self.session.keys:
+                self._hear(kind, value)
         elif kind > frames.ERROR:
             self._apply_down(kind, value, now)
         elif kind == frames.SEGMENT:
@@ -204,13 +206,37 @@ class Exchange:
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:
             peer.seal(now)
-        if peer.members and self.session.keys and remote.role == hello.KEEPER:
-            self.session.queue(frames.STATEMENTS, peer.members.asking())
+        if peer.members and self.session.keys:
+            if remote.role == hello.KEEPER:
+                self.session.queue(frames.STATEMENTS, peer.members.asking())
+            self.session.queue(frames.WORDS, peer.members.words.digest())
         if peer.role >= hello.GATEWAY:
             lost = [entry[:2] for entry in remote.vector if peer.lost(entry[0])]
             if lost:
                 peer.down.want_lost(lost)
         self._say_interests(now)
+
+    def _hear(self, kind: int, value: bytes) -> None:
+        """Take what a member says of members; tell it the words that are here if it has others."""
+        members = self.peer.members
+        if kind == frames.STATEMENT:
+            # Only a keeper is asked.
+            if self._shows_keeper():
+                members.take(value)
+        elif kind == frames.WORDS:
+            if self._words is None and value != members.words.digest():
+                self._words = members.words.all()
+        elif kind == frames.WORD:
+            members.take_word(value)
+            if not members.stands(self.session.keys.claims):
+                raise HedgerowError("CREDENTIAL_REVOKED", "by a word of its own session")
+
+    def _tell_words(self) -> bool:
+        """Queue words for which there is room; say whether that is all."""
+        session = self.session
+        while self._words and session.room() > frames.frame_size(len(self._words[0])):
+            session.queue(frames.WORD, self._words.pop(0))
+        return not self._words
 
     def _shows_keeper(self) -> bool:
         """Say whether the other side has shown by its keys that it is a keeper."""
@@ -342,6 +368,8 @@ class Exchange:
                 self._asking = True
                 session.queue_time_ask()
         self.courier.send_receipts()
+        if not self._tell_words():
+            return False
         if not self._up:
             return self._give(limit, now)
         due = peer.seal_due()

@@ -57,7 +57,7 @@ class Enrolled:
         self.log = MemoryLog(store)
         self.kinds = kinds
         self.mode = mode
-        trust = Trust(self.p256, ROOT.roots, APP, mode)
+        trust = Trust(self.p256, dict(ROOT.roots), APP, mode)
         self.members = Members(self.log, trust, self.identity, self.sealed_under)
         self.renew(scope)
         self.peer = Peer(self.log, 0, role=role, mesh=b"msh", members=self.members, keeper=keeper)

@@ -21,19 +21,16 @@ HEAP = "1200k"
 BIG = b"bigpeer!"
 
 
-class _Keys:
-    """Stands for keys that are agreed: the other side has a credential of such kinds."""
+class Agreed:
+    """Stands for keys that are agreed: the other side has a credential with these claims."""
 
     done = True
     plain = False
     error = None
     begun = True
 
-    def __init__(self, kinds: int, author: bytes) -> None:
-        said = dict(_CLAIMS)
-        said[claims.KINDS] = kinds
-        said[claims.AUTHOR] = author
-        self.claims = claims.Claims(said)
+    def __init__(self, other: claims.Claims) -> None:
+        self.claims = other
 
     def give(self, limit: int, now: int) -> bytes:
         return b""
@@ -50,7 +47,10 @@ _CLAIMS = Credential(ROOT.credential(ROOT.public, AUTHOR=BIG)).claims.values
 
 def talk(gateway: Enrolled, hello: Hello, kinds: int | None, *said: tuple) -> Exchange:
     """Hold a session with the gateway: its other side greets so, and says these frames."""
-    keys = None if kinds is None else _Keys(kinds, hello.author)
+    said_of = dict(_CLAIMS)
+    said_of[claims.KINDS] = kinds
+    said_of[claims.AUTHOR] = hello.author
+    keys = None if kinds is None else Agreed(claims.Claims(said_of))
     exchange = Exchange(gateway.peer, 0, linger_ms=0, central=True, keys=keys)
     other = Session(hello, 0)
     for frame in said:
