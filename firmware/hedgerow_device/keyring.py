@@ -9,7 +9,7 @@ import sys
 from hashlib import sha256
 
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import const
+from hedgerow.limits import MAX_FRESH, const
 from hedgerow.log import new_author
 
 from . import vault
@@ -49,6 +49,7 @@ class Keyring:
         self._member: object = None
         self._greeting: object = None
         self._words: object = None
+        self.fresh: list = []
         # Credentials by the address at which they were met.
         self._met: dict = {}
         self._called = b""
@@ -210,13 +211,9 @@ class Keyring:
 
     def take_word(self, statement: bytes) -> None:
         """See Members.take_word; a keeper that is revoked proves nothing any more."""
-        try:
-            word = self.words.take(statement)
-        except HedgerowError as error:
-            if error.code != "CREDENTIAL_ISSUER":
-                raise HedgerowError("STATEMENT_INVALID", str(error))
-            return
+        word = self.words.hear(statement)
         if word and word.author:
+            self.fresh = self.fresh[1 - MAX_FRESH :] + [word.brief()]
             kept = vault.read(vault.KEEPERS) or b""
             left = b"".join(
                 [
@@ -227,6 +224,13 @@ class Keyring:
             )
             if left != kept:
                 vault.write(vault.KEEPERS, left)
+
+    def take_brief(self, brief: bytes) -> None:
+        """See Members.take_brief."""
+        from hedgerow.crypto.words import unfold
+
+        trust = self._open().trust
+        self.take_word(unfold(brief, trust.app))
 
     def stands(self, claims: object) -> bool:
         """See Members.stands."""

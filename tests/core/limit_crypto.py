@@ -241,3 +241,11 @@ def words() -> None:
     for word in said[:1:-1]:
         board.members.take_word(word)
     assert board.members.words.digest() == one.members.words.digest()
+
+
+def fresh() -> None:
+    """So many that are news wait to be said: of more the first ones, which sessions bring all the same."""
+    one = enrolled_kit.Enrolled(73)
+    for at in range(limits.MAX_FRESH + 2):
+        one.members.take_word(enrolled_kit.revocation(bytes(8), bytes((at,)) * 8, 0))
+    assert [brief[13] for brief in one.members.fresh] == list(range(2, limits.MAX_FRESH + 2))

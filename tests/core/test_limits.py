@@ -147,6 +147,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_METADATA": (crypto.metadata, "CREDENTIAL_INVALID"),
     "MAX_CREDENTIALS": (crypto.credentials,),
     "MAX_WORDS": (crypto.words,),
+    "MAX_FRESH": (crypto.fresh,),
     "REKEY_RECORDS": (crypto.rekey,),
     "MAX_RESUMABLES": (crypto.resumables,),
     "RESUME_CONTACTS": (crypto.contacts,),

@@ -14,7 +14,7 @@ from .credentials import Credential, Trust
 from .port import finish
 from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
-from .words import ISSUER, REVOCATION, Word, Words
+from .words import ISSUER, REVOCATION, Word, Words, unfold
 
 __all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
 
@@ -40,6 +40,8 @@ class Members(Rules):
         self.own: Credential | None = None
         self.on_judged: object = None
         self._proofs = Proofs(identity, trust.mode)
+        # Revocations that are news, as letters carry them: the mesh engine says them.
+        self.fresh: list = []
         self.words = Words(log, trust, identity.p256)
         for key, value in log.items(STATE_CONFIG):
             if key[:2] == _KEPT and len(key) == 10:
@@ -134,17 +136,22 @@ class Members(Rules):
         """Take a revocation or an issuer that any member passes on (SPEC 11.15); what no issuer that is known
         has signed is passed over. STATEMENT_INVALID.
         """
-        try:
-            word = self.words.take(statement)
-        except HedgerowError as error:
-            if error.code != "CREDENTIAL_ISSUER":
-                raise HedgerowError("STATEMENT_INVALID", str(error)) from error
-            return
+        word = self.words.hear(statement)
         if word is not None:
             self._log.put(STATE_CONFIG, _KEPT + word.name, word.statement)
             author = self._follow(word)
+            self._spread(word)
             if author is not None and self.on_judged:
                 self.on_judged(author)
+
+    def take_brief(self, brief: bytes) -> None:
+        """Take a revocation as letters carry it; see take_word."""
+        self.take_word(unfold(brief, self.trust.app))
+
+    def _spread(self, word: Word) -> None:
+        brief = word.brief()
+        if brief:
+            self.fresh = self.fresh[1 - limits.MAX_FRESH :] + [brief]
 
     def stands(self, known: claims.Claims) -> bool:
         """Say whether the holder of a credential is not revoked."""
@@ -156,7 +163,8 @@ class Members(Rules):
             word = Word(statement, self.trust.app)
             if verify:
                 finish(word.verify(self.identity.p256, self.trust.roots))
-            self.words.keep(word)
+            if self.words.keep(word) and verify:
+                self._spread(word)
             return self._follow(word)
         found = Credential(statement)
         if verify:

@@ -12,12 +12,13 @@ from ..codec.schema import is_integer
 from ..errors import HedgerowError
 from ..log import STATE_CONFIG
 from . import claims
-from .cose import Sign1, name_of
+from .cose import Sign1, join, name_of
 from .port import finish
 
 REVOCATION = "hg-rev"
 ISSUER = "hg-iss"
 
+_BRIEF = limits.const(97)
 # With the place of what is kept behind it.
 _KEPT = b"word"
 _CLAIMS = {
@@ -55,10 +56,21 @@ class Word:
             return
         self.cti, self.author, self.last = parts[2:]
         good = isinstance(self.cti, bytes) and isinstance(self.author, bytes) and is_integer(self.last)
+        good = good and len(self.cti) == len(self.author) == 8 and self.issued >> 40 == 0
         if not good or not 0 <= self.last <= limits.MAX_NUMBER:
             raise HedgerowError("STATEMENT_INVALID", "revocation")
         self.about = self.cti + self.author
         self.rank = (self.last, self.issued, self.name)
+
+    def brief(self) -> bytes:
+        """Return the 97 bytes of a revocation that fit a letter: kid, moment, cti, author, number, signature;
+        b"" for any other word.
+        """
+        if self.kind != REVOCATION:
+            return b""
+        signed = self._signed
+        head = signed.kid + self.issued.to_bytes(5, "big") + self.cti + self.author
+        return head + self.last.to_bytes(4, "big") + signed.signature
 
     def verify(self, p256: object, roots: dict) -> object:
         """Refuse what no issuer has signed: a generator of slices. CREDENTIAL_ISSUER for one that is not
@@ -69,6 +81,20 @@ class Word:
             raise HedgerowError("CREDENTIAL_ISSUER", "of a statement")
         if not (yield from self._signed.verify(p256, key)):
             raise HedgerowError("STATEMENT_INVALID", "signature")
+
+
+def unfold(brief: bytes, app: str) -> bytes:
+    """Return the revocation of an app that Word.brief() has made short; STATEMENT_INVALID."""
+    if len(brief) != _BRIEF:
+        raise HedgerowError("STATEMENT_INVALID", "%d bytes" % len(brief))
+    values = {
+        claims.ISS: app,
+        claims.IAT: int.from_bytes(brief[8:13], "big"),
+        claims.CTI: bytes(brief[13:21]),
+        claims.AUTHOR: bytes(brief[21:29]),
+        claims.LAST_NUMBER: int.from_bytes(brief[29:33], "big"),
+    }
+    return join(cbor.encode(values), bytes(brief[:8]), REVOCATION, bytes(brief[33:]))
 
 
 class Words:
@@ -96,11 +122,19 @@ class Words:
         entries = sorted([entry[1:] for entry in self._entries.values()])
         return [self._log.get(STATE_CONFIG, _KEPT + bytes((entry[2],))) for entry in entries]
 
-    def take(self, statement: bytes) -> Word | None:
-        """Take what somebody passes on; return the word if it is news, which is durable after a commit.
+    def hear(self, statement: bytes) -> Word | None:
+        """Take what any member passes on; return the word if it is news, which is durable after a commit.
 
-        STATEMENT_INVALID, CREDENTIAL_ISSUER, COSE_INVALID, or a code of CBOR.
+        What no issuer that is known has signed is passed over. STATEMENT_INVALID.
         """
+        try:
+            return self._take(statement)
+        except HedgerowError as error:
+            if error.code == "CREDENTIAL_ISSUER":
+                return None
+            raise HedgerowError("STATEMENT_INVALID", str(error)) from error
+
+    def _take(self, statement: bytes) -> Word | None:
         name = sha256(statement).digest()[:8]
         if [1 for entry in self._entries.values() if entry[2] == name]:
             return None

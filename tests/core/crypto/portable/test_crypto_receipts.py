@@ -116,6 +116,14 @@ def test_of_an_author_without_a_credential_a_keeper_proves_nothing() -> None:
     assert (found.proof_kind, found.proof) == (0, NO_PROOF)
 
 
+def add(air: Air, one: Enrolled, role: int) -> object:
+    """Put a member of an air in the place of an enrolled peer."""
+    member = air.add("enrolled", role, one.peer.keeper, author=one.identity.author)
+    one.members._log = one.members.words._log = member.peer.log
+    member.peer.members = one.members
+    return member
+
+
 def far(seed: int) -> tuple:
     """Return an air with a keeper, two relays that know of no keys, and a board with an identity three hops
     away; the keeper, the board, and the keeper's keys.
@@ -124,10 +132,7 @@ def far(seed: int) -> tuple:
     keeper, board = pair(seed)
     ends = []
     for one, role in ((keeper, hello.GATEWAY), (board, hello.RELAY)):
-        member = air.add("end", role, one is keeper, author=one.identity.author)
-        one.members._log = member.peer.log
-        member.peer.members = one.members
-        ends.append(member)
+        ends.append(add(air, one, role))
     relays = [air.add("r%d" % at) for at in range(2)]
     air.line([ends[0]] + relays + [ends[1]])
     return air, ends[0], ends[1], keeper

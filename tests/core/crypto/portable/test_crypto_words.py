@@ -3,6 +3,8 @@
 from crypto_kit import APP, NOW, Issuer, finish
 from enrolled_kit import ROOT, Enrolled, revocation
 from kit import raises
+from mesh_kit import KEY, Air, gradient
+from test_crypto_receipts import add
 from test_crypto_strangers import Agreed
 
 from hedgerow.codec import cbor
@@ -12,11 +14,15 @@ from hedgerow.crypto.members import ISSUER, Members
 from hedgerow.crypto.resume import Resumable, Resumables
 from hedgerow.crypto.words import Word
 from hedgerow.memory import MemoryLog
+from hedgerow.mesh import pace
+from hedgerow.mesh.feed import letter_frames
+from hedgerow.mesh.frames import LETTER_DOWN, advertise
+from hedgerow.mesh.letters import REVOKED
 from hedgerow.sync import frames
 from hedgerow.sync.exchange import Exchange
-from hedgerow.sync.hello import LEAF, RELAY
+from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
 
-HEAP = "1200k"
+HEAP = "4m"
 MANY = 200
 
 
@@ -135,3 +141,57 @@ def test_words_of_a_later_issuer_follow_that_of_the_one_before() -> None:
     assert meet(one, two)[2] == 2
     assert not two.members.stands(thief.members.own.claims)
     assert later.kid in again(two).trust.roots
+
+
+def field(seed: int) -> tuple:
+    """Return an air with a gateway and three enrolled relays in a line, and these peers."""
+    air = Air(seed, loss=10)
+    peers = [Enrolled(seed + at, role=RELAY if at else GATEWAY) for at in range(4)]
+    air.line([add(air, one, GATEWAY if one is peers[0] else RELAY) for one in peers])
+    air.run(20000)
+    return air, peers
+
+
+def test_a_revocation_reaches_boards_that_nobody_connects_to() -> None:
+    for seed, mode in ((60, gradient), (70, None)):
+        air, peers = field(seed)
+        thief = Enrolled(seed + 9)
+        if mode:
+            with mode():
+                spread(air, peers, thief)
+        else:
+            spread(air, peers, thief)
+
+
+def spread(air: Air, peers: list, thief: Enrolled) -> None:
+    peers[0].members.take(b"\x01" + out(thief))
+    air.members[0].peer.commit()
+    air.look(air.members[0])
+    start = air.now
+    while [1 for one in peers if one.members.stands(thief.members.own.claims)]:
+        assert air.now - start < 200000
+        air.run(air.now + 1000)
+    for one in peers:
+        assert one.members.words.all() == [out(thief)]
+    # It is said while it is news, and no more.
+    air.run(air.now + 150000)
+    letters: list = []
+    air.on_sent = lambda _, payload: letters.append(payload[4] & 15 == LETTER_DOWN)
+    air.run(air.now + 100000)
+    assert True not in letters
+
+
+def test_false_words_on_the_air_cost_two_multiplications_a_minute() -> None:
+    air, peers = field(80)
+    one, member = peers[3], air.members[3]
+    thief = Enrolled(90)
+    true = Word(out(thief), APP).brief()
+    one.p256.multiplications = 0
+    start = air.now
+    for at in range(30):
+        air.run(start + 10000 * at)
+        false = true[:-1] + bytes((at,))
+        for part in letter_frames(member.peer, bytes((REVOKED,)) + false, KEY, LETTER_DOWN):
+            member.mesh.heard(b"attack", -60, advertise(part), member.now(air.now))
+    assert one.members.stands(thief.members.own.claims)
+    assert pace.FALSE_WORD_MS == 60000 and one.p256.multiplications == 2 * 5
