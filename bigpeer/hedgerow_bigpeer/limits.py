@@ -105,6 +105,9 @@ LISTED_ROWS = 1000
 # Sessions with keys
 KNOWN_CREDENTIALS = 4096
 REVOCATION_LOOK_SECONDS = 1.0
+# What was receipted in a session is signed so seldom, once no receipt was given for so long.
+BATCH_SECONDS = 3600.0
+BATCH_QUIET_SECONDS = 2.0
 
 # API keys
 API_KEY_SECONDS = 365 * DAY_S

@@ -88,10 +88,11 @@ def take(credential: str, issuers: list, keepers: list) -> str:
 
 
 def _share(own: Identity, trust: Trust, credential: bytes) -> bytes:
-    """Return a keeper's name and the key shared with it; CREDENTIAL_KIND for who is none."""
+    """Return what the vault keeps of a keeper; CREDENTIAL_KIND for who is none."""
     found = Credential(credential)
     finish(trust.verify(found))
-    if not found.claims.kinds & KEEPS or found.claims.author is None:
+    claims = found.claims
+    if not claims.kinds & KEEPS or claims.author is None or claims.sealing is None:
         raise HedgerowError("CREDENTIAL_KIND", "no keeper")
     key = finish(pair_key(own.p256, own.keys[:_PRIVATE], found.agreement, trust.mode))
-    return found.claims.author + key
+    return claims.author + key + claims.sealing

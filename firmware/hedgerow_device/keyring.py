@@ -21,9 +21,10 @@ _SEALING_END = const(64)
 _OWN = const(80)
 _AUTHOR_END = const(88)
 _CREDENTIAL_AT = const(8)
-# A keeper's name and the key that proves its receipts.
+# A keeper's name, the key that proves its receipts, the key that it seals with.
 _KEEPER = const(8)
-_KEEPER_END = const(40)
+_SHARED_END = const(40)
+_KEEPER_END = const(73)
 _PUBLIC = const(33)
 # Gateways and boards that it can meet again without a handshake.
 _PEERS = const(8)
@@ -36,7 +37,8 @@ class Keyring:
     """What the vault has, for the peer of a `log`.
 
     `calls` is the address that the next connection of our own goes to. `handshakes` and `resumed` count
-    sessions with keys, `multiplications` what was computed for them. It judges nobody's changes.
+    sessions with keys, `multiplications` what was computed for them, `checks` that for what others
+    have signed. It judges nobody's changes.
     """
 
     verdict = None
@@ -44,7 +46,7 @@ class Keyring:
     calls = b""
 
     def __init__(self, group: bytes):
-        self.handshakes = self.resumed = self.multiplications = 0
+        self.handshakes = self.resumed = self.multiplications = self.checks = 0
         self._group = group
         self._member: object = None
         self._greeting: object = None
@@ -112,12 +114,35 @@ class Keyring:
                 from hedgerow.crypto.proofs import is_proof
 
                 try:
-                    return is_proof(kept[at + _KEEPER : at + _KEEPER_END], receipt)
+                    return is_proof(kept[at + _KEEPER : at + _SHARED_END], receipt)
                 finally:
                     del is_proof
                     if self._member is None:
                         self.rest()
         return False
+
+    def take_batch(self, data: bytes, peer: object) -> list:
+        """Return the receipts in a batch of a keeper that this board has keys with: none, and nothing is
+        computed, where they are no news to the peer. RECEIPT_INVALID.
+        """
+        from hedgerow.crypto.batches import Batch
+        from hedgerow.crypto.port import finish
+
+        member = self._open()
+        batch = Batch(data, member.trust.app)
+        kept = vault.read(vault.KEEPERS) or b""
+        known = peer.log.authors()
+        news = [entry for entry in batch.entries if entry[0] in known and peer.receipted(entry[0]) < entry[1]]
+        for at in range(0, len(kept) if news else 0, _KEEPER_END):
+            if kept[at : at + _KEEPER] == batch.keeper:
+                sealing = kept[at + _SHARED_END : at + _KEEPER_END]
+                self._check(finish, batch.verify(member.ephemerals.p256, sealing))
+                return batch.receipts()
+        return []
+
+    def batches(self, vector: list) -> list:
+        """A board keeps none for others."""
+        return []
 
     # ---- sessions
 
@@ -211,7 +236,7 @@ class Keyring:
 
     def take_word(self, statement: bytes) -> None:
         """See Members.take_word; a keeper that is revoked proves nothing any more."""
-        word = self.words.hear(statement)
+        word = self._check(self.words.hear, statement)
         if word and word.author:
             self.fresh = self.fresh[1 - MAX_FRESH :] + [word.brief()]
             kept = vault.read(vault.KEEPERS) or b""
@@ -231,6 +256,16 @@ class Keyring:
 
         trust = self._open().trust
         self.take_word(unfold(brief, trust.app))
+
+    def _check(self, work: object, what: object) -> object:
+        """Do what verifies others' words, which counts apart."""
+        p256 = self._member.ephemerals.p256
+        before = p256.multiplications
+        try:
+            return work(what)
+        finally:
+            self.checks += p256.multiplications - before
+            p256.multiplications = before
 
     def stands(self, claims: object) -> bool:
         """See Members.stands."""

@@ -13,7 +13,8 @@ KEYS = "keys"
 CREDENTIAL = "credential"
 #: Keys of the Authentication Service, 33 bytes each.
 ISSUERS = "issuers"
-#: Keepers that the Authentication Service vouches for: the name of each, and the key shared with it.
+#: Keepers that the Authentication Service vouches for: of each its name, the key shared with it, and that
+#: which it seals with.
 KEEPERS = "keepers"
 
 _SPACE = "hedgerow"

@@ -13,12 +13,6 @@ UNKNOWN_DISTANCE = 255
 ALONE_DISTANCE = 100
 MAX_HOPS = 15
 
-# Who brings a receipt: somebody on the air, or without keys; who has shown in a session to be a member, to be
-# the keeper itself.
-BY_ANYBODY = limits.const(0)
-BY_MEMBER = limits.const(1)
-BY_KEEPER = limits.const(2)
-
 
 class Presence:
     """The part of a Peer that is seen from outside; it needs the rest of it.
@@ -160,18 +154,18 @@ class Presence:
             return [self.members.prove(found) if self.members else found] if number else []
         return self.ledger.receipts(author)
 
-    def ingest_receipt(self, receipt: Receipt, said_by: int = BY_ANYBODY) -> bool:
+    def ingest_receipt(self, receipt: Receipt, by_keeper: bool = False) -> bool:
         """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored.
 
-        Who has an identity forgets nothing of its own but for a proof, or the keeper's own word (SPEC 5.6.6).
+        Who has an identity forgets nothing of its own but for a proof, or what is shown to be the keeper's
+        word (`by_keeper`, SPEC 5.6.6).
         One over operations under our own name that we do not hold proves their loss.
         """
         author = receipt.author
-        hint = bool(self.members) and said_by != BY_KEEPER
+        hint = bool(self.members) and not by_keeper
         if hint and self.is_own(author) and self.members.proves(receipt):
             hint = False
-        elif hint and not (author in self.former and said_by) and (self.is_own(author) or not self.hearsay):
-            # What was written under a former name may have been before there were keys.
+        elif hint and (self.is_own(author) or not self.hearsay):
             return False
         before = self.receipted(author)
         if self.before_receipt and self.is_own(author) and before < receipt.number:

@@ -10,6 +10,7 @@ from kit import raises
 from hedgerow import limits
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims, edhoc
+from hedgerow.crypto.batches import Batch, sign_batch
 from hedgerow.crypto.channel import Answering, Channel, Opening
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.credentials import Credential
@@ -21,6 +22,7 @@ from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable, Resumables
+from hedgerow.custody.receipt import Receipt
 
 
 def ephemerals() -> None:
@@ -249,3 +251,34 @@ def fresh() -> None:
     for at in range(limits.MAX_FRESH + 2):
         one.members.take_word(enrolled_kit.revocation(bytes(8), bytes((at,)) * 8, 0))
     assert [brief[13] for brief in one.members.fresh] == list(range(2, limits.MAX_FRESH + 2))
+
+
+def _batch(authors: int, moment: int = 1) -> bytes:
+    one = enrolled_kit.Enrolled(74)
+    receipts = [Receipt(b"keeper-1", 1, at.to_bytes(8, "big"), 1) for at in range(1, authors + 1)]
+    keys = one.identity
+    signing = sign_batch(one.p256, keys.keys[32:64], keys.sealing, crypto_kit.APP, moment, receipts)
+    signed: bytes = finish(signing)
+    return signed
+
+
+def batch(code: str) -> None:
+    assert len(Batch(_batch(limits.MAX_BATCH), crypto_kit.APP).entries) == limits.MAX_BATCH
+    raises(code, Batch, _batch(limits.MAX_BATCH + 1), crypto_kit.APP)
+
+
+def batches() -> None:
+    """So many are kept; the one that is signed first goes."""
+    keeper = enrolled_kit.Enrolled(75, keeper=True, kinds=claims.KEEPS)
+    gateway = enrolled_kit.Enrolled(76)
+    gateway.members.add(keeper.members.own.name, keeper.members.own.claims)
+    said = []
+    for at in range(limits.MAX_BATCHES + 2):
+        receipt = Receipt(keeper.identity.author, 1, bytes((at,)) * 8, 1)
+        keys = keeper.identity
+        said.append(
+            finish(sign_batch(keeper.p256, keys.keys[32:64], keys.sealing, crypto_kit.APP, 9 + at, [receipt]))
+        )
+        assert gateway.members.take_batch(said[-1], gateway.peer)
+    vector = [(bytes((at,)) * 8, 1, 1, 0) for at in range(limits.MAX_BATCHES + 2)]
+    assert gateway.members.batches(vector) == said[:1:-1]

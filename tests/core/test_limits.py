@@ -148,6 +148,8 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_CREDENTIALS": (crypto.credentials,),
     "MAX_WORDS": (crypto.words,),
     "MAX_FRESH": (crypto.fresh,),
+    "MAX_BATCH": (crypto.batch, "RECEIPT_INVALID"),
+    "MAX_BATCHES": (crypto.batches,),
     "REKEY_RECORDS": (crypto.rekey,),
     "MAX_RESUMABLES": (crypto.resumables,),
     "RESUME_CONTACTS": (crypto.contacts,),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hedgerow.crypto import claims
+from hedgerow.crypto.batches import sign_batch
 from hedgerow.crypto.credentials import Credential as Granted
 from hedgerow.crypto.identity import Identity, author_of
 from hedgerow.crypto.members import Proofs
@@ -71,6 +72,21 @@ class Log:
 
     def held(self, author: bytes) -> int:
         return int(author == self.author or author in self._others)
+
+
+class Holds:
+    """What a batch is compared with: a peer with one author."""
+
+    def __init__(self, author: bytes) -> None:
+        self.log = self
+        self.known = 0
+        self._author = author
+
+    def authors(self) -> list[bytes]:
+        return [self._author]
+
+    def receipted(self, author: bytes) -> int:
+        return self.known
 
 
 @pytest.fixture(autouse=True)
@@ -291,6 +307,15 @@ def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
         Proofs(Identity.make(P256(os.urandom)), MODE).prove(true, state["agreement"]),
     ):
         assert not keys.proves(wrong)
+    # The same in a batch for everybody; what is no news to it, it does not even verify.
+    holds = Holds(state["author"])
+    batch = finish(sign_batch(keeper.p256, keeper.keys[32:64], keeper.sealing, "app-1", 1, [true]))
+    (found,) = keys.take_batch(batch, holds)
+    assert (found.keeper, found.author, found.number) == (keeper.author, state["author"], 7)
+    with pytest.raises(HedgerowError, match="RECEIPT_INVALID"):
+        keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds)
+    holds.known = 7
+    assert keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds) == []
 
 
 def test_a_credential_is_used_as_security_says() -> None:
@@ -340,7 +365,8 @@ def test_a_board_keeps_revocations_over_a_power_cut_and_shuts_out_whom_they_name
     value = Granted(root.credential(own.agreement, **named)).value
     vault.write(vault.CREDENTIAL, own.author + value)
     vault.write(vault.ISSUERS, root.public)
-    vault.write(vault.KEEPERS, b"keeper-1" + bytes(32) + b"keeper-2" + bytes(range(32)))
+    kept = [name + bytes(range(32)) + root.public for name in (b"keeper-1", b"keeper-2")]
+    vault.write(vault.KEEPERS, b"".join(kept))
     store = MemoryStore()
     store.author = own.author
     log = MemoryLog(store)
@@ -360,4 +386,4 @@ def test_a_board_keeps_revocations_over_a_power_cut_and_shuts_out_whom_they_name
     keys.log = MemoryLog(store)
     assert not keys.stands(out) and keys.words.all() == [word]
     # It was a keeper: its receipts prove nothing any more, the other's do.
-    assert vault.read(vault.KEEPERS) == b"keeper-2" + bytes(range(32))
+    assert vault.read(vault.KEEPERS) == kept[1]

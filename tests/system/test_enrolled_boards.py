@@ -45,7 +45,7 @@ async def main(peer):
     said = None
     while True:
         keys = peer.keys
-        now = keys and (keys.handshakes, keys.resumed, keys.multiplications)
+        now = keys and (keys.handshakes, keys.resumed, keys.multiplications, keys.checks)
         if now and now != said:
             print("keys", *now)
             said = now
@@ -120,8 +120,13 @@ def held(farm: Farm, author: bytes) -> int:
 
 def sessions(board: Board, since: int) -> tuple[int, ...]:
     """Return what the app said last of the board's keys: handshakes, resumed contacts, multiplications."""
+    return (used(board, since) or [(0, 0, 0)])[-1][:3]
+
+
+def used(board: Board, since: int) -> list[tuple[int, ...]]:
+    """Return all that it said; at the end the multiplications for what others have signed."""
     found = [line.text.split()[1:] for line in board.console_since(since)[0] if line.text.startswith("keys ")]
-    return tuple(map(int, found[-1])) if found else (0, 0, 0)
+    return [tuple(map(int, words)) for words in found]
 
 
 def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
@@ -150,12 +155,14 @@ def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
         until(lambda: held(farm, author) >= 2 * COUNT, "receipted")
         until(lambda: sessions(board, since)[1], "met again")
         assert sessions(board, since) == (0, 1, 0)
+        until(lambda: freed(board, since) >= 2 * COUNT, "freed")
+        # One batch is verified, before or after that, for what the board wrote before it had keys.
+        until(lambda: 2 in [line[3] for line in used(board, 0)], "a batch")
     rows = farm.rows("SELECT COUNT(*) AS n FROM readings")
     assert rows[0]["n"] == 3 * COUNT
-    until(lambda: freed(board, since) >= 2 * COUNT, "freed")
     board.power_off()
     assert signed(board, answer)
-    # What the board wrote is freed by a proof, what it wrote before it had keys by a member's session.
+    # What the board wrote is freed by a proof, what it wrote before it had keys by a batch.
     found = [Receipt.decode(value) for _, value in open_image(board).items(STATE_RECEIPT)]
     kinds = {receipt.author: receipt.proof_kind for receipt in found}
     assert (kinds[author], kinds[former]) == (PROOF_MAC, 0)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hedgerow.crypto import claims
 from hedgerow.crypto import credentials as core
+from hedgerow.crypto.batches import sign_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.cose import Sign1
@@ -27,6 +28,7 @@ from .ledger import BIG_PEER, BY_ITSELF, issued_of
 from .registry import Registry
 from .scope import ALL
 
+_SEALING = slice(32, 64)
 _KINDS = claims.KEEPS | claims.GIVES_TIME | claims.REVOKES
 
 
@@ -114,6 +116,14 @@ class Membership:
         """Return a receipt of this store with its proof, if a credential of its author is known."""
         author = self.rules.holder(receipt.author)
         return receipt if author is None else self._proofs.prove(receipt, author.agreement)
+
+    def sign_batch(self, receipts: list[Receipt]) -> bytes:
+        """Return a batch of receipts of this store (SPEC 5.6.7)."""
+        own = self.identity
+        private = own.keys[_SEALING]
+        signed = sign_batch(self._p256, private, own.sealing, self._app.id, now(), receipts)
+        batch: bytes = finish(signed)
+        return batch
 
     def signer(self, author: bytes) -> "OwnSigner | None":
         """Return who signs the seals of an author, None where the credential is for another one."""

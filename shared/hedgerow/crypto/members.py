@@ -9,6 +9,7 @@ from ..errors import HedgerowError
 from ..log import STATE_CONFIG
 from ..operation import CLOCK
 from . import claims
+from .batches import Batch
 from .cose import Sign1, name_of
 from .credentials import Credential, Trust
 from .port import finish
@@ -18,6 +19,7 @@ from .words import ISSUER, REVOCATION, Word, Words, unfold
 
 __all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
 
+_BATCH = b"batch"
 _PRIVATE = limits.const(32)
 _POSITION = b"statements to"
 # With the first 8 bytes of the hash of what is kept behind it.
@@ -98,6 +100,42 @@ class Members(Rules):
         if keeper is None or not keeper.kinds & claims.KEEPS or not self.trust.stands(keeper):
             return False
         return self._proofs.proves(receipt, keeper.agreement)
+
+    def take_batch(self, data: bytes, peer: object) -> list:
+        """Return the receipts in a keeper's batch, which is kept for others; none of a keeper that is not
+        known. RECEIPT_INVALID.
+        """
+        batch = Batch(data, self.trust.app)
+        keeper = self.holder(batch.keeper)
+        if keeper is None or not keeper.kinds & claims.KEEPS or not self.trust.stands(keeper):
+            return []
+        finish(batch.verify(self.identity.p256, keeper.sealing))
+        moments = {place: moment for moment, place, _ in self._batches()}
+        free = [place for place in range(limits.MAX_BATCHES) if place not in moments]
+        place = free[0] if free else min([(moment, place) for place, moment in moments.items()])[1]
+        self._log.put(STATE_CONFIG, _BATCH + bytes((place,)), batch.data)
+        return batch.receipts()
+
+    def batches(self, vector: list) -> list:
+        """Return the batches, the latest first, of those whose holder of a vector would learn something."""
+        found = []
+        known = {entry[0]: entry[-1] for entry in vector}
+        for _, _, batch in sorted(self._batches(), reverse=True):
+            news = [author for author, number in batch.entries if known.get(author, number) < number]
+            if news:
+                found.append(batch.data)
+                known.update({author: number for author, number in batch.entries if author in news})
+        return found
+
+    def _batches(self) -> list:
+        """Return [(moment, place, batch)] of those that are kept."""
+        found = []
+        for place in range(limits.MAX_BATCHES):
+            kept = self._log.get(STATE_CONFIG, _BATCH + bytes((place,)))
+            if kept:
+                batch = Batch(kept, self.trust.app)
+                found.append((batch.moment, place, batch))
+        return found
 
     # ---- what others say
 

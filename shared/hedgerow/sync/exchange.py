@@ -11,7 +11,6 @@ from ..codec.segment import decode_segment, segment_schemas
 from ..codec.varint import read_uint
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
-from ..presence import BY_ANYBODY, BY_KEEPER, BY_MEMBER
 from . import frames, hello
 from .courier import Courier
 from .session import Session
@@ -52,8 +51,9 @@ class Exchange:
         self._central = central
         self._linger_ms = linger_ms
         self._up = False
-        # Revocations and issuers that the other side may lack, None before it has said what it has.
-        self._words: list | None = None
+        # Frames that the other side may lack: revocations, issuers, batch receipts; whether it has asked.
+        self._news: list = []
+        self._told_words = False
         self._stalled: set = set()
         self._started = now
         self._asking = False
@@ -145,7 +145,7 @@ class Exchange:
             except HedgerowError as error:
                 self._refuse(Schema.decode(value).name, error)
         elif kind == frames.RECEIPT:
-            peer.ingest_receipt(value, self._shown(value.keeper))
+            peer.ingest_receipt(value, self._shows_keeper() and self.remote.author == value.keeper)
         elif kind == frames.HELLO:
             self._greet(value, now)
         elif kind == frames.HAVE:
@@ -209,6 +209,11 @@ class Exchange:
         if peer.members and self.session.keys:
             if remote.role == hello.KEEPER:
                 self.session.queue(frames.STATEMENTS, peer.members.asking())
+            else:
+                # What is larger than its credit never comes.
+                for batch in peer.members.batches(remote.vector):
+                    if len(batch) + 3 < remote.credit:
+                        self._news.append((frames.BATCH, batch))
             self.session.queue(frames.WORDS, peer.members.words.digest())
         if peer.role >= hello.GATEWAY:
             lost = [entry[:2] for entry in remote.vector if peer.lost(entry[0])]
@@ -224,29 +229,27 @@ class Exchange:
             if self._shows_keeper():
                 members.take(value)
         elif kind == frames.WORDS:
-            if self._words is None and value != members.words.digest():
-                self._words = members.words.all()
+            if not self._told_words and value != members.words.digest():
+                self._told_words = True
+                self._news += [(frames.WORD, word) for word in members.words.all()]
         elif kind == frames.WORD:
             members.take_word(value)
             if not members.stands(self.session.keys.claims):
                 raise HedgerowError("CREDENTIAL_REVOKED", "by a word of its own session")
+        elif kind == frames.BATCH:
+            for receipt in members.take_batch(value, self.peer):
+                self.peer.ingest_receipt(receipt, True)
 
-    def _tell_words(self) -> bool:
-        """Queue words for which there is room; say whether that is all."""
+    def _tell_news(self) -> bool:
+        """Queue what members are to know as far as there is room; say whether that is all."""
         session = self.session
-        while self._words and session.room() > frames.frame_size(len(self._words[0])):
-            session.queue(frames.WORD, self._words.pop(0))
-        return not self._words
+        while self._news and session.room() > frames.frame_size(len(self._news[0][1])):
+            session.queue(*self._news.pop(0))
+        return not self._news
 
     def _shows_keeper(self) -> bool:
         """Say whether the other side has shown by its keys that it is a keeper."""
         return self.session.keys is not None and self.session.trusts(KEEPS)
-
-    def _shown(self, keeper: bytes) -> int:
-        """Return what the other side has shown by its keys: to be this keeper, a member, or nothing."""
-        if self._shows_keeper() and self.session.remote.author == keeper:
-            return BY_KEEPER
-        return BY_MEMBER if self.session.keys else BY_ANYBODY
 
     def _say_interests(self, now: int) -> None:
         """Tell the other side what is wanted here, if that is news."""
@@ -368,7 +371,7 @@ class Exchange:
                 self._asking = True
                 session.queue_time_ask()
         self.courier.send_receipts()
-        if not self._tell_words():
+        if not self._tell_news():
             return False
         if not self._up:
             return self._give(limit, now)

@@ -19,7 +19,7 @@ from hedgerow.crypto.words import Word, Words  # noqa: E402
 from hedgerow.custody.ledger import Ledger  # noqa: E402
 from hedgerow.mesh import pace  # noqa: E402
 from hedgerow.mesh.carrier import Carrier  # noqa: E402
-from hedgerow.presence import BY_KEEPER, BY_MEMBER  # noqa: E402
+from hedgerow.peer import Peer  # noqa: E402
 from hedgerow.sync import frames  # noqa: E402
 from hedgerow.sync.exchange import Exchange  # noqa: E402
 
@@ -27,6 +27,7 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 _TAKE = Ledger.take
 _MAKE = Proofs.__init__
+_INGEST = Peer.ingest_receipt
 _HEAR = Exchange._hear
 
 
@@ -35,14 +36,11 @@ def any_receipt_proves(patch: pytest.MonkeyPatch) -> None:
 
 
 def any_session_is_the_keepers(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Exchange, "_shown", lambda *_: BY_KEEPER)
+    patch.setattr(Exchange, "_shows_keeper", lambda _: True)
 
 
 def any_keeper_speaks_for_all(patch: pytest.MonkeyPatch) -> None:
-    def shown(self: Exchange, _: bytes) -> int:
-        return BY_KEEPER if self._shows_keeper() else BY_MEMBER
-
-    patch.setattr(Exchange, "_shown", shown)
+    patch.setattr(Peer, "ingest_receipt", lambda self, receipt, by=False: _INGEST(self, receipt, True))
 
 
 def a_proof_is_of_any_kind(patch: pytest.MonkeyPatch) -> None:
@@ -93,7 +91,7 @@ def false_words_are_looked_at_again(patch: pytest.MonkeyPatch) -> None:
 
 CHECKS: dict[Patch, Callable[[], None]] = {
     any_receipt_proves: receipts.test_receipts_on_the_air_that_nobody_proves_free_nothing,
-    any_session_is_the_keepers: receipts.test_a_keepers_proof_frees_whoever_brings_it_and_nothing_else_does,
+    any_session_is_the_keepers: receipts.test_who_shows_to_be_the_keeper_needs_no_proof_and_another_does,
     any_keeper_speaks_for_all: receipts.test_who_shows_to_be_the_keeper_needs_no_proof_and_another_does,
     a_proof_is_of_any_kind: receipts.test_a_member_of_no_such_kind_proves_nothing,
     hints_raise_incarnations: receipts.test_a_word_of_a_past_incarnation_is_refused_and_a_hint_raises_none,

@@ -1,10 +1,12 @@
 """What frees an author's operations: the proof of a keeper that it knows, or that keeper's own session."""
 
-from enrolled_kit import Enrolled, hand
+from crypto_kit import APP, NOW, finish
+from enrolled_kit import Enrolled, hand, meet
 from mesh_kit import KEY, Air, check_air
 from test_crypto_strangers import talk
 
 from hedgerow.crypto import claims
+from hedgerow.crypto.batches import sign_batch
 from hedgerow.crypto.members import Proofs
 from hedgerow.custody.receipt import NO_PROOF, PROOF_MAC, Receipt
 from hedgerow.mesh import tells
@@ -79,6 +81,7 @@ def test_who_shows_to_be_the_keeper_needs_no_proof_and_another_does() -> None:
     keeper, board = pair(11)
     bare = word(keeper.peer.receipt(board.identity.author), proof_kind=0, proof=NO_PROOF)
     assert said(board, bare, claims.KEEPS, b"another!") == 0
+    assert said(board, bare, claims.GIVES_TIME, keeper.identity.author) == 0
     assert said(board, bare, claims.KEEPS, keeper.identity.author) == 2
 
 
@@ -187,3 +190,60 @@ def on_air(member: object, receipt: Receipt, now: int) -> None:
     frame = make(RECEIPT, member.peer.mesh, body, KEY)
     payload = bytes((len(frame) + 3, 0xFF, 0xFF, 0xFF)) + frame
     member.mesh.heard(b"attack", -60, payload, member.now(now))
+
+
+# ---- batches
+
+
+def batch(keeper: Enrolled, *receipts: Receipt, app: str = APP) -> bytes:
+    """Return a keeper's batch of these receipts."""
+    keys = keeper.identity
+    return finish(sign_batch(keeper.p256, keys.keys[32:64], keys.sealing, app, NOW, list(receipts)))
+
+
+def test_a_batch_counts_for_all_that_it_names_over_a_gateway() -> None:
+    keeper, board = pair(71)
+    gateway = Enrolled(75)
+    know(gateway, keeper, board)
+    author = board.identity.author
+    former, held = b"a former", b"carried!"
+    board.peer.former[former] = 5
+    for name in (former, held):
+        board.peer.log.append(0, name, 1, 1, board.peer.log.fetch(author, 2))
+    said_of = ((author, 2), (former, 1), (held, 1))
+    all_of = batch(keeper, *[Receipt(keeper.identity.author, 1, name, number) for name, number in said_of])
+    assert len(gateway.members.take_batch(all_of, gateway.peer)) == 3
+    # A member's own word for the same is a hint, and frees nothing of the board's.
+    said(board, Receipt(keeper.identity.author, 1, former, 1))
+    assert board.peer.receipted(former) == 0
+    meet(gateway, board)
+    assert [board.peer.receipted(name) for name in (author, former, held)] == [2, 1, 1]
+    # It is told to whom it says something.
+    board.p256.multiplications = 0
+    meet(gateway, board)
+    assert board.p256.multiplications == 0
+    assert gateway.members.batches([(author, 2, 2, 2)]) == []
+    assert gateway.members.batches([(author, 2, 2, 1)]) == [all_of]
+
+
+def test_a_batch_that_no_keeper_has_signed_counts_for_nothing() -> None:
+    keeper, board = pair(81)
+    author = board.identity.author
+    member = Enrolled(85)
+    know(board, member)
+    true = Receipt(keeper.identity.author, 1, author, 2)
+    good = batch(keeper, true)
+    for wrong, code in (
+        (batch(member, true), "RECEIPT_INVALID"),
+        (good[:-1] + bytes((good[-1] ^ 1,)), "RECEIPT_INVALID"),
+        (batch(keeper, true, app="another"), "RECEIPT_INVALID"),
+        (batch(member, word(true, keeper=member.identity.author)), None),
+        (batch(keeper, word(true, keeper=b"stranger")), None),
+    ):
+        exchange = talk(board, Hello(b"msh", b"a member"), 0, (frames.BATCH, wrong))
+        assert (exchange.error and exchange.error.code) == code
+        assert board.peer.receipted(author) == 0
+    talk(board, Hello(b"msh", b"a member"), None, (frames.BATCH, good))
+    assert board.peer.receipted(author) == 0, "without keys there are no members"
+    talk(board, Hello(b"msh", b"a member"), 0, (frames.BATCH, good))
+    assert board.peer.receipted(author) == 2

@@ -1,7 +1,7 @@
 """What strangers and other members say to an enrolled gateway, and what a revoked key may do."""
 
 from crypto_kit import APP, NOW, Issuer, finish
-from enrolled_kit import ROOT, Enrolled, entries, hand, revocation, varint
+from enrolled_kit import ROOT, Agreed, Enrolled, entries, hand, revocation, varint
 from kit import raises
 
 from hedgerow.clock import hlc
@@ -19,27 +19,6 @@ from hedgerow.trust.seal import NO_CREDENTIAL, SEAL_HASH, SEAL_SIGNED, Seal, nam
 
 HEAP = "1200k"
 BIG = b"bigpeer!"
-
-
-class Agreed:
-    """Stands for keys that are agreed: the other side has a credential with these claims."""
-
-    done = True
-    plain = False
-    error = None
-    begun = True
-
-    def __init__(self, other: claims.Claims) -> None:
-        self.claims = other
-
-    def give(self, limit: int, now: int) -> bytes:
-        return b""
-
-    def wake(self, now: int) -> None:
-        return None
-
-    seal = staticmethod(frames.seal_record)
-    unseal = staticmethod(frames.open_record)
 
 
 _CLAIMS = Credential(ROOT.credential(ROOT.public, AUTHOR=BIG)).claims.values

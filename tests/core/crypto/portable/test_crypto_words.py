@@ -1,11 +1,10 @@
 """Revocations and issuers go from member to member, and shut out whom they name. Runs on both VMs."""
 
 from crypto_kit import APP, NOW, Issuer, finish
-from enrolled_kit import ROOT, Enrolled, revocation
+from enrolled_kit import ROOT, Enrolled, meet, revocation
 from kit import raises
 from mesh_kit import KEY, Air, gradient
 from test_crypto_receipts import add
-from test_crypto_strangers import Agreed
 
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims, cose
@@ -18,28 +17,9 @@ from hedgerow.mesh import pace
 from hedgerow.mesh.feed import letter_frames
 from hedgerow.mesh.frames import LETTER_DOWN, advertise
 from hedgerow.mesh.letters import REVOKED
-from hedgerow.sync import frames
-from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
 
 HEAP = "4m"
-MANY = 200
-
-
-def meet(one: Enrolled, two: Enrolled) -> tuple:
-    """Hold a session of two members; return both sides, and the frames that were words."""
-    sides = []
-    for at, (member, other) in enumerate(((one, two), (two, one))):
-        keys = Agreed(other.members.own.claims)
-        sides.append(Exchange(member.peer, 0, central=at == 0, keys=keys))
-    said = []
-    for _ in range(40):
-        for at in range(2):
-            record = sides[at].outgoing(MANY, 0)
-            if record:
-                said += [kind for kind, _ in frames.read_frames(record[5:-8]) if kind == frames.WORD]
-                sides[1 - at].receive(record, 0)
-    return sides[0], sides[1], len(said)
 
 
 def out(other: Enrolled, last: int = 3, at: int = NOW, issuer: Issuer = ROOT) -> bytes:
