@@ -174,8 +174,8 @@ MAX_CREDENTIALS = const(32)
 MAX_WORDS = const(32)
 # Of these, how many that are news wait to be said in advertisements.
 MAX_FRESH = const(4)
-# Authors in a batch receipt; batches that a gateway keeps for others.
-MAX_BATCH = const(64)
+# Authors in a batch receipt, which has to fit the credit of a board; batches that a gateway keeps for others.
+MAX_BATCH = const(48)
 MAX_BATCHES = const(8)
 # Records under one key. Peers that can be met again without a handshake, contacts until there is one all the
 # same, and how long after its end a credential is good for that.
