@@ -65,11 +65,11 @@ async def open_configured(config: BigPeerConfig) -> Store:
 
 
 def open_registry(config: BigPeerConfig) -> tuple[Registry, App]:
-    """Open auth.db and the app that is served, which is made, a playground, if there is none.
+    """Open the database of rights, and the app that is served: a playground is made if there is none.
 
-    Raises PLAYGROUND_ADDRESS, SETTING_INVALID, REGISTRY_VERSION, REGISTRY_FAILED.
+    Raises PLAYGROUND_ADDRESS, SETTING_INVALID, REGISTRY_VERSION, REGISTRY_KEY, REGISTRY_FAILED.
     """
-    registry = Registry(config.data)
+    registry = Registry(config.data, config.store, config.rights_key_path)
     try:
         app = registry.ensure_app(config.app, config.mesh)
         if app.mesh != config.mesh:
@@ -93,7 +93,7 @@ class BigPeer:
         self.gate = Gate(registry, app, is_open=config.is_loopback and app.is_playground)
         self.authority = Authority(registry)
         self.visitors = Visitors(config, registry, app, self.gate, door)
-        self.membership = Membership(registry, app, config.data, store.identity.keeper)
+        self.membership = Membership(registry, app, store.identity.keeper, store.identity.author)
         self.own = OwnAuthor(self.service, self.membership)
         self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
@@ -109,7 +109,7 @@ class BigPeer:
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.bridges = Bridges(self.service, config.bridges_path, config.app)
         self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
-        self.auth_api = AuthApi(self.authority, app)
+        self.auth_api = AuthApi(self.authority, app, self.membership)
         self.admin_api = AdminApi(registry, app, self.name, self.held)
 
     async def name(self, request: Request) -> Caller:
@@ -181,7 +181,12 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             registry, served = await work(open_registry, config)
-            peer = BigPeer(config, await open_store(config), registry, served, door)
+            try:
+                store = await open_store(config)
+            except BaseException:
+                registry.close()
+                raise
+            peer = BigPeer(config, store, registry, served, door)
             await peer.start()
         except HedgerowError as error:
             app.state.failure = error

@@ -31,6 +31,7 @@ class BigPeerConfig:
     collect_after_days: float = 90
     app: str = "default"
     store: str = ""
+    rights_key: Path | None = None
     outbox_days: float = 7
     requests_per_second: float = 200
     tls_certificate: Path | None = None
@@ -70,6 +71,11 @@ class BigPeerConfig:
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
         return self.host in LOOPBACK
+
+    @property
+    def rights_key_path(self) -> Path:
+        """The file of the key that seals the secrets of nodes on one PostgreSQL."""
+        return self.rights_key or self.data / "rights.key"
 
     @property
     def bridges_path(self) -> Path:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from hedgerow_boards.supervisor import Supervisor
 from hedgerow_boards.vm import control_layout as layout
 from hedgerow_boards.vm_process import shim_heap_bytes, vm_library
 
+_LOOK_SECONDS = 0.01
 _ADDRESS = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -197,21 +199,34 @@ class Board:
     ) -> subprocess.CompletedProcess[str]:
         """Run `mpremote connect PORT ...`; one at a time per board.
 
+        A `reset` at its end is over when this returns: mpremote leaves a tenth of a second before it, and
+        what comes to the port around that moment would be lost.
+
         Raises `MPREMOTE_FAILED`, with its output, on an exit status other than 0 if `check`, and
         after `timeout` seconds.
         """
         command = [sys.executable, "-m", "mpremote", "connect", self.port, *arguments]
         with self._mpremote_lock:
+            resets = self._supervisor.resets
             try:
                 done = subprocess.run(
                     command, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False
                 )
             except subprocess.TimeoutExpired as error:
                 raise HedgerowError("MPREMOTE_FAILED", f"{arguments}: {error}") from error
+            if arguments[-1:] == ("reset",) and done.returncode == 0:
+                self._wait_for_reset(resets)
         if check and done.returncode:
             output = f"{done.stdout}{done.stderr}".strip()
             raise HedgerowError("MPREMOTE_FAILED", f"{arguments}: status {done.returncode}: {output}")
         return done
+
+    def _wait_for_reset(self, before: int) -> None:
+        deadline = time.monotonic() + BOOT_SECONDS
+        while self._supervisor.powered and self._supervisor.resets == before:
+            if time.monotonic() > deadline:
+                raise HedgerowError("BOARD_TIMEOUT", f"no reset in {BOOT_SECONDS} s")
+            time.sleep(_LOOK_SECONDS)
 
     def wait_for(self, text: str, timeout: float, since: int = 0) -> ConsoleLine:
         """See Console.wait_for."""

@@ -28,7 +28,8 @@ class Supervisor:
 
     `mounted` is set once a VM started since power came has its file system, or has ended without;
     `cut` once an armed power cut has happened. `heap_at_boot` is what the newest VM had allocated
-    when it had its file system, in bytes; `sleeps` counts deep sleeps, in one of which it is while `asleep`.
+    when it had its file system, in bytes; `resets` counts those that programs asked for, whose boot has come
+    as far as that; `sleeps` counts deep sleeps, in one of which it is while `asleep`.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class Supervisor:
         self._rng = rng
         self._process: VmProcess | None = None
         self._events = bytearray()
+        self._resetting = False
         self._raw: int | None = None  # REPL mode in which a VM that ended by itself was
         self._booted = False
         self._timer: Timer | None = None
         self.powered = False
         self.boots = 0
+        self.resets = 0
         self.sleeps = 0
         self.asleep = False
         self.cuts = 0
@@ -81,7 +84,7 @@ class Supervisor:
 
     def power_off(self) -> None:
         """Now: whatever the VM was doing."""
-        self.powered = self.asleep = False
+        self.powered = self.asleep = self._resetting = False
         self._stop(forget_input=True)
         self._control.set(cut_kind=0, watchdog_us=0)
 
@@ -147,6 +150,8 @@ class Supervisor:
         match name:
             case "mounted":
                 self._booted = True
+                self.resets += self._resetting
+                self._resetting = False
                 self.heap_at_boot = int(words[0])
                 self._line.ready()
                 self.mounted.set()
@@ -155,6 +160,7 @@ class Supervisor:
                 if self._series and len(self.samples) < SAMPLES:
                     self.samples.append(Sample(int(words[1]) / 1e9, index, self._series.values[index]))
             case "reset":
+                self._resetting = True
                 self._restart(HARD_RESET)
             case "deepsleep":
                 self._sleep(int(words[0]))

@@ -51,26 +51,35 @@ def build(out_dir: Path, role: str = "") -> list[tuple[Path, str]]:
     What lies below /rom goes there as one image (rom_image), the rest are files. Raises HedgerowError
     `FIRMWARE_BUILD` with the compiler's words.
     """
-    sources = _sources(role == RADIO)
-    constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in sources}
-    folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in sources}
+    found = sources(role)
+    constants = {module: constants_of(module, path.read_text(encoding="utf-8")) for module, path in found}
+    folded = {module: fold(module, path.read_text(encoding="utf-8"), constants) for module, path in found}
     folded = {module: lighten(module, source, constants) for module, source in folded.items()}
     names = short_names(folded)
     keywords = keywords_of(folded)
-    files: list[tuple[Path, str]] = []
-    for module, path in sources:
-        name = f"{path.relative_to(_root(module).parent).with_suffix('').as_posix()}"
-        source = out_dir / f"{name}.py"
+    for module, path in found:
+        target = out_dir / f"{_place(module, path)}.mpy"
+        source = target.with_suffix(".py")
         source.parent.mkdir(parents=True, exist_ok=True)
         short = shorten_parameters(module, shorten(folded[module], names[module]), keywords)
         source.write_text(short, encoding="utf-8")
-        target = source.with_suffix(".mpy")
         _compile(source, target, module)
-        files.append((target, f"{ROM}/{name}.mpy"))
     (out_dir / _NAMES).write_text(json.dumps(names, indent=1, sort_keys=True), encoding="utf-8")
+    return on_board(out_dir, role)
+
+
+def on_board(out_dir: Path, role: str = "") -> list[tuple[Path, str]]:
+    """Return what build() returns, of a folder in which it has been."""
+    names = [_place(module, path) for module, path in sources(role)]
     onboard = _root("hedgerow_device") / _ONBOARD
-    files += [(onboard / name, f"/{name}") for name in ("boot.py", "main.py")]
-    return files
+    return [
+        *((out_dir / f"{name}.mpy", f"{ROM}/{name}.mpy") for name in names),
+        *((onboard / name, f"/{name}") for name in ("boot.py", "main.py")),
+    ]
+
+
+def _place(module: str, path: Path) -> str:
+    return path.relative_to(_root(module).parent).with_suffix("").as_posix()
 
 
 def for_files(files: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
@@ -122,8 +131,9 @@ def _root(module: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _sources(radio: bool) -> list[tuple[str, Path]]:
-    """Return (dotted module, source) of everything that a board gets as bytecode, a radio or any other."""
+def sources(role: str = "") -> list[tuple[str, Path]]:
+    """Return (dotted module, source) of everything that a board with this role gets as bytecode."""
+    radio = role == RADIO
     found: list[tuple[str, Path]] = []
     for package in ("hedgerow", "hedgerow_device"):
         root = _root(package)

@@ -101,7 +101,7 @@ from hedgerow_bigpeer import BigPeerConfig, limits, run_bigpeer
 options = json.loads(sys.argv[2])
 logging.basicConfig(level=options.pop("log_level", "INFO"))
 limits.UNKNOWN_SECONDS = options.pop("unknown_seconds", limits.UNKNOWN_SECONDS)
-for name in ("tls_certificate", "tls_key"):
+for name in ("tls_certificate", "tls_key", "rights_key"):
     if name in options:
         options[name] = Path(options[name])
 config = BigPeerConfig(data=Path(sys.argv[1]), port=0, full_sync=False, **options)

@@ -26,7 +26,7 @@ class Farm:
         self.registry = Registry(directory)
         self.app = self.registry.create_app("test", "farm", "production", "fields")
         self.authority = Authority(self.registry)
-        self.member = Membership(self.registry, self.app, directory, b"bigpeer!")
+        self.member = Membership(self.registry, self.app, b"bigpeer!")
         self.member.refresh()
 
     def enrol(self, peer: PeerKeys) -> bytes:

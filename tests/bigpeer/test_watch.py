@@ -31,7 +31,7 @@ class Field:
         self.directory = directory
         self.registry = Registry(directory)
         self.app: App = self.registry.create_app("test", "farm", "production", "farm")
-        self.membership = Membership(self.registry, self.app, directory, b"keeper--")
+        self.membership = Membership(self.registry, self.app, b"keeper--")
         self.membership.refresh()
         self.keys = PeerKeys()
         self.number = os.urandom(8)

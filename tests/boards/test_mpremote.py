@@ -155,3 +155,10 @@ def test_interrupts_under_radio_traffic(
     assert board.boots == boots + 1
     hears = SCAN.decode() + "print('heard', heard >= 3)"
     assert board.mpremote("exec", hears).stdout.endswith("heard True\n")
+
+
+def test_a_reset_is_over_when_mpremote_returns(board: Board) -> None:
+    """What follows at once would meet the last tenth of a second before it, or be lost in it."""
+    for _ in range(5):
+        board.mpremote("exec", "before = 1", "+", "reset")
+        assert board.mpremote("resume", "exec", "print('before' in globals())").stdout == "False\n"

@@ -1,8 +1,8 @@
-"""What the tests of the command share: running it as a process, and starting and stopping the long ones."""
+"""What the tests of the command share: running it to its end, and starting and stopping the long ones."""
 
 import contextlib
 import json
-import os
+import logging
 import signal
 import subprocess
 import sys
@@ -11,25 +11,36 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from hedgerow_cli.main import app
+
 COMMAND = [sys.executable, "-m", "hedgerow_cli"]
 SECONDS = 60
 
 
 def hedgerow(
-    *arguments: str, status: int | None = 0, cwd: Path | None = None, **environment: str
+    *arguments: str,
+    status: int | None = 0,
+    cwd: Path | None = None,
+    typed: str | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end; `status` is the exit status that it must have, None for any."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "120", **environment},
-        check=False,
-    )
-    assert status is None or done.returncode == status, done.stdout + done.stderr
-    return done
+    """Run the command to its end, in this process; `status` is its exit status, None for any."""
+    command = [*COMMAND, *arguments]
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        with contextlib.chdir(cwd or Path.cwd()):
+            environment = {"COLUMNS": "120", **environment}
+            result = CliRunner().invoke(app, arguments, input=typed, env=environment, prog_name="hedgerow")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert status is None or result.exit_code == status, result.stdout + result.stderr
+    return subprocess.CompletedProcess(command, result.exit_code, result.stdout, result.stderr)
 
 
 @contextlib.contextmanager

@@ -4,13 +4,12 @@ import json
 import re
 import sqlite3
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_kit import COMMAND, hedgerow, running
+from cli_kit import hedgerow, running
 
 WEBHOOK = '{"type": "webhookUrl", "webhookUrl": "https://login.example/hook"}'
 
@@ -26,8 +25,7 @@ def code_of(*words: str) -> str:
 
 
 def password(data: Path, word: str, *words: str) -> Any:
-    command = [*COMMAND, "bigpeer", "users", *words, "--data", str(data), "--json"]
-    done = subprocess.run(command, input=word + "\n", capture_output=True, text=True, timeout=60, check=False)
+    done = hedgerow("bigpeer", "users", *words, "--data", str(data), "--json", status=None, typed=word + "\n")
     return json.loads(done.stdout)
 
 

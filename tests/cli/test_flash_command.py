@@ -283,7 +283,8 @@ def test_an_image_for_another_chip_is_refused() -> None:
         image_pieces(image(), PROFILES["esp32c3"])
 
 
-def test_a_board_without_micropython_is_named(tmp_path: Path) -> None:
+def test_a_board_without_micropython_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hedgerow_cli.flashing.mpremote.FIRST_WORD_SECONDS", 2.0)
     master, slave = os.openpty()
     try:
         port = os.ttyname(slave)

@@ -189,7 +189,9 @@ def test_a_log_of_another_version_is_not_outgrown(tmp_path: Path, firmware: Firm
         board.wait_for("ack 2 ", 20)
 
 
-def test_a_stock_image_written_over_it_costs_nothing(tmp_path: Path, firmware: Firmware) -> None:
+def test_a_stock_image_written_over_it_costs_nothing(
+    tmp_path: Path, firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Board("b1", tmp_path / "b1", sensor=SensorSeries("celsius", ["20.5"])) as board, SideChannel(board):
         board.power_on()
         flash(board, firmware)
@@ -202,9 +204,11 @@ def test_a_stock_image_written_over_it_costs_nothing(tmp_path: Path, firmware: F
         # says so for ever, and mpremote gets no word in.
         board.write_flash(0x8000, pack(STOCK_TABLE, PROFILE.flash_bytes))
         board.power_on()
+        monkeypatch.setattr("hedgerow_cli.flashing.mpremote.FIRST_WORD_SECONDS", 2.0)
         with pytest.raises(HedgerowError) as caught:
             flash(board, firmware)
         assert caught.value.code == "MICROPYTHON_MISSING"
+        monkeypatch.undo()
         options = Options(micropython=micropython(tmp_path), start=False)
         flash_board(board.port, options, lambda *step: None, firmware)
         after = custody(open_image(board.read_flash(LOG.offset, LOG.size)))

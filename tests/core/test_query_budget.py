@@ -9,7 +9,7 @@ import pytest
 from micropython_vm import micropython
 
 from hedgerow import limits
-from hedgerow_cli.firmware_files import build
+from hedgerow_cli.firmware_cache import built
 
 SHARED = Path(__file__).parents[2] / "shared"
 RUNNING = ["values", "arithmetic", "expression", "evaluate"]
@@ -53,7 +53,7 @@ TEXTS = [
 @pytest.fixture
 def compiled(tmp_path: Path) -> Path:
     """What runs statements as .mpy of the firmware's build, less line numbers: ROMFS keeps those in flash."""
-    build(tmp_path)
+    built(tmp_path)
     for name in RUNNING + PARSING:
         source = tmp_path / "hedgerow" / "query" / f"{name}.py"
         command = [

@@ -11,7 +11,8 @@ from hedgerow.log import ENTRY_OP, STATE_SCHEMA
 from hedgerow.operation import CLOCK, decode_body
 from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
-from hedgerow_cli.firmware_files import ROM, build, rom_image
+from hedgerow_cli.firmware_cache import built
+from hedgerow_cli.firmware_files import ROM, rom_image
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_sim.nor import Nor
 
@@ -22,7 +23,7 @@ _ACK = re.compile(r"ack (\d+) op=(\d+) value=(\S+)")
 
 def stage(folder: Path) -> Path:
     """Build the firmware: its image, and a folder that looks like a board's root; return where both lie."""
-    files = build(folder / "build")
+    files = built(folder / "build")
     (folder / "firmware.romfs").write_bytes(rom_image(files))
     root = folder / "board"
     root.mkdir()

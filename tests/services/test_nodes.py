@@ -23,7 +23,7 @@ def test_a_bridge_goes_on_at_another_node(
     monkeypatch.setattr(limits, "BRIDGE_LOOK_SECONDS", 0.02)
     url = database("a")
     with local(tmp_path / "two", store=url) as two:
-        with local(tmp_path / "one", store=url) as one:
+        with local(tmp_path / "one", store=url, rights_key=tmp_path / "two" / "rights.key") as one:
             admin = Admin(one)
             admin.call("PUT", "/b", TO_FILE)
             for n in range(10):

@@ -32,7 +32,9 @@ class Nodes:
 
     def _start(self) -> Remote:
         self._count += 1
-        return Remote(self._folder / f"node{self._count}", store=self._url, requests_per_second=0)
+        key = self._folder / "rights.key"
+        folder = self._folder / f"node{self._count}"
+        return Remote(folder, store=self._url, requests_per_second=0, rights_key=key)
 
     def kill(self, at: int) -> None:
         self.nodes[at].kill()

@@ -119,8 +119,8 @@ class Accounts:
             self._database.run("DELETE FROM sessions WHERE expires <= ?", at)
             # The oldest make room: nobody can lock the others out by logging in often.
             self._database.run(
-                "DELETE FROM sessions WHERE hash IN"
-                " (SELECT hash FROM sessions ORDER BY created DESC, hash LIMIT -1 OFFSET ?)",
+                "DELETE FROM sessions WHERE hash NOT IN"
+                " (SELECT hash FROM sessions ORDER BY created DESC, hash LIMIT ?)",
                 limits.SESSIONS - 1,
             )
             values = (_hash(token), login.user, login.role, login.form, at, login.expires)

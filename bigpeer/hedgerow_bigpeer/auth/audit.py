@@ -41,7 +41,9 @@ class Audit:
         with self._database.change():
             last = self._database.row("SELECT id, chain FROM audit ORDER BY id DESC LIMIT 1")
             number, chain = last if last is not None else (0, _START)
-            row = (number + 1, now(), actor[:200], action, subject[:200], text)
+            # Not every database has a NUL in a text, and the chain covers what stands there.
+            actor, subject = (part[:200].replace("\0", "\ufffd") for part in (actor, subject))
+            row = (number + 1, now(), actor, action, subject, text)
             values = (*row, _next(chain, row))
             self._database.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
 

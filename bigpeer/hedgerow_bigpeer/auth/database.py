@@ -1,7 +1,8 @@
-"""auth.db: the one database of apps, keys, people, credentials and the audit log.
+"""The one database of apps, keys, people, credentials and the audit log: a file, or PostgreSQL.
 
-It is apart from the store of documents, so that a copy of the documents holds no secrets. Every change is one
-transaction, durable on return; the command line and a running server may use it at once.
+auth.db is apart from the store of documents, so that a copy of those holds no secrets; where nodes share a
+PostgreSQL, it is a schema of its own there, with secrets sealed (`vault`). Every change is one transaction,
+durable on return; the command line and running servers may use it at once.
 """
 
 import contextlib
@@ -10,14 +11,17 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hedgerow.errors import HedgerowError
 
+from .vault import FileVault, Vault
+
 VERSION = 1
 FILE = "auth.db"
+KEY_FILE = "rights.key"
 _BUSY_SECONDS = 10.0
 
 
@@ -26,67 +30,159 @@ def now() -> int:
     return int(time.time())
 
 
+class Violated(Exception):
+    """A row would have broken a rule of its table: it is there already, or may not change."""
+
+
+class Rows(Protocol):
+    """What a statement gave, and how many rows it changed."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """Return the next row, None at the end."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        ...
+
+
+class Engine(Protocol):
+    """The database below. Outside of begin() to commit() or rollback() each statement stands for itself."""
+
+    def execute(self, sql: str, values: Sequence[Any]) -> Rows:
+        """Run a statement with `?` for values. Raises Violated, REGISTRY_FAILED."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a change, when nobody else is at one."""
+        ...
+
+    def commit(self) -> None:
+        """Make a change durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo a change."""
+        ...
+
+    def version(self) -> int:
+        """Return the version of the tables, 0 where there are none."""
+        ...
+
+    def make(self, statements: Sequence[str], version: int) -> None:
+        """Make the tables; within a change."""
+        ...
+
+    def close(self) -> None:
+        """Close."""
+        ...
+
+
 class Database:
     """One connection; calls may come from any thread, one at a time runs. All raise REGISTRY_FAILED."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open or create the file, readable by its owner only. Raises REGISTRY_VERSION, REGISTRY_FAILED."""
-        self.directory = directory
-        self._lock = threading.RLock()
-        directory.mkdir(parents=True, exist_ok=True)
-        path = directory / FILE
-        try:
-            # Made with its mode, so that there is no moment at which others may read it.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._open()
-        except (OSError, sqlite3.Error) as error:
-            raise HedgerowError("REGISTRY_FAILED", f"{path}: {error}") from error
+    def __init__(self, directory: Path, url: str = "", key: Path | None = None) -> None:
+        """Open or create auth.db, readable by its owner only, or the tables in the PostgreSQL at `url`.
 
-    def _open(self) -> None:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        with self.change():
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise HedgerowError("REGISTRY_VERSION", f"version {version}, {VERSION} is the newest known")
-            if version == 0:
-                for statement in _statements():
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        `key` is the file whose key seals secrets there. Raises REGISTRY_VERSION, REGISTRY_KEY,
+        REGISTRY_FAILED.
+        """
+        self._lock = threading.RLock()
+        self._changing = False
+        self._engine: Engine
+        self.vault: Vault
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HedgerowError("REGISTRY_FAILED", f"{directory}: {error}") from error
+        if url:
+            # Its driver is needed by nobody else.
+            from .postgres import PostgresEngine
+
+            self._engine = PostgresEngine(url)
+        elif (directory / KEY_FILE).exists() and not (directory / FILE).exists():
+            raise HedgerowError(
+                "REGISTRY_KEY", f"the rights of {directory} are in PostgreSQL: name the store"
+            )
+        else:
+            self._engine = SqliteEngine(directory / FILE)
+        try:
+            with self.change():
+                self._make()
+                self.vault = FileVault(directory)
+                adopted = bool(url) and self._share(directory, key)
+            if adopted:
+                # Nobody is to set rights there that count nowhere.
+                (directory / FILE).rename(directory / f"{FILE}.moved")
+        except BaseException:
+            self._engine.close()
+            raise
+
+    def _make(self) -> None:
+        version = self._engine.version()
+        if version > VERSION:
+            raise HedgerowError("REGISTRY_VERSION", f"version {version}, {VERSION} is the newest known")
+        if version == 0:
+            self._engine.make(_statements(), VERSION)
+
+    def _share(self, directory: Path, key: Path | None) -> bool:
+        from .shared import TableVault, adopt
+
+        files = self.vault
+        self.vault = TableVault(self, key or directory / KEY_FILE)
+        return adopt(self, directory / FILE, files)
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
         """Around what belongs together: all of it is done, or nothing. May be nested."""
         with self._lock:
-            if self._connection.in_transaction:
+            if self._changing:
                 yield
                 return
-            self._execute("BEGIN IMMEDIATE")
+            self._engine.begin()
+            self._changing = True
             try:
                 yield
+                self._engine.commit()
             except BaseException:
-                self._connection.rollback()
+                self._engine.rollback()
                 raise
-            self._execute("COMMIT")
+            finally:
+                self._changing = False
 
     def run(self, sql: str, *values: Any) -> int:
-        """Run one statement; return how many rows it changed."""
+        """Run one statement; return how many rows it changed. Raises Violated.
+
+        Outside of a change only what may happen twice: an answer that was lost is asked for again.
+        """
         with self._lock:
-            return self._execute(sql, *values).rowcount
+            return self._engine.execute(sql, values).rowcount
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         with self._lock:
-            return self._execute(sql, *values).fetchall()
+            return self._engine.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row of a query, None if there is none."""
         with self._lock:
-            found: tuple[Any, ...] | None = self._execute(sql, *values).fetchone()
+            found: tuple[Any, ...] | None = self._engine.execute(sql, values).fetchone()
             return found
+
+    def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Return random bytes that all servers of this database have in common; made when first asked for."""
+        with self.change():
+            row = self.row("SELECT value FROM secrets WHERE name = ?", name)
+            if row is not None:
+                return self.vault.unseal(name, row[0])
+            value = make()
+            self.run("INSERT INTO secrets VALUES (?, ?)", name, self.vault.seal(name, value))
+            return value
 
     def state(self, app: str, body: bytes) -> None:
         """Add to what other peers are to know; within the change that made it so."""
@@ -103,16 +199,61 @@ class Database:
         after = since if since <= newest[0] else 0
         return self.rows("SELECT id, body FROM statements WHERE app = ? AND id > ? ORDER BY id", app, after)
 
-    def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+    def close(self) -> None:
+        """Close."""
+        with self._lock:
+            self._engine.close()
+
+
+class SqliteEngine:
+    """See `Engine`: a file for its owner only."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            # Made with its mode, so that there is no moment at which others may read it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+        except (OSError, sqlite3.Error) as error:
+            raise HedgerowError("REGISTRY_FAILED", f"{path}: {error}") from error
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """See `Engine`."""
         try:
             return self._connection.execute(sql, values)
-        except sqlite3.OperationalError as error:
+        except sqlite3.IntegrityError as error:
+            raise Violated(str(error)) from error
+        except sqlite3.DatabaseError as error:
             raise HedgerowError("REGISTRY_FAILED", str(error)) from error
 
+    def begin(self) -> None:
+        """See `Engine`."""
+        self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """See `Engine`."""
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """See `Engine`."""
+        self._connection.rollback()
+
+    def version(self) -> int:
+        """See `Engine`."""
+        return int(self.execute("PRAGMA user_version").fetchone()[0])
+
+    def make(self, statements: Sequence[str], version: int) -> None:
+        """See `Engine`."""
+        for statement in statements:
+            self.execute(statement)
+        self.execute(f"PRAGMA user_version = {version}")
+
     def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
+        """See `Engine`."""
+        self._connection.close()
 
 
 def _statements() -> list[str]:

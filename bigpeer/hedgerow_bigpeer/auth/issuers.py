@@ -1,12 +1,10 @@
 """Issuer keys: with what an app signs credentials. A new one signs at once; the old one counts for a while.
 
-The private halves are PEM files of mode 0600 below the data directory. Whoever trusts one key of an app
+The private halves are PEM, in the vault. Whoever trusts one key of an app
 learns of the next by a statement that the old one signs (SPEC 12.2).
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,7 +27,6 @@ from .audit import Audit
 from .database import Database, now
 
 STATEMENT = ISSUER
-_FOLDER = "issuers"
 
 
 class Issuer(NamedTuple):
@@ -112,31 +109,26 @@ class Issuers:
         if before is not None:
             said = {claims.ISS: app.id, claims.IAT: at, claims.CNF: {1: cose.cose_key(point)}}
             statement = cose.sign(self._load(before), cbor.encode(said), STATEMENT)
-        self._save(kid, key)
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self._database.vault.save(_name(kid), text)
         self._database.run(
             "INSERT INTO issuers VALUES (?, ?, ?, ?, ?, NULL)", app.id, kid, point, statement, at
         )
         return Issuer(kid, point, statement, at, None)
 
-    def _path(self, kid: bytes) -> Path:
-        return self._database.directory / _FOLDER / f"{kid.hex()}.pem"
-
-    def _save(self, kid: bytes, key: ec.EllipticCurvePrivateKey) -> None:
-        path = self._path(kid)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-
     def _load(self, issuer: Issuer) -> ec.EllipticCurvePrivateKey:
-        path = self._path(issuer.kid)
+        name = _name(issuer.kid)
+        text = self._database.vault.load(name)
+        if text is None:
+            raise HedgerowError("ISSUER_MISSING", f"{name} is not there")
         try:
-            key = load_pem_private_key(path.read_bytes(), None)
-        except (OSError, ValueError) as error:
-            raise HedgerowError("ISSUER_MISSING", f"{path}: {type(error).__name__}") from None
+            key = load_pem_private_key(text, None)
+        except ValueError as error:
+            raise HedgerowError("ISSUER_MISSING", f"{name}: {type(error).__name__}") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or cose.compress(key.public_key()) != issuer.point:
-            raise HedgerowError("ISSUER_MISSING", f"{path} holds another key")
+            raise HedgerowError("ISSUER_MISSING", f"{name} holds another key")
         return key
+
+
+def _name(kid: bytes) -> str:
+    return f"issuers/{kid.hex()}.pem"

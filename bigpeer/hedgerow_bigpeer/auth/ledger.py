@@ -1,6 +1,5 @@
 """The credentials that were issued or countersigned, and whose author is whose."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,16 +7,12 @@ from hedgerow.errors import HedgerowError
 
 from .apps import App
 from .credential import Credential
-from .database import Database
+from .database import Database, Violated
 
 _COLUMNS = (
     "number, app, user, provider, agreement, sealing, author, issued, expires, identified,"
     " under, challenge, body"
 )
-
-#: As whom, and by what provider, a Big Peer stands in the ledger.
-BIG_PEER = "big-peer"
-BY_ITSELF = "system"
 
 
 class Issued(NamedTuple):
@@ -54,7 +49,7 @@ class Ledger:
                 f"INSERT INTO credentials ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 *issued,
             )
-        except sqlite3.IntegrityError:
+        except Violated:
             raise HedgerowError("CHALLENGE_INVALID", "used already") from None
         if issued.author is not None:
             self._database.state(issued.app, issued.body)
@@ -84,17 +79,14 @@ class Ledger:
         )
         return [Issued(*row) for row in rows]
 
-    def keepers(self, app: App) -> list[bytes]:
-        """Return the credentials that Big Peers of an app have given themselves, of each the newest one."""
-        rows = self._database.rows(
-            "SELECT author, body FROM credentials WHERE app = ? AND user = ? AND provider = ?"
-            " AND author IS NOT NULL AND number NOT IN (SELECT number FROM revocations)"
-            " ORDER BY issued, number",
-            app.id,
-            BIG_PEER,
-            BY_ITSELF,
+    def newest_of(self, app: App, author: bytes, sealing: bytes) -> bytes:
+        """Return the body of the last credential of an author with these keys, b"" for none."""
+        query = (
+            "SELECT body FROM credentials WHERE app = ? AND author = ? AND sealing = ?"
+            " ORDER BY issued DESC LIMIT 1"
         )
-        return list(dict(rows).values())
+        row = self._database.row(query, app.id, author, sealing)
+        return b"" if row is None else bytes(row[0])
 
     def sealing_keys_under(self, number: bytes) -> set[bytes]:
         """Return the sealing keys of the peers that were enrolled under a delegation."""

@@ -1,7 +1,6 @@
 """The Big Peer as a member of its own mesh: its keys, its credential, and whom it believes in sessions."""
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 from hedgerow.crypto import claims
@@ -23,33 +22,38 @@ from hedgerow.errors import HedgerowError
 from .. import limits
 from .apps import App
 from .credential import CTI_BYTES, Credential
-from .database import now
-from .ledger import BIG_PEER, BY_ITSELF, issued_of
+from .database import Database, now
+from .ledger import issued_of
 from .registry import Registry
 from .scope import ALL
+from .vault import IDENTITY
 
+USER = "big-peer"
 _SEALING = slice(32, 64)
 _KINDS = claims.KEEPS | claims.GIVES_TIME | claims.REVOKES
 
 
 class Membership:
-    """Begins the sessions of a store whose name is `keeper`; its keys lie in `identity.key` in `directory`.
+    """Begins the sessions of a store whose name is `keeper`, and lets `author`, its own, sign.
+
+    The keys, and what they are a credential for, are those of all nodes.
 
     `refresh` before the first session, and now and then: what others change counts from then on.
     """
 
-    def __init__(self, registry: Registry, app: App, directory: Path, keeper: bytes) -> None:
+    def __init__(self, registry: Registry, app: App, keeper: bytes, author: bytes | None = None) -> None:
         """Raises IDENTITY_FILE."""
         self._registry = registry
         self._app = app
         self._keeper = keeper
         self._p256 = P256(os.urandom)
-        self.identity = Identity(self._p256, _keys(directory / "identity.key", self._p256))
+        self.identity = Identity(self._p256, _keys(registry.database, self._p256))
         mode = [app.mode, app.mesh_id]
         self.trust = core.Trust(self._p256, {}, app.id, mode, limits.KNOWN_CREDENTIALS)
         self._resumables = Resumables(limits.KNOWN_CREDENTIALS)
         self._mode = mode
-        self.credential: core.Credential | None = None
+        self._authors = tuple(dict.fromkeys((keeper, author or keeper)))
+        self._own: dict[bytes, core.Credential] = {}
         self.rules = Rules(self._is_signature)
         self._proofs = Proofs(self.identity, mode, limits.KNOWN_CREDENTIALS)
         self._since = 0
@@ -110,6 +114,11 @@ class Membership:
         action = "session.refuse" if subject == "session" else "seal.refuse"
         self._registry.audit.refuse(actor, action, subject, code=error.code)
 
+    @property
+    def credential(self) -> core.Credential | None:
+        """The credential of the keeper, None before the first refresh()."""
+        return self._own.get(self._keeper)
+
     # ---- what this store says
 
     def prove(self, receipt: Receipt) -> Receipt:
@@ -125,29 +134,44 @@ class Membership:
         batch: bytes = finish(signed)
         return batch
 
+    # ---- the seals of this store
+
     def signer(self, author: bytes) -> "OwnSigner | None":
-        """Return who signs the seals of an author, None where the credential is for another one."""
-        if author != self._keeper or self.credential is None:
-            return None
-        return OwnSigner(self.credential.name, self.identity)
+        """Return who signs the seals of an author, None where no credential here is for it."""
+        found = self._own.get(author)
+        return None if found is None else OwnSigner(found.name, self.identity)
 
     def statements(self, since: int) -> list[tuple[int, bytes]]:
         """Return (place, object) of what other peers are to know behind a place, in order."""
         return self._registry.database.statements(self._app.id, since)
 
     def _stay_enrolled(self, at: int) -> None:
-        own = self.credential
-        if own is None or own.signed.kid not in self.trust.roots or self._is_worn(own.claims, at):
-            self._issue(at)
+        for author in self._authors:
+            own = self._own.get(author)
+            if own is None or not self._is_good(own, at):
+                self._own[author] = self._find(author, at) or self._issue(author, at)
+                # Own seals name it from now on.
+                self._learn(self._own[author])
+
+    def _is_good(self, own: core.Credential, at: int) -> bool:
+        return own.signed.kid in self.trust.roots and not self._is_worn(own.claims, at)
 
     def _is_worn(self, own: Claims, at: int) -> bool:
         return not self.trust.stands(own) or 2 * at >= own.issued + own.expires
 
-    def _issue(self, at: int) -> None:
+    def _find(self, author: bytes, at: int) -> core.Credential | None:
+        """Return what a node had issued to the same keys before: they need no other one."""
+        body = self._registry.ledger.newest_of(self._app, author, self.identity.sealing)
+        found = None if not body else core.Credential(body)
+        if found is None or found.claims.kinds != _KINDS or not self._is_good(found, at):
+            return None
+        return found
+
+    def _issue(self, author: bytes, at: int) -> core.Credential:
         registry, app = self._registry, self._app
         granted = Credential(
             app=app.id,
-            user=BIG_PEER,
+            user=USER,
             expires=at + limits.CREDENTIAL_SECONDS,
             issued=at,
             number=os.urandom(CTI_BYTES),
@@ -156,21 +180,18 @@ class Membership:
             scope=ALL,
             mode=app.mode,
             mesh=app.mesh_id,
-            author=self._keeper,
+            author=author,
             kinds=_KINDS,
         )
         with registry.database.change():
             body = granted.sign(registry.issuers.private(app))
-            registry.ledger.add(issued_of(granted, body, BY_ITSELF, at))
-            registry.audit.add("system", "credential.issue", granted.number.hex(), app=app.id, user=BIG_PEER)
-        self.credential = core.Credential(body)
-        # Own seals name it from now on.
-        self._learn(self.credential)
+            registry.ledger.add(issued_of(granted, body, "system", at))
+            registry.audit.add("system", "credential.issue", granted.number.hex(), app=app.id, user=USER)
+        return core.Credential(body)
 
     def greeting(self, now: int, *, optional: bool) -> Greeting:
         """Return the beginning of a session that somebody opens; `optional`: who has no keys may come too."""
-        assert self.credential is not None
-        own = self.identity.own(self.credential)
+        own = self.identity.own(self._own[self._keeper])
         # Handshakes of hosts are short: each connection has its own, and all know whom one has met.
         member = Member(own, Ephemerals(self._p256), self.trust, None, os.urandom, self._mode)
         member.resumables = self._resumables
@@ -200,21 +221,13 @@ def number_of(found: Claims) -> str:
     return found.cti.hex()
 
 
-def _keys(path: Path, p256: P256) -> bytes:
-    """Return the private keys in a file for its owner only; made if need be."""
-    try:
-        if not path.exists():
-            fresh = path.with_suffix(".new")
-            fresh.unlink(missing_ok=True)
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(Identity.make(p256).keys)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-        keys = path.read_bytes()
-    except OSError as error:
-        raise HedgerowError("IDENTITY_FILE", f"{path}: {error}") from None
+def _keys(database: Database, p256: P256) -> bytes:
+    """Return the private keys that all servers of one database have in common; made if need be."""
+    with database.change():
+        keys = database.vault.load(IDENTITY)
+        if keys is None:
+            keys = Identity.make(p256).keys
+            database.vault.save(IDENTITY, keys)
     if len(keys) != KEYS:
-        raise HedgerowError("IDENTITY_FILE", f"{path}: {len(keys)} bytes")
-    return keys
+        raise HedgerowError("IDENTITY_FILE", f"{IDENTITY}: {len(keys)} bytes")
+    return bytes(keys)

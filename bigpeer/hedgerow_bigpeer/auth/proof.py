@@ -74,13 +74,7 @@ class Challenger:
     """Makes challenges and judges the answers; all servers of one database have the same secret."""
 
     def __init__(self, database: Database) -> None:
-        with database.change():
-            database.run(
-                "INSERT INTO secrets VALUES ('challenge', ?) ON CONFLICT (name) DO NOTHING", os.urandom(32)
-            )
-            row = database.row("SELECT value FROM secrets WHERE name = 'challenge'")
-        assert row is not None
-        self._secret: bytes = row[0]
+        self._secret = database.secret("challenge", lambda: os.urandom(32))
 
     def make(self, app_id: str) -> Challenge:
         """Return a fresh challenge for an app."""

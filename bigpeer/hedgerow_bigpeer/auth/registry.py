@@ -18,10 +18,10 @@ PLAYGROUND_PROVIDER = "__playgroundProvider"
 
 
 class Registry:
-    """The parts over one auth.db. Opening makes it if need be; `close` at the end."""
+    """The parts over one database: see there. Opening makes it if need be; `close` at the end."""
 
-    def __init__(self, directory: Path) -> None:
-        self.database = Database(directory)
+    def __init__(self, directory: Path, url: str = "", key: Path | None = None) -> None:
+        self.database = Database(directory, url, key)
         self.audit = Audit(self.database)
         self.apps = Apps(self.database, self.audit)
         self.issuers = Issuers(self.database, self.audit)

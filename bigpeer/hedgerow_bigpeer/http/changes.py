@@ -65,11 +65,24 @@ class ChangesEndpoint:
             )
         self._waiting += 1
         try:
-            changes = await feed.next(wait)
+            changes = await self._wait(request, feed, wait)
         finally:
             self._waiting -= 1
             feed.close()
         return answer({"changes": [show(change) for change in changes], "next": self._cursor(feed.place)})
+
+    async def _wait(self, request: Request, feed: "_Feed", wait: float) -> list[Change]:
+        """Return the next changes, if they come in so many seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        while True:
+            changes = await feed.next(min(wait, limits.LIVE_ASK_SECONDS))
+            if wait:
+                # Who was let in a while ago may have lost the right since.
+                await self._name(request)
+            wait = max(0.0, end - loop.time())
+            if changes or not wait or self._stopping.is_set():
+                return changes
 
     async def _place(self, since: str | None) -> Place:
         """Return where a cursor stands: none at the oldest change that is kept, `now` at the end."""
@@ -90,15 +103,20 @@ class ChangesEndpoint:
         return write_cursor(self._service.store.identity.epoch[:_EPOCH_BYTES], *place)
 
     async def _events(self, request: Request, feed: "_Feed") -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        quiet = loop.time() + limits.LIVE_QUIET_SECONDS
         try:
             while not self._stopping.is_set():
-                changes = await feed.next(limits.LIVE_QUIET_SECONDS)
+                changes = await feed.next(min(limits.LIVE_ASK_SECONDS, quiet - loop.time()))
                 # Who was let in a while ago may have lost the right since.
                 await self._name(request)
                 for change in changes:
                     yield _event("change", show(change), self._cursor(change.place))
+                if not changes and loop.time() < quiet:
+                    continue
                 if not changes:
                     yield _event("quiet", {}, self._cursor(feed.place))
+                quiet = loop.time() + limits.LIVE_QUIET_SECONDS
         except HedgerowError as error:
             yield _event("error", {"code": error.code, "description": error.detail or error.code}, None)
         finally:

@@ -61,7 +61,8 @@ class LiveEndpoint:
             async for name, value in stream.steps():
                 # Who was let in a while ago may have lost the right since.
                 await self._name(request)
-                yield _event(name, value)
+                if name:
+                    yield _event(name, value)
         except HedgerowError as error:
             yield _event("error", {"code": error.code, "description": error.detail or error.code})
         finally:
@@ -100,16 +101,25 @@ class _Stream:
         self._wake.set()
 
     async def steps(self) -> AsyncIterator[tuple[str, Any]]:
-        """Yield the events: `rows` first, then `changes`, and `quiet` where nothing happens for a while."""
+        """Yield the events: `rows` first, then `changes`, and `quiet` where nothing happens for a while.
+
+        One without a name is for nobody: whoever takes it looks whether the reader may still read.
+        """
         await self._scan()
         first = await self._queries.work(self._live.finish)
         yield "rows", {"transactionId": self._position, "items": first.rows}
+        loop = asyncio.get_running_loop()
+        quiet = loop.time() + limits.LIVE_QUIET_SECONDS
         while not self._stopping:
             try:
-                async with asyncio.timeout(limits.LIVE_QUIET_SECONDS):
+                async with asyncio.timeout(min(limits.LIVE_ASK_SECONDS, quiet - loop.time())):
                     await self._wake.wait()
             except TimeoutError:
-                yield "quiet", {"transactionId": self._position}
+                if loop.time() < quiet:
+                    yield "", None
+                else:
+                    yield "quiet", {"transactionId": self._position}
+                    quiet = loop.time() + limits.LIVE_QUIET_SECONDS
                 continue
             self._wake.clear()
             if self._service.touched(self._live.collection) <= self._position:
@@ -117,6 +127,7 @@ class _Stream:
             changes = await self._step()
             if changes:
                 yield "changes", {"transactionId": self._position, **_shown(changes)}
+                quiet = loop.time() + limits.LIVE_QUIET_SECONDS
 
     async def _step(self) -> Changes:
         """Take what was touched since the last step."""

@@ -1,12 +1,14 @@
 """`hedgerow bigpeer apps`, `keys`, `providers`, `users`, `credentials` and `audit`: who may do what.
 
-They work on the Big Peer's data directory, beside a running server or without one: whoever may write there is
-the administrator. What is done holds at once, and stands in the audit log.
+They work on the Big Peer's data directory, or on the PostgreSQL that HEDGEROW_STORE names, beside running
+servers or without one: whoever may write there is the administrator. What is done holds at once, and stands
+in the audit log.
 """
 
 import contextlib
 import getpass
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -28,7 +30,9 @@ users = typer.Typer(no_args_is_help=True, help="Local accounts for the pages.")
 credentials = typer.Typer(no_args_is_help=True, help="Credentials of peers, and their revocation.")
 
 _PIPE_WIDTH = 4096
-Data = Annotated[Path, typer.Option(help="Folder of the Big Peer's database.")]
+Data = Annotated[
+    Path, typer.Option(help="Folder of the Big Peer's database; HEDGEROW_STORE names a shared one.")
+]
 AppName = Annotated[str, typer.Option("--app", help="The app, by name or id.")]
 _DATA = Path("bigpeer-data")
 _APP = "default"
@@ -36,11 +40,12 @@ _APP = "default"
 
 @contextlib.contextmanager
 def _registry(data: Path) -> Iterator[tuple[Any, Any]]:
-    """Open the registry of a data directory; yields what manages it, and itself."""
+    """Open the registry of a data directory, or of a shared store; yields what manages it, and itself."""
     with extra("bigpeer"):
         from hedgerow_bigpeer.auth import manage
         from hedgerow_bigpeer.auth.registry import Registry
-    registry = Registry(data)
+    key = os.environ.get("HEDGEROW_RIGHTS_KEY")
+    registry = Registry(data, os.environ.get("HEDGEROW_STORE", ""), Path(key) if key else None)
     try:
         yield manage, registry
     finally:

@@ -56,6 +56,13 @@ def run(
             envvar="HEDGEROW_STORE",
         ),
     ] = "",
+    rights_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="File whose key seals secrets in PostgreSQL; rights.key in --data by default.",
+            envvar="HEDGEROW_RIGHTS_KEY",
+        ),
+    ] = None,
     outbox_days: Annotated[
         float, typer.Option(help="Days that changes are kept for those who read them.", min=0.01, max=3650)
     ] = 7,
@@ -99,6 +106,7 @@ def run(
         full_sync=full_sync,
         app=app_name,
         store=store,
+        rights_key=rights_key,
         outbox_days=outbox_days,
         requests_per_second=requests_per_second,
         tls_certificate=tls_certificate,

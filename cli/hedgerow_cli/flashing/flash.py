@@ -9,7 +9,8 @@ from typing import Any
 
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.profiles import PROFILES, Profile
-from hedgerow_cli.firmware_files import RADIO, ROM, build, for_files, rom_image
+from hedgerow_cli.firmware_cache import built
+from hedgerow_cli.firmware_files import RADIO, ROM, for_files, rom_image
 from hedgerow_cli.flashing import guard, image, keep, probe, tables, transfer
 from hedgerow_cli.flashing.contents import LOG, Contents, contents_of, place_of
 from hedgerow_cli.flashing.guard import Consent
@@ -88,13 +89,13 @@ class Firmware:
 
 def build_firmware(folder: Path, role: str = "") -> Firmware:
     """Compile the firmware into `folder`, once for any number of boards of that role."""
-    built = build(folder, role)
+    files = built(folder, role)
     image = folder / "firmware.romfs"
-    image.write_bytes(rom_image(built))
-    own = [File.of(local, path) for local, path in built if not path.startswith(f"{ROM}/")]
+    image.write_bytes(rom_image(files))
+    own = [File.of(local, path) for local, path in files if not path.startswith(f"{ROM}/")]
     modules = [
         File.of(local, LIB + path[len(ROM) :])
-        for local, path in for_files(built)
+        for local, path in for_files(files)
         if path.startswith(f"{ROM}/")
     ]
     # The last to be sent: main.py looks for it.
