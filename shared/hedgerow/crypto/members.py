@@ -207,6 +207,9 @@ class Members(Rules):
         found = Credential(statement)
         if verify:
             finish(self.trust.verify(found))
+        if found.claims.under is None:
+            # A delegate's clock is its own.
+            self.trust.floor = max(self.trust.floor, found.claims.issued)
         news = self.add(found.name, found.claims)
         self._shut_out(found.claims)
         return found.claims.author if news else None
