@@ -41,7 +41,7 @@ class Word:
         self._signed = Sign1(statement)
         self.kind = self._signed.kind
         values = cbor.decode(self._signed.payload)
-        wanted = _CLAIMS.get(self.kind, ())
+        wanted = _CLAIMS.get(self.kind, ()) if isinstance(self.kind, str) else ()
         if not isinstance(values, dict) or len(values) != len(wanted) or values.get(claims.ISS) != app:
             raise HedgerowError("STATEMENT_INVALID", "%s" % self.kind)
         parts = [values.get(claim) for claim in wanted]

@@ -92,6 +92,8 @@ def test_what_no_issuer_has_signed_changes_nothing() -> None:
         assert two.members.stands(victim.members.own.claims) and two.members.words.all() == []
         assert again(two).words.all() == []
     raises("STATEMENT_INVALID", two.members.take_word, b"no word")
+    odd = [cbor.encode({1: -7, 16: [1]}), {4: ROOT.kid}, cbor.encode({}), bytes(64)]
+    raises("STATEMENT_INVALID", two.members.take_word, b"\xd2" + cbor.encode(odd))
 
 
 def test_a_number_may_only_be_raised() -> None:
