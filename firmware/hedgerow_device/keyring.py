@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_FRESH, const
-from hedgerow.log import new_author
+from hedgerow.log import STATE_CONFIG, new_author
 
 from . import vault
 from .modules import unload
@@ -28,6 +28,8 @@ _KEEPER_END = const(73)
 _PUBLIC = const(33)
 # Gateways and boards that it can meet again without a handshake.
 _PEERS = const(8)
+# Revocations from the air that no session has verified yet, with a place behind it.
+_BRIEF = b"brief"
 _CRYPTO = "hedgerow.crypto."
 # With less than this free, what signs is given back after each signature.
 _ROOMY = const(65536)
@@ -52,6 +54,7 @@ class Keyring:
         self._greeting: object = None
         self._words: object = None
         self.fresh: list = []
+        self._place = 0
         # Credentials by the address at which they were met.
         self._met: dict = {}
         self._called = b""
@@ -217,6 +220,7 @@ class Keyring:
             self._member = Member(holder, Ephemerals(p256), trust, gate, os.urandom, list(claims.mode))
             self._words = Words(self.log, trust, p256)
             self._member.resumables = Met(_PEERS, trust)
+            self._take_waiting(trust.app)
         return self._member
 
     # ---- what Members does on hosts
@@ -237,8 +241,13 @@ class Keyring:
     def take_word(self, statement: bytes) -> None:
         """See Members.take_word; a keeper that is revoked proves nothing any more."""
         word = self._check(self.words.hear, statement)
+        self._follow(word)
         if word and word.author:
             self.fresh = self.fresh[1 - MAX_FRESH :] + [word.brief()]
+
+    def _follow(self, word: object) -> None:
+        """Forget the keeper that a word shuts out."""
+        if word and word.author:
             kept = vault.read(vault.KEEPERS) or b""
             left = b"".join(
                 [
@@ -250,12 +259,32 @@ class Keyring:
             if left != kept:
                 vault.write(vault.KEEPERS, left)
 
-    def take_brief(self, brief: bytes) -> None:
-        """See Members.take_brief."""
+    def take_brief(self, brief: bytes) -> bool:
+        """Keep a revocation from the air until a session verifies it, for what that takes is not in the heap
+        now; say whether it is known already.
+        """
+        waiting = [self.log.get(STATE_CONFIG, _BRIEF + bytes((place,))) for place in range(MAX_FRESH)]
+        if brief in waiting:
+            return True
+        self._place = (self._place + 1) % MAX_FRESH
+        self.log.put(STATE_CONFIG, _BRIEF + bytes((self._place,)), brief)
+        self.fresh = self.fresh[1 - MAX_FRESH :] + [brief]
+        return False
+
+    def _take_waiting(self, app: str) -> None:
+        """Verify what came from the air; what nobody has signed is gone then."""
         from hedgerow.crypto.words import unfold
 
-        trust = self._open().trust
-        self.take_word(unfold(brief, trust.app))
+        for place in range(MAX_FRESH):
+            key = _BRIEF + bytes((place,))
+            brief = self.log.get(STATE_CONFIG, key)
+            if brief:
+                try:
+                    self._follow(self._check(self._words.hear, unfold(brief, app)))
+                except HedgerowError:
+                    pass
+                self.log.put(STATE_CONFIG, key, b"")
+                self.log.commit()
 
     def _check(self, work: object, what: object) -> object:
         """Do what verifies others' words, which counts apart."""

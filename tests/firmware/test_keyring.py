@@ -17,6 +17,7 @@ from hedgerow.crypto.identity import Identity, author_of
 from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumable
+from hedgerow.crypto.words import Word
 from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog, MemoryStore
@@ -387,3 +388,28 @@ def test_a_board_keeps_revocations_over_a_power_cut_and_shuts_out_whom_they_name
     assert not keys.stands(out) and keys.words.all() == [word]
     # It was a keeper: its receipts prove nothing any more, the other's do.
     assert vault.read(vault.KEEPERS) == kept[1]
+
+
+def test_what_the_air_says_of_revocations_is_verified_by_the_next_session() -> None:
+    from hedgerow_device import vault
+
+    root, own = Issuer(1), made()
+    named = {"SEALING_KEY": own.sealing, "AUTHOR": own.author, "MODE": MODE}
+    vault.write(vault.CREDENTIAL, own.author + Granted(root.credential(own.agreement, **named)).value)
+    vault.write(vault.ISSUERS, root.public)
+    store = MemoryStore()
+    store.author = own.author
+    keys = ring()
+    keys.log = MemoryLog(store)
+    out = Granted(root.credential(own.agreement, AUTHOR=b"a thief!", MODE=MODE)).claims
+    word = revocation(b"a thief!", out.cti, 0, root)
+    true = Word(word, "app-1").brief()
+    assert not keys.take_brief(true[:-1] + bytes([true[-1] ^ 1])) and not keys.take_brief(true)
+    # It is passed on once; nothing is computed yet, and it outlives a power cut.
+    assert keys.take_brief(true) and len(keys.fresh) == 2 and keys.checks == 0
+    keys.log.commit()
+    keys = ring()
+    keys.log = MemoryLog(store)
+    assert not keys.stands(out) and keys.words.all() == [word] and keys.checks == 4
+    keys.rest()
+    assert not keys.stands(out) and keys.checks == 4

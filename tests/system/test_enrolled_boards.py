@@ -17,6 +17,7 @@ from hedgerow.crypto.credentials import Credential
 from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.log import ENTRY_SEAL, STATE_RECEIPT
 from hedgerow.trust.seal import SEAL_SIGNED, Seal
+from hedgerow_bigpeer.auth import manage
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
@@ -158,8 +159,16 @@ def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
         until(lambda: freed(board, since) >= 2 * COUNT, "freed")
         # One batch is verified, before or after that, for what the board wrote before it had keys.
         until(lambda: 2 in [line[3] for line in used(board, 0)], "a batch")
+        # Somebody is revoked: by the air or by its next session the board hears of it, and verifies that.
+        thief = farm.enrol(tmp_path / "thief.json", "thief").claims
+        manage.revoke(farm.registry, "test", "farm", thief.cti, 0)
+        board.power_off()
+        since = board.console_count
+        board.power_on()
+        until(lambda: 2 in [line[3] for line in used(board, since)], "a revocation")
+        until(lambda: held(farm, author) >= 3 * COUNT, "receipted")
     rows = farm.rows("SELECT COUNT(*) AS n FROM readings")
-    assert rows[0]["n"] == 3 * COUNT
+    assert rows[0]["n"] == 4 * COUNT
     board.power_off()
     assert signed(board, answer)
     # What the board wrote is freed by a proof, what it wrote before it had keys by a batch.

@@ -182,9 +182,10 @@ class Members(Rules):
             if author is not None and self.on_judged:
                 self.on_judged(author)
 
-    def take_brief(self, brief: bytes) -> None:
-        """Take a revocation as letters carry it; see take_word."""
+    def take_brief(self, brief: bytes) -> bool:
+        """Take a revocation as letters carry it; see take_word. Says that it need not be verified later."""
         self.take_word(unfold(brief, self.trust.app))
+        return True
 
     def _spread(self, word: Word) -> None:
         brief = word.brief()

@@ -126,13 +126,16 @@ class Carrier(Talk):
             self.repair.want(asks.WANT_LETTERS, letter, now, 600 if self.role == LEAF else 0)
 
     def _hear_word(self, brief: bytes, now: int) -> None:
-        """Take a revocation; one that nobody has signed costs a while in which no other is looked at."""
+        """Take a revocation; one that nobody has signed, as far as is known, costs a while without others."""
         members = self.peer.members
         if members and now >= self._words_at:
+            good = False
             try:
-                members.take_brief(brief)
+                good = members.take_brief(brief)
                 self.peer.commit()
             except HedgerowError:
+                pass
+            if not good:
                 self._words_at = now + pace.FALSE_WORD_MS
 
     def _say_words(self, now: int) -> None:
