@@ -116,7 +116,7 @@ class BigPeer:
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.bridges = Bridges(self.service, config.bridges_path, config.app)
         self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
-        self.auth_api = AuthApi(self.authority, app)
+        self.auth_api = AuthApi(self.authority, app, self.membership)
         self.admin_api = AdminApi(registry, app, self.name, self.held)
 
     async def name(self, request: Request) -> Caller:
@@ -161,6 +161,7 @@ class BigPeer:
         """Make ready to serve."""
         await work(self.membership.refresh)
         self.service.store.rules = self.membership.rules
+        self.service.prove = self.membership.prove
         await self.service.start()
         await self.service.judge(self.membership.unjudged)
         self.sync.start()

@@ -110,6 +110,8 @@ METADATA_BYTES = 1024
 SCOPE_ENTRIES = 16
 USER_ID_BYTES = 128
 CHALLENGE_SECONDS = 60
+# Logs, each of an author of its own, that one sealing key may have.
+LOG_EPOCHS = 16
 RENEWAL_SECONDS = 30 * DAY_S
 ISSUER_OVERLAP_SECONDS = 45 * DAY_S
 DELEGATION_SECONDS = 30 * DAY_S
@@ -122,6 +124,9 @@ LISTED_ROWS = 1000
 # Sessions with keys
 KNOWN_CREDENTIALS = 4096
 REVOCATION_LOOK_SECONDS = 1.0
+# What was receipted in a session is signed so seldom, once no receipt was given for so long.
+BATCH_SECONDS = 3600.0
+BATCH_QUIET_SECONDS = 2.0
 
 # API keys
 API_KEY_SECONDS = 365 * DAY_S

@@ -1,9 +1,15 @@
-"""What a session says of other members: credentials and revocations, as far as it was asked for."""
+"""What a session says of other members: credentials and revocations, as far as it was asked for; and what is
+held here of them, signed for everybody."""
+
+import time
 
 from hedgerow.codec.varint import write_uint
+from hedgerow.custody.receipt import Receipt
+from hedgerow.limits import MAX_BATCH
 from hedgerow.sync import frames
 from hedgerow.sync.session import Session
 
+from . import limits
 from .auth.authority import work
 from .auth.membership import Membership
 
@@ -18,6 +24,19 @@ class Statements:
         self.membership = membership
         self._since: int | None = None
         self._waiting: list[tuple[int, bytes]] = []
+        self._receipts: dict[bytes, Receipt] = {}
+        self._batch_at = self._quiet_at = time.monotonic()
+
+    def note(self, receipt: Receipt) -> None:
+        """A receipt was given that is to stand in a batch too."""
+        self._receipts[receipt.author] = receipt
+        self._quiet_at = time.monotonic() + limits.BATCH_QUIET_SECONDS
+
+    def wait(self) -> float:
+        """Return the seconds until fill() has something to sign."""
+        if not self._receipts:
+            return limits.BATCH_SECONDS
+        return max(0.0, max(self._batch_at, self._quiet_at) - time.monotonic())
 
     async def ask(self, since: int) -> None:
         """The other side has everything up to a place; what it was told in this session is not said again."""
@@ -41,3 +60,13 @@ class Statements:
             out = bytearray()
             write_uint(out, place)
             session.queue(frames.STATEMENT, bytes(out) + body)
+        if self._receipts and session.keys is not None and self.wait() == 0:
+            self._tell_receipts(session)
+
+    def _tell_receipts(self, session: Session) -> None:
+        """Queue what was receipted since the last time, in batches; once in a while, as signing is dear."""
+        while self._receipts and session.room() >= _ROOM:
+            found = [self._receipts.pop(author) for author in sorted(self._receipts)[:MAX_BATCH]]
+            session.queue(frames.BATCH, self.membership.sign_batch(found))
+        if not self._receipts:
+            self._batch_at = time.monotonic() + limits.BATCH_SECONDS

@@ -248,6 +248,8 @@ class Connection(Watched):
         wakeup = self._session.next_wakeup(now)
         due = self._giver.wakes(now)
         seconds = max(0, (wakeup if due is None else min(wakeup, due)) - now) / 1000
+        if self._statements is not None and self.keys is not None:
+            seconds = min(seconds, self._statements.wait())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -407,6 +409,9 @@ class Connection(Watched):
                 if receipt is not None and receipt.number > self._theirs[author]:
                     self._theirs[author] = receipt.number
                     session.queue_receipt(receipt)
+                    # Of its own author the other side needs no more than that.
+                    if self._statements is not None and author != session.remote.author:
+                        self._statements.note(receipt)
             self._due.clear()
             if self._statements is not None:
                 self._statements.fill(session)

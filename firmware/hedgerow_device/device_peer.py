@@ -53,8 +53,7 @@ _DONE_MS = const(1000)
 class DevicePeer(ReadyPeer):
     """A Peer on a board.
 
-    `on_time(source, error_ms)` is called when it has learnt the time, `before_receipt()` before a receipt of
-    own operations is stored: what it frees may be gone after that. A log that is full at boot still serves
+    `on_time(source, error_ms)` is called when it has learnt the time. A log that is full at boot still serves
     receipts; the boot is recorded with the first operation that finds room. `settings` is the configuration.
     """
 
@@ -73,7 +72,6 @@ class DevicePeer(ReadyPeer):
     sleeper = None
     done = False
     on_time = None
-    before_receipt = None
     # Of a board with the small engine that wants documents (see errands): when it asks for them next, how
     # often still in haste, and a schema that it lacks. `late`: the log was full at boot and since.
     wish_at = 0
@@ -134,13 +132,6 @@ class DevicePeer(ReadyPeer):
         finally:
             log.urgent = False
             unload(_FULL)
-
-    def ingest_receipt(self, receipt: object) -> bool:
-        """See Peer.ingest_receipt."""
-        if self.before_receipt and self.is_own(receipt.author):
-            if self.receipted(receipt.author) < receipt.number:
-                self.before_receipt()
-        return super().ingest_receipt(receipt)
 
     def tend(self, now: int) -> int:
         """Take up what the log has met of damage; return how many places, 0 if that is no news.

@@ -7,15 +7,19 @@ import gc
 import os
 import sys
 
+from hedgerow.crypto.claims import KEEPS
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.identity import KEYS, Identity
 from hedgerow.crypto.port import P256, finish
+from hedgerow.crypto.proofs import pair_key
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 
 from . import vault
 
 _AUTHOR = 8
+_PRIVATE = const(32)
+_KEEPERS = const(4)
 # Where nothing else runs.
 _LEAST_FREE = const(73728)
 
@@ -58,10 +62,11 @@ def prove(app: str, challenge: str, point: str) -> dict:
     return {name: proof[name].hex() for name in proof}
 
 
-def take(credential: str, issuers: list) -> str:
+def take(credential: str, issuers: list, keepers: list) -> str:
     """Keep a credential for these keys that one of the issuers has signed; return the author that it names.
 
-    CREDENTIAL_INVALID for another's, and what Trust.verify refuses. The one before stays then.
+    `keepers` are the credentials of those whose receipts are to count. CREDENTIAL_INVALID for another's, and
+    what Trust.verify refuses. The one before stays then.
     """
     own = identity()
     found = Credential(bytes.fromhex(credential))
@@ -75,6 +80,19 @@ def take(credential: str, issuers: list) -> str:
     finish(trust.verify(found))
     if len(found.value) + _AUTHOR > vault.MOST:
         raise HedgerowError("CREDENTIAL_INVALID", "%d bytes" % len(found.value))
+    kept = b"".join([_share(own, trust, bytes.fromhex(keeper)) for keeper in keepers[:_KEEPERS]])
+    vault.write(vault.KEEPERS, kept)
     vault.write(vault.ISSUERS, b"".join(keys))
     vault.write(vault.CREDENTIAL, claims.author + found.value)
     return claims.author.hex()
+
+
+def _share(own: Identity, trust: Trust, credential: bytes) -> bytes:
+    """Return what the vault keeps of a keeper; CREDENTIAL_KIND for who is none."""
+    found = Credential(credential)
+    finish(trust.verify(found))
+    claims = found.claims
+    if not claims.kinds & KEEPS or claims.author is None or claims.sealing is None:
+        raise HedgerowError("CREDENTIAL_KIND", "no keeper")
+    key = finish(pair_key(own.p256, own.keys[:_PRIVATE], found.agreement, trust.mode))
+    return claims.author + key + claims.sealing

@@ -9,8 +9,8 @@ import sys
 from hashlib import sha256
 
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import const
-from hedgerow.log import new_author
+from hedgerow.limits import MAX_FRESH, const
+from hedgerow.log import STATE_CONFIG, new_author
 
 from . import vault
 from .modules import unload
@@ -21,9 +21,15 @@ _SEALING_END = const(64)
 _OWN = const(80)
 _AUTHOR_END = const(88)
 _CREDENTIAL_AT = const(8)
+# A keeper's name, the key that proves its receipts, the key that it seals with.
+_KEEPER = const(8)
+_SHARED_END = const(40)
+_KEEPER_END = const(73)
 _PUBLIC = const(33)
 # Gateways and boards that it can meet again without a handshake.
 _PEERS = const(8)
+# Revocations from the air that no session has verified yet, with a place behind it.
+_BRIEF = b"brief"
 _CRYPTO = "hedgerow.crypto."
 # With less than this free, what signs is given back after each signature.
 _ROOMY = const(65536)
@@ -33,7 +39,8 @@ class Keyring:
     """What the vault has, for the peer of a `log`.
 
     `calls` is the address that the next connection of our own goes to. `handshakes` and `resumed` count
-    sessions with keys, `multiplications` what was computed for them. It judges nobody's changes.
+    sessions with keys, `multiplications` what was computed for them, `checks` that for what others
+    have signed. It judges nobody's changes.
     """
 
     verdict = None
@@ -41,10 +48,13 @@ class Keyring:
     calls = b""
 
     def __init__(self, group: bytes):
-        self.handshakes = self.resumed = self.multiplications = 0
+        self.handshakes = self.resumed = self.multiplications = self.checks = 0
         self._group = group
         self._member: object = None
         self._greeting: object = None
+        self._words: object = None
+        self.fresh: list = []
+        self._place = 0
         # Credentials by the address at which they were met.
         self._met: dict = {}
         self._called = b""
@@ -97,6 +107,46 @@ class Keyring:
             if self._member is None and gc.mem_free() < _ROOMY:
                 self.rest()
 
+    # ---- receipts
+
+    def proves(self, receipt: object) -> bool:
+        """Say whether a receipt over what this board wrote is by one of the keepers that it has keys with."""
+        kept = vault.read(vault.KEEPERS) or b""
+        for at in range(0, len(kept), _KEEPER_END):
+            if kept[at : at + _KEEPER] == receipt.keeper:
+                from hedgerow.crypto.proofs import is_proof
+
+                try:
+                    return is_proof(kept[at + _KEEPER : at + _SHARED_END], receipt)
+                finally:
+                    del is_proof
+                    if self._member is None:
+                        self.rest()
+        return False
+
+    def take_batch(self, data: bytes, peer: object) -> list:
+        """Return the receipts in a batch of a keeper that this board has keys with: none, and nothing is
+        computed, where they are no news to the peer. RECEIPT_INVALID.
+        """
+        from hedgerow.crypto.batches import Batch
+        from hedgerow.crypto.port import finish
+
+        member = self._open()
+        batch = Batch(data, member.trust.app)
+        kept = vault.read(vault.KEEPERS) or b""
+        known = peer.log.authors()
+        news = [entry for entry in batch.entries if entry[0] in known and peer.receipted(entry[0]) < entry[1]]
+        for at in range(0, len(kept) if news else 0, _KEEPER_END):
+            if kept[at : at + _KEEPER] == batch.keeper:
+                sealing = kept[at + _SHARED_END : at + _KEEPER_END]
+                self._check(finish, batch.verify(member.ephemerals.p256, sealing))
+                return batch.receipts()
+        return []
+
+    def batches(self, vector: list) -> list:
+        """A board keeps none for others."""
+        return []
+
     # ---- sessions
 
     def greet(self, now: int, central: bool) -> object:
@@ -139,7 +189,7 @@ class Keyring:
 
     def rest(self) -> None:
         """Give back what only sessions and seals need, while none runs."""
-        self._member = None
+        self._member = self._words = None
         unload(*[name for name in sys.modules if name.startswith(_CRYPTO)])
 
     def _open(self) -> object:
@@ -151,6 +201,7 @@ class Keyring:
             from hedgerow.crypto.ephemeral import Ephemerals
             from hedgerow.crypto.handshake import Gate, Own
             from hedgerow.crypto.port import P256
+            from hedgerow.crypto.words import Words
 
             from .met import Met
 
@@ -167,7 +218,9 @@ class Keyring:
             holder = Own(self._keys[:_PRIVATE], own.value, own.name)
             gate = Gate([self._group])
             self._member = Member(holder, Ephemerals(p256), trust, gate, os.urandom, list(claims.mode))
+            self._words = Words(self.log, trust, p256)
             self._member.resumables = Met(_PEERS, trust)
+            self._take_waiting(trust.app)
         return self._member
 
     # ---- what Members does on hosts
@@ -178,3 +231,71 @@ class Keyring:
 
     def take(self, body: bytes) -> None:
         """Pass over a statement."""
+
+    @property
+    def words(self) -> object:
+        """The revocations and issuers that the log keeps, while a session runs."""
+        self._open()
+        return self._words
+
+    def take_word(self, statement: bytes) -> None:
+        """See Members.take_word; a keeper that is revoked proves nothing any more."""
+        word = self._check(self.words.hear, statement)
+        self._follow(word)
+        if word and word.author:
+            self.fresh = self.fresh[1 - MAX_FRESH :] + [word.brief()]
+
+    def _follow(self, word: object) -> None:
+        """Forget the keeper that a word shuts out."""
+        if word and word.author:
+            kept = vault.read(vault.KEEPERS) or b""
+            left = b"".join(
+                [
+                    kept[at : at + _KEEPER_END]
+                    for at in range(0, len(kept), _KEEPER_END)
+                    if kept[at : at + _KEEPER] != word.author
+                ]
+            )
+            if left != kept:
+                vault.write(vault.KEEPERS, left)
+
+    def take_brief(self, brief: bytes) -> bool:
+        """Keep a revocation from the air until a session verifies it, for what that takes is not in the heap
+        now; say whether it is known already.
+        """
+        waiting = [self.log.get(STATE_CONFIG, _BRIEF + bytes((place,))) for place in range(MAX_FRESH)]
+        if brief in waiting:
+            return True
+        self._place = (self._place + 1) % MAX_FRESH
+        self.log.put(STATE_CONFIG, _BRIEF + bytes((self._place,)), brief)
+        self.fresh = self.fresh[1 - MAX_FRESH :] + [brief]
+        return False
+
+    def _take_waiting(self, app: str) -> None:
+        """Verify what came from the air; what nobody has signed is gone then."""
+        from hedgerow.crypto.words import unfold
+
+        for place in range(MAX_FRESH):
+            key = _BRIEF + bytes((place,))
+            brief = self.log.get(STATE_CONFIG, key)
+            if brief:
+                try:
+                    self._follow(self._check(self._words.hear, unfold(brief, app)))
+                except HedgerowError:
+                    pass
+                self.log.put(STATE_CONFIG, key, b"")
+                self.log.commit()
+
+    def _check(self, work: object, what: object) -> object:
+        """Do what verifies others' words, which counts apart."""
+        p256 = self._member.ephemerals.p256
+        before = p256.multiplications
+        try:
+            return work(what)
+        finally:
+            self.checks += p256.multiplications - before
+            p256.multiplications = before
+
+    def stands(self, claims: object) -> bool:
+        """See Members.stands."""
+        return self._open().trust.stands(claims)

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from hedgerow import limits
 from hedgerow.clock import hlc
-from hedgerow.custody.receipt import Receipt
+from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.mesh import asks, frames, letters, pace, tells
@@ -161,7 +161,7 @@ class Teller(Pusher):
             if announce.flags & _KEEPER_NAME:
                 if len(self._keepers) >= _MOST_KEEPERS:
                     self._keepers.clear()
-                self._keepers[announce.author[:4]] = announce.author
+                self._keepers[announce.author[:3]] = announce.author
 
     def _flies(self, key: bytes) -> bool:
         for entry in self._flying:
@@ -182,23 +182,24 @@ class Teller(Pusher):
     def _receipt(self, frame: bytes, now: int) -> None:
         peer = self.peer
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
-        author = peer.author
-        if short != author[:3] or number <= peer.receipted(author):
+        if short != peer.author[:3] or number <= peer.receipted(peer.author):
             return
         self.stir(now)
-        keeper = self._keepers.get(keeper4)
+        keeper = self._keepers.get(keeper4[:3])
         if keeper is None:
             if now >= self._ask_at:
                 self._ask_at = now + _ASK_MS
                 self.ask(asks.WANT_ANNOUNCES, keeper4[:3])
             return
-        known = peer.ledger.incarnation(keeper)
-        for incarnation in ((known & ~0xFF) + low, (known & ~0xFF) + low + 256, low):
-            receipt = Receipt(keeper, incarnation, author, number) if incarnation else None
-            if receipt and sha256(b"hedgerow receipt" + receipt.encode()).digest()[:8] == proof:
-                if peer.ingest_receipt(receipt):
-                    peer.commit()
-                return
+        known = peer.ledger.incarnation(keeper) & ~0xFF
+        for incarnation in (known + low, known + low + 256, low):
+            receipt = Receipt(keeper, incarnation, peer.author, number)
+            if peer.members:
+                receipt.proof_kind, receipt.proof = PROOF_MAC, proof
+            elif sha256(b"hedgerow receipt" + receipt.encode()).digest()[:8] != proof:
+                continue
+            if incarnation and peer.ingest_receipt(receipt):
+                peer.commit()
 
     def _time(self, frame: bytes, now: int) -> None:
         utc_ms, error_ms, source, hops = tells.decode_time(frame)
@@ -445,5 +446,5 @@ class Teller(Pusher):
         if distance:
             self.peer.note_distance(distance - 1, now)
         for at in range(size, len(data), 8):
-            self._keepers[data[at : at + 4]] = data[at : at + 8]
+            self._keepers[data[at : at + 3]] = data[at : at + 8]
         return True

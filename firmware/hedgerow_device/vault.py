@@ -13,6 +13,9 @@ KEYS = "keys"
 CREDENTIAL = "credential"
 #: Keys of the Authentication Service, 33 bytes each.
 ISSUERS = "issuers"
+#: Keepers that the Authentication Service vouches for: of each its name, the key shared with it, and that
+#: which it seals with.
+KEEPERS = "keepers"
 
 _SPACE = "hedgerow"
 _CHECK = const(4)

@@ -200,6 +200,10 @@ CODES = {
     "DELEGATION_FULL": (681, "As many peers were enrolled under the delegation as it allows."),
     "REVOCATION_LOWER": (682, "A revocation may only be raised; the detail has the number that stands."),
     "AUTHOR_TAKEN": (683, "The author belongs to another sealing key, or is not this key's."),
+    "KEY_WORN_OUT": (
+        697,
+        "As many logs were begun with the key as one may have; a new identity file, or an erased board, makes keys.",
+    ),
     "ISSUER_MISSING": (684, "The issuer's private key is not where rights are kept; put it back or rotate."),
     "REGISTRY_VERSION": (685, "The rights were written by a newer version; update the Big Peer."),
     "REGISTRY_FAILED": (686, "The rights could not be read or written; the log of the Big Peer says more."),

@@ -170,6 +170,13 @@ MAX_SUBJECT = const(128)
 MAX_SCOPE = const(16)
 MAX_METADATA = const(1024)
 MAX_CREDENTIALS = const(32)
+# Revocations and issuers that a peer keeps and passes on: the newest ones.
+MAX_WORDS = const(32)
+# Of these, how many that are news wait to be said in advertisements.
+MAX_FRESH = const(4)
+# Authors in a batch receipt, which has to fit the credit of a board; batches that a gateway keeps for others.
+MAX_BATCH = const(48)
+MAX_BATCHES = const(8)
 # Records under one key. Peers that can be met again without a handshake, contacts until there is one all the
 # same, and how long after its end a credential is good for that.
 REKEY_RECORDS = const(16384)

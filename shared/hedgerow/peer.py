@@ -3,7 +3,6 @@
 from . import limits
 from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
 from .custody.ledger import Ledger
-from .custody.receipt import Receipt
 from .custody.skip import LOST, RECEIPTED, Skip
 from .errors import HedgerowError
 from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
@@ -30,7 +29,7 @@ class Peer(Presence):
     passed on like all else, and never shows. `former` maps the authors under which the log was written before
     to the number at which each is closed (see closing); `claimed` is how much others say to hold of ours.
     `members` (a gateway's crypto.members) judge seals and changes, and sign own seals once `ready`; without
-    them, and on boards, there is `hearsay`: receipts count whoever brings them.
+    them, and on boards, there is `hearsay`: a receipt over what others wrote counts whoever brings it.
     """
 
     # When the ends of former authors are written, 0 for not soon, None for nothing to write.
@@ -407,24 +406,6 @@ class Peer(Presence):
             self.schemas[schema.name] = schema
         elif known.hash != schema.hash:
             raise HedgerowError("SCHEMA_CONFLICT", repr(schema.name))
-
-    def ingest_receipt(self, receipt: Receipt) -> bool:
-        """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored.
-
-        One over operations under our own name that we do not hold proves their loss.
-        """
-        if receipt.author == self.author and receipt.number > self.log.held(self.author):
-            from .closing import prove
-
-            prove(self, receipt.author, receipt.number, True)
-        before = self.receipted(receipt.author)
-        if not self.ledger.take(receipt):
-            return False
-        self._summary = None
-        self.touch(receipt.author)
-        if self.on_receipt and self.receipted(receipt.author) > before:
-            self.on_receipt(receipt.author, self.receipted(receipt.author))
-        return True
 
     def note_keeper(self, keeper: bytes, incarnation: int) -> None:
         """Learn a keeper's incarnation; its words of lower ones count no more."""

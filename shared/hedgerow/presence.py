@@ -22,7 +22,8 @@ class Presence:
     is whether operations flood, if somebody knows better than the count of authors here, and `way` the hops
     to a keeper, if somebody knows better than what was met; `carried` the authors whose operations are to be
     brought on from here, if not all: of others somebody else does that. `greeter(now, central)` makes what a
-    session's keys come from (crypto.greeting), where sessions have keys.
+    session's keys come from (crypto.greeting), where sessions have keys. `before_receipt()` is called before
+    a receipt of own operations is stored: what it frees may be gone after that.
     """
 
     touched: set | None = None
@@ -30,6 +31,7 @@ class Presence:
     way: int | None = None
     carried: object = None
     greeter: object = None
+    before_receipt: object = None
 
     def __init__(self, role: int, distance: int, now: int):
         self.role = role
@@ -148,8 +150,37 @@ class Presence:
         """Return the receipts behind receipted()."""
         if self.keeper:
             number = self.receipted(author)
-            return [Receipt(self.identity, self.log.incarnation, author, number)] if number else []
+            found = Receipt(self.identity, self.log.incarnation, author, number)
+            return [self.members.prove(found) if self.members else found] if number else []
         return self.ledger.receipts(author)
+
+    def ingest_receipt(self, receipt: Receipt, by_keeper: bool = False) -> bool:
+        """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored.
+
+        Who has an identity forgets nothing of its own but for a proof, or what is shown to be the keeper's
+        word (`by_keeper`, SPEC 5.6.6).
+        One over operations under our own name that we do not hold proves their loss.
+        """
+        author = receipt.author
+        hint = bool(self.members) and not by_keeper
+        if hint and self.is_own(author) and self.members.proves(receipt):
+            hint = False
+        elif hint and (self.is_own(author) or not self.hearsay):
+            return False
+        before = self.receipted(author)
+        if self.before_receipt and self.is_own(author) and before < receipt.number:
+            self.before_receipt()
+        if author == self.author and receipt.number > self.log.held(author):
+            from .closing import prove
+
+            prove(self, author, receipt.number, True)
+        if not self.ledger.take(receipt, hint):
+            return False
+        self._summary = None
+        self.touch(author)
+        if self.on_receipt and self.receipted(author) > before:
+            self.on_receipt(author, self.receipted(author))
+        return True
 
     def receipt(self, author: bytes) -> Receipt | None:
         """Return the lowest of the receipts behind receipted(), if there is one."""

@@ -16,6 +16,7 @@ from test_access_http import farm_at
 from test_authority import ALLOWED
 
 from hedgerow.crypto import claims
+from hedgerow.crypto.credentials import Credential as Granted
 from hedgerow.errors import CODES
 from hedgerow_bigpeer.auth import cose, manage, revocation
 from hedgerow_bigpeer.auth.credential import read_credential
@@ -78,6 +79,8 @@ def test_from_a_challenge_to_a_renewed_credential(farm: Local) -> None:
     shown = farm.request("GET", f"{AUTH}/issuers").json()
     points = [from_base64(issuer["point"], "") for issuer in shown["issuers"]]
     assert found["issuers"] == [issuer["point"] for issuer in shown["issuers"]] and shown["mode"] == 0
+    (keeper,) = (Granted(from_base64(text, "")).claims for text in found["keepers"])
+    assert keeper.kinds & claims.KEEPS and keeper.author == farm.peer.service.store.identity.keeper
     credential, signed = read_credential(from_base64(found["credential"], ""))
     assert any(signed.is_by(point) for point in points) and to_base64(credential.mesh) == shown["mesh"]
     assert (found["user_id"], found["client_info"]) == ("123abc", {"greeting": "hello"})

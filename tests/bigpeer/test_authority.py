@@ -352,6 +352,16 @@ def test_an_author_stays_with_its_key(service: Service) -> None:
     service.registry.ledger.bind_author(service.app, peer.author, peer.sealing)
 
 
+def test_a_key_has_so_many_logs_and_no_more(service: Service) -> None:
+    peer, other = PeerKeys(), PeerKeys()
+    ledger = service.registry.ledger
+    authors = [bytes((at,)) * 8 for at in range(limits.LOG_EPOCHS)]
+    for author in [*authors, *authors]:
+        ledger.bind_author(service.app, author, peer.sealing)
+    assert refusal(lambda: ledger.bind_author(service.app, b"one more", peer.sealing)) == "KEY_WORN_OUT"
+    ledger.bind_author(service.app, b"one more", other.sealing)
+
+
 # ---- renewal and revocation
 
 

@@ -21,6 +21,7 @@ from farm_kit import (
 )
 
 from hedgerow.crypto.greeting import END
+from hedgerow.custody.receipt import PROOF_MAC
 from hedgerow.errors import HedgerowError
 from hedgerow_gateway import open_peer
 
@@ -51,6 +52,10 @@ def test_a_gateway_enrols_syncs_and_meets_again_without_a_handshake(farm: Farm, 
             record(gateway, 6)
             await until(lambda: receipted(gateway), "receipted through the wiretap")
             assert counters(gateway).renewals == 0
+            # The Big Peer says with each receipt what would prove it to its author over any way.
+            receipt = gateway.peer.receipt(gateway.peer.author)
+            assert receipt is not None and gateway.peer.members is not None
+            assert receipt.proof_kind == PROOF_MAC and gateway.peer.members.proves(receipt)
             # By value both ways, for neither knows the other: 4 messages. Nothing is in the clear.
             assert len(greetings(tap)) == 4
             said = b"".join(tap.heard)

@@ -19,6 +19,8 @@ from farm_kit import (
     until,
 )
 
+from hedgerow.crypto.cose import Sign1
+from hedgerow.crypto.words import REVOCATION, Word, unfold
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL
 from hedgerow.operation import h16
@@ -148,6 +150,11 @@ def test_after_a_revocation_what_came_later_leaves_all_queries(farm: Farm, tmp_p
                 held = sorted(row["n"] for row in farm.rows("SELECT n FROM logbook"))
                 assert held == left
             assert farm.refused()["WRITE_REVOKED"] >= 3
+            # As letters they are the same word for word.
+            app = farm.app.id
+            said = [body for _, body in farm.registry.database.statements(app, 0)]
+            words = [Word(body, app) for body in said if Sign1(body).kind == REVOCATION]
+            assert [unfold(word.brief(), app) for word in words] == [word.statement for word in words] != []
 
     run(main())
 

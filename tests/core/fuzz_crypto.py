@@ -5,11 +5,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from crypto_kit import Given, Issuer, Known, Peers, drive, meet, member, talk
+from crypto_kit import APP, Given, Issuer, Known, Peers, drive, meet, member, talk
 from enrolled_kit import Enrolled, revocation, varint
 
+from hedgerow import limits
 from hedgerow.codec import cbor
 from hedgerow.crypto import cose, edhoc
+from hedgerow.crypto.batches import Batch, sign_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.credentials import Credential
@@ -20,6 +22,8 @@ from hedgerow.crypto.port import finish
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable
+from hedgerow.crypto.words import Word, unfold
+from hedgerow.custody.receipt import Receipt
 from hedgerow.limits import HANDSHAKE_MS
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
@@ -165,6 +169,33 @@ def statement(data: bytes) -> None:
         assert any(bytes(data).endswith(cose.untagged(said)) for said in STATEMENTS)
 
 
+def word(data: bytes) -> None:
+    """What any member passes on: only what an issuer has signed shuts anybody out."""
+    members = knower().members
+    members.take_word(bytes(data))
+    for known in members.trust.revoked:
+        assert known == bytes(8), "of STATEMENTS alone"
+
+
+def brief(data: bytes) -> None:
+    """The same as letters carry it."""
+    word(unfold(bytes(data), APP))
+
+
+def batch(data: bytes) -> None:
+    """Whatever is read as a batch says what its bytes say, and nobody who is not known has signed it."""
+    found = Batch(bytes(data), APP)
+    assert 1 <= len(found.receipts()) <= limits.MAX_BATCH
+    assert knower().members.take_batch(bytes(data), knower().peer) == []
+
+
+def _batch() -> bytes:
+    receipts = [Receipt(b"keeper-1", 1, b"author-1", 7), Receipt(b"keeper-1", 1, b"author-2", 9)]
+    private, public = finish(ROOT.p256.make_key())
+    signed: bytes = finish(sign_batch(ROOT.p256, private, public, APP, 5, receipts))
+    return signed
+
+
 def keyed(data: bytes) -> None:
     """Whatever a stranger says to a session with keys: nothing of it counts, and the link ends."""
     peer = members()[1]
@@ -220,6 +251,9 @@ TARGETS: list[tuple[str, Callable[[bytes], object], list[bytes], int]] = [
     ("resumable", resumable, [Resumable(bytes(32), bytes(8), bytes(8), bytes(8), 5, True).pack()], 1),
     ("connection", connection, runs(), 2),
     ("statement", statement, [varint(5) + said for said in STATEMENTS], 1),
+    ("word", word, STATEMENTS[1:], 2),
+    ("brief word", brief, [Word(STATEMENTS[1], APP).brief()], 1),
+    ("batch", batch, [_batch()], 2),
     (
         "session with keys",
         keyed,

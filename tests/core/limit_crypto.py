@@ -4,11 +4,13 @@ import os
 from typing import Any
 
 import crypto_kit
+import enrolled_kit
 from kit import raises
 
 from hedgerow import limits
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims, edhoc
+from hedgerow.crypto.batches import Batch, sign_batch
 from hedgerow.crypto.channel import Answering, Channel, Opening
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.credentials import Credential
@@ -20,6 +22,7 @@ from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable, Resumables
+from hedgerow.custody.receipt import Receipt
 
 
 def ephemerals() -> None:
@@ -223,3 +226,59 @@ def attempts(code: str) -> None:
         assert near.unknown and side.error is None
     side.receive(bytes(40), 0)
     assert side.error is not None and side.error.code == code
+
+
+def words() -> None:
+    """So many are kept; then the one that was said first goes, and an older one is not taken."""
+    one, board = enrolled_kit.Enrolled(71), enrolled_kit.Enrolled(72)
+    said = [
+        enrolled_kit.revocation(bytes(8), bytes((at,)) * 8, 0, at=crypto_kit.NOW + at)
+        for at in range(limits.MAX_WORDS + 2)
+    ]
+    for word in said[1:]:
+        one.members.take_word(word)
+    assert one.members.words.all() == said[2:]
+    one.members.take_word(said[0])
+    assert one.members.words.all() == said[2:]
+    for word in said[:1:-1]:
+        board.members.take_word(word)
+    assert board.members.words.digest() == one.members.words.digest()
+
+
+def fresh() -> None:
+    """So many that are news wait to be said: of more the first ones, which sessions bring all the same."""
+    one = enrolled_kit.Enrolled(73)
+    for at in range(limits.MAX_FRESH + 2):
+        one.members.take_word(enrolled_kit.revocation(bytes(8), bytes((at,)) * 8, 0))
+    assert [brief[13] for brief in one.members.fresh] == list(range(2, limits.MAX_FRESH + 2))
+
+
+def _batch(authors: int, moment: int = 1) -> bytes:
+    one = enrolled_kit.Enrolled(74)
+    receipts = [Receipt(b"keeper-1", 1, at.to_bytes(8, "big"), 1) for at in range(1, authors + 1)]
+    keys = one.identity
+    signing = sign_batch(one.p256, keys.keys[32:64], keys.sealing, crypto_kit.APP, moment, receipts)
+    signed: bytes = finish(signing)
+    return signed
+
+
+def batch(code: str) -> None:
+    assert len(Batch(_batch(limits.MAX_BATCH), crypto_kit.APP).entries) == limits.MAX_BATCH
+    raises(code, Batch, _batch(limits.MAX_BATCH + 1), crypto_kit.APP)
+
+
+def batches() -> None:
+    """So many are kept; the one that is signed first goes."""
+    keeper = enrolled_kit.Enrolled(75, keeper=True, kinds=claims.KEEPS)
+    gateway = enrolled_kit.Enrolled(76)
+    gateway.members.add(keeper.members.own.name, keeper.members.own.claims)
+    said = []
+    for at in range(limits.MAX_BATCHES + 2):
+        receipt = Receipt(keeper.identity.author, 1, bytes((at,)) * 8, 1)
+        keys = keeper.identity
+        said.append(
+            finish(sign_batch(keeper.p256, keys.keys[32:64], keys.sealing, crypto_kit.APP, 9 + at, [receipt]))
+        )
+        assert gateway.members.take_batch(said[-1], gateway.peer)
+    vector = [(bytes((at,)) * 8, 1, 1, 0) for at in range(limits.MAX_BATCHES + 2)]
+    assert gateway.members.batches(vector) == said[:1:-1]

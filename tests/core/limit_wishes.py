@@ -4,7 +4,9 @@ from limit_custody import engine
 from sync_kit import record
 
 from hedgerow import limits
-from hedgerow.mesh import letters, pace
+from hedgerow.errors import HedgerowError
+from hedgerow.mesh import frames, letters, pace
+from hedgerow.mesh.feed import letter_frames
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.wishes import Wishes, decode_wish, encode_wish
 from hedgerow.sync.interest import Interest
@@ -93,3 +95,23 @@ def waiting() -> None:
     assert wishes.waiting == contents[:-1]
     wishes.heard(contents[-1], 0)
     assert wishes.waiting == contents[1:]
+
+
+def false_word() -> None:
+    """After a revocation that nobody has signed none is looked at for that long."""
+    mesh = engine()
+    looked = []
+
+    class Members:
+        fresh = ()
+
+        def take_brief(self, brief: bytes) -> None:
+            looked.append(brief)
+            raise HedgerowError("STATEMENT_INVALID")
+
+    mesh.peer.members = Members()  # type: ignore[assignment]
+    for at in (0, pace.FALSE_WORD_MS - 1, pace.FALSE_WORD_MS):
+        content = bytes((letters.REVOKED,)) + at.to_bytes(4, "big")
+        for frame in letter_frames(mesh.peer, content, mesh.key, frames.LETTER_DOWN):
+            mesh.heard(b"anybody", -60, frames.advertise(frame), at)
+    assert [int.from_bytes(brief, "big") for brief in looked] == [0, pace.FALSE_WORD_MS]

@@ -44,6 +44,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "WISH_MS": wishes.wish_again,
     "LOST_MS": times.lost,
     "APART_MS": times.apart,
+    "FALSE_WORD_MS": wishes.false_word,
     "STATE_MIN_MS": times.state_least,
     "STATE_BUSY_MS": times.state_busy,
     "STATE_MAX_MS": times.state_most,

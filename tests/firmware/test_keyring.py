@@ -10,15 +10,23 @@ from typing import Any
 
 import pytest
 
+from hedgerow.crypto import claims
+from hedgerow.crypto.batches import sign_batch
+from hedgerow.crypto.credentials import Credential as Granted
 from hedgerow.crypto.identity import Identity, author_of
+from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumable
+from hedgerow.crypto.words import Word
+from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError
+from hedgerow.memory import MemoryLog, MemoryStore
 
 HERE = Path(__file__).parents[1] / "core"
 sys.path[:0] = [str(HERE / "crypto" / "portable"), str(HERE / "portable")]
 
 from crypto_kit import MODE, Issuer  # noqa: E402
+from enrolled_kit import revocation  # noqa: E402
 
 STORE: dict[str, bytes] = {}
 
@@ -60,8 +68,26 @@ class Log:
         self.author = author
         self._others = others
 
+    def get(self, kind: int, key: bytes) -> None:
+        """It keeps no values."""
+
     def held(self, author: bytes) -> int:
         return int(author == self.author or author in self._others)
+
+
+class Holds:
+    """What a batch is compared with: a peer with one author."""
+
+    def __init__(self, author: bytes) -> None:
+        self.log = self
+        self.known = 0
+        self._author = author
+
+    def authors(self) -> list[bytes]:
+        return [self._author]
+
+    def receipted(self, author: bytes) -> int:
+        return self.known
 
 
 @pytest.fixture(autouse=True)
@@ -249,13 +275,48 @@ def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
         (good[:-1] + bytes([good[-1] ^ 1]), "CREDENTIAL_INVALID"),
     ):
         with pytest.raises(HedgerowError, match=code):
-            enrolling.take(wrong.hex(), issuers)
+            enrolling.take(wrong.hex(), issuers, [])
         assert vault.read(vault.CREDENTIAL) is None
-    assert enrolling.take(good.hex(), issuers) == state["author"].hex()
+    keeper = Identity.make(P256(os.urandom))
+    given = {"AUTHOR": keeper.author, "SEALING_KEY": keeper.sealing, "MODE": MODE, "KINDS": claims.KEEPS}
+    for kept, code in (
+        (root.credential(keeper.agreement, **{**given, "KINDS": claims.DELEGATES}), "CREDENTIAL_KIND"),
+        (root.credential(keeper.agreement, **{**given, "AUTHOR": None}), "CREDENTIAL_KIND"),
+        (Issuer(2).credential(keeper.agreement, **given), "CREDENTIAL_ISSUER"),
+    ):
+        with pytest.raises(HedgerowError, match=code):
+            enrolling.take(good.hex(), issuers, [kept.hex()])
+        assert vault.read(vault.CREDENTIAL) is None and vault.read(vault.KEEPERS) is None
+    shown = [root.credential(keeper.agreement, **given).hex()]
+    assert enrolling.take(good.hex(), issuers, shown) == state["author"].hex()
     keys = ring()
     keys.log = Log(state["author"])
     assert keys.ready
     keys.greet(0, False)
+    # What that keeper says of this board is proven, and nothing else; nothing is computed on the curve.
+    keys.parted()
+    keys.multiplications = 0
+    proofs = Proofs(keeper, MODE)
+    true = proofs.prove(Receipt(keeper.author, 1, state["author"], 7), state["agreement"])
+    assert keys.proves(true) and keys.multiplications == 0
+    for wrong in (
+        Receipt(keeper.author, 1, state["author"], 7),
+        Receipt(keeper.author, 1, state["author"], 8, PROOF_MAC, true.proof),
+        Receipt(keeper.author, 2, state["author"], 7, PROOF_MAC, true.proof),
+        Receipt(b"another!", 1, state["author"], 7, PROOF_MAC, true.proof),
+        proofs.prove(true, keeper.agreement),
+        Proofs(Identity.make(P256(os.urandom)), MODE).prove(true, state["agreement"]),
+    ):
+        assert not keys.proves(wrong)
+    # The same in a batch for everybody; what is no news to it, it does not even verify.
+    holds = Holds(state["author"])
+    batch = finish(sign_batch(keeper.p256, keeper.keys[32:64], keeper.sealing, "app-1", 1, [true]))
+    (found,) = keys.take_batch(batch, holds)
+    assert (found.keeper, found.author, found.number) == (keeper.author, state["author"], 7)
+    with pytest.raises(HedgerowError, match="RECEIPT_INVALID"):
+        keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds)
+    holds.known = 7
+    assert keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds) == []
 
 
 def test_a_credential_is_used_as_security_says() -> None:
@@ -295,3 +356,60 @@ def test_a_full_vault_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NVS, "full", True)
     known.add(entry(1))
     assert len(known.entries) == 1 and STORE == {}
+
+
+def test_a_board_keeps_revocations_over_a_power_cut_and_shuts_out_whom_they_name() -> None:
+    from hedgerow_device import vault
+
+    root, own = Issuer(1), made()
+    named = {"SEALING_KEY": own.sealing, "AUTHOR": own.author, "MODE": MODE}
+    value = Granted(root.credential(own.agreement, **named)).value
+    vault.write(vault.CREDENTIAL, own.author + value)
+    vault.write(vault.ISSUERS, root.public)
+    kept = [name + bytes(range(32)) + root.public for name in (b"keeper-1", b"keeper-2")]
+    vault.write(vault.KEEPERS, b"".join(kept))
+    store = MemoryStore()
+    store.author = own.author
+    log = MemoryLog(store)
+    keys = ring()
+    keys.log = log
+    out = Granted(root.credential(own.agreement, AUTHOR=b"keeper-1", MODE=MODE)).claims
+    assert keys.stands(out)
+    # What others say of it counts for nothing, and neither does a word that was altered.
+    keys.take_word(revocation(b"keeper-1", out.cti, 0, Issuer(2)))
+    word = revocation(b"keeper-1", out.cti, 0, root)
+    with pytest.raises(HedgerowError, match="STATEMENT_INVALID"):
+        keys.take_word(word[:-1] + bytes([word[-1] ^ 1]))
+    assert keys.stands(out) and keys.words.all() == []
+    keys.take_word(word)
+    log.commit()
+    keys = ring()
+    keys.log = MemoryLog(store)
+    assert not keys.stands(out) and keys.words.all() == [word]
+    # It was a keeper: its receipts prove nothing any more, the other's do.
+    assert vault.read(vault.KEEPERS) == kept[1]
+
+
+def test_what_the_air_says_of_revocations_is_verified_by_the_next_session() -> None:
+    from hedgerow_device import vault
+
+    root, own = Issuer(1), made()
+    named = {"SEALING_KEY": own.sealing, "AUTHOR": own.author, "MODE": MODE}
+    vault.write(vault.CREDENTIAL, own.author + Granted(root.credential(own.agreement, **named)).value)
+    vault.write(vault.ISSUERS, root.public)
+    store = MemoryStore()
+    store.author = own.author
+    keys = ring()
+    keys.log = MemoryLog(store)
+    out = Granted(root.credential(own.agreement, AUTHOR=b"a thief!", MODE=MODE)).claims
+    word = revocation(b"a thief!", out.cti, 0, root)
+    true = Word(word, "app-1").brief()
+    assert not keys.take_brief(true[:-1] + bytes([true[-1] ^ 1])) and not keys.take_brief(true)
+    # It is passed on once; nothing is computed yet, and it outlives a power cut.
+    assert keys.take_brief(true) and len(keys.fresh) == 2 and keys.checks == 0
+    keys.log.commit()
+    keys = ring()
+    keys.log = MemoryLog(store)
+    assert not keys.stands(out) and keys.words.all() == [word] and keys.checks == 4
+    keys.rest()
+    assert not keys.stands(out) and keys.checks == 4

@@ -5,8 +5,10 @@ from kit import Random
 from mesh_kit import KEY, Air, Member
 from sync_kit import UTC, check_copies, check_receipts, sync
 
+from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.log import ENTRY_SEAL
 from hedgerow.mesh import asks, frames, pace, tells
+from hedgerow.mesh.down import proof_of, short_of
 from hedgerow.mesh.letters import SEAL_BRIEF
 from hedgerow.operation import SOURCE_KEEPER
 from hedgerow.sync import hello
@@ -327,3 +329,31 @@ def test_what_has_no_receipt_is_pushed_again_over_many_sleeps() -> None:
         assert far.mesh.restore(saved, far.now(air.now))
         far.mesh._look(far.now(air.now))
     assert far.mesh._tries == 1
+
+
+class Shared:
+    """Stands for a board's keys; its keeper proves what it says with a word."""
+
+    def proves(self, receipt: Receipt) -> bool:
+        return receipt.proof_kind == PROOF_MAC and receipt.proof == b"a secret"
+
+
+def test_a_small_board_with_keys_takes_receipts_with_a_proof_alone() -> None:
+    air = Air(81)
+    keeper = b"keeper-1"
+    announce = tells.encode_announce(tells.Announce(keeper, 0, 0, hello.KEEPER, 1))
+    for keys, freed in ((Shared(), [0, 0, 1]), (None, [1])):
+        far = small(air)
+        far.peer.members = keys
+        bare = Receipt(keeper, 2, far.author, 1)
+        shown = [
+            bare,
+            *(Receipt(keeper, 2, far.author, 1, PROOF_MAC, by) for by in (b"a guess!", b"a secret")),
+        ]
+        for receipt, number in zip(shown, freed, strict=False):
+            body = tells.encode_receipt(short_of(receipt), 2, far.author[:3], 1, proof_of(receipt))
+            for kind, content in ((frames.ANNOUNCE, announce), (frames.RECEIPT, body)):
+                frame = frames.make(kind, MESH, content, KEY)
+                payload = bytes((len(frame) + 3, 0xFF, 0xFF, 0xFF)) + frame
+                far.mesh.heard(b"anybody", -60, payload, 1000)
+            assert far.peer.receipted(far.author) == number

@@ -14,8 +14,10 @@ from farm_kit import ALLOWED, Farm, running_farm
 from system_kit import firmware
 
 from hedgerow.crypto.credentials import Credential
-from hedgerow.log import ENTRY_SEAL
+from hedgerow.custody.receipt import PROOF_MAC, Receipt
+from hedgerow.log import ENTRY_SEAL, STATE_RECEIPT
 from hedgerow.trust.seal import SEAL_SIGNED, Seal
+from hedgerow_bigpeer.auth import manage
 from hedgerow_boards.air import Air
 from hedgerow_boards.board import Board
 from hedgerow_boards.sensor import SensorSeries
@@ -44,7 +46,7 @@ async def main(peer):
     said = None
     while True:
         keys = peer.keys
-        now = keys and (keys.handshakes, keys.resumed, keys.multiplications)
+        now = keys and (keys.handshakes, keys.resumed, keys.multiplications, keys.checks)
         if now and now != said:
             print("keys", *now)
             said = now
@@ -119,8 +121,13 @@ def held(farm: Farm, author: bytes) -> int:
 
 def sessions(board: Board, since: int) -> tuple[int, ...]:
     """Return what the app said last of the board's keys: handshakes, resumed contacts, multiplications."""
+    return (used(board, since) or [(0, 0, 0)])[-1][:3]
+
+
+def used(board: Board, since: int) -> list[tuple[int, ...]]:
+    """Return all that it said; at the end the multiplications for what others have signed."""
     found = [line.text.split()[1:] for line in board.console_since(since)[0] if line.text.startswith("keys ")]
-    return tuple(map(int, found[-1])) if found else (0, 0, 0)
+    return [tuple(map(int, words)) for words in found]
 
 
 def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
@@ -149,14 +156,35 @@ def test_readings_go_up_under_signed_seals_and_meeting_again_computes_nothing(
         until(lambda: held(farm, author) >= 2 * COUNT, "receipted")
         until(lambda: sessions(board, since)[1], "met again")
         assert sessions(board, since) == (0, 1, 0)
+        until(lambda: freed(board, since) >= 2 * COUNT, "freed")
+        # One batch is verified, before or after that, for what the board wrote before it had keys.
+        until(lambda: 2 in [line[3] for line in used(board, 0)], "a batch")
+        # Somebody is revoked: by the air or by its next session the board hears of it, and verifies that.
+        thief = farm.enrol(tmp_path / "thief.json", "thief").claims
+        manage.revoke(farm.registry, "test", "farm", thief.cti, 0)
+        board.power_off()
+        since = board.console_count
+        board.power_on()
+        until(lambda: 2 in [line[3] for line in used(board, since)], "a revocation")
+        until(lambda: held(farm, author) >= 3 * COUNT, "receipted")
     rows = farm.rows("SELECT COUNT(*) AS n FROM readings")
-    assert rows[0]["n"] == 3 * COUNT
+    assert rows[0]["n"] == 4 * COUNT
     board.power_off()
     assert signed(board, answer)
+    # What the board wrote is freed by a proof, what it wrote before it had keys by a batch.
+    found = [Receipt.decode(value) for _, value in open_image(board).items(STATE_RECEIPT)]
+    kinds = {receipt.author: receipt.proof_kind for receipt in found}
+    assert (kinds[author], kinds[former]) == (PROOF_MAC, 0)
     assert not errors(board)
     secret = kept(board, "keys")[:64]
     export = board.read_flash(0x280000, 0x180000)
     assert secret[:32] not in export and secret[32:] not in export
+
+
+def freed(board: Board, since: int) -> int:
+    """Return the number up to which the board knows its operations to be receipted."""
+    lines = [line.text for line in board.console_since(since)[0] if line.text.startswith("receipt op=")]
+    return int(lines[-1].split("=")[1]) if lines else 0
 
 
 def test_what_a_boot_seals_is_signed_too(boards: Boards, air: Air, farm: Farm, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from hedgerow.errors import HedgerowError
 
+from .. import limits
 from .apps import App
 from .credential import Credential
 from .database import Database, Violated
@@ -94,11 +95,21 @@ class Ledger:
         return {row[0] for row in self._database.rows(query, number)}
 
     def bind_author(self, app: App, author: bytes, sealing: bytes) -> None:
-        """Let an author belong to a sealing key. Raises AUTHOR_TAKEN if it belongs to another."""
-        self._database.run(
-            "INSERT INTO authors VALUES (?, ?, ?) ON CONFLICT DO NOTHING", app.id, author, sealing
-        )
-        row = self._database.row("SELECT sealing FROM authors WHERE app = ? AND author = ?", app.id, author)
+        """Let an author belong to a sealing key, which has so many in its life.
+
+        Raises AUTHOR_TAKEN if it belongs to another, KEY_WORN_OUT for one more.
+        """
+        find = "SELECT sealing FROM authors WHERE app = ? AND author = ?"
+        row = self._database.row(find, app.id, author)
+        if row is None:
+            of_key = "SELECT count(*) FROM authors WHERE app = ? AND sealing = ?"
+            count = self._database.row(of_key, app.id, sealing)
+            if count is not None and count[0] >= limits.LOG_EPOCHS:
+                raise HedgerowError("KEY_WORN_OUT", f"{limits.LOG_EPOCHS} logs")
+            self._database.run(
+                "INSERT INTO authors VALUES (?, ?, ?) ON CONFLICT DO NOTHING", app.id, author, sealing
+            )
+            row = self._database.row(find, app.id, author)
         if row is None or row[0] != sealing:
             raise HedgerowError("AUTHOR_TAKEN", author.hex())
 

@@ -5,15 +5,18 @@ from typing import NamedTuple
 
 from hedgerow.crypto import claims
 from hedgerow.crypto import credentials as core
+from hedgerow.crypto.batches import sign_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.cose import Sign1
 from hedgerow.crypto.ephemeral import Ephemerals
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.identity import KEYS, Identity
+from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumables
 from hedgerow.crypto.rules import Rules
+from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 
 from .. import limits
@@ -26,6 +29,7 @@ from .scope import ALL
 from .vault import IDENTITY
 
 USER = "big-peer"
+_SEALING = slice(32, 64)
 _KINDS = claims.KEEPS | claims.GIVES_TIME | claims.REVOKES
 
 
@@ -51,6 +55,7 @@ class Membership:
         self._authors = tuple(dict.fromkeys((keeper, author or keeper)))
         self._own: dict[bytes, core.Credential] = {}
         self.rules = Rules(self._is_signature)
+        self._proofs = Proofs(self.identity, mode, limits.KNOWN_CREDENTIALS)
         self._since = 0
         self.unjudged: set[bytes] = set()
 
@@ -113,6 +118,21 @@ class Membership:
     def credential(self) -> core.Credential | None:
         """The credential of the keeper, None before the first refresh()."""
         return self._own.get(self._keeper)
+
+    # ---- what this store says
+
+    def prove(self, receipt: Receipt) -> Receipt:
+        """Return a receipt of this store with its proof, if a credential of its author is known."""
+        author = self.rules.holder(receipt.author)
+        return receipt if author is None else self._proofs.prove(receipt, author.agreement)
+
+    def sign_batch(self, receipts: list[Receipt]) -> bytes:
+        """Return a batch of receipts of this store (SPEC 5.6.7)."""
+        own = self.identity
+        private = own.keys[_SEALING]
+        signed = sign_batch(self._p256, private, own.sealing, self._app.id, now(), receipts)
+        batch: bytes = finish(signed)
+        return batch
 
     # ---- the seals of this store
 

@@ -13,6 +13,7 @@ from ..auth import cose, revocation, tokens
 from ..auth.apps import App
 from ..auth.authority import Authority, Granted, work
 from ..auth.delegations import Delegations
+from ..auth.membership import Membership
 from ..auth.proof import Proof
 from ..auth.revocation import Revocation
 from ..base64url import from_base64, to_base64
@@ -25,11 +26,12 @@ DITTO_LOGIN = "/_ditto/auth/login"
 class AuthApi:
     """The endpoints; `served` is the app that is meant where a request names none."""
 
-    def __init__(self, authority: Authority, served: App) -> None:
+    def __init__(self, authority: Authority, served: App, membership: Membership) -> None:
         self._authority = authority
         self._registry = authority.registry
         self._delegations = Delegations(authority)
         self._served = served
+        self._membership = membership
 
     async def challenge(self, request: Request) -> Any:
         """Give a challenge, for the proof that every other endpoint wants."""
@@ -164,6 +166,7 @@ class AuthApi:
 
     async def _granted(self, app: App, granted: Granted) -> dict[str, Any]:
         trusted = await work(self._registry.issuers.trusted, app)
+        own = self._membership.credential
         answer: dict[str, Any] = {
             "app": app.id,
             "number": granted.number.hex(),
@@ -171,6 +174,7 @@ class AuthApi:
             "expires": granted.expires,
             "client_info": granted.client_info,
             "issuers": [to_base64(issuer.point) for issuer in trusted],
+            "keepers": [to_base64(own.value)] if own is not None and app.id == self._served.id else [],
             # Each by the one before it.
             "statements": [to_base64(issuer.statement) for issuer in reversed(trusted) if issuer.statement],
         }

@@ -57,10 +57,12 @@ def enrol_board(
         shown = {name: to_text(bytes.fromhex(value)) for name, value in proof.items()}
         answer = post(what, {**named, **body, "proof": shown})
         credential = _from_text(answer["credential"]).hex()
-        issuers = [_from_text(issuer).hex() for issuer in answer["issuers"]]
+        issuers, keepers = (
+            [_from_text(value).hex() for value in answer[name]] for name in ("issuers", "keepers")
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise HedgerowError("ENROLMENT_ANSWER", f"{what}: {error!r}") from None
-    author = _call(port, "take", credential, issuers)
+    author = _call(port, "take", credential, issuers, keepers)
     if start:
         mpremote(port, "resume", "reset")
     return {**answer, "author": author}

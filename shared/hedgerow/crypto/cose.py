@@ -34,39 +34,49 @@ def name_of(public: bytes) -> bytes:
 
 
 class Sign1:
-    """A signed object: `payload`, `kid` (or None), `kind` (the header `typ`, or None), `protected` headers.
+    """A signed object: `payload`, `kid` (or None), `kind` (the header `typ`, or None), `protected` headers,
+    `signature` (64 bytes).
 
     `verify` says whether a key signed it; until then nothing in it is anybody's word.
     """
 
     def __init__(self, data: bytes):
         """Read one; COSE_INVALID, or a code of CBOR."""
-        head, self.protected, unprotected, self.payload, self._signature = _read(data, 4)
+        head, self.protected, unprotected, self.payload, self.signature = _read(data, 4)
         if self.protected.get(_ALGORITHM) != _ES256 or _CRITICAL in self.protected:
             raise HedgerowError("COSE_INVALID", "another algorithm")
         self.kid = self.protected.get(_KID, unprotected.get(_KID))
         self.kind = self.protected.get(_TYPE)
         if self.kid is not None and not isinstance(self.kid, bytes):
             raise HedgerowError("COSE_INVALID", "kid")
-        if len(self._signature) != 64:
-            raise HedgerowError("COSE_INVALID", "%d bytes of signature" % len(self._signature))
+        if len(self.signature) != 64:
+            raise HedgerowError("COSE_INVALID", "%d bytes of signature" % len(self.signature))
         self._head = head
 
     def verify(self, p256: object, public: bytes, aad: bytes = b"") -> object:
         """Return whether the key signed it: a generator of slices; POINT_INVALID."""
-        return p256.verify(public, _signed(self._head, aad, self.payload), self._signature)
+        return p256.verify(public, _signed(self._head, aad, self.payload), self.signature)
 
 
 def sign1(
     p256: object, private: bytes, payload: bytes, kid: bytes, kind: str = "", aad: bytes = b""
 ) -> object:
     """Sign a payload; the generator returns the object. `kind` says what it is, lest that be mixed up."""
+    head = _head(kind)
+    signature = yield from p256.sign(private, _signed(head, aad, payload))
+    return join(payload, kid, kind, signature)
+
+
+def join(payload: bytes, kid: bytes, kind: str, signature: bytes) -> bytes:
+    """Return the object that has these parts."""
+    return _SIGN1 + cbor.encode([_head(kind), {_KID: kid}, payload, signature])
+
+
+def _head(kind: str) -> bytes:
     headers: dict = {_ALGORITHM: _ES256}
     if kind:
         headers[_TYPE] = kind
-    head = cbor.encode(headers)
-    signature = yield from p256.sign(private, _signed(head, aad, payload))
-    return _SIGN1 + cbor.encode([head, {_KID: kid}, payload, signature])
+    return cbor.encode(headers)
 
 
 def _signed(head: bytes, aad: bytes, payload: bytes) -> bytes:

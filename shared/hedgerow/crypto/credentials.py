@@ -9,6 +9,7 @@ from .cose import Sign1, name_of, untagged
 from .edhoc import KCWT, KID
 
 _HEADERS = {1: -7}
+_NO_AUTHOR = bytes(8)
 
 
 class Credential:
@@ -35,7 +36,8 @@ class Trust:
     """What a peer goes by: `roots`, the keys of the Authentication Service by name; its `app`, mode and mesh.
 
     `revoked` maps the cti of revoked credentials to the last number that is still accepted, `revoked_keys`
-    has the sealing keys of those: whoever holds one is out with all its credentials. `floor` is the greatest
+    has the sealing keys of those, `revoked_authors` the authors of their logs: whoever holds one is out with
+    all its credentials. `floor` is the greatest
     time in anything that was verified, in seconds since 1970: it is later than that now. `most`
     credentials are known.
     """
@@ -45,10 +47,11 @@ class Trust:
         self.roots = roots
         self.revoked: dict = {}
         self.revoked_keys: set = set()
+        self.revoked_authors: set = set()
         self.floor = 0
         self._p256 = p256
         self.app = app
-        self._mode = mode
+        self.mode = mode
         self._known: dict = {}
         self._order: list = []
 
@@ -66,9 +69,18 @@ class Trust:
 
     def stands(self, claims: Claims) -> bool:
         """Say whether neither a credential, nor another of its key, nor its delegation is revoked."""
-        if claims.sealing in self.revoked_keys:
+        if claims.sealing in self.revoked_keys or claims.author in self.revoked_authors:
             return False
         return claims.cti not in self.revoked and claims.under not in self.revoked
+
+    def revoke(self, cti: bytes, author: bytes, last: int) -> None:
+        """Shut out the holder of a credential, and of the log of an author (zeros for none)."""
+        self.revoked[cti] = max(last, self.revoked.get(cti, 0))
+        if author != _NO_AUTHOR:
+            self.revoked_authors.add(author)
+        for known in self._known.values():
+            if known.claims.cti == cti and known.claims.sealing:
+                self.revoked_keys.add(known.claims.sealing)
 
     def accept(self, found: Credential, issuer: bytes | None = None) -> object:
         """Refuse whom this peer has no reason to believe: a generator of slices.
@@ -118,7 +130,7 @@ class Trust:
             raise HedgerowError("CREDENTIAL_REVOKED", claims.cti.hex())
 
     def _check_place(self, claims: Claims) -> None:
-        if claims.issuer != self.app or claims.mode != self._mode:
+        if claims.issuer != self.app or claims.mode != self.mode:
             raise HedgerowError(
                 "CREDENTIAL_FOREIGN", "%s, mode %s" % (claims.issuer, claims.mode and claims.mode[0])
             )

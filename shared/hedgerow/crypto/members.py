@@ -2,26 +2,28 @@
 
 from hashlib import sha256
 
-from ..codec import cbor
-from ..codec.schema import is_integer
+from .. import limits
 from ..codec.varint import read_uint, write_uint
+from ..custody.receipt import PROOF_MAC, Receipt
 from ..errors import HedgerowError
-from ..limits import MAX_NUMBER
 from ..log import STATE_CONFIG
 from ..operation import CLOCK
 from . import claims
+from .batches import Batch
 from .cose import Sign1, name_of
 from .credentials import Credential, Trust
 from .port import finish
+from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
+from .words import ISSUER, REVOCATION, Word, Words, unfold
 
-REVOCATION = "hg-rev"
-ISSUER = "hg-iss"
+__all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
+
+_BATCH = b"batch"
+_PRIVATE = limits.const(32)
 _POSITION = b"statements to"
 # With the first 8 bytes of the hash of what is kept behind it.
 _KEPT = b"s:"
-_ISSUER_CLAIMS = (claims.ISS, claims.IAT, claims.CNF)
-_REVOCATION_CLAIMS = (claims.ISS, claims.IAT, claims.CTI, claims.AUTHOR, claims.LAST_NUMBER)
 
 
 class Members(Rules):
@@ -39,6 +41,10 @@ class Members(Rules):
         self.identity = identity
         self.own: Credential | None = None
         self.on_judged: object = None
+        self._proofs = Proofs(identity, trust.mode)
+        # Revocations that are news, as letters carry them: the mesh engine says them.
+        self.fresh: list = []
+        self.words = Words(log, trust, identity.p256)
         for key, value in log.items(STATE_CONFIG):
             if key[:2] == _KEPT and len(key) == 10:
                 # It was verified when it came.
@@ -81,6 +87,56 @@ class Members(Rules):
             if not self._may(self.own.claims, author, number, change, schema):
                 raise HedgerowError(FORBIDDEN, schema.collection)
 
+    # ---- receipts
+
+    def prove(self, receipt: Receipt) -> Receipt:
+        """Return a receipt of our own with its proof, or as it is if no credential of its author is known."""
+        author = self.holder(receipt.author)
+        return self._proofs.prove(receipt, author.agreement) if author else receipt
+
+    def proves(self, receipt: Receipt) -> bool:
+        """Say whether a receipt over what we wrote ourselves is by a keeper that is known."""
+        keeper = self.holder(receipt.keeper)
+        if keeper is None or not keeper.kinds & claims.KEEPS or not self.trust.stands(keeper):
+            return False
+        return self._proofs.proves(receipt, keeper.agreement)
+
+    def take_batch(self, data: bytes, peer: object) -> list:
+        """Return the receipts in a keeper's batch, which is kept for others; none of a keeper that is not
+        known. RECEIPT_INVALID.
+        """
+        batch = Batch(data, self.trust.app)
+        keeper = self.holder(batch.keeper)
+        if keeper is None or not keeper.kinds & claims.KEEPS or not self.trust.stands(keeper):
+            return []
+        finish(batch.verify(self.identity.p256, keeper.sealing))
+        moments = {place: moment for moment, place, _ in self._batches()}
+        free = [place for place in range(limits.MAX_BATCHES) if place not in moments]
+        place = free[0] if free else min([(moment, place) for place, moment in moments.items()])[1]
+        self._log.put(STATE_CONFIG, _BATCH + bytes((place,)), batch.data)
+        return batch.receipts()
+
+    def batches(self, vector: list) -> list:
+        """Return the batches, the latest first, of those whose holder of a vector would learn something."""
+        found = []
+        known = {entry[0]: entry[-1] for entry in vector}
+        for _, _, batch in sorted(self._batches(), reverse=True):
+            news = [author for author, number in batch.entries if known.get(author, number) < number]
+            if news:
+                found.append(batch.data)
+                known.update({author: number for author, number in batch.entries if author in news})
+        return found
+
+    def _batches(self) -> list:
+        """Return [(moment, place, batch)] of those that are kept."""
+        found = []
+        for place in range(limits.MAX_BATCHES):
+            kept = self._log.get(STATE_CONFIG, _BATCH + bytes((place,)))
+            if kept:
+                batch = Batch(kept, self.trust.app)
+                found.append((batch.moment, place, batch))
+        return found
+
     # ---- what others say
 
     @property
@@ -114,50 +170,92 @@ class Members(Rules):
         if author is not None and self.on_judged:
             self.on_judged(author)
 
+    def take_word(self, statement: bytes) -> None:
+        """Take a revocation or an issuer that any member passes on (SPEC 11.15); what no issuer that is known
+        has signed is passed over. STATEMENT_INVALID.
+        """
+        word = self.words.hear(statement)
+        if word is not None:
+            self._log.put(STATE_CONFIG, _KEPT + word.name, word.statement)
+            author = self._follow(word)
+            self._spread(word)
+            if author is not None and self.on_judged:
+                self.on_judged(author)
+
+    def take_brief(self, brief: bytes) -> bool:
+        """Take a revocation as letters carry it; see take_word. Says that it need not be verified later."""
+        self.take_word(unfold(brief, self.trust.app))
+        return True
+
+    def _spread(self, word: Word) -> None:
+        brief = word.brief()
+        if brief:
+            self.fresh = self.fresh[1 - limits.MAX_FRESH :] + [brief]
+
+    def stands(self, known: claims.Claims) -> bool:
+        """Say whether the holder of a credential is not revoked."""
+        return self.trust.stands(known)
+
     def _enter(self, statement: bytes, verify: bool) -> bytes | None:
-        """Take a credential or a revocation into account; return the author whose verdicts it may change."""
-        signed = Sign1(statement)
-        if signed.kind is not None:
-            return self._take_word(signed, verify)
+        """Take a credential or a word into account; return the author whose verdicts it may change."""
+        if Sign1(statement).kind is not None:
+            word = Word(statement, self.trust.app)
+            if verify:
+                finish(word.verify(self.identity.p256, self.trust.roots))
+            if self.words.keep(word) and verify:
+                self._spread(word)
+            return self._follow(word)
         found = Credential(statement)
         if verify:
             finish(self.trust.verify(found))
+        if found.claims.under is None:
+            # A delegate's clock is its own.
+            self.trust.floor = max(self.trust.floor, found.claims.issued)
         news = self.add(found.name, found.claims)
         self._shut_out(found.claims)
         return found.claims.author if news else None
 
-    def _take_word(self, signed: Sign1, verify: bool) -> bytes | None:
-        """Take what an issuer says besides credentials: a revocation, or the key that comes after its own."""
-        wanted = {REVOCATION: _REVOCATION_CLAIMS, ISSUER: _ISSUER_CLAIMS}.get(signed.kind, ())
-        values = cbor.decode(signed.payload)
-        if (
-            not isinstance(values, dict)
-            or len(values) != len(wanted)
-            or values.get(claims.ISS) != self.trust.app
-        ):
-            raise HedgerowError("STATEMENT_INVALID", "%s" % signed.kind)
-        parts = [values.get(claim) for claim in wanted]
-        key = self.trust.roots.get(signed.kid)
-        if verify and (key is None or not finish(signed.verify(self.identity.p256, key))):
-            raise HedgerowError("CREDENTIAL_ISSUER", "of a statement")
-        if not is_integer(parts[1]):
-            raise HedgerowError("STATEMENT_INVALID", "time")
-        self.trust.floor = max(self.trust.floor, parts[1])
-        if signed.kind == REVOCATION:
-            return self._revoke(parts[2], parts[3], parts[4])
-        point = claims.point_of(parts[2])
-        self.trust.roots[name_of(point)] = point
-        return None
-
-    def _revoke(self, cti: object, author: object, last: object) -> bytes | None:
-        good = isinstance(cti, bytes) and isinstance(author, bytes) and is_integer(last)
-        if not good or not 0 <= last <= MAX_NUMBER:
-            raise HedgerowError("STATEMENT_INVALID", "revocation")
-        self.trust.revoked[cti] = max(last, self.trust.revoked.get(cti, 0))
+    def _follow(self, word: Word) -> bytes | None:
+        """Go by a word, however old; return the author whose verdicts it changes."""
+        self.trust.floor = max(self.trust.floor, word.issued)
+        if word.kind == ISSUER:
+            self.trust.roots[name_of(word.point)] = word.point
+            return None
+        self.trust.revoke(word.cti, word.author, word.last)
         for known in self._named.values():
             self._shut_out(known)
-        return author if self.revoke(author, cti, last) else None
+        return word.author if self.revoke(word.author, word.cti, word.last) else None
 
     def _shut_out(self, known: claims.Claims) -> None:
         if known.cti in self.trust.revoked and known.sealing:
             self.trust.revoked_keys.add(known.sealing)
+
+
+class Proofs:
+    """Makes and checks proofs of receipts for the holder of an `identity` in a mesh (mode and id); the keys
+    shared with `most` others are remembered.
+    """
+
+    def __init__(self, identity: object, mesh: list, most: int = limits.MAX_CREDENTIALS):
+        self._identity = identity
+        self._mesh = mesh
+        self._most = most
+        self._keys: dict = {}
+
+    def _key(self, public: bytes) -> bytes:
+        key = self._keys.get(public)
+        if key is None:
+            if len(self._keys) >= self._most:
+                self._keys.clear()
+            own = self._identity
+            key = self._keys[public] = finish(pair_key(own.p256, own.keys[:_PRIVATE], public, self._mesh))
+        return key
+
+    def prove(self, receipt: Receipt, public: bytes) -> Receipt:
+        """Return a receipt with the proof for the author whose agreement key is given."""
+        proof = tag(self._key(public), receipt)
+        return Receipt(receipt.keeper, receipt.incarnation, receipt.author, receipt.number, PROOF_MAC, proof)
+
+    def proves(self, receipt: Receipt, public: bytes) -> bool:
+        """Say whether a receipt, over what we wrote, is by the keeper whose agreement key is given."""
+        return is_proof(self._key(public), receipt)

@@ -72,7 +72,9 @@ class Resumables:
 
     def usable(self, entry: Resumable, own: bytes, trust: object) -> bool:
         """Say whether it still stands: not with another own credential, nor one revoked or long expired."""
+        known = trust.known(entry.remote)
         good = entry.own == own and entry.cti not in trust.revoked
+        good = good and (known is None or trust.stands(known.claims))
         return good and trust.floor <= entry.until + limits.RESUME_GRACE_S
 
     def with_peer(self, remote: bytes) -> Resumable | None:

@@ -74,6 +74,11 @@ class Rules:
         """Say whether a credential of an author is known."""
         return author in self._of
 
+    def holder(self, author: bytes) -> Claims | None:
+        """Return the newest credential of an author, None if none is known."""
+        of = self._of.get(author)
+        return self._named[of[-1][2]] if of else None
+
     # ---- seals
 
     def check_seal(self, author: bytes, credential: bytes, signed: bytes, signature: bytes) -> bool:

@@ -70,14 +70,20 @@ class Ledger:
             if not required or keeper in required
         ]
 
-    def take(self, receipt: Receipt) -> bool:
+    def take(self, receipt: Receipt, hint: bool = False) -> bool:
         """Keep a receipt if it says more than its keeper said before; say whether it does.
 
-        One more than there is room for is passed over: of a keeper, of an author, or in all.
+        One more than there is room for is passed over: of a keeper, of an author, or in all; and a `hint`,
+        which nothing shows to be the keeper's, of another incarnation than the one that is known.
         """
         if not self._fits(receipt):
             return False
-        known = self.note_keeper(receipt.keeper, receipt.incarnation)
+        if hint:
+            known = self.incarnation(receipt.keeper) or receipt.incarnation
+            if receipt.incarnation > known:
+                return False
+        else:
+            known = self.note_keeper(receipt.keeper, receipt.incarnation)
         if receipt.incarnation < known or receipt.number <= self.receipted_by(receipt.author, receipt.keeper):
             return False
         self._log.put(STATE_RECEIPT, receipt.author + receipt.keeper, receipt.encode())

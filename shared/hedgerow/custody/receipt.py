@@ -6,13 +6,15 @@ from ..codec.schema import is_integer
 from ..errors import HedgerowError
 
 PROOF_NONE = 0
+PROOF_MAC = 1
 NO_PROOF = bytes(8)
 
 
 class Receipt:
     """`keeper` and `author` are 8 bytes; `incarnation` counts the restores of the keeper's store.
 
-    `proof_kind` 0 stands for no security yet: its `proof` is 8 zero bytes, the room of the later MAC.
+    `proof` is 8 bytes: of `proof_kind` 1 a MAC that shows its author that the keeper has said so (see
+    crypto.proofs), of kind 0 zeros.
     """
 
     def __init__(
@@ -52,6 +54,6 @@ class Receipt:
         # True and the decimal 1 equal 1, and would be other bytes for the same receipt.
         if not is_integer(parts[0]) or not is_integer(parts[5]):
             raise HedgerowError("RECEIPT_INVALID", "numbers")
-        if parts[5] != PROOF_NONE or parts[6] != NO_PROOF:
+        if parts[5] != PROOF_MAC and (parts[5] != PROOF_NONE or parts[6] != NO_PROOF):
             raise HedgerowError("RECEIPT_INVALID", "proof")
         return Receipt(*parts[1:])

@@ -1,6 +1,7 @@
 from typing import Final
 
 PROOF_NONE: Final = 0
+PROOF_MAC: Final = 1
 NO_PROOF: Final = b"\0\0\0\0\0\0\0\0"
 
 class Receipt:

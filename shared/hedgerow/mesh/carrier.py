@@ -6,7 +6,7 @@ from ..sync.hello import LEAF
 from . import asks, frames, pace
 from .custody import AGAIN, BACK, ONCE, name_of
 from .feed import letter_frames
-from .letters import OPERATIONS
+from .letters import OPERATIONS, REVOKED
 from .letters import SCHEMA as SCHEMA_LETTER
 from .ops import nearest
 from .outcome import KNOWN, REFUSED, WAITS
@@ -22,6 +22,8 @@ _BURST = limits.const(3)
 
 class Carrier(Talk):
     """The part of the engine that carries what others wrote; it needs the rest of it."""
+
+    _words_at = 0
 
     def _carry(self, kind: int, frame: bytes, name: int, now: int, address: object = None) -> None:
         """Take an OP, or a fragment of a letter on its way up."""
@@ -110,14 +112,36 @@ class Carrier(Talk):
             if content[0] == SCHEMA_LETTER and self.repair.wants(asks.WANT_SCHEMAS):
                 self.peer.ingest_schema(content[1:])
                 self.peer.commit()
+            self.stats["letters"] += 1
+            if content[0] == REVOKED:
+                self._hear_word(content[1:], now)
+                return
             if self.wishes is None:
                 from .wishes import Wishes
 
                 self.wishes = Wishes(self, now)
-            self.stats["letters"] += 1
             self.wishes.heard(content, now)
         elif not self.intake.letters.done(letter, now):
             self.repair.want(asks.WANT_LETTERS, letter, now, 600 if self.role == LEAF else 0)
+
+    def _hear_word(self, brief: bytes, now: int) -> None:
+        """Take a revocation; one that nobody has signed, as far as is known, costs a while without others."""
+        members = self.peer.members
+        if members and now >= self._words_at:
+            good = False
+            try:
+                good = members.take_brief(brief)
+                self.peer.commit()
+            except HedgerowError:
+                pass
+            if not good:
+                self._words_at = now + pace.FALSE_WORD_MS
+
+    def _say_words(self, now: int) -> None:
+        """Say the revocations that are news here: whoever hears one that is news there says it too."""
+        members = self.peer.members
+        while members and members.fresh:
+            self.say_down(bytes((REVOKED,)) + members.fresh.pop(0), now + 20 + self.spread(), False)
 
     def say_down(self, content: bytes, at: int, hurry: bool) -> None:
         """Say a letter on its way down."""
@@ -260,6 +284,7 @@ class Carrier(Talk):
             self._dirty = False
             self._fill = True
             self._look(now)
+            self._say_words(now)
         if self.role == LEAF and self._state_due:
             self.wake(now)
         if self.tail_at is not None and now >= self.tail_at:

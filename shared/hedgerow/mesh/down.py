@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from .. import limits
-from ..custody.receipt import Receipt
+from ..custody.receipt import PROOF_MAC, Receipt
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
 from . import asks, pace, tells
@@ -27,8 +27,18 @@ KEEPER_NAME = 1
 
 
 def proof_of(receipt: Receipt) -> bytes:
-    """Return the 8 bytes by which a RECEIPT's short names are told from others: no security yet."""
-    return sha256(b"hedgerow receipt" + receipt.encode()).digest()[:8]
+    """Return the 8 bytes that a RECEIPT shows: its MAC, else what tells its short names from others."""
+    return (
+        receipt.proof if receipt.proof_kind else sha256(b"hedgerow receipt" + receipt.encode()).digest()[:8]
+    )
+
+
+def short_of(receipt: Receipt) -> bytes:
+    """Return the 4 bytes for the keeper; with a MAC, which says nothing to others, the last tells authors."""
+    keeper = receipt.keeper
+    if not receipt.proof_kind:
+        return keeper[:4]
+    return keeper[:3] + sha256(keeper + receipt.author).digest()[:1]
 
 
 class Down:
@@ -81,7 +91,7 @@ class Down:
             if mesh.collects:
                 self.say_announce(receipt.keeper, now)
         body = tells.encode_receipt(
-            receipt.keeper[:4], receipt.incarnation & 0xFF, author[:3], receipt.number, proof_of(receipt)
+            short_of(receipt), receipt.incarnation & 0xFF, author[:3], receipt.number, proof_of(receipt)
         )
         mesh.stats["receipts"] += 1
         return make(RECEIPT, self._peer.mesh, body, mesh.key)
@@ -144,7 +154,7 @@ class Down:
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
                     matched = True
-                    if self._peer.hearsay and self._peer.ingest_receipt(receipt):
+                    if self._peer.ingest_receipt(receipt):
                         self._peer.commit()
                         moved = self.brings(author, now)
                         if author == self._peer.author:
@@ -199,8 +209,7 @@ class Down:
         return code >= self._mesh.code and self._mesh.custody.done.has(name, now)
 
     def _keeper(self, keeper4: bytes) -> list:
-        names = list(self._mesh.names.find(keeper4[:3]))
-        return [keeper for keeper in names if keeper[:4] == keeper4]
+        return list(self._mesh.names.find(keeper4[:3]))
 
     def _match(self, keeper4: bytes, low: int, author: bytes, number: int, proof: bytes) -> Receipt | None:
         """Return the receipt that a short one stands for, None if it is not about this author."""
@@ -208,9 +217,10 @@ class Down:
             known = self._peer.ledger.incarnation(keeper)
             for incarnation in (nearest_byte(known, low), low):
                 if incarnation and number:
-                    receipt = Receipt(keeper, incarnation, author, number)
-                    if proof_of(receipt) == proof:
-                        return receipt
+                    bare = Receipt(keeper, incarnation, author, number)
+                    for receipt in (bare, Receipt(keeper, incarnation, author, number, PROOF_MAC, proof)):
+                        if proof_of(receipt) == proof and short_of(receipt) == keeper4:
+                            return receipt
         return None
 
     # ---- names

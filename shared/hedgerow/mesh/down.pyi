@@ -7,6 +7,7 @@ from .seen import Recent
 KEEPER_NAME: Final = 1
 
 def proof_of(receipt: Receipt) -> bytes: ...
+def short_of(receipt: Receipt) -> bytes: ...
 
 class Down:
     lag_ms: int

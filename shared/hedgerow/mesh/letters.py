@@ -17,6 +17,7 @@ from .seen import Recent
 OPERATION = 1
 SEAL = 2
 SCHEMA = 3
+REVOKED = 4
 SKIP = 5
 INTEREST = 6
 SEAL_BRIEF = 8

@@ -3,6 +3,7 @@ from typing import Final
 OPERATION: Final = 1
 SEAL: Final = 2
 SCHEMA: Final = 3
+REVOKED: Final = 4
 SKIP: Final = 5
 INTEREST: Final = 6
 SEAL_BRIEF: Final = 8

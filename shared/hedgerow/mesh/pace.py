@@ -56,6 +56,8 @@ WISH_MS = const(300000)
 LOST_MS = const(560000)
 # So long a peer knows no way before it takes one that is longer than what it had.
 APART_MS = const(130000)
+# How long no revocation is looked at after one that nobody has signed: it costs two multiplications.
+FALSE_WORD_MS = const(60000)
 # STATE: the shortest interval at a start and later, the longest one in a flood and without one; how long what
 # differs may be on its way; the longest wait until HAVE tells again what has not changed.
 STATE_MIN_MS = const(1000)

@@ -51,6 +51,9 @@ class Exchange:
         self._central = central
         self._linger_ms = linger_ms
         self._up = False
+        # Frames that the other side may lack: revocations, issuers, batch receipts; whether it has asked.
+        self._news: list = []
+        self._told_words = False
         self._stalled: set = set()
         self._started = now
         self._asking = False
@@ -121,9 +124,9 @@ class Exchange:
     def _apply(self, kind: int, value: object, now: int) -> None:
         peer = self.peer
         if kind >= frames.STATEMENTS:
-            # Only a keeper is asked; what is said to peers without a credential is nothing to them.
-            if kind == frames.STATEMENT and peer.members and self._shows_keeper():
-                peer.members.take(value)
+            # What is said to peers without a credential is nothing to them.
+            if peer.members and self.session.keys:
+                self._hear(kind, value)
         elif kind > frames.ERROR:
             self._apply_down(kind, value, now)
         elif kind == frames.SEGMENT:
@@ -142,8 +145,7 @@ class Exchange:
             except HedgerowError as error:
                 self._refuse(Schema.decode(value).name, error)
         elif kind == frames.RECEIPT:
-            if peer.hearsay or self._shows_keeper():
-                peer.ingest_receipt(value)
+            peer.ingest_receipt(value, self._shows_keeper() and self.remote.author == value.keeper)
         elif kind == frames.HELLO:
             self._greet(value, now)
         elif kind == frames.HAVE:
@@ -193,7 +195,7 @@ class Exchange:
     def _greet(self, remote: hello.Hello, now: int) -> None:
         peer = self.peer
         peer.note_distance(remote.distance, now)
-        if remote.role == hello.KEEPER and (peer.hearsay or self._shows_keeper()):
+        if remote.role == hello.KEEPER and (not peer.members or self._shows_keeper()):
             peer.note_keeper(remote.author, remote.incarnation)
         distance = peer.distance(now)
         level = remote.distance == distance and remote.role != hello.LEAF and peer.floods()
@@ -204,13 +206,46 @@ class Exchange:
         peer.note_keepers(remote.author, remote.keepers)
         if self._up:
             peer.seal(now)
-        if peer.members and self.session.keys and remote.role == hello.KEEPER:
-            self.session.queue(frames.STATEMENTS, peer.members.asking())
+        if peer.members and self.session.keys:
+            if remote.role == hello.KEEPER:
+                self.session.queue(frames.STATEMENTS, peer.members.asking())
+            else:
+                # What is larger than its credit never comes.
+                for batch in peer.members.batches(remote.vector):
+                    if len(batch) + 3 < remote.credit:
+                        self._news.append((frames.BATCH, batch))
+            self.session.queue(frames.WORDS, peer.members.words.digest())
         if peer.role >= hello.GATEWAY:
             lost = [entry[:2] for entry in remote.vector if peer.lost(entry[0])]
             if lost:
                 peer.down.want_lost(lost)
         self._say_interests(now)
+
+    def _hear(self, kind: int, value: bytes) -> None:
+        """Take what a member says of members; tell it the words that are here if it has others."""
+        members = self.peer.members
+        if kind == frames.STATEMENT:
+            # Only a keeper is asked.
+            if self._shows_keeper():
+                members.take(value)
+        elif kind == frames.WORDS:
+            if not self._told_words and value != members.words.digest():
+                self._told_words = True
+                self._news += [(frames.WORD, word) for word in members.words.all()]
+        elif kind == frames.WORD:
+            members.take_word(value)
+            if not members.stands(self.session.keys.claims):
+                raise HedgerowError("CREDENTIAL_REVOKED", "by a word of its own session")
+        elif kind == frames.BATCH:
+            for receipt in members.take_batch(value, self.peer):
+                self.peer.ingest_receipt(receipt, True)
+
+    def _tell_news(self) -> bool:
+        """Queue what members are to know as far as there is room; say whether that is all."""
+        session = self.session
+        while self._news and session.room() > frames.frame_size(len(self._news[0][1])):
+            session.queue(*self._news.pop(0))
+        return not self._news
 
     def _shows_keeper(self) -> bool:
         """Say whether the other side has shown by its keys that it is a keeper."""
@@ -336,6 +371,8 @@ class Exchange:
                 self._asking = True
                 session.queue_time_ask()
         self.courier.send_receipts()
+        if not self._tell_news():
+            return False
         if not self._up:
             return self._give(limit, now)
         due = peer.seal_due()

@@ -27,7 +27,10 @@ WANT = 18
 FRONTIER = 19
 STATEMENTS = 20
 STATEMENT = 21
-LAST_TYPE = 21
+WORDS = 22
+WORD = 23
+BATCH = 24
+LAST_TYPE = 24
 
 # The frame's body goes on in the next frame, which has the same type.
 CONTINUED = 0x80
@@ -76,7 +79,7 @@ def check_sequence(found: int, expected: int) -> None:
 
 def counted(kind: int) -> bool:
     """Say whether a frame counts against credit: what must become durable before it is acknowledged does."""
-    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK, STATEMENT)
+    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK, STATEMENT, WORD, BATCH)
 
 
 def frame_size(size: int) -> int:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from hedgerow import limits
 from hedgerow.crypto import claims, cose, handshake, resume
+from hedgerow.crypto.proofs import tag
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.resume import Answerer, Beginner, Resumable
+from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import CODES
 
 TEXT = (Path(__file__).parents[3] / "SPEC.md").read_text(encoding="utf-8").split("\n## 11 ")[1]
@@ -32,7 +34,9 @@ def test_examples() -> None:
     assert example("11.4") == [sealed.hex()]
     assert example("11.8") == contact()
     assert example("11.10") == [RecordKeys(SECRET).seal(0, b"hi").hex()]
-    assert len(re.findall(r"^Example ", TEXT, re.MULTILINE)) == 3
+    receipt = Receipt(b"keeper-1", 2, bytes.fromhex("0123456789abcdef"), 40)
+    assert example("11.14") == [tag(SECRET, receipt).hex()]
+    assert len(re.findall(r"^Example ", TEXT, re.MULTILINE)) == 4
 
 
 def test_codes_exist() -> None:
@@ -61,6 +65,7 @@ def test_figures_of_limits() -> None:
         f"Of {limits.MAX_RESUMABLES} peers",
         f"gives a connection {limits.FIRST_MESSAGE_MS // 1000} seconds",
         f"and {limits.HANDSHAKE_MS // 1000} seconds and {limits.MAX_UNPROVEN} bytes",
+        f"newest {limits.MAX_WORDS} by their times",
         f"after each {limits.REKEY_RECORDS} records",
     ):
         assert part in plain, part

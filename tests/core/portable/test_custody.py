@@ -7,7 +7,7 @@ from hedgerow.codec.decimal import Decimal
 from hedgerow.custody import vectors
 from hedgerow.custody.digest import digest
 from hedgerow.custody.frontier import Frontier
-from hedgerow.custody.receipt import Receipt
+from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.custody.skip import LOST, RECEIPTED, SUPERSEDED, Skip
 from hedgerow.limits import MAX_NUMBER
 
@@ -56,12 +56,16 @@ def test_receipts() -> None:
         (4, 0),
         (4, MAX_NUMBER + 1),
         (4, True),
-        (5, 1),
+        (5, 2),
+        (5, Decimal(1)),
         (6, b"01234567"),
     ):
         parts = cbor.decode(data)
         parts[at] = wrong
         raises("RECEIPT_INVALID", Receipt.decode, cbor.encode(parts))
+    proven = Receipt(b"keeper-1", 3, A, 1000, PROOF_MAC, b"01234567").encode()
+    again = Receipt.decode(proven)
+    assert (again.proof_kind, again.proof) == (PROOF_MAC, b"01234567") and len(proven) == len(data)
     raises("RECEIPT_INVALID", Receipt.decode, cbor.encode([1]))
     raises("CBOR_TRUNCATED", Receipt.decode, data[:-1])
 

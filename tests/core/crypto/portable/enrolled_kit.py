@@ -14,11 +14,14 @@ from hedgerow.crypto.port import P256
 from hedgerow.memory import MemoryLog, MemoryStore
 from hedgerow.operation import INSERT
 from hedgerow.peer import Peer
+from hedgerow.sync import frames
+from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import GATEWAY
 from hedgerow.trust.lost import seal_over
 from hedgerow.trust.seal import SEAL_SIGNED
 
 ROOT = Issuer(1)
+_RECORD = 200
 
 
 def varint(number: int) -> bytes:
@@ -42,14 +45,22 @@ class Enrolled:
     """A peer with an identity, a log of it, and what it knows of others."""
 
     def __init__(
-        self, seed: int, scope: list | None = None, keeper: bool = False, role: int = GATEWAY
+        self,
+        seed: int,
+        scope: list | None = None,
+        keeper: bool = False,
+        role: int = GATEWAY,
+        kinds: int = 0,
+        mode: list = MODE,
     ) -> None:
         self.p256 = P256(Random(seed).bytes)
         self.identity = Identity.make(self.p256)
         store = MemoryStore()
         store.author = self.identity.author
         self.log = MemoryLog(store)
-        trust = Trust(self.p256, ROOT.roots, APP, MODE)
+        self.kinds = kinds
+        self.mode = mode
+        trust = Trust(self.p256, dict(ROOT.roots), APP, mode)
         self.members = Members(self.log, trust, self.identity, self.sealed_under)
         self.renew(scope)
         self.peer = Peer(self.log, 0, role=role, mesh=b"msh", members=self.members, keeper=keeper)
@@ -60,7 +71,8 @@ class Enrolled:
 
     def renew(self, scope: list | None, at: int = NOW) -> bytes:
         """Get another credential; return it."""
-        keys = {"SEALING_KEY": self.identity.sealing, "AUTHOR": self.identity.author}
+        keys: dict = {"SEALING_KEY": self.identity.sealing, "AUTHOR": self.identity.author}
+        keys.update(KINDS=self.kinds, MODE=self.mode)
         value = ROOT.credential(self.identity.agreement, SCOPE=scope or [["*", 3]], IAT=at, **keys)
         self.members.enrol(Credential(value))
         return value
@@ -90,3 +102,40 @@ def hand(one: Enrolled, two: Enrolled, count: int = 1 << 20) -> None:
         elif kind == 1 and last > two.log.sealed(one.identity.author):
             two.peer.ingest_seal(one.identity.author, body)
     two.peer.commit()
+
+
+class Agreed:
+    """Stands for keys that are agreed: the other side has a credential with these claims."""
+
+    done = True
+    plain = False
+    error = None
+    begun = True
+
+    def __init__(self, other: claims.Claims) -> None:
+        self.claims = other
+
+    def give(self, limit: int, now: int) -> bytes:
+        return b""
+
+    def wake(self, now: int) -> None:
+        return None
+
+    seal = staticmethod(frames.seal_record)
+    unseal = staticmethod(frames.open_record)
+
+
+def meet(one: Enrolled, two: Enrolled) -> tuple:
+    """Hold a session of two members; return both sides, and the frames that were words."""
+    sides = []
+    for at, (member, other) in enumerate(((one, two), (two, one))):
+        keys = Agreed(other.members.own.claims)
+        sides.append(Exchange(member.peer, 0, central=at == 0, keys=keys))
+    said = []
+    for _ in range(40):
+        for at in range(2):
+            record = sides[at].outgoing(_RECORD, 0)
+            if record:
+                said += [kind for kind, _ in frames.read_frames(record[5:-8]) if kind == frames.WORD]
+                sides[1 - at].receive(record, 0)
+    return sides[0], sides[1], len(said)

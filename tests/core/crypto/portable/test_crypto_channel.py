@@ -133,7 +133,7 @@ def test_a_name_that_the_other_side_does_not_know() -> None:
             if lost in (name, "both"):
                 peer = getattr(world, name)
                 peer.trust = type(peer.trust)(
-                    peer.ephemerals.p256, world.root.roots, "app-1", peer.trust._mode
+                    peer.ephemerals.p256, world.root.roots, "app-1", peer.trust.mode
                 )
             getattr(world, name).resumables = Resumables()
         near, far, said = world.meet()

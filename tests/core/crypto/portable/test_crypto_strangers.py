@@ -1,7 +1,7 @@
 """What strangers and other members say to an enrolled gateway, and what a revoked key may do."""
 
 from crypto_kit import APP, NOW, Issuer, finish
-from enrolled_kit import ROOT, Enrolled, entries, hand, revocation, varint
+from enrolled_kit import ROOT, Agreed, Enrolled, entries, hand, revocation, varint
 from kit import raises
 
 from hedgerow.clock import hlc
@@ -21,35 +21,15 @@ HEAP = "1200k"
 BIG = b"bigpeer!"
 
 
-class _Keys:
-    """Stands for keys that are agreed: the other side has a credential of such kinds."""
-
-    done = True
-    plain = False
-    error = None
-    begun = True
-
-    def __init__(self, kinds: int) -> None:
-        said = dict(_CLAIMS)
-        said[claims.KINDS] = kinds
-        self.claims = claims.Claims(said)
-
-    def give(self, limit: int, now: int) -> bytes:
-        return b""
-
-    def wake(self, now: int) -> None:
-        return None
-
-    seal = staticmethod(frames.seal_record)
-    unseal = staticmethod(frames.open_record)
-
-
 _CLAIMS = Credential(ROOT.credential(ROOT.public, AUTHOR=BIG)).claims.values
 
 
 def talk(gateway: Enrolled, hello: Hello, kinds: int | None, *said: tuple) -> Exchange:
     """Hold a session with the gateway: its other side greets so, and says these frames."""
-    keys = None if kinds is None else _Keys(kinds)
+    said_of = dict(_CLAIMS)
+    said_of[claims.KINDS] = kinds
+    said_of[claims.AUTHOR] = hello.author
+    keys = None if kinds is None else Agreed(claims.Claims(said_of))
     exchange = Exchange(gateway.peer, 0, linger_ms=0, central=True, keys=keys)
     other = Session(hello, 0)
     for frame in said:
@@ -76,16 +56,6 @@ def test_receipts_and_statements_count_from_who_has_shown_to_be_a_keeper() -> No
         assert gateway.peer.ledger.incarnation(BIG) == 0
     talk(gateway, Hello(b"msh", BIG, role=KEEPER, incarnation=1), claims.KEEPS, statement, receipt)
     assert gateway.members.position == 1 << 40 and gateway.peer.receipted(author) == 2
-
-
-def test_a_board_takes_receipts_from_whoever_brings_them() -> None:
-    gateway, board = Enrolled(1), Enrolled(2, role=LEAF)
-    assert board.peer.hearsay and not gateway.peer.hearsay
-    author = board.identity.author
-    board.put("cars", 1, {"color": "red"})
-    board.peer.seal(0)
-    talk(board, Hello(b"msh", BIG), None, (frames.RECEIPT, Receipt(BIG, 1, author, 2).encode()))
-    assert board.peer.receipted(author) == 2
 
 
 def test_whoever_holds_a_revoked_key_is_out_with_all_its_credentials() -> None:

@@ -1,0 +1,21 @@
+from collections.abc import Generator, Sequence
+from typing import Final
+
+from ..custody.receipt import Receipt
+from .port import P256
+
+BATCH: Final = "hg-rct"
+
+class Batch:
+    data: bytes
+    keeper: bytes
+    incarnation: int
+    moment: int
+    entries: list[tuple[bytes, int]]
+    def __init__(self, data: bytes, app: str) -> None: ...
+    def receipts(self) -> list[Receipt]: ...
+    def verify(self, p256: P256, sealing: bytes) -> Generator[None, None, None]: ...
+
+def sign_batch(
+    p256: P256, private: bytes, sealing: bytes, app: str, moment: int, receipts: Sequence[Receipt]
+) -> Generator[None, None, bytes]: ...

@@ -1,0 +1,177 @@
+"""What issuers say besides credentials: revocations, and the keys that come after their own (SPEC 11.15).
+
+Every member keeps the newest of these words and passes them on: whoever was cut off learns of them from any
+other. A word is verified once.
+"""
+
+from hashlib import sha256
+
+from .. import limits
+from ..codec import cbor
+from ..codec.schema import is_integer
+from ..errors import HedgerowError
+from ..log import STATE_CONFIG
+from . import claims
+from .cose import Sign1, join, name_of
+from .port import finish
+
+REVOCATION = "hg-rev"
+ISSUER = "hg-iss"
+
+_BRIEF = limits.const(97)
+# With the place of what is kept behind it.
+_KEPT = b"word"
+_CLAIMS = {
+    ISSUER: (claims.ISS, claims.IAT, claims.CNF),
+    REVOCATION: (claims.ISS, claims.IAT, claims.CTI, claims.AUTHOR, claims.LAST_NUMBER),
+}
+
+
+class Word:
+    """A revocation (`cti`, `author`, `last` number that counts) or an issuer (`point`), `issued` at a time.
+
+    `name` is the first 8 bytes of its hash, `about` is the same for words of which one goes for all, `rank`
+    greater in the one that does. Nothing in it is true before verify() has said so.
+    """
+
+    def __init__(self, statement: bytes, app: str):
+        """Read one of an app; STATEMENT_INVALID, COSE_INVALID, or a code of CBOR."""
+        self.statement = statement
+        self.name = sha256(statement).digest()[:8]
+        self._signed = Sign1(statement)
+        self.kind = self._signed.kind
+        values = cbor.decode(self._signed.payload)
+        wanted = _CLAIMS.get(self.kind, ()) if isinstance(self.kind, str) else ()
+        if not isinstance(values, dict) or len(values) != len(wanted) or values.get(claims.ISS) != app:
+            raise HedgerowError("STATEMENT_INVALID", "%s" % self.kind)
+        parts = [values.get(claim) for claim in wanted]
+        self.issued = parts[1]
+        if not is_integer(self.issued) or self.issued < 0:
+            raise HedgerowError("STATEMENT_INVALID", "time")
+        self.author = b""
+        if self.kind == ISSUER:
+            self.point = claims.point_of(parts[2])
+            self.about = self.point
+            self.rank = (0, self.issued, self.name)
+            return
+        self.cti, self.author, self.last = parts[2:]
+        good = isinstance(self.cti, bytes) and isinstance(self.author, bytes) and is_integer(self.last)
+        good = good and len(self.cti) == len(self.author) == 8 and self.issued >> 40 == 0
+        if not good or not 0 <= self.last <= limits.MAX_NUMBER:
+            raise HedgerowError("STATEMENT_INVALID", "revocation")
+        self.about = self.cti + self.author
+        self.rank = (self.last, self.issued, self.name)
+
+    def brief(self) -> bytes:
+        """Return the 97 bytes of a revocation that fit a letter: kid, moment, cti, author, number, signature;
+        b"" for any other word.
+        """
+        if self.kind != REVOCATION:
+            return b""
+        signed = self._signed
+        head = signed.kid + self.issued.to_bytes(5, "big") + self.cti + self.author
+        return head + self.last.to_bytes(4, "big") + signed.signature
+
+    def verify(self, p256: object, roots: dict) -> object:
+        """Refuse what no issuer has signed: a generator of slices. CREDENTIAL_ISSUER for one that is not
+        known, STATEMENT_INVALID for a signature that is not its.
+        """
+        key = roots.get(self._signed.kid)
+        if key is None:
+            raise HedgerowError("CREDENTIAL_ISSUER", "of a statement")
+        if not (yield from self._signed.verify(p256, key)):
+            raise HedgerowError("STATEMENT_INVALID", "signature")
+
+
+def unfold(brief: bytes, app: str) -> bytes:
+    """Return the revocation of an app that Word.brief() has made short; STATEMENT_INVALID."""
+    if len(brief) != _BRIEF:
+        raise HedgerowError("STATEMENT_INVALID", "%d bytes" % len(brief))
+    values = {
+        claims.ISS: app,
+        claims.IAT: int.from_bytes(brief[8:13], "big"),
+        claims.CTI: bytes(brief[13:21]),
+        claims.AUTHOR: bytes(brief[21:29]),
+        claims.LAST_NUMBER: int.from_bytes(brief[29:33], "big"),
+    }
+    return join(cbor.encode(values), bytes(brief[:8]), REVOCATION, bytes(brief[33:]))
+
+
+class Words:
+    """The newest limits.MAX_WORDS words that a `log` keeps; `trust` goes by all of them, `p256` verifies."""
+
+    def __init__(self, log: object, trust: object, p256: object):
+        self._log = log
+        self._trust = trust
+        self._p256 = p256
+        # What a word is about -> (rank, moment, name, place).
+        self._entries: dict = {}
+        for place in range(limits.MAX_WORDS):
+            kept = log.get(STATE_CONFIG, _KEPT + bytes((place,)))
+            if kept:
+                # It was verified when it came.
+                self._enter(Word(kept, trust.app), place)
+
+    def digest(self) -> bytes:
+        """Return 4 bytes that are the same for who has the same words."""
+        names = sorted([entry[2] for entry in self._entries.values()])
+        return sha256(b"".join(names)).digest()[:4]
+
+    def all(self) -> list:
+        """Return the words as they were signed, the oldest first: an issuer comes before what it says."""
+        entries = sorted([entry[1:] for entry in self._entries.values()])
+        return [self._log.get(STATE_CONFIG, _KEPT + bytes((entry[2],))) for entry in entries]
+
+    def hear(self, statement: bytes) -> Word | None:
+        """Take what any member passes on; return the word if it is news, which is durable after a commit.
+
+        What no issuer that is known has signed is passed over. STATEMENT_INVALID.
+        """
+        try:
+            return self._take(statement)
+        except HedgerowError as error:
+            if error.code == "CREDENTIAL_ISSUER":
+                return None
+            raise HedgerowError("STATEMENT_INVALID", str(error)) from error
+
+    def _take(self, statement: bytes) -> Word | None:
+        name = sha256(statement).digest()[:8]
+        if [1 for entry in self._entries.values() if entry[2] == name]:
+            return None
+        word = Word(bytes(statement), self._trust.app)
+        if not self._is_news(word):
+            return None
+        finish(word.verify(self._p256, self._trust.roots))
+        return word if self.keep(word) else None
+
+    def keep(self, word: Word) -> bool:
+        """Keep a word that was verified, and go by it; say whether it is news and there is room for it."""
+        if not self._is_news(word):
+            return False
+        entries = self._entries
+        known = entries.get(word.about)
+        if known is not None:
+            place = known[3]
+        elif len(entries) < limits.MAX_WORDS:
+            place = len(entries)
+        else:
+            _, place, about = min([(entry[1:3], entry[3], about) for about, entry in entries.items()])
+            if (word.issued, word.name) < entries[about][1:3]:
+                return False
+            del entries[about]
+        self._log.put(STATE_CONFIG, _KEPT + bytes((place,)), word.statement)
+        self._enter(word, place)
+        return True
+
+    def _is_news(self, word: Word) -> bool:
+        known = self._entries.get(word.about)
+        return known is None or known[0] < word.rank
+
+    def _enter(self, word: Word, place: int) -> None:
+        self._entries[word.about] = (word.rank, word.issued, word.name, place)
+        trust = self._trust
+        trust.floor = max(trust.floor, word.issued)
+        if word.kind == ISSUER:
+            trust.roots[name_of(word.point)] = word.point
+        else:
+            trust.revoke(word.cti, word.author, word.last)

@@ -1,0 +1,249 @@
+"""What frees an author's operations: the proof of a keeper that it knows, or that keeper's own session."""
+
+from crypto_kit import APP, NOW, finish
+from enrolled_kit import Enrolled, hand, meet
+from mesh_kit import KEY, Air, check_air
+from test_crypto_strangers import talk
+
+from hedgerow.crypto import claims
+from hedgerow.crypto.batches import sign_batch
+from hedgerow.crypto.members import Proofs
+from hedgerow.custody.receipt import NO_PROOF, PROOF_MAC, Receipt
+from hedgerow.mesh import tells
+from hedgerow.mesh.down import proof_of, short_of
+from hedgerow.mesh.frames import RECEIPT, make
+from hedgerow.sync import frames, hello
+from hedgerow.sync.hello import KEEPER, LEAF, RELAY, Hello
+
+HEAP = "4m"
+OTHER = [claims.PRODUCTION, b"mesh-two"]
+
+
+def know(one: Enrolled, *others: Enrolled) -> None:
+    """Have one peer be told of the credentials of others."""
+    for other in others:
+        one.members.add(other.members.own.name, other.members.own.claims)
+
+
+def pair(seed: int, role: int = LEAF) -> tuple:
+    """Return a keeper and a board of which it holds two sealed operations; each knows of the other."""
+    keeper = Enrolled(seed, keeper=True, kinds=claims.KEEPS)
+    board = Enrolled(seed + 1, role=role)
+    know(keeper, board)
+    know(board, keeper)
+    board.put("cars", 1, {"color": "red"})
+    board.peer.seal(0)
+    hand(board, keeper)
+    return keeper, board
+
+
+def word(receipt: Receipt, **changed: object) -> Receipt:
+    """Return a receipt with something else in it."""
+    other = Receipt.decode(receipt.encode())
+    for name in changed:
+        setattr(other, name, changed[name])
+    return other
+
+
+def said(board: Enrolled, receipt: Receipt, kinds: int | None = 0, by: bytes = b"a member") -> int:
+    """Have a member with these kinds (None: somebody without keys) say a receipt; return what counts then."""
+    role = KEEPER if kinds and kinds & claims.KEEPS else RELAY
+    exchange = talk(board, Hello(b"msh", by, role=role), kinds, (frames.RECEIPT, receipt.encode()))
+    assert exchange.remote is not None and exchange.error is None, exchange.error
+    return board.peer.receipted(board.identity.author)
+
+
+def test_a_keepers_proof_frees_whoever_brings_it_and_nothing_else_does() -> None:
+    for kinds in (None, 0, claims.GIVES_TIME):
+        keeper, board = pair(1)
+        author = board.identity.author
+        true = keeper.peer.receipt(author)
+        assert true.number == 2 and true.proof_kind == PROOF_MAC
+        other = Enrolled(5, role=LEAF)
+        know(keeper, other)
+        for forged in (
+            word(true, proof_kind=0, proof=NO_PROOF),
+            word(true, proof=bytes(8)),
+            word(true, number=1),
+            word(true, number=1 << 20),
+            word(true, incarnation=2),
+            word(true, keeper=other.identity.author),
+            word(true, proof=keeper.members.prove(word(true, author=other.identity.author)).proof),
+            keeper.members._proofs.prove(true, other.identity.agreement),
+            Proofs(keeper.identity, OTHER).prove(true, board.identity.agreement),
+        ):
+            assert said(board, forged, kinds) == 0
+            assert board.peer.ledger.incarnation(forged.keeper) == 0 and board.peer.author == author
+        assert said(board, true, kinds) == 2
+
+
+def test_who_shows_to_be_the_keeper_needs_no_proof_and_another_does() -> None:
+    keeper, board = pair(11)
+    bare = word(keeper.peer.receipt(board.identity.author), proof_kind=0, proof=NO_PROOF)
+    assert said(board, bare, claims.KEEPS, b"another!") == 0
+    assert said(board, bare, claims.GIVES_TIME, keeper.identity.author) == 0
+    assert said(board, bare, claims.KEEPS, keeper.identity.author) == 2
+
+
+def test_a_member_of_no_such_kind_proves_nothing() -> None:
+    keeper, board = pair(21)
+    member = Enrolled(25)
+    know(board, member)
+    know(member, board)
+    made = Receipt(member.identity.author, 1, board.identity.author, 2)
+    assert said(board, member.members.prove(made)) == 0
+    # Nor does a keeper that was revoked.
+    board.members.trust.revoked[keeper.members.own.claims.cti] = 0
+    assert said(board, keeper.peer.receipt(board.identity.author)) == 0
+
+
+def test_a_word_of_a_past_incarnation_is_refused_and_a_hint_raises_none() -> None:
+    keeper, board = pair(31)
+    author = board.identity.author
+    old = keeper.peer.receipt(author)
+    # What anybody says of a stranger's operations is a hint, and no incarnation of a keeper.
+    stranger = b"stranger"
+    made_up = Receipt(keeper.identity.author, 200, stranger, 5)
+    assert board.peer.ingest_receipt(made_up) and board.peer.receipted(stranger) == 5
+    assert said(board, keeper.members.prove(word(old, incarnation=2, number=1))) == 1
+    assert board.peer.ledger.incarnation(keeper.identity.author) == 2
+    assert said(board, old) == 1
+    assert not board.peer.ingest_receipt(word(made_up, number=6))
+    assert board.peer.ingest_receipt(word(made_up, number=6, incarnation=2))
+    assert said(board, keeper.members.prove(word(old, incarnation=2))) == 2
+
+
+def test_of_an_author_without_a_credential_a_keeper_proves_nothing() -> None:
+    keeper, _ = pair(41)
+    found = keeper.members.prove(Receipt(keeper.identity.author, 1, b"stranger", 5))
+    assert (found.proof_kind, found.proof) == (0, NO_PROOF)
+
+
+def add(air: Air, one: Enrolled, role: int) -> object:
+    """Put a member of an air in the place of an enrolled peer."""
+    member = air.add("enrolled", role, one.peer.keeper, author=one.identity.author)
+    one.members._log = one.members.words._log = member.peer.log
+    member.peer.members = one.members
+    return member
+
+
+def far(seed: int) -> tuple:
+    """Return an air with a keeper, two relays that know of no keys, and a board with an identity three hops
+    away; the keeper, the board, and the keeper's keys.
+    """
+    air = Air(seed, loss=10)
+    keeper, board = pair(seed)
+    ends = []
+    for one, role in ((keeper, hello.GATEWAY), (board, hello.RELAY)):
+        ends.append(add(air, one, role))
+    relays = [air.add("r%d" % at) for at in range(2)]
+    air.line([ends[0]] + relays + [ends[1]])
+    return air, ends[0], ends[1], keeper
+
+
+def test_a_proof_frees_over_two_relays() -> None:
+    air, _, board, _ = far(51)
+    air.run(5000)
+    air.reading(board)
+    air.reading(board)
+    air.run(air.now + 1000)
+    board.peer.seal(board.now(air.now))
+    air.look(board)
+    start = air.now
+    while board.peer.receipted(board.author) < board.peer.log.held(board.author):
+        assert air.now - start < 300000
+        air.run(air.now + 1000)
+    assert board.peer.receipt(board.author).proof_kind == PROOF_MAC
+    relay = air.members[2].peer
+    assert relay.receipted(board.author) == board.peer.receipted(board.author)
+    check_air(air)
+
+
+def test_receipts_on_the_air_that_nobody_proves_free_nothing() -> None:
+    air, keeper, board, one = far(61)
+    relay = air.members[3]
+    air.unlink(relay, board)
+    air.run(5000)
+    air.reading(board)
+    board.peer.seal(board.now(air.now))
+    board.mesh.names.learn(keeper.author, 0)
+    board.mesh.down.know(keeper.author)
+    held = board.peer.log.held(board.author)
+    false = Receipt(keeper.author, 1, board.author, held)
+    relay.mesh.names.learn(keeper.author, 0)
+    relay.mesh.names.learn(board.author, 0)
+    for receipt in (false, word(false, proof_kind=PROOF_MAC, proof=bytes(range(8)))):
+        on_air(board, receipt, air.now)
+        assert board.peer.receipted(board.author) == 0
+        # The same words count at others, who hold it for the board: they were heard and understood.
+        on_air(relay, receipt, air.now)
+        assert relay.peer.receipted(board.author) == held
+    on_air(board, one.members.prove(false), air.now)
+    assert board.peer.receipted(board.author) == held
+
+
+def on_air(member: object, receipt: Receipt, now: int) -> None:
+    """Have a member hear a receipt, from nobody in particular."""
+    body = tells.encode_receipt(
+        short_of(receipt), receipt.incarnation, receipt.author[:3], receipt.number, proof_of(receipt)
+    )
+    frame = make(RECEIPT, member.peer.mesh, body, KEY)
+    payload = bytes((len(frame) + 3, 0xFF, 0xFF, 0xFF)) + frame
+    member.mesh.heard(b"attack", -60, payload, member.now(now))
+
+
+# ---- batches
+
+
+def batch(keeper: Enrolled, *receipts: Receipt, app: str = APP) -> bytes:
+    """Return a keeper's batch of these receipts."""
+    keys = keeper.identity
+    return finish(sign_batch(keeper.p256, keys.keys[32:64], keys.sealing, app, NOW, list(receipts)))
+
+
+def test_a_batch_counts_for_all_that_it_names_over_a_gateway() -> None:
+    keeper, board = pair(71)
+    gateway = Enrolled(75)
+    know(gateway, keeper, board)
+    author = board.identity.author
+    former, held = b"a former", b"carried!"
+    board.peer.former[former] = 5
+    for name in (former, held):
+        board.peer.log.append(0, name, 1, 1, board.peer.log.fetch(author, 2))
+    said_of = ((author, 2), (former, 1), (held, 1))
+    all_of = batch(keeper, *[Receipt(keeper.identity.author, 1, name, number) for name, number in said_of])
+    assert len(gateway.members.take_batch(all_of, gateway.peer)) == 3
+    # A member's own word for the same is a hint, and frees nothing of the board's.
+    said(board, Receipt(keeper.identity.author, 1, former, 1))
+    assert board.peer.receipted(former) == 0
+    meet(gateway, board)
+    assert [board.peer.receipted(name) for name in (author, former, held)] == [2, 1, 1]
+    # It is told to whom it says something.
+    board.p256.multiplications = 0
+    meet(gateway, board)
+    assert board.p256.multiplications == 0
+    assert gateway.members.batches([(author, 2, 2, 2)]) == []
+    assert gateway.members.batches([(author, 2, 2, 1)]) == [all_of]
+
+
+def test_a_batch_that_no_keeper_has_signed_counts_for_nothing() -> None:
+    keeper, board = pair(81)
+    author = board.identity.author
+    member = Enrolled(85)
+    know(board, member)
+    true = Receipt(keeper.identity.author, 1, author, 2)
+    good = batch(keeper, true)
+    for wrong, code in (
+        (batch(member, true), "RECEIPT_INVALID"),
+        (good[:-1] + bytes((good[-1] ^ 1,)), "RECEIPT_INVALID"),
+        (batch(keeper, true, app="another"), "RECEIPT_INVALID"),
+        (batch(member, word(true, keeper=member.identity.author)), None),
+        (batch(keeper, word(true, keeper=b"stranger")), None),
+    ):
+        exchange = talk(board, Hello(b"msh", b"a member"), 0, (frames.BATCH, wrong))
+        assert (exchange.error and exchange.error.code) == code
+        assert board.peer.receipted(author) == 0
+    talk(board, Hello(b"msh", b"a member"), None, (frames.BATCH, good))
+    assert board.peer.receipted(author) == 0, "without keys there are no members"
+    talk(board, Hello(b"msh", b"a member"), 0, (frames.BATCH, good))
+    assert board.peer.receipted(author) == 2
