@@ -162,13 +162,13 @@ class Station:
 
     # ---- the air
 
-    def hear(self, sender: bytes, rssi: int, payload: bytes, connectable: bool) -> None:
-        """Take an advertisement."""
+    def hear(self, sender: int, rssi: int, payload: bytes, connectable: bool) -> None:
+        """Take an advertisement of a node; who is off or asleep has no ear."""
         now_us = self._field.now
         clock = self.clock
         ms = (now_us - clock.booted_us) * clock.rate // 1_000_000_000
         engine = self.engine
-        engine.heard(sender, rssi, payload, ms, connectable)
+        engine.heard(self.world.radios[sender].address, rssi, payload, ms, connectable)
         # A board's loop looks that often at what is due.
         turn_us = self._turn_us
         if not now_us <= turn_us <= now_us + limits.TICK_US:

@@ -54,7 +54,6 @@ class World:
         kind = frame_kind if scenario.engine == "mesh" else _kind
         self.kind: Callable[[bytes], str] = lru_cache(1024)(kind)
         self.field = Field(self.places, seed=seed, radio=_radio(scenario), profile=PROFILE, kind=self.kind)
-        self.field.heard = self._heard
         self.readings_end_us = round(scenario.duration_s * 1e6)
         self.boards = [self._board(at) for at in range(len(places))]
         self.gateways = [
@@ -68,7 +67,7 @@ class World:
             ]
         self.radios = self.boards + self.gateways
         self.stations = self.radios + self.big_peers
-        self._addresses = [station.address for station in self.radios]
+        self.field.ears = [station.hear for station in self.radios]
         self.by_address = {station.address: station for station in self.radios}
         self.uplinks: dict[int, Uplink] = {}
         #: The role from which on having an operation counts as its arrival.
@@ -155,11 +154,6 @@ class World:
             uplink.close()
 
     # ---- running it
-
-    def _heard(self, node: int, sender: int, rssi: int, payload: bytes, connectable: bool) -> None:
-        station = self.radios[node]
-        if station.on and not station.asleep:
-            station.hear(self._addresses[sender], rssi, payload, connectable)
 
     def step(self, until_us: int) -> None:
         """Let time pass up to `until_us`."""

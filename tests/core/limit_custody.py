@@ -355,10 +355,10 @@ def addresses() -> None:
     for address in range(limits.MESH_ADDRESSES):
         mesh.heard(address, -50, payload, 10)
     mesh.heard(0, -50, payload, 10)
-    assert mesh.stats["duplicates"] == 1 and len(mesh._whos) == limits.MESH_ADDRESSES
+    assert mesh.stats["duplicates"] == 1 and len(mesh._last) == limits.MESH_ADDRESSES
     mesh.heard(limits.MESH_ADDRESSES, -50, payload, 10)
     mesh.heard(0, -50, payload, 10)
-    assert mesh.stats["duplicates"] == 1 and len(mesh._whos) <= limits.MESH_ADDRESSES
+    assert mesh.stats["duplicates"] == 1 and len(mesh._last) <= limits.MESH_ADDRESSES
 
 
 def said_letters() -> None:

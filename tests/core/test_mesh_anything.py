@@ -53,8 +53,7 @@ def sizes(member: Member) -> dict[str, tuple[int, int]]:
     mesh = member.mesh
     most = 1024 if mesh.collects else limits.MESH_WAITING
     found = {
-        "addresses": (len(mesh._whos), limits.MESH_ADDRESSES),
-        "payloads": (len(mesh._last), limits.MESH_ADDRESSES),
+        "addresses": (len(mesh._last), limits.MESH_ADDRESSES),
         "sayings": (len(mesh.speaker.names), limits.MAX_SAYINGS),
         "pending": (len(mesh.custody._pending), limits.MESH_PENDING),
         "said letters": (len(mesh._said_letters), limits.MESH_SAID_LETTERS),

@@ -16,12 +16,14 @@ from hedgerow_boards.air.bursts import Band, Interference
 from hedgerow_boards.air.fieldlink import FieldLink, FieldLinks, Lost
 from hedgerow_boards.air.limits import ADV_DELAY_MAX_US, ADV_PDU_SPACING_US
 from hedgerow_boards.air.neighbours import Neighbours
-from hedgerow_boards.air.physics import Radio, reception
+from hedgerow_boards.air.physics import FADES_BITS, RSSI_MAX, WEAK, Fading, Radio, reception
 from hedgerow_boards.air.scanning import airtime_us, event_us, open_channel
 from hedgerow_boards.air.tally import NO_BUFFER, NOT_LISTENING, OWN_TRANSMISSION, Tally, frame_kind
 
 #: (receiver, sender, level in dBm, payload, connectable); False: there was no buffer for it.
 Heard = Callable[[int, int, int, bytes, bool], bool | None]
+#: (sender, level in dBm, payload, connectable), and the answer, as in Heard.
+Ear = Callable[[int, int, bytes, bool], bool | None]
 _RECENT_US = 5_000
 
 
@@ -91,6 +93,8 @@ class Field:
         self.radio = radio or Radio.reaching(30.0)
         self.now = 0
         self.heard: Heard = lambda *_: None
+        #: In place of `heard`, one function for each node, without its number.
+        self.ears: Sequence[Ear] | None = None
         self.map = Neighbours(self.radio, seed, positions, keys)
         self.neighbours = self.map.lists
         self.rng = random.Random(f"field {seed}")
@@ -101,6 +105,7 @@ class Field:
         self._kind = kind
         self._repeats = repeats_us
         self._receive = reception(self.radio, self.rng)
+        self._fading = Fading.of(self.radio, self.rng)
         self._random = self.rng.random
         self._heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self._order = 0
@@ -304,9 +309,10 @@ class Field:
     def _deliver(self, node: int, start: int, saying: _Saying) -> None:
         airtime, payload, connectable = saying.airtime, saying.payload, saying.connectable
         windows, busy_from, busy_until = self._windows, self.busy_from, self.busy_until
-        receive, heard, band, loss = self._receive, self.heard, self._band, self.radio.loss
+        heard, ears, band, loss = self.heard, self.ears, self._band, self.radio.loss
+        fades, bits, sure, hopeless, judge = self._fading
         got, lost = self.tally.heard, self.tally.lost
-        deaf, own = lost[NOT_LISTENING], lost[OWN_TRANSMISSION]
+        deaf, own, weak = lost[NOT_LISTENING], lost[OWN_TRANSMISSION], lost[WEAK]
         span, spacing = event_us(0), ADV_PDU_SPACING_US
         calling = self.links.calling
         others = [other for other in self._overlapping(node, start, airtime) if self.map.meet(node, other)]
@@ -316,7 +322,8 @@ class Field:
             saying.since = start
         rivals: Sequence[float] = ()
         burst = None
-        for receiver, level in self.neighbours[node]:
+        alone = not (others or band or loss)
+        for receiver, mean in self.neighbours[node]:
             if drops and receiver in told:
                 continue
             window = windows[receiver]
@@ -339,15 +346,26 @@ class Field:
             if busy_until[receiver] > at and busy_from[receiver] < at + airtime:
                 own[receiver] += 1
                 continue
-            if others:
-                rivals = self.map.rivals(receiver, others)
-            if band:
-                burst = self._burst(receiver, (at - start) // ADV_PDU_SPACING_US, at, airtime)
-            verdict = receive(level, airtime, rivals, burst, loss)
-            if verdict > 0:
-                lost[verdict][receiver] += 1
+            level = mean + fades[bits(FADES_BITS)]
+            if level < hopeless:
+                weak[receiver] += 1
                 continue
-            if heard(receiver, node, verdict, payload, connectable) is False:
+            if alone and level >= sure:
+                verdict = round(level) if level < RSSI_MAX else RSSI_MAX
+            else:
+                if others:
+                    rivals = self.map.rivals(receiver, others)
+                if band:
+                    burst = self._burst(receiver, (at - start) // ADV_PDU_SPACING_US, at, airtime)
+                verdict = judge(level, airtime, rivals, burst, loss)
+                if verdict > 0:
+                    lost[verdict][receiver] += 1
+                    continue
+            if (
+                ears[receiver](node, verdict, payload, connectable)
+                if ears
+                else heard(receiver, node, verdict, payload, connectable)
+            ) is False:
                 lost[NO_BUFFER][receiver] += 1
             else:
                 got[receiver] += 1

@@ -17,10 +17,10 @@ INTERFERENCE = 3
 CHANCE = 4
 
 _RSSI_MIN = -105
-_RSSI_MAX = -20
+RSSI_MAX = -20
 _REFERENCE_BER = 0.001  # what sensitivity is defined by: Core 5.4 Vol 6 Part A 4.1
 _CERTAIN_DB = 4.0  # so far above the sensitivity every packet gets through, so far below none
-_FADES_BITS = 12
+FADES_BITS = 12
 _STEPS_PER_DB = 32  # of a table of errors
 _SHADOW_SIGMAS = 2.5  # shadowing is cut off there, so that a radius holds all that can be heard
 _LEAST_SHARE = 0.005  # a pair that would get less of its packets through is out of reach
@@ -154,9 +154,9 @@ def _floor(sensitivity: float, fading_db: float) -> float:
 def fade_table(fading_db: float) -> tuple[float, ...]:
     """Equally likely levels of fading, in dB, ascending."""
     if not fading_db:
-        return (0.0,) * (1 << _FADES_BITS)
+        return (0.0,) * (1 << FADES_BITS)
     spread = NormalDist(0.0, fading_db)
-    return tuple(spread.inv_cdf((place + 0.5) / (1 << _FADES_BITS)) for place in range(1 << _FADES_BITS))
+    return tuple(spread.inv_cdf((place + 0.5) / (1 << FADES_BITS)) for place in range(1 << FADES_BITS))
 
 
 def captures(level: float, rivals: Sequence[float], capture_db: float) -> bool:
@@ -175,14 +175,41 @@ def reception(radio: Radio, rng: random.Random) -> Reception:
     level of an interference burst over it, or None, and the chance of loss; it returns the level in dBm, or
     why the packet is lost.
     """
+    fading = Fading.of(radio, rng)
+    fades, bits, judge = fading.levels, fading.bits, fading.judge
+
+    def receive(mean: float, airtime: int, rivals: Sequence[float], burst: float | None, loss: float) -> int:
+        return judge(mean + fades[bits(FADES_BITS)], airtime, rivals, burst, loss)
+
+    return receive
+
+
+class Fading(NamedTuple):
+    """The parts of reception(), for who decides many packets: a packet's level is its mean level and one of
+    `levels`, that of `bits(FADES_BITS)`. From `sure` on it gets through unless something disturbs it, below
+    `hopeless` it is weak; `judge` does the rest, with the level in place of the mean one."""
+
+    levels: tuple[float, ...]
+    bits: Callable[[int], int]
+    sure: float
+    hopeless: float
+    judge: Reception
+
+    @classmethod
+    def of(cls, radio: Radio, rng: random.Random) -> "Fading":
+        """As a radio's parameters say."""
+        sure, hopeless = radio.sensitivity + _CERTAIN_DB, radio.sensitivity - _CERTAIN_DB
+        return cls(fade_table(radio.fading_db), rng.getrandbits, sure, hopeless, _judge(radio, rng))
+
+
+def _judge(radio: Radio, rng: random.Random) -> Reception:
     sensitivity, capture = radio.sensitivity, radio.capture_db
     sure, hopeless = sensitivity + _CERTAIN_DB, sensitivity - _CERTAIN_DB
     fades = fade_table(radio.fading_db)
     bits, chance = rng.getrandbits, rng.random
     tables: dict[int, tuple[float, ...]] = {}
 
-    def receive(mean: float, airtime: int, rivals: Sequence[float], burst: float | None, loss: float) -> int:
-        level = mean + fades[bits(_FADES_BITS)]
+    def judge(level: float, airtime: int, rivals: Sequence[float], burst: float | None, loss: float) -> int:
         if level < sure:
             if level < hopeless:
                 return WEAK
@@ -194,7 +221,7 @@ def reception(radio: Radio, rng: random.Random) -> Reception:
                 return WEAK
             if drawn < errors[place] and drawn < packet_error(level - sensitivity, airtime):
                 return WEAK
-        if rivals and not captures(level, [rival + fades[bits(_FADES_BITS)] for rival in rivals], capture):
+        if rivals and not captures(level, [rival + fades[bits(FADES_BITS)] for rival in rivals], capture):
             return COLLISION
         if burst is not None and level < burst + capture:
             return INTERFERENCE
@@ -202,6 +229,6 @@ def reception(radio: Radio, rng: random.Random) -> Reception:
             return CHANCE
         if level < _RSSI_MIN:
             return _RSSI_MIN
-        return round(level) if level < _RSSI_MAX else _RSSI_MAX
+        return round(level) if level < RSSI_MAX else RSSI_MAX
 
-    return receive
+    return judge

@@ -179,6 +179,18 @@ class Down:
             # Its author or keeper may become known: then it is no echo.
             mesh.seen.forget(name)
 
+    def cares(self, payload: bytes, at: int, now: int) -> bool:
+        """Say whether anything is done without a flood with a RECEIPT that was heard before: those of authors
+        who are nothing to this peer are most of what comes down."""
+        mesh = self._mesh
+        short = bytes(payload[at + 9 : at + 12])
+        if self._routed(short, now) or short == self._peer.author[:3] or mesh.leaves.hears(short, now):
+            return True
+        for author in mesh.names.find(short):
+            if self._peer.log.held(author):
+                return True
+        return False
+
     def of_use(self, kind: int, payload: bytes, at: int, now: int) -> bool:
         """Say whether what came down before is of use once more: a letter whose other fragments did not come
         in time, a name that is asked for, a RECEIPT that was heard when nothing of its author was here."""

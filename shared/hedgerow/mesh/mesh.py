@@ -81,7 +81,7 @@ class Mesh(Carrier):
         self.tail_at: int | None = None
         self.counter = random(0x10000)
         self._repeats = 0
-        # The last payload of each address.
+        # Of each address what stands for it in small tables, and its last payload.
         self._last: dict = {}
         few = not self.relays
         self.seen = Seen(_FEW_SEEN if few else limits.MESH_SEEN)
@@ -103,7 +103,6 @@ class Mesh(Carrier):
         self._state_due = True
         self._acks: dict = {}
         self._said_letters: list = []
-        self._whos: dict = {}
         self._acked_at = -pace.AROUND_MS
         self._shows = 0
         # More waits to be pushed than advertisements bring in time.
@@ -176,8 +175,8 @@ class Mesh(Carrier):
 
     def heard(self, address: object, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool:
         """Take an advertisement; say whether it was one of this mesh. It never raises for what it holds."""
-        last = self._last
-        if last.get(address) == payload:
+        last = self._last.get(address)
+        if last is not None and last[1] == payload:
             self.stats["duplicates"] += 1
             return True
         if payload[1:7] == self._op_head and payload[0] + 1 == len(payload) > _LEAST_OP:
@@ -190,9 +189,9 @@ class Mesh(Carrier):
                 return False
             kind = payload[at] & 0x0F
         stop = at + payload[at - 4] - 3
-        who = self._whos.get(address)
-        if who is None:
-            who = self._meet(address)
+        if last is None:
+            last = self._meet(address)
+        who = last[0]
         count = name = 0
         if kind in _NAMED:
             name = frames.identity(payload, at, stop)
@@ -201,7 +200,9 @@ class Mesh(Carrier):
                 who = who | 1 if payload[at + 3] >> 3 > self.code else 0
             count = self.seen.again(name, who)
             if count and self._echoed(kind, name, count, address, who, payload, at, now):
-                self._heard_last(kind, address, payload, payload[at + 3])
+                # What is pushed again word for word is to be heard each time.
+                if payload[at + 3] & 7 < ONCE - 1 or (kind != frames.OP and kind != frames.LETTER_UP):
+                    last[1] = bytes(payload)
                 return True
         frame = bytes(payload[at:stop])
         if not check(self.key, frame):
@@ -210,7 +211,8 @@ class Mesh(Carrier):
         if name and not count:
             self.seen.note(name, who)
         self.stats["heard"] += 1
-        self._heard_last(kind, address, payload, frame[3])
+        if frame[3] & 7 < ONCE - 1 or (kind != frames.OP and kind != frames.LETTER_UP):
+            last[1] = bytes(payload)
         if kind:
             self._due_at = None
         try:
@@ -219,18 +221,12 @@ class Mesh(Carrier):
             self.stats["refused"] += 1
         return True
 
-    def _heard_last(self, kind: int, address: object, payload: bytes, hop: int) -> None:
-        """Remember it as what an address said last, unless that says it again and again word for word."""
-        if hop & 7 < ONCE - 1 or (kind != frames.OP and kind != frames.LETTER_UP):
-            self._last[address] = bytes(payload)
-
-    def _meet(self, address: object) -> int:
-        """Return what stands for an address in small tables."""
-        if len(self._whos) >= limits.MESH_ADDRESSES:
-            self._whos.clear()
+    def _meet(self, address: object) -> list:
+        """Return what is remembered of an address, which is new."""
+        if len(self._last) >= limits.MESH_ADDRESSES:
             self._last.clear()
-        who = self._whos[address] = who_of(address)
-        return who
+        entry = self._last[address] = [who_of(address), b""]
+        return entry
 
     def _echoed(
         self, kind: int, name: int, count: int, address: object, who: int, payload: bytes, at: int, now: int
@@ -247,7 +243,8 @@ class Mesh(Carrier):
                 self._due_at = None
                 self.say_onward(saying, now)
         if kind == frames.RECEIPT and not self.flood:
-            if self.down.passed(name, hop >> 3, now):
+            down = self.down
+            if not down.cares(payload, at, now) or down.passed(name, hop >> 3, now):
                 return True
             # Who said it before, on another occasion, says nothing of who hears it now.
             self.seen.forget(name)

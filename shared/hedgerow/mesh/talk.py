@@ -77,7 +77,7 @@ class Talk:
         """Give up what others say again: a session or a reading needs its room."""
         if self._intake is not None and not self.collects:
             self._intake.spare()
-        for table in (self._said_letters, self._whos, self._last):
+        for table in (self._said_letters, self._last):
             table.clear()
 
     def gets_on(self, kind: int, code: int) -> bool:
