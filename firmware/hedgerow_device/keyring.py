@@ -257,7 +257,11 @@ class Keyring:
                 ]
             )
             if left != kept:
-                vault.write(vault.KEEPERS, left)
+                try:
+                    vault.write(vault.KEEPERS, left)
+                except OSError:
+                    # A store that does not even take less is no reason to end a session.
+                    pass
 
     def take_brief(self, brief: bytes) -> bool:
         """Keep a revocation from the air until a session verifies it, for what that takes is not in the heap
@@ -273,18 +277,25 @@ class Keyring:
 
     def _take_waiting(self, app: str) -> None:
         """Verify what came from the air; what nobody has signed is gone then."""
-        from hedgerow.crypto.words import unfold
-
         for place in range(MAX_FRESH):
             key = _BRIEF + bytes((place,))
             brief = self.log.get(STATE_CONFIG, key)
             if brief:
-                try:
-                    self._follow(self._check(self._words.hear, unfold(brief, app)))
-                except HedgerowError:
-                    pass
-                self.log.put(STATE_CONFIG, key, b"")
-                self.log.commit()
+                for step in (self._take_unfolded, self._forget):
+                    try:
+                        step(key, brief, app)
+                    except HedgerowError:
+                        # Nobody has signed it; or the log is full, which is no reason against a session.
+                        pass
+
+    def _take_unfolded(self, _: bytes, brief: bytes, app: str) -> None:
+        from hedgerow.crypto.words import unfold
+
+        self._follow(self._check(self._words.hear, unfold(brief, app)))
+
+    def _forget(self, key: bytes, *_: object) -> None:
+        self.log.put(STATE_CONFIG, key, b"")
+        self.log.commit()
 
     def _check(self, work: object, what: object) -> object:
         """Do what verifies others' words, which counts apart."""

@@ -327,10 +327,13 @@ def pushes_noted() -> None:
     mesh = engine()
     mesh.custody.flood = mesh.flood = False
     record(mesh.peer, limits.MESH_WINDOW + 4, 0)
+    known = []
     for now in range(0, 20000, 1000):
         mesh.feed.fill(now)
+        known.append(len(mesh.feed._pushed))
         mesh.custody.clear()
-    assert mesh.feed.idle() and len(mesh.feed._pushed) == limits.MESH_WINDOW
+    # Of more those are forgotten that are not on their way; how many follow after that is chance.
+    assert mesh.feed.idle() and max(known) == limits.MESH_WINDOW
 
 
 def op_of(at: int, author: bytes = b"") -> bytes:

@@ -75,6 +75,13 @@ class Log:
         return int(author == self.author or author in self._others)
 
 
+class Full(MemoryLog):
+    """A log that takes no values."""
+
+    def put(self, kind: int, key: bytes, value: bytes) -> None:
+        raise HedgerowError("LOG_FULL", "for a test")
+
+
 class Holds:
     """What a batch is compared with: a peer with one author."""
 
@@ -408,6 +415,9 @@ def test_what_the_air_says_of_revocations_is_verified_by_the_next_session() -> N
     # It is passed on once; nothing is computed yet, and it outlives a power cut.
     assert keys.take_brief(true) and len(keys.fresh) == 2 and keys.checks == 0
     keys.log.commit()
+    keys = ring()
+    keys.log = Full(store)
+    assert keys.stands(out) and keys.checks == 4
     keys = ring()
     keys.log = MemoryLog(store)
     assert not keys.stands(out) and keys.words.all() == [word] and keys.checks == 4

@@ -150,16 +150,24 @@ class Words:
             return False
         entries = self._entries
         known = entries.get(word.about)
+        gone = None
         if known is not None:
             place = known[3]
         elif len(entries) < limits.MAX_WORDS:
             place = len(entries)
         else:
-            _, place, about = min([(entry[1:3], entry[3], about) for about, entry in entries.items()])
-            if (word.issued, word.name) < entries[about][1:3]:
+            _, place, gone = min([(entry[1:3], entry[3], about) for about, entry in entries.items()])
+            if (word.issued, word.name) < entries[gone][1:3]:
                 return False
-            del entries[about]
-        self._log.put(STATE_CONFIG, _KEPT + bytes((place,)), word.statement)
+        try:
+            self._log.put(STATE_CONFIG, _KEPT + bytes((place,)), word.statement)
+        except HedgerowError as error:
+            if error.code != "LOG_FULL":
+                raise
+            # It comes again with a later session; this one brings the receipts that make room.
+            return False
+        if gone is not None:
+            del entries[gone]
         self._enter(word, place)
         return True
 

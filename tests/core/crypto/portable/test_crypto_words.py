@@ -12,6 +12,7 @@ from hedgerow.crypto.credentials import Trust
 from hedgerow.crypto.members import ISSUER, Members
 from hedgerow.crypto.resume import Resumable, Resumables
 from hedgerow.crypto.words import Word
+from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog
 from hedgerow.mesh import pace
 from hedgerow.mesh.feed import letter_frames
@@ -94,6 +95,28 @@ def test_what_no_issuer_has_signed_changes_nothing() -> None:
     raises("STATEMENT_INVALID", two.members.take_word, b"no word")
     odd = [cbor.encode({1: -7, 16: [1]}), {4: ROOT.kid}, cbor.encode({}), bytes(64)]
     raises("STATEMENT_INVALID", two.members.take_word, b"\xd2" + cbor.encode(odd))
+
+
+class Full(MemoryLog):
+    """A log without room."""
+
+    full = True
+
+    def put(self, kind: int, key: bytes, value: bytes) -> None:
+        if self.full and key[:4] == b"word":
+            raise HedgerowError("LOG_FULL", "for a test")
+        MemoryLog.put(self, kind, key, value)
+
+
+def test_a_full_log_ends_no_session_for_a_word() -> None:
+    one, two, thief = Enrolled(25), Enrolled(26, role=LEAF), Enrolled(27)
+    one.members.take_word(out(thief))
+    log = Full(two.log.store)
+    two.members.words._log = log
+    near, far, count = meet(one, two)
+    assert (near.error, far.error, count) == (None, None, 1) and two.members.words.all() == []
+    log.full = False
+    assert meet(one, two)[2] == 1 and two.members.words.all() == [out(thief)]
 
 
 def test_a_number_may_only_be_raised() -> None:
