@@ -14,7 +14,7 @@ FUZZ_STAMP := $(VENV)/installed-fuzz
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
 	@echo "               [BOARDS=5 READINGS=100 SEED=1 DATA=my.csv PROFILE=esp32c3 KEEP=1"
-	@echo "                AIR=off NEAR=1 CUTS=100 DIR=folder]"
+	@echo "                AIR=off NEAR=1 PLAYGROUND=1 CUTS=100 DIR=folder]"
 	@echo "make demo-cluster  the same with two Big Peer nodes on PostgreSQL and Kafka behind a bridge  [as make demo]"
 	@echo "make emulate   emulated boards with a serial port each  [BOARDS=1 PROFILE=esp32]"
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
@@ -45,7 +45,8 @@ $(STAMP): pyproject.toml
 DEMO = $(if $(BOARDS),--boards $(BOARDS)) $(if $(READINGS),--readings $(READINGS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data '$(DATA)') $(if $(PROFILE),--profile $(PROFILE)) \
 	  $(if $(filter-out 0,$(KEEP)),--keep) \
-	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(NEAR)),--near) $(if $(CUTS),--cuts $(CUTS)) \
+	  $(if $(AIR),--air $(AIR)) $(if $(filter-out 0,$(NEAR)),--near) \
+	  $(if $(filter-out 0,$(PLAYGROUND)),--playground) $(if $(CUTS),--cuts $(CUTS)) \
 	  $(if $(DIR),--directory '$(DIR)')
 
 demo: $(STAMP)

@@ -66,5 +66,9 @@ PROFILES: dict[str, Profile] = {
         Profile("esp32", "esp32", 4 * _MIB, 72, 160_000_000, 21, 22, 2, _table(0x280000, 4 * _MIB)),
         Profile("esp32c3", "esp32c3", 4 * _MIB, 112, 160_000_000, 8, 9, 8, _table(0x280000, 4 * _MIB)),
         Profile("esp32s3", "esp32s3", 8 * _MIB, 112, 160_000_000, 8, 9, 48, _table(0x380000, 8 * _MIB)),
+        # With the image for SPIRAM: of 2 MiB or more the half.
+        Profile(
+            "esp32s3-psram", "esp32s3", 8 * _MIB, 1024, 160_000_000, 8, 9, 48, _table(0x380000, 8 * _MIB)
+        ),
     )
 }

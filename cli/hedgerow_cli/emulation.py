@@ -74,8 +74,8 @@ def emulated(
         bench = Bench(air or str(temporary / "air"), own)
         for i, profile in enumerate(profiles):
             board = Board(
-                f"board{i + 1}",
-                (directory or temporary).absolute() / f"board{i + 1}",
+                name_of(i),
+                (directory or temporary).absolute() / name_of(i),
                 profile=profile,
                 address=f"c0:00:00:00:00:{i + 1:02x}",
                 air=bench.air_path,
@@ -88,6 +88,11 @@ def emulated(
         for board in bench.boards:
             board.power_on()
         yield bench
+
+
+def name_of(index: int) -> str:
+    """Return what an emulated board is called, from 0 on."""
+    return f"board{index + 1}"
 
 
 @contextlib.contextmanager

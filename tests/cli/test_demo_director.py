@@ -11,7 +11,7 @@ from hedgerow_cli.demo.options import READINGS_PER_CUT, DemoOptions
 
 @pytest.mark.parametrize("cuts", [0, 8])
 def test_power_cuts_begin_while_enough_is_left_to_record(cuts: int) -> None:
-    options = DemoOptions(boards=1, readings=20, cuts=cuts)
+    options = DemoOptions(boards=1, readings=20, cuts=cuts, playground=True)
     armed: list[bool] = []
     board = SimpleNamespace(name="board1", power_cuts=0, cut_power=lambda **_: armed.append(True))
     acknowledged = range(options.readings_per_board - max(1, cuts * READINGS_PER_CUT))

@@ -32,6 +32,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "LETTER_MS": times.said_letter,
     "SEAL_MS": times.seal,
     "CENSUS_MS": times.census,
+    "CROWD_MS": times.crowd,
     "AROUND_MS": times.around,
     "ANNOUNCE_MS": times.announce,
     "START_MS": times.start,
@@ -56,7 +57,11 @@ CHECKS: dict[str, Callable[[], None]] = {
     "RECEIPT_LATE_MS": leaves.receipt_late,
 }
 #: Where one of them counts in another place too.
-MORE: list[Callable[[], None]] = [custody.passed_on_needs_so_many, wishes.wish_kept]
+MORE: list[Callable[[], None]] = [
+    custody.passed_on_needs_so_many,
+    wishes.wish_kept,
+    times.crowd_of_neighbours,
+]
 
 
 def test_all_of_it_is_checked() -> None:

@@ -119,7 +119,9 @@ def line(
     """
     directory = tmp_path / "line"
     directory.mkdir()
-    options = DemoOptions(boards=boards, readings=1, near=profile == "esp32c3", profile=profile)
+    options = DemoOptions(
+        boards=boards, readings=1, near=profile == "esp32c3", profile=profile, playground=True
+    )
     with staged(options, directory) as scene:
         if not together:
             stretch(scene.bench)

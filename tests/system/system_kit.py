@@ -104,7 +104,7 @@ class Field:
 @contextlib.contextmanager
 def field(tmp_path: Path, boards: int, readings: int, *, interval_ms: int = 100) -> Iterator[Field]:
     """Boards that record, a gateway and a Big Peer, all running."""
-    options = DemoOptions(boards=boards, readings=readings, near=True)
+    options = DemoOptions(boards=boards, readings=readings, near=True, playground=True)
     directory = tmp_path / "field"
     directory.mkdir()
     with staged(options, directory) as scene:

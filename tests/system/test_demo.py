@@ -13,20 +13,23 @@ from system_kit import SECONDS, clean, demo
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 40)]
 
 
-def test_everything_arrives_in_spite_of_a_power_cut_and_an_outage(tmp_path: Path) -> None:
+def test_everything_arrives_and_nobody_gets_in_who_may_not(tmp_path: Path) -> None:
     data = tmp_path / "my.csv"
     rows = [f"2024-01-01,{i},{(-1) ** i * i / 8:.3f}" for i in range(60)]
     data.write_text("\n".join(["# made up", "day,i,level_m", *rows]) + "\n")
-    result = demo("--boards", "4", "--readings", "40", "--seed", "5", "--data", str(data))
+    result = demo("--boards", "5", "--readings", "30", "--seed", "5", "--data", str(data))
     assert clean(result), result
-    assert result["recorded"] == 124
+    # Two boards and the one that sleeps; one may not write, and one is revoked after a third.
+    assert result["recorded"] == 30 + 30 + 3 + 10
+    assert (result["refused"], result["revoked_after"], result["leaked"]) == (30, 20, 0)
+    assert result["tampered_found"] > 0
     assert (result["power_cuts"], result["uplink_outages"]) == (1, 1)
     assert result["beacons"] > 3
     assert result["sleeps"] > 3
 
 
 def test_a_board_that_loses_power_again_and_again_keeps_what_it_acknowledged() -> None:
-    result = demo("--boards", "2", "--readings", "20", "--cuts", "8", "--seed", "3")
+    result = demo("--playground", "--boards", "2", "--readings", "20", "--cuts", "8", "--seed", "3")
     assert clean(result), result
     assert (result["minted"], result["gone"]) == (0, 0)
     assert result["cuts_in_programs"] + result["cuts_in_erases"] == result["power_cuts"] == 8
@@ -34,14 +37,14 @@ def test_a_board_that_loses_power_again_and_again_keeps_what_it_acknowledged() -
 
 
 def test_all_boards_near_the_gateway_and_awake() -> None:
-    result = demo("--boards", "3", "--readings", "40", "--near", "--seed", "7")
+    result = demo("--playground", "--boards", "3", "--readings", "40", "--near", "--seed", "7")
     assert clean(result), result
     assert result["recorded"] == 120
     assert result["sleeps"] == 0
 
 
 def test_without_the_air_nothing_arrives() -> None:
-    result = demo("--boards", "2", "--readings", "10", "--air", "off", status=1)
+    result = demo("--playground", "--boards", "2", "--readings", "10", "--air", "off", status=1)
     assert result["at_big_peer"] == result["connections"] == result["receipted"] == 0
     assert result["missing"] == result["recorded"] == 20
     assert "nothing arrived" in result["said"]
@@ -54,7 +57,9 @@ def test_everything_that_it_started_ends_with_it(number: signal.Signals, tmp_pat
     directory = tmp_path / "demo"
     command = [sys.executable, "-m", "hedgerow_cli", "demo", "--boards", "2", "--directory", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _until(lambda: len(_processes_of(directory)) >= 5, "demo, Big Peer, gateway and two boards run")
+        _until(
+            lambda: len(_processes_of(directory)) >= 6, "demo, Big Peer, provider, gateway and two boards run"
+        )
         process.send_signal(number)
         process.wait(30)
     _until(lambda: not _processes_of(directory), "nothing is left")

@@ -15,6 +15,7 @@ PROFILES = {
     "esp32": Profile(base_ua=40_000, sleep_ua=20, wake_uc=27_000),
     "esp32c3": Profile(base_ua=22_000, sleep_ua=20, wake_uc=27_000),
     "esp32s3": Profile(base_ua=40_000, sleep_ua=20, wake_uc=27_000),
+    "esp32s3-psram": Profile(base_ua=40_000, sleep_ua=20, wake_uc=27_000),
     "esp32c3-light": Profile(base_ua=2_300, sleep_ua=20, wake_uc=27_000),
 }
 

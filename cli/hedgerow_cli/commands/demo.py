@@ -21,7 +21,15 @@ def demo(
             help="CSV file whose last column the sensors replay; by default a year of temperatures."
         ),
     ] = None,
-    profile: Annotated[str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3.")] = "esp32",
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="Kind of board: esp32, esp32c3, esp32s3 or esp32s3-psram; by default what has room."
+        ),
+    ] = "",
+    playground: Annotated[
+        bool, typer.Option("--playground", help="No identities: nobody has keys, everybody may write.")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Stay up at the end, until Ctrl-C, to look around.")
     ] = False,
@@ -70,6 +78,10 @@ def demo(
     with extra("all"):
         from hedgerow_cli.demo.run import DemoOptions, run_demo
 
+    if profile == "esp32" and not playground:
+        raise HedgerowError(
+            "DEVICE_MEMORY", "an esp32 has no room for keys: --playground, or another --profile"
+        )
     if air not in ("on", "off"):
         raise HedgerowError("ARGUMENTS_INVALID", f"--air is 'on' or 'off', not {air!r}")
     if cuts and air == "off":
@@ -84,6 +96,8 @@ def demo(
         seed=seed,
         data=data,
         profile=profile,
+        # The nodes of one store are shown with a playground: what is new there is the cluster.
+        playground=playground or bool(store),
         keep=keep,
         air=air == "on",
         near=near,

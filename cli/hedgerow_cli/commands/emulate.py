@@ -11,7 +11,9 @@ from hedgerow_cli.output import JSON_OPTION, print_json, say
 
 def emulate(
     boards: Annotated[int, typer.Option(help="How many boards.", min=1, max=64)] = 1,
-    profile: Annotated[str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3.")] = "esp32",
+    profile: Annotated[
+        str, typer.Option(help="Kind of board: esp32, esp32c3, esp32s3, esp32s3-psram.")
+    ] = "esp32",
     air: Annotated[
         str,
         typer.Option(help="Socket of an air that runs already; by default the boards get one of their own."),

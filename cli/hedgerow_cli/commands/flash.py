@@ -14,7 +14,10 @@ from hedgerow_cli.output import JSON_OPTION, errors, print_json, say
 def flash(
     port: Annotated[str, typer.Option(help="Serial port: /dev/ttyUSB0, COM3, or one of `hedgerow emulate`.")],
     board: Annotated[
-        str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3; the project's, else esp32.")
+        str,
+        typer.Option(
+            help="Kind of board: esp32, esp32c3, esp32s3, esp32s3-psram; the project's, else esp32."
+        ),
     ] = "",
     name: Annotated[str, typer.Option(help="Name that the board signs its readings with.")] = "",
     config: Annotated[

@@ -122,6 +122,10 @@ def deliver(
     ],
     mesh: Annotated[str, typer.Option(help="Name of the board's mesh; by default as it was exported.")] = "",
     patience: Annotated[float, typer.Option(help="Seconds to go on trying.", min=0.0)] = 60.0,
+    identity: Annotated[
+        Path | None,
+        typer.Option(help="File that `hedgerow enroll` made: who brings it, where strangers are refused."),
+    ] = None,
     encrypted: Annotated[bool, _ENCRYPTED] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -133,7 +137,7 @@ def deliver(
     with extra("flash"), extra("gateway"):
         from hedgerow_cli.logfile.deliver import deliver as bring
     log, note = _open(file, encrypted)
-    done = bring(log, url, mesh or (note.mesh if note else "demo"), patience)
+    done = bring(log, url, mesh or (note.mesh if note else "demo"), patience, identity)
     if as_json:
         print_json(done.as_dict())
     say(f"{done.readings_before} readings were open, {done.operations_sent} operations sent; all are there")

@@ -12,7 +12,9 @@ from hedgerow_cli.project import make_project
 
 def new(
     name: Annotated[Path, typer.Argument(help="Folder to make; its name becomes the board's.")],
-    board: Annotated[str, typer.Option(help="Kind of board: esp32, esp32c3 or esp32s3.")] = "esp32",
+    board: Annotated[
+        str, typer.Option(help="Kind of board: esp32, esp32c3, esp32s3, esp32s3-psram.")
+    ] = "esp32",
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Write a new project: a program for a board, its configuration, and its test on an emulated board.

@@ -23,7 +23,9 @@ class Findings:
     """Counts of readings. `recorded` are those acknowledged, and those that a power cut let survive.
 
     `silent` counts boards that have recorded nothing at all, `minted` boots under another author than before;
-    `gone` are acknowledged readings that the log of the board that was cut many times does not give.
+    `gone` are acknowledged readings that the log of the board that was cut many times does not give. Of those
+    that may not write, or no more, `refused` are at the Big Peer and in no query, `revoked_after` came after
+    the last accepted one, and `leaked` are in a query all the same.
     """
 
     recorded: int = 0
@@ -36,15 +38,34 @@ class Findings:
     silent: int = 0
     minted: int = 0
     gone: int = 0
+    refused: int = 0
+    revoked_after: int = 0
+    leaked: int = 0
 
     @property
     def clean(self) -> bool:
         bad = self.silent + self.missing + self.duplicates + self.wrong + self.time_wrong
-        return not (bad + self.minted + self.gone)
+        return not (bad + self.minted + self.gone + self.leaked)
 
     def add(self, other: "Findings") -> None:
         for name in vars(self):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def audit_refused(ledger: BoardLedger, held: int, documents: Sequence[dict[str, Any]]) -> Findings:
+    """Compare what a query gives of a board that may not write with what the Big Peer holds of it."""
+    refused = ledger.up_to(held)
+    return Findings(refused=refused, leaked=len(documents), missing=len(ledger.acknowledged) - refused)
+
+
+def audit_revoked(
+    ledger: BoardLedger, field: str, documents: Sequence[dict[str, Any]], last: int
+) -> Findings:
+    """As audit_board, of a board whose operations count up to `last`."""
+    found = audit_board(ledger.until(last), field, [each for each in documents if _operation(each) <= last])
+    found.leaked = sum(_operation(each) > last for each in documents)
+    found.revoked_after = len(ledger.acknowledged) - ledger.up_to(last)
+    return found
 
 
 def audit_board(ledger: BoardLedger, field: str, documents: Sequence[dict[str, Any]]) -> Findings:

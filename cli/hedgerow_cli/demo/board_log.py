@@ -1,4 +1,4 @@
-"""The log of a board that is off, read from its flash by the firmware's own code."""
+"""The log of a board, read from a copy of its flash by the firmware's own code."""
 
 from hedgerow.log import ENTRY_OP
 from hedgerow_boards.board import Board
@@ -30,10 +30,15 @@ class _Copy:
         return {_COUNT: len(self.cells) // SECTOR, _SIZE: SECTOR}.get(command, 0)
 
 
+def log_of(board: Board) -> FlashLog:
+    """Return the log as it lies in the flash now; of a board that is on, as a power cut would leave it."""
+    entry = board.partition(LOG)
+    return FlashLog(_Copy(board.read_flash(entry.offset, entry.end - entry.offset)))
+
+
 def own_operations(board: Board) -> tuple[str, set[int]]:
     """Return (author in hex, numbers of its own operations that the log gives); the board must be off."""
-    entry = board.partition(LOG)
-    log = FlashLog(_Copy(board.read_flash(entry.offset, entry.end - entry.offset)))
+    log = log_of(board)
     found: set[int] = set()
     held, sealed = 0, log.sealed(log.author)
     while entries := log.read(log.author, held, sealed, _READ_BYTES):

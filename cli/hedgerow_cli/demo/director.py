@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from hedgerow.errors import HedgerowError
 from hedgerow_boards.flash import PROGRAM_MODELS
 from hedgerow_cli.demo.cuts import LOG, Cuts
+from hedgerow_cli.demo.intruders import Intruders
 from hedgerow_cli.demo.ledger import BoardLedger
 from hedgerow_cli.demo.nodes import Nodes
 from hedgerow_cli.demo.options import (
@@ -20,6 +21,7 @@ from hedgerow_cli.demo.options import (
 from hedgerow_cli.demo.proxy import Proxy
 
 _CUT_SECONDS = 20.0
+_EDIT_SECONDS = 40.0
 _OUTAGE_AT = 0.3  # of all readings
 _NODE_AT = 0.6
 
@@ -40,21 +42,25 @@ class Director:
         proxy: Proxy,
         say: Callable[[str], None],
         nodes: Nodes | None = None,
+        intruders: Intruders | None = None,
     ) -> None:
         self._options = options
         self._ledgers = ledgers
         self._proxy = proxy
         self._say = say
         self._nodes = nodes
+        self._intruders = intruders
         self._rng = random.Random(options.seed)
         self._ended = threading.Event()
-        self.notes: dict[int, str] = {}
+        self.notes: dict[int, str] = {} if intruders is None else intruders.trial.notes
         self.cuts: Counter[str] = Counter()
         self.cut_board: int | None = None
         self.failure: HedgerowError | None = None
         parts = [self._power, self._uplink] if options.air else [self._uplink]
         if nodes is not None and options.nodes > 1:
             parts.append(self._node)
+        if intruders is not None:
+            parts.append(lambda: intruders.revoke(self._until))
         self._threads = [threading.Thread(target=self._guarded, args=(part,), daemon=True) for part in parts]
 
     def __enter__(self) -> "Director":
@@ -86,8 +92,9 @@ class Director:
         return True
 
     def _power(self) -> None:
-        # One that sleeps writes too little for a cut to come soon.
-        chosen = self._rng.choice([at for at in range(len(self._ledgers)) if at != self._options.leaf])
+        # One that sleeps writes too little for a cut to come soon, and one that is revoked learns nothing.
+        others = (self._options.leaf, self._options.barred, self._options.revoked)
+        chosen = self._rng.choice([at for at in range(len(self._ledgers)) if at not in others])
         model = self._rng.choice(PROGRAM_MODELS)
         after = self._rng.randrange(20, 300)
         ledger = self._ledgers[chosen]
@@ -153,6 +160,15 @@ class Director:
             return
         self._proxy.cut()
         self._say(f"the uplink is down for {OUTAGE_SECONDS:g} s")
+        if self._intruders is not None:
+            # Before the true ones are there.
+            deadline = time.monotonic() + _EDIT_SECONDS
+            self._intruders.edit(
+                lambda condition: (
+                    self._until(lambda: condition() or time.monotonic() > deadline)
+                    and time.monotonic() <= deadline
+                )
+            )
         self._ended.wait(OUTAGE_SECONDS)
         self._proxy.restore()
         self._say("the uplink is back")

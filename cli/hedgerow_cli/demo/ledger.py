@@ -1,7 +1,7 @@
 """What the boards said on their serial ports, kept outside of them: the word that the audit goes by."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hedgerow_boards.board import Board
 from hedgerow_boards.console import ConsoleLine
@@ -85,6 +85,11 @@ class BoardLedger:
         """The boot during which a moment lies."""
         before = [boot for boot in self.boots if boot.host_time <= host_time]
         return before[-1] if before else None
+
+    def until(self, op: int) -> "BoardLedger":
+        """Return what was said of operations up to a number, to be looked at only."""
+        kept = {n: reading for n, reading in self.acknowledged.items() if reading.op <= op}
+        return replace(self, acknowledged=kept)
 
     def up_to(self, op: int) -> int:
         """Acknowledged readings with operation numbers up to `op`."""

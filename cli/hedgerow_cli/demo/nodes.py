@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hedgerow.errors import HedgerowError
-from hedgerow_cli.demo.options import MESH
+from hedgerow_cli.demo.options import MESH, RIGHTS_KEY
 from hedgerow_cli.demo.proxy import Proxy
 from hedgerow_cli.lifeline import Child
 
@@ -14,12 +14,18 @@ _LOG_TAIL = 3
 
 
 class Nodes:
-    """Processes on `ports`; `url` is where any of them answers. `kills` counts those that were killed."""
+    """Processes on `ports` that serve `app`, or a playground; `url` is where any of them answers.
 
-    def __init__(self, directory: Path, ports: Sequence[int], store: str, balancer: Proxy | None) -> None:
+    `kills` counts those that were killed.
+    """
+
+    def __init__(
+        self, directory: Path, ports: Sequence[int], store: str, balancer: Proxy | None, app: str = ""
+    ) -> None:
         self._directory = directory
         self._ports = ports
         self._store = store
+        self._app = app
         self._balancer = balancer
         self._away: set[int] = set()
         self.kills = 0
@@ -65,9 +71,11 @@ class Nodes:
             *(sys.executable, "-m", "hedgerow_cli", "bigpeer", "run", "--port", str(self._ports[at])),
             *("--data", str(self._directory / name), "--mesh", MESH, "--name", "big-peer", "--json"),
         ]
+        if self._app:
+            command += ["--app", self._app]
         if self._store:
-            # The first node makes the key; all find it in one place.
-            command += ["--store", self._store, "--rights-key", str(self._directory / "rights.key")]
+            # The first one makes the key; all find it in one place.
+            command += ["--store", self._store, "--rights-key", str(self._directory / RIGHTS_KEY)]
         return Child(command, self._directory / f"{name}.log")
 
 

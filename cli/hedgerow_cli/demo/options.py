@@ -6,15 +6,17 @@ from pathlib import Path
 INTERVAL_MS = 250
 #: Of the board that sleeps: from one wake to the next, and how long it listens after it has said all.
 SLEEP_MS = 2500
-WINDOW_MS = 500
-#: Receipts are to be seen soon; in the field a seal an hour does.
-SEAL_S = 3
+WINDOW_MS = 1000
+#: Receipts are to be seen soon; in the field a seal an hour does. A signed one is seven advertisements.
+SEAL_S, SIGNED_SEAL_S = 3, 8
 OUTAGE_SECONDS = 4.0
 #: How long a node of several is away that was killed.
 NODE_AWAY_SECONDS = 3.0
 POWER_OFF_SECONDS = 1.0
 MESH = "demo"
-RELAY_PROFILE = "esp32c3"
+RIGHTS_KEY = "rights.key"
+#: What has room for keys; and for keys and a far board's sessions beside the mesh.
+KEYS_PROFILE, RELAY_PROFILE = "esp32c3", "esp32s3-psram"
 #: A board records on between its power cuts, and has readings left after the last.
 READINGS_PER_CUT = 2
 _SECONDS_PER_CUT = 5
@@ -28,7 +30,8 @@ class DemoOptions:
     readings: int = 100
     seed: int = 1
     data: Path | None = None
-    profile: str = "esp32"
+    profile: str = ""
+    playground: bool = False
     keep: bool = False
     air: bool = True
     near: bool = False
@@ -37,6 +40,33 @@ class DemoOptions:
     store: str = ""
     kafka: str = ""
     directory: Path | None = None
+
+    @property
+    def relay_kind(self) -> str:
+        """The profile of the first board, which relays for a far one: it takes a heap for two sessions."""
+        if self.far is None or self.profile not in ("", "esp32"):
+            return self.kind
+        return KEYS_PROFILE if self.playground else RELAY_PROFILE
+
+    @property
+    def kind(self) -> str:
+        """The profile of the boards; one with room for keys, where they have any."""
+        return self.profile or ("esp32" if self.playground else KEYS_PROFILE)
+
+    @property
+    def seal_s(self) -> int:
+        """How soon boards seal what they have recorded."""
+        return SEAL_S if self.playground else SIGNED_SEAL_S
+
+    @property
+    def barred(self) -> int | None:
+        """The board that may not write `readings`: the second of four or more."""
+        return None if self.playground or not self.air or self.boards < 4 else 1
+
+    @property
+    def revoked(self) -> int | None:
+        """The board whose credential is revoked midway: the third of five or more."""
+        return None if self.playground or not self.air or self.boards < 5 else 2
 
     @property
     def far(self) -> int | None:

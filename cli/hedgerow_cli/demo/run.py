@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from hedgerow_cli.big_peer_http import execute
-from hedgerow_cli.demo.audit import Findings, audit_board, audit_log
+from hedgerow_cli.demo.audit import Findings, audit_board, audit_log, audit_refused, audit_revoked
 from hedgerow_cli.demo.board_log import own_operations
 from hedgerow_cli.demo.consumer import consuming
 from hedgerow_cli.demo.director import Director
 from hedgerow_cli.demo.frames import FrameTally
+from hedgerow_cli.demo.intruders import Intruders
 from hedgerow_cli.demo.ledger import BoardLedger
-from hedgerow_cli.demo.options import INTERVAL_MS, MESH, SEAL_S, DemoOptions
+from hedgerow_cli.demo.options import INTERVAL_MS, MESH, DemoOptions
 from hedgerow_cli.demo.scene import Scene, prepare_directory, staged
 from hedgerow_cli.demo.table import Row, Screen
 from hedgerow_cli.emulation import wait_for_end
@@ -50,6 +52,14 @@ class Run:
         self._at_gateway: dict[str, int] = {}
         self._at_big_peer: dict[str, int] = {}
         self._started = time.monotonic()
+        self.intruders: Intruders | None = None
+        if scene.identities is not None and options.air:
+            self.intruders = Intruders(
+                options, scene.identities, self.ledgers, scene.url, self._held, screen.event
+            )
+
+    def _held(self, author: str) -> int:
+        return self._at_big_peer.get(author, 0)
 
     def flash(self) -> None:
         """Put the firmware on all boards at once, and start them."""
@@ -66,11 +76,14 @@ class Run:
                 "interval_ms": INTERVAL_MS,
                 "readings": self.options.readings_of(index),
                 "mesh": MESH,
-                "seal_s": SEAL_S,
+                "seal_s": self.options.seal_s,
                 **self.options.role_of(index),
             }
             wanted = Options(board=board.profile.name, config=settings, files=(_APP,), start=False)
             flash_board(board.port, wanted, show, firmware)
+            if self.scene.identities is not None:
+                self.notes[index] = "makes its keys"
+                self.scene.identities.enrol(board, self.scene.url)
             # The reset comes when mpremote has let go of the port, so that the ledger misses no line.
             board.reset()
             self.notes[index] = ""
@@ -107,12 +120,21 @@ class Run:
         for index, ledger in enumerate(self.ledgers):
             ledger.read()
             statement = "SELECT * FROM readings WHERE board = :board ORDER BY n"
-            answer = execute(self.scene.url, statement, {"board": ledger.board.name})
-            of_board = audit_board(ledger, self.scene.field, answer["items"])
+            answer = execute(self.scene.url, statement, {"board": ledger.board.name}, key=self.scene.key)
+            of_board = self._audit_board(index, answer["items"])
             self._time_wrong[index] = of_board.time_wrong
             found.add(of_board)
         self.tally.read()
         return found
+
+    def _audit_board(self, index: int, documents: list[dict[str, Any]]) -> Findings:
+        ledger, field = self.ledgers[index], self.scene.field
+        if index == self.options.barred:
+            return audit_refused(ledger, self._at_big_peer.get(ledger.author, 0), documents)
+        last = self.intruders.trial.last if self.intruders and index == self.options.revoked else None
+        if last is not None:
+            return audit_revoked(ledger, field, documents, last)
+        return audit_board(ledger, field, documents)
 
     def audit_log(self, chosen: int) -> Findings:
         """Look into the log of a board that was cut, while it is off."""
@@ -179,8 +201,10 @@ class Run:
         )
 
     def _arrived(self) -> bool:
-        for ledger in self.ledgers:
+        for index, ledger in enumerate(self.ledgers):
             last = max(reading.op for reading in ledger.acknowledged.values())
+            if index == self.options.revoked and self.intruders is not None:
+                last = self.intruders.trial.last or last
             if self._at_big_peer.get(ledger.author, 0) < last or ledger.receipted_op < last:
                 return False
         return True
@@ -208,7 +232,9 @@ def run_demo(options: DemoOptions) -> bool:
                 run = Run(options, scene, screen)
                 run.flash()
                 consumer = stack.enter_context(consuming(options, scene, screen.event))
-                with Director(options, run.ledgers, scene.proxy, screen.event, scene.nodes) as director:
+                with Director(
+                    options, run.ledgers, scene.proxy, screen.event, scene.nodes, run.intruders
+                ) as director:
                     run.watch(director)
                 found = run.audit()
                 if consumer is not None:
@@ -217,6 +243,8 @@ def run_demo(options: DemoOptions) -> bool:
                     found.add(run.audit_log(director.cut_board))
                 run.show(director.notes if options.cuts else {})
             clean = found.clean and director.cuts.total() >= options.cuts
+            if run.intruders is not None:
+                clean = clean and run.intruders.tampered_found > 0
             if consumer is not None:
                 clean = clean and consumer.arrivals.clean
                 console.print(consumer.arrivals.verdict)
@@ -272,6 +300,7 @@ def _result(
         "cuts_in_erases": director.cuts["erase"],
         "boots_of_cut_board": 0 if cut_board is None else len(run.ledgers[cut_board].boots),
         "sleeps": sum(board.sleeps for board in run.scene.boards),
+        "tampered_found": 0 if run.intruders is None else run.intruders.tampered_found,
         "uplink_outages": run.scene.proxy.outages,
         "nodes": options.nodes,
         "node_kills": run.scene.nodes.kills,

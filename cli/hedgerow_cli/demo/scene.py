@@ -13,10 +13,11 @@ from hedgerow.errors import HedgerowError
 from hedgerow_boards.air.backend import DEFAULT_ADDRESS
 from hedgerow_boards.board import Board
 from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.demo.identities import GATEWAY, Identities
 from hedgerow_cli.demo.nodes import Nodes, ended
-from hedgerow_cli.demo.options import MESH, RELAY_PROFILE, DemoOptions
+from hedgerow_cli.demo.options import MESH, DemoOptions
 from hedgerow_cli.demo.proxy import Proxy
-from hedgerow_cli.emulation import Bench, emulated, load_series
+from hedgerow_cli.emulation import Bench, emulated, load_series, name_of
 from hedgerow_cli.lifeline import Child
 
 _START_SECONDS = 30.0
@@ -35,6 +36,13 @@ class Scene:
     proxy: Proxy
     url: str
     gateway_url: str
+    identities: Identities | None = None
+    provider: Child | None = None
+
+    @property
+    def key(self) -> str:
+        """What to ask the Big Peer with."""
+        return self.identities.key if self.identities else ""
 
     @property
     def boards(self) -> list[Board]:
@@ -43,13 +51,14 @@ class Scene:
     def check(self) -> None:
         """Raises `DEMO_PART_ENDED` if a process is gone."""
         self.nodes.check()
-        if not self.gateway.running:
-            raise ended("gateway", self.gateway)
+        for name, child in (("gateway", self.gateway), ("identity provider", self.provider)):
+            if child is not None and not child.running:
+                raise ended(name, child)
 
     def held(self, url: str) -> dict[str, int]:
         """What a gateway or Big Peer holds: author in hex -> operations; empty while it does not answer."""
         try:
-            status: dict[str, Any] = request(url, _HTTP_SECONDS)
+            status: dict[str, Any] = request(url, _HTTP_SECONDS, key=self.key)
         except HedgerowError:
             self.check()
             return {}
@@ -68,11 +77,20 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
     field = load_series(options.data).name
     with contextlib.ExitStack() as stack:
         with contextlib.ExitStack() as held:
-            page_port, *ports = (_number(held.enter_context(_free_port())) for _ in range(1 + options.nodes))
+            count = 2 + options.nodes
+            page_port, vouching_port, *ports = (
+                _number(held.enter_context(_free_port())) for _ in range(count)
+            )
             # They take ports of their own, which must be none of these.
             balancer = stack.enter_context(Proxy(*ports)) if options.nodes > 1 else None
             proxy = stack.enter_context(Proxy(ports[0] if balancer is None else balancer.port))
-        nodes = Nodes(directory, ports, options.store, balancer)
+        vouching = f"http://127.0.0.1:{vouching_port}/hook"
+        identities = provider = None
+        if not options.playground:
+            identities = Identities(directory, options.store, vouching, _rights(options))
+            stack.callback(identities.close)
+            provider = _start(stack, directory / "provider.log", _provider_command(vouching_port, identities))
+        nodes = Nodes(directory, ports, options.store, balancer, identities.app if identities else "")
         stack.callback(nodes.stop)
         bench = stack.enter_context(
             emulated(
@@ -89,19 +107,25 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
         page = f"127.0.0.1:{page_port}"
         for child, url in zip(nodes.children, nodes.urls, strict=True):
             _await_answer(child, f"{url}/healthz")
-        command = _gateway_command(directory, proxy.port, bench.air_path, page)
+        if provider is not None and identities is not None:
+            _await_answer(provider, vouching)
+            identities.identity(GATEWAY, nodes.url)
+        command = _gateway_command(directory, proxy.port, bench.air_path, page, keys=identities is not None)
         gateway = _start(stack, directory / "gateway.log", command)
-        scene = Scene(directory, bench, field, nodes, gateway, proxy, nodes.url, f"http://{page}")
+        addresses = (nodes.url, f"http://{page}")
+        scene = Scene(directory, bench, field, nodes, gateway, proxy, *addresses, identities, provider)
         stack.callback(lambda: scene.gateway.stop())
         _await_answer(gateway, f"{scene.gateway_url}/healthz")
         yield scene
 
 
 def _profiles(options: DemoOptions) -> list[str]:
-    """The first board relays for a far one, which takes a heap for two sessions at a time."""
-    relays = options.far is not None and options.profile == "esp32"
-    first = RELAY_PROFILE if relays else options.profile
-    return [first, *[options.profile] * (options.boards - 1)]
+    return [options.relay_kind, *[options.kind] * (options.boards - 1)]
+
+
+def _rights(options: DemoOptions) -> dict[str, bool]:
+    """Which boards may write, by name."""
+    return {name_of(index): index != options.barred for index in range(options.boards)}
 
 
 def _start(stack: contextlib.ExitStack, log: Path, command: list[str]) -> Child:
@@ -114,12 +138,16 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "hedgerow_cli", *arguments]
 
 
-def _gateway_command(directory: Path, uplink: int, air: str, page: str) -> list[str]:
+def _provider_command(port: int, identities: Identities) -> list[str]:
+    return [sys.executable, "-m", "hedgerow_cli.demo.provider", str(port), str(identities.users)]
+
+
+def _gateway_command(directory: Path, uplink: int, air: str, page: str, *, keys: bool) -> list[str]:
     # The demo measures against this host's clock, so the gateway is told to trust it.
     return _command(
         "gateway", "run", "--data", str(directory / "gateway"), "--air", air, "--http", page, "--mesh", MESH,
         "--uplink", f"ws://127.0.0.1:{uplink}/api/hedgerow/v1/sync", "--name", "gateway", "--time", "trust",
-        "--uplink-max-pause-s", "1", "--json",
+        "--uplink-max-pause-s", "1", "--json", *(["--board-keys"] if keys else []),
     )  # fmt: skip
 
 

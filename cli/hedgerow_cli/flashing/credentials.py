@@ -26,13 +26,20 @@ else:
 
 
 def enrol_board(
-    port: str, post: Post, provider: str, token: str, app: str, to_text: Callable[[bytes], str]
+    port: str,
+    post: Post,
+    provider: str,
+    token: str,
+    app: str,
+    to_text: Callable[[bytes], str],
+    *,
+    start: bool = True,
 ) -> dict[str, Any]:
     """Have a board make its keys if it has none, and get it a credential; without a token renew its own.
 
-    `to_text` is base64url. The board is started again. Returns the answer of the Authentication Service, with
-    the board's `author`. Raises what mpremote() raises, the refusals of both sides, and `ARGUMENTS_INVALID`
-    where there is nothing to renew.
+    `to_text` is base64url. The board is started again, or without `start` left at its REPL. Returns the
+    answer of the Authentication Service, with the board's `author`. Raises what mpremote() raises, the
+    refusals of both sides, and `ARGUMENTS_INVALID` where there is nothing to renew.
     """
     greet(port)
     state = _call(port, "state")
@@ -54,7 +61,8 @@ def enrol_board(
     except (KeyError, TypeError, ValueError) as error:
         raise HedgerowError("ENROLMENT_ANSWER", f"{what}: {error!r}") from None
     author = _call(port, "take", credential, issuers)
-    mpremote(port, "resume", "reset")
+    if start:
+        mpremote(port, "resume", "reset")
     return {**answer, "author": author}
 
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +23,7 @@ from hedgerow.sync.hello import RELAY
 from hedgerow_cli.limits import DELIVERY_SESSION_SECONDS
 from hedgerow_cli.logfile.image import Custody, custody
 from hedgerow_gateway.config import check_uplink
+from hedgerow_gateway.enrolment import Enrolment
 from hedgerow_gateway.gateway import mesh_tag
 from hedgerow_gateway.line import Line
 
@@ -75,18 +77,20 @@ def url_of(text: str) -> str:
     return text
 
 
-def deliver(log: Any, url: str, mesh: str, patience_s: float) -> Delivery:
+def deliver(log: Any, url: str, mesh: str, patience_s: float, identity: Path | None = None) -> Delivery:
     """Bring everything open in `log` to the peer at `url`; try again for `patience_s` seconds.
 
-    Raises LOG_DELIVERY if something is left then, which says what went wrong last.
+    `identity` is the file of who carries it, where strangers are not let in. Raises LOG_DELIVERY if something
+    is left then, which says what went wrong last.
     """
-    return asyncio.run(_deliver(log, url_of(url), mesh, patience_s))
+    enrolment = None if identity is None else Enrolment(identity)
+    return asyncio.run(_deliver(log, url_of(url), mesh, patience_s, enrolment))
 
 
-async def _deliver(log: Any, url: str, mesh: str, patience_s: float) -> Delivery:
+async def _deliver(log: Any, url: str, mesh: str, patience_s: float, enrolment: Enrolment | None) -> Delivery:
     owner = log.author
     before = custody(log)
-    log.author = new_author()
+    log.author = new_author() if enrolment is None else enrolment.author
     peer = Courier(log, _now(), name="log deliver", role=RELAY, mesh=mesh_tag(mesh), credit=_CREDIT)
     deadline = time.monotonic() + patience_s
     sessions = sent = 0
@@ -94,7 +98,7 @@ async def _deliver(log: Any, url: str, mesh: str, patience_s: float) -> Delivery
     while True:
         carried = None
         try:
-            carried = await asyncio.wait_for(_session(peer, url), DELIVERY_SESSION_SECONDS)
+            carried = await asyncio.wait_for(_session(peer, url, enrolment), DELIVERY_SESSION_SECONDS)
         except (HedgerowError, OSError, WebSocketException, TimeoutError) as error:
             trouble = str(error)
         if carried is not None:
@@ -125,10 +129,11 @@ def _unsealed(held: Custody, owner: bytes) -> int:
     return sum(author.readings for author in _travel(held, owner))
 
 
-async def _session(peer: Peer, url: str) -> int:
+async def _session(peer: Peer, url: str, enrolment: Enrolment | None) -> int:
     """One session to its end; returns how many operations it brought."""
     async with connect(url, max_size=MAX_RECORD, compression=None) as socket:
-        exchange = Exchange(peer, _now(), linger_ms=_LINGER_MS, central=True)
+        keys = None if enrolment is None else enrolment.greeting(_now())
+        exchange = Exchange(peer, _now(), linger_ms=_LINGER_MS, central=True, keys=keys)
         line = Line(peer, exchange, _now, MAX_RECORD)
         reader = asyncio.create_task(_read(socket, line))
         try:

@@ -5,7 +5,6 @@ from ..errors import HedgerowError
 from ..sync.hello import LEAF
 from . import asks, frames, pace
 from .custody import AGAIN, BACK, ONCE, name_of
-from .density import number_of
 from .feed import letter_frames
 from .letters import OPERATIONS
 from .letters import SCHEMA as SCHEMA_LETTER
@@ -169,7 +168,7 @@ class Carrier(Talk):
             if frame is None:
                 parts = letter_frames(self.peer, content, self.key)
                 if content[0] in OPERATIONS:
-                    self._census.add(number_of(content[1:4]), now)
+                    self._count(content[1:4], now)
                 self.remember(parts, content, now)
             for part in parts:
                 name = name_of(part)

@@ -125,6 +125,15 @@ class Custody:
                 self._pushes[place] = _BACK if back else 0
                 return
 
+    def in_turn(self, frames: list) -> list:
+        """Return frames in the order in which to push them.
+
+        A leaf's wake may end before the last fragment of a letter, and the next one knows of none: each is
+        the first at times.
+        """
+        at = self._random(len(frames)) if self.patient and len(frames) > 1 else 0
+        return frames[at:] + frames[:at]
+
     def flying(self) -> list:
         """Return the names of the own frames that nobody has acknowledged yet."""
         return [self._names[place] for place in range(_OWN, _PLACES) if self._names[place] != _FREE]
@@ -404,7 +413,9 @@ class Custody:
             wait = pace.LEAF_BACKOFF_MS
         self._due[place] = now + wait // 2 + self._random(wait)
         frame = self._frame(place)
-        repeat = AGAIN if back >= _BACK else ONCE if back else min(pushes, ONCE - 1)
+        # The wakes of a leaf know nothing of each other's pushes: who has it already is to say so at once.
+        least = 1 if self.patient else 0
+        repeat = AGAIN if back >= _BACK else ONCE if back else min(max(pushes, least), ONCE - 1)
         return self._names[place], frame[:3] + bytes((repeat,)) + frame[4:], own
 
     def _frame(self, place: int) -> bytes:

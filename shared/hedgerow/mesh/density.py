@@ -61,6 +61,12 @@ class Window:
             self._turn(now)
         return max(self._census.estimate(), self._before.estimate())
 
+    def whole(self, now: int) -> int:
+        """Return about how many were met in the last whole period, 0 in the first one."""
+        if now >= self._until:
+            self._turn(now)
+        return self._before.estimate()
+
     def _turn(self, now: int) -> None:
         if now - self._until >= self._period:
             self._census.clear()

@@ -9,7 +9,7 @@ from ..operation import SOURCE_KEEPER, SOURCE_RELAYED
 from . import asks, pace, tells
 from .custody import name_of
 from .density import number_of
-from .frames import ANNOUNCE, OP, RECEIPT, TIME, make
+from .frames import ANNOUNCE, LETTER_DOWN, OP, RECEIPT, TIME, make
 from .letters import SEAL, SEAL_BRIEF
 from .outcome import AUTHOR, WHOLE
 from .seen import Recent
@@ -150,9 +150,11 @@ class Down:
                         if author == self._peer.author:
                             # What is on its way still need not be.
                             mesh.custody.receipted(short, self._peer.receipted(author), now)
+                    if mesh.relays:
+                        mesh.repair.covered(author, number)
                     break
         if moved or self._routed(short, now):
-            if not (moved or mesh.flood) and self.passed(name, frame[3] >> 3, now):
+            if not moved and self.passed(name, frame[3] >> 3, now):
                 # So many are said after an hour that it is forgotten as heard before it is as passed on.
                 return
             self._note(name, now)
@@ -166,6 +168,22 @@ class Down:
         elif not matched and (mesh.flood or own):
             # Its author or keeper may become known: then it is no echo.
             mesh.seen.forget(name)
+
+    def of_use(self, kind: int, payload: bytes, at: int, now: int) -> bool:
+        """Say whether what came down before is of use once more: a letter whose other fragments did not come
+        in time, a name that is asked for, a RECEIPT that was heard when nothing of its author was here."""
+        mesh = self._mesh
+        if kind == ANNOUNCE:
+            return self.asked(None, now) or (mesh.relays and mesh.repair.wants(asks.WANT_ANNOUNCES))
+        if kind != RECEIPT:
+            return kind == LETTER_DOWN
+        peer = self._peer
+        for author in mesh.names.find(bytes(payload[at + 9 : at + 12])):
+            receipted = peer.receipted(author)
+            if receipted < int.from_bytes(payload[at + 12 : at + 16], "big"):
+                if receipted < peer.log.held(author) or (mesh.relays and mesh.repair.asks_for(author)):
+                    return True
+        return False
 
     def _note(self, name: int, now: int) -> None:
         self._mesh.custody.done.note(name, now)

@@ -309,7 +309,7 @@ class Feed:
         if len(frames) > self._custody.room():
             self.full = True
             return False
-        for frame in frames:
+        for frame in self._custody.in_turn(frames):
             self._custody.push(frame, now, back)
         number, sealed = self.pushed()
         if before is not None:

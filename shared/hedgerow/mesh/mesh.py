@@ -126,8 +126,9 @@ class Mesh(Carrier):
         self.start_at = now + random(pace.START_MS)
         # Until it has heard somebody it does not know whether there is a flood.
         self._met_at = now + pace.MEET_MS
-        # Until this peer has counted authors for long enough it goes by its neighbours.
-        self._young_until = now + pace.CENSUS_MS
+        # Who has counted many floods again only after a long time in which few were heard.
+        self._crowd = Count(bits, pace.CROWD_MS, now)
+        self._crowded = False
         self.receipts_at = now - pace.AGAIN_MS
         self.names.learn(self.peer.author, now)
         self.names.pin(self.peer.author)
@@ -199,7 +200,7 @@ class Mesh(Carrier):
                 # That it got farther shows who is farther: of all others one counts, as 0.
                 who = who | 1 if payload[at + 3] >> 3 > self.code else 0
             count = self.seen.again(name, who)
-            if count and self._echoed(kind, name, count, address, who, payload[at + 3], now):
+            if count and self._echoed(kind, name, count, address, who, payload, at, now):
                 self._heard_last(kind, address, payload, payload[at + 3])
                 return True
         frame = bytes(payload[at:stop])
@@ -232,13 +233,14 @@ class Mesh(Carrier):
         return who
 
     def _echoed(
-        self, kind: int, name: int, count: int, address: object, who: int, hop: int, now: int
+        self, kind: int, name: int, count: int, address: object, who: int, payload: bytes, at: int, now: int
     ) -> bool:
         """Take note that one more peer says what was heard before; True if there is no more to it.
 
         Nothing of its content is used, so its tag need not be checked again.
         """
         self.stats["echoes"] += 1
+        hop = payload[at + 3]
         if name in self.speaker.names:
             saying = self.speaker.echo(name, count, self.gets_on(kind, hop >> 3))
             if saying:
@@ -252,8 +254,7 @@ class Mesh(Carrier):
             self.seen.note(name, who)
             return False
         if kind != frames.OP and kind != frames.LETTER_UP:
-            # A letter whose other fragments did not come in time needs it again; a name may be asked for.
-            return kind != frames.LETTER_DOWN and (kind != frames.ANNOUNCE or not self.down.asked(None, now))
+            return not self.down.of_use(kind, payload, at, now)
         code = hop >> 3
         custody = self.custody
         here = custody.has(name)
@@ -276,7 +277,7 @@ class Mesh(Carrier):
         address, rssi, connectable = where
         if kind == frames.OP or kind == frames.LETTER_UP:
             if not count and kind == frames.OP:
-                self._census.add(number_of(frame[4:7]), now)
+                self._count(frame[4:7], now)
             self._carry(kind, frame, name, now, address)
         elif kind == frames.STATE:
             self._state(frames.decode_state(frame), address, rssi, connectable, now)
@@ -309,7 +310,7 @@ class Mesh(Carrier):
         lost = state.distance >= UNKNOWN_DISTANCE
         if self.visits.heard(address, state, rssi, now):
             self.visits.ways.rank(now)
-        if self.flood and state.flags & frames.GRADIENT and now < self._young_until:
+        if self.flood and state.flags & frames.GRADIENT and not self._crowd.whole(now):
             self._census.add(number, now)
             self._mode(now)
         if state.flags & frames.WANTS_TIME:

@@ -36,10 +36,11 @@ WAITING_MS = const(43200000)
 LATE_MS = const(20000)
 ASK_MS = const(2000)
 LETTER_MS = const(6000)
-# The age of an unsealed operation at which the engine seals; how authors and neighbours are counted; names
-# and plans; at a start; before a visit; whoever lacks the time; interests.
+# The age of an unsealed operation at which the engine seals; how authors are counted, to flood no more and to
+# flood again; neighbours; names and plans; at a start; before a visit; whoever lacks the time; interests.
 SEAL_MS = const(3600000)
 CENSUS_MS = const(3600000)
+CROWD_MS = const(43200000)
 AROUND_MS = const(180000)
 ANNOUNCE_MS = const(3600000)
 START_MS = const(3000)

@@ -151,7 +151,10 @@ class Repair(Answers):
             return None
         found = []
         for author, entry in self._entries.items():
-            if author[0] & BUCKETS - 1 == bucket and (entry[1] or entry[2] > self._serial - 8):
+            if author[0] & BUCKETS - 1 != bucket or entry[0][0] < entry[0][2]:
+                # Of whom there is a receipt alone nothing is here that somebody could lack.
+                continue
+            if entry[1] or entry[2] > self._serial - 8:
                 found.append((-entry[2], author, entry[0]))
         if not found:
             return None
@@ -210,9 +213,10 @@ class Repair(Answers):
                 theirs = 0
         mine = asks.hint(held, sealed, receipted)
         says = False
-        if receipted and (theirs < receipted or (theirs == held and their_hint & 15 > mine & 15)):
+        waits = their_hint & 15
+        if receipted and waits and (theirs < receipted or (theirs == held and waits > mine & 15)):
             mesh.down.say_receipt(author, now)
-        elif theirs == held and their_hint & 15 < mine & 15:
+        elif theirs == held and waits < mine & 15:
             says = True
         if theirs == held and their_hint >> 4 > mine >> 4:
             self._say_seals(author, receipted, now)
@@ -289,6 +293,18 @@ class Repair(Answers):
             last = number == want[3] or self._peer.log.held(author) >= want[3]
             want[0] = now + self._mesh.random(300) + (0 if last else pace.ASK_MS // 2)
             want[1] = 1
+            self._next = None
+
+    def asks_for(self, author: bytes) -> bool:
+        """Say whether operations of an author are asked for."""
+        return (asks.WANT_OPERATIONS, author) in self._wants
+
+    def covered(self, author: bytes, number: int) -> None:
+        """A keeper has an author up to a number: no more up to there is wanted, though there be no room to
+        remember the receipt."""
+        want = (asks.WANT_OPERATIONS, author) in self._wants
+        if want and not self._peer.keeper and number >= self._mesh.intake.heights.get(author, 0):
+            del self._wants[asks.WANT_OPERATIONS, author]
             self._next = None
 
     def wants(self, what: int) -> bool:

@@ -5,7 +5,7 @@ from ..clock import hlc
 from ..operation import decode_body
 from ..sync.hello import GATEWAY, LEAF
 from . import frames, pace, tells
-from .density import interval_floor
+from .density import interval_floor, number_of
 from .schedule import own_digest
 from .speaker import FORWARD, ONWARD, OWN, STATUS
 from .visits import BEHIND, BULK, MANY
@@ -243,10 +243,14 @@ class Talk:
         """Flood while few authors are about; count who is in reach; let go of what has waited for long."""
         if self._intake is not None:
             self._intake.expire(now)
-        authors = self._census.estimate(now)
-        limit = limits.FLOOD_AUTHORS if self.flood else limits.FLOOD_AGAIN_AUTHORS
-        # Those nearer hear of more: who is at the edge floods only if they do.
-        flood = authors <= limit and not self.visits.gradient(now, now < self._young_until)
+        # Nobody heard is no word of how many there are: most may be silent for hours.
+        few = self._crowd.whole(now)
+        if self._census.estimate(now) > limits.FLOOD_AUTHORS:
+            self._crowded = True
+        elif few and self._crowd.estimate(now) <= limits.FLOOD_AGAIN_AUTHORS:
+            self._crowded = False
+        # Those nearer hear of more: who is at the edge floods only if they do, who is new only if all do.
+        flood = not (self._crowded or self.visits.gradient(now, not few))
         if self.flood and not flood:
             # What a neighbour has in a flood is not on its way to a keeper yet.
             self.feed.rewind(self.peer.author, 0, now, False)
@@ -257,6 +261,12 @@ class Talk:
         turns = min(self.speaker.neighbours, pace.MOST_TURNS)
         self._turns = pace.TURN_MS * (1 + turns)
         self.custody.patience = pace.BACKOFF_MS + self._turns // 2
+
+    def _count(self, short: bytes, now: int) -> None:
+        """Count an author of an operation that is under way."""
+        number = number_of(short)
+        self._census.add(number, now)
+        self._crowd.add(number, now)
 
     def set_flood(self, flood: bool, now: int) -> None:
         """Flood, or bring operations to those nearer a keeper alone."""

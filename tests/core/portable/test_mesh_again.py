@@ -273,3 +273,24 @@ def test_a_full_log_takes_nothing_and_the_engine_goes_on() -> None:
         hear(mesh, b"far", op(4, 1), 14000)
         take(mesh, 14000)
         assert mesh.custody.count() == 1 and mesh.custody.due() is not None
+
+
+def test_a_leaf_begins_a_letter_anywhere_and_asks_who_has_it() -> None:
+    """Each wake is the first that pushes it, and may end before the last fragment."""
+    frames = [op(31, 0, number) for number in range(1, 8)]
+    begun = set()
+    for seed in range(40):
+        custody = Custody(MemoryLog(MemoryStore(b"author-1")), Random(seed).below, {"acked": 0}, 0)
+        assert custody.in_turn(frames) == frames
+        custody.patient = True
+        turned = custody.in_turn(frames)
+        assert sorted(turned) == sorted(frames)
+        begun.add(turned[0])
+        assert custody.in_turn(frames[:1]) == frames[:1]
+        for repeat in (1, 1, 2) if seed else (0, 1):
+            custody.patient = bool(seed)
+            if not custody.flying():
+                custody.push(frames[0], 0)
+            (said,) = custody.step(custody.due() or 0, 9)
+            assert said[1][3] & 7 == repeat
+    assert len(begun) == len(frames)

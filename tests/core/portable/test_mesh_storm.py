@@ -5,8 +5,8 @@ from mesh_kit import KEY, Air, check_air, gradient
 
 from hedgerow import limits
 from hedgerow.custody.receipt import Receipt
-from hedgerow.log import MemoryLog, MemoryStore
-from hedgerow.mesh import frames, letters, tells
+from hedgerow.log import ENTRY_OP, MemoryLog, MemoryStore
+from hedgerow.mesh import asks, frames, letters, tells
 from hedgerow.mesh.custody import Custody, name_of
 from hedgerow.mesh.down import proof_of
 from hedgerow.mesh.mesh import Mesh
@@ -165,3 +165,80 @@ def test_a_schema_that_is_on_its_way_is_not_pushed_by_all() -> None:
         air.settle([keeper], members, 60000)
         assert max([len(by) for by in names.values()]) <= 2, names
         check_air(air)
+
+
+def test_a_flood_after_a_gradient_calms_down() -> None:
+    """What was left open here and there is receipted, by receipts that all have heard before, when nothing
+    of their authors was there; and nobody goes on asking."""
+    air = Air(1, duty=100)
+    keeper = air.add("keeper", hello.GATEWAY, True)
+    members = [air.add("b%d" % at, seal_ms=60000) for at in range(9)]
+    air.line(members[:4])
+    air.all(members[5:])
+    air.run(10000)
+    air.readings(members, 20000, 50000)
+    air.run(60000)
+    for one, other in ((3, 4), (4, 5), (3, 5), (4, 6)):
+        air.link(members[one], members[other])
+    air.link(keeper, members[4])
+    with gradient():
+        air.run(300000)
+        air.readings(members, 60000, 600000)
+        air.run(600000)
+        air.settle([keeper], members, 600000)
+        air.run(air.now + 600000)
+    assert sum([member.mesh.repair.open for member in members]) > 5
+    for member in air.members:
+        member.mesh._crowded = False
+        member.mesh.visits.gradient = lambda now, any_: False
+    air.run(air.now + 300000)
+    assert not [1 for member in air.members if not member.mesh.flood]
+    kinds: dict = {}
+
+    def note(member: object, payload: bytes) -> None:
+        kind = payload[frames.find(payload)] & 15
+        kinds[kind] = kinds.get(kind, 0) + 1
+
+    air.on_sent = note
+    air.run(air.now + 600000)
+    assert not sum([member.mesh.repair.open for member in members])
+    assert not [kind for kind in kinds if kind not in (frames.STATE, frames.ANNOUNCE)], kinds
+    check_air(air)
+
+
+def test_a_receipt_that_was_of_no_use_is_when_it_comes_again() -> None:
+    """In a flood: of operations that have come since, and of those that are asked for."""
+    for held in (True, False):
+        mesh = _engine()
+        keeper = Receipt(b"keeper-1", 1, b"bcd-1234", 3)
+        for name in (keeper.keeper, keeper.author):
+            mesh.names.learn(name, 0)
+        body = tells.encode_receipt(b"keep", 1, b"bcd", 3, proof_of(keeper))
+        frame = frames.make(frames.RECEIPT, MESH, body, KEY)
+        mesh.set_flood(False, 0)
+        _hear(mesh, b"one", frame, 1000)
+        assert not mesh.peer.receipted(keeper.author)
+        mesh.set_flood(True, 1000)
+        _hear(mesh, b"two", frame, 1000)
+        assert mesh.stats["echoes"] == 1 and not mesh.peer.receipted(keeper.author)
+        if held:
+            mesh.peer.log.append(ENTRY_OP, keeper.author, 1, 1, b"\x80")
+        else:
+            mesh.repair.want(asks.WANT_OPERATIONS, keeper.author, 1000)
+        _hear(mesh, b"three", frame, 2000)
+        assert mesh.peer.receipted(keeper.author) == 3
+        assert not mesh.repair.asks_for(keeper.author)
+
+
+def test_who_has_a_receipt_alone_neither_tells_nor_is_told() -> None:
+    mesh = _engine()
+    mesh.names.learn(b"bcd-1234", 0)
+    mesh.names.learn(b"keeper-1", 0)
+    mesh.peer.ingest_receipt(Receipt(b"keeper-1", 1, b"bcd-1234", 3))
+    mesh.repair.update(b"bcd-1234", 0)
+    bucket = b"b"[0] & 7
+    assert mesh.repair._have(-16 - bucket, 0) is None
+    for waits, told in ((0, 0), (1, 1)):
+        body = asks.encode_have(3, bucket, [(b"bcd", 1, waits)])
+        mesh.repair.heard_have(frames.make(frames.HAVE, MESH, body, KEY), b"one", 0)
+        assert mesh.stats["receipts"] == told

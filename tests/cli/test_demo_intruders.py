@@ -1,0 +1,76 @@
+"""The demo's identity provider, the log that a relay edits, and what its audit makes of refused readings."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL
+from hedgerow_cli.demo.audit import audit_refused, audit_revoked
+from hedgerow_cli.demo.intruders import EditedLog
+from hedgerow_cli.demo.ledger import Acknowledgement, BoardLedger
+from hedgerow_cli.demo.provider import server
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with server(0, {"a token": {"authenticate": True, "userID": "ann"}}) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_address[1]}/hook"
+        serving.shutdown()
+        thread.join()
+
+
+def ask(url: str, body: bytes) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(url, body) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_the_provider_knows_its_tokens_only(url: str) -> None:
+    assert ask(url, b'{"token": "a token"}') == (200, {"authenticate": True, "userID": "ann"})
+    for body in (b'{"token": "another"}', b'{"token": ""}', b"{}", b"[]", b"{", b'{"token": "a toke"}'):
+        status, answer = ask(url, body)
+        assert (status, answer["authenticate"]) == (401, False), body
+
+
+def test_one_digit_of_one_operation_is_another() -> None:
+    body = bytes((9, 8, 7))
+    entries = [(ENTRY_OP, 4, 4, body), (ENTRY_OP, 5, 5, body), (ENTRY_SEAL, 5, 5, body)]
+    log = SimpleNamespace(author=b"author-1", read=lambda *_: entries)
+    edited = EditedLog(log, 5)
+    edited.author = b"author-2"
+    assert log.author == b"author-2"
+    assert edited.read(b"author-1", 0, 0, 9) == [entries[0], (ENTRY_OP, 5, 5, bytes((9, 8, 6))), entries[2]]
+    assert edited.read(b"author-3", 0, 0, 9) == entries
+
+
+def ledger() -> BoardLedger:
+    board: Any = SimpleNamespace(name="board1", samples=[], sleeps=0)
+    said = {n: Acknowledgement(n, n + 1, "1.0", float(n)) for n in range(1, 7)}
+    return BoardLedger(board, acknowledged=said)
+
+
+def test_a_reading_of_who_may_not_write_is_a_leak() -> None:
+    assert vars(audit_refused(ledger(), 7, [])) | {"refused": 0} == vars(audit_refused(ledger(), 1, [])) | {
+        "missing": 0
+    }
+    assert audit_refused(ledger(), 7, []).refused == 6
+    assert audit_refused(ledger(), 5, []).missing == 2
+    assert not audit_refused(ledger(), 7, [{"n": 1}]).clean
+
+
+def test_what_came_after_the_last_accepted_operation_is_a_leak() -> None:
+    documents = [{"n": n, "_id": ["a", n + 1]} for n in range(1, 7)]
+    found = audit_revoked(ledger(), "t", documents[:3], 4)
+    assert (found.leaked, found.revoked_after, found.at_big_peer, found.missing) == (0, 3, 3, 0)
+    assert audit_revoked(ledger(), "t", documents[:2], 4).missing == 1
+    assert audit_revoked(ledger(), "t", documents, 4).leaked == 3
