@@ -37,14 +37,8 @@ log = logging.getLogger(__name__)
 _BUSY = 1013
 # What nobody meets by accident, unless the other side has said it.
 _OFFENCES = (
-    "CREDENTIAL_",
-    "HANDSHAKE_",
-    "COSE_",
-    "TAG_INVALID",
-    "POINT_INVALID",
-    "RECORD_TAG",
-    "SESSION_PLAIN",
-)
+    "CREDENTIAL_", "HANDSHAKE_", "COSE_", "TAG_INVALID", "POINT_INVALID", "RECORD_TAG", "SESSION_PLAIN",
+)  # fmt: skip
 _SAID = "said by the other side"
 _POLICY = 1008
 _UNSUPPORTED = 1003

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import limit_crowd as crowds
 import limit_custody as custody
 import limit_leaves as leaves
 import limit_times as times
@@ -31,8 +32,8 @@ CHECKS: dict[str, Callable[[], None]] = {
     "ASK_MS": times.ask_again,
     "LETTER_MS": times.said_letter,
     "SEAL_MS": times.seal,
-    "CENSUS_MS": times.census,
-    "CROWD_MS": times.crowd,
+    "CENSUS_MS": crowds.census,
+    "CROWD_MS": crowds.crowd,
     "AROUND_MS": times.around,
     "ANNOUNCE_MS": times.announce,
     "START_MS": times.start,
@@ -61,7 +62,7 @@ CHECKS: dict[str, Callable[[], None]] = {
 MORE: list[Callable[[], None]] = [
     custody.passed_on_needs_so_many,
     wishes.wish_kept,
-    times.crowd_of_neighbours,
+    crowds.crowd_of_neighbours,
 ]
 
 

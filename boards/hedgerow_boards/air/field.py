@@ -310,7 +310,7 @@ class Field:
         airtime, payload, connectable = saying.airtime, saying.payload, saying.connectable
         windows, busy_from, busy_until = self._windows, self.busy_from, self.busy_until
         heard, ears, band, loss = self.heard, self.ears, self._band, self.radio.loss
-        fades, bits, sure, hopeless, judge = self._fading
+        fades, bits, sure, hopeless, _ = self._fading
         got, lost = self.tally.heard, self.tally.lost
         deaf, own, weak = lost[NOT_LISTENING], lost[OWN_TRANSMISSION], lost[WEAK]
         span, spacing = event_us(0), ADV_PDU_SPACING_US
@@ -320,8 +320,6 @@ class Field:
         if drops and start - saying.since > self._repeats:
             told.clear()
             saying.since = start
-        rivals: Sequence[float] = ()
-        burst = None
         alone = not (others or band or loss)
         for receiver, mean in self.neighbours[node]:
             if drops and receiver in told:
@@ -353,11 +351,7 @@ class Field:
             if alone and level >= sure:
                 verdict = round(level) if level < RSSI_MAX else RSSI_MAX
             else:
-                if others:
-                    rivals = self.map.rivals(receiver, others)
-                if band:
-                    burst = self._burst(receiver, (at - start) // ADV_PDU_SPACING_US, at, airtime)
-                verdict = judge(level, airtime, rivals, burst, loss)
+                verdict = self._judged(receiver, level, others, start, at, airtime)
                 if verdict > 0:
                     lost[verdict][receiver] += 1
                     continue
@@ -371,6 +365,16 @@ class Field:
                 got[receiver] += 1
                 if drops:
                     told.add(receiver)
+
+    def _judged(
+        self, receiver: int, level: float, others: list[int], start: int, at: int, airtime: int
+    ) -> int:
+        """What becomes of an event's packet at `at`, where others or a burst may drown it: see judge()."""
+        rivals = self.map.rivals(receiver, others) if others else ()
+        burst = None
+        if self._band:
+            burst = self._burst(receiver, (at - start) // ADV_PDU_SPACING_US, at, airtime)
+        return self._fading[4](level, airtime, rivals, burst, self.radio.loss)
 
     def _overlapping(self, node: int, start: int, airtime: int) -> list[int]:
         """Who else has an event with packets over those of this one: all three, as they are evenly spaced."""
