@@ -210,7 +210,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 
 @pytest.fixture(scope="module")
 def metrics(served: Local) -> dict[str, set[str]]:
-    """The metrics of a node with a bridge, an expected peer, one that tells its health, a refusal, by labels."""
+    """The metrics of a node with a bridge, an expected peer, one that tells its health, a refusal."""
     Admin(served).call("PUT", "/b", TO_FILE)
     served.execute("INSERT INTO peers DOCUMENTS ({'_id': 'barn', 'due_s': 60})")
     told(served, Writer("fern"))
