@@ -149,7 +149,7 @@ CODES = {
     "QUERY_PATHS": (615, "An UPDATE writes a path twice, or one within another; name each field once."),
     "QUERY_INCREMENT": (616, "INCREMENT BY and RESTART WITH take integers and decimals."),
     "QUERY_TYPE": (
-        617,
+        618,
         "Over /api/v4 what is no register must be declared: COLLECTION name (field MAP); or ask /api/v5.",
     ),
     "OBSERVERS_FULL": (617, "As many queries are observed as are allowed; stop one."),

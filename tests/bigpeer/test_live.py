@@ -168,6 +168,30 @@ def test_a_quiet_stream_says_so_and_is_asked_again(farm: Local, monkeypatch: pyt
     farm.run(run())
 
 
+def test_a_quiet_stream_is_asked_however_busy_others_are(
+    farm: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LIVE_ASK_SECONDS", 0.02)
+    monkeypatch.setattr(limits, "LIVE_QUIET_SECONDS", 3600.0)
+
+    async def run() -> None:
+        key_id, text = key(farm)
+        reader = Reader(farm, "SELECT * FROM cars", text)
+        await reader.start()
+        await reader.next()
+        manage.revoke_key(farm.peer.registry, "test", "farm", key_id)
+        told = asyncio.ensure_future(reader.next())
+        while not told.done():
+            # It is woken, and nothing is there for it.
+            for listener in farm.peer.service._listeners:
+                listener(())
+            await asyncio.sleep(0.005)
+        assert told.result()[0] == "error"
+        await reader.close()
+
+    farm.run(run())
+
+
 def test_streams_are_bounded_and_end_with_the_server(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LIVE_QUERIES", 1)
 

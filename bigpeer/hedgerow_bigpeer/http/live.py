@@ -4,6 +4,7 @@ What leaves the reader's rule leaves the answer like what is deleted: by its pla
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -152,24 +153,23 @@ class LiveStream:
         changes = await self._queries.work(self._live.finish)
         yield Step(ROWS, self._position, changes)
         loop = asyncio.get_running_loop()
-        quiet = loop.time() + limits.LIVE_QUIET_SECONDS
+        look, quiet = loop.time() + limits.LIVE_ASK_SECONDS, loop.time() + limits.LIVE_QUIET_SECONDS
         while not self._stopping:
-            try:
-                async with asyncio.timeout(min(limits.LIVE_ASK_SECONDS, quiet - loop.time())):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(look, quiet) - loop.time()):
                     await self._wake.wait()
-            except TimeoutError:
-                if loop.time() < quiet:
-                    yield Step(LOOK, self._position, changes)
-                else:
-                    yield Step(QUIET, self._position, changes)
-                    quiet = loop.time() + limits.LIVE_QUIET_SECONDS
-                continue
             self._wake.clear()
-            if self._service.touched(self._live.collection) <= self._position:
-                continue
-            changes = await self._step()
-            if changes:
-                yield Step(CHANGES, self._position, changes)
+            name = ""
+            if self._service.touched(self._live.collection) > self._position:
+                changes = await self._step()
+                name = CHANGES if changes else ""
+            # By the time, not by what woke us: other collections may change without a pause.
+            if not name and loop.time() >= min(look, quiet):
+                name = QUIET if loop.time() >= quiet else LOOK
+            if name:
+                yield Step(name, self._position, changes)
+                look = loop.time() + limits.LIVE_ASK_SECONDS
+            if name in (CHANGES, QUIET):
                 quiet = loop.time() + limits.LIVE_QUIET_SECONDS
 
     async def _step(self) -> Changes:
