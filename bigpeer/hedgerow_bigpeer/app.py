@@ -26,7 +26,7 @@ from .http.caller import Caller, Gate
 from .http.changes import ChangesEndpoint
 from .http.documents import DocumentsEndpoint
 from .http.door import Door
-from .http.execute import ExecuteEndpoint
+from .http.execute import EXECUTE_PATHS, ExecuteEndpoint
 from .http.live import LiveEndpoint
 from .http.openapi import description
 from .http.peers import PeersEndpoint
@@ -51,7 +51,6 @@ from .system import SystemCollections
 
 SYNC_PATH = "/api/hedgerow/v1/sync"
 LIVE_PATH = "/api/hedgerow/v1/live"
-EXECUTE_PATHS = ("/api/v4/store/execute", "/api/v5/store/execute")
 DATA_PATHS = ("/collections/{collection}/documents", "/timeseries/{collection}", "/changes", "/peers")
 OPENAPI_PATH = "/api/hedgerow/v1/openapi.json"
 _REFUSED = 1008

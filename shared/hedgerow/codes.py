@@ -148,6 +148,10 @@ CODES = {
     "QUERY_COST": (614, "The statement looks at more documents than this peer allows; ask a larger one."),
     "QUERY_PATHS": (615, "An UPDATE writes a path twice, or one within another; name each field once."),
     "QUERY_INCREMENT": (616, "INCREMENT BY and RESTART WITH take integers and decimals."),
+    "QUERY_TYPE": (
+        618,
+        "Over /api/v4 what is no register must be declared: COLLECTION name (field MAP); or ask /api/v5.",
+    ),
     "OBSERVERS_FULL": (617, "As many queries are observed as are allowed; stop one."),
     "REQUEST_TOO_LARGE": (620, "The body of the request is too large."),
     "REQUEST_TYPE": (621, "The body is in none of application/json, application/cbor, application/msgpack."),

@@ -21,7 +21,7 @@ from hedgerow_bigpeer.app import BigPeer, peer_of
 
 Result = TypeVar("Result")
 
-EXECUTE = "/api/v4/store/execute"
+EXECUTE = "/api/v5/store/execute"
 STATUS = "/api/hedgerow/v1/status"
 
 

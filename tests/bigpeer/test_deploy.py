@@ -18,7 +18,9 @@ import pytest
 import typer
 import yaml
 from bigpeer_harness import Local, Remote, local
+from log_writer import Writer
 from test_bridges import TO_FILE, Admin
+from test_system import told
 
 from hedgerow.codes import CODES
 from hedgerow_bigpeer import limits
@@ -208,9 +210,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 
 @pytest.fixture(scope="module")
 def metrics(served: Local) -> dict[str, set[str]]:
-    """The metrics of a node with a bridge, an expected peer, a refusal: each with its labels."""
+    """The metrics of a node with a bridge, an expected peer, one that tells its health, a refusal."""
     Admin(served).call("PUT", "/b", TO_FILE)
     served.execute("INSERT INTO peers DOCUMENTS ({'_id': 'barn', 'due_s': 60})")
+    told(served, Writer("fern"))
     served.peer.service.counters.refused["WRITE_FORBIDDEN"] = 1
     found: dict[str, set[str]] = {"up": {"job", "instance"}}
     for line in served.request("GET", "/metrics").text.splitlines():
