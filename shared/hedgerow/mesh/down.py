@@ -160,7 +160,7 @@ class Down:
                         if author == self._peer.author:
                             # What is on its way still need not be.
                             mesh.custody.receipted(short, self._peer.receipted(author), now)
-                    if mesh.relays:
+                    if mesh.relays and self._counts(author, number):
                         mesh.repair.covered(author, number)
                     break
         if moved or self._routed(short, now):
@@ -178,6 +178,11 @@ class Down:
         elif not matched and (mesh.flood or own):
             # Its author or keeper may become known: then it is no echo.
             mesh.seen.forget(name)
+
+    def _counts(self, author: bytes, number: int) -> bool:
+        """Say whether a receipt that was heard goes for anything here: without a proof not at a gateway."""
+        peer = self._peer
+        return peer.receipted(author) >= number or (peer.hearsay and not peer.is_own(author))
 
     def cares(self, payload: bytes, at: int, now: int) -> bool:
         """Say whether anything is done without a flood with a RECEIPT that was heard before: those of authors

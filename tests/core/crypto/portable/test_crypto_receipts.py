@@ -10,6 +10,7 @@ from hedgerow.crypto.batches import sign_batch
 from hedgerow.crypto.members import Proofs
 from hedgerow.custody.receipt import NO_PROOF, PROOF_MAC, Receipt
 from hedgerow.mesh import tells
+from hedgerow.mesh.asks import WANT_OPERATIONS
 from hedgerow.mesh.down import proof_of, short_of
 from hedgerow.mesh.frames import RECEIPT, make
 from hedgerow.sync import frames, hello
@@ -124,6 +125,7 @@ def add(air: Air, one: Enrolled, role: int) -> object:
     member = air.add("enrolled", role, one.peer.keeper, author=one.identity.author)
     one.members._log = one.members.words._log = member.peer.log
     member.peer.members = one.members
+    member.peer.hearsay = role < hello.GATEWAY
     return member
 
 
@@ -180,6 +182,22 @@ def test_receipts_on_the_air_that_nobody_proves_free_nothing() -> None:
         assert relay.peer.receipted(board.author) == held
     on_air(board, one.members.prove(false), air.now)
     assert board.peer.receipted(board.author) == held
+
+
+def test_a_receipt_that_nobody_proves_takes_no_question_from_a_gateway() -> None:
+    for role, asks_on in ((hello.GATEWAY, True), (hello.RELAY, False)):
+        air = Air(65, loss=0)
+        asker = add(air, Enrolled(66, role=role), role)
+        other = air.add("other")
+        air.reading(other)
+        false = Receipt(b"keeper-1", 1, other.author, 1)
+        asker.mesh.names.learn(other.author, 0)
+        asker.mesh.names.learn(false.keeper, 0)
+        asker.mesh.intake.note_height(other.author, 1)
+        asker.mesh.repair.want(WANT_OPERATIONS, other.author, 0)
+        assert asker.mesh.repair.asks_for(other.author)
+        on_air(asker, false, air.now)
+        assert asker.mesh.repair.asks_for(other.author) == asks_on
 
 
 def on_air(member: object, receipt: Receipt, now: int) -> None:
