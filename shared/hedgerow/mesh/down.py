@@ -160,7 +160,8 @@ class Down:
                         if author == self._peer.author:
                             # What is on its way still need not be.
                             mesh.custody.receipted(short, self._peer.receipted(author), now)
-                    if mesh.relays:
+                    if mesh.relays and (self._peer.hearsay or self._peer.receipted(author) >= number):
+                        # One that proves nothing here is no answer.
                         mesh.repair.covered(author, number)
                     break
         if moved or self._routed(short, now):
