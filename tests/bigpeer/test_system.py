@@ -139,7 +139,7 @@ def test_a_board_is_known_by_its_readings_before_it_has_told_its_name(served: Lo
     assert (row["author"], row["overdue"]) == (writer.peer.author.hex(), False)
 
 
-def test_what_makes_no_sense_is_left_out_and_what_others_write_counts_not(served: Local) -> None:
+def test_what_makes_no_sense_is_left_out(served: Local) -> None:
     writer = Writer("moss")
     wrong = {"name": 7, "boots": "x", "log": -1, "due_s": -5, "heap_free": True, "place": "x" * 100}
     told(served, writer, **wrong)
@@ -148,18 +148,40 @@ def test_what_makes_no_sense_is_left_out_and_what_others_write_counts_not(served
     health = found["health"]
     assert [health[name] for name in ("name", "boots", "log", "due_s", "heap_free")] == [None] * 5
     assert health["place"] == "x" * limits.SHOWN_NAME and found["overdue"] is False
-    # Over HTTP it is the Big Peer that writes.
-    other = Writer("other")
-    bring(served, other)
-    body = {
-        "statement": "INSERT INTO __health DOCUMENTS (:d)",
-        "args": {"d": {"_id": other.peer.author, "name": "forged"}},
-    }
-    content = CBOR.dumps(body)
-    answer = served.request("POST", EXECUTE, content=content, headers={"content-type": "application/cbor"})
-    assert answer.status_code == 200
-    found = {row["author"]: row for row in get(served, "/peers")["peers"]}[other.peer.author.hex()]
-    assert found["health"] is None and found["name"] != "forged"
+
+
+def test_nobody_writes_the_health_of_another(served: Local) -> None:
+    victim, liar = Writer("fern"), Writer("liar")
+    facts = {name: FACTS[name] for name in FACTS if name not in ("place", "voltage_mv")}
+    for _ in range(2):
+        write_health(victim.peer, facts, victim.now)
+        bring(served, victim)
+        assert rows(served)["fern"]["health"] == {**dict.fromkeys(FACTS), **facts, "at": None}
+        liar.now += 9000
+        schema = schema_for(HEALTH, KEEP, lie := {"name": "dead", "place": "geo:1,1", "voltage_mv": 4200})
+        change = [INSERT, schema.name, victim.peer.author, schema.pack(lie)]
+        # Asks no guard of its own.
+        Peer.write(liar.peer, [change], [schema], liar.now)
+        bring(served, liar)
+        victim.now += 60000
+    assert rows(served)["fern"]["health"] == {**dict.fromkeys(FACTS), **facts, "at": None}
+    refused = served.run(served.peer.service.store.refused())
+    assert {(row[0], row[1]) for row in refused} == {(liar.peer.author, "WRITE_FORBIDDEN")}
+    # Over HTTP it is the Big Peer that writes, as somebody else too.
+    for statement in (
+        "INSERT INTO __health DOCUMENTS (:d)",
+        "INSERT INTO __health DOCUMENTS (:d) ON ID CONFLICT DO UPDATE",
+        "UPDATE __health SET name = 'forged' WHERE name = 'fern'",
+        "DELETE FROM __health WHERE name = 'fern'",
+    ):
+        d = {"_id": victim.peer.author if "UPDATE" in statement else Writer().peer.author, "name": "forged"}
+        content = CBOR.dumps({"statement": statement, "args": {"d": d}})
+        answer = served.request(
+            "POST", EXECUTE, content=content, headers={"content-type": "application/cbor"}
+        )
+        found = CBOR.loads(answer.content)["error"]["code"]
+        assert (answer.status_code, found) == (403, "AUTH_FORBIDDEN"), statement
+    assert rows(served)["fern"]["health"]["name"] == "fern"
 
 
 def lie(writer: Writer, victim: bytes, change: list[Any], facts: dict[str, Any]) -> None:

@@ -105,15 +105,16 @@ import gc
 gc.collect()
 whole = gc.mem_free() + gc.mem_alloc()
 free = gc.mem_free()
-# A name that is new in a full heap may need a larger table of names.
-taken, kept = 0, []
-try:
-    while True:
-        kept.append(bytearray(1024))
-except MemoryError:
-    taken = len(kept)
+def take():
     kept = None
-print(whole, free, taken)
+    count = 0
+    try:
+        while True:
+            kept = (kept, bytearray(1000))
+            count += 1
+    except MemoryError:
+        return count
+print(whole, free, take())
 """
     whole, free, taken = map(int, board.mpremote("exec", fill).stdout.split())
     limit = 2 * board.profile.heap_kib * 1024
