@@ -96,6 +96,9 @@ class GatewayConfig:
             )
         if self.keeper and self.uplink is not None:
             raise HedgerowError("SETTING_INVALID", "keeper: with an uplink the Big Peer is the keeper")
+        if self.keeper and self.identity_path() is not None:
+            # Enrolled boards are given the Big Peer's keys: receipts of this one would free nothing there.
+            raise HedgerowError("SETTING_INVALID", "keeper: enrolled boards know a Big Peer's keys alone")
         if self.board_keys and self.identity_path() is None:
             raise HedgerowError("SETTING_INVALID", "board_keys: there is no identity")
         if not self.mesh or len(self.name) > MAX_PEER_NAME:

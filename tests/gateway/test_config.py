@@ -10,6 +10,7 @@ from gateway_kit import config, run
 import hedgerow_gateway
 from hedgerow.errors import CODES, HedgerowError
 from hedgerow_gateway import Gateway, metrics
+from hedgerow_gateway.config import IDENTITY
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,19 @@ from hedgerow_gateway import Gateway, metrics
 def test_nonsense_is_refused_by_name(tmp_path: Path, setting: str, value: Any) -> None:
     with pytest.raises(HedgerowError, match=f"SETTING_INVALID: .*{setting}"):
         config(tmp_path, **{setting: value})
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_keeper_has_no_identity(tmp_path: Path, beside: bool) -> None:
+    """No board would believe its receipts."""
+    made = config(tmp_path, keeper=True)
+    assert made.identity_path() is None
+    identity = made.data / IDENTITY if beside else tmp_path / "elsewhere"
+    identity.parent.mkdir(parents=True, exist_ok=True)
+    identity.write_bytes(b"")
+    with pytest.raises(HedgerowError, match="SETTING_INVALID: .*keeper"):
+        config(tmp_path, keeper=True, identity=None if beside else identity)
+    config(tmp_path, identity=identity)
 
 
 def test_every_metric_is_described_and_shown(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from hedgerow.crypto.words import Word, Words  # noqa: E402
 from hedgerow.custody.ledger import Ledger  # noqa: E402
 from hedgerow.mesh import pace  # noqa: E402
 from hedgerow.mesh.carrier import Carrier  # noqa: E402
+from hedgerow.mesh.down import Down  # noqa: E402
 from hedgerow.peer import Peer  # noqa: E402
 from hedgerow.sync import frames  # noqa: E402
 from hedgerow.sync.exchange import Exchange  # noqa: E402
@@ -52,7 +53,17 @@ def a_proof_is_of_any_kind(patch: pytest.MonkeyPatch) -> None:
 
 
 def hints_raise_incarnations(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "take", lambda self, receipt, hint=False: _TAKE(self, receipt))
+    patch.setattr(Ledger, "take", lambda self, receipt, hint=False, heard=0: _TAKE(self, receipt))
+
+
+def hints_count_whole(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        Ledger, "take", lambda self, receipt, hint=False, heard=0: _TAKE(self, receipt, hint, 1 << 30)
+    )
+
+
+def higher_hints_outdo_lower_ones(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Down, "_hints", lambda *_: False)
 
 
 def keys_are_of_no_mesh(patch: pytest.MonkeyPatch) -> None:
@@ -95,6 +106,8 @@ CHECKS: dict[Patch, Callable[[], None]] = {
     any_keeper_speaks_for_all: receipts.test_who_shows_to_be_the_keeper_needs_no_proof_and_another_does,
     a_proof_is_of_any_kind: receipts.test_a_member_of_no_such_kind_proves_nothing,
     hints_raise_incarnations: receipts.test_a_word_of_a_past_incarnation_is_refused_and_a_hint_raises_none,
+    hints_count_whole: receipts.test_receipts_made_up_on_the_air_stop_no_operation_and_no_proof,
+    higher_hints_outdo_lower_ones: receipts.test_any_receipt_may_be_the_true_one_and_is_passed_on,
     keys_are_of_no_mesh: receipts.test_a_keepers_proof_frees_whoever_brings_it_and_nothing_else_does,
     words_need_no_signature: words.test_what_no_issuer_has_signed_changes_nothing,
     numbers_may_fall: words.test_a_number_may_only_be_raised,
