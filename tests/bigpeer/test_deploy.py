@@ -323,6 +323,14 @@ def test_a_signal_ends_what_is_open_in_its_time(tmp_path: Path) -> None:
     assert answers == [200]
 
 
+def test_the_alarm_of_the_watermark_is_silent_while_it_moves() -> None:
+    (group,) = read(DEPLOY / "prometheus" / "rules.yml")["groups"]
+    (stands,) = [rule for rule in group["rules"] if rule["alert"] == "HedgerowWatermarkStands"]
+    behind, still = stands["expr"].split(" and ")
+    assert behind == "hedgerow_bigpeer_watermark_behind > 0"
+    assert re.fullmatch(r"changes\(hedgerow_bigpeer_transaction\[\dm\]\) == 0", still)
+
+
 def test_the_alarm_of_full_nodes_knows_the_limit() -> None:
     (group,) = read(DEPLOY / "prometheus" / "rules.yml")["groups"]
     (full,) = [rule for rule in group["rules"] if rule["alert"] == "HedgerowSessionsFull"]

@@ -10,6 +10,7 @@ import psycopg
 
 from hedgerow.errors import HedgerowError
 
+from ..postgres_line import connect
 from .database import Rows, Violated
 
 _SCHEMA = "hedgerow_rights"
@@ -17,7 +18,6 @@ _SETTINGS = (
     f"-c search_path={_SCHEMA} -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
     " -c statement_timeout=20s -c client_min_messages=warning"
 )
-_CONNECT_SECONDS = 5
 #: One change at a time, whoever makes it, as in a file.
 _LOCK = 0x6867_7269_6768_7473
 _TYPES = {
@@ -43,13 +43,7 @@ class PostgresEngine:
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            return psycopg.connect(
-                self._url,
-                autocommit=True,
-                connect_timeout=_CONNECT_SECONDS,
-                options=_SETTINGS,
-                application_name="hedgerow-rights",
-            )
+            return connect(self._url, options=_SETTINGS, application_name="hedgerow-rights")
         except psycopg.Error as error:
             raise HedgerowError("REGISTRY_FAILED", str(error).strip()) from error
 

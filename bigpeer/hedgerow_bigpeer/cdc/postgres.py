@@ -13,11 +13,11 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
+from ..postgres_line import connect
 from .events import REQUERY_TYPE, Event
 from .sinks import BEHIND, Later
 
 _SETTINGS = "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
-_CONNECT_SECONDS = 5
 _DOCUMENTS = (
     "CREATE TABLE {table} (app text, collection text, id jsonb, document jsonb,"
     " txn bigint NOT NULL, seq bigint NOT NULL, event text NOT NULL, stale boolean NOT NULL DEFAULT false,"
@@ -127,11 +127,9 @@ class PostgresSink:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
+            self._connection = connect(
                 self._sink["url"],
                 password=self._sink.get("password"),
-                autocommit=True,
-                connect_timeout=_CONNECT_SECONDS,
                 options=_SETTINGS,
                 application_name="hedgerow-bridge",
             )

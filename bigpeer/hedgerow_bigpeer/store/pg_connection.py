@@ -6,10 +6,10 @@ from typing import Any
 
 import psycopg
 
+from ..postgres_line import connect
 from .sql import Cursor
 
 _SETTINGS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=20s -c client_min_messages=warning"
-_CONNECT_SECONDS = 5
 
 
 class PostgresConnection:
@@ -27,13 +27,7 @@ class PostgresConnection:
     )
 
     def __init__(self, url: str) -> None:
-        self._connection = psycopg.connect(
-            url,
-            autocommit=True,
-            connect_timeout=_CONNECT_SECONDS,
-            options=_SETTINGS,
-            application_name="hedgerow",
-        )
+        self._connection = connect(url, options=_SETTINGS, application_name="hedgerow")
 
     @property
     def is_closed(self) -> bool:
