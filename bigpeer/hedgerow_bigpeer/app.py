@@ -71,9 +71,10 @@ async def open_configured(config: BigPeerConfig) -> Store:
 def open_registry(config: BigPeerConfig) -> tuple[Registry, App]:
     """Open the database of rights, and the app that is served: a playground is made if there is none.
 
-    Raises PLAYGROUND_ADDRESS, SETTING_INVALID, REGISTRY_VERSION, REGISTRY_KEY, REGISTRY_FAILED.
+    Rights in the data directory move to a shared store that has none. Raises PLAYGROUND_ADDRESS,
+    SETTING_INVALID, REGISTRY_VERSION, REGISTRY_KEY, REGISTRY_SPLIT, REGISTRY_FAILED.
     """
-    registry = Registry(config.data, config.store, config.rights_key_path)
+    registry = Registry(config.data, config.store, config.rights_key, take_over=True)
     try:
         app = registry.ensure_app(config.app, config.mesh)
         if app.mesh != config.mesh:

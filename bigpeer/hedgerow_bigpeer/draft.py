@@ -6,7 +6,7 @@ from typing import Any
 from hedgerow import operation
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import KEEP, Schema
+from hedgerow.codec.schema import HEALTH, KEEP, Schema
 from hedgerow.document import Document, document_ids
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_CHANGES, MAX_OPERATION
@@ -49,7 +49,12 @@ class Draft:
             raise
 
     def check(self) -> None:
-        """Raise AUTH_FORBIDDEN if a document is changed that the rule does not cover, before and after."""
+        """Raise AUTH_FORBIDDEN if a document is changed that the rule does not cover, before and after, or
+        that is another author's health (SPEC 5.15).
+        """
+        for change, (schema, _) in zip(self.changes, self._origins, strict=True):
+            if schema.collection == HEALTH and change[2] != self._author:
+                raise HedgerowError("AUTH_FORBIDDEN", f"write {HEALTH}: a peer's word of itself")
         if self._rule.is_whole:
             return
         after: dict[bytes, tuple[Any, Document]] = {}

@@ -32,9 +32,9 @@ class Statements:
         self._receipts[receipt.author] = receipt
         self._quiet_at = time.monotonic() + limits.BATCH_QUIET_SECONDS
 
-    def wait(self) -> float:
-        """Return the seconds until fill() has something to sign."""
-        if not self._receipts:
+    def wait(self, session: Session) -> float:
+        """Return the seconds until fill() has something to sign; credit wakes a session besides."""
+        if not self._receipts or session.room() < _ROOM:
             return limits.BATCH_SECONDS
         return max(0.0, max(self._batch_at, self._quiet_at) - time.monotonic())
 
@@ -60,7 +60,7 @@ class Statements:
             out = bytearray()
             write_uint(out, place)
             session.queue(frames.STATEMENT, bytes(out) + body)
-        if self._receipts and session.keys is not None and self.wait() == 0:
+        if self._receipts and session.keys is not None and self.wait(session) == 0:
             self._tell_receipts(session)
 
     def _tell_receipts(self, session: Session) -> None:

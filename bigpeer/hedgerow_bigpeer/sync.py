@@ -246,7 +246,7 @@ class Connection(Watched):
         due = self._giver.wakes(now)
         seconds = max(0, (wakeup if due is None else min(wakeup, due)) - now) / 1000
         if self._statements is not None and self.keys is not None:
-            seconds = min(seconds, self._statements.wait())
+            seconds = min(seconds, self._statements.wait(self._session))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()

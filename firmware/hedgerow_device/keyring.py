@@ -225,11 +225,11 @@ class Keyring:
 
     # ---- what Members does on hosts
 
-    def asking(self) -> bytes:
+    def asking(self, _: int) -> bytes:
         """Return what asks a keeper for no statement: a board has no room for them."""
         return b"\xff\xff\xff\xff\x7f"
 
-    def take(self, body: bytes) -> None:
+    def take(self, body: bytes, _: int) -> None:
         """Pass over a statement."""
 
     @property

@@ -215,6 +215,10 @@ CODES = {
         694,
         "Not the key that sealed the secrets in PostgreSQL; copy another node's rights.key.",
     ),
+    "REGISTRY_SPLIT": (
+        695,
+        "PostgreSQL has rights already, and this node's auth.db has others; see operations.md.",
+    ),
     "API_KEY_UNKNOWN": (687, "The app has no API key of this id."),
     "API_KEY_INVALID": (688, "An API key that cannot be made so; the detail names what."),
     "USER_INVALID": (689, "A user that cannot be made or changed so; the detail says why."),

@@ -9,7 +9,7 @@ from binascii import crc32
 from . import limits
 from .clock import hlc
 from .codec import cbor
-from .codec.schema import SCOPE_BIG_PEER, is_stream, scope_of
+from .codec.schema import HEALTH, SCOPE_BIG_PEER, is_stream, scope_of
 from .document import Document, document_ids, key_of
 from .operation import CLOCK, DELETE, INITIAL, INSERT, decode_body
 
@@ -186,6 +186,8 @@ class Documents:
     def _seen(self, author: bytes, number: int, stamp: bytes, change: list, schema: object) -> bool:
         """Say whether a change counts here: not if it is for Big Peers alone, or may not be written."""
         peer = self._peer
+        if schema.collection == HEALTH and change[2] != author:
+            return False
         if scope_of(schema.kind) == SCOPE_BIG_PEER and not peer.keeper and not peer.is_own(author):
             return False
         return peer.verdict is None or peer.verdict(author, number, stamp, change, schema)

@@ -170,8 +170,9 @@ MAX_SUBJECT = const(128)
 MAX_SCOPE = const(16)
 MAX_METADATA = const(1024)
 MAX_CREDENTIALS = const(32)
-# Revocations and issuers that a peer keeps and passes on: the newest ones.
+# Revocations, and issuers, that a peer keeps and passes on: the newest ones.
 MAX_WORDS = const(32)
+MAX_ISSUERS = const(4)
 # Of these, how many that are news wait to be said in advertisements.
 MAX_FRESH = const(4)
 # Authors in a batch receipt, which has to fit the credit of a board; batches that a gateway keeps for others.

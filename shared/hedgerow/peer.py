@@ -317,6 +317,7 @@ class Peer(Presence):
         for number, body in enumerate(fresh, first):
             self.log.append(ENTRY_OP, author, number, number, body)
             self._arrived(author, number, body)
+        self.ledger.reach(author, number)
         self.touch(author)
         return len(fresh)
 
@@ -341,6 +342,8 @@ class Peer(Presence):
     def _bridge(self, author: bytes, held: int, first: int) -> None:
         """Let a receipt stand for operations that lie between what is held and `first`."""
         if first > held + 1:
+            if not self.keeper:
+                self.ledger.reach(author, first - 1, True)
             if self.keeper or first > self.receipted(author) + 1:
                 raise HedgerowError("SYNC_GAP", "%d on %d" % (first, held))
             note = Skip(held + 1, first - 1, RECEIPTED)

@@ -154,11 +154,11 @@ class Presence:
             return [self.members.prove(found) if self.members else found] if number else []
         return self.ledger.receipts(author)
 
-    def ingest_receipt(self, receipt: Receipt, by_keeper: bool = False) -> bool:
+    def ingest_receipt(self, receipt: Receipt, by_keeper: bool = False, heard: int = 0) -> bool:
         """Take a receipt; say whether a frontier moved. Words of a keeper's past incarnations are ignored.
 
         Who has an identity forgets nothing of its own but for a proof, or what is shown to be the keeper's
-        word (`by_keeper`, SPEC 5.6.6).
+        word (`by_keeper`, SPEC 5.6.6). `heard` is up to which number others are known to hold the author.
         One over operations under our own name that we do not hold proves their loss.
         """
         author = receipt.author
@@ -174,7 +174,7 @@ class Presence:
             from .closing import prove
 
             prove(self, author, receipt.number, True)
-        if not self.ledger.take(receipt, hint):
+        if not self.ledger.take(receipt, hint, max(heard, self.log.held(author)) if hint else 0):
             return False
         self._summary = None
         self.touch(author)

@@ -9,7 +9,9 @@ import pytest
 from peer_keys import PeerKeys
 
 from hedgerow.crypto.claims import Claims
+from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
+from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth.apps import App
 from hedgerow_bigpeer.auth.credential import Credential
 from hedgerow_bigpeer.auth.database import now
@@ -197,3 +199,33 @@ def test_asking_again_and_again_makes_nothing_wait_twice() -> None:
         assert await statements.look() and len(statements._waiting) == 101
 
     asyncio.run(main())
+
+
+def test_who_gives_no_credit_is_not_waited_for_in_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Signer:
+        def sign_batch(self, receipts: list[Receipt]) -> bytes:
+            return bytes(len(receipts))
+
+    class Remote:
+        keys = object()
+        credit = 0
+
+        def __init__(self) -> None:
+            self.said: list[bytes] = []
+
+        def room(self) -> int:
+            return self.credit
+
+        def queue(self, kind: int, body: bytes) -> None:
+            self.said.append(body)
+
+    monkeypatch.setattr(limits, "BATCH_QUIET_SECONDS", 0.0)
+    statements, remote = Statements(cast(Membership, Signer())), cast(Any, Remote())
+    statements.note(Receipt(b"bigpeer!", 1, b"author-1", 5))
+    statements.fill(remote)
+    # A loop that waits no time for what cannot be said takes all of the processor.
+    assert statements.wait(remote) == limits.BATCH_SECONDS and remote.said == []
+    remote.credit = 1 << 16
+    assert statements.wait(remote) == 0
+    statements.fill(remote)
+    assert remote.said == [bytes(1)] and statements.wait(remote) == limits.BATCH_SECONDS

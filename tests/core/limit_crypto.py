@@ -1,5 +1,6 @@
 """Checks of the limits of the cryptography."""
 
+import itertools
 import os
 from typing import Any
 
@@ -241,6 +242,26 @@ def words() -> None:
     one.members.take_word(said[0])
     assert one.members.words.all() == said[2:]
     for word in said[:1:-1]:
+        board.members.take_word(word)
+    assert board.members.words.digest() == one.members.words.digest()
+
+
+def issuers() -> None:
+    """So many are kept beside the revocations, and the oldest goes for another issuer alone."""
+    roots = [enrolled_kit.ROOT] + [crypto_kit.Issuer(80 + at) for at in range(limits.MAX_ISSUERS + 2)]
+    one, board = enrolled_kit.Enrolled(77), enrolled_kit.Enrolled(78)
+    said = [
+        enrolled_kit.next_issuer(before, after, crypto_kit.NOW + at)
+        for at, (before, after) in enumerate(itertools.pairwise(roots))
+    ]
+    for word in said[:-1]:
+        one.members.take_word(word)
+    one.members.take_word(said[-1])
+    assert one.members.words.all() == said[2:]
+    one.members.take_word(said[0])
+    assert one.members.words.all() == said[2:]
+    board.members.trust.roots.update(one.members.trust.roots)
+    for word in said[::-1]:
         board.members.take_word(word)
     assert board.members.words.digest() == one.members.words.digest()
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from bigpeer_harness import Remote, eventually
+from bigpeer_harness import Remote, eventually, rights_key
 from log_writer import Writer
 from sync_link import Link
 from websockets.exceptions import WebSocketException
@@ -32,7 +32,7 @@ class Nodes:
 
     def _start(self) -> Remote:
         self._count += 1
-        key = self._folder / "rights.key"
+        key = rights_key(self._folder)
         folder = self._folder / f"node{self._count}"
         return Remote(folder, store=self._url, requests_per_second=0, rights_key=key)
 

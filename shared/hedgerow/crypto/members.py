@@ -142,18 +142,21 @@ class Members(Rules):
     @property
     def position(self) -> int:
         """Up to which place the Big Peer's statements are here."""
-        return int.from_bytes(self._log.get(STATE_CONFIG, _POSITION) or b"", "big")
+        return int.from_bytes((self._log.get(STATE_CONFIG, _POSITION) or b"")[:8], "big")
 
-    def asking(self) -> bytes:
-        """Return what asks for those that are not here: a varint."""
+    def asking(self, incarnation: int = 0) -> bytes:
+        """Return what asks a keeper of an incarnation for those that are not here: a varint.
+
+        A store that was put back gives places anew: to one of another incarnation they say nothing.
+        """
         out = bytearray()
-        write_uint(out, self.position)
+        kept = self._log.get(STATE_CONFIG, _POSITION) or b""
+        write_uint(out, self.position if kept[8:] == _incarnation(incarnation) else 0)
         return bytes(out)
 
-    def take(self, body: bytes) -> None:
-        """Take a statement as frames carry it; what is not believed is passed over. It is not durable yet.
-
-        STATEMENT_INVALID for what has no such form.
+    def take(self, body: bytes, incarnation: int = 0) -> None:
+        """Take a statement as frames of a keeper carry it; what is not believed is passed over. It is not
+        durable yet. STATEMENT_INVALID for what has no such form.
         """
         position, at = read_uint(body, 0)
         statement = bytes(body[at:])
@@ -165,8 +168,9 @@ class Members(Rules):
             author = None
         else:
             self._log.put(STATE_CONFIG, _KEPT + sha256(statement).digest()[:8], statement)
-        if position != self.position:
-            self._log.put(STATE_CONFIG, _POSITION, position.to_bytes(8, "big"))
+        kept = position.to_bytes(8, "big") + _incarnation(incarnation)
+        if kept != self._log.get(STATE_CONFIG, _POSITION):
+            self._log.put(STATE_CONFIG, _POSITION, kept)
         if author is not None and self.on_judged:
             self.on_judged(author)
 
@@ -229,6 +233,10 @@ class Members(Rules):
     def _shut_out(self, known: claims.Claims) -> None:
         if known.cti in self.trust.revoked and known.sealing:
             self.trust.revoked_keys.add(known.sealing)
+
+
+def _incarnation(number: int) -> bytes:
+    return number.to_bytes(4, "big") if number else b""
 
 
 class Proofs:

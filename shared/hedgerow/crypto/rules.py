@@ -118,6 +118,8 @@ class Rules:
         if last is not None and number > last:
             return REVOKED
         of = self._of.get(author)
+        if change[0] != CLOCK and schema.collection == HEALTH:
+            return "" if change[2] == author else FORBIDDEN
         if not of or change[0] == CLOCK:
             return ""
         verdicts = [self._may(self._named[entry[2]], author, number, change, schema) for entry in of]
@@ -130,8 +132,9 @@ class Rules:
         return "" if good else FORBIDDEN
 
     def _may(self, claims: Claims, author: bytes, number: int, change: list, schema: object) -> bool:
-        if schema.collection == HEALTH and change[2] == author:
-            return True
+        if schema.collection == HEALTH:
+            # What a peer says of itself: nobody else's word takes its place, whatever is granted.
+            return change[2] == author
         granted = claims.may(schema.collection, WRITE)
         if not granted or "" in granted:
             return bool(granted)

@@ -98,7 +98,9 @@ def unfold(brief: bytes, app: str) -> bytes:
 
 
 class Words:
-    """The newest limits.MAX_WORDS words that a `log` keeps; `trust` goes by all of them, `p256` verifies."""
+    """The newest revocations and issuers that a `log` keeps, each kind by itself: whoever forgot an issuer
+    could not go by what it says. `trust` goes by all of them, `p256` verifies.
+    """
 
     def __init__(self, log: object, trust: object, p256: object):
         self._log = log
@@ -106,11 +108,15 @@ class Words:
         self._p256 = p256
         # What a word is about -> (rank, moment, name, place).
         self._entries: dict = {}
-        for place in range(limits.MAX_WORDS):
+        # The places that nothing is kept in.
+        self._free: list = []
+        for place in range(limits.MAX_WORDS + limits.MAX_ISSUERS):
             kept = log.get(STATE_CONFIG, _KEPT + bytes((place,)))
             if kept:
                 # It was verified when it came.
                 self._enter(Word(kept, trust.app), place)
+            else:
+                self._free.append(place)
 
     def digest(self) -> bytes:
         """Return 4 bytes that are the same for who has the same words."""
@@ -153,12 +159,18 @@ class Words:
         gone = None
         if known is not None:
             place = known[3]
-        elif len(entries) < limits.MAX_WORDS:
-            place = len(entries)
         else:
-            _, place, gone = min([(entry[1:3], entry[3], about) for about, entry in entries.items()])
-            if (word.issued, word.name) < entries[gone][1:3]:
-                return False
+            alike = [
+                (entry[1:3], entry[3], about)
+                for about, entry in entries.items()
+                if len(about) == len(word.about)
+            ]
+            if len(alike) < (limits.MAX_ISSUERS if word.kind == ISSUER else limits.MAX_WORDS):
+                place = self._free[0]
+            else:
+                _, place, gone = min(alike)
+                if (word.issued, word.name) < entries[gone][1:3]:
+                    return False
         try:
             self._log.put(STATE_CONFIG, _KEPT + bytes((place,)), word.statement)
         except HedgerowError as error:
@@ -168,6 +180,8 @@ class Words:
             return False
         if gone is not None:
             del entries[gone]
+        if place in self._free:
+            self._free.remove(place)
         self._enter(word, place)
         return True
 

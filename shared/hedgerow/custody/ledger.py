@@ -12,7 +12,8 @@ class Ledger:
     """Receipts by author. `required` maps authors to the keepers that they named; others take any one.
 
     All of it is remembered for good, and anybody can make up a name: so of keepers, and of authors that the
-    log does not hold, only so many are taken.
+    log does not hold, only so many are taken. But a hint, which nothing shows to be its keeper's, counts for
+    no more than was heard of its author here, and until the next boot where it says more.
     """
 
     def __init__(self, log: object, author: bytes, keepers: tuple):
@@ -20,6 +21,8 @@ class Ledger:
         self._incarnations: dict = {}
         self.required: dict = {}
         self._numbers: dict = {}
+        # Of authors: [receipt, up to which number it counts] of hints that say more.
+        self._hints: dict = {}
         for name, value in log.items(STATE_CONFIG):
             if name[:1] == _REQUIRED and len(name) == 9:
                 self.required[name[1:]] = _split(value)
@@ -29,6 +32,7 @@ class Ledger:
     def _load(self) -> None:
         """Read the receipts that count: those of a keeper's past incarnations do not."""
         self._numbers = {}
+        self._hints = {}
         for keeper, value in self._log.items(STATE_PEER):
             self._incarnations[keeper] = int.from_bytes(value, "big")
         for _, value in self._log.items(STATE_RECEIPT):
@@ -47,12 +51,15 @@ class Ledger:
     def receipted(self, author: bytes) -> int:
         """Return the number up to which all required keepers hold an author; any one where none is named."""
         required = self.required.get(author)
+        entries = self._numbers.get(author, ())
+        if author in self._hints:
+            entries = list(entries) + [(hint.keeper, number) for hint, number in self._hints[author]]
         if required:
-            return min([self.receipted_by(author, keeper) for keeper in required])
-        return max([number for _, number in self._numbers.get(author, ())] or [0])
+            return min([max([n for known, n in entries if known == keeper] or [0]) for keeper in required])
+        return max([number for _, number in entries] or [0])
 
     def receipted_by(self, author: bytes, keeper: bytes) -> int:
-        """Return the number up to which a keeper holds an author, by its word."""
+        """Return the number up to which a keeper holds an author, by its word; a hint over more is none."""
         for known, number in self._numbers.get(author, ()):
             if known == keeper:
                 return number
@@ -70,11 +77,16 @@ class Ledger:
             if not required or keeper in required
         ]
 
-    def take(self, receipt: Receipt, hint: bool = False) -> bool:
+    def hints(self, author: bytes) -> list:
+        """Return the hints over an author that count, but not for all that they say."""
+        return [hint for hint, _ in self._hints.get(author, ())]
+
+    def take(self, receipt: Receipt, hint: bool = False, heard: int = 0) -> bool:
         """Keep a receipt if it says more than its keeper said before; say whether it does.
 
         One more than there is room for is passed over: of a keeper, of an author, or in all; and a `hint`,
-        which nothing shows to be the keeper's, of another incarnation than the one that is known.
+        which nothing shows to be the keeper's, of another incarnation than the one that is known. Over more
+        than was `heard` of the author one counts up to there.
         """
         if not self._fits(receipt):
             return False
@@ -86,9 +98,39 @@ class Ledger:
             known = self.note_keeper(receipt.keeper, receipt.incarnation)
         if receipt.incarnation < known or receipt.number <= self.receipted_by(receipt.author, receipt.keeper):
             return False
+        if hint and receipt.number > heard:
+            return self._note_hint(receipt, heard)
         self._log.put(STATE_RECEIPT, receipt.author + receipt.keeper, receipt.encode())
         self._enter(receipt)
         return True
+
+    def _note_hint(self, receipt: Receipt, heard: int) -> bool:
+        if receipt.author not in self._hints and len(self._hints) >= limits.MAX_AUTHORS:
+            self._hints.clear()
+        entries = self._hints.setdefault(receipt.author, [])
+        for entry in entries:
+            if entry[0].keeper == receipt.keeper:
+                before = entry[0].number, entry[1]
+                # The last one: the greatest would be whatever somebody made up.
+                entry[0] = receipt
+                entry[1] = max(entry[1], heard)
+                return receipt.number > before[0] or entry[1] > before[1]
+        if len(entries) >= limits.MAX_RECEIPTS:
+            entries.pop(0)
+        entries.append([receipt, heard])
+        return True
+
+    def reach(self, author: bytes, heard: int, bridge: bool = False) -> None:
+        """More was heard of an author: hints that say no more than that count whole; with `bridge`, where the
+        operation behind comes, the others up to there.
+        """
+        for entry in self._hints.pop(author, ()):
+            if entry[0].number <= heard:
+                self.take(entry[0], True, heard)
+            else:
+                self._hints.setdefault(author, []).append(entry)
+                if bridge:
+                    entry[1] = max(entry[1], heard)
 
     def incarnation(self, keeper: bytes) -> int:
         """Return the highest incarnation of a keeper that is known, 0 for none."""

@@ -104,7 +104,8 @@ class Down:
         mesh = self._mesh
         # Its author waits for the word of who holds it; others have time to leave it to each other.
         urgency = OWN if mesh.collects else DOWN
-        self._outdo(frame)
+        if not self._hints(author):
+            self._outdo(frame)
         name = name_of(frame)
         if name not in mesh.speaker.names:
             mesh.seen.forget(name)
@@ -144,7 +145,7 @@ class Down:
         own = short == self._peer.author[:3]
         if own:
             mesh.window.stir(now)
-        moved = matched = False
+        moved = matched = another = False
         if not self._keeper(keeper4):
             # Whose word it is has to be known in full; until then the newest few are kept.
             mesh.repair.want(asks.WANT_ANNOUNCES, keeper4[:3], now, 0 if mesh.relays else _LEAF_ASKS_MS)
@@ -154,21 +155,24 @@ class Down:
                 receipt = self._match(keeper4, low, author, number, proof)
                 if receipt is not None:
                     matched = True
-                    if self._peer.ingest_receipt(receipt):
+                    another = self._hints(author) and self.brings(author, now)
+                    hint = mesh.relays and self._peer.members
+                    heard = mesh.repair.passes(author) if hint else 0
+                    if self._peer.ingest_receipt(receipt, False, heard):
                         self._peer.commit()
                         moved = self.brings(author, now)
                         if author == self._peer.author:
                             # What is on its way still need not be.
                             mesh.custody.receipted(short, self._peer.receipted(author), now)
-                    if mesh.relays:
+                    if mesh.relays and self._counts(author, number):
                         mesh.repair.covered(author, number)
                     break
-        if moved or self._routed(short, now):
+        if moved or another or self._routed(short, now):
             if not moved and self.passed(name, frame[3] >> 3, now):
                 # So many are said after an hour that it is forgotten as heard before it is as passed on.
                 return
             self._note(name, now)
-            if self._outdo(frame):
+            if not self._peer.members and self._outdo(frame):
                 return
             if not mesh.flood and own and not self._routed(short, now):
                 # Who has brought it here hears that, and need not say it again.
@@ -178,6 +182,17 @@ class Down:
         elif not matched and (mesh.flood or own):
             # Its author or keeper may become known: then it is no echo.
             mesh.seen.forget(name)
+
+    def _counts(self, author: bytes, number: int) -> bool:
+        """Say whether a receipt that was heard goes for all that it says."""
+        peer = self._peer
+        return not peer.members or peer.receipted(author) >= number
+
+    def _hints(self, author: bytes) -> bool:
+        """Say whether receipts of an author are hints here, which may be made up: any of them may be the true
+        one, and is passed on as such."""
+        peer = self._peer
+        return bool(peer.members) and peer.hearsay and not peer.is_own(author)
 
     def cares(self, payload: bytes, at: int, now: int) -> bool:
         """Say whether anything is done without a flood with a RECEIPT that was heard before: those of authors

@@ -299,6 +299,14 @@ class Repair(Answers):
         """Say whether operations of an author are asked for."""
         return (asks.WANT_OPERATIONS, author) in self._wants
 
+    def passes(self, author: bytes) -> int:
+        """Return up to which number a receipt that may be made up stands for what is not here: to what others
+        hold, where this peer is far behind that or has asked in vain; 0 otherwise."""
+        height = self._mesh.intake.heights.get(author, 0)
+        held = self._peer.log.held(author)
+        want = self._wants.get((asks.WANT_OPERATIONS, author))
+        return height if not held or height > held + 16 or (want is not None and want[1] > 2) else 0
+
     def covered(self, author: bytes, number: int) -> None:
         """A keeper has an author up to a number: no more up to there is wanted, though there be no room to
         remember the receipt."""

@@ -153,7 +153,7 @@ class Courier:
             return
         number = self.peer.receipted(author)
         if number > entry[_RECEIPTED]:
-            for receipt in self.peer.receipts(author):
+            for receipt in self.peer.receipts(author) + self.peer.ledger.hints(author):
                 if receipt.number > entry[_RECEIPTED]:
                     self.session.queue_receipt(receipt)
             entry[_RECEIPTED] = number

@@ -208,7 +208,7 @@ class Exchange:
             peer.seal(now)
         if peer.members and self.session.keys:
             if remote.role == hello.KEEPER:
-                self.session.queue(frames.STATEMENTS, peer.members.asking())
+                self.session.queue(frames.STATEMENTS, peer.members.asking(remote.incarnation))
             else:
                 # What is larger than its credit never comes.
                 for batch in peer.members.batches(remote.vector):
@@ -227,7 +227,7 @@ class Exchange:
         if kind == frames.STATEMENT:
             # Only a keeper is asked.
             if self._shows_keeper():
-                members.take(value)
+                members.take(value, self.remote.incarnation)
         elif kind == frames.WORDS:
             if not self._told_words and value != members.words.digest():
                 self._told_words = True

@@ -65,7 +65,7 @@ def test_figures_of_limits() -> None:
         f"Of {limits.MAX_RESUMABLES} peers",
         f"gives a connection {limits.FIRST_MESSAGE_MS // 1000} seconds",
         f"and {limits.HANDSHAKE_MS // 1000} seconds and {limits.MAX_UNPROVEN} bytes",
-        f"newest {limits.MAX_WORDS} by their times",
+        f"newest {limits.MAX_WORDS} revocations and {limits.MAX_ISSUERS} issuers by their times",
         f"after each {limits.REKEY_RECORDS} records",
     ):
         assert part in plain, part

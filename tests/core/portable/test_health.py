@@ -4,9 +4,11 @@ from kit import raises
 from test_ready_peer import Clock
 
 from hedgerow.application import ReadyPeer
-from hedgerow.codec.schema import HEALTH
+from hedgerow.codec.schema import HEALTH, KEEP, schema_for
 from hedgerow.health import is_due, write_health
 from hedgerow.log import MemoryLog, MemoryStore
+from hedgerow.operation import INSERT
+from hedgerow.peer import Peer
 
 HOUR = 3600000
 HEAP = "2m"
@@ -37,6 +39,21 @@ def test_a_peer_has_one_document_the_newest() -> None:
     write_health(peer, {"name": "fern", "log": 4}, 200)
     rows = list(peer.execute("SELECT * FROM `%s`" % HEALTH))
     assert rows == [{"_id": peer.author, "name": "fern", "log": 4}]
+
+
+def test_nobody_writes_the_health_of_another() -> None:
+    one, liar = (ReadyPeer(MemoryLog(MemoryStore()), Clock()) for _ in range(2))
+    write_health(one, {"name": "fern", "log": 3}, 100)
+    # A liar asks no guard of its own: as what it writes comes over.
+    schema = schema_for(HEALTH, KEEP, {"log": 99, "voltage_mv": 1})
+    change = [INSERT, schema.name, one.author, schema.pack({"log": 99, "voltage_mv": 1})]
+    number = Peer.write(liar, [change], [schema], 5000)
+    one.ingest_schema(schema.encoded)
+    bodies = [liar.log.fetch(liar.author, at + 1) for at in range(number)]
+    assert one.ingest(liar.author, 1, bodies) == number
+    one.commit()
+    rows = list(one.execute("SELECT * FROM `%s`" % HEALTH))
+    assert rows == [{"_id": one.author, "name": "fern", "log": 3}]
 
 
 def test_nothing_goes_for_it_in_a_full_log() -> None:

@@ -54,10 +54,16 @@ def test_rights_and_conditions_over_what_an_operation_carries() -> None:
     assert grant(["cars", 2, "color = 'red'"]).why_not(author, 1, gone, CARS) == FORBIDDEN
     assert grant(["cars", 2, "_id = 'a'"]).why_not(author, 1, gone, CARS) == ""
     assert grant().why_not(author, 1, [4, 0, 0, 0, 0, None, 0], None) == "", "a clock record"
-    # Its own health document is anybody's, and nobody else's.
+    # Its own health document is anybody's, and nobody else's, whatever is granted and whoever that is.
     schema = Schema(HEALTH, KEEP, (("log", None),))
+    nobody = Rules(lambda key, message, signature: True)
     for name, why in ((author, ""), (b"author-2", FORBIDDEN), (None, FORBIDDEN), ("author-1", FORBIDDEN)):
-        assert grant().why_not(author, 1, [INSERT, schema.name, name, [3]], schema) == why, name
+        for of in (grant(), grant(["*", 3]), grant([HEALTH, 3, "true"]), nobody):
+            assert of.why_not(author, 1, [INSERT, schema.name, name, [3]], schema) == why, name
+            assert of.why_not(author, 1, [DELETE, schema.name, name], schema) == why, name
+    own, of = Enrolled(15), {schema.name: schema}
+    raises(FORBIDDEN, own.members.permit, 2, [[INSERT, schema.name, b"author-2", [3]]], of)
+    own.members.permit(2, [[INSERT, schema.name, own.identity.author, [3]]], of)
 
 
 def test_revocation_may_only_be_raised_and_the_least_counts() -> None:

@@ -6,10 +6,12 @@ from kit import raises
 
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
+from hedgerow.codec.varint import read_uint
 from hedgerow.crypto import claims, cose
 from hedgerow.crypto.credentials import Credential
-from hedgerow.crypto.members import ISSUER
+from hedgerow.crypto.members import ISSUER, Members
 from hedgerow.custody.receipt import Receipt
+from hedgerow.memory import MemoryLog
 from hedgerow.sync import frames
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import KEEPER, LEAF, Hello
@@ -24,6 +26,10 @@ BIG = b"bigpeer!"
 _CLAIMS = Credential(ROOT.credential(ROOT.public, AUTHOR=BIG)).claims.values
 
 
+# What the other side of the last session was told.
+TOLD: list = []
+
+
 def talk(gateway: Enrolled, hello: Hello, kinds: int | None, *said: tuple) -> Exchange:
     """Hold a session with the gateway: its other side greets so, and says these frames."""
     said_of = dict(_CLAIMS)
@@ -32,11 +38,12 @@ def talk(gateway: Enrolled, hello: Hello, kinds: int | None, *said: tuple) -> Ex
     keys = None if kinds is None else Agreed(claims.Claims(said_of))
     exchange = Exchange(gateway.peer, 0, linger_ms=0, central=True, keys=keys)
     other = Session(hello, 0)
+    TOLD.clear()
     for frame in said:
         other.queue(*frame)
     for _ in range(4):
         while record := exchange.outgoing(1200, 0):
-            other.receive(record, 0)
+            TOLD.extend(other.receive(record, 0))
         while record := other.outgoing(1200, 0):
             exchange.receive(record, 0)
     return exchange
@@ -56,6 +63,29 @@ def test_receipts_and_statements_count_from_who_has_shown_to_be_a_keeper() -> No
         assert gateway.peer.ledger.incarnation(BIG) == 0
     talk(gateway, Hello(b"msh", BIG, role=KEEPER, incarnation=1), claims.KEEPS, statement, receipt)
     assert gateway.members.position == 1 << 40 and gateway.peer.receipted(author) == 2
+
+
+def test_a_keeper_that_was_put_back_is_asked_from_the_start() -> None:
+    gateway = Enrolled(14)
+    members = gateway.members
+
+    def asked(incarnation: int, *said: tuple) -> int:
+        there = Hello(b"msh", BIG, role=KEEPER, incarnation=incarnation)
+        assert talk(gateway, there, claims.KEEPS, *said).error is None
+        (asks,) = [value for kind, value in TOLD if kind == frames.STATEMENTS]
+        return read_uint(asks, 0)[0]
+
+    def say(place: int, number: int) -> tuple:
+        return frames.STATEMENT, varint(place) + revocation(bytes([number]) * 8, bytes([number]) * 8, 0)
+
+    assert asked(1, say(119, 1), say(120, 2)) == 0 and asked(1) == 120
+    # It has had 100 again, and given 101 to 125 to others.
+    assert asked(2, say(101, 3), say(121, 4)) == 0 and asked(2) == 121
+    assert asked(1) == 0, "nor does that say anything to the one before"
+    assert len(members.trust.revoked) == 4
+    gateway.peer.commit()
+    again = Members(MemoryLog(gateway.log.store), members.trust, gateway.identity)
+    assert again.position == 121 and again.asking(2) == varint(121)
 
 
 def test_whoever_holds_a_revoked_key_is_out_with_all_its_credentials() -> None:

@@ -1,18 +1,19 @@
 """Revocations and issuers go from member to member, and shut out whom they name. Runs on both VMs."""
 
-from crypto_kit import APP, NOW, Issuer, finish
-from enrolled_kit import ROOT, Enrolled, meet, revocation
+from crypto_kit import APP, NOW, Issuer
+from enrolled_kit import ROOT, Enrolled, meet, next_issuer, revocation
 from kit import raises
 from mesh_kit import KEY, Air, gradient
 from test_crypto_receipts import add
 
 from hedgerow.codec import cbor
-from hedgerow.crypto import claims, cose
+from hedgerow.crypto import claims
 from hedgerow.crypto.credentials import Trust
-from hedgerow.crypto.members import ISSUER, Members
+from hedgerow.crypto.members import Members
 from hedgerow.crypto.resume import Resumable, Resumables
 from hedgerow.crypto.words import Word
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_WORDS
 from hedgerow.memory import MemoryLog
 from hedgerow.mesh import pace
 from hedgerow.mesh.feed import letter_frames
@@ -27,12 +28,6 @@ def out(other: Enrolled, last: int = 3, at: int = NOW, issuer: Issuer = ROOT) ->
     """Return the revocation of a member."""
     own = other.members.own.claims
     return revocation(other.identity.author, own.cti, last, issuer, at)
-
-
-def next_issuer(one: Issuer, two: Issuer) -> bytes:
-    """Return the word of one issuer that another comes after it."""
-    values = {claims.ISS: APP, claims.IAT: NOW, claims.CNF: claims.key_of(two.public)}
-    return finish(cose.sign1(one.p256, one.private, cbor.encode(values), one.kid, ISSUER))
 
 
 def again(member: Enrolled) -> Members:
@@ -146,6 +141,19 @@ def test_words_of_a_later_issuer_follow_that_of_the_one_before() -> None:
     assert meet(one, two)[2] == 2
     assert not two.members.stands(thief.members.own.claims)
     assert later.kid in again(two).trust.roots
+
+
+def test_no_number_of_revocations_has_an_issuer_forgotten() -> None:
+    one, later = Enrolled(55), Issuer(7)
+    one.members.take_word(next_issuer(ROOT, later))
+    for at in range(MAX_WORDS + 1):
+        one.members.take_word(revocation(bytes(8), bytes((at,)) * 8, 0, later, NOW + 1 + at))
+    one.peer.commit()
+    kept = again(one)
+    assert later.kid in kept.trust.roots and len(kept.words.all()) == MAX_WORDS + 1
+    # What it says after that is still taken, and one of the places is anew for each.
+    kept.take_word(revocation(bytes(8), b"the last", 0, later, NOW + 99))
+    assert b"the last" in kept.trust.revoked and len(kept.words.all()) == MAX_WORDS + 1
 
 
 def field(seed: int) -> tuple:
