@@ -132,8 +132,10 @@ class Soak:
             "PostgreSQL restarted": lambda: self._restart("fast"),
             "Kafka away": self._kafka_away,
         }
+        # Each once, in any order, then the usual ones most often.
+        first = self._chance.sample(list(deeds), len(deeds))
         while time.monotonic() < end:
-            (name,) = self._chance.choices(list(deeds), [8, 3, 2, 2, 2])
+            name = first.pop() if first else self._chance.choices(list(deeds), [8, 3, 2, 2, 2])[0]
             deeds[name]()
             self.counts[name] = self.counts.get(name, 0) + 1
             check_receipts(self.nodes, self.boards, self._postgres.url())
