@@ -9,7 +9,7 @@ BENCH_STAMP := $(VENV)/installed-bench
 FUZZ_STAMP := $(VENV)/installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster test test-services check bench size fuzz sim powercut flash emulate format docs clean
+.PHONY: help demo demo-cluster test test-services soak check bench size fuzz sim powercut flash emulate format docs clean
 
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
@@ -20,10 +20,11 @@ help:
 	@echo "make flash     firmware onto a board  PORT=/dev/ttyUSB0  [BOARD=esp32 NAME=name IMAGE=micropython.bin]"
 	@echo "make test      all tests, in one process more than there are cores  [ARGS='-k flash' JOBS=1]"
 	@echo "make test-services  tests with real servers, which it starts and stops: PostgreSQL, Kafka, mosquitto, Chromium  [ARGS='-k watermark']"
+	@echo "make soak      nodes of a Big Peer, PostgreSQL and Kafka, killed at random under load  [SECONDS=3600 SEED=7 DIR=folder]"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
-	@echo "make bench     figures, one JSON object each  [ONLY=link, sync, flash, mesh or bigpeer]"
+	@echo "make bench     figures, one JSON object each  [ONLY=link, sync, flash, mesh or bigpeer WHOLE=1]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
 	@echo "make fuzz      all decoders, guided by coverage  [SECONDS=60 ONLY=session]"
 	@echo "make format    let ruff format the sources"
@@ -74,6 +75,12 @@ test-services: $(STAMP)
 	@tests/services/install
 	@$(BIN)/python -m pytest tests/services $(ARGS)
 
+# Installs what is missing; ends as soon as something receipted is missing, or told out of order.
+soak: $(STAMP)
+	@tests/services/install
+	@$(BIN)/python tests/services/soak.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(DIR),--directory '$(DIR)')
+
 check: $(STAMP)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -104,7 +111,7 @@ fuzz: $(FUZZ_STAMP)
 	@$(BIN)/python tests/core/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only '$(ONLY)')
 
 bench: $(BENCH_STAMP)
-	@$(BIN)/python -m bench $(if $(ONLY),--only '$(ONLY)')
+	@WHOLE=$(WHOLE) $(BIN)/python -m bench $(if $(ONLY),--only '$(ONLY)')
 
 docs: $(STAMP)
 	@$(BIN)/python -m hedgerow_cli.reference docs

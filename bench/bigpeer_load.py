@@ -30,7 +30,7 @@ from .figure import Figure, figure, skip
 CALLERS, SECONDS = 16, 6.0
 STREAMS, CHANGES = 1000, 10
 SESSIONS = 200
-EXECUTE = "/api/v4/store/execute"
+EXECUTE = "/api/v5/store/execute"
 LIVE = "/api/hedgerow/v1/live"
 Waits = dict[str, list[float]]
 

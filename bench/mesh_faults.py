@@ -5,12 +5,15 @@ from collections.abc import Callable
 from . import mesh_run
 from .figure import Figure, figure
 
+# Of their time, in a run that is not the whole; what is cut off stays cut off for an hour and more.
+_SHARE = 0.25
+
 
 def faults() -> list[Figure]:
     """Each scenario beside the radio's bound, and beside what always connects."""
     figures = []
     for name in ("partition", "power-cycled", "gateway-lost", "two-gateways"):
-        found = mesh_run.report(name)
+        found = mesh_run.part(name, _SHARE)
         label = f"mesh.faults.{name.replace('-', '_')}"
         figures += [mesh_run.broken(label, found), mesh_run.missing(label, found, {})]
         late = found["catch_up"]

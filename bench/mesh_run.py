@@ -1,5 +1,7 @@
 """Runs of the simulator for figures: a scenario by the mesh, and by what it is to be seen beside."""
 
+import dataclasses
+import os
 import sys
 import time
 from typing import Any
@@ -11,6 +13,8 @@ from hedgerow_sim.world import World
 from .figure import Figure, figure
 
 SEED = 1
+#: Scenarios in full, days included, which takes hours; else each for a part of its time.
+WHOLE = bool(os.environ.get("WHOLE", "").strip("0"))
 BASELINES = ("naive_flood", "connect_always")
 Report = dict[str, Any]
 _SAY_EVERY_S = 60.0
@@ -39,6 +43,19 @@ def report(name: str, engine: str = "mesh", **changes: Any) -> Report:
     if outcome.failure:
         print(f"{name} ({engine}): {outcome.failure}", file=sys.stderr)
     return outcome.report
+
+
+def part(name: str, share: float) -> Report:
+    """The report of a scenario in so much of its time: what happens in it comes as much sooner. All of it if
+    WHOLE."""
+    if WHOLE:
+        return report(name)
+    whole = scenario.load(name)
+    events = [
+        {**dataclasses.asdict(event), "at_s": event.at_s * share, "spread_s": event.spread_s * share}
+        for event in whole.events
+    ]
+    return report(name, hours=whole.hours * share, events=events)
 
 
 def beside(name: str, **changes: Any) -> dict[str, Report]:

@@ -30,6 +30,10 @@ ROOT = Path(__file__).parents[1]
             "python -m pytest --numprocesses 1 --dist loadfile --no-loadscope-reorder -k flash",
         ),
         (["test-services", "ARGS=-k writers"], "python -m pytest tests/services -k writers"),
+        (
+            ["soak", "SECONDS=3600", "SEED=7", "DIR=kept"],
+            "python tests/services/soak.py --seconds 3600 --seed 7 --directory 'kept'",
+        ),
         (["bench", "ONLY=link"], "python -m bench --only 'link'"),
         (["size", "JSON=1"], "python -m bench.size --json"),
         (["fuzz", "SECONDS=5", "ONLY=payload"], "python tests/core/fuzz.py --seconds 5 --only 'payload'"),

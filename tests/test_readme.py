@@ -64,7 +64,7 @@ def test_the_demos_last_line_has_the_keys_that_it_has() -> None:
     source = (ROOT / "cli/hedgerow_cli/demo/run.py").read_text(encoding="utf-8")
     findings = (ROOT / "cli/hedgerow_cli/demo/audit.py").read_text(encoding="utf-8")
     keys = list(json.loads(shown))
-    assert len(keys) == 14
+    assert len(keys) == 18
     assert not [key for key in keys if f'"{key}"' not in source and f"    {key}: int" not in findings]
 
 

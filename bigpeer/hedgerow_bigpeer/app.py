@@ -26,7 +26,7 @@ from .http.caller import Caller, Gate
 from .http.changes import ChangesEndpoint
 from .http.documents import DocumentsEndpoint
 from .http.door import Door
-from .http.execute import ExecuteEndpoint
+from .http.execute import EXECUTE_PATHS, ExecuteEndpoint
 from .http.live import LiveEndpoint
 from .http.openapi import description
 from .http.peers import PeersEndpoint
@@ -51,7 +51,6 @@ from .system import SystemCollections
 
 SYNC_PATH = "/api/hedgerow/v1/sync"
 LIVE_PATH = "/api/hedgerow/v1/live"
-EXECUTE_PATHS = ("/api/v4/store/execute", "/api/v5/store/execute")
 DATA_PATHS = ("/collections/{collection}/documents", "/timeseries/{collection}", "/changes", "/peers")
 OPENAPI_PATH = "/api/hedgerow/v1/openapi.json"
 _REFUSED = 1008
@@ -72,9 +71,10 @@ async def open_configured(config: BigPeerConfig) -> Store:
 def open_registry(config: BigPeerConfig) -> tuple[Registry, App]:
     """Open the database of rights, and the app that is served: a playground is made if there is none.
 
-    Raises PLAYGROUND_ADDRESS, SETTING_INVALID, REGISTRY_VERSION, REGISTRY_KEY, REGISTRY_FAILED.
+    Rights in the data directory move to a shared store that has none. Raises PLAYGROUND_ADDRESS,
+    SETTING_INVALID, REGISTRY_VERSION, REGISTRY_KEY, REGISTRY_SPLIT, REGISTRY_FAILED.
     """
-    registry = Registry(config.data, config.store, config.rights_key_path)
+    registry = Registry(config.data, config.store, config.rights_key, take_over=True)
     try:
         app = registry.ensure_app(config.app, config.mesh)
         if app.mesh != config.mesh:

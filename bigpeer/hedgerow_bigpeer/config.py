@@ -73,11 +73,6 @@ class BigPeerConfig:
         return self.host in LOOPBACK
 
     @property
-    def rights_key_path(self) -> Path:
-        """The file of the key that seals the secrets of nodes on one PostgreSQL."""
-        return self.rights_key or self.data / "rights.key"
-
-    @property
     def bridges_path(self) -> Path:
         """The folder of the files that bridges write."""
         return self.data / "bridges"

@@ -129,6 +129,14 @@ class Giver:
         self._owed = True
         self._wants = [*self._wants, *ranges][: limits.WANTS]
 
+    def forget_schemas(self) -> None:
+        """The other side takes back which schemas it has."""
+        self._schemas.clear()
+
+    def need_schemas(self, names: Iterable[bytes]) -> None:
+        """Send schemas that the other side does not have yet."""
+        self.send_schemas([name for name in names if name not in self._schemas])
+
     def send_schemas(self, names: Iterable[bytes]) -> None:
         """Send schemas by name, those that are known here."""
         for name in names:
@@ -259,7 +267,7 @@ class Giver:
             operations.append(self._pending.popleft())
             size += len(operations[-1].body)
         for schemas, segment, count in await self._service.work(self._pack, operations):
-            self.send_schemas([name for name in schemas if name not in self._schemas])
+            self.need_schemas(schemas)
             self._session.queue(frames.PICK, segment)
             self._picked = True
             self._service.counters.picked += count

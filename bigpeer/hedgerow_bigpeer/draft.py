@@ -17,6 +17,7 @@ from .auth.rights import Rule
 from .service import Service
 from .store.port import Snapshot
 from .store.rows import DocumentRow
+from .strict import Strict
 from .view import seen
 
 
@@ -86,8 +87,9 @@ class Draft:
         *,
         initial: bool,
         by_json: bool,
+        strict: Strict | None = None,
     ) -> None:
-        """Add documents by the statement's policy.
+        """Add documents by the statement's policy; with `strict` objects are registers, unless declared maps.
 
         With `by_json` an `_id` also names the document whose dot has that JSON form. Raises QUERY_CONFLICT.
         """
@@ -105,23 +107,25 @@ class Draft:
                     raise HedgerowError("QUERY_CONFLICT", f"one _id twice: {document_id!r}"[:200])
                 met.add(key)
                 existing = _document(row)
-            plan = plan_insert(collection, kind, document, policy, initial, existing)
+            plan = _plan_insert(collection, kind, document, policy, initial, existing, strict)
             if plan is not None:
-                self._add(collection, plan, existing)
+                self._write(collection, plan, existing, strict)
             elif policy == "nothing":
                 self.warnings.append((document_id, "a document with this id exists"))
 
     def update(
-        self, row: DocumentRow, value: dict[str, Any], sets: list[Any], applies: list[Any], unsets: Any
+        self,
+        row: DocumentRow,
+        value: dict[str, Any],
+        bound: tuple[list[Any], list[Any], Any],
+        strict: Strict | None = None,
     ) -> None:
-        """Change a document, which queries see as `value`; the rest comes from `bind_update`."""
+        """Change a document, which queries see as `value`; `bound` comes from `bind_update`."""
         existing = _document(row)
         assert existing is not None
         kind = self._kind(row.collection)
-        for plan in plan_update(
-            row.collection, kind, value["_id"], value, existing, sets, applies, unsets, self._author
-        ):
-            self._add(row.collection, plan, existing)
+        for plan in plan_update(row.collection, kind, value["_id"], value, existing, *bound, self._author):
+            self._write(row.collection, plan, existing, strict)
 
     def delete(self, row: DocumentRow) -> None:
         """Delete a document."""
@@ -130,6 +134,24 @@ class Draft:
 
     def _kind(self, collection: str) -> int:
         return self._service.kinds.get(collection, KEEP)
+
+    def _write(
+        self,
+        collection: str,
+        plan: tuple[list[Any], Schema],
+        existing: Document | None,
+        strict: Strict | None,
+    ) -> None:
+        """Add a change; if it writes registers, first one that unsets the maps in whose place they come."""
+        change, schema = plan
+        if strict is not None and change[0] == operation.UPDATE and existing is not None:
+            paths = strict.replaced(schema.unpack(change[3]), existing.value() or {})
+            if paths:
+                nothing = Schema(collection, schema.kind, ())
+                unset = {operation.UNSET: [path[0] if len(path) == 1 else list(path) for path in paths]}
+                gone = [operation.UPDATE, nothing.name, change[2], nothing.pack({}), unset]
+                self._add(collection, (gone, nothing), existing)
+        self._add(collection, plan, existing)
 
     def _add(self, collection: str, plan: tuple[list[Any], Schema], existing: Document | None) -> None:
         """Add a change, with a merge stamp if the document has a stamp that is not below the operation's."""
@@ -146,6 +168,22 @@ class Draft:
         self.changes.append(change)
         self._origins.append((schema, existing))
         self.schemas[schema.name] = schema
+
+
+def _plan_insert(
+    collection: str,
+    kind: int,
+    document: dict[str, Any],
+    policy: str,
+    initial: bool,
+    existing: Document | None,
+    strict: Strict | None,
+) -> tuple[list[Any], Schema] | None:
+    if strict is not None and policy == "update_local_diff" and existing is not None and existing.exists():
+        fields = {name: value for name, value in document.items() if name != "_id"}
+        document = {**strict.differing(fields, existing.value() or {}), "_id": document["_id"]}
+        policy = "update"
+    return plan_insert(collection, kind, document, policy, initial, existing)
 
 
 async def _find(

@@ -45,7 +45,8 @@ async def peers(service: Service, queries: Queries, remotes: Collection[Remote] 
     it is overdue, and whether it is among `remotes`.
 
     Somebody who is expected and never came has a row without an author. Of several authors with one name
-    (a board that was set up anew) the one seen last is meant.
+    (a board that was set up anew) the one seen last is meant, of each user whose credential they show: nobody
+    is alive by calling itself what others are called.
     """
     wanted = await expected(service, queries)
     rows = authors(service, {})
@@ -67,9 +68,10 @@ async def peers(service: Service, queries: Queries, remotes: Collection[Remote] 
     meant = _meant(service, rows, wanted)
     now = service.clock.utc()
     connected = {remote.author for remote in remotes}
-    last: dict[str, int] = {}
+    last: dict[tuple[str, str], int] = {}
     for row in rows:
-        last[row["name"]] = max(last.get(row["name"], 0), _seen(service, row["author"]))
+        place = _place(service, row)
+        last[place] = max(last.get(place, 0), _seen(service, row["author"]))
     for row in rows:
         author = bytes.fromhex(row["author"])
         own = row["health"] or {}
@@ -82,7 +84,7 @@ async def peers(service: Service, queries: Queries, remotes: Collection[Remote] 
             due = own.get("due_s")
             row |= _said(Expected(own.get("place"), due), last_seen, now)
             # A board that was set up anew has left an author behind.
-            is_newest = not row["name"] or last_seen == last[row["name"]]
+            is_newest = not row["name"] or last_seen == last[_place(service, row)]
             row["overdue"] = due is not None and is_newest and last_seen + _patience_ms(due) < now
     nobody = {"author": "", "held": 0, "sealed": 0, "receipted": 0, "last_seen": None, "refused": None}
     known = {row["name"] for row in rows} | set(meant.values())
@@ -94,15 +96,25 @@ async def peers(service: Service, queries: Queries, remotes: Collection[Remote] 
 def _meant(service: Service, rows: list[dict[str, Any]], wanted: dict[str, Expected]) -> dict[str, str]:
     """Return by author (hex) the id of what is expected of it: its author says more than its name."""
     meant: dict[str, str] = {}
-    latest: dict[str, str] = {}
+    latest: dict[tuple[str, str], str] = {}
     for row in rows:
         author = row["author"]
         if author in wanted:
             meant[author] = author
         elif row["name"] in wanted:
-            before = latest.get(row["name"], author)
-            latest[row["name"]] = max(before, author, key=lambda name: _seen(service, name))
-    return meant | {author: name for name, author in latest.items()}
+            place = _place(service, row)
+            before = latest.get(place, author)
+            latest[place] = max(before, author, key=lambda name: _seen(service, name))
+    return meant | {author: name for (name, _), author in latest.items()}
+
+
+def _place(service: Service, row: dict[str, Any]) -> tuple[str, str]:
+    """Return whose place a row takes: a name, which anybody may call itself, and the user to whom an issuer
+    gave the author's credential, "" without one.
+    """
+    rules = service.store.rules
+    holder = rules.holder(bytes.fromhex(row["author"])) if rules is not None else None
+    return row["name"], holder.subject if holder is not None and holder.subject else ""
 
 
 def _seen(service: Service, author: str) -> int:
@@ -129,25 +141,30 @@ _GAUGES = {
 }
 
 
+def _label(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
 async def peer_metrics(service: Service, queries: Queries) -> str:
     """Return in the text format of Prometheus who is overdue of those who are expected, and what peers say of
-    themselves; "" if there is nothing. Of several authors with one name the one seen last is meant.
+    themselves; "" if there is nothing. Of several authors with one name and user the one seen last is meant.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     for row in sorted(await peers(service, queries), key=lambda row: row["last_seen"] or ""):
-        rows[row["name"] or row["author"]] = row
+        name, user = _place(service, row)
+        rows[name or row["author"], user] = row
     found: dict[str, tuple[str, list[str]]] = {"overdue": ("Whether a peer is overdue.", [])}
     found |= {name: (about, []) for name, _, about in _GAUGES.values()}
     for peer in sorted(rows):
         row = rows[peer]
-        label = peer.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        labels = [f'peer="{_label(peer[0])}"', *([f'user="{_label(peer[1])}"'] if peer[1] else [])]
         values = {} if row["due_s"] is None else {"overdue": int(row["overdue"])}
         for field, (name, unit, _) in _GAUGES.items():
             value = (row["health"] or {}).get(field)
             if value is not None:
                 values[name] = value / unit if unit > 1 else value
         for name, value in values.items():
-            found[name][1].append(f'{_METRIC}{name}{{peer="{label}"}} {value}')
+            found[name][1].append(f"{_METRIC}{name}{{{','.join(labels)}}} {value}")
     lines = []
     for name, (about, samples) in found.items():
         if samples:

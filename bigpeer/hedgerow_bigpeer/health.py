@@ -12,9 +12,13 @@ from . import limits
 from .clock import rfc3339
 from .query import Queries
 from .service import Service
+from .store.rows import DocumentRow
 
 _TEXTS = ("name", "firmware", "reset", "place")
 _NUMBERS = ("boots", "uptime_s", "heap_free", "log", "voltage_mv")
+# A write's key is a stamp of 8 bytes and its author; a counter's state has four items behind its path.
+_STAMP = 8
+_COUNTER = 4
 _GEO = re.compile(r"geo:(-?\d{1,3}(?:\.\d{1,12})?),(-?\d{1,3}(?:\.\d{1,12})?)(?:[,;].*)?", re.ASCII)
 _METRES = re.compile(r"(-?\d{1,7}(?:\.\d{1,6})?)\s*,\s*(-?\d{1,7}(?:\.\d{1,6})?)", re.ASCII)
 
@@ -37,9 +41,26 @@ def place_of(text: str | None) -> Place | None:
     return None if found is None else Place(float(found[1]), float(found[2]), False)
 
 
+def _own(row: DocumentRow) -> set[str]:
+    """Return the fields whose value the document's author wrote, read from the state (Document.encode)."""
+    written, counted = set(), set()
+    at = 0
+    # Before the paths stand the version, the insert and the delete.
+    for _ in range(3):
+        _, at = cbor.decode_at(row.state, at)
+    while at < len(row.state):
+        (path, *state), at = cbor.decode_at(row.state, at)
+        if len(state) == _COUNTER:
+            counted.add(path[0])
+        elif len(path) == 1 and state[0][_STAMP:] == row.author:
+            written.add(path[0])
+    return written - counted
+
+
 async def health(service: Service, queries: Queries, authors: Iterable[bytes]) -> dict[bytes, dict[str, Any]]:
     """Return what authors say of themselves, as far as they do: of every field its value, or None where there
-    is none that makes sense; `at` is when it was written. What others wrote under an author's id counts not.
+    is none that makes sense; `at` is when it was written. What others wrote under an author's id counts not:
+    all of it where theirs is the last insert, else their fields.
     """
     ids = sorted(cbor.encode(author) for author in authors)
     found: dict[bytes, dict[str, Any]] = {}
@@ -51,7 +72,9 @@ async def health(service: Service, queries: Queries, authors: Iterable[bytes]) -
                 if row.author != author or row.number is None or row.stamp is None:
                     continue
                 moment = service.time_of(author, row.number, row.stamp)
-                found[author] = _shown(document, None if moment is None else rfc3339(moment.utc))
+                own = _own(row)
+                said = {name: value for name, value in document.items() if name in own}
+                found[author] = _shown(said, None if moment is None else rfc3339(moment.utc))
     return found
 
 

@@ -40,6 +40,7 @@ ANSWER_KEY = 255
 CHANGES_SCANNED = 5000
 LIVE_QUERIES = 64
 LIVE_ROWS = 10_000
+LIVE_READINGS = 16
 LIVE_QUIET_SECONDS = 15.0
 # How often a stream looks whether its reader may still read.
 LIVE_ASK_SECONDS = 3.0

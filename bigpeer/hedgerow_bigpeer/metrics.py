@@ -48,6 +48,7 @@ def render(service: Service, streams: int = 0) -> str:
     _statements(page, counters)
     page.gauge("live_streams", "Live answers that are open.", streams)
     page.count("operations_sent_total", "Operations sent to subscribers.", counters.picked)
+    page.count("operations_shared_total", "Open operations sent to other gateways.", counters.shared)
     page.count("operations_collected_total", "Superseded operations collected.", counters.collected)
     _store(page, service)
     return str(page)

@@ -12,7 +12,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_CHANGES
 from hedgerow.query.evaluate import Select
 from hedgerow.query.mutate import bind_update, insert_documents, targets
-from hedgerow_host.dql import Statement, by_text_form, parse
+from hedgerow_host.dql import Statement, by_text_form, declared, parse
 
 from . import limits
 from .auth.rights import EVERY_RIGHT, Rights, Rule
@@ -27,6 +27,7 @@ from .store.filter import TRUE as EVERY_ONE
 from .store.filter import Filter
 from .store.port import Snapshot
 from .store.rows import AnswerEntry, DocumentRow, KeptAnswer
+from .strict import Strict
 from .view import Moment, seen
 
 Result = TypeVar("Result")
@@ -86,9 +87,10 @@ class Queries:
         by_json: bool,
         rights: Rights = EVERY_RIGHT,
         once: Once | None = None,
+        strict: bool = False,
     ) -> Answer:
         """Run one statement; `by_json` says that its arguments had no way to hold bytes, `once` that what it
-        writes is written once however often it is asked.
+        writes is written once however often it is asked, `strict` that it declares what is no register.
 
         What the caller has no right to read is passed over. Raises the QUERY_ codes, AUTH_FORBIDDEN, and the
         codes of documents and operations; REQUEST_REPEATED for another request of a known key.
@@ -104,8 +106,10 @@ class Queries:
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "select":
             return await _in_time(self._select(statement, arguments, by_json, rights))
+        types = Strict(await self.work(declared, text)) if strict else None
+        change = partial(self._change, statement, arguments, by_json, rights, types)
         if once is None:
-            written = await self._change(statement, arguments, by_json, rights, None)
+            written = await change(None)
             return Answer(self._service.newest, kind, [], written.ids, written.warnings)
         # The right to it is asked for also where the answer is known.
         await self.work(rights.to_write, statement[1])
@@ -113,7 +117,7 @@ class Queries:
         kept = await store.answer(once.caller, once.key, self._service.clock.utc())
         if kept is None:
             try:
-                written = await self._change(statement, arguments, by_json, rights, partial(once.keep, kind))
+                written = await change(partial(once.keep, kind))
                 return Answer(self._service.newest, kind, [], written.ids, written.warnings)
             except HedgerowError as error:
                 if error.code != "REQUEST_REPEATED":
@@ -188,6 +192,7 @@ class Queries:
         arguments: dict[str, Any],
         by_json: bool,
         rights: Rights,
+        strict: Strict | None,
         keep: Keep | None,
     ) -> Written:
         kind, collection = statement[:2]
@@ -201,9 +206,19 @@ class Queries:
             documents = await self.work(insert_documents, statement, arguments)
 
             async def insert(draft: Draft, snapshot: Snapshot) -> None:
-                await draft.insert(snapshot, collection, documents, policy, initial=initial, by_json=by_json)
+                await draft.insert(
+                    snapshot,
+                    collection,
+                    documents,
+                    policy,
+                    initial=initial,
+                    by_json=by_json,
+                    strict=strict,
+                )
 
             return await self._own.write(insert, rule, keep)
+        if kind == "update" and strict is not None:
+            strict.check(statement)
         # WHERE tells of what it finds: only among what may be read.
         readable = await self.work(rights.to_read, collection)
         bound = await self.work(bind_update, statement, arguments) if kind == "update" else None
@@ -219,7 +234,7 @@ class Queries:
                 if bound is None:
                     draft.delete(row)
                 else:
-                    draft.update(row, value, *bound)
+                    draft.update(row, value, bound, strict)
 
         return await self._own.write(change, rule, keep)
 

@@ -55,6 +55,7 @@ class Counters:
     sessions: int = 0
     session_errors: int = 0
     picked: int = 0
+    shared: int = 0
     collected: int = 0
     bytes_in: int = 0
     bytes_out: int = 0

@@ -33,7 +33,7 @@ class Statements:
         self._quiet_at = time.monotonic() + limits.BATCH_QUIET_SECONDS
 
     def wait(self, session: Session) -> float:
-        """Return the seconds until fill() has something to sign; credit that comes wakes a session before."""
+        """Return the seconds until fill() has something to sign; credit wakes a session besides."""
         if not self._receipts or session.room() < _ROOM:
             return limits.BATCH_SECONDS
         return max(0.0, max(self._batch_at, self._quiet_at) - time.monotonic())

@@ -17,7 +17,7 @@ from hedgerow.codec.varint import read_uint
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_AUTHORS, MAX_RECORD, MAX_SCHEMAS
+from hedgerow.limits import MAX_AUTHORS, MAX_RECORD
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
@@ -26,9 +26,11 @@ from . import limits
 from .auth.authority import work
 from .auth.membership import Membership
 from .down import Giver, wanted
+from .greeting import entry_of, hello_of
 from .intake import Intake
 from .presence import Remote
 from .service import Service
+from .sharing import Sharing
 from .statements import Statements
 from .watch import Watch, Watched
 
@@ -149,6 +151,7 @@ class Connection(Watched):
         self._intake = Intake(service, self.__str__, self._learn, self._owner)
         self._giver = Giver(service, self._session, self._intake.came)
         self._theirs: dict[bytes, int] = {}
+        self._sharing = Sharing(service, self._session, self._intake, self._giver, self._theirs)
         self._due: set[bytes] = set()
 
     def __str__(self) -> str:
@@ -200,7 +203,7 @@ class Connection(Watched):
                 await self._send()
                 if self._session.closed:
                     break
-                if self._giver.has_work():
+                if self._giver.has_work() or self._sharing.has_work():
                     # The loop has a turn, and this session takes what has come, between two slices.
                     await asyncio.sleep(0)
                 else:
@@ -362,6 +365,9 @@ class Connection(Watched):
             self._tell([entry[0] for entry in value])
         elif kind == frames.WANT_SCHEMA and isinstance(value, list):
             self._giver.send_schemas(value)
+            if not value:
+                self._giver.forget_schemas()
+                self._sharing.rewind()
         elif kind == frames.WANT and isinstance(value, list):
             self._giver.want(value)
         elif kind == frames.TIME_ASK:
@@ -406,12 +412,14 @@ class Connection(Watched):
                     # Of its own author the other side needs no more than that.
                     if self._statements is not None and author != session.remote.author:
                         self._statements.note(receipt)
+                self._sharing.look(author)
             self._due.clear()
             if self._statements is not None:
                 self._statements.fill(session)
             if not session.ending:
                 try:
                     await self._giver.fill()
+                    await self._sharing.fill()
                 except HedgerowError as error:
                     session.fail(error)
         while record := session.outgoing(MAX_RECORD, self._service.clock.uptime()):
@@ -420,25 +428,10 @@ class Connection(Watched):
                 await self._socket.send_bytes(record)
 
     def _hello(self) -> hello.Hello:
-        service = self._service
-        identity = service.store.identity
-        return hello.Hello(
-            self._mesh,
-            identity.keeper,
-            incarnation=identity.incarnation,
-            role=hello.KEEPER,
-            distance=0,
-            flags=hello.HAS_TIME | (hello.PARTIAL if self._partial else 0),
-            max_record=MAX_RECORD,
-            credit=limits.CREDIT_BYTES,
-            vector=tuple([self._entry(author) for author in sorted(self._told)]),
-            schemas=tuple(service.schemas)[:MAX_SCHEMAS],
-            name=service.config.name,
-        )
+        return hello_of(self._service, self._mesh, self._told, partial=self._partial)
 
     def _entry(self, author: bytes) -> _Vector:
-        frontier = self._service.frontier(author)
-        return author, frontier.held, frontier.sealed, frontier.receipted
+        return entry_of(self._service, author)
 
     def _count_end(self) -> None:
         error = self._session.error

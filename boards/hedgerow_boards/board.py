@@ -103,6 +103,7 @@ class Board:
             "image": str(self.image),
             "control": str(self.directory / "control.bin"),
             "address": self.address,
+            "chip": self.profile.chip,
             "air": air,
             "drift_ppb": round(drift_ppm * 1000),
             "frequency": self.profile.frequency,

@@ -118,6 +118,7 @@ def shim_heap_bytes(air: bool) -> int:
             "image": str(image),
             "control": str(page),
             "address": "c0:00:00:00:00:00",
+            "chip": "esp32",
             "air": "/" if air else None,
             "raw": 0,
             "drift_ppb": 0,

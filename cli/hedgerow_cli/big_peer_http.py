@@ -15,12 +15,12 @@ from hedgerow_cli.output import to_json
 def execute(
     url: str, statement: str, arguments: dict[str, Any], timeout: float = 30.0, key: str = ""
 ) -> dict[str, Any]:
-    """`POST /api/v4/store/execute`; numbers with a point come back as decimal.Decimal.
+    """`POST /api/v5/store/execute`; numbers with a point come back as decimal.Decimal.
 
     Raises `BIG_PEER_UNREACHABLE`, `BIG_PEER_ANSWER` for what is no answer, and the code of a refusal.
     """
     body = to_json({"statement": statement, "args": arguments}).encode()
-    answer = request(f"{url.rstrip('/')}/api/v4/store/execute", timeout, body, key)
+    answer = request(f"{url.rstrip('/')}/api/v5/store/execute", timeout, body, key)
     if not isinstance(answer, dict):
         raise HedgerowError("BIG_PEER_ANSWER", f"{url}: not a JSON object")
     return answer

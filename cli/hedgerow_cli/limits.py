@@ -6,6 +6,7 @@ SIDE_CHANNEL_LINE_BYTES = 1024
 SIDE_CHANNEL_SECONDS = 30.0
 FIRST_WORD_SECONDS = 15.0  # until a board has answered at all; mpremote itself gives up after 10
 MPREMOTE_SECONDS = 180.0  # one run of mpremote
+RESET_SECONDS = 0.6  # after it said that it resets a board
 FETCH_SECONDS = 1800.0  # a log of some megabytes over a serial port of 115,200 baud
 DELIVERY_SESSION_SECONDS = 600.0  # one session that brings an exported log to a Big Peer
 ESPTOOL_SECONDS = 600.0  # one run of esptool

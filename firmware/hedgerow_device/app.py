@@ -127,12 +127,7 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
         peer.heap_low = min(peer.heap_low, gc.mem_free())
         try:
             if turn == 0:
-                from .watch import look, tell_health
-
-                look(peer, seen)
-                told = tell_health(peer, told)
-                # This frame stays.
-                del look, tell_health
+                told = _look(peer, seen, told)
                 unload(_LOOKED)
             turn = (turn + 1) % every
             _tend(peer)
@@ -143,6 +138,20 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
         except MemoryError as error:
             report(error)
         await asyncio.sleep_ms(_FEED_MS)
+
+
+def _look(peer: object, seen: list, told: int | None) -> int:
+    """Say how full the log is, and tell one's health; return when that was last tried. MemoryError."""
+    try:
+        from .watch import look, tell_health
+
+        look(peer, seen)
+        return tell_health(peer, told, report)
+    except MemoryError:
+        raise
+    except Exception as error:  # the board goes on recording, whatever it is
+        report(error)
+        return peer.now()
 
 
 def _tend(peer: object) -> None:

@@ -11,8 +11,8 @@ FIRMWARE = "0.1.0"
 _RESETS = ("other", "power-on", "hard", "watchdog", "deep-sleep", "soft")
 
 
-def tell(peer: object, now: int) -> None:
-    """Write it; in a full log it is left out."""
+def tell(peer: object, now: int, report: object) -> None:
+    """Write it; in a full log it is left out. Without the voltage where that cannot be read: see `report`."""
     settings = peer.settings
     cause = machine.reset_cause()
     facts = {
@@ -28,7 +28,11 @@ def tell(peer: object, now: int) -> None:
     if settings["place"]:
         facts["place"] = settings["place"]
     if settings["voltage_pin"] >= 0:
-        facts["voltage_mv"] = _voltage(settings)
+        try:
+            facts["voltage_mv"] = _voltage(settings)
+        except (ValueError, OSError) as error:
+            # A pin that has no ADC, or one that the radio has taken.
+            report(HedgerowError("CONFIG_INVALID", "voltage_pin %d: %s" % (settings["voltage_pin"], error)))
     try:
         write_health(peer, facts, now)
     except HedgerowError as error:

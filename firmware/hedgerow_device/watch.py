@@ -22,7 +22,7 @@ def look(peer: object, seen: list) -> None:
     seen[1] = went
 
 
-def tell_health(peer: object, last: int | None) -> int:
+def tell_health(peer: object, last: int | None, report: object) -> int:
     """Write the board's health document if its turn came after the uptime `last`; return the uptime now.
 
     `last` is None before the first call: of a wake from deep sleep the wake before it counts then.
@@ -39,5 +39,5 @@ def tell_health(peer: object, last: int | None) -> int:
         if is_due(now, last, every_ms) and not peer.late:
             from .health import tell
 
-            tell(peer, now)
+            tell(peer, now, report)
     return now

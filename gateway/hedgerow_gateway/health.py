@@ -25,16 +25,22 @@ def firmware() -> str:
         return "unknown"
 
 
-def facts(config: GatewayConfig, peer: Peer, size: int, now: int) -> dict[str, Any]:
-    """Return what the document says; `size` is that of the log's file in bytes, `now` ms since the start."""
-    said = {
+def facts(config: GatewayConfig, peer: Peer, path: Path, now: int) -> dict[str, Any]:
+    """Return what the document says; `path` is the log's file, `now` ms since the start.
+
+    How full a log is whose size cannot be read is left out.
+    """
+    said: dict[str, Any] = {
         "name": config.name,
         "firmware": firmware(),
         "boots": peer.epoch,
         "uptime_s": now // 1000,
-        "log": min(100, size * 100 // config.log_bytes),
         "due_s": config.health_s,
     }
+    try:
+        said["log"] = min(100, path.stat().st_size * 100 // config.log_bytes)
+    except OSError as error:
+        logger.warning("size of the log: %s", error)
     return {**said, "place": config.place} if config.place else said
 
 
@@ -45,7 +51,7 @@ async def tell_health(config: GatewayConfig, peer: Peer, path: Path, clock: Call
         now = clock()
         if config.health_s and is_due(now, last, config.health_s * 1000):
             try:
-                write_health(peer, facts(config, peer, path.stat().st_size, now), now)
+                write_health(peer, facts(config, peer, path, now), now)
             except HedgerowError as error:
                 logger.warning("no health document: %s", error)
         last = now

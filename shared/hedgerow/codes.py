@@ -148,6 +148,10 @@ CODES = {
     "QUERY_COST": (614, "The statement looks at more documents than this peer allows; ask a larger one."),
     "QUERY_PATHS": (615, "An UPDATE writes a path twice, or one within another; name each field once."),
     "QUERY_INCREMENT": (616, "INCREMENT BY and RESTART WITH take integers and decimals."),
+    "QUERY_TYPE": (
+        618,
+        "Over /api/v4 what is no register must be declared: COLLECTION name (field MAP); or ask /api/v5.",
+    ),
     "OBSERVERS_FULL": (617, "As many queries are observed as are allowed; stop one."),
     "REQUEST_TOO_LARGE": (620, "The body of the request is too large."),
     "REQUEST_TYPE": (621, "The body is in none of application/json, application/cbor, application/msgpack."),
@@ -210,6 +214,10 @@ CODES = {
     "REGISTRY_KEY": (
         694,
         "Not the key that sealed the secrets in PostgreSQL; copy another node's rights.key.",
+    ),
+    "REGISTRY_SPLIT": (
+        695,
+        "PostgreSQL has rights already, and this node's auth.db has others; see operations.md.",
     ),
     "API_KEY_UNKNOWN": (687, "The app has no API key of this id."),
     "API_KEY_INVALID": (688, "An API key that cannot be made so; the detail names what."),

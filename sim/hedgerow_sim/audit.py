@@ -48,6 +48,7 @@ class Audit:
         self._writers: dict[bytes, Station] = {}
         self._acknowledged: dict[bytes, int] = {}
         self._held: dict[tuple[int, bytes], int] = {}
+        self._seen: dict[tuple[int, bytes], int] = {}
         self._days: dict[int, tuple[int, float]] = {}
         self._connections: dict[int, int] = {}
         self.made: dict[tuple[bytes, int], int] = {}
@@ -142,14 +143,18 @@ class Audit:
                 raise Broken("changed", f"{station.name} has changed its own {open_number}")
 
     def moved(self, station: "Station", author: bytes) -> None:
-        """A clock vector's entry moved: down only by a stated drop."""
+        """A clock vector's entry moved: down only by a stated drop. Nor does what was seen fall otherwise."""
         log = station.peer.log
-        held = log.held(author)
+        held, seen = log.held(author), log.seen(author)
         key = station.node, author
+        dropped = (author, held) in getattr(log, "cuts", ())
         before = self._held.get(key, 0)
-        if held < before and (author, held) not in getattr(log, "cuts", ()):
+        if held < before and not dropped:
             raise Broken("fallen", f"{station.name} held {author.hex()} up to {before}, now {held}")
-        self._held[key] = held
+        before = self._seen.get(key, 0)
+        if seen < held or (seen < before and not dropped):
+            raise Broken("seen", f"{station.name} saw {author.hex()} up to {before}, now {seen}")
+        self._held[key], self._seen[key] = held, seen
 
     # ---- receipts
 

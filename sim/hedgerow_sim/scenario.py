@@ -45,6 +45,19 @@ class Event:
 
 
 @dataclasses.dataclass(frozen=True)
+class Source:
+    """Somebody else in the band, in bursts (air.bursts.Interference): silent and busy for so long on average,
+    at `level` dBm within `radius_m` of (x, y), 0 for everywhere."""
+
+    idle_ms: float
+    busy_ms: float
+    level: float = -40.0
+    x: float = 0.0
+    y: float = 0.0
+    radius_m: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Scenario:
     """What is simulated; `source` is what names it on a command line.
 
@@ -53,7 +66,7 @@ class Scenario:
     Gateways stand at [x, y], in metres, in `gateways`, and in so many `corners` of the boards' field.
     `uplink`: each gateway to its Big Peer (`big_peers`, shared in turn), `keeper`: the gateways are keepers
     themselves, `none`: nothing is ever receipted.
-    Radio: `range_m` (median), `loss` besides collisions, `disc`: no shadowing.
+    Radio: `range_m` (median), `loss` besides collisions, `disc`: no shadowing; `interference`.
     Time: `hours`, then up to `settle_hours` without new readings until all has arrived. `reading_s` between
     two readings of a board, 0 for none; a board is switched on within `boot_s`, its first reading comes
     within `start_s` of that.
@@ -88,6 +101,7 @@ class Scenario:
     budget_mah: float = 0.0
     expect_connections: int = -1
     events: tuple[Event, ...] = ()
+    interference: tuple[Source, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -148,10 +162,11 @@ def load(wanted: str, **changes: Any) -> Scenario:
 def parse(table: dict[str, Any]) -> Scenario:
     """Check a scenario's values and return it."""
     values = dict(table)
-    for key in ("events", "gateways"):
+    for key in ("events", "gateways", "interference"):
         if not isinstance(values.get(key, []), list | tuple):
             raise _bad(f"{key} is {values[key]!r}")
     values["events"] = tuple(_event(entry) for entry in values.get("events", ()))
+    values["interference"] = tuple(_source(entry) for entry in values.get("interference", ()))
     values["gateways"] = tuple(_place(entry) for entry in values.get("gateways", ()))
     scenario = _build(Scenario, values, "")
     for key, (low, high) in _RANGES.items():
@@ -172,6 +187,14 @@ def _event(table: Any) -> Event:
     if event.at_s < 0 or not 0 <= event.share <= 1 or event.gateway < 0 or event.spread_s < 0:
         raise _bad(f"event {event}")
     return event
+
+
+def _source(table: Any) -> Source:
+    source = _build(Source, dict(table), "interference: ")
+    least = min(source.idle_ms, source.busy_ms)
+    if least < 0.01 or source.radius_m < 0 or not -120 <= source.level <= 20:
+        raise _bad(f"interference {source}")
+    return source
 
 
 def _place(value: Any) -> tuple[float, float]:

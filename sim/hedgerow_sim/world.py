@@ -15,6 +15,7 @@ from hedgerow.operation import SOURCE_KEEPER
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY, KEEPER, LEAF, RELAY
 from hedgerow_boards.air import charge
+from hedgerow_boards.air.bursts import Interference
 from hedgerow_boards.air.field import Field
 from hedgerow_boards.air.physics import Radio
 from hedgerow_boards.air.tally import frame_kind
@@ -53,7 +54,14 @@ class World:
         self.places = places + doors
         kind = frame_kind if scenario.engine == "mesh" else _kind
         self.kind: Callable[[bytes], str] = lru_cache(1024)(kind)
-        self.field = Field(self.places, seed=seed, radio=_radio(scenario), profile=PROFILE, kind=self.kind)
+        self.field = Field(
+            self.places,
+            seed=seed,
+            radio=_radio(scenario),
+            interference=_sources(scenario),
+            profile=PROFILE,
+            kind=self.kind,
+        )
         self.readings_end_us = round(scenario.duration_s * 1e6)
         self.boards = [self._board(at) for at in range(len(places))]
         self.gateways = [
@@ -169,6 +177,13 @@ def _radio(scenario: Scenario) -> Radio:
     if scenario.disc:
         return Radio.disc(scenario.range_m, loss=scenario.loss)
     return Radio.reaching(scenario.range_m)._replace(loss=scenario.loss)
+
+
+def _sources(scenario: Scenario) -> list[Interference]:
+    return [
+        Interference(one.idle_ms, one.busy_ms, one.level, (0, 1, 2), one.x, one.y, one.radius_m or None)
+        for one in scenario.interference
+    ]
 
 
 def _kind(payload: bytes) -> str:

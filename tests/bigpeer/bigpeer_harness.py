@@ -18,10 +18,11 @@ import httpx
 
 from hedgerow_bigpeer import BigPeerConfig, create_app, limits
 from hedgerow_bigpeer.app import BigPeer, peer_of
+from hedgerow_bigpeer.auth.shared import make_key
 
 Result = TypeVar("Result")
 
-EXECUTE = "/api/v4/store/execute"
+EXECUTE = "/api/v5/store/execute"
 STATUS = "/api/hedgerow/v1/status"
 
 
@@ -82,6 +83,13 @@ class Local:
         self.run(self._client.aclose())
         self.run(self._lifespan.__aexit__(None, None, None))
         self._runner.close()
+
+
+def rights_key(folder: Path) -> Path:
+    """Return the file of the key that nodes of one PostgreSQL share; made where it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    make_key(folder / "rights.key")
+    return folder / "rights.key"
 
 
 @contextlib.contextmanager

@@ -18,7 +18,9 @@ import pytest
 import typer
 import yaml
 from bigpeer_harness import Local, Remote, local
+from log_writer import Writer
 from test_bridges import TO_FILE, Admin
+from test_system import told
 
 from hedgerow.codes import CODES
 from hedgerow_bigpeer import limits
@@ -94,8 +96,9 @@ def test_the_compose_file_is_one() -> None:
 
 
 def test_compose_has_nodes_of_one_store_behind_a_balancer(services: dict[str, Any]) -> None:
-    nodes = [name for name, service in services.items() if service["image"] == "hedgerow"]
-    assert len(nodes) >= 2
+    ours = {name for name, service in services.items() if service["image"] == "hedgerow"}
+    nodes = [name for name in ours if "entrypoint" not in services[name]]
+    assert len(nodes) >= 2 and ours - set(nodes) == {"key"}
     balancer = (DEPLOY / "haproxy.cfg").read_text()
     for name in nodes:
         service = services[name]
@@ -105,12 +108,37 @@ def test_compose_has_nodes_of_one_store_behind_a_balancer(services: dict[str, An
         assert settings["sockets_per_address"] == limits.CONNECTIONS * 2
         assert service["environment"]["HEDGEROW_RIGHTS_KEY"].startswith("/keys/")
         assert "keys:/keys" in service["volumes"]
+        assert service["depends_on"]["key"]["condition"] == "service_completed_successfully"
         assert int(service["stop_grace_period"].removesuffix("s")) >= limits.DRAIN_SECONDS
     stores = {services[name]["environment"]["HEDGEROW_STORE"] for name in nodes}
     assert len(stores) == 1
     published = [port for service in services.values() for port in service.get("ports", ())]
     assert published == ["127.0.0.1:8080:8080"]
     assert "option httpchk GET /readyz" in balancer
+
+
+def test_compose_makes_the_key_once(services: dict[str, Any], tmp_path: Path) -> None:
+    service, path = services["key"], tmp_path / "rights.key"
+    (script,) = service["command"]
+    assert "keys:/keys" in service["volumes"] and script.count("/keys/rights.key") == 2
+    command = [*service["entrypoint"], script.replace("/keys", str(tmp_path)).replace("$$", "$")]
+    keys = []
+    for _ in range(2):
+        subprocess.run(command, check=True, timeout=60)
+        keys.append(path.read_text())
+        assert path.stat().st_mode & 0o777 == 0o600 and list(tmp_path.iterdir()) == [path]
+    assert len(bytes.fromhex(keys[0])) == 32 and keys[0] == keys[1]
+
+
+def test_the_secret_of_kubernetes_is_the_file_that_commands_are_given() -> None:
+    told = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    lines = re.search(r"^openssl rand[^`]*", told, re.MULTILINE)
+    assert lines is not None
+    made, key = lines[0].index("> rights.key\n"), "HEDGEROW_RIGHTS_KEY=rights.key hedgerow bigpeer apps add"
+    assert made < lines[0].index("--from-file=rights.key\n") < lines[0].index(key)
+    head = (DEPLOY / "kubernetes" / "kustomization.yaml").read_text()
+    assert head.index("# openssl rand -hex 32 > rights.key\n") < head.index("--from-file=rights.key\n")
+    assert not any("--from-literal=rights.key" in text for text in (told, head))
 
 
 # ---- Kubernetes
@@ -173,7 +201,7 @@ def test_a_drain_has_its_time(manifests: dict[str, Any], pod: Any) -> None:
     assert pod["terminationGracePeriodSeconds"] >= before + limits.DRAIN_SECONDS
     unit = (DEPLOY / "hedgerow-bigpeer.service").read_text()
     found = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
-    assert found is not None and int(found[1]) >= limits.DRAIN_SECONDS
+    assert found is not None and int(found[1]) > limits.DRAIN_SECONDS
     assert limits.GOODBYE_SECONDS * 2 + limits.SHUTDOWN_SECONDS < limits.DRAIN_SECONDS
     budget = manifests["PodDisruptionBudget"]["spec"]["maxUnavailable"]
     assert budget < manifests["HorizontalPodAutoscaler"]["spec"]["minReplicas"]
@@ -208,9 +236,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 
 @pytest.fixture(scope="module")
 def metrics(served: Local) -> dict[str, set[str]]:
-    """The metrics of a node with a bridge, an expected peer, a refusal: each with its labels."""
+    """The metrics of a node with a bridge, an expected peer, one that tells its health, a refusal."""
     Admin(served).call("PUT", "/b", TO_FILE)
     served.execute("INSERT INTO peers DOCUMENTS ({'_id': 'barn', 'due_s': 60})")
+    told(served, Writer("fern"))
     served.peer.service.counters.refused["WRITE_FORBIDDEN"] = 1
     found: dict[str, set[str]] = {"up": {"job", "instance"}}
     for line in served.request("GET", "/metrics").text.splitlines():

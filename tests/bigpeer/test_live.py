@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_access_http import farm_at
 
+from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.rights import EVERY_RIGHT
@@ -167,6 +168,30 @@ def test_a_quiet_stream_says_so_and_is_asked_again(farm: Local, monkeypatch: pyt
     farm.run(run())
 
 
+def test_a_quiet_stream_is_asked_however_busy_others_are(
+    farm: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LIVE_ASK_SECONDS", 0.02)
+    monkeypatch.setattr(limits, "LIVE_QUIET_SECONDS", 3600.0)
+
+    async def run() -> None:
+        key_id, text = key(farm)
+        reader = Reader(farm, "SELECT * FROM cars", text)
+        await reader.start()
+        await reader.next()
+        manage.revoke_key(farm.peer.registry, "test", "farm", key_id)
+        told = asyncio.ensure_future(reader.next())
+        while not told.done():
+            # It is woken, and nothing is there for it.
+            for listener in farm.peer.service._listeners:
+                listener(())
+            await asyncio.sleep(0.005)
+        assert told.result()[0] == "error"
+        await reader.close()
+
+    farm.run(run())
+
+
 def test_streams_are_bounded_and_end_with_the_server(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LIVE_QUERIES", 1)
 
@@ -197,6 +222,85 @@ def test_what_has_no_live_answer(farm: Local, statement: str, status: int) -> No
     headers = {"authorization": f"Bearer {key(farm)[1]}"}
     assert farm.request("POST", LIVE, json={"statement": statement}, headers=headers).status_code == status
     assert farm.request("POST", LIVE, json={"statement": statement}).status_code == 401
+
+
+def test_one_change_is_read_once_for_all_streams(farm: Local) -> None:
+    async def run() -> None:
+        await write(farm, TWO)
+        keys = [key(farm), key(farm, "color = 'blue'")]
+        readers = [Reader(farm, "SELECT * FROM cars ORDER BY _id", keys[n % 2][1]) for n in range(20)]
+        readers += [Reader(farm, "SELECT COUNT(*) AS n FROM cars", keys[0][1]) for _ in range(5)]
+        for reader in readers:
+            assert await reader.start() == 200
+            await reader.next()
+        readings = farm.peer.live.readings
+        for turn in range(3):
+            document = {"_id": 10 + turn, "color": "blue"}
+            await write(farm, "INSERT INTO cars DOCUMENTS (:d)", {"d": document})
+            for number, reader in enumerate(readers):
+                (inserted,) = (await reader.next())[1]["insertions"]
+                assert inserted["row"] == (document if number < 20 else {"n": 3 + turn})
+            assert readings.made == turn + 1
+        for reader in readers:
+            await reader.close()
+
+    farm.run(run())
+
+
+def test_a_reading_has_the_newest_and_a_failed_one_is_done_anew(
+    farm: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = farm.peer.live.readings
+    store = farm.peer.service.store
+
+    async def ids(after: int = 0) -> list[Any]:
+        return [each.document_id for each in (await readings.read("cars", (after, b""))).touched]
+
+    async def run() -> None:
+        await write(farm, TWO)
+        assert await ids() == [1, 2] and await ids() == [1, 2] and readings.made == 1
+        await write(farm, "DELETE FROM cars WHERE _id = 2")
+        found = (await readings.read("cars", (0, b""))).touched
+        assert [(each.document_id, each.document is None) for each in found] == [(1, False), (2, True)]
+        assert readings.made == 2
+        # Who goes away leaves the reading to the others.
+        await write(farm, "DELETE FROM cars")
+        first, second = asyncio.ensure_future(ids()), asyncio.ensure_future(ids())
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == [1, 2] and readings.made == 3
+        touched = store.touched
+
+        async def fails(*_: object) -> Any:
+            monkeypatch.setattr(store, "touched", touched)
+            raise HedgerowError("STORE_FAILED")
+
+        monkeypatch.setattr(store, "touched", fails)
+        with pytest.raises(HedgerowError):
+            await ids(1)
+        assert await ids(1) == [1, 2]
+        for after in range(2 * limits.LIVE_READINGS):
+            await ids(after)
+        assert len(readings._kept) == limits.LIVE_READINGS
+
+    farm.run(run())
+
+
+def test_a_reading_of_much_goes_on_where_it_ended(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SLICE_DOCUMENTS", 2)
+
+    async def run() -> None:
+        reader = Reader(farm, "SELECT _id FROM cars ORDER BY _id", key(farm)[1])
+        await reader.start()
+        await reader.next()
+        documents = ", ".join(f"({{'_id': {n}}})" for n in range(7))
+        await write(farm, f"INSERT INTO cars DOCUMENTS {documents}")
+        _, change = await reader.next()
+        assert [each["row"]["_id"] for each in change["insertions"]] == list(range(7))
+        assert farm.peer.live.readings.made == 4
+        await reader.close()
+
+    farm.run(run())
 
 
 def follow(items: list[Any], change: dict[str, Any]) -> list[Any]:

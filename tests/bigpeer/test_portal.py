@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import pytest
@@ -24,6 +25,7 @@ from hedgerow.sync.hello import GATEWAY
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.cdc import table as bridge_table
+from hedgerow_bigpeer.pages import data
 from hedgerow_bigpeer.presence import Remote
 
 VENDOR = Path(str(hedgerow_bigpeer.__file__)).parent / "static" / "vendor"
@@ -138,6 +140,36 @@ def test_what_is_no_select_is_for_operators(farm: Local) -> None:
     for statement in ("CREATE INDEX i ON cars (color)", "DELETE FROM cars", "UPDATE cars SET a = 1"):
         assert "AUTH_FORBIDDEN" in send(viewer, statement).text
         assert "changed, transaction" in send(operator, statement).text
+
+
+@pytest.mark.parametrize("kind", ["", "select"])
+def test_what_the_page_takes_for_no_write_cannot_write(
+    farm: Local, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    # The page and whoever runs the statement read it each by itself.
+    monkeypatch.setattr(data, "_kind_of", lambda text: (kind, "system:peers"))
+    viewer, operator = entered(farm, "viewer"), entered(farm, "operator")
+    before = farm.peer.service.newest
+    insert = "INSERT INTO cars DOCUMENTS ({'_id': 1})"
+    for statement in (insert, "CREATE INDEX i ON cars (color)"):
+        assert "AUTH_FORBIDDEN" in send(viewer, statement).text
+    # An address is opened by whoever follows a link.
+    assert "AUTH_FORBIDDEN" in operator.open(f"/data?{urlencode({'statement': insert})}").text
+    assert farm.peer.service.newest == before
+
+
+def test_who_follows_answers_is_counted(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def take(name: str) -> None:
+        asked.append(name)
+        raise HedgerowError("RATE_LIMITED", "1 s")
+
+    viewer = entered(farm, "viewer")
+    monkeypatch.setattr(farm.peer.rates, "take", take)
+    refused = viewer.open("/data/live?statement=SELECT%20*%20FROM%20cars")
+    assert (refused.status_code, asked) == (429, ["user:viewer"])
+    assert "RATE_LIMITED" in refused.text and len(farm.peer.live) == 0
 
 
 def test_forms_of_pages_elsewhere_write_nothing(farm: Local, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from test_access_http import Farm, farm_at, rules
 from test_data_api import get
 
 from hedgerow.codec.schema import HEALTH, KEEP, schema_for
+from hedgerow.crypto import claims
 from hedgerow.custody.skip import THINNED
 from hedgerow.errors import HedgerowError
 from hedgerow.health import write_health
-from hedgerow.operation import INSERT
+from hedgerow.operation import COUNTER, INSERT, UPDATE
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY, KEEPER
 from hedgerow.trust.lost import make_lost
@@ -181,6 +182,97 @@ def test_nobody_writes_the_health_of_another(served: Local) -> None:
         found = CBOR.loads(answer.content)["error"]["code"]
         assert (answer.status_code, found) == (403, "AUTH_FORBIDDEN"), statement
     assert rows(served)["fern"]["health"]["name"] == "fern"
+
+
+def lie(writer: Writer, victim: bytes, change: list[Any], facts: dict[str, Any]) -> None:
+    """Let a peer write into another one's health document."""
+    schema = schema_for(HEALTH, KEEP, facts)
+    writer.now += 1000
+    full = [change[0], schema.name, victim, schema.pack(facts), *change[1:]]
+    Peer.write(writer.peer, [full], [schema], writer.now)
+
+
+@pytest.mark.parametrize("kind", [INSERT, UPDATE, COUNTER])
+def test_fields_that_another_wrote_are_no_word_of_the_board(served: Local, kind: int) -> None:
+    victim, liar = Writer("fern"), Writer("liar")
+    for writer in (victim, liar):
+        writer.peer.set_time(JUNE, 20, 2, 0)
+    facts = {name: value for name, value in FACTS.items() if name not in ("place", "voltage_mv")}
+    forged: dict[str, Any] = {"place": "geo:1,1", "due_s": 600_000, "name": "nettle", "voltage_mv": 4200}
+    if kind == COUNTER:
+        # Without a base: it adds to whatever is written there.
+        forged = {"voltage_mv": [b"", 4200], "heap_free": [b"", 9]}
+    if kind == UPDATE:
+        # Its stamp is later than all that is behind it here.
+        write_health(victim.peer, facts, victim.now)
+        bring(served, victim)
+        liar.now += 5000
+    lie(liar, victim.peer.author, [kind], forged)
+    bring(served, liar)
+    if kind != UPDATE:
+        victim.now += 60_000
+        write_health(victim.peer, facts, victim.now)
+        bring(served, victim)
+    row = {row["author"]: row for row in get(served, "/peers")["peers"]}[victim.peer.author.hex()]
+    assert {name: row["health"][name] for name in FACTS} == dict.fromkeys(FACTS) | facts
+    assert row["place"] is None and row["name"] == "fern"
+
+
+def given_to(farm: Farm, user: str, author: bytes) -> None:
+    """Let a user have a credential for an author."""
+    values = {
+        claims.SUB: user,
+        claims.IAT: 1,
+        claims.CTI: author,
+        claims.CNF: claims.key_of(b"\3" + bytes(32)),
+        claims.AUTHOR: author,
+        claims.SEALING_KEY: b"\2" + bytes(24) + author,
+        claims.SCOPE: [["*", claims.READ | claims.WRITE]],
+    }
+    assert farm.peer.membership.rules.add(author, claims.Claims(values))
+
+
+def test_who_takes_a_name_hides_nobody_else_of_it(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new, liar = (Writer("", mesh="farm") for _ in range(3))
+    for user, writer in (("ann", old), ("ann", new), ("mallory", liar)):
+        given_to(farm, user, writer.peer.author)
+    headers = farm.bearer("status")
+
+    def overdue() -> dict[str, bool]:
+        return {
+            row["author"]: row["overdue"]
+            for row in farm.call("GET", "/peers", headers)["peers"]
+            if row["health"]
+        }
+
+    clock = farm.peer.service.clock
+    start = clock.utc()
+    told(farm, old)
+    monkeypatch.setattr(clock, "utc", lambda: start + 1000)
+    told(farm, new)
+    authors = [writer.peer.author.hex() for writer in (old, new, liar)]
+    # Of one user it is a board that was set up anew; another's that is alive says nothing of it.
+    farm.execute("INSERT INTO peers DOCUMENTS ({'_id': 'fern', 'due_s': 60})", **farm.bearer("write"))
+    monkeypatch.setattr(clock, "utc", lambda: start + 62_000)
+    told(farm, liar)
+    assert [overdue()[author] for author in authors] == [False, True, False]
+    monkeypatch.setattr(clock, "utc", lambda: start + 62_000 + 60_001)
+    assert [overdue()[author] for author in authors] == [False, True, True]
+    # Nor is it so where they are expected by what they say themselves.
+    farm.execute("DELETE FROM peers", **farm.bearer("read", "write"))
+    dead = 2 * 3600_000 + 62_000
+    monkeypatch.setattr(clock, "utc", lambda: start + dead)
+    told(farm, liar, voltage_mv=4200)
+    assert [overdue()[author] for author in authors] == [False, True, False]
+    text = farm.request("GET", "/metrics", headers=headers).text
+    for line in (
+        'overdue{peer="fern",user="ann"} 1',
+        'overdue{peer="fern",user="mallory"} 0',
+        'voltage_volts{peer="fern",user="ann"} 3.712',
+        'voltage_volts{peer="fern",user="mallory"} 4.2',
+    ):
+        assert text.count(GAUGE + line) == 1
+    assert text.count(GAUGE + "overdue{") == 2
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,16 @@ import gc
 gc.collect()
 whole = gc.mem_free() + gc.mem_alloc()
 free = gc.mem_free()
-kept = []
-try:
-    while True:
-        kept.append(bytearray(1024))
-except MemoryError:
-    taken = len(kept)
+def take():
     kept = None
-print(whole, free, taken)
+    count = 0
+    try:
+        while True:
+            kept = (kept, bytearray(1000))
+            count += 1
+    except MemoryError:
+        return count
+print(whole, free, take())
 """
     whole, free, taken = map(int, board.mpremote("exec", fill).stdout.split())
     limit = 2 * board.profile.heap_kib * 1024
@@ -141,6 +143,8 @@ def test_pins_and_adc_reach_the_host(board: Board) -> None:
     look = "from machine import ADC, Pin\nprint(Pin(4, Pin.IN)(), ADC(Pin(34)).read_u16())\n"
     assert board.mpremote("resume", "exec", look + "Pin(5, Pin.OUT, value=1)").stdout == "1 40000\n"
     assert board.pin(5) == 1
+    look = "import machine\ntry:\n machine.ADC(63)\nexcept ValueError as error:\n print(error)\n"
+    assert board.mpremote("resume", "exec", look).stdout == "invalid pin\n"
     with pytest.raises(HedgerowError) as caught:
         board.pin(64)
     assert caught.value.code == "PIN_RANGE"

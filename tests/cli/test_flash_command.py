@@ -20,6 +20,7 @@ from hedgerow_cli.flashing import probe
 from hedgerow_cli.flashing.flash import Firmware, Options, Report, flash_board
 from hedgerow_cli.flashing.guard import Consent
 from hedgerow_cli.flashing.image import image_pieces
+from hedgerow_cli.flashing.mpremote import restart
 from hedgerow_cli.flashing.probe import open_readings
 from hedgerow_cli.flashing.side_channel import SideChannel
 
@@ -332,3 +333,11 @@ def test_the_command_reports_as_json(stock: Board) -> None:
     assert report["table_written"] is True
     assert report["started"] is True
     stock.wait_for("boot ", 15)
+
+
+def test_a_board_is_through_its_reset_when_restart_returns(stock: Board) -> None:
+    """What follows at once would meet its last tenth of a second, or be lost in it."""
+    for _ in range(3):
+        stock.mpremote("exec", "before = 1")
+        restart(stock.port)
+        assert stock.mpremote("resume", "exec", "print('before' in globals())").stdout == "False\n"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import limit_crowd as crowds
+import limit_about as about
 import limit_custody as custody
 import limit_leaves as leaves
 import limit_times as times
@@ -32,19 +32,19 @@ CHECKS: dict[str, Callable[[], None]] = {
     "ASK_MS": times.ask_again,
     "LETTER_MS": times.said_letter,
     "SEAL_MS": times.seal,
-    "CENSUS_MS": crowds.census,
-    "CROWD_MS": crowds.crowd,
-    "AROUND_MS": times.around,
+    "CENSUS_MS": about.census,
+    "CROWD_MS": about.crowd,
+    "AROUND_MS": about.around,
     "ANNOUNCE_MS": times.announce,
     "START_MS": times.start,
-    "MEET_MS": times.meet,
-    "VISIT_MS": times.visit,
+    "MEET_MS": about.meet,
+    "VISIT_MS": about.visit,
     "TIME_MS": times.time,
     "POOR_TIME_MS": times.poor_time,
     "TIME_MOST_MS": times.better_time,
     "WISH_MS": wishes.wish_again,
-    "LOST_MS": times.lost,
-    "APART_MS": times.apart,
+    "LOST_MS": about.lost,
+    "APART_MS": about.apart,
     "FALSE_WORD_MS": wishes.false_word,
     "STATE_MIN_MS": times.state_least,
     "STATE_BUSY_MS": times.state_busy,
@@ -62,7 +62,7 @@ CHECKS: dict[str, Callable[[], None]] = {
 MORE: list[Callable[[], None]] = [
     custody.passed_on_needs_so_many,
     wishes.wish_kept,
-    crowds.crowd_of_neighbours,
+    about.crowd_of_neighbours,
 ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from device_rig import SERIES, errors, install, open_image
+from device_rig import SERIES, acks, errors, install, open_image
 
 from hedgerow.codec.schema import HEALTH, Schema
 from hedgerow.errors import HedgerowError
@@ -67,6 +67,53 @@ def test_a_board_that_sleeps_tells_it_once_a_turn(boards: Boards, firmware: Path
     assert board.sleeps >= 8 * (len(told) - 1)
     assert told[-1]["due_s"] == 4 and told[-1]["reset"] == "deep-sleep"
     assert [int(str(row["uptime_s"])) // 4 for row in told] == list(range(1, len(told) + 1))
+
+
+def test_a_pin_that_is_no_analogue_input_is_named_and_left_out(boards: Boards, firmware: Path) -> None:
+    (board,) = boards(sensor=SERIES)
+    install(board, firmware, interval_ms=100, health_s=1, voltage_pin=63)
+    told = written(board, 2)
+    assert {"voltage_mv", "name", "boots"} & set(told[-1]) == {"name", "boots"}
+    named = [line.text for line in board.console if line.text.startswith("error CONFIG_INVALID")]
+    assert len(named) >= 2 and "voltage_pin 63" in named[0]
+    since = acks(board)[-1].n
+    board.wait_for(f"ack {since + 5} ", 20)
+    assert set(errors(board)) <= {"CONFIG_INVALID", "BLE_UNAVAILABLE"}
+
+
+#: Has what a board tells of itself, or how full its log is, fail in ways that nobody thinks of.
+FAULTS = {
+    "storage": ("DEVICE_FAULT TypeError", "peer.storage = None"),
+    "voltage": (
+        "DEVICE_FAULT TypeError",
+        "peer.settings.update({'voltage_pin': 34, 'voltage_percent': peer})",
+    ),
+    "name": ("CBOR_TYPE", "peer.settings['name'] = peer"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_fails_in_it_the_board_goes_on(boards: Boards, firmware: Path, fault: str) -> None:
+    code, statement = FAULTS[fault]
+    (board,) = boards()
+    app = board.directory / "app.py"
+    app.write_text(
+        "import asyncio\n\nasync def main(peer):\n"
+        f"    {statement}\n"
+        "    for at in range(1000):\n"
+        "        await asyncio.sleep_ms(500)\n"
+        "        peer.execute('INSERT INTO readings DOCUMENTS (:r)', r={'n': at})\n"
+        "        print('wrote', at)\n"
+    )
+    board.mpremote("cp", str(app), ":/app.py")
+    install(board, firmware, health_s=2)
+    since = 0
+    # It is tried again in its turn, and fails again.
+    for _ in range(2):
+        board.wait_for(f"error {code}", 20, since)
+        since = board.console_count
+        board.wait_for("wrote ", 20, since)
+    assert health(board) == []
 
 
 @pytest.mark.parametrize(

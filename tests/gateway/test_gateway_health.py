@@ -61,6 +61,24 @@ def test_a_log_that_takes_none_ends_nothing(tmp_path: Path, monkeypatch: pytest.
     run(main())
 
 
+def test_a_log_whose_size_cannot_be_read_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        gateway = Gateway(config(tmp_path, health_s=0.05))
+        telling = told.tell_health(gateway.config, gateway.peer, tmp_path / "unmounted", gateway.clock.now)
+        task = asyncio.create_task(telling)
+        await until(lambda: len(documents(gateway)) >= 2 or task.done(), "two health documents")
+        assert not task.done()
+        task.cancel()
+        for document in documents(gateway):
+            assert "log" not in document and document["boots"] == 1
+        gateway.log.close()
+
+    run(main())
+    assert "unmounted" in caplog.text
+
+
 def test_none_is_written_in_the_first_minute_or_where_that_is_switched_off(tmp_path: Path) -> None:
     async def main(health_s: int) -> int:
         gateway = Gateway(config(tmp_path / str(health_s), health_s=health_s))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from bigpeer_harness import EXECUTE, Remote
+from bigpeer_harness import EXECUTE, Remote, rights_key
 
 WRITERS, REQUESTS, KILLS = 4, 60, 3
 CHANGES = "/api/hedgerow/v1/changes"
@@ -19,7 +19,7 @@ class Nodes:
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
-        self._options = {"store": url, "requests_per_second": 0, "rights_key": folder / "rights.key"}
+        self._options = {"store": url, "requests_per_second": 0, "rights_key": rights_key(folder)}
         self._number = itertools.count()
         self.nodes = [self._start(), self._start()]
 

@@ -37,6 +37,8 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.fail("no Chromium here: make test-services installs it")
+    # What a page waits for comes over the air, through a gateway, and with the page's next question.
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -211,11 +213,11 @@ def test_a_board_that_is_cut_off_is_seen_to_be_overdue(chromium: Browser, tmp_pa
             row = page.locator(f"tr:has-text('{board.name}')")
             expect(row.locator(".badge")).to_have_text("well")
             # What the board says of itself has come through the air and the gateway, and puts it on the map.
-            expect(row.locator("[data-label='last start']")).to_have_text("power-on", timeout=PATIENCE_MS)
+            expect(row.locator("[data-label='last start']")).to_have_text("power-on")
             expect(page.locator("svg.map:visible .dot.well")).to_have_count(1)
             document = {"_id": board.name, "due_s": 6}
             execute(url, "INSERT INTO peers DOCUMENTS (:d)", {"d": document})
             board.power_off()
-            expect(row.locator(".badge")).to_have_text("overdue", timeout=PATIENCE_MS)
+            expect(row.locator(".badge")).to_have_text("overdue")
             expect(page.locator("svg.map:visible .dot.overdue")).to_have_count(1)
             expect(page.locator(".totals .warn dd")).to_have_text("1")

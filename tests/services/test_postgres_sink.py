@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import random
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 from bigpeer_harness import eventually, local
-from sink_contract import CHECKS, Receiver
+from sink_contract import CHECKS, Receiver, event, taken
 from test_bridges import Admin
 
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.cdc.config import BridgeConfig
 from hedgerow_bigpeer.cdc.events import Events
 from hedgerow_bigpeer.cdc.postgres import PostgresSink
+from hedgerow_bigpeer.cdc.sinks import BEHIND
 from hedgerow_cli.demo.proxy import Proxy
 
 Url = Callable[[str], str]
@@ -127,3 +130,101 @@ def test_an_old_event_changes_nothing_and_what_was_forgotten_is_marked(database:
         await sink.close()
 
     asyncio.run(run())
+
+
+TRIGGER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF NEW.value::text LIKE '%poison%' THEN {what}; END IF; RETURN NEW; END $$;
+CREATE TRIGGER refuse {when} INSERT ON feed {deferred} FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+REFUSED = {
+    "raised": (TRIGGER.format(what="RAISE EXCEPTION 'not here'", when="BEFORE", deferred=""), "not here"),
+    "a state of its own": (
+        TRIGGER.format(what="RAISE SQLSTATE 'U0001' USING MESSAGE = 'mine'", when="BEFORE", deferred=""),
+        "mine",
+    ),
+    "asserted": (TRIGGER.format(what="ASSERT false, 'never'", when="BEFORE", deferred=""), "never"),
+    "at the commit": (
+        TRIGGER.format(
+            what="RAISE EXCEPTION 'late'", when="CONSTRAINT", deferred="DEFERRABLE INITIALLY DEFERRED"
+        ).replace("TRIGGER refuse CONSTRAINT", "CONSTRAINT TRIGGER refuse AFTER"),
+        "late",
+    ),
+    "a deferred key": (
+        "INSERT INTO feed (event, key, value) VALUES ('old', 'old', '{\"n\": 2, \"t\": \"poison\"}');"
+        "ALTER TABLE feed ADD UNIQUE (value) DEFERRABLE INITIALLY DEFERRED",
+        "duplicate key",
+    ),
+    "a key": (
+        "INSERT INTO feed (event, key, value) VALUES ('old', 'old', '{\"n\": 2, \"t\": \"poison\"}');"
+        "ALTER TABLE feed ADD UNIQUE (value)",
+        "duplicate key",
+    ),
+    "a key that no index takes": ("CREATE INDEX ON feed ((value::text))", "index row"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_the_tables_owner_refuses_is_parked_alone(why: str, database: Url) -> None:
+    url, (sql, reason) = database("a"), REFUSED[why]
+
+    async def run() -> None:
+        sink = PostgresSink({"url": url, "table": "feed", "mode": "events"})
+        assert await taken(sink, [event(9)]) == [""]
+        with psycopg.connect(url) as connection:
+            connection.execute(sql.encode())
+        poison = "poison" + (random.Random(1).randbytes(9000).hex() if "index" in reason else "")
+        events = [event(1, "a"), event(2, "b", poison), event(3, "b"), event(4, "c")]
+        outcomes = await taken(sink, events)
+        assert outcomes[0] == outcomes[3] == "" and outcomes[2] == BEHIND, outcomes
+        # The reason is shown and logged; what the document says is not.
+        assert reason in outcomes[1] and "poison" not in outcomes[1]
+        await sink.close()
+
+    asyncio.run(run())
+    names = {name for (name,) in rows(url, "SELECT event FROM feed")}
+    assert {"e:9", "e:1", "e:4"} <= names and not names & {"e:2", "e:3"}
+
+
+def test_what_is_wrong_with_the_table_parks_nothing(database: Url) -> None:
+    url = database("a")
+
+    async def run() -> None:
+        sink = PostgresSink({"url": url, "table": "feed", "mode": "events"})
+        assert await taken(sink, [event(1)]) == [""]
+        with psycopg.connect(url) as connection:
+            connection.execute("ALTER TABLE feed RENAME COLUMN key TO other")
+        assert await taken(sink, [event(2)]) == ("later", 0)
+        with psycopg.connect(url) as connection:
+            connection.execute("ALTER TABLE feed RENAME COLUMN other TO key")
+        assert await taken(sink, [event(2)]) == [""]
+        await sink.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("mode", ["events", "documents"])
+def test_a_table_that_is_there_wants_no_right_to_make_one(mode: str, database: Url) -> None:
+    url, role = database("a"), f"writer_{uuid.uuid4().hex[:12]}"
+    folder, _, name = url.rpartition("/")
+    table = f'made for "{role}"'
+
+    async def run(where: str) -> Any:
+        sink = PostgresSink({"url": where, "table": table, "mode": mode})
+        outcome = await taken(sink, [] if mode == "documents" else [event(1)])
+        await sink.close()
+        return outcome
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'".encode())
+        theirs = (
+            f"{folder.partition('//')[0]}//{role}:x@{folder.rpartition('@')[2].rpartition('/')[2]}/{name}"
+        )
+        try:
+            assert asyncio.run(run(theirs)) == ("later", 0)
+            asyncio.run(run(url))
+            quoted = table.replace('"', '""')
+            connection.execute(f'GRANT SELECT, INSERT, UPDATE, DELETE ON "{quoted}" TO {role}'.encode())
+            assert asyncio.run(run(theirs)) == ([] if mode == "documents" else [""])
+        finally:
+            connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bigpeer_harness import Remote, eventually, local
+from bigpeer_harness import Remote, eventually, local, rights_key
 from log_writer import Writer
 from sync_link import Link
 from test_lost import Board, deliver
@@ -151,7 +151,7 @@ class Nodes:
     def _start(self) -> Remote:
         self.count += 1
         folder = self._folder / f"node{self.count}"
-        key = self._folder / "rights.key"
+        key = rights_key(self._folder)
         return Remote(folder, store=self._url, requests_per_second=0, rights_key=key, sockets_per_address=512)
 
     def manage(self) -> bool:

@@ -159,6 +159,17 @@ def test_who_has_another_key_or_none_is_not_let_in(database: Url, tmp_path: Path
     Registry(tmp_path / "two", url, tmp_path / "one" / "rights.key").close()
 
 
+def test_a_key_file_that_was_named_is_not_made(database: Url, tmp_path: Path) -> None:
+    url, named = database("a"), tmp_path / "rights.key"
+    with pytest.raises(HedgerowError, match="REGISTRY_KEY.*is not there.*openssl rand -hex 32"):
+        Registry(tmp_path / "one", url, named)
+    assert not named.exists() and not (tmp_path / "one" / "rights.key").exists()
+    # Nothing was sealed meanwhile: the one that is made then is the one.
+    named.write_text("5a" * 32 + "\n")
+    Registry(tmp_path / "one", url, named).close()
+    Registry(tmp_path / "two", url, named).close()
+
+
 def test_no_secret_stands_open_in_the_database(registry: Registry, farm: App) -> None:  # noqa: F811
     registry.database.vault.save(IDENTITY, b"what nobody else may know")
     kid = registry.issuers.trusted(farm)[0].kid
@@ -172,32 +183,6 @@ def test_no_secret_stands_open_in_the_database(registry: Registry, farm: App) ->
     registry.database.run("UPDATE secrets SET value = ? WHERE name = ?", rows["challenge"], IDENTITY)
     with pytest.raises(HedgerowError, match="REGISTRY_KEY"):
         registry.database.vault.load(IDENTITY)
-
-
-def test_the_rights_of_a_single_server_are_taken_over_once(database: Url, tmp_path: Path) -> None:
-    before = Registry(tmp_path)
-    app = before.create_app("test", "farm", "production", "fields")
-    _, text = before.keys.create("test", app, "x", ["read"], DAY)
-    before.database.vault.save(IDENTITY, b"keys")
-    before.database.state(app.id, b"word")
-    entries, secret = before.audit.newest(100), before.challenger._secret
-    before.close()
-    for _ in range(2):
-        shared = Registry(tmp_path, database("a"))
-        assert shared.apps.all() == [app] and shared.keys.check(text).app == app.id
-        assert list(shared.audit.newest(100)) == list(entries) and shared.audit.broken_at() is None
-        assert shared.database.vault.load(IDENTITY) == b"keys" and shared.challenger._secret == secret
-        assert [body for _, body in shared.database.statements(app.id, 0)] == [b"word"]
-        assert shared.issuers.private(app)
-        shared.close()
-    # Nobody sets rights in the file any more, and a command without the store's name makes no new one.
-    with pytest.raises(HedgerowError, match="REGISTRY_KEY.*name the store"):
-        Registry(tmp_path)
-    assert (tmp_path / "auth.db.moved").exists() and not (tmp_path / "auth.db").exists()
-    shared = Registry(tmp_path, database("a"))
-    shared.database.state(app.id, b"next")
-    assert [body for _, body in shared.database.statements(app.id, 0)] == [b"word", b"next"]
-    shared.close()
 
 
 def test_changes_of_many_nodes_are_one_after_the_other(database: Url, tmp_path: Path) -> None:

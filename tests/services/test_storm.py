@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from bigpeer_harness import Remote, eventually
+from bigpeer_harness import Remote, eventually, rights_key
 from log_writer import Writer
 from sync_link import Link
 from websockets.exceptions import WebSocketException
@@ -32,12 +32,16 @@ class Nodes:
 
     def _start(self) -> Remote:
         self._count += 1
-        key = self._folder / "rights.key"
+        key = rights_key(self._folder)
         folder = self._folder / f"node{self._count}"
         return Remote(folder, store=self._url, requests_per_second=0, rights_key=key)
 
     def kill(self, at: int) -> None:
         self.nodes[at].kill()
+        self.nodes[at] = self._start()
+
+    def end(self, at: int) -> None:
+        assert self.nodes[at].stop() == 0
         self.nodes[at] = self._start()
 
     def stop(self) -> None:
@@ -46,15 +50,21 @@ class Nodes:
 
 
 class Board(threading.Thread):
-    """Records and syncs, now with this node and now with that one, until all is receipted."""
+    """Records and syncs, now with this node and now with that one, until all is receipted: at most so many
+    readings, a portion each `pause` seconds, until it is `enough`.
+    """
 
-    def __init__(self, number: int, nodes: Nodes) -> None:
+    def __init__(self, number: int, nodes: Nodes, readings: float = READINGS, pause: float = 0) -> None:
         super().__init__(daemon=True)
         self.writer = Writer(f"board {number}")
         self._nodes = nodes
         self._chance = random.Random(number)
+        self._readings = readings
+        self._pause = pause
+        self.made = 0
         self.contacts = 0
         self.error: BaseException | None = None
+        self.enough = threading.Event()
         self.over = threading.Event()
 
     @property
@@ -63,8 +73,9 @@ class Board(threading.Thread):
 
     def run(self) -> None:
         try:
-            for _ in range(READINGS // PORTION):
+            while self.made < self._readings and not self.enough.wait(self._pause):
                 self.writer.insert_many(PORTION)
+                self.made += PORTION
                 last = self.writer.peer.log.held(self.writer.peer.author)
                 while self.receipted < last and not self.over.is_set():
                     self._contact(last)
@@ -86,17 +97,17 @@ class Board(threading.Thread):
         link.close()
 
 
-def told(nodes: Nodes) -> list[tuple[str, Any]]:
-    """Return (author, _id) of all inserts that the feed tells, each page by another node."""
-    found: list[tuple[str, Any]] = []
+def told(nodes: Nodes, collection: str = "readings") -> list[Any]:
+    """Return all changes of a collection that the feed tells, each page by another node."""
+    found: list[Any] = []
     since = ""
     for turn in range(10_000):
-        parameters = {"limit": "200", "collection": "readings", **({"since": since} if since else {})}
+        parameters = {"limit": "200", "collection": collection, **({"since": since} if since else {})}
         node = nodes.nodes[turn % NODES]
         page = httpx.get(node.url + CHANGES, params=parameters, timeout=20).json()
         if not page["changes"]:
             break
-        found += [(change["author"], str(change["_id"])) for change in page["changes"]]
+        found += page["changes"]
         since = page["next"]
     return found
 
@@ -118,13 +129,7 @@ def test_no_receipted_operation_is_lost_or_doubled(own_postgres: PostgresServer,
                 own_postgres.start()
             else:
                 nodes.kill(chance.randrange(NODES))
-            # What was receipted before this is there after it; what a node says of it may be a poll behind.
-            receipted = {board.writer.peer.author.hex(): board.receipted for board in boards}
-            stored = sealed(own_postgres.url())
-            for author, number in receipted.items():
-                assert stored.get(author, 0) >= number, author
-            for at in range(NODES):
-                eventually(lambda at=at, least=receipted: tells(nodes.nodes[at], least), 60)
+            check_receipts(nodes, boards, own_postgres.url())
         deadline = time.monotonic() + SECONDS
         for board in boards:
             board.join(max(0.0, deadline - time.monotonic()))
@@ -134,12 +139,22 @@ def test_no_receipted_operation_is_lost_or_doubled(own_postgres: PostgresServer,
         for node in nodes.nodes:
             asked = "SELECT count(*) AS n, count(DISTINCT _id) AS d FROM readings"
             eventually(lambda node=node, asked=asked: node.execute(asked)["items"] == [count])
-        inserts = told(nodes)
+        inserts = [(change["author"], str(change["_id"])) for change in told(nodes)]
         assert len(inserts) == len(set(inserts)) == WRITERS * READINGS
     finally:
         for board in boards:
             board.over.set()
         nodes.stop()
+
+
+def check_receipts(nodes: Nodes, boards: list[Board], url: str) -> None:
+    """What is receipted is in the database, and each node says so; it may be a poll behind."""
+    receipted = {board.writer.peer.author.hex(): board.receipted for board in boards}
+    stored = sealed(url)
+    for author, number in receipted.items():
+        assert stored.get(author, 0) >= number, author
+    for node in nodes.nodes:
+        eventually(lambda node=node: tells(node, receipted), 60)
 
 
 def sealed(url: str) -> dict[str, int]:

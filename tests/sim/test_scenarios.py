@@ -37,6 +37,9 @@ def test_each_comes_to_stand(name: str) -> None:
         ("[[events]]\nat_s = 1\nkind = 'flood'", "flood"),
         ("[[events]]\nat_s = -1\nkind = 'heal'", "event"),
         ("[[events]]\nat_s = 1\nkind = 'heal'\nwhen = 2", "when"),
+        ("interference = 1", "interference"),
+        ("[[interference]]\nidle_ms = 1", "busy_ms"),
+        ("[[interference]]\nidle_ms = 0\nbusy_ms = 1", "interference"),
         ("boards =", "x.toml"),
     ],
 )

@@ -99,6 +99,11 @@ def a_relay_drops_without_a_word(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BoardLog, "commit", commit)
 
 
+def forgets_what_it_has_seen(patch: pytest.MonkeyPatch) -> None:
+    honest = BoardLog.seen
+    patch.setattr(BoardLog, "seen", lambda log, author: min(honest(log, author), 5))
+
+
 def a_relay_changes_what_it_carries(patch: pytest.MonkeyPatch) -> None:
     def ingest(peer: Peer, author: bytes, first: int, bodies: list[bytes]) -> int:
         if not peer.keeper and peer.role < 2:
@@ -140,6 +145,7 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (forgets_at_reboot, {"lost", "changed"}),
     (forgets_one_of_its_own, {"lost"}),
     (a_relay_drops_without_a_word, {"fallen"}),
+    (forgets_what_it_has_seen, {"seen"}),
     (a_relay_changes_what_it_carries, {"changed"}),
     (invents_an_operation, {"invented"}),
     (says_nothing, {"convergence"}),

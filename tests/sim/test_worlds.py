@@ -61,6 +61,12 @@ def test_a_gateway_that_goes_and_comes_back() -> None:
     assert report["catch_up"]["backlog"] > 40 and report["catch_up"]["missing"] == 0
 
 
+def test_others_in_the_band() -> None:
+    report = _live("interference", boards=12, hours=0.4, settle_hours=2.0).report
+    assert report["air"]["lost"]["interference"] > 1000
+    assert report["readings"]["acknowledged"] == report["readings"]["receipted"] > 100
+
+
 def test_two_gateways_and_two_big_peers() -> None:
     events = [{"at_s": 300, "kind": "gateway_down"}, {"at_s": 900, "kind": "gateway_up"}]
     _live("two-gateways", boards=16, hours=0.4, settle_hours=2.0, events=events)

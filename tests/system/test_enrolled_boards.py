@@ -254,8 +254,10 @@ def test_keys_are_there_whole_or_not_at_all(boards: Boards, air: Air, after: int
     board.cut_power(after_bytes=after, partition="nvs")
     command = [sys.executable, "-m", "mpremote", "connect", board.port, "exec", program]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        board.wait_power_cut(20)
-        process.kill()
+        try:
+            board.wait_power_cut(20)
+        finally:
+            process.kill()
     board.power_on()
     first = board.mpremote("exec", program).stdout.strip().splitlines()[-1]
     assert board.mpremote("exec", program).stdout.strip().splitlines()[-1] == first

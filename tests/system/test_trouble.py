@@ -72,7 +72,7 @@ def _talk_to_big_peer(url: str, data: bytes) -> None:
 
 def _post(url: str, body: bytes, content_type: str) -> tuple[int, str]:
     """POST to execute; returns the status and the error's code."""
-    asked = urllib.request.Request(f"{url}/api/v4/store/execute", body, {"Content-Type": content_type})
+    asked = urllib.request.Request(f"{url}/api/v5/store/execute", body, {"Content-Type": content_type})
     try:
         with urllib.request.urlopen(asked, timeout=15) as response:
             return response.status, ""

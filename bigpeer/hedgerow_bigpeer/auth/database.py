@@ -22,6 +22,11 @@ from .vault import FileVault, Vault
 VERSION = 1
 FILE = "auth.db"
 KEY_FILE = "rights.key"
+#: auth.db while its rights go to PostgreSQL, and once they are there.
+MOVING = f"{FILE}.moving"
+MOVED = f"{FILE}.moved"
+#: An empty file beside, from the first start with a PostgreSQL on.
+SHARED = f"{FILE}.shared"
 _BUSY_SECONDS = 10.0
 
 
@@ -86,11 +91,14 @@ class Engine(Protocol):
 class Database:
     """One connection; calls may come from any thread, one at a time runs. All raise REGISTRY_FAILED."""
 
-    def __init__(self, directory: Path, url: str = "", key: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, url: str = "", key: Path | None = None, *, take_over: bool = False
+    ) -> None:
         """Open or create auth.db, readable by its owner only, or the tables in the PostgreSQL at `url`.
 
-        `key` is the file whose key seals secrets there. Raises REGISTRY_VERSION, REGISTRY_KEY,
-        REGISTRY_FAILED.
+        `key` is the file whose key seals secrets there, rights.key in `directory` by default. With
+        `take_over` an auth.db that is there moves into a PostgreSQL that has no rights yet. Raises
+        REGISTRY_VERSION, REGISTRY_KEY, REGISTRY_SPLIT, REGISTRY_FAILED.
         """
         self._lock = threading.RLock()
         self._changing = False
@@ -100,25 +108,25 @@ class Database:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HedgerowError("REGISTRY_FAILED", f"{directory}: {error}") from error
-        if url:
-            # Its driver is needed by nobody else.
-            from .postgres import PostgresEngine
-
-            self._engine = PostgresEngine(url)
-        elif (directory / KEY_FILE).exists() and not (directory / FILE).exists():
-            raise HedgerowError(
-                "REGISTRY_KEY", f"the rights of {directory} are in PostgreSQL: name the store"
-            )
-        else:
-            self._engine = SqliteEngine(directory / FILE)
+        self._engine = _shared(url) if url else _own(directory)
         try:
-            with self.change():
-                self._make()
-                self.vault = FileVault(directory)
-                adopted = bool(url) and self._share(directory, key)
-            if adopted:
-                # Nobody is to set rights there that count nowhere.
-                (directory / FILE).rename(directory / f"{FILE}.moved")
+            if not url:
+                with self.change():
+                    self._make()
+                    self.vault = FileVault(directory)
+                return
+            # They know of this module.
+            from .moving import Move
+            from .shared import TableVault
+
+            with contextlib.closing(Move(directory)) as move:
+                with self.change():
+                    self._make()
+                    self.vault = TableVault(self, key or directory / KEY_FILE, may_make=key is None)
+                    if take_over:
+                        move.take(self)
+                if take_over:
+                    move.finish()
         except BaseException:
             self._engine.close()
             raise
@@ -129,13 +137,6 @@ class Database:
             raise HedgerowError("REGISTRY_VERSION", f"version {version}, {VERSION} is the newest known")
         if version == 0:
             self._engine.make(_statements(), VERSION)
-
-    def _share(self, directory: Path, key: Path | None) -> bool:
-        from .shared import TableVault, adopt
-
-        files = self.vault
-        self.vault = TableVault(self, key or directory / KEY_FILE)
-        return adopt(self, directory / FILE, files)
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
@@ -254,6 +255,22 @@ class SqliteEngine:
     def close(self) -> None:
         """See `Engine`."""
         self._connection.close()
+
+
+def _shared(url: str) -> Engine:
+    # Its driver is needed by nobody else.
+    from .postgres import PostgresEngine
+
+    return PostgresEngine(url)
+
+
+def _own(directory: Path) -> Engine:
+    signs = [name for name in (SHARED, KEY_FILE, MOVING, MOVED) if (directory / name).exists()]
+    if signs and not (directory / FILE).exists():
+        # Nobody is to set rights in a new file that count nowhere.
+        reason = f"the rights of {directory} are in PostgreSQL, as {signs[0]} says: name the store"
+        raise HedgerowError("REGISTRY_KEY", reason)
+    return SqliteEngine(directory / FILE)
 
 
 def _statements() -> list[str]:

@@ -20,8 +20,10 @@ PLAYGROUND_PROVIDER = "__playgroundProvider"
 class Registry:
     """The parts over one database: see there. Opening makes it if need be; `close` at the end."""
 
-    def __init__(self, directory: Path, url: str = "", key: Path | None = None) -> None:
-        self.database = Database(directory, url, key)
+    def __init__(
+        self, directory: Path, url: str = "", key: Path | None = None, *, take_over: bool = False
+    ) -> None:
+        self.database = Database(directory, url, key, take_over=take_over)
         self.audit = Audit(self.database)
         self.apps = Apps(self.database, self.audit)
         self.issuers = Issuers(self.database, self.audit)

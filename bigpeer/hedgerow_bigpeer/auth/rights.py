@@ -7,7 +7,7 @@ from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow.query.condition import Condition
 
-from .scope import ALL, EVERYTHING, Scope
+from .scope import ALL, EVERYTHING, Entry, Scope
 
 
 class Rule:
@@ -66,3 +66,4 @@ class Rights:
 
 
 EVERY_RIGHT = Rights(ALL)
+READER = Rights((Entry(EVERYTHING, claims.READ),))

@@ -1,4 +1,4 @@
-"""POST /api/v4/store/execute: a statement in, Ditto's envelope out (SPEC 10.9)."""
+"""POST /api/v5/store/execute, and v4, which is strict: a statement in, Ditto's envelope out (SPEC 10.9)."""
 
 import asyncio
 import hashlib
@@ -21,6 +21,8 @@ from .encoding import JSON, Encoding, answer_encoding, request_encoding
 log = logging.getLogger(__name__)
 
 TRANSACTION_HEADER = "X-DITTO-TXN-ID"
+#: Paths, and whether what is no register must be declared there, as in Ditto's first language.
+EXECUTE_PATHS = {"/api/v4/store/execute": True, "/api/v5/store/execute": False}
 #: What the header was called first.
 _OLDEST_HEADER = "X-HYDRA-TXN-ID"
 
@@ -52,11 +54,12 @@ class ExecuteEndpoint:
             body = await read_body(request, limits.BODY_BYTES)
             statement, arguments = await self._queries.work(lambda: read_statement(body_encoding.loads(body)))
             await self._service.reached(_transaction(request), limits.TRANSACTION_WAIT_SECONDS)
-            once = _once(request, caller.name, body)
+            strict = EXECUTE_PATHS[request.url.path]
+            once = _once(request, caller.name, body, strict)
             async with self._turns:
                 by_json = body_encoding is JSON
                 answer = await self._queries.execute(
-                    statement, arguments, by_json=by_json, rights=caller.rights, once=once
+                    statement, arguments, by_json=by_json, rights=caller.rights, once=once, strict=strict
                 )
                 content = await self._queries.work(encoding.dumps, _envelope(answer))
             return _respond(200, encoding, content, answer.transaction)
@@ -94,7 +97,7 @@ def _transaction(request: Request) -> int:
     return int(text)
 
 
-def _once(request: Request, caller: str, body: bytes) -> Once | None:
+def _once(request: Request, caller: str, body: bytes, strict: bool) -> Once | None:
     """Return what tells this request when it comes again, if it has an Idempotency-Key."""
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -104,7 +107,8 @@ def _once(request: Request, caller: str, body: bytes) -> Once | None:
             "REQUEST_SHAPE", f"Idempotency-Key: 1 to {limits.ANSWER_KEY} printable characters"
         )
     kind = request.headers.get("content-type", "").encode("latin-1")
-    return Once(caller, key, hashlib.sha256(kind + b"\n" + body).digest())
+    mode = b"" if strict else b"\nv5"
+    return Once(caller, key, hashlib.sha256(kind + mode + b"\n" + body).digest())
 
 
 def _envelope(answer: Answer) -> dict[str, Any]:

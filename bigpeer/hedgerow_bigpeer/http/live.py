@@ -4,13 +4,13 @@ What leaves the reader's rule leaves the answer like what is deleted: by its pla
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow.query.live import Changes, Live
 from hedgerow_host.dql import by_text_form, parse
@@ -25,6 +25,7 @@ from .caller import Name
 from .encoding import JSON, request_encoding
 from .execute import read_statement
 from .json_text import render
+from .readings import Place, Reading, Readings
 
 ROWS = "rows"
 CHANGES = "changes"
@@ -41,6 +42,7 @@ class LiveEndpoint:
         self._queries = queries
         self._name = name
         self._open: set[LiveStream] = set()
+        self.readings = Readings(service, queries)
 
     async def __call__(self, request: Request) -> Response:
         """Begin a stream, or refuse with a code."""
@@ -66,7 +68,7 @@ class LiveEndpoint:
         if len(self._open) >= limits.LIVE_QUERIES:
             raise HedgerowError("OBSERVERS_FULL", str(limits.LIVE_QUERIES))
         rule = await self._queries.work(rights.to_read, live.collection)
-        stream = LiveStream(self._service, self._queries, live, rule, self._open)
+        stream = LiveStream(self._service, self._queries, self.readings, live, rule, self._open)
         self._open.add(stream)
         return stream
 
@@ -113,11 +115,18 @@ class LiveStream:
     """One live query: the first answer, then what changes in it. `close` it."""
 
     def __init__(
-        self, service: Service, queries: Queries, live: Live, rule: Rule, others: "set[LiveStream]"
+        self,
+        service: Service,
+        queries: Queries,
+        readings: Readings,
+        live: Live,
+        rule: Rule,
+        others: "set[LiveStream]",
     ) -> None:
         self._others = others
         self._service = service
         self._queries = queries
+        self._readings = readings
         self._live = live
         self._rule = rule
         self._wake = asyncio.Event()
@@ -144,50 +153,48 @@ class LiveStream:
         changes = await self._queries.work(self._live.finish)
         yield Step(ROWS, self._position, changes)
         loop = asyncio.get_running_loop()
-        quiet = loop.time() + limits.LIVE_QUIET_SECONDS
+        look, quiet = loop.time() + limits.LIVE_ASK_SECONDS, loop.time() + limits.LIVE_QUIET_SECONDS
         while not self._stopping:
-            try:
-                async with asyncio.timeout(min(limits.LIVE_ASK_SECONDS, quiet - loop.time())):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(look, quiet) - loop.time()):
                     await self._wake.wait()
-            except TimeoutError:
-                if loop.time() < quiet:
-                    yield Step(LOOK, self._position, changes)
-                else:
-                    yield Step(QUIET, self._position, changes)
-                    quiet = loop.time() + limits.LIVE_QUIET_SECONDS
-                continue
             self._wake.clear()
-            if self._service.touched(self._live.collection) <= self._position:
-                continue
-            changes = await self._step()
-            if changes:
-                yield Step(CHANGES, self._position, changes)
+            name = ""
+            if self._service.touched(self._live.collection) > self._position:
+                changes = await self._step()
+                name = CHANGES if changes else ""
+            # By the time, not by what woke us: other collections may change without a pause.
+            if not name and loop.time() >= min(look, quiet):
+                name = QUIET if loop.time() >= quiet else LOOK
+            if name:
+                yield Step(name, self._position, changes)
+                look = loop.time() + limits.LIVE_ASK_SECONDS
+            if name in (CHANGES, QUIET):
                 quiet = loop.time() + limits.LIVE_QUIET_SECONDS
 
     async def _step(self) -> Changes:
         """Take what was touched since the last step."""
-        after: tuple[int, bytes] = (self._position + 1, b"")
-        collection, newest = self._live.collection, self._position
-        rescan = False
-        while True:
-            touched, newest = await self._service.store.touched(collection, after, limits.SLICE_DOCUMENTS)
-            if touched:
-                rescan |= await self._touch(sorted({entry.id for entry in touched}))
-                after = (touched[-1].transaction, touched[-1].id)
-            if len(touched) < limits.SLICE_DOCUMENTS:
-                break
-        self._position = max(newest, self._position)
-        if rescan:
+        after: Place | None = (self._position + 1, b"")
+        rescan, changes = False, None
+        while after is not None:
+            reading = await self._readings.read(self._live.collection, after)
+            after = reading.after
+            rescan, changes = await self._queries.work(self._take, reading, rescan)
+        self._position = max(reading.newest, self._position)
+        if changes is None:
             await self._queries.work(self._live.start)
             await self._scan()
-        return await self._queries.work(self._live.finish)
+            changes = await self._queries.work(self._live.finish)
+        return changes
 
-    async def _touch(self, ids: Sequence[bytes]) -> bool:
-        async with self._service.store.snapshot() as snapshot:
-            rows = await snapshot.some(self._live.collection, ids)
-        now = {row.id: document for row, document, _ in await self._queries.documents(self._readable(rows))}
-        touched = [(cbor.decode(key), now.get(key)) for key in ids]
-        return await self._queries.work(self._live.touch, touched)
+    def _take(self, reading: Reading, rescan: bool) -> tuple[bool, Changes | None]:
+        """Take a reading; say whether a scan is needed, and what has changed with the last one without it."""
+        readable = [
+            (document_id, document if row is not None and covers(self._rule, row) else None)
+            for document_id, row, document in reading.touched
+        ]
+        rescan |= self._live.touch(readable)
+        return rescan, self._live.finish() if reading.after is None and not rescan else None
 
     async def _scan(self) -> None:
         async with self._service.store.snapshot() as snapshot:

@@ -196,7 +196,7 @@ def _read(about: str, answer: str, *parameters: Schema, events: bool = False) ->
     }
 
 
-def _execute() -> Schema:
+def _execute(summary: str) -> Schema:
     encodings = ("application/json", "application/cbor", "application/msgpack")
     answer = {"description": "The envelope.", "content": {"application/json": {"schema": _ref("Answer")}}}
     for encoding in encodings[1:]:
@@ -214,7 +214,7 @@ def _execute() -> Schema:
     ]
     return {
         "post": {
-            "summary": "Run one DQL statement.",
+            "summary": summary,
             "parameters": headers,
             "requestBody": {
                 "required": True,
@@ -257,8 +257,8 @@ def description() -> dict[str, Any]:
         "info": {"title": "Hedgerow Big Peer", "version": "1", "license": {"name": "Apache-2.0"}},
         "security": [{}, {"bearer": []}],
         "paths": {
-            "/api/v4/store/execute": _execute(),
-            "/api/v5/store/execute": _execute(),
+            "/api/v4/store/execute": _execute("Run one DQL statement that declares what is no register."),
+            "/api/v5/store/execute": _execute("Run one DQL statement."),
             f"{prefix}/collections/{{collection}}/documents": _read(
                 "A page of a collection.", "Documents", _COLLECTION, _WHERE, _LIMIT, _AFTER
             ),

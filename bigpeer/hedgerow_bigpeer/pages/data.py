@@ -15,7 +15,7 @@ from hedgerow_host.limits import STATEMENT_CHARACTERS
 
 from .. import limits
 from ..auth.authority import work
-from ..auth.rights import EVERY_RIGHT
+from ..auth.rights import EVERY_RIGHT, READER
 from ..http.json_text import render
 from ..index_statement import index_statement
 from ..query import SYSTEM
@@ -109,13 +109,16 @@ class DataPages:
         if kind == "select" and not collection.startswith(SYSTEM) and len(text) <= limits.FOLLOWED_CHARACTERS:
             follow = f"{DATA_PATH}/live?{urlencode({'statement': text})}"
             return {"follow": follow, "address": _address(text)}
+        is_writer = peer.visitors.may_write(visitor, _WRITER)
         if kind not in ("select", ""):
             if not may_write:
                 return {}
-            if not peer.visitors.may_write(visitor, _WRITER):
+            if not is_writer:
                 raise HedgerowError("AUTH_FORBIDDEN", f"{kind}: for the role {_WRITER}")
+        # Whoever runs it reads the text again, and is not to trust what was read here.
+        rights = EVERY_RIGHT if may_write and is_writer else READER
         async with self._turns:
-            answer = await peer.queries.execute(text, {}, by_json=True, rights=EVERY_RIGHT)
+            answer = await peer.queries.execute(text, {}, by_json=True, rights=rights)
         if kind != "select" and visitor.login is not None:
             await work(peer.registry.audit.add, visitor.name, f"data.{answer.kind}", collection[:64])
         table = await peer.service.work(make_table, answer.items) if kind == "select" else None

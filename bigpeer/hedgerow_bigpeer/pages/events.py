@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from ..auth.rights import EVERY_RIGHT
+from ..auth.rights import READER
 from ..http.live import LOOK, QUIET, ROWS, STREAM_HEADERS
 from .opening import Running
 from .table import make_table
@@ -83,8 +83,9 @@ class PageEvents:
         """Follow a SELECT: `rows` is the table as it is now, each time that it changed; `end` ends it."""
         peer = self._running()
         peer.visitors.need_data(visitor)
+        peer.rates.take(visitor.name)
         text = request.query_params.get("statement", "")
-        stream = await peer.live.open(text, {}, EVERY_RIGHT, by_json=True)
+        stream = await peer.live.open(text, {}, READER, by_json=True)
 
         async def events() -> AsyncIterator[bytes]:
             try:

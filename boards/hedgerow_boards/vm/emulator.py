@@ -1,7 +1,7 @@
 """Inside an emulated board: its configuration, its flash, and the ways out to its supervisor.
 
 `config` is the dict that the supervisor gave: "address" (the board's Bluetooth address as text),
-"air" (path of the air's socket, or None), "raw" (the serial port is in the raw REPL), "image",
+"air" (path of the air's socket, or None), "chip", "raw" (the serial port is in the raw REPL), "image",
 "frequency", "i2c" (sda, scl), "heap_info". `flash` is the whole flash chip; `control` the words of
 control_layout.FIELDS. Both are memory shared with the host, outside the VM's heap.
 """

@@ -167,10 +167,16 @@ class ADC:
     ATTN_6DB = 2
     ATTN_11DB = 3
     _FULL_SCALE_UV = 3300000
+    # Of both converters, by the data sheets.
+    _PINS = {
+        "esp32": bytes((0, 2, 4, 12, 13, 14, 15, 25, 26, 27)) + bytes(range(32, 40)),
+        "esp32c3": bytes(range(6)),
+        "esp32s3": bytes(range(1, 21)),
+    }
 
     def __init__(self, pin, *, atten=ATTN_0DB):
         self._id = pin.id if isinstance(pin, Pin) else pin
-        if not 0 <= self._id < _layout.GPIOS:
+        if self._id not in self._PINS[_config["chip"]]:
             raise ValueError("invalid pin")
 
     def init(self, *, atten=ATTN_0DB):

@@ -89,7 +89,7 @@ def run(
     """Run a Big Peer until Ctrl-C.
 
     Gateways connect to ws://HOST:PORT/api/hedgerow/v1/sync; queries go to
-    http://HOST:PORT/api/v4/store/execute; http://HOST:PORT/ is a status page.
+    http://HOST:PORT/api/v5/store/execute; http://HOST:PORT/ is a status page.
     """
     with extra("bigpeer"):
         from hedgerow_bigpeer import BigPeerConfig, run_bigpeer

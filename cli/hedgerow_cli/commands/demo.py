@@ -28,7 +28,11 @@ def demo(
         ),
     ] = "",
     playground: Annotated[
-        bool, typer.Option("--playground", help="No identities: nobody has keys, everybody may write.")
+        bool,
+        typer.Option(
+            "--playground",
+            help="No identities: nobody has keys, everybody may write; so with --store and --kafka.",
+        ),
     ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Stay up at the end, until Ctrl-C, to look around.")
@@ -96,8 +100,8 @@ def demo(
         seed=seed,
         data=data,
         profile=profile,
-        # The nodes of one store are shown with a playground: what is new there is the cluster.
-        playground=playground or bool(store),
+        # What is new with these is the cluster: they are shown with a playground.
+        playground=playground or bool(store or kafka),
         keep=keep,
         air=air == "on",
         near=near,

@@ -154,7 +154,7 @@ def _open(file: Path, encrypted: bool) -> tuple[Any, Any]:
 
 
 def _fetch(port: str, seal: bool, start: bool) -> tuple[bytes, Any]:
-    from hedgerow_cli.flashing.mpremote import mpremote
+    from hedgerow_cli.flashing.mpremote import restart
     from hedgerow_cli.logfile.fetch import fetch
 
     with _progress() as hear:
@@ -162,7 +162,7 @@ def _fetch(port: str, seal: bool, start: bool) -> tuple[bytes, Any]:
             return fetch(port, hear, seal=seal)
         finally:
             if start:
-                mpremote(port, "resume", "reset")
+                restart(port)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_boards.board import Board
-from hedgerow_cli.demo.options import MESH, RIGHTS_KEY
+from hedgerow_cli.demo.options import MESH
 from hedgerow_cli.flashing.credentials import enrol_board
 from hedgerow_gateway.enrolment import SYNC, Enrolment, Post, poster, to_text
 
@@ -29,10 +29,10 @@ class Identities:
 
     app = APP
 
-    def __init__(self, directory: Path, store: str, provider: str, boards: dict[str, bool]) -> None:
+    def __init__(self, directory: Path, provider: str, boards: dict[str, bool]) -> None:
         """`provider` is the URL of its webhook; `boards` says by name which may write."""
         self._directory = directory
-        self._registry = Registry(directory / "bigpeer", store, directory / RIGHTS_KEY)
+        self._registry = Registry(directory / "bigpeer")
         manage.create_app(self._registry, _ACTOR, APP, "production", MESH)
         hook = {"type": "webhookUrl", "webhookUrl": provider, "allowPrivate": True}
         manage.set_provider(self._registry, _ACTOR, APP, _PROVIDER, hook)

@@ -8,6 +8,7 @@ from pathlib import Path
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.demo.options import MESH, RIGHTS_KEY
 from hedgerow_cli.demo.proxy import Proxy
+from hedgerow_cli.extras import extra
 from hedgerow_cli.lifeline import Child
 
 _LOG_TAIL = 3
@@ -31,6 +32,11 @@ class Nodes:
         self.kills = 0
         self.port = ports[0] if balancer is None else balancer.port
         self.url = f"http://127.0.0.1:{self.port}"
+        if store:
+            # One for all, in one place.
+            with extra("bigpeer"):
+                from hedgerow_bigpeer.auth.shared import make_key
+            make_key(directory / RIGHTS_KEY)
         self.children = [self._start(at) for at in range(len(ports))]
 
     @property
@@ -74,7 +80,6 @@ class Nodes:
         if self._app:
             command += ["--app", self._app]
         if self._store:
-            # The first one makes the key; all find it in one place.
             command += ["--store", self._store, "--rights-key", str(self._directory / RIGHTS_KEY)]
         return Child(command, self._directory / f"{name}.log")
 

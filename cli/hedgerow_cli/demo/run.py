@@ -279,7 +279,7 @@ def _verdict(options: DemoOptions, run: Run, found: Findings) -> None:
         console.print(f"Everything stays up until Ctrl-C. Status page: {url}/")
         body = '{"statement": "SELECT * FROM readings ORDER BY _time LIMIT 10", "args": {}}'
         console.print(
-            f"curl -s {url}/api/v4/store/execute -H 'Content-Type: application/json' -d '{body}'",
+            f"curl -s {url}/api/v5/store/execute -H 'Content-Type: application/json' -d '{body}'",
             markup=False,
         )
         for board in run.scene.boards:

@@ -87,7 +87,7 @@ def staged(options: DemoOptions, directory: Path) -> Iterator[Scene]:
         vouching = f"http://127.0.0.1:{vouching_port}/hook"
         identities = provider = None
         if not options.playground:
-            identities = Identities(directory, options.store, vouching, _rights(options))
+            identities = Identities(directory, vouching, _rights(options))
             stack.callback(identities.close)
             provider = _start(stack, directory / "provider.log", _provider_command(vouching_port, identities))
         nodes = Nodes(directory, ports, options.store, balancer, identities.app if identities else "")

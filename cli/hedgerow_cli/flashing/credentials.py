@@ -6,7 +6,7 @@ from typing import Any
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.flashing import probe
-from hedgerow_cli.flashing.mpremote import greet, mpremote
+from hedgerow_cli.flashing.mpremote import greet, restart
 
 Post = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -64,7 +64,7 @@ def enrol_board(
         raise HedgerowError("ENROLMENT_ANSWER", f"{what}: {error!r}") from None
     author = _call(port, "take", credential, issuers, keepers)
     if start:
-        mpremote(port, "resume", "reset")
+        restart(port)
     return {**answer, "author": author}
 
 

@@ -14,7 +14,7 @@ from hedgerow_cli.firmware_files import RADIO, ROM, for_files, rom_image
 from hedgerow_cli.flashing import guard, image, keep, probe, tables, transfer
 from hedgerow_cli.flashing.contents import LOG, Contents, contents_of, place_of
 from hedgerow_cli.flashing.guard import Consent
-from hedgerow_cli.flashing.mpremote import greet, mpremote
+from hedgerow_cli.flashing.mpremote import greet, restart
 from hedgerow_cli.flashing.programmer import Programmer, programmer
 from hedgerow_cli.flashing.transfer import File, Show
 from hedgerow_device.config import check
@@ -169,7 +169,7 @@ class _Run:
         sent += transfer.send(self.port, files, self.state, self.show)
         if options.start:
             self.show("starting the board", 0, 1)
-            mpremote(self.port, "resume", "reset")
+            restart(self.port)
         self.show("done", 1, 1)
         return Report(
             port=self.port,

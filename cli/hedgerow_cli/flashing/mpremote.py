@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from hedgerow.errors import HedgerowError
-from hedgerow_cli.limits import FIRST_WORD_SECONDS, MPREMOTE_SECONDS
+from hedgerow_cli.limits import FIRST_WORD_SECONDS, MPREMOTE_SECONDS, RESET_SECONDS
 
 #: What mpremote says when nothing that is MicroPython answers.
 _NO_REPL = ("could not enter raw repl", "could not exec command", "timeout waiting for first EOF")
@@ -18,6 +19,15 @@ def greet(port: str) -> None:
     answer = mpremote(port, "eval", "6 * 7", seconds=FIRST_WORD_SECONDS)
     if answer.strip() != "42":
         raise HedgerowError("MICROPYTHON_MISSING", f"{port}: it said {answer[:40]!r}")
+
+
+def restart(port: str) -> None:
+    """Reset a board, and wait until it is through that: what came to it meanwhile would be lost.
+
+    mpremote leaves it a tenth of a second before; boot loader and MicroPython take about as long again.
+    """
+    mpremote(port, "resume", "reset")
+    time.sleep(RESET_SECONDS)
 
 
 def mpremote(

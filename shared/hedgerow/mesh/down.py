@@ -156,7 +156,9 @@ class Down:
                 if receipt is not None:
                     matched = True
                     another = self._hints(author) and self.brings(author, now)
-                    if self._peer.ingest_receipt(receipt, False, mesh.repair.passes(author)):
+                    hint = mesh.relays and self._peer.members
+                    heard = mesh.repair.passes(author) if hint else 0
+                    if self._peer.ingest_receipt(receipt, False, heard):
                         self._peer.commit()
                         moved = self.brings(author, now)
                         if author == self._peer.author:

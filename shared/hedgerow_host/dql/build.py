@@ -20,12 +20,14 @@ _AGGREGATES = ("count", "sum", "avg", "min", "max")
 class Build(Transformer_NonRecursive[Token, Any]):
     """Makes the tuples of one tree; what is wrong in what can be read is kept in `refusals`.
 
-    A refusal is (place in the text, its token, code, reason); one about no single token comes last.
+    A refusal is (place in the text, its token, code, reason); one about no single token comes last. `types`
+    holds what is declared of the collection: the type of each path.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.refusals: list[tuple[int, Token | None, str, str]] = []
+        self.types: dict[tuple[str, ...], str] = {}
 
     def _refuse(self, code: str, reason: str, token: Token | None) -> None:
         place = sys.maxsize if token is None or token.start_pos is None else token.start_pos
@@ -84,9 +86,10 @@ class Build(Transformer_NonRecursive[Token, Any]):
     def collection(self, name: Token, *_: None) -> str:
         return str(name)
 
-    def typed(self, _: Node, refused: Token | None = None) -> None:
-        if refused is not None:
-            self._refuse("QUERY_UNSUPPORTED", "there is no type ATTACHMENT", refused)
+    def typed(self, path: Node, kind: Token) -> None:
+        if kind.type == "ATTACHMENT":
+            self._refuse("QUERY_UNSUPPORTED", "there is no type ATTACHMENT", kind)
+        self.types[path] = kind.type
 
     def where(self, expression: Node) -> Node:
         return "where", expression

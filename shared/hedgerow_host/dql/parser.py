@@ -3,6 +3,7 @@
 import functools
 import importlib.resources
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from lark import Lark, Token
@@ -16,6 +17,8 @@ from .. import limits
 from .build import Build
 
 Statement = tuple[Any, ...]
+#: The type of each path that a statement declares: MAP, REGISTER, COUNTER or PN_COUNTER.
+Types = Mapping[tuple[str, ...], str]
 
 # What a reader would call the terminals of the grammar.
 _SHOWN = {
@@ -47,12 +50,21 @@ _NAME_ENDS = r"(?![A-Za-z0-9_\u00a1-\u1fff\u2070-\u2fff\u3001-\ufefe\uff00-\U001
 _BRACKETS = re.compile(r"'[^']*'|`[^`]*`|--[^\n]*|[(\[{]|[)\]}]")
 
 
-@functools.lru_cache(maxsize=limits.CACHED_STATEMENTS)
 def parse(text: str) -> Statement:
     """Return the statement as tuples (see `hedgerow.query.evaluate`).
 
     Raises what `hedgerow.query.parse` does, at the same places in the text; its limits are wider.
     """
+    return _read(text)[0]
+
+
+def declared(text: str) -> Types:
+    """Return the types that a statement declares of its collection's fields. Raises what parse() does."""
+    return _read(text)[1]
+
+
+@functools.lru_cache(maxsize=limits.CACHED_STATEMENTS)
+def _read(text: str) -> tuple[Statement, Types]:
     if len(text) > limits.STATEMENT_CHARACTERS:
         raise HedgerowError(
             "QUERY_TOO_LONG", f"{len(text)} characters, {limits.STATEMENT_CHARACTERS} are allowed"
@@ -73,7 +85,7 @@ def parse(text: str) -> Statement:
         raise HedgerowError(code, _place(token, reason) if token is not None else reason)
     if max(depth_of(statement), 2 * _brackets(text)) > limits.STATEMENT_DEPTH:
         raise HedgerowError("QUERY_DEPTH", f"nested deeper than {limits.STATEMENT_DEPTH}")
-    return statement
+    return statement, build.types
 
 
 @functools.cache

@@ -230,6 +230,22 @@ def test_a_receipt_that_was_of_no_use_is_when_it_comes_again() -> None:
         assert not mesh.repair.asks_for(keeper.author)
 
 
+def test_a_receipt_that_proves_nothing_is_no_answer() -> None:
+    """Where receipts have to prove themselves, a made-up one must not end a question; elsewhere it does so
+    though there be no room for it."""
+    for members in (None, object()):
+        mesh = _engine()
+        mesh.peer.members = members
+        mesh.peer.ingest_receipt = lambda *_: False
+        made_up = Receipt(b"keeper-1", 1, b"bcd-1234", 3)
+        for name in (made_up.keeper, made_up.author):
+            mesh.names.learn(name, 0)
+        mesh.repair.want(asks.WANT_OPERATIONS, made_up.author, 1000)
+        body = tells.encode_receipt(b"keep", 1, b"bcd", 3, proof_of(made_up))
+        _hear(mesh, b"one", frames.make(frames.RECEIPT, MESH, body, KEY), 2000)
+        assert mesh.repair.asks_for(made_up.author) == bool(members)
+
+
 def test_who_has_a_receipt_alone_neither_tells_nor_is_told() -> None:
     mesh = _engine()
     mesh.names.learn(b"bcd-1234", 0)
