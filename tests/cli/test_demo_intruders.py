@@ -14,6 +14,7 @@ from hedgerow.log import ENTRY_OP, ENTRY_SEAL
 from hedgerow_cli.demo.audit import audit_refused, audit_revoked
 from hedgerow_cli.demo.intruders import EditedLog
 from hedgerow_cli.demo.ledger import Acknowledgement, BoardLedger
+from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.provider import server
 
 
@@ -74,3 +75,22 @@ def test_what_came_after_the_last_accepted_operation_is_a_leak() -> None:
     assert (found.leaked, found.revoked_after, found.at_big_peer, found.missing) == (0, 3, 3, 0)
     assert audit_revoked(ledger(), "t", documents[:2], 4).missing == 1
     assert audit_revoked(ledger(), "t", documents, 4).leaked == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "tried"),
+    [
+        (DemoOptions(boards=5), (1, 2)),
+        (DemoOptions(boards=4), (1, None)),
+        (DemoOptions(boards=3), (None, None)),
+        (DemoOptions(boards=3, near=True), (1, 2)),
+        (DemoOptions(boards=2, near=True), (1, None)),
+        (DemoOptions(boards=2), (None, None)),
+        (DemoOptions(boards=1), (None, None)),
+        (DemoOptions(boards=5, playground=True), (None, None)),
+        (DemoOptions(boards=5, air=False), (None, None)),
+    ],
+)
+def test_who_is_tried_is_no_other_special_board(options: DemoOptions, tried: tuple[int | None, ...]) -> None:
+    assert (options.barred, options.revoked) == tried
+    assert not {options.barred, options.revoked} & {options.leaf, options.far, 0} - {None}

@@ -19,7 +19,7 @@ from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.scene import Scene, staged
 from hedgerow_cli.flashing.flash import Firmware, Options, build_firmware, flash_board
 
-SECONDS = 180
+SECONDS = 240
 _folder = tempfile.TemporaryDirectory(prefix="firmware-")
 
 

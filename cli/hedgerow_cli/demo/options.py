@@ -60,13 +60,17 @@ class DemoOptions:
 
     @property
     def barred(self) -> int | None:
-        """The board that may not write `readings`: the second of four or more."""
-        return None if self.playground or not self.air or self.boards < 4 else 1
+        """The board that may not write `readings`: the second, if it is no other special one."""
+        return self._tried(1)
 
     @property
     def revoked(self) -> int | None:
-        """The board whose credential is revoked midway: the third of five or more."""
-        return None if self.playground or not self.air or self.boards < 5 else 2
+        """The board whose credential is revoked midway: the third, if it is no other special one."""
+        return self._tried(2)
+
+    def _tried(self, board: int) -> int | None:
+        others = [at for at in (self.leaf, self.far) if at is not None]
+        return None if self.playground or not self.air or board >= min([self.boards, *others]) else board
 
     @property
     def far(self) -> int | None:
@@ -105,4 +109,5 @@ class DemoOptions:
     @property
     def limit_seconds(self) -> float:
         """When the demo gives up, counted from the start of recording."""
-        return self.readings_per_board * INTERVAL_MS / 1000 * 1.3 + 105 + self.cuts * _SECONDS_PER_CUT
+        slow = 105 if self.playground else 165
+        return self.readings_per_board * INTERVAL_MS / 1000 * 1.3 + slow + self.cuts * _SECONDS_PER_CUT
