@@ -14,7 +14,7 @@ _ONCE = "hedgerow_device.flashreclaim hedgerow_device.central hedgerow.trust.los
 _SESSION = (
     "hedgerow_device.link hedgerow.sync.exchange hedgerow.sync.session hedgerow.sync.frames "
     "hedgerow.sync.courier hedgerow.sync.giver hedgerow.sync.taker hedgerow.sync.interest "
-    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors"
+    "hedgerow.codec.segment hedgerow.codec.unfold hedgerow.custody.vectors hedgerow.custody.digest"
 )
 # What the engine, or the log, loads now and then.
 _SELDOM = "hedgerow.mesh.brief hedgerow.codec.unfold hedgerow_device.flashscan hedgerow_device.flashsummary"
@@ -43,7 +43,8 @@ _WIDE = 2 if sys.maxsize >> 32 else 1
 _ENGINE = "hedgerow.mesh."
 _TELLER = (
     "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher hedgerow.mesh.frames "
-    "hedgerow.mesh.letters hedgerow.mesh.asks hedgerow.mesh.tells hedgerow.mesh.ops hedgerow.mesh.tag"
+    "hedgerow.mesh.letters hedgerow.mesh.asks hedgerow.mesh.tells hedgerow.mesh.ops hedgerow.mesh.tag "
+    "hedgerow.custody.digest"
 )
 # What the core has loaded for them.
 _LOADED = "hedgerow.down hedgerow.subscriptions"

@@ -1,7 +1,6 @@
 """What a peer tells others of itself: its distance, its vector, hellos, and the time."""
 
 from . import limits
-from .custody.digest import digest
 from .custody.receipt import Receipt
 from .errors import HedgerowError
 from .operation import CLOCK, SOURCE_BOOT
@@ -132,6 +131,9 @@ class Presence:
         A keeper has none: what it holds is where it belongs.
         """
         if self._summary is None:
+            # For those who are told: boards give it back with them.
+            from .custody.digest import digest
+
             entries = [] if self.keeper else [(e[0], e[1], e[3]) for e in self.vector() if e[1] > e[3]]
             count = sum([held - receipted for _, held, receipted in entries])
             self._summary = [count] + digest(self.mesh, entries)

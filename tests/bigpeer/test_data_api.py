@@ -385,7 +385,8 @@ def test_whoever_is_expected_and_says_nothing_is_overdue(
         "x": ("", None, None, False),
     }
     gauge = "hedgerow_bigpeer_peer_overdue"
-    assert f'{gauge}{{peer="never"}} 1\n{gauge}{{peer="test"}} 0\n' in served.request("GET", "/metrics").text
+    metrics = served.request("GET", "/metrics").text
+    assert f'{gauge}{{peer="never"}} 1\n{gauge}{{peer="test",user="big-peer"}} 0\n' in metrics
     now = served.peer.service.clock.utc
     monkeypatch.setattr(served.peer.service.clock, "utc", lambda: now() + 61_000)
     assert rows()["test"] == (own, "the barn", 60, True)

@@ -14,6 +14,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from hedgerow_cli.main import app
+from hedgerow_cli.output import ask_for_json
 
 COMMAND = [sys.executable, "-m", "hedgerow_cli"]
 SECONDS = 60
@@ -35,6 +36,7 @@ def hedgerow(
             environment = {"COLUMNS": "120", **environment}
             result = CliRunner().invoke(app, arguments, input=typed, env=environment, prog_name="hedgerow")
     finally:
+        ask_for_json(False)
         root.handlers[:] = handlers
         root.setLevel(level)
     if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -21,8 +21,8 @@ class Ledger:
         self._incarnations: dict = {}
         self.required: dict = {}
         self._numbers: dict = {}
-        # Of authors: [receipt, up to which number it counts] of hints that say more.
-        self._hints: dict = {}
+        # Hints that say more than they count for, once there was one.
+        self._hints: object = None
         for name, value in log.items(STATE_CONFIG):
             if name[:1] == _REQUIRED and len(name) == 9:
                 self.required[name[1:]] = _split(value)
@@ -32,7 +32,7 @@ class Ledger:
     def _load(self) -> None:
         """Read the receipts that count: those of a keeper's past incarnations do not."""
         self._numbers = {}
-        self._hints = {}
+        self._hints = None
         for keeper, value in self._log.items(STATE_PEER):
             self._incarnations[keeper] = int.from_bytes(value, "big")
         for _, value in self._log.items(STATE_RECEIPT):
@@ -52,8 +52,8 @@ class Ledger:
         """Return the number up to which all required keepers hold an author; any one where none is named."""
         required = self.required.get(author)
         entries = self._numbers.get(author, ())
-        if author in self._hints:
-            entries = list(entries) + [(hint.keeper, number) for hint, number in self._hints[author]]
+        if self._hints:
+            entries = list(entries) + self._hints.numbers(author)
         if required:
             return min([max([n for known, n in entries if known == keeper] or [0]) for keeper in required])
         return max([number for _, number in entries] or [0])
@@ -79,7 +79,7 @@ class Ledger:
 
     def hints(self, author: bytes) -> list:
         """Return the hints over an author that count, but not for all that they say."""
-        return [hint for hint, _ in self._hints.get(author, ())]
+        return self._hints.of(author) if self._hints else []
 
     def take(self, receipt: Receipt, hint: bool = False, heard: int = 0) -> bool:
         """Keep a receipt if it says more than its keeper said before; say whether it does.
@@ -99,38 +99,20 @@ class Ledger:
         if receipt.incarnation < known or receipt.number <= self.receipted_by(receipt.author, receipt.keeper):
             return False
         if hint and receipt.number > heard:
-            return self._note_hint(receipt, heard)
+            if self._hints is None:
+                # Where everybody is believed there are none.
+                from .hints import Hints
+
+                self._hints = Hints()
+            return self._hints.note(receipt, heard)
         self._log.put(STATE_RECEIPT, receipt.author + receipt.keeper, receipt.encode())
         self._enter(receipt)
         return True
 
-    def _note_hint(self, receipt: Receipt, heard: int) -> bool:
-        if receipt.author not in self._hints and len(self._hints) >= limits.MAX_AUTHORS:
-            self._hints.clear()
-        entries = self._hints.setdefault(receipt.author, [])
-        for entry in entries:
-            if entry[0].keeper == receipt.keeper:
-                before = entry[0].number, entry[1]
-                # The last one: the greatest would be whatever somebody made up.
-                entry[0] = receipt
-                entry[1] = max(entry[1], heard)
-                return receipt.number > before[0] or entry[1] > before[1]
-        if len(entries) >= limits.MAX_RECEIPTS:
-            entries.pop(0)
-        entries.append([receipt, heard])
-        return True
-
     def reach(self, author: bytes, heard: int, bridge: bool = False) -> None:
-        """More was heard of an author: hints that say no more than that count whole; with `bridge`, where the
-        operation behind comes, the others up to there.
-        """
-        for entry in self._hints.pop(author, ()):
-            if entry[0].number <= heard:
-                self.take(entry[0], True, heard)
-            else:
-                self._hints.setdefault(author, []).append(entry)
-                if bridge:
-                    entry[1] = max(entry[1], heard)
+        """More was heard of an author: see Hints.reach."""
+        if self._hints:
+            self._hints.reach(self, author, heard, bridge)
 
     def incarnation(self, keeper: bytes) -> int:
         """Return the highest incarnation of a keeper that is known, 0 for none."""

@@ -151,7 +151,7 @@ def test_hints_that_say_more_have_few_places() -> None:
         assert len(ledger.hints(b"author-1")) == min(keeper + 1, limits.MAX_RECEIPTS)
     for author in range(limits.MAX_AUTHORS + 2):
         ledger.take(Receipt(b"keeper-1", 1, b"stranger"[:6] + b"%02d" % author, 9), True, 1)
-        assert len(ledger._hints) <= limits.MAX_AUTHORS
+        assert len(ledger._hints._entries) <= limits.MAX_AUTHORS
     assert ledger.receipted(b"stranger"[:6] + b"%02d" % author) == 1
 
 
