@@ -2,8 +2,8 @@
 
 import random
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ from hedgerow import operation
 from hedgerow.clock import hlc
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, schema_for
+from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import Entry, Operation, SchemaEntry, Submission
 from hedgerow_bigpeer.store.sqlite import SqliteStore
+
+from .postgres_server import PostgresServer, postgres_programs, running
 
 #: 2026-06-01 in ms since 2000.
 JUNE = 833_587_200_000
@@ -56,3 +59,14 @@ async def sqlite() -> AsyncIterator[Store]:
             yield store
         finally:
             await store.close()
+
+
+@contextmanager
+def postgres() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL with its defaults, on the disk. Raises BENCH_TOOL_MISSING."""
+    programs = postgres_programs()
+    if programs is None:
+        raise HedgerowError("BENCH_TOOL_MISSING", "no PostgreSQL: make test-services installs it")
+    settings = {"fsync": "on", "autovacuum": "on"}
+    with running(programs, settings, "hedgerow-bench-") as server:
+        yield server

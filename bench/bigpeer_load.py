@@ -24,7 +24,8 @@ from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
 from hedgerow_bigpeer.sync import mesh_tag
 
-from .bigpeer_sync import PATH, big_peer, postgres
+from .bigpeer_kit import postgres
+from .bigpeer_sync import PATH, big_peer
 from .figure import Figure, figure, skip
 
 CALLERS, SECONDS = 16, 6.0

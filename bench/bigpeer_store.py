@@ -5,10 +5,8 @@ its defaults, on the same disk.
 """
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
@@ -22,9 +20,8 @@ from hedgerow_bigpeer.store.rows import Entry, Index
 from hedgerow_bigpeer.view import seen
 from hedgerow_host.dql import parse
 
-from .bigpeer_kit import entries, fill, sqlite
+from .bigpeer_kit import entries, fill, postgres, sqlite
 from .figure import Figure, figure, skip
-from .postgres_server import PostgresServer, postgres_programs
 
 OPERATIONS = 5000
 DOCUMENTS = 20_000
@@ -49,27 +46,17 @@ def ingest() -> list[Figure]:
 
 
 def _on_postgres(found: list[Entry]) -> float:
-    programs = postgres_programs()
-    if programs is None:
-        raise HedgerowError("BENCH_TOOL_MISSING", "no PostgreSQL: make test-services installs it")
-    from hedgerow_bigpeer.store.postgres import PostgresStore
+    with postgres() as server:
+        from hedgerow_bigpeer.store.postgres import PostgresStore
 
-    async def run(url: str) -> float:
-        store = await PostgresStore.open(url)
-        try:
-            return await _rate(lambda: fill(store, found))
-        finally:
-            await store.close()
+        async def run(url: str) -> float:
+            store = await PostgresStore.open(url)
+            try:
+                return await _rate(lambda: fill(store, found))
+            finally:
+                await store.close()
 
-    with tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as folder:
-        Path(folder).chmod(0o755)
-        server = PostgresServer(Path(folder), programs, {"fsync": "on", "autovacuum": "on"})
-        server.make()
-        server.start()
-        try:
-            return asyncio.run(run(server.url()))
-        finally:
-            server.stop("immediate")
+        return asyncio.run(run(server.url()))
 
 
 async def _rate(work: Callable[[], Awaitable[None]]) -> float:

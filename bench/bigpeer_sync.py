@@ -14,8 +14,8 @@ from pathlib import Path
 
 from hedgerow.errors import HedgerowError
 
+from .bigpeer_kit import postgres
 from .figure import Figure, figure, skip
-from .postgres_server import PostgresServer, postgres_programs
 from .sync_rate import _client, _round, _server, documents, pouchdb
 
 DOCUMENTS = 10_000
@@ -29,23 +29,6 @@ def big_peer(folder: Path, store: str = "") -> Iterator[str]:
     command = [sys.executable, "-m", "bench.bigpeer_server", str(folder / "bigpeer"), store]
     with _server([part for part in command if part], dict(os.environ)) as port:
         yield port
-
-
-@contextlib.contextmanager
-def postgres() -> Iterator[PostgresServer]:
-    """Run a PostgreSQL with its defaults, on the disk. Raises BENCH_TOOL_MISSING."""
-    programs = postgres_programs()
-    if programs is None:
-        raise HedgerowError("BENCH_TOOL_MISSING", "no PostgreSQL: make test-services installs it")
-    with tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as folder:
-        Path(folder).chmod(0o755)
-        server = PostgresServer(Path(folder), programs, {"fsync": "on", "autovacuum": "on"})
-        server.make()
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop("immediate")
 
 
 def _sent(folder: Path, content: Path, store: str = "") -> float:

@@ -1,10 +1,13 @@
 """A PostgreSQL of our own, for tests and benchmarks: on loopback, with its data in a folder that is given."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _SETTINGS = {
@@ -87,6 +90,26 @@ class PostgresServer:
         output = (self._folder / "out").read_text(errors="replace")
         assert done.returncode == 0, f"{program}: {output}"
         return output
+
+
+@contextlib.contextmanager
+def running(
+    programs: Path,
+    settings: dict[str, str] | None = None,
+    prefix: str = "hedgerow-pg-",
+    inside: str | None = None,
+) -> Iterator[PostgresServer]:
+    """Run one in a temporary folder below `inside`; it is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=inside) as folder:
+        # Its user is another one where we are root.
+        Path(folder).chmod(0o755)
+        server = PostgresServer(Path(folder), programs, settings)
+        server.make()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
 
 
 def postgres_programs() -> Path | None:

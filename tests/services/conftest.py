@@ -20,7 +20,7 @@ import bigpeer_harness  # noqa: E402
 import psycopg  # noqa: E402
 
 from bench.kafka_server import KafkaServer, kafka_is_here  # noqa: E402
-from bench.postgres_server import PostgresServer, postgres_programs  # noqa: E402
+from bench.postgres_server import PostgresServer, postgres_programs, running  # noqa: E402
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
@@ -53,15 +53,8 @@ def _postgres() -> Iterator[PostgresServer]:
     if programs is None:
         pytest.fail("no PostgreSQL here: make test-services installs it")
     # Not among pytest's own folders, which only their owner may enter.
-    with tempfile.TemporaryDirectory(prefix="hedgerow-pg-", dir=_in_memory()) as folder:
-        Path(folder).chmod(0o755)
-        server = PostgresServer(Path(folder), programs)
-        server.make()
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop("immediate")
+    with running(programs, inside=_in_memory()) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
