@@ -29,11 +29,17 @@ def idp() -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Local]:
-    running = farm_at(tmp_path)
+def farm_with_people(directory: Path) -> Local:
+    """A production app where somebody of each role may log in, by the role's name."""
+    running = farm_at(directory)
     for role in ("viewer", "operator", "admin"):
         manage.create_user(running.peer.registry, "test", role, role, PASSWORD)
+    return running
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Local]:
+    running = farm_with_people(tmp_path)
     yield running
     running.close()
 

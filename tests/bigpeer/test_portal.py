@@ -16,7 +16,7 @@ from bigpeer_harness import Local, local
 from log_writer import JUNE, Writer
 from markupsafe import escape
 from test_access_http import farm_at
-from test_login_pages import PASSWORD, Browser, entered
+from test_login_pages import Browser, entered, farm_with_people
 from test_system import lost_entries, told
 
 import hedgerow_bigpeer
@@ -41,9 +41,7 @@ def served(tmp_path: Path) -> Iterator[Local]:
 
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[Local]:
-    running = farm_at(tmp_path)
-    for role in ("viewer", "operator", "admin"):
-        manage.create_user(running.peer.registry, "test", role, role, PASSWORD)
+    running = farm_with_people(tmp_path)
     yield running
     running.close()
 
