@@ -1,5 +1,6 @@
 """What goes wrong on purpose: power cuts in flash writes, an outage of the uplink, a node that is killed."""
 
+import math
 import random
 import threading
 import time
@@ -84,10 +85,11 @@ class Director:
         except HedgerowError as error:
             self.failure = error
 
-    def _until(self, condition: Callable[[], bool]) -> bool:
-        """Wait for it; False when the demo has ended first."""
+    def _until(self, condition: Callable[[], bool], seconds: float = math.inf) -> bool:
+        """Wait for it; False when the demo has ended first, or so many seconds have passed."""
+        deadline = time.monotonic() + seconds
         while not condition():
-            if self._ended.wait(0.02):
+            if self._ended.wait(0.02) or time.monotonic() > deadline:
                 return False
         return True
 
@@ -162,13 +164,7 @@ class Director:
         self._say(f"the uplink is down for {OUTAGE_SECONDS:g} s")
         if self._intruders is not None:
             # Before the true ones are there.
-            deadline = time.monotonic() + _EDIT_SECONDS
-            self._intruders.edit(
-                lambda condition: (
-                    self._until(lambda: condition() or time.monotonic() > deadline)
-                    and time.monotonic() <= deadline
-                )
-            )
+            self._intruders.edit(lambda condition: self._until(condition, _EDIT_SECONDS))
         self._ended.wait(OUTAGE_SECONDS)
         self._proxy.restore()
         self._say("the uplink is back")
