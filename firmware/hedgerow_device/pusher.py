@@ -43,6 +43,22 @@ class Pusher:
         self._seal: tuple | None = None
         self._dirty = True
 
+    def _flies(self, key: bytes) -> bool:
+        for entry in self._flying:
+            if entry[0][4:10] == key:
+                return True
+        return False
+
+    def _passed(self, key: bytes, now: int, upto: bool = False) -> None:
+        """Somebody has a frame, and carries it on; or all of its author or letter up to it."""
+        for entry in self._flying:
+            mine = entry[0][4:10]
+            if mine == key or (upto and asks.covers(key, mine)):
+                entry[1] = PASSED
+                entry[2] = now
+                self._dirty = True
+                self.stir(now)
+
     def _look(self, now: int) -> None:
         """See what has changed, and choose what comes next."""
         peer = self.peer

@@ -70,6 +70,7 @@ class Teller(Pusher):
         self._key = key
         self._seal_ms = seal_ms
         self._counter = random(0x10000)
+        self._asked_time = (0, now - pace.TIME_FRESH_MS)
         # How far the own log was pushed, and what is on its way.
         self._receipted = peer.receipted(peer.author)
         self._begin(self._receipted, self._receipted)
@@ -163,22 +164,6 @@ class Teller(Pusher):
                     self._keepers.clear()
                 self._keepers[announce.author[:3]] = announce.author
 
-    def _flies(self, key: bytes) -> bool:
-        for entry in self._flying:
-            if entry[0][4:10] == key:
-                return True
-        return False
-
-    def _passed(self, key: bytes, now: int, upto: bool = False) -> None:
-        """Somebody has a frame, and carries it on; or all of its author or letter up to it."""
-        for entry in self._flying:
-            mine = entry[0][4:10]
-            if mine == key or (upto and asks.covers(key, mine)):
-                entry[1] = PASSED
-                entry[2] = now
-                self._dirty = True
-                self.stir(now)
-
     def _receipt(self, frame: bytes, now: int) -> None:
         peer = self.peer
         keeper4, low, short, number, proof = tells.decode_receipt(frame)
@@ -202,8 +187,10 @@ class Teller(Pusher):
                 peer.commit()
 
     def _time(self, frame: bytes, now: int) -> None:
-        utc_ms, error_ms, source, hops = tells.decode_time(frame)
+        utc_ms, error_ms, source, hops, asker, counter = tells.decode_time(frame)
         late = self.late_ms
+        if not tells.is_answer(self._asked_time, asker, counter, self.peer.author, now):
+            return
         if self.peer.wants_time(now) and hops < _MOST_HOPS and error_ms + late < limits.GOOD_TIME_MS:
             source = SOURCE_KEEPER if source == SOURCE_KEEPER else SOURCE_RELAYED
             late += _TIME_ERROR_MS
@@ -348,6 +335,8 @@ class Teller(Pusher):
         flags = (
             peer.time_flags(now) | (0 if self.busy else frames.CONNECTABLE) | (_BULK if self._stuck else 0)
         )
+        if flags & frames.WANTS_TIME:
+            self._asked_time = (self._counter & 0xFFFF, now)
         digest = receipted.to_bytes(4, "big") + bytes((held >> 8 & 0xFF, held & 0xFF))
         state = frames.State(
             peer.mesh[:2], self._counter & 0xFFFF, 0, digest, min(held - receipted, 0xFFFF),

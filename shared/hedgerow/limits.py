@@ -152,6 +152,8 @@ MESH_WANTS = const(24)
 MESH_ADDRESSES = const(32)
 MESH_SAID_LETTERS = const(4)
 MAX_LEAVES = const(16)
+# Those to whom the time is still to be said.
+MESH_ASKERS = const(8)
 # Interests said at once, what of their operations is told to be here, how many answer one.
 MESH_WISHES = const(4)
 MESH_MARKS = const(12)

@@ -132,7 +132,7 @@ _BODIES = [
     (frames.WANT, asks.encode_want(asks.WANT_WHOLE, [(AUTHOR, 7)])),
     (frames.HAVE, asks.encode_have(3, 6, [(AUTHOR, 40, 0x10), (b"oth", 1, 0)])),
     (frames.RECEIPT, tells.encode_receipt(b"keeper-1", 2, AUTHOR, 40)),
-    (frames.TIME, tells.encode_time(NOW, 40, 2, 0)),
+    (frames.TIME, tells.encode_time(NOW, 40, 2, 0, AUTHOR, 7)),
     (frames.ANNOUNCE, tells.encode_announce(tells.Announce(AUTHOR, 1, 2, 0, 0, 300, 99, 4))),
     (frames.LETTER_DOWN, _LETTERS[0][1]),
     (frames.ACK, asks.encode_ack(asks.ACK_HELD, [b"author", b"other."])),

@@ -74,9 +74,10 @@ def bodies() -> list[tuple[int, dict[str, Any], bytes]]:
             tells.encode_receipt(KEEPER, 2, AUTHOR, 70000),
         )
     )
-    for utc, error, source, hops in ((NOW, 40, 2, 0), ((1 << 48) - 1, 65535, 4, 255)):
+    for utc, error, source, hops, counter in ((NOW, 40, 2, 0, 258), ((1 << 48) - 1, 65535, 4, 255, 65535)):
         parts = {"utc": utc, "error": error, "source": source, "hops": hops}
-        rows.append((frames.TIME, parts, tells.encode_time(utc, error, source, hops)))
+        parts = {**parts, "asker": hexed(AUTHOR[:3]), "counter": counter}
+        rows.append((frames.TIME, parts, tells.encode_time(utc, error, source, hops, AUTHOR, counter)))
     for plan in (
         tells.Announce(AUTHOR, 1, NOW >> 24, 0, 5, 300, 290_500, 4),
         tells.Announce(OTHER, 0xFFFF, 0xFFFFFF, 3),

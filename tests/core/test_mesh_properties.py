@@ -62,14 +62,10 @@ def test_receipt(keeper: bytes, incarnation: int, author: bytes, number: int) ->
     assert tells.decode_receipt(frame) == (keeper[:4], incarnation, author, number, bytes(8))
 
 
-@given(st.integers(0, (1 << 48) - 1), U16, st.integers(0, 4), BYTE)
-def test_time(utc: int, error: int, source: int, hops: int) -> None:
-    assert tells.decode_time(air(frames.TIME, tells.encode_time(utc, error, source, hops))) == (
-        utc,
-        error,
-        source,
-        hops,
-    )
+@given(st.integers(0, (1 << 48) - 1), U16, st.integers(0, 4), BYTE, SHORT, U16)
+def test_time(utc: int, error: int, source: int, hops: int, asker: bytes, counter: int) -> None:
+    told = (utc, error, source, hops, asker, counter)
+    assert tells.decode_time(air(frames.TIME, tells.encode_time(*told))) == told
 
 
 @given(st.binary(min_size=1, max_size=128), st.randoms(use_true_random=False))

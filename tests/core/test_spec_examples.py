@@ -105,7 +105,7 @@ REBUILT = {
         frames.RECEIPT,
         tells.encode_receipt(b"keeper-1", 2, AUTHOR, 40, proof_of(Receipt(b"keeper-1", 2, AUTHOR, 40))),
     ),
-    "6.12": _near(frames.TIME, tells.encode_time(MOMENT, 40, 2, 0)),
+    "6.12": _near(frames.TIME, tells.encode_time(MOMENT, 40, 2, 0, AUTHOR, 258)),
     "6.13": _near(frames.ANNOUNCE, tells.encode_announce(PLAN)),
     "6.14": _near(frames.CALL, tells.encode_call(AUTHOR, b"keeper-1", 30)),
     "6.15a": _near(frames.LETTER_UP, LETTER[0]),

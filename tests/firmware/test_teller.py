@@ -302,14 +302,26 @@ def test_a_wake_is_over_before_the_next_one_is_due() -> None:
 def test_a_time_that_waited_is_not_believed_to_be_exact(late: int, error: int | None) -> None:
     air, far, _ = alone(1)
     far.mesh.late_ms = late
-    hears(air, far, frames.TIME, tells.encode_time(UTC, 5, SOURCE_KEEPER, 0))
     now = far.now(air.now)
+    far.mesh._asked_time = (7, now)
+    hears(air, far, frames.TIME, tells.encode_time(UTC, 5, SOURCE_KEEPER, 0, far.author, 7))
     known = far.peer.utc(now)
     if error is None:
         assert known is None
     else:
         assert known is not None and known[1] == error
         assert known[0] - error <= UTC and UTC + late <= known[0] + error
+
+
+@pytest.mark.parametrize(
+    "counter, ago, taken", [(7, 0, True), (6, 2999, True), (8, 0, False), (7, 3000, False)]
+)
+def test_a_time_is_taken_that_answers_what_was_asked_lately(counter: int, ago: int, taken: bool) -> None:
+    air, far, _ = alone(1)
+    now = far.now(air.now)
+    far.mesh._asked_time = (7, now - ago)
+    hears(air, far, frames.TIME, tells.encode_time(UTC, 5, SOURCE_KEEPER, 0, far.author, counter))
+    assert (far.peer.utc(now) is not None) == taken
 
 
 def test_what_has_no_receipt_is_pushed_again_over_many_sleeps() -> None:

@@ -67,7 +67,11 @@ class Down:
         self._turns = 2 if mesh.peer.keeper and mesh.peer.log.incarnation > 1 else 0
         self._lower: list = []
         # From how far the time came; how often it is still to be said.
-        self._hops = self._times = 0
+        self._hops = 0
+        # Counter and moment of the last STATE that asked for the time; none yet.
+        self.asked_time = (0, -pace.TIME_FRESH_MS)
+        # Whom the time is to be said to: [short name, counter of the STATE that asked, times].
+        self._askers: list = []
         # Whether somebody wants a better time than there is here.
         self.short = False
 
@@ -334,37 +338,48 @@ class Down:
 
     # ---- the time
 
-    def offer_time(self, now: int) -> None:
-        """Say the time soon, if it is known here well enough, and nobody else does."""
+    def offer_time(self, short: bytes, counter: int, now: int) -> None:
+        """Say the time soon to whom has asked in a STATE, if it is known well enough and nobody else does."""
         known = self._peer.utc(now)
         if known and known[1] < limits.GOOD_TIME_MS - _TIME_ERROR_MS:
-            self._times = pace.EVENTS
-            self._say_time(now + 100 + self._mesh.random(900))
+            self._answered(short)
+            if len(self._askers) < limits.MESH_ASKERS:
+                self._askers.append([short, counter, pace.EVENTS])
+                self._say_time(now + 100 + self._mesh.random(900))
         elif known:
             self.short = True
 
     def _say_time(self, at: int) -> None:
-        self._mesh.speaker.add(at, OWN, _TIME_NAME, self._time, 1, 1)
+        self._mesh.speaker.add(at, OWN, _TIME_NAME, self._time, 1)
+
+    def _answered(self, short: bytes) -> None:
+        self._askers = [asker for asker in self._askers if asker[0] != short]
 
     def _time(self, _: int, now: int) -> bytes | None:
         known = self._peer.utc(now)
-        if known is None:
+        if known is None or not self._askers:
             return None
-        self._times -= 1
-        if self._times > 0:
-            # A frame of two events would be late in the second one: each says the moment that it is.
+        short, counter, times = asker = self._askers[0]
+        # A frame of two events would be late in the second one: each says the moment that it is.
+        asker[2] = times - 1
+        if times <= 1:
+            self._answered(short)
+        if self._askers:
             self._say_time(now + 100)
         self._mesh.stats["times"] += 1
         lag = self.lag_ms
-        body = tells.encode_time(known[0] + lag // 2, known[1] + lag, self._peer.time_source(), self._hops)
+        source = self._peer.time_source()
+        body = tells.encode_time(known[0] + lag // 2, known[1] + lag, source, self._hops, short, counter)
         return make(TIME, self._peer.mesh, body, self._mesh.key)
 
     def heard_time(self, frame: bytes, now: int) -> None:
-        """Learn the time, if it is wanted."""
-        utc_ms, error_ms, source, hops = tells.decode_time(frame)
-        self._mesh.speaker.echo(_TIME_NAME, 1)
+        """Learn the time, if it is wanted, and this is an answer."""
+        utc_ms, error_ms, source, hops, asker, counter = tells.decode_time(frame)
+        self._answered(asker)
         late = self.late_ms
         if not self._peer.wants_time(now) or hops >= _MOST_HOPS or error_ms + late >= limits.GOOD_TIME_MS:
+            return
+        if not tells.is_answer(self.asked_time, asker, counter, self._peer.author, now):
             return
         source = SOURCE_KEEPER if source == SOURCE_KEEPER else SOURCE_RELAYED
         try:

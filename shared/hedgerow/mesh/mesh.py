@@ -312,7 +312,7 @@ class Mesh(Carrier):
             self._mode(now)
         if state.flags & frames.WANTS_TIME:
             self._due_at = None
-            self.down.offer_time(now)
+            self.down.offer_time(state.author, state.counter, now)
         if not self.flood and state.role == RELAY and not lost and state.flags & frames.GRADIENT:
             # Most of what is heard where nothing happens.
             return

@@ -48,6 +48,8 @@ START_MS = const(3000)
 MEET_MS = const(10000)
 VISIT_MS = const(5000)
 TIME_MS = const(10000)
+# So long a STATE that asks for the time may be answered.
+TIME_FRESH_MS = const(3000)
 # From which error on a better time is asked for; the longest wait before that, once or twice.
 POOR_TIME_MS = const(1500)
 TIME_MOST_MS = const(640000)

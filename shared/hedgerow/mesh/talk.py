@@ -202,6 +202,8 @@ class Talk:
         if flags & frames.HAS_TIME and self.role != LEAF and not self._asks_time:
             flags &= ~frames.WANTS_TIME
         self._asks_time = False
+        if flags & frames.WANTS_TIME:
+            self.down.asked_time = (self.counter & 0xFFFF, now)
         if self.role != GATEWAY:
             flags |= frames.CONNECTABLE
         if not self.flood:

@@ -7,11 +7,14 @@ import struct
 
 from ..errors import HedgerowError
 from ..operation import SOURCE_KEEPER
+from . import pace
 
 NO_PROOF = bytes(8)
 
 _RECEIPT = ">4sB3sI8s"
-_TIME = ">HIHBB"
+_TIME = ">HIHBB3sH"
+# How many of its own sayings an asker may have said since the STATE that is answered.
+_FRESH = 8
 _ANNOUNCE = ">8sHBHBHBHB"
 _CALL = ">3s3sB"
 _ROLE_SHIFT = 6
@@ -35,18 +38,34 @@ def decode_receipt(frame: bytes) -> tuple:
     return _body(frame, _RECEIPT)
 
 
-def encode_time(utc_ms: int, error_ms: int, source: int, hops: int) -> bytes:
-    """Return the time at the moment when the frame is first sent; an error of 65535 ms is that or more."""
+def encode_time(
+    utc_ms: int, error_ms: int, source: int, hops: int, asker: bytes = bytes(3), counter: int = 0
+) -> bytes:
+    """Return the time at the moment when the frame is first sent; an error of 65535 ms is that or more.
+
+    It answers the STATE with this counter of the asker, whose author's first 3 bytes are named.
+    """
     high, low = utc_ms >> 32, utc_ms & 0xFFFFFFFF
-    return struct.pack(_TIME, high & 0xFFFF, low, min(error_ms, 0xFFFF), source, min(hops, 255))
+    return struct.pack(
+        _TIME, high & 0xFFFF, low, min(error_ms, 0xFFFF), source, min(hops, 255), asker[:3], counter & 0xFFFF
+    )
 
 
 def decode_time(frame: bytes) -> tuple:
-    """Return (UTC, error, source as in a clock record, hops from who said it first); times in ms."""
-    high, low, error_ms, source, hops = _body(frame, _TIME)
+    """Return (UTC, error, source as in a clock record, hops from who said it first, asker, counter of its
+    STATE); times in ms.
+    """
+    high, low, error_ms, source, hops, asker, counter = _body(frame, _TIME)
     if source > SOURCE_KEEPER:
         raise HedgerowError("BEACON_INVALID", "source %d" % source)
-    return high << 32 | low, error_ms, source, hops
+    return high << 32 | low, error_ms, source, hops, asker, counter
+
+
+def is_answer(asked: tuple, asker: bytes, counter: int, author: bytes, now: int) -> bool:
+    """Say whether a TIME answers what we have asked lately, (counter, moment): a replayed one does not."""
+    if asker != author[:3] or asked[0] - counter & 0xFFFF > _FRESH:
+        return False
+    return 0 <= now - asked[1] < pace.TIME_FRESH_MS
 
 
 class Announce:

@@ -104,11 +104,11 @@ def test_receipt() -> None:
 
 
 def test_time() -> None:
-    frame = _frame(frames.TIME, tells.encode_time(NOW, 300, 4, 2))
-    assert frame[4:-3] == NOW.to_bytes(6, "big") + b"\x01\x2c\x04\x02"
-    assert tells.decode_time(frame) == (NOW, 300, 4, 2)
+    frame = _frame(frames.TIME, tells.encode_time(NOW, 300, 4, 2, b"\1\2\3\4", 65537))
+    assert frame[4:-3] == NOW.to_bytes(6, "big") + b"\x01\x2c\x04\x02\x01\x02\x03\x00\x01"
+    assert tells.decode_time(frame) == (NOW, 300, 4, 2, b"\1\2\3", 1)
     frame = _frame(frames.TIME, tells.encode_time((1 << 48) - 1, 1 << 20, 0, 999))
-    assert tells.decode_time(frame) == ((1 << 48) - 1, 65535, 0, 255)
+    assert tells.decode_time(frame) == ((1 << 48) - 1, 65535, 0, 255, bytes(3), 0)
     raises("BEACON_INVALID", tells.decode_time, frame[:12] + b"\5" + frame[13:])
 
 
@@ -155,8 +155,8 @@ def test_broken_ones_are_refused() -> None:
         (asks.decode_ack, b"\0" + bytes(5)),
         (asks.decode_ack, b"\0" + bytes(7)),
         (tells.decode_receipt, bytes(19)),
-        (tells.decode_time, bytes(9)),
-        (tells.decode_time, bytes(11)),
+        (tells.decode_time, bytes(14)),
+        (tells.decode_time, bytes(16)),
         (tells.decode_announce, bytes(19)),
         (tells.decode_call, bytes(6)),
         (tells.decode_call, bytes(8)),

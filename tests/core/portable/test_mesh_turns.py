@@ -5,7 +5,7 @@ from mesh_kit import KEY, Air
 from sync_kit import board
 
 from hedgerow import limits
-from hedgerow.mesh import asks, frames, tells
+from hedgerow.mesh import asks, frames, pace, tells
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.seen import who_of
@@ -159,8 +159,9 @@ def test_the_time_is_said_twice_each_time_for_its_own_moment() -> None:
 def test_a_time_that_waited_is_not_believed_to_be_exact() -> None:
     for late, error in ((0, 65), (400, 465), (2000, None)):
         other = pair(6)[2]
-        body = tells.encode_time(NOW, 5, 4, 0)
+        body = tells.encode_time(NOW, 5, 4, 0, other.author, 7)
         frame = frames.make(frames.TIME, other.peer.mesh, body, KEY)
+        other.mesh.down.asked_time = (7, 1000)
         other.mesh.down.late_ms = late
         other.mesh.down.heard_time(frame, 1000)
         known = other.peer.utc(1000)
@@ -295,3 +296,62 @@ def test_a_receipt_takes_the_place_of_lower_ones() -> None:
     assert sorted(speaker.names) == [1, 2, 3]
     # Nobody needs to hear a lower one any more.
     assert keeper.mesh.down._outdo(sent[0]) and sorted(speaker.names) == [1, 2, 3]
+
+
+def test_a_time_is_taken_that_answers_what_was_asked_lately() -> None:
+    for counter, asker, at, taken in (
+        (7, 0, 1000, True),
+        (65535, 0, 1000, True),
+        (8, 0, 1000, False),
+        (65534, 0, 1000, False),
+        (7, 1, 1000, False),
+        (7, 0, 1000 - pace.TIME_FRESH_MS, False),
+    ):
+        keeper, other = pair(6)[1:]
+        body = tells.encode_time(NOW, 5, 4, 0, (other, keeper)[asker].author, counter)
+        other.mesh.down.asked_time = (7, at)
+        other.mesh.down.heard_time(frames.make(frames.TIME, other.peer.mesh, body, KEY), 1000)
+        assert (other.peer.utc(1000) is not None) == taken, (counter, asker, at)
+
+
+def test_a_time_of_another_boot_is_no_answer() -> None:
+    air, keeper, other = pair(5)
+    times: list = []
+
+    def sent(member: object, payload: bytes) -> None:
+        if payload[frames.find(payload)] & 15 == frames.TIME and member is keeper:
+            times.append(payload)
+
+    air.on_sent = sent
+    while not times:
+        air.run(air.now + 100)
+    air.run(air.now + 1000)
+    assert other.peer.utc(air.now)
+    # The board starts again, and asks; what answers is what it was told before.
+    air, keeper, other = pair(6)
+    keeper.mesh.down.offer_time = lambda short, counter, now: None
+    air.run(5000)
+    assert other.mesh.down.asked_time[1] > 0 and other.peer.wants_time(air.now)
+    other.mesh.heard(b"there", -50, times[0], air.now)
+    assert other.peer.utc(air.now) is None
+
+
+def test_all_who_ask_at_once_get_the_time() -> None:
+    air, keeper, _ = pair(5)
+    times: list = []
+
+    def sent(member: object, payload: bytes) -> None:
+        at = frames.find(payload)
+        if payload[at] & 15 == frames.TIME and member is keeper:
+            times.append(tells.decode_time(payload[at:])[4:])
+
+    air.on_sent = sent
+    down = keeper.mesh.down
+    for counter in range(limits.MESH_ASKERS + 2):
+        down.offer_time(bytes((9, 9, counter)), counter, air.now)
+    # Somebody else is heard answering the first; the two that found no room ask again.
+    body = tells.encode_time(NOW, 5, 4, 0, bytes((9, 9, 0)), 0)
+    down.heard_time(frames.make(frames.TIME, keeper.peer.mesh, body, KEY), air.now)
+    air.run(4000)
+    told = [counter for asker, counter in times if asker[:2] == bytes((9, 9))]
+    assert sorted(told) == sorted(list(range(1, limits.MESH_ASKERS)) * 2)

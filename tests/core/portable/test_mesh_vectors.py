@@ -86,7 +86,8 @@ def test_tells() -> None:
         assert tells.encode_receipt(keeper, incarnation, author, number) == frame[4:-3]
     for row, frame in _of_kind("TIME"):
         parts = tells.decode_time(frame)
-        assert list(parts) == [row["utc"], row["error"], row["source"], row["hops"]]
+        assert list(parts[:4]) == [row["utc"], row["error"], row["source"], row["hops"]]
+        assert (hexed(parts[4]), parts[5]) == (row["asker"], row["counter"])
         assert tells.encode_time(*parts) == frame[4:-3]
     for row, frame in _of_kind("ANNOUNCE"):
         announce = tells.decode_announce(frame)
