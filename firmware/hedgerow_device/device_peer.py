@@ -162,12 +162,12 @@ class DevicePeer(ReadyPeer):
             rest(self.log)
             unload("hedgerow_device.flashrest")
 
-    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
+    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int, proven: bool = False) -> bool:
         """See Peer.set_time; of a board that sleeps the error covers what its sleeps do to the clock."""
         sleeper = self.sleeper
         if sleeper:
             error_ms += sleeper.reach_ms
-        taken = super().set_time(utc_ms, error_ms, source, now)
+        taken = super().set_time(utc_ms, error_ms, source, now, proven)
         if taken and sleeper:
             sleeper.drift_ms = 0
         if taken and self.on_time:

@@ -53,7 +53,7 @@ def tell_time(peer: Peer, clock: Clock) -> None:
     known = peer.utc(reading.now)
     if known is not None and abs(known[0] - reading.utc_ms) > known[1] + reading.error_ms:
         peer.withdraw_time(SOURCE_GATEWAY)
-    peer.set_time(reading.utc_ms, reading.error_ms, SOURCE_GATEWAY, reading.now)
+    peer.set_time(reading.utc_ms, reading.error_ms, SOURCE_GATEWAY, reading.now, True)
 
 
 def mesh_tag(mesh: str) -> bytes:

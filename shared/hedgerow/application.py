@@ -197,9 +197,9 @@ class ReadyPeer(Peer):
 
         return Transaction(self)
 
-    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
+    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int, proven: bool = False) -> bool:
         """See Peer.set_time; it waits while a transaction is open, which it would make void."""
-        return not self.in_transaction and super().set_time(utc_ms, error_ms, source, now)
+        return not self.in_transaction and super().set_time(utc_ms, error_ms, source, now, proven)
 
     # ---- live queries
 

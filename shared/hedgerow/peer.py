@@ -83,6 +83,7 @@ class Peer(Presence):
         self._credit = credit
         self._listeners: list = []
         self._time: tuple | None = None
+        self._proven = False
         self._sealed_at = now
         self.schemas: dict = {}
         for _, encoded in log.items(STATE_SCHEMA):

@@ -195,14 +195,17 @@ class Presence:
 
     # ---- time
 
-    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int) -> bool:
+    def set_time(self, utc_ms: int, error_ms: int, source: int, now: int, proven: bool = False) -> bool:
         """Learn the time (ms since 2000, give or take `error_ms`); say whether it was taken.
 
         It is taken, and recorded as an operation, if there was none, or if the error shrinks by half and by
-        100 ms at least, so that a clock set every minute does not fill the log.
+        100 ms at least, so that a clock set every minute does not fill the log. One that is `proven`, by
+        whom a credential lets give it, also takes the place of one that is not and contradicts it.
         """
         known = self.utc(now)
-        if known and (error_ms * 2 > known[1] or error_ms + 100 > known[1]):
+        wrong = known and proven and not self._proven and abs(utc_ms - known[0]) > error_ms + known[1]
+        if known and not wrong and (error_ms * 2 > known[1] or error_ms + 100 > known[1]):
+            self._proven = self._proven or proven
             return False
         clock = self.clock
         before = clock.base_ms, clock.last, self.log.held(self.author)
@@ -215,6 +218,7 @@ class Presence:
                 clock.base_ms, clock.last = before[:2]
             raise
         self._time = (utc_ms, error_ms, now, source)
+        self._proven = proven
         return True
 
     def withdraw_time(self, source: int) -> None:
@@ -232,6 +236,10 @@ class Presence:
     def time_source(self) -> int:
         """Return where the time came from, SOURCE_BOOT if there is none."""
         return self._time[3] if self._time else SOURCE_BOOT
+
+    def doubts_time(self, now: int) -> bool:
+        """Say whether a session should ask for the time: with keys also where it is not proven."""
+        return self.wants_time(now) or bool(self.members and not self._proven)
 
     def wants_time(self, now: int) -> bool:
         """Say whether this peer has no time, or none within a second."""

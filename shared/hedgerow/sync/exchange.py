@@ -324,7 +324,8 @@ class Exchange:
         if value and self.session.trusts(GIVES_TIME):
             utc_ms, error_ms, keeper = value
             try:
-                self.peer.set_time(utc_ms, error_ms, SOURCE_KEEPER if keeper else SOURCE_RELAYED, now)
+                source = SOURCE_KEEPER if keeper else SOURCE_RELAYED
+                self.peer.set_time(utc_ms, error_ms, source, now, bool(self.peer.members))
             except HedgerowError:
                 # A full log cannot note the time. The receipts that make room come on this link.
                 pass
@@ -367,7 +368,7 @@ class Exchange:
         session = self.session
         peer = self.peer
         if not self._asking and now >= self._ask_at and session.remote.flags & hello.HAS_TIME:
-            if peer.wants_time(now):
+            if peer.doubts_time(now):
                 self._asking = True
                 session.queue_time_ask()
         self.courier.send_receipts()
