@@ -67,6 +67,12 @@ class Wishes:
         self._held: dict = {}
         self._position = 0
         self._quiet_to = 0
+        # An engine that is made anew, as a session needs its room, goes on for those whose wishes it knew.
+        if self._peer.wants(now):
+            known = self._peer.down.subscriptions
+            self._quiet_to = known.passed_to
+            for key, entry in known.adopted.items():
+                self._asked[key] = [entry[0], now + pace.WISH_MS * 8, True]
         self._owed: list = []
         self._serial = mesh.random(16)
         self.waiting: list = []
@@ -91,6 +97,8 @@ class Wishes:
             for position, author, number, body in entries:
                 self._position = position
                 self._enter(author, number, body, wanted, now)
+            known = self._peer.down.subscriptions
+            known.passed_to = max(known.passed_to, self._position)
         return self._position < log.position()
 
     def _collections(self, now: int) -> list:
