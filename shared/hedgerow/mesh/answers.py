@@ -111,8 +111,11 @@ class Answers:
         self._say_letter(content, 0xFF, now)
 
     def _say_seals(self, author: bytes, sealed: int, now: int, last: bool = False) -> bool:
-        """Say the first two seals above what is sealed again, or with `last` that one alone if there are more;
-        say whether there are any."""
+        """Say the first two seals above what is sealed again; say whether there are any.
+
+        With `last` that is not known well: if there are more the last one is said, behind which the other
+        side asks for the first that it lacks.
+        """
         found = False
         log = self._peer.log
         entries = log.read(author, _ALL, sealed, 300)[:2]

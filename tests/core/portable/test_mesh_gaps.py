@@ -148,7 +148,7 @@ def test_seals_beyond_those_that_both_have_are_found_and_then_nothing_more_is_sa
         air = Air(11, loss=0, duty=100)
         one, other = air.add("one", author=b"one-auth"), air.add("other", author=b"other-au")
         writer = air.add("writer", author=b"writer-1")
-        for step in range(steps):
+        for _step in range(steps):
             for _ in range(size):
                 air.reading(writer)
             writer.peer.seal(0)
