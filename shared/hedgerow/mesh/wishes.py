@@ -61,6 +61,8 @@ class Wishes:
         self._peer = mesh.peer
         # key -> [interest, moment until which it is kept, whether a leaf asked]
         self._asked: dict = {}
+        # What arrived, to be said once more: [(moment, author, number)].
+        self._again: list = []
         # What arrived for leaves: [author, number, moment until which it is handed over, how often still].
         self._news: list = []
         # collection -> [(author, number)] of the newest operations, as far as the log was looked through.
@@ -123,6 +125,10 @@ class Wishes:
                     continue
                 if interest.collection == collection and until > now and self._fits(interest, author, number):
                     self._say(author, number, now + self._mesh.spread(), False)
+                    # Who heard nothing of it cannot ask for the rest, and for the whole again much later.
+                    late = now + 2 * pace.TIME_MS + self._mesh.random(pace.TIME_MS)
+                    if (author, number) not in [entry[1:] for entry in self._again]:
+                        self._again = self._again[1 - _MOST_NEWS :] + [(late, author, number)]
                     if leaf:
                         # It sleeps now, and would ask again much later.
                         kept = now + pace.WISH_MS // 2
@@ -166,8 +172,15 @@ class Wishes:
 
     # ---- saying what is wanted
 
+    def due(self) -> int:
+        """Return when step() has something to do."""
+        return min([self.say_at] + [entry[0] for entry in self._again])
+
     def step(self, now: int) -> None:
-        """Say what this peer wants, for itself and for its neighbours, when it is time."""
+        """Say what this peer wants, for itself and its neighbours, when it is time; and news once more."""
+        for entry in [entry for entry in self._again if entry[0] <= now]:
+            self._again.remove(entry)
+            self._say(entry[1], entry[2], now, False)
         if now < self.say_at:
             return
         wait = pace.WISH_MS

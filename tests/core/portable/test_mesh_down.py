@@ -4,7 +4,7 @@ from kit import Random
 from mesh_kit import KEY, Air, check_air, gradient
 
 from hedgerow.codec.schema import schema_for
-from hedgerow.mesh import wishes
+from hedgerow.mesh import frames, wishes
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.operation import INSERT
 from hedgerow.sync import hello
@@ -127,6 +127,34 @@ def test_what_is_written_later_is_passed_on_by_an_engine_that_was_made_anew() ->
             air.look(keeper)
         expect(air, far, "north", value, 8000)
         assert far.mesh.stats["wishes"] == asked
+
+
+def test_who_heard_nothing_of_what_was_passed_on_has_it_within_half_a_minute() -> None:
+    """It cannot ask for a letter of which it has no fragment, and asks for all that it wants much later."""
+    air = Air(9, loss=0, duty=100)
+    keeper = air.add("keeper", hello.GATEWAY, True)
+    relay, far = air.add("relay"), air.add("far")
+    air.line([keeper, relay, far])
+    far.peer.down.subscriptions.subscribe(Interest("config", hops=5))
+    air.run(2000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "north", 60, 30000)
+    air.run(100000)
+    asked = far.mesh.stats["wishes"]
+    air.unlink(relay, far)
+    write(keeper, "north", 7, keeper.now(air.now))
+    air.look(keeper)
+    air.run(air.now + 19000)
+    assert value_at(far, "north") == 60 and value_at(relay, "north") == 7
+    air.link(relay, far)
+    expect(air, far, "north", 7, 20000)
+    air.run(air.now + 30000)
+    # Then it is over.
+    letters: list = []
+    air.on_sent = lambda member, payload: letters.append(payload[4] & 0x0F == frames.LETTER_DOWN)
+    air.run(air.now + 40000)
+    assert not sum(letters) and far.mesh.stats["wishes"] == asked
 
 
 def test_what_is_not_wanted_is_not_stored() -> None:
