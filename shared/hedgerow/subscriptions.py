@@ -23,7 +23,9 @@ class Subscriptions:
         self._log = peer.log
         self.own: list = []
         # key -> (interest, moment until which it is kept); their marks are not worth flash
-        self._adopted: dict = {}
+        self.adopted: dict = {}
+        # Up to which place of the log neighbours were told what had come of that.
+        self.passed_to = 0
         self._marks = Marks(peer.log)
         self._trust: dict = {}
         stored = self._log.get(STATE_CONFIG, _OWN)
@@ -33,7 +35,7 @@ class Subscriptions:
     @property
     def borrowed(self) -> bool:
         """Whether there are interests of neighbours, which are nowhere but here."""
-        return bool(self._adopted)
+        return bool(self.adopted)
 
     def subscribe(self, interest: Interest) -> None:
         """Want something, durably, from the start of what others hold."""
@@ -59,17 +61,17 @@ class Subscriptions:
         if not interest.hops or interest.key in [own.key for own in self.own]:
             return
         self._expire(now)
-        if interest.key not in self._adopted and len(self.own) + len(self._adopted) >= limits.MAX_INTERESTS:
+        if interest.key not in self.adopted and len(self.own) + len(self.adopted) >= limits.MAX_INTERESTS:
             return
         passed_on = Interest(interest.collection, interest.where, interest.parameters, interest.hops - 1)
-        known = self._adopted.get(interest.key)
+        known = self.adopted.get(interest.key)
         if known and known[0].hops > passed_on.hops:
             passed_on = known[0]
-        self._adopted[interest.key] = (passed_on, now + limits.INTEREST_EXPIRY_MS)
+        self.adopted[interest.key] = (passed_on, now + limits.INTEREST_EXPIRY_MS)
 
     def _expire(self, now: int) -> None:
-        for key in [key for key in self._adopted if self._adopted[key][1] <= now]:
-            del self._adopted[key]
+        for key in [key for key in self.adopted if self.adopted[key][1] <= now]:
+            del self.adopted[key]
             self._marks.forget(key)
             self._trust.pop(key, None)
 
@@ -77,8 +79,8 @@ class Subscriptions:
         """Return the interests to tell a store of: the own ones first, as many as fit one frame."""
         self._expire(now)
         found = list(self.own)
-        for key in sorted(self._adopted):
-            candidate = found + [self._adopted[key][0]]
+        for key in sorted(self.adopted):
+            candidate = found + [self.adopted[key][0]]
             try:
                 write_interests(candidate, [0] * len(candidate))
             except HedgerowError:
@@ -102,7 +104,7 @@ class Subscriptions:
     def mark(self, store: bytes, incarnation: int, key: bytes, position: int) -> None:
         """Note it; for an own interest it is durable after the next commit."""
         mark = incarnation.to_bytes(4, "big") + position.to_bytes(8, "big")
-        self._marks.set(store + key, mark, key not in self._adopted)
+        self._marks.set(store + key, mark, key not in self.adopted)
 
     def restart(self, key: bytes) -> None:
         """Ask every store for everything of an interest again, after what was here of it has gone."""
@@ -115,14 +117,14 @@ class Subscriptions:
 
     def set_trust(self, key: bytes, trust: bytes) -> None:
         """Note it; for an own interest it is durable after the next commit."""
-        if key in self._adopted:
+        if key in self.adopted:
             self._trust[key] = trust
         elif self.trust(key) != trust:
             self._log.put(STATE_CONFIG, _TRUST + key, trust)
 
     def vouches(self, collection: str) -> bool:
         """Say whether this peer has been told of all deletes in a collection that lie below its frontier."""
-        for interest in self.own + [entry[0] for entry in self._adopted.values()]:
+        for interest in self.own + [entry[0] for entry in self.adopted.values()]:
             if interest.collection == collection and not interest.where and self.trust(interest.key) == TOLD:
                 return True
         return False

@@ -6,6 +6,8 @@ TOLD: bytes
 
 class Subscriptions:
     own: list[Interest]
+    adopted: dict[bytes, tuple[Interest, int]]
+    passed_to: int
     def __init__(self, peer: Peer) -> None: ...
     @property
     def borrowed(self) -> bool: ...

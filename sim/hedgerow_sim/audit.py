@@ -2,7 +2,8 @@
 
 No acknowledged operation is lost; nothing is held that nobody wrote; seen vectors never fall, clock vectors
 only by a stated drop; a receipt is true the moment it is taken; no station has more connections than it may;
-a day's charge keeps to its budget; and at the end all have converged.
+a day's charge keeps to its budget; a place for what is pushed becomes free again; and at the end all have
+converged.
 """
 
 from collections import Counter, deque
@@ -10,6 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from hedgerow.sync.exchange import Exchange
+from hedgerow.sync.hello import KEEPER
 from hedgerow_sim import limits
 from hedgerow_sim.documents import Documents
 from hedgerow_sim.missing import missing
@@ -127,6 +129,9 @@ class Audit:
         self._check_own(station, author)
         for other in log.authors():
             self.moved(station, other)
+        custody = getattr(station.engine, "custody", None) if station.role < KEEPER and station.on else None
+        if custody is not None and not all(custody.has(name) for name in custody.flying()):
+            raise Broken("custody", f"{station.name} has a place in its window that nothing frees")
 
     def _check_own(self, station: "Station", author: bytes) -> None:
         peer = station.peer

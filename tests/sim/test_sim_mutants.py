@@ -176,6 +176,20 @@ def test_more_connections_than_a_board_has_are_caught() -> None:
         audit.connected(board, other)
 
 
+def test_a_place_that_nothing_frees_is_caught() -> None:
+    world = World(scenario.parse({**_TABLE, "engine": "mesh"}), 1)
+    world.start()
+    world.step(15_000_000)
+    board = world.boards[0]
+    world.audit.check_station(board)
+    custody: Any = board.engine.custody  # type: ignore[attr-defined]
+    custody.push(bytes(range(4, 24)), 15_000)
+    world.audit.check_station(board)
+    custody._index.clear()
+    with pytest.raises(Broken, match="custody"):
+        world.audit.check_station(board)
+
+
 def test_a_failure_names_the_line_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
     says_nothing(monkeypatch)
     outcome = live()

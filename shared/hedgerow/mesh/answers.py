@@ -110,10 +110,18 @@ class Answers:
                 return
         self._say_letter(content, 0xFF, now)
 
-    def _say_seals(self, author: bytes, sealed: int, now: int) -> bool:
-        """Say the first seals above what is sealed again; say whether there are any."""
+    def _say_seals(self, author: bytes, sealed: int, now: int, last: bool = False) -> bool:
+        """Say the first two seals above what is sealed again; say whether there are any.
+
+        With `last` that is not known well: if there are more the last one is said, behind which the other
+        side asks for the first that it lacks.
+        """
         found = False
-        for kind, _, _, body in self._peer.log.read(author, _ALL, sealed, 300)[:2]:
+        log = self._peer.log
+        entries = log.read(author, _ALL, sealed, 300)[:2]
+        if last and entries and entries[-1][2] < log.sealed(author):
+            entries = log.read(author, _ALL, log.sealed(author) - 1, 1)
+        for kind, _, _, body in entries:
             if kind == ENTRY_SEAL:
                 found = True
                 content = seal_letter(self._peer, author, body)

@@ -46,6 +46,13 @@ def _steps(count: int) -> int:
     return min(step + (count >> 1 & 1), 15)
 
 
+def most(steps: int) -> int:
+    """Return the greatest count that a nibble of a hint stands for; of 15 more than there are."""
+    if steps < 4:
+        return steps
+    return limits.MAX_NUMBER if steps == 15 else (6 + 2 * (steps & 1) << (steps - 4 >> 1)) - 1
+
+
 def encode_have(log2: int, bucket: int, entries: list) -> bytes:
     """Return a HAVE about some authors of one bucket: 1 to 3 entries (author, held, hint)."""
     body = bytearray((log2 << 5 | bucket,))

@@ -168,7 +168,7 @@ class Carrier(Talk):
         more = self.wishes.look(now)
         if not more:
             self.wishes.settle(now)
-        self._wishes_at = now + 200 if more else self.wishes.say_at
+        self._wishes_at = now + 200 if more else self.wishes.due()
 
     def _answer_known(self, frame: bytes, now: int) -> None:
         """Who pushes what is receipted long since has missed the receipt."""

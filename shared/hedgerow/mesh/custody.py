@@ -120,6 +120,8 @@ class Custody:
             return
         for place in range(_OWN, _PLACES):
             if self._names[place] == _FREE:
+                # One name has one place: else the other would never be free again.
+                self._pending.pop(name, None)
                 self._frames[place] = frame
                 self._enter(place, frame, now)
                 self._pushes[place] = _BACK if back else 0

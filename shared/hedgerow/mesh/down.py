@@ -10,7 +10,7 @@ from . import asks, pace, tells
 from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, LETTER_DOWN, OP, RECEIPT, TIME, make
-from .letters import SEAL, SEAL_BRIEF
+from .letters import OF_AUTHORS
 from .outcome import AUTHOR, WHOLE
 from .seen import Recent
 from .speaker import DOWN, OWN, STATUS
@@ -394,8 +394,8 @@ class Down:
         """Remember whose operation, or seal, was pushed from here: its receipt comes soon."""
         if frame[0] & 0x0F == OP:
             self.note_route(frame[4:7], now)
-        elif not frame[7] >> 4 and frame[8] & 0x7F in (SEAL, SEAL_BRIEF):
-            # The first fragment of a seal names its author.
+        elif not frame[7] >> 4 and frame[8] & 0x7F in OF_AUTHORS:
+            # The first fragment of an operation, or of a seal, names its author.
             self.note_route(frame[9:12], now)
 
     def note_route(self, short: bytes, now: int) -> None:

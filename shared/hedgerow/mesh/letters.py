@@ -24,6 +24,8 @@ SEAL_BRIEF = 8
 CLOCK_BRIEF = 9
 # Types of letters that are one operation.
 OPERATIONS = (OPERATION, CLOCK_BRIEF)
+# Of those that begin with their author, or its first 3 bytes.
+OF_AUTHORS = (OPERATION, SEAL, SKIP, SEAL_BRIEF, CLOCK_BRIEF)
 
 # Of a brief clock record: it has the time; the counter of its stamp is 1.
 _TIMED = 0x80

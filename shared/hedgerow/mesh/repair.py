@@ -219,7 +219,7 @@ class Repair(Answers):
         elif theirs == held and waits < mine & 15:
             says = True
         if theirs == held and their_hint >> 4 > mine >> 4:
-            self._say_seals(author, receipted, now)
+            self._say_seals(author, max(receipted, held - asks.most(their_hint >> 4)), now, True)
         elif theirs < held or (theirs == held and their_hint >> 4 < mine >> 4):
             # The other side asks once it knows what there is.
             says = True

@@ -61,12 +61,20 @@ class Wishes:
         self._peer = mesh.peer
         # key -> [interest, moment until which it is kept, whether a leaf asked]
         self._asked: dict = {}
+        # What arrived, to be said once more: [(moment, author, number)].
+        self._again: list = []
         # What arrived for leaves: [author, number, moment until which it is handed over, how often still].
         self._news: list = []
         # collection -> [(author, number)] of the newest operations, as far as the log was looked through.
         self._held: dict = {}
         self._position = 0
         self._quiet_to = 0
+        # An engine that is made anew, as a session needs its room, goes on for those whose wishes it knew.
+        if self._peer.wants(now):
+            known = self._peer.down.subscriptions
+            self._quiet_to = known.passed_to
+            for key, entry in known.adopted.items():
+                self._asked[key] = [entry[0], now + pace.WISH_MS * 8, True]
         self._owed: list = []
         self._serial = mesh.random(16)
         self.waiting: list = []
@@ -91,6 +99,8 @@ class Wishes:
             for position, author, number, body in entries:
                 self._position = position
                 self._enter(author, number, body, wanted, now)
+            known = self._peer.down.subscriptions
+            known.passed_to = max(known.passed_to, self._position)
         return self._position < log.position()
 
     def _collections(self, now: int) -> list:
@@ -115,6 +125,10 @@ class Wishes:
                     continue
                 if interest.collection == collection and until > now and self._fits(interest, author, number):
                     self._say(author, number, now + self._mesh.spread(), False)
+                    # Who heard nothing of it cannot ask for the rest, and for the whole again much later.
+                    late = now + 2 * pace.TIME_MS + self._mesh.random(pace.TIME_MS)
+                    if (author, number) not in [entry[1:] for entry in self._again]:
+                        self._again = self._again[1 - _MOST_NEWS :] + [(late, author, number)]
                     if leaf:
                         # It sleeps now, and would ask again much later.
                         kept = now + pace.WISH_MS // 2
@@ -158,8 +172,15 @@ class Wishes:
 
     # ---- saying what is wanted
 
+    def due(self) -> int:
+        """Return when step() has something to do."""
+        return min([self.say_at] + [entry[0] for entry in self._again])
+
     def step(self, now: int) -> None:
-        """Say what this peer wants, for itself and for its neighbours, when it is time."""
+        """Say what this peer wants, for itself and its neighbours, when it is time; and news once more."""
+        for entry in [entry for entry in self._again if entry[0] <= now]:
+            self._again.remove(entry)
+            self._say(entry[1], entry[2], now, False)
         if now < self.say_at:
             return
         wait = pace.WISH_MS

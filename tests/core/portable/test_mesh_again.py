@@ -255,6 +255,23 @@ def test_a_place_that_is_filled_often_is_not_taken_for_one_that_was_passed_on() 
             held.step(pace.NOTE_MS, 1)
 
 
+def test_a_frame_that_was_about_to_be_taken_has_one_place_once_a_session_brought_it() -> None:
+    """With two, one of them is never free again: after eight nothing of its own gets on."""
+    for code, taken in ((31, True), (2, False)):
+        stats = {"custody": 0, "acked": 0, "left": 0}
+        custody = Custody(MemoryLog(MemoryStore(b"author-1")), Random(1).below, stats, 0)
+        custody.code, custody.flood = 3, False
+        room = custody.room()
+        frame = op(4)
+        custody.offer(frame, name_of(frame), 0, 500)
+        custody.push(frame, 100)
+        assert custody.has(name_of(frame)) and not custody.pending(name_of(frame))
+        custody.step(1000, 9)
+        assert custody.room() == room - 1 and not custody.count()
+        custody.echo(name_of(frame), code, 0, 2000)
+        assert (custody.room() == room) == (not taken) == (not custody.flying())
+
+
 def test_a_full_log_takes_nothing_and_the_engine_goes_on() -> None:
     def full(*_: object) -> None:
         raise HedgerowError("LOG_FULL", "")

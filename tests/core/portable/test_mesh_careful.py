@@ -75,10 +75,11 @@ def test_who_knows_no_way_sleeps_until_there_is_something_to_do() -> None:
         assert turns < 60 and not idle
 
 
-def test_the_first_fragment_of_a_seal_tells_where_its_receipt_has_to_go() -> None:
-    """An author that writes once an hour seals long after its operation went by."""
+def test_the_first_fragment_of_a_letter_of_an_author_tells_where_its_receipt_has_to_go() -> None:
+    """An author that writes once an hour seals long after its operation went by; and one that pushes all of
+    it again is told by whoever carries any of it."""
     with gradient():
-        for kind in (letters.SEAL, letters.SEAL_BRIEF, letters.SCHEMA):
+        for kind in letters.OF_AUTHORS + (letters.SCHEMA,):
             mesh = relay()
             content = bytes((kind,)) + b"aut-hors" + bytes(range(1, 40))
             for at, body in enumerate(letters.split(content)[::-1]):

@@ -1,9 +1,11 @@
 """Small documents come down by advertisements: to a board some hops away, and to a leaf. Runs on both VMs."""
 
-from mesh_kit import Air, check_air, gradient
+from kit import Random
+from mesh_kit import KEY, Air, check_air, gradient
 
 from hedgerow.codec.schema import schema_for
-from hedgerow.mesh import wishes
+from hedgerow.mesh import frames, wishes
+from hedgerow.mesh.mesh import Mesh
 from hedgerow.operation import INSERT
 from hedgerow.sync import hello
 from hedgerow.sync.interest import Interest
@@ -11,10 +13,14 @@ from hedgerow.sync.interest import Interest
 HEAP = "4m"
 
 
-def write(member: object, name: str, value: int, now: int) -> None:
+def config(value: int, name: str = "north") -> tuple:
     document = {"every": value}
     schema = schema_for("config", 0, document)
-    member.peer.write([[INSERT, schema.name, name, schema.pack(document)]], [schema], now)
+    return [[INSERT, schema.name, name, schema.pack(document)]], [schema]
+
+
+def write(member: object, name: str, value: int, now: int) -> None:
+    member.peer.write(*config(value, name), now)
 
 
 def value_at(member: object, name: str) -> object:
@@ -91,6 +97,64 @@ def test_what_is_written_while_a_leaf_sleeps_is_handed_over_when_it_wakes() -> N
         # In one of the next wakes, though it asks each 100 seconds only.
         expect(air, far, "north", value, 50000)
     assert far.mesh.stats["wishes"] - asked <= 6
+
+
+def test_what_is_written_later_is_passed_on_by_an_engine_that_was_made_anew() -> None:
+    """A board gives its engine up while a session runs; by that, too, the document may come."""
+    air = Air(8, loss=0, duty=100)
+    keeper = air.add("keeper", hello.GATEWAY, True)
+    relay, far = air.add("relay"), air.add("far")
+    air.line([keeper, relay, far])
+    far.peer.down.subscriptions.subscribe(Interest("config", hops=5))
+    air.run(2000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "north", 60, 30000)
+    # The first questions are over: from now on each comes after some minutes.
+    air.run(100000)
+    asked = far.mesh.stats["wishes"]
+    for value in range(3):
+        relay.mesh.close()
+        now = relay.now(air.now)
+        if value == 2:
+            number = keeper.peer.write(*config(2), keeper.now(air.now))
+            relay.peer.down.fill(keeper.author, number, [keeper.peer.log.fetch(keeper.author, number)], False)
+            relay.peer.commit()
+        relay.mesh = Mesh(relay.peer, now, random=Random(value).below, role=hello.RELAY, key=KEY)
+        air.look(relay)
+        if value < 2:
+            write(keeper, "north", value, keeper.now(air.now))
+            air.look(keeper)
+        expect(air, far, "north", value, 8000)
+        assert far.mesh.stats["wishes"] == asked
+
+
+def test_who_heard_nothing_of_what_was_passed_on_has_it_within_half_a_minute() -> None:
+    """It cannot ask for a letter of which it has no fragment, and asks for all that it wants much later."""
+    air = Air(9, loss=0, duty=100)
+    keeper = air.add("keeper", hello.GATEWAY, True)
+    relay, far = air.add("relay"), air.add("far")
+    air.line([keeper, relay, far])
+    far.peer.down.subscriptions.subscribe(Interest("config", hops=5))
+    air.run(2000)
+    write(keeper, "north", 60, keeper.now(air.now))
+    air.look(keeper)
+    expect(air, far, "north", 60, 30000)
+    air.run(100000)
+    asked = far.mesh.stats["wishes"]
+    air.unlink(relay, far)
+    write(keeper, "north", 7, keeper.now(air.now))
+    air.look(keeper)
+    air.run(air.now + 19000)
+    assert value_at(far, "north") == 60 and value_at(relay, "north") == 7
+    air.link(relay, far)
+    expect(air, far, "north", 7, 20000)
+    air.run(air.now + 30000)
+    # Then it is over.
+    letters: list = []
+    air.on_sent = lambda member, payload: letters.append(payload[4] & 0x0F == frames.LETTER_DOWN)
+    air.run(air.now + 40000)
+    assert not sum(letters) and far.mesh.stats["wishes"] == asked
 
 
 def test_what_is_not_wanted_is_not_stored() -> None:

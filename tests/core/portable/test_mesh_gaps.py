@@ -142,6 +142,34 @@ def test_what_a_session_brought_waits_no_more() -> None:
     assert not other.mesh.intake.waiting and other.peer.log.held(one.author) == held
 
 
+def test_seals_beyond_those_that_both_have_are_found_and_then_nothing_more_is_said() -> None:
+    """With no keeper for a day there are many: the first two of them are of no use to who has them."""
+    for size, has, steps in ((4, 2, 5), (4, 4, 5), (1, 12, 30), (3, 0, 6), (7, 11, 12)):
+        air = Air(11, loss=0, duty=100)
+        one, other = air.add("one", author=b"one-auth"), air.add("other", author=b"other-au")
+        writer = air.add("writer", author=b"writer-1")
+        for _step in range(steps):
+            for _ in range(size):
+                air.reading(writer)
+            writer.peer.seal(0)
+        for copy, seals in ((one, steps), (other, has)):
+            for schema in writer.peer.schemas.values():
+                copy.peer.ingest_schema(schema.encoded)
+            for number in range(1, writer.peer.log.held(writer.author) + 1):
+                copy.peer.ingest(writer.author, number, [writer.peer.log.fetch(writer.author, number)])
+            for entry in writer.peer.log.read(writer.author, 1 << 30, 0, 1 << 20)[:seals]:
+                assert entry[0] == ENTRY_SEAL
+                copy.peer.ingest_seal(writer.author, entry[3])
+            copy.peer.commit()
+        air.link(one, other)
+        air.run(240000)
+        assert other.peer.log.sealed(writer.author) == writer.peer.log.held(writer.author), (size, has)
+        said = other.mesh.stats["said"] + one.mesh.stats["said"]
+        air.run(300000)
+        assert other.mesh.stats["said"] + one.mesh.stats["said"] - said < 12
+        check_air(air)
+
+
 def test_twins_who_take_each_other_for_themselves_do_not_talk_for_ever() -> None:
     air = Air(7, loss=0, duty=100)
     members = [air.add("b%d" % at, author=b"twins-0%d" % at) for at in range(2)]

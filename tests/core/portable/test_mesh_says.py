@@ -50,6 +50,10 @@ def test_hints_rise_with_what_is_missing() -> None:
         128,
         192,
     ]
+    for count in range(300):
+        most = asks.most(asks.hint(count, 0, 0) >> 4)
+        assert count <= most and (most < max(4, count * 3 // 2) or count >= 192)
+        assert count >= 192 or asks.hint(most, 0, 0) == asks.hint(count, 0, 0) < asks.hint(most + 1, 0, 0)
     assert asks.hint(1 << 32, 0, 0) == 0xFF and asks.hint(9, 9, 9) == 0 and asks.hint(9, 10, 12) == 0
     assert asks.hint(20, 20, 4) == 0x08
 

@@ -9,7 +9,7 @@ from hedgerow.mesh import asks, frames, pace, tells
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.seen import who_of
-from hedgerow.mesh.speaker import ANSWER, DOWN, FORWARD, OWN, STATUS, Speaker
+from hedgerow.mesh.speaker import ANSWER, DOWN, FORWARD, OWN, REPAIR, STATUS, Speaker
 from hedgerow.sync import hello
 
 HEAP = "2m"
@@ -57,6 +57,21 @@ def test_nothing_waits_for_ever_behind_what_is_more_urgent() -> None:
             speaker.said(2, saying[1], now)
         now += 100
     assert said == [b"receipt", b"time"]
+
+
+def test_all_in_reach_who_always_have_something_to_say_share_the_channel() -> None:
+    for neighbours in (12, 53, 500):
+        speaker = Speaker(Random(1).below, {"overflowed": 0, "suppressed": 0})
+        speaker.neighbours = neighbours
+        events = now = 0
+        while now < 3600000:
+            speaker.add(now, REPAIR, 1, b"", 2)
+            if speaker.take(now):
+                events += 2
+                speaker.said(2, REPAIR, now)
+            now = max(now + 50, speaker.free_at)
+        share = 3600 * limits.CHANNEL_EVENTS // (neighbours + 1)
+        assert share * 9 // 10 < events <= share + 12, (neighbours, events, share)
 
 
 def test_what_is_due_at_one_moment_goes_by_urgency() -> None:
