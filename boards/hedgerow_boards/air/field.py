@@ -16,7 +16,19 @@ from hedgerow_boards.air.bursts import Band, Interference
 from hedgerow_boards.air.fieldlink import FieldLink, FieldLinks, Lost
 from hedgerow_boards.air.limits import ADV_DELAY_MAX_US, ADV_PDU_SPACING_US
 from hedgerow_boards.air.neighbours import Neighbours
-from hedgerow_boards.air.physics import FADES_BITS, RSSI_MAX, WEAK, Fading, Radio, reception
+from hedgerow_boards.air.physics import (
+    FADES_BITS,
+    RSSI_MAX,
+    RSSI_MIN,
+    STEPS_PER_DB,
+    WEAK,
+    Fading,
+    Radio,
+    error_table,
+    level_shown,
+    packet_error,
+    reception,
+)
 from hedgerow_boards.air.scanning import airtime_us, event_us, open_channel
 from hedgerow_boards.air.tally import NO_BUFFER, NOT_LISTENING, OWN_TRANSMISSION, Tally, frame_kind
 
@@ -311,6 +323,7 @@ class Field:
         windows, busy_from, busy_until = self._windows, self.busy_from, self.busy_until
         heard, ears, band, loss = self.heard, self.ears, self._band, self.radio.loss
         fades, bits, sure, hopeless, _ = self._fading
+        errors, chance, sensitivity = error_table(airtime), self._random, self.radio.sensitivity
         got, lost = self.tally.heard, self.tally.lost
         deaf, own, weak = lost[NOT_LISTENING], lost[OWN_TRANSMISSION], lost[WEAK]
         span, spacing = event_us(0), ADV_PDU_SPACING_US
@@ -332,6 +345,9 @@ class Field:
             begun, interval, length = window
             since = start - begun
             offset = since % interval
+            if offset + airtime > length and offset + span < interval:
+                deaf[receiver] += 1
+                continue
             at = start + since // interval % 3 * spacing
             if offset + at - start + airtime > length or since < 0:
                 channel = (
@@ -348,13 +364,22 @@ class Field:
             if level < hopeless:
                 weak[receiver] += 1
                 continue
-            if alone and level >= sure:
-                verdict = round(level) if level < RSSI_MAX else RSSI_MAX
-            else:
+            if not alone:
                 verdict = self._judged(receiver, level, others, start, at, airtime)
                 if verdict > 0:
                     lost[verdict][receiver] += 1
                     continue
+            else:
+                # As judge() says where nothing else disturbs a packet, which is so of most.
+                if level < sure:
+                    place = int((level - hopeless) * STEPS_PER_DB)
+                    drawn = chance()
+                    if drawn < errors[place] and (
+                        drawn < errors[place + 1] or drawn < packet_error(level - sensitivity, airtime)
+                    ):
+                        weak[receiver] += 1
+                        continue
+                verdict = round(level) if RSSI_MIN <= level < RSSI_MAX else level_shown(level)
             if (
                 ears[receiver](node, verdict, payload, connectable)
                 if ears
