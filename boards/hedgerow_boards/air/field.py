@@ -37,6 +37,7 @@ Heard = Callable[[int, int, int, bytes, bool], bool | None]
 #: (sender, level in dBm, payload, connectable), and the answer, as in Heard.
 Ear = Callable[[int, int, bytes, bool], bool | None]
 _RECENT_US = 5_000
+_SPAN_US = event_us(0)
 
 
 class _Saying:
@@ -121,7 +122,8 @@ class Field:
         self._random = self.rng.random
         self._heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self._order = 0
-        self._windows: list[tuple[int, int, int] | None] = [None] * count
+        # (begun modulo three intervals, interval, length of the window, begun): times as small as can be.
+        self._windows: list[tuple[int, int, int, int] | None] = [None] * count
         self._saying: list[_Saying | None] = [None] * count
         self._state = [tally.ON] * count
         self.busy_from = [0] * count
@@ -180,10 +182,10 @@ class Field:
         if self._state[node] != tally.ON:
             return
         if window_us <= 0:
-            window: tuple[int, int, int] | None = None
+            window: tuple[int, int, int, int] | None = None
         else:
             begun = phase if phase is not None else self.now - int(self._random() * 3 * interval_us)
-            window = (begun, interval_us, min(window_us, interval_us))
+            window = (begun % (3 * interval_us), interval_us, min(window_us, interval_us), begun)
         self._windows[node] = window
         share = min(window_us, interval_us) / interval_us if window else 0.0
         self.tally.listens(node, share, self.now)
@@ -192,7 +194,7 @@ class Field:
         """Listen for that share of the time; nothing changes where it is what the node does already."""
         length = min(interval_us, round(interval_us * percent / 100))
         now = self._windows[node]
-        if (now[1:] if now else (interval_us, 0)) != (interval_us, length):
+        if (now[1:3] if now else (interval_us, 0)) != (interval_us, length):
             self.listen(node, length, interval_us)
 
     def power(self, node: int, state: str) -> None:
@@ -294,7 +296,7 @@ class Field:
         airtime = saying.airtime
         saying.start = now
         saying.left -= 1
-        end = now + event_us(airtime)
+        end = now + _SPAN_US + airtime
         self.busy_from[node], self.busy_until[node] = now, end
         recent = self._recent
         while recent and recent[0][0] < now - _RECENT_US:
@@ -326,7 +328,8 @@ class Field:
         errors, chance, sensitivity = error_table(airtime), self._random, self.radio.sensitivity
         got, lost = self.tally.heard, self.tally.lost
         deaf, own, weak = lost[NOT_LISTENING], lost[OWN_TRANSMISSION], lost[WEAK]
-        span, spacing = event_us(0), ADV_PDU_SPACING_US
+        span, spacing = _SPAN_US, ADV_PDU_SPACING_US
+        usual = here = 0
         calling = self.links.calling
         others = [other for other in self._overlapping(node, start, airtime) if self.map.meet(node, other)]
         told, drops = saying.told, self._repeats > 0
@@ -342,21 +345,24 @@ class Field:
                 deaf[receiver] += 1
                 continue
             # As open_channel() says, which is called only where an event meets two windows.
-            begun, interval, length = window
-            since = start - begun
-            offset = since % interval
+            phase, interval, length, begun = window
+            if interval != usual:
+                usual = interval
+                here = start % (3 * interval)
+            offset = (here - phase) % interval
             if offset + airtime > length and offset + span < interval:
                 deaf[receiver] += 1
                 continue
-            at = start + since // interval % 3 * spacing
-            if offset + at - start + airtime > length or since < 0:
+            ahead = (here - phase) % (3 * interval) // interval * spacing
+            if offset + ahead + airtime > length or start < begun:
                 channel = (
                     -1 if offset + span < interval else open_channel(begun, interval, length, start, airtime)
                 )
                 if channel < 0:
                     deaf[receiver] += 1
                     continue
-                at = start + spacing * channel
+                ahead = spacing * channel
+            at = start + ahead
             if busy_until[receiver] > at and busy_from[receiver] < at + airtime:
                 own[receiver] += 1
                 continue
