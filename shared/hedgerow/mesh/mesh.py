@@ -264,8 +264,8 @@ class Mesh(Carrier):
             key = custody.echo(name, code, hop & 7, now)
             if key:
                 self.visits.ways.hears(address)
-                if not self.flood and self.visits.ways.nearer > pace.FEW:
-                    # Others who are about to take it need not. Where they are few, one that does costs less.
+                if not self.flood and self.visits.ways.nearer > 1:
+                    # Others who are about to take it need not.
                     self._acknowledge(key, now, 20)
             self._due_at = None
         if custody.knows(name, code, now):
