@@ -33,6 +33,8 @@ class Carrier(Talk):
         if not self.relays or custody.pending(name):
             # What is not durable yet is neither acknowledged nor taken a second time.
             return
+        if self.collects and not self.flood:
+            self.down.carried(frame, now)
         if custody.knows(name, code, now) and not self._lacks(kind, frame):
             # Who pushes it again has not heard that it got on.
             if not repeat or (code <= self.code and not self.flood):
