@@ -320,25 +320,17 @@ class Field:
             if saying.done:
                 saying.done(node)
 
-    def _deliver(self, node: int, start: int, saying: _Saying) -> None:
-        airtime, payload, connectable = saying.airtime, saying.payload, saying.connectable
+    def _listening(self, start: int, saying: _Saying) -> list[tuple[int, float, int]]:
+        """Who has a window open for a packet of an event, and nothing else to do; the mean level at which it is
+        heard, and when the packet begins. The others lose the event here."""
         windows, busy_from, busy_until = self._windows, self.busy_from, self.busy_until
-        heard, ears, band, loss = self.heard, self.ears, self._band, self.radio.loss
-        fades, bits, sure, hopeless, _ = self._fading
-        errors, chance, sensitivity = error_table(airtime), self._random, self.radio.sensitivity
-        got, lost = self.tally.heard, self.tally.lost
-        deaf, own, weak = lost[NOT_LISTENING], lost[OWN_TRANSMISSION], lost[WEAK]
+        deaf, own = self.tally.lost[NOT_LISTENING], self.tally.lost[OWN_TRANSMISSION]
+        calling, told, airtime = self.links.calling, saying.told, saying.airtime
         span, spacing = _SPAN_US, ADV_PDU_SPACING_US
         usual = here = 0
-        calling = self.links.calling
-        others = [other for other in self._overlapping(node, start, airtime) if self.map.meet(node, other)]
-        told, drops = saying.told, self._repeats > 0
-        if drops and start - saying.since > self._repeats:
-            told.clear()
-            saying.since = start
-        alone = not (others or band or loss)
-        for receiver, mean in self.neighbours[node]:
-            if drops and receiver in told:
+        found = []
+        for receiver, mean in self.neighbours[saying.node]:
+            if receiver in told:
                 continue
             window = windows[receiver]
             if window is None or receiver in calling:
@@ -353,19 +345,35 @@ class Field:
             if offset + airtime > length and offset + span < interval:
                 deaf[receiver] += 1
                 continue
-            ahead = (here - phase) % (3 * interval) // interval * spacing
-            if offset + ahead + airtime > length or start < begun:
+            at = start + (here - phase) % (3 * interval) // interval * spacing
+            if offset + at - start + airtime > length or start < begun:
                 channel = (
                     -1 if offset + span < interval else open_channel(begun, interval, length, start, airtime)
                 )
                 if channel < 0:
                     deaf[receiver] += 1
                     continue
-                ahead = spacing * channel
-            at = start + ahead
+                at = start + spacing * channel
             if busy_until[receiver] > at and busy_from[receiver] < at + airtime:
                 own[receiver] += 1
                 continue
+            found.append((receiver, mean, at))
+        return found
+
+    def _deliver(self, node: int, start: int, saying: _Saying) -> None:
+        airtime, payload, connectable = saying.airtime, saying.payload, saying.connectable
+        heard, ears, band = self.heard, self.ears, self._band
+        fades, bits, sure, hopeless, _ = self._fading
+        errors, chance, sensitivity = error_table(airtime), self._random, self.radio.sensitivity
+        got, lost = self.tally.heard, self.tally.lost
+        weak = lost[WEAK]
+        others = [other for other in self._overlapping(node, start, airtime) if self.map.meet(node, other)]
+        told, drops = saying.told, self._repeats > 0
+        if drops and start - saying.since > self._repeats:
+            told.clear()
+            saying.since = start
+        alone = not (others or band or self.radio.loss)
+        for receiver, mean, at in self._listening(start, saying):
             level = mean + fades[bits(FADES_BITS)]
             if level < hopeless:
                 weak[receiver] += 1

@@ -348,8 +348,10 @@ class Carrier(Talk):
                 self.feed.add(author, now)
             if peer.receipted(author) > before[2]:
                 self.receipts_at = now
-                if self.collects or self.down.brings(author, now):
-                    self.down.say_receipt(author, now)
+                brings = self.down.brings(author, now)
+                if self.collects or brings:
+                    # Of whom nothing was heard here it came in by another gateway.
+                    self.down.say_receipt(author, now, not brings)
         if self.relays:
             self.intake.look(now)
             self._collect(now)

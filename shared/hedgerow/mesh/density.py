@@ -53,10 +53,7 @@ class Window:
         """Count a number that was met now."""
         if now >= self._until:
             self._turn(now)
-        census = self._census
-        # Most are counted already.
-        if not census._map[(number & census._bits - 1) >> 3] & 1 << (number & 7):
-            census.add(number)
+        self._census.add(number)
 
     def estimate(self, now: int) -> int:
         """Return about how many were met within a period."""

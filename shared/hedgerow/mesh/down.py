@@ -96,8 +96,8 @@ class Down:
         mesh.stats["receipts"] += 1
         return make(RECEIPT, self._peer.mesh, body, mesh.key)
 
-    def say_receipt(self, author: bytes, now: int) -> None:
-        """Say the receipt of an author, if there is one."""
+    def say_receipt(self, author: bytes, now: int, once: bool = False) -> None:
+        """Say the receipt of an author, if there is one; again until it gets on, but for `once`."""
         frame = self._receipt(author, now)
         if frame is None:
             return
@@ -111,8 +111,7 @@ class Down:
             mesh.seen.forget(name)
         self._note(name, now)
         at = now + mesh.random(300)
-        if mesh.collects and not self.brings(author, now):
-            # It came in by another gateway: who may pass it on from here hears it, or asks.
+        if once:
             mesh.speaker.add(at, urgency, name, frame, pace.EVENTS)
         else:
             mesh.say_twice(at, urgency, name, frame)

@@ -196,9 +196,7 @@ class Mesh(Carrier):
         who = last[0]
         count = name = 0
         if kind in _NAMED:
-            # As frames.identity() says.
-            name = payload[stop - 3] | payload[stop - 2] << 8 | payload[stop - 1] << 16
-            name |= (payload[at + 8] & 63) << 24
+            name = frames.identity(payload, at, stop)
             if kind == frames.RECEIPT and not self.flood:
                 # That it got farther shows who is farther: of all others one counts, as 0.
                 who = who | 1 if payload[at + 3] >> 3 > self.code else 0

@@ -109,7 +109,14 @@ class Marks:
 
     def has(self, identity: int) -> bool:
         """Say whether an identity is remembered."""
-        return self._find(identity) >= 0
+        # Asked for all that is heard, so _find() stands here once more.
+        sets = self._sets
+        base = identity % sets * _WAYS
+        mark = identity // sets % 0xFFFF + 1
+        keys = self._keys
+        return (
+            keys[base] == mark or keys[base + 1] == mark or keys[base + 2] == mark or keys[base + 3] == mark
+        )
 
     def forget(self, identity: int) -> None:
         """Remember it no more."""
@@ -143,23 +150,7 @@ class Recent:
         """Say whether an identity is remembered."""
         if now >= self._until:
             self._turn(now)
-        # Asked for all that is heard, so Marks._find() stands here once more, for both.
-        marks = self._now
-        sets = marks._sets
-        base = identity % sets * _WAYS
-        mark = identity // sets % 0xFFFF + 1
-        while True:
-            keys = marks._keys
-            if (
-                keys[base] == mark
-                or keys[base + 1] == mark
-                or keys[base + 2] == mark
-                or keys[base + 3] == mark
-            ):
-                return True
-            if marks is self._before or not self._before.any:
-                return False
-            marks = self._before
+        return self._now.has(identity) or (self._before.any and self._before.has(identity))
 
     def forget(self, identity: int) -> None:
         """Remember it no more."""
