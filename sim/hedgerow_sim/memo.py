@@ -5,12 +5,19 @@ Only what depends on nothing but its arguments, and whose results nobody changes
 
 from functools import lru_cache
 
-from hedgerow.mesh import asks, frames, mesh
+from hedgerow.mesh import asks, frames, mesh, tells
 
-#: More frames than are on the air between a frame's first event and its last.
-_KEPT = 512
+#: More frames than are on the air between a frame's first event and its last, and all who are heard.
+_KEPT = 4096
 #: What is shared: (module, name of a function).
-SHARED = ((mesh, "check"), (frames, "find"), (frames, "decode_state"), (asks, "decode_ack"))
+SHARED = (
+    (mesh, "check"),
+    (mesh, "who_of"),
+    (frames, "find"),
+    (frames, "decode_state"),
+    (asks, "decode_ack"),
+    (tells, "decode_receipt"),
+)
 
 
 def share() -> None:

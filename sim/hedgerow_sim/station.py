@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hedgerow_sim.world import World
 
 COLLECTION = "readings"
+_TICK_US = limits.TICK_US
 
 
 class Station:
@@ -33,7 +34,8 @@ class Station:
         self.name = name
         self.role = role
         self.ppm = ppm
-        self.address = bytes([0]) + (0xC00000000000 + node).to_bytes(6, "big")
+        self.address = world.addresses[node]
+        self._addresses = world.addresses
         self.storage: Storage = Flash(self) if flash else Memory(self)
         self.clock = Clock(ppm, 0)
         self.on = False
@@ -168,10 +170,10 @@ class Station:
         clock = self.clock
         ms = (now_us - clock.booted_us) * clock.rate // 1_000_000_000
         engine = self.engine
-        engine.heard(self.world.radios[sender].address, rssi, payload, ms, connectable)
+        engine.heard(self._addresses[sender], rssi, payload, ms, connectable)
         # A board's loop looks that often at what is due.
         turn_us = self._turn_us
-        if not now_us <= turn_us <= now_us + limits.TICK_US:
+        if not now_us <= turn_us <= now_us + _TICK_US:
             due = engine.due(ms)
             if due != self._due_ms or turn_us < now_us:
                 self._due_ms = due

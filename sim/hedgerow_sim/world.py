@@ -63,6 +63,11 @@ class World:
             kind=self.kind,
         )
         self.readings_end_us = round(scenario.duration_s * 1e6)
+        #: Of each node.
+        self.addresses = [
+            bytes([0]) + (0xC00000000000 + node).to_bytes(6, "big")
+            for node in range(len(self.places) + scenario.big_peers)
+        ]
         self.boards = [self._board(at) for at in range(len(places))]
         self.gateways = [
             self._station(len(places) + at, f"gateway-{at}", GATEWAY) for at in range(len(doors))

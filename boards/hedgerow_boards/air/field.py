@@ -16,7 +16,19 @@ from hedgerow_boards.air.bursts import Band, Interference
 from hedgerow_boards.air.fieldlink import FieldLink, FieldLinks, Lost
 from hedgerow_boards.air.limits import ADV_DELAY_MAX_US, ADV_PDU_SPACING_US
 from hedgerow_boards.air.neighbours import Neighbours
-from hedgerow_boards.air.physics import FADES_BITS, RSSI_MAX, WEAK, Fading, Radio, reception
+from hedgerow_boards.air.physics import (
+    FADES_BITS,
+    RSSI_MAX,
+    RSSI_MIN,
+    STEPS_PER_DB,
+    WEAK,
+    Fading,
+    Radio,
+    error_table,
+    level_shown,
+    packet_error,
+    reception,
+)
 from hedgerow_boards.air.scanning import airtime_us, event_us, open_channel
 from hedgerow_boards.air.tally import NO_BUFFER, NOT_LISTENING, OWN_TRANSMISSION, Tally, frame_kind
 
@@ -25,6 +37,7 @@ Heard = Callable[[int, int, int, bytes, bool], bool | None]
 #: (sender, level in dBm, payload, connectable), and the answer, as in Heard.
 Ear = Callable[[int, int, bytes, bool], bool | None]
 _RECENT_US = 5_000
+_SPAN_US = event_us(0)
 
 
 class _Saying:
@@ -109,7 +122,8 @@ class Field:
         self._random = self.rng.random
         self._heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self._order = 0
-        self._windows: list[tuple[int, int, int] | None] = [None] * count
+        # (begun modulo three intervals, interval, length of the window, begun): times as small as can be.
+        self._windows: list[tuple[int, int, int, int] | None] = [None] * count
         self._saying: list[_Saying | None] = [None] * count
         self._state = [tally.ON] * count
         self.busy_from = [0] * count
@@ -168,10 +182,10 @@ class Field:
         if self._state[node] != tally.ON:
             return
         if window_us <= 0:
-            window: tuple[int, int, int] | None = None
+            window: tuple[int, int, int, int] | None = None
         else:
             begun = phase if phase is not None else self.now - int(self._random() * 3 * interval_us)
-            window = (begun, interval_us, min(window_us, interval_us))
+            window = (begun % (3 * interval_us), interval_us, min(window_us, interval_us), begun)
         self._windows[node] = window
         share = min(window_us, interval_us) / interval_us if window else 0.0
         self.tally.listens(node, share, self.now)
@@ -180,7 +194,7 @@ class Field:
         """Listen for that share of the time; nothing changes where it is what the node does already."""
         length = min(interval_us, round(interval_us * percent / 100))
         now = self._windows[node]
-        if (now[1:] if now else (interval_us, 0)) != (interval_us, length):
+        if (now[1:3] if now else (interval_us, 0)) != (interval_us, length):
             self.listen(node, length, interval_us)
 
     def power(self, node: int, state: str) -> None:
@@ -282,7 +296,7 @@ class Field:
         airtime = saying.airtime
         saying.start = now
         saying.left -= 1
-        end = now + event_us(airtime)
+        end = now + _SPAN_US + airtime
         self.busy_from[node], self.busy_until[node] = now, end
         recent = self._recent
         while recent and recent[0][0] < now - _RECENT_US:
@@ -306,34 +320,33 @@ class Field:
             if saying.done:
                 saying.done(node)
 
-    def _deliver(self, node: int, start: int, saying: _Saying) -> None:
-        airtime, payload, connectable = saying.airtime, saying.payload, saying.connectable
+    def _listening(self, start: int, saying: _Saying) -> list[tuple[int, float, int]]:
+        """Who has a window open for a packet of an event, and nothing else to do; the mean level at which it is
+        heard, and when the packet begins. The others lose the event here."""
         windows, busy_from, busy_until = self._windows, self.busy_from, self.busy_until
-        heard, ears, band, loss = self.heard, self.ears, self._band, self.radio.loss
-        fades, bits, sure, hopeless, _ = self._fading
-        got, lost = self.tally.heard, self.tally.lost
-        deaf, own, weak = lost[NOT_LISTENING], lost[OWN_TRANSMISSION], lost[WEAK]
-        span, spacing = event_us(0), ADV_PDU_SPACING_US
-        calling = self.links.calling
-        others = [other for other in self._overlapping(node, start, airtime) if self.map.meet(node, other)]
-        told, drops = saying.told, self._repeats > 0
-        if drops and start - saying.since > self._repeats:
-            told.clear()
-            saying.since = start
-        alone = not (others or band or loss)
-        for receiver, mean in self.neighbours[node]:
-            if drops and receiver in told:
+        deaf, own = self.tally.lost[NOT_LISTENING], self.tally.lost[OWN_TRANSMISSION]
+        calling, told, airtime = self.links.calling, saying.told, saying.airtime
+        span, spacing = _SPAN_US, ADV_PDU_SPACING_US
+        usual = here = 0
+        found = []
+        for receiver, mean in self.neighbours[saying.node]:
+            if receiver in told:
                 continue
             window = windows[receiver]
             if window is None or receiver in calling:
                 deaf[receiver] += 1
                 continue
             # As open_channel() says, which is called only where an event meets two windows.
-            begun, interval, length = window
-            since = start - begun
-            offset = since % interval
-            at = start + since // interval % 3 * spacing
-            if offset + at - start + airtime > length or since < 0:
+            phase, interval, length, begun = window
+            if interval != usual:
+                usual = interval
+                here = start % (3 * interval)
+            offset = (here - phase) % interval
+            if offset + airtime > length and offset + span < interval:
+                deaf[receiver] += 1
+                continue
+            at = start + (here - phase) % (3 * interval) // interval * spacing
+            if offset + at - start + airtime > length or start < begun:
                 channel = (
                     -1 if offset + span < interval else open_channel(begun, interval, length, start, airtime)
                 )
@@ -344,17 +357,43 @@ class Field:
             if busy_until[receiver] > at and busy_from[receiver] < at + airtime:
                 own[receiver] += 1
                 continue
+            found.append((receiver, mean, at))
+        return found
+
+    def _deliver(self, node: int, start: int, saying: _Saying) -> None:
+        airtime, payload, connectable = saying.airtime, saying.payload, saying.connectable
+        heard, ears, band = self.heard, self.ears, self._band
+        fades, bits, sure, hopeless, _ = self._fading
+        errors, chance, sensitivity = error_table(airtime), self._random, self.radio.sensitivity
+        got, lost = self.tally.heard, self.tally.lost
+        weak = lost[WEAK]
+        others = [other for other in self._overlapping(node, start, airtime) if self.map.meet(node, other)]
+        told, drops = saying.told, self._repeats > 0
+        if drops and start - saying.since > self._repeats:
+            told.clear()
+            saying.since = start
+        alone = not (others or band or self.radio.loss)
+        for receiver, mean, at in self._listening(start, saying):
             level = mean + fades[bits(FADES_BITS)]
             if level < hopeless:
                 weak[receiver] += 1
                 continue
-            if alone and level >= sure:
-                verdict = round(level) if level < RSSI_MAX else RSSI_MAX
-            else:
+            if not alone:
                 verdict = self._judged(receiver, level, others, start, at, airtime)
                 if verdict > 0:
                     lost[verdict][receiver] += 1
                     continue
+            else:
+                # As judge() says where nothing else disturbs a packet, which is so of most.
+                if level < sure:
+                    place = int((level - hopeless) * STEPS_PER_DB)
+                    drawn = chance()
+                    if drawn < errors[place] and (
+                        drawn < errors[place + 1] or drawn < packet_error(level - sensitivity, airtime)
+                    ):
+                        weak[receiver] += 1
+                        continue
+                verdict = round(level) if RSSI_MIN <= level < RSSI_MAX else level_shown(level)
             if (
                 ears[receiver](node, verdict, payload, connectable)
                 if ears

@@ -16,12 +16,12 @@ COLLISION = 2
 INTERFERENCE = 3
 CHANCE = 4
 
-_RSSI_MIN = -105
+RSSI_MIN = -105
 RSSI_MAX = -20
 _REFERENCE_BER = 0.001  # what sensitivity is defined by: Core 5.4 Vol 6 Part A 4.1
 _CERTAIN_DB = 4.0  # so far above the sensitivity every packet gets through, so far below none
 FADES_BITS = 12
-_STEPS_PER_DB = 32  # of a table of errors
+STEPS_PER_DB = 32  # of a table of errors
 _SHADOW_SIGMAS = 2.5  # shadowing is cut off there, so that a radius holds all that can be heard
 _LEAST_SHARE = 0.005  # a pair that would get less of its packets through is out of reach
 _FULL_AIRTIME_US = 376
@@ -134,8 +134,8 @@ def packet_error(margin: float, airtime: int) -> float:
 def error_table(airtime: int) -> tuple[float, ...]:
     """packet_error() in steps from the lowest margin at which a packet may get through to the highest at
     which it may not."""
-    steps = range(round(2 * _CERTAIN_DB * _STEPS_PER_DB) + 2)
-    return tuple(packet_error(step / _STEPS_PER_DB - _CERTAIN_DB, airtime) for step in steps)
+    steps = range(round(2 * _CERTAIN_DB * STEPS_PER_DB) + 2)
+    return tuple(packet_error(step / STEPS_PER_DB - _CERTAIN_DB, airtime) for step in steps)
 
 
 @cache
@@ -163,6 +163,13 @@ def captures(level: float, rivals: Sequence[float], capture_db: float) -> bool:
     """Whether a packet of this level survives the others that overlap it, by the sum of their powers."""
     power = sum(10 ** (rival / 10) for rival in rivals)
     return level - 10 * math.log10(power) >= capture_db
+
+
+def level_shown(level: float) -> int:
+    """The level in dBm as a receiver reports it."""
+    if level < RSSI_MIN:
+        return RSSI_MIN
+    return round(level) if level < RSSI_MAX else RSSI_MAX
 
 
 Reception = Callable[[float, int, Sequence[float], float | None, float], int]
@@ -215,7 +222,7 @@ def _judge(radio: Radio, rng: random.Random) -> Reception:
                 return WEAK
             errors = tables.get(airtime) or tables.setdefault(airtime, error_table(airtime))
             # The error falls with the level; seldom does chance lie between what two steps have.
-            place = int((level - hopeless) * _STEPS_PER_DB)
+            place = int((level - hopeless) * STEPS_PER_DB)
             drawn = chance()
             if drawn < errors[place + 1]:
                 return WEAK
@@ -227,8 +234,6 @@ def _judge(radio: Radio, rng: random.Random) -> Reception:
             return INTERFERENCE
         if loss and chance() < loss:
             return CHANCE
-        if level < _RSSI_MIN:
-            return _RSSI_MIN
-        return round(level) if level < RSSI_MAX else RSSI_MAX
+        return level_shown(level)
 
     return judge

@@ -29,11 +29,12 @@ class Carrier(Talk):
         """Take an OP, or a fragment of a letter on its way up."""
         code = frame[3] >> 3
         custody = self.custody
-        here = custody.has(name)
         repeat = frame[3] & 7
         if not self.relays or custody.pending(name):
             # What is not durable yet is neither acknowledged nor taken a second time.
             return
+        if self.collects and not self.flood:
+            self.down.carried(frame, now)
         if custody.knows(name, code, now) and not self._lacks(kind, frame):
             # Who pushes it again has not heard that it got on.
             if not repeat or (code <= self.code and not self.flood):
@@ -42,13 +43,14 @@ class Carrier(Talk):
             # Whose a letter is nobody on its way knows.
             asked = self.down.asked(frame[4:7] if kind == frames.OP else None, now)
             back = custody.done.has(name ^ BACK, now) and not asked
-            if self.flood or self.collects or here or not again or back:
+            if self.flood or self.collects or custody.has(name) or not again or back:
                 self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
                 if not self.collects:
                     self._answer_known(frame, now)
             else:
                 # It may be the one who had it from here, and found no way on.
                 custody.done.note(name ^ BACK, now)
+                self._due_at = None
                 custody.offer(frame, name, now, 20 + self.spread())
             return
         if self.collects or (self.flood and now >= self._met_at):
@@ -56,7 +58,7 @@ class Carrier(Talk):
         elif self.flood:
             # A flood is not for who does not know yet whether there is one.
             self.seen.forget(name)
-        elif not here and not self._beyond(name, code, now):
+        elif not custody.has(name) and not self._beyond(name, code, now):
             if not repeat and not self.visits.ways.near(address):
                 # Its sender may not hear who takes it: those whom it hears better come first.
                 return
@@ -66,6 +68,7 @@ class Carrier(Talk):
             if code > self.code + 1:
                 # Who is nearer still takes it first, and spares those between.
                 wait //= 4
+            self._due_at = None
             custody.offer(frame, name, now, 20 + later + wait)
 
     def _lacks(self, kind: int, frame: bytes) -> bool:
@@ -88,6 +91,7 @@ class Carrier(Talk):
 
     def _store(self, kind: int, frame: bytes, name: int, now: int) -> None:
         """Take it into the log, which holds what is open of all authors in a flood, or at a gateway."""
+        self._due_at = None
         if kind == frames.OP:
             result = self.intake.take(frame, name, now)
         else:
@@ -207,6 +211,7 @@ class Carrier(Talk):
 
     def _acknowledge(self, key: bytes, now: int, wait: int, upto: bool = False) -> None:
         """Say soon that a frame is here; `upto`: who collects has all of its author, or letter, up to it."""
+        self._due_at = None
         acks = self._acks
         short = key[:3]
         authors = self.names.find(short)
@@ -231,7 +236,10 @@ class Carrier(Talk):
     def _heard_ack(self, frame: bytes, address: object, now: int) -> None:
         what, keys = asks.decode_ack(frame)
         for key in keys:
-            if self.custody.passed(key, frame[3] >> 3, what, now):
+            passed = self.custody.passed(key, frame[3] >> 3, what, now)
+            if passed is not None:
+                self._due_at = None
+            if passed:
                 self.visits.ways.hears(address)
                 self.window.stir(now)
             # One who says so is enough.
@@ -239,10 +247,12 @@ class Carrier(Talk):
             every = what == asks.ACK_ALL
             counts = self.flood or frame[3] >> 3 < self.code if every else what == asks.ACK_UPTO
             if counts and key[:3] == self.peer.author[:3]:
+                self._due_at = None
                 self.feed.upto(key[3] << 8 | key[4])
             if every and not self.collects and asks.covers(key, self._acks.get(key[:3], key)):
                 self._acks.pop(key[:3], None)
             elif what == asks.ACK_UPTO:
+                self._due_at = None
                 self.speaker.held(key)
 
     def _say_acks(self, _: int, now: int) -> bytes | None:
@@ -338,8 +348,10 @@ class Carrier(Talk):
                 self.feed.add(author, now)
             if peer.receipted(author) > before[2]:
                 self.receipts_at = now
-                if self.collects or self.down.brings(author, now):
-                    self.down.say_receipt(author, now)
+                brings = self.down.brings(author, now)
+                if self.collects or brings:
+                    # Of whom nothing was heard here it came in by another gateway.
+                    self.down.say_receipt(author, now, not brings)
         if self.relays:
             self.intake.look(now)
             self._collect(now)

@@ -271,8 +271,11 @@ class Custody:
             self._next = None
         return b""
 
-    def passed(self, key: bytes, code: int, what: int, now: int) -> bool:
-        """Note an acknowledgement of the frame with this key, `what` as in an ACK; True if it is here."""
+    def passed(self, key: bytes, code: int, what: int, now: int) -> bool | None:
+        """Note an acknowledgement of the frame with this key, `what` as in an ACK; True if it is here, None
+        if nothing is."""
+        if not (self._index or self._pending):
+            return None
         found = False
         held = ACK_HELD <= what <= ACK_UPTO
         upto = what >= ACK_UPTO

@@ -100,8 +100,8 @@ class Down:
         mesh.stats["receipts"] += 1
         return make(RECEIPT, self._peer.mesh, body, mesh.key)
 
-    def say_receipt(self, author: bytes, now: int) -> None:
-        """Say the receipt of an author, if there is one."""
+    def say_receipt(self, author: bytes, now: int, once: bool = False) -> None:
+        """Say the receipt of an author, if there is one; again until it gets on, but for `once`."""
         frame = self._receipt(author, now)
         if frame is None:
             return
@@ -114,7 +114,11 @@ class Down:
         if name not in mesh.speaker.names:
             mesh.seen.forget(name)
         self._note(name, now)
-        mesh.say_twice(now + mesh.random(300), urgency, name, frame)
+        at = now + mesh.random(300)
+        if once:
+            mesh.speaker.add(at, urgency, name, frame, pace.EVENTS)
+        else:
+            mesh.say_twice(at, urgency, name, frame)
 
     def _outdo(self, frame: bytes) -> bool:
         """Drop what is still to be said of lower receipts; say whether a higher one is to be said."""
@@ -401,7 +405,9 @@ class Down:
     def note_route(self, short: bytes, now: int) -> None:
         """Remember that frames of an author were pushed from here."""
         if self.route is None:
-            self.route = Recent(limits.MESH_ROUTE, pace.ROUTE_MS, now)
+            # Where all come together there are many.
+            size = limits.MESH_ROUTE << 4 if self._mesh.collects else limits.MESH_ROUTE
+            self.route = Recent(size, pace.ROUTE_MS, now)
         self.route.note(number_of(short) | 1 << 24, now)
 
     def brings(self, author: bytes, now: int) -> bool:

@@ -156,12 +156,15 @@ class Intake:
         self._ingest(author, number, stored)
         return TAKEN
 
-    def lacking(self, now: int) -> int:
-        """Return how many operations others are known to hold that are not here; of a leaf it may be alone
-        with them."""
+    def lacking(self, most: int, now: int) -> int:
+        """Return how many operations others are known to hold that are not here, `most` if they are more; of a
+        leaf it may be alone with them."""
         lacking = 0
+        log = self._peer.log
         for author, height in self.heights.items():
-            if not self._mesh.leaves.hears(author[:3], now):
+            if lacking >= most:
+                return most
+            if height > log.held(author) and not self._mesh.leaves.hears(author[:3], now):
                 lacking += max(0, height - self.base(author))
         return lacking
 

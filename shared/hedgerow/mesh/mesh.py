@@ -35,6 +35,8 @@ _FEW_SEEN = limits.const(32)
 _FEW_NAMES = limits.const(8)
 _FEW_BITS = limits.const(64)
 _NAMED = (frames.OP, frames.LETTER_UP, frames.LETTER_DOWN, frames.RECEIPT, frames.ANNOUNCE)
+# Most of these change nothing of what is due: what does says so.
+_QUIET = (frames.STATE, frames.OP, frames.LETTER_UP, frames.ACK)
 _COUNTERS = (
     "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
     "custody acked left acks repairs wants haves differences receipts announces times states "
@@ -213,11 +215,12 @@ class Mesh(Carrier):
         self.stats["heard"] += 1
         if frame[3] & 7 < ONCE - 1 or (kind != frames.OP and kind != frames.LETTER_UP):
             last[1] = bytes(payload)
-        if kind:
+        if kind not in _QUIET:
             self._due_at = None
         try:
             self._take(kind, frame, name, count, (address, rssi, connectable), now)
         except HedgerowError:
+            self._due_at = None
             self.stats["refused"] += 1
         return True
 

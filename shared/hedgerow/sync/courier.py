@@ -7,7 +7,8 @@ from ..errors import HedgerowError
 from ..log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from . import hello
 
-# All authors are looked at each time that so many looks were at what is new, of receipts and of the rest.
+# All authors are looked at each time that so many looks were at what is new, of receipts and of the rest, and
+# where there are more authors than that, so many.
 _ALL_EVERY = limits.const(64)
 # Stored forms read from the log for one segment: few enough for a board's heap.
 READ_BYTES = 2048
@@ -138,7 +139,7 @@ class Courier:
         looked = self._looked[which]
         self._looked[which] = peer.changed
         self._calls += 1
-        if looked < 0 or self._calls % _ALL_EVERY < 2:
+        if looked < 0 or self._calls % max(_ALL_EVERY, len(self._theirs)) < 2:
             return None
         found = peer.changes_since(looked)
         if found is not None:

@@ -5,7 +5,7 @@ from sync_kit import durable, operations
 
 from hedgerow import limits
 from hedgerow.custody.receipt import Receipt
-from hedgerow.log import STATE_CUSTODY, MemoryLog, MemoryStore
+from hedgerow.log import ENTRY_SEAL, STATE_CUSTODY, MemoryLog, MemoryStore
 from hedgerow.mesh import frames
 from hedgerow.sync import hello
 
@@ -50,6 +50,41 @@ def test_receipts_come_down_along_custody() -> None:
         far = members[-1]
         assert 0 < far.peer.receipted(far.author) <= keeper.peer.receipted(far.author)
         check_air(air)
+
+
+def test_a_receipt_of_what_came_in_elsewhere_is_said_once() -> None:
+    """Who collects repeats receipts until they get on, but of authors who are nowhere near it."""
+    with gradient():
+        air = Air(4, loss=0)
+        keeper, members = line(air, 1, seal_ms=20000)
+        away = air.add("away", seal_ms=20000)
+        said: dict = {}
+
+        def sent(member: object, payload: bytes) -> None:
+            if member is keeper and payload[4] & 15 == frames.RECEIPT:
+                short = payload[13:16]
+                said[short] = said.get(short, 0) + 1
+
+        air.on_sent = sent
+        air.run(5000)
+        for member in (members[0], away):
+            air.reading(member)
+        air.run(60000)
+        near = members[0]
+        assert said == {near.author[:3]: said[near.author[:3]]}
+        for schema in away.peer.schemas.values():
+            keeper.peer.ingest_schema(schema.encoded)
+        for kind, first, _, body in away.peer.log.read(away.author, 0, 0, 10000):
+            if kind == ENTRY_SEAL:
+                keeper.peer.ingest_seal(away.author, body)
+            else:
+                keeper.peer.ingest(away.author, first, [body])
+        keeper.peer.commit()
+        air.look(keeper)
+        air.run(120000)
+        assert keeper.peer.receipted(away.author) == away.peer.log.held(away.author) > 0
+        assert said[away.author[:3]] == 1
+        assert said[near.author[:3]] >= 1
 
 
 def test_custody_outlives_a_power_cut() -> None:
