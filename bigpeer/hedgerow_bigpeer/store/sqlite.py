@@ -1,4 +1,4 @@
-"""The Store on SQLite: one file, one writer, one worker thread."""
+"""The Store on SQLite: one file, one writer, and readers of its write-ahead log that wait for nobody."""
 
 import logging
 import os
@@ -44,7 +44,7 @@ class SqliteStore(SqlStore):
     dialect = SQLITE
 
     def __init__(self, path: Path, app: str, *, full_sync: bool) -> None:
-        super().__init__(app, 0)
+        super().__init__(app)
         self._path = path
         self._full_sync = full_sync
 
