@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import Schema
+from hedgerow.codec.schema import HEALTH, Schema
 from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
+from hedgerow.operation import INSERT, decode_body
 from hedgerow.trust.lost import check_word
 from hedgerow.trust.seal import NO_SEAL, Seal, seal_hash
 
@@ -18,6 +19,7 @@ from .effects import Effects
 from .facets import facets_of
 from .judge import Judge
 from .merge import Change, Documents, Merge, touched_by
+from .reading import Reading
 from .rows import (
     AnswerEntry,
     Arrival,
@@ -329,6 +331,18 @@ class Ingest(Documents):
     def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:
         return self._judge.why_not(author, number, change, schema)
 
+    def may_insert(self, entry: Operation, reading: Reading) -> bool:
+        """Say whether an insert counts."""
+        rules, schema = self._rules, reading.schema
+        if rules is None:
+            return True
+        if rules.knows(entry.author) or schema.collection == HEALTH:
+            change = decode_body(entry.body)[1][0]
+        else:
+            # Nobody has said what its author may write: its values are not looked at.
+            change = [INSERT, schema.name, None, ()]
+        return not self._judge.why_not(entry.author, entry.number, change, schema)
+
     def note_refused(self, author: bytes, number: int, code: str) -> None:
         self.effects.refused.append(self._judge.note(author, number, code))
 
@@ -344,11 +358,6 @@ class Ingest(Documents):
         for place in places:
             merge.rebuild(*place, schemas)
         self.effects.changed = self.effects.changed or bool(places)
-
-    @property
-    def has_rules(self) -> bool:
-        """Whether it depends on who wrote it what counts."""
-        return self._rules is not None
 
     def prefetch(self, places: Iterable[tuple[str, bytes]]) -> None:
         """Read documents together, and not one by one."""

@@ -18,12 +18,9 @@ from hedgerow.codec.schema import Schema, is_integer
 from hedgerow.document import Document
 from hedgerow.operation import INSERT, check_id, check_value
 
+from ..cbor_items import KEPT, SHORT, SIZES, end_of
 from .facets import dot_text, name_of, text_of
 from .rows import DocumentRow
-
-#: The values that boards measure come again and again: those of so many bytes are worked out once.
-_SHORT = 32
-_KEPT = 8192
 
 # [INSERT, the name of a schema: 4 bytes, ...
 _INSERT = bytes((0x84, INSERT, 0x44))
@@ -63,7 +60,7 @@ class Shape:
         self.map_head = _head(0xA0, len(names))
 
 
-@functools.lru_cache(maxsize=_KEPT)
+@functools.lru_cache(maxsize=KEPT)
 def _shape(encoded: bytes) -> Shape | None:
     """Return the shape of documents of a schema; None if fields lie within others."""
     schema = Schema.decode(encoded)
@@ -94,7 +91,7 @@ def read(author: bytes, number: int, body: bytes, schemas: dict[bytes, Schema]) 
             at += 1
             key, facet = key_of_dot(author, number), dot_text(author, number)
         else:
-            at = begin + _SIZES[body[begin]]
+            at = begin + SIZES[body[begin]]
             key = body[begin:at]
             facet = _named(key)
         pieces = _pieces(body, at, shape)
@@ -116,9 +113,8 @@ def _pieces(body: bytes, at: int, shape: Shape) -> list[_Piece] | None:
     pieces = []
     for scale in shape.scales:
         at = end
-        size = _SIZES[body[at]]
-        end = at + size if size else cbor.decode_at(body, at)[1]
-        pieces.append((_kept_piece if end - at <= _SHORT else _piece)(body[at:end], scale))
+        end = end_of(body, at)
+        pieces.append((_kept_piece if end - at <= SHORT else _piece)(body[at:end], scale))
     return pieces if end == len(body) else None
 
 
@@ -164,7 +160,7 @@ def _piece(raw: bytes, scale: int | None) -> _Piece:
     return _Piece(_head(0x40, len(raw)) + raw + b"\x40", raw, json.dumps(text_of(value), ensure_ascii=False))
 
 
-_kept_piece = functools.lru_cache(maxsize=_KEPT)(_piece)
+_kept_piece = functools.lru_cache(maxsize=KEPT)(_piece)
 
 
 def _head(major: int, number: int) -> bytes:
@@ -173,16 +169,5 @@ def _head(major: int, number: int) -> bytes:
     return bytes(buffer)
 
 
-def _size(first: int) -> int:
-    """Return the size of an item by its first byte; 0 where that does not tell."""
-    major, info = first >> 5, first & 31
-    if major < 2:
-        return 1 if info < 24 else 1 + (1 << info - 24) if info < 28 else 0
-    if major < 4:
-        return 1 + info if info < 24 else 0
-    return 1 if first in (0xF4, 0xF5, 0xF6) else 0
-
-
-_SIZES = bytes([_size(first) for first in range(256)])
 # The version of states, and the head of the key of the insert.
 _STATE_BEGIN = Document().encode()[:1] + b"\x50"

@@ -118,10 +118,8 @@ class Work:
         """Take an insert that is merged with nothing; say whether it is one, and counts."""
         if scope_of(reading.schema.kind) == SCOPE_LOCAL:
             return False
-        if self._ingest.has_rules:
-            change = decode_body(entry.body)[1][0]
-            if self._ingest.why_not(entry.author, entry.number, change, reading.schema):
-                return False
+        if not self._ingest.may_insert(entry, reading):
+            return False
         return self._merge.insert(entry.author, entry.number, reading)
 
     def _seal(self, entry: SealEntry) -> None:
