@@ -13,7 +13,7 @@ MANY = 2048
 
 def main(folder: str, store: str = "") -> None:
     """Serve until it is killed."""
-    limits.LIVE_QUERIES = limits.CONNECTIONS = MANY
+    limits.LIVE_QUERIES = limits.STREAMS_PER_CALLER = limits.CONNECTIONS = MANY
     config = BigPeerConfig(
         data=Path(folder), port=0, store=store, requests_per_second=0, sockets_per_address=MANY
     )

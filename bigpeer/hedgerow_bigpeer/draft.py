@@ -15,7 +15,7 @@ from hedgerow_host.dql import dot_of
 
 from .auth.rights import Rule
 from .service import Service
-from .store.port import Snapshot
+from .store.port import Keyed
 from .store.rows import DocumentRow
 from .strict import Strict
 from .view import seen
@@ -73,6 +73,14 @@ class Draft:
         if value is not None and not self._rule.covers(seen(document_id, value, None)):
             raise HedgerowError("AUTH_FORBIDDEN", f"write {document_id!r}"[:200])
 
+    def places(self) -> set[tuple[str, bytes]]:
+        """Return collection and encoded id of the documents that are changed."""
+        ids = document_ids(self._author, self._number, self.changes)
+        return {
+            (schema.collection, cbor.encode(document_id))
+            for document_id, (schema, _) in zip(ids, self._origins, strict=True)
+        }
+
     def mutated(self) -> list[Any]:
         """Return the ids of the documents that are changed, in order, each once."""
         ids = document_ids(self._author, self._number, self.changes)
@@ -80,7 +88,7 @@ class Draft:
 
     async def insert(
         self,
-        snapshot: Snapshot,
+        snapshot: Keyed,
         collection: str,
         documents: Sequence[dict[str, Any]],
         policy: str,
@@ -187,7 +195,7 @@ def _plan_insert(
 
 
 async def _find(
-    snapshot: Snapshot, collection: str, document_id: Any, by_json: bool
+    snapshot: Keyed, collection: str, document_id: Any, by_json: bool
 ) -> tuple[Any, DocumentRow | None]:
     """Return the id that is meant, and its row if it has one."""
     row = await snapshot.document(collection, cbor.encode(document_id))

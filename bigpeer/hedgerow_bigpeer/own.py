@@ -1,24 +1,24 @@
 """What the Big Peer itself writes: the documents that come in over HTTP, as operations of its own author."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from hedgerow import operation
 from hedgerow.clock import hlc
-from hedgerow.codec.schema import Schema
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import SEAL_EVERY
 from hedgerow.trust.seal import NO_SEAL, make_seal, seal_hash
 
+from . import limits
 from .auth.membership import Membership
 from .auth.rights import WHOLE, Rule
 from .draft import Draft
 from .service import Service
-from .store.port import Snapshot
-from .store.rows import Entry, NameEntry, Operation, SchemaEntry, SealEntry
+from .store.port import Keyed
+from .store.rows import DocumentRow, Entry, NameEntry, Operation, SchemaEntry, SealEntry, Submission
 
-Plan = Callable[[Draft, Snapshot], Awaitable[None]]
+Plan = Callable[[Draft, Keyed], Awaitable[None]]
 
 
 class Written(NamedTuple):
@@ -32,8 +32,56 @@ class Written(NamedTuple):
 Keep = Callable[[Written], Entry]
 
 
+class _Ask(NamedTuple):
+    """A write that somebody waits for."""
+
+    plan: Plan
+    rule: Rule
+    keep: Keep | None
+    done: "asyncio.Future[Written]"
+
+
+class _Changed(Exception):
+    """What a plan wants to read is changed by one before it in the same transaction."""
+
+
+class _Before:
+    """A view of what was there before a transaction: see `Keyed`. Whoever asks for one of the `places` that
+    the transaction changes has to come again after it [_Changed].
+    """
+
+    def __init__(self, view: Keyed, places: set[tuple[str, bytes]]) -> None:
+        self._view = view
+        self._places = places
+
+    async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
+        self._check(collection, [document_id])
+        return await self._view.document(collection, document_id)
+
+    async def some(self, collection: str, ids: Sequence[bytes]) -> Sequence[DocumentRow]:
+        self._check(collection, ids)
+        return await self._view.some(collection, ids)
+
+    def _check(self, collection: str, ids: Sequence[bytes]) -> None:
+        if any((collection, key) in self._places for key in ids):
+            raise _Changed
+
+
+class _Planned(NamedTuple):
+    """A write that is worked out; `marks` and `previous` are what is to be sealed without it."""
+
+    ask: _Ask
+    written: Written
+    entries: list[Entry]
+    marks: list[bytes]
+    previous: bytes
+
+
 class OwnAuthor:
-    """The author of this store. One statement is one operation; a write is durable on return."""
+    """The author of this store. One statement is one operation; a write is durable on return.
+
+    What comes while a transaction is under way goes into the next one together, each as an operation.
+    """
 
     def __init__(self, service: Service, membership: Membership | None = None) -> None:
         self._service = service
@@ -44,6 +92,8 @@ class OwnAuthor:
         self._previous = NO_SEAL
         self._clock = hlc.Clock(0)
         self._unsure = False
+        self._waiting: list[_Ask] = []
+        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Go on where the store ends, and write the clock record of this boot."""
@@ -59,8 +109,11 @@ class OwnAuthor:
         boot = service.store.identity.boot
         record = [operation.CLOCK, boot, uptime, base, operation.SOURCE_KEEPER, utc, service.clock.error_ms]
         async with self._lock:
+            number = service.frontier(self._author).held + 1
             body = operation.encode_body(self._clock.tick(uptime), [record])
-            await self._write(body, [NameEntry(self._author, service.config.name)], seal=True)
+            self._marks.append(operation.h16(self._author, number, body, service.schemas))
+            name = NameEntry(self._author, service.config.name)
+            await service.submit([name, Operation(self._author, number, body), self._seal(number)])
 
     async def _resume(self) -> None:
         """Learn where the log of this author ends."""
@@ -73,64 +126,120 @@ class OwnAuthor:
         """Seal what is not sealed yet."""
         async with self._lock:
             if self._marks:
-                await self._service.submit([self._seal()])
+                await self._service.submit([self._seal(self._service.frontier(self._author).held)])
 
     async def write(self, plan: Plan, rule: Rule = WHOLE, keep: Keep | None = None) -> Written:
         """Let `plan` add changes to an operation, and write it if `rule` covers what it changes; with it what
         `keep` makes of the outcome.
 
-        The view that it is given has all that was written here before. Raises what the plan raises, and the
-        codes of operations. A caller that goes away does not stop a write: the next one must follow on it.
+        The view that it is given has all that was written here before. A plan may be asked anew, with another
+        draft, after writes that came before it. Raises what the plan raises, and the codes of operations. A
+        caller that goes away does not stop a write: the next one must follow on it.
         """
-        return await asyncio.shield(asyncio.create_task(self._plan(plan, rule, keep)))
+        done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Ask(plan, rule, keep, done))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_all())
+        return await asyncio.shield(done)
 
-    async def _plan(self, plan: Plan, rule: Rule, keep: Keep | None) -> Written:
-        service = self._service
-        async with self._lock:
-            if self._unsure:
-                await service.refresh(self._author)
-                await self._resume()
-            number = service.frontier(self._author).held + 1
-            draft = Draft(service, self._author, number, self._clock.tick(service.clock.uptime()), rule)
-            async with service.store.snapshot() as snapshot:
-                await plan(draft, snapshot)
-            written = Written(draft.mutated() if draft.changes else [], draft.warnings)
-            entries: list[Entry] = [] if keep is None else [keep(written)]
-            if draft.changes:
-                draft.check()
-                known = service.schemas
-                schemas = [schema for name, schema in draft.schemas.items() if name not in known]
-                await self._write(draft.body(), [*entries, *[SchemaEntry(s.encoded) for s in schemas]])
-            elif entries:
-                await service.submit(entries)
-            return written
+    async def _write_all(self) -> None:
+        """Write what waits, and what comes meanwhile."""
+        while self._waiting:
+            asks, self._waiting = self._waiting[: limits.OWN_BATCH], self._waiting[limits.OWN_BATCH :]
+            try:
+                async with self._lock:
+                    await self._write_together(asks)
+            except BaseException as error:
+                for ask in asks:
+                    if not ask.done.done() and ask not in self._waiting:
+                        _refuse(ask, error)
+                if not isinstance(error, Exception):
+                    raise
 
-    async def _write(self, body: bytes, entries: list[Entry], *, seal: bool = False) -> None:
+    async def _write_together(self, asks: list[_Ask]) -> None:
+        """Write what asks plan, as operations of one transaction. Those that have to see what others in it
+        write wait again, before whatever came later.
+        """
         service = self._service
+        if self._unsure:
+            await service.refresh(self._author)
+            await self._resume()
+        kept = (list(self._marks), self._previous)
+        planned: list[_Planned] = []
+        again: list[_Ask] = []
         number = service.frontier(self._author).held + 1
-        schemas = dict(service.schemas)
-        for entry in entries:
-            if isinstance(entry, SchemaEntry):
-                schema = Schema.decode(entry.encoded)
-                schemas[schema.name] = schema
-        kept = (self._marks, self._previous)
-        self._marks = [*self._marks, operation.h16(self._author, number, body, schemas)]
-        submission = [*entries, Operation(self._author, number, body)]
-        if seal or len(self._marks) >= SEAL_EVERY:
-            submission.append(self._seal())
+        places: set[tuple[str, bytes]] = set()
+        async with service.store.snapshot() as snapshot:
+            for ask in asks:
+                draft = Draft(
+                    service, self._author, number, self._clock.tick(service.clock.uptime()), ask.rule
+                )
+                try:
+                    await ask.plan(draft, _Before(snapshot, places))
+                    planned.append(self._planned(ask, draft, number))
+                except _Changed:
+                    again.append(ask)
+                # A plan is somebody's statement: what is wrong with it stays theirs.
+                except Exception as error:  # noqa: BLE001
+                    _refuse(ask, error)
+                else:
+                    places |= draft.places()
+                    number += bool(draft.changes)
         try:
-            await service.submit(submission)
-        except HedgerowError as error:
+            errors = await service.offer(Submission(entries) for _, _, entries, _, _ in planned)
+        except BaseException:
             self._marks, self._previous = kept
-            # A commit whose answer was lost may have happened.
-            self._unsure = error.code == "STORE_FAILED"
+            self._unsure = True
             raise
+        again += self._settle(planned, errors)
+        self._waiting = again + self._waiting
 
-    def _seal(self) -> SealEntry:
-        last = self._service.frontier(self._author).sealed + len(self._marks)
+    def _planned(self, ask: _Ask, draft: Draft, number: int) -> _Planned:
+        """Return what is to be submitted for a draft, which is operation `number` if it changes something."""
+        written = Written(draft.mutated() if draft.changes else [], draft.warnings)
+        entries: list[Entry] = [] if ask.keep is None else [ask.keep(written)]
+        marks, previous = self._marks, self._previous
+        if draft.changes:
+            draft.check()
+            body = draft.body()
+            known = self._service.schemas
+            entries += [SchemaEntry(s.encoded) for name, s in draft.schemas.items() if name not in known]
+            mark = operation.h16(self._author, number, body, known | draft.schemas)
+            entries.append(Operation(self._author, number, body))
+            self._marks = [*marks, mark]
+            if len(self._marks) >= SEAL_EVERY:
+                entries.append(self._seal(number))
+        return _Planned(ask, written, entries, marks, previous)
+
+    def _settle(self, planned: list[_Planned], errors: Sequence[HedgerowError | None]) -> list[_Ask]:
+        """Tell what became of writes; return those that only followed on one that was refused."""
+        again: list[_Ask] = []
+        broken = False
+        for (ask, written, entries, marks, previous), error in zip(planned, errors, strict=True):
+            if error is None:
+                ask.done.set_result(written)
+                continue
+            if broken and error.code == "SYNC_GAP":
+                again.append(ask)
+                continue
+            # A commit whose answer was lost may have happened.
+            self._unsure = self._unsure or error.code == "STORE_FAILED"
+            if not broken and any(isinstance(entry, Operation) for entry in entries):
+                self._marks, self._previous, broken = marks, previous, True
+            _refuse(ask, error)
+        return again
+
+    def _seal(self, last: int) -> SealEntry:
+        """Return the seal over what is not sealed yet, which ends at `last`."""
         signer = None if self._membership is None else self._membership.signer(self._author)
         first = last - len(self._marks) + 1
         body = make_seal(self._author, first, last, self._marks, self._previous, signer)
         self._previous = seal_hash(body)
         self._marks = []
         return SealEntry(self._author, body)
+
+
+def _refuse(ask: _Ask, error: BaseException) -> None:
+    ask.done.set_exception(error)
+    # Whoever asked may have gone away.
+    ask.done.exception()

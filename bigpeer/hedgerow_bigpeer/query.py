@@ -25,7 +25,7 @@ from .prefilter import filter_of
 from .service import Service
 from .store.filter import TRUE as EVERY_ONE
 from .store.filter import Filter
-from .store.port import Snapshot
+from .store.port import Keyed, Snapshot
 from .store.rows import AnswerEntry, DocumentRow, KeptAnswer
 from .strict import Strict
 from .view import Moment, seen
@@ -76,6 +76,9 @@ class Queries:
         self._service = service
         self._own = own
         self.work = service.work
+        # What reads computes, and what writes waits for the disk: neither takes the other's turns.
+        self._reading = asyncio.Semaphore(limits.STATEMENTS_AT_ONCE)
+        self._changing = asyncio.Semaphore(limits.CHANGES_AT_ONCE)
         # Who makes the documents of a system collection, by its name.
         self.system: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {}
 
@@ -97,7 +100,8 @@ class Queries:
         """
         index = index_statement(text)
         if index is not None:
-            return await self._index(index, rights)
+            async with self._changing:
+                return await self._index(index, rights)
         if _WRITES_SYSTEM.match(text):
             raise HedgerowError("SYSTEM_READ_ONLY", text[:60])
         statement = await self.work(parse, text)
@@ -105,12 +109,25 @@ class Queries:
         counts = self._service.counters.statements
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "select":
-            return await _in_time(self._select(statement, arguments, by_json, rights))
+            async with self._reading:
+                return await _in_time(self._select(statement, arguments, by_json, rights))
         types = Strict(await self.work(declared, text)) if strict else None
         change = partial(self._change, statement, arguments, by_json, rights, types)
-        if once is None:
-            written = await change(None)
-            return Answer(self._service.newest, kind, [], written.ids, written.warnings)
+        async with self._changing:
+            if once is None:
+                written = await change(None)
+                return Answer(self._service.newest, kind, [], written.ids, written.warnings)
+            return await self._once(statement, change, rights, once)
+
+    async def _once(
+        self,
+        statement: Statement,
+        change: Callable[[Keep | None], Awaitable[Written]],
+        rights: Rights,
+        once: Once,
+    ) -> Answer:
+        """Change what a statement says, or answer again what was answered to the same request."""
+        kind: str = statement[0]
         # The right to it is asked for also where the answer is known.
         await self.work(rights.to_write, statement[1])
         store = self._service.store
@@ -205,7 +222,7 @@ class Queries:
             _, _, initial, _, policy = statement
             documents = await self.work(insert_documents, statement, arguments)
 
-            async def insert(draft: Draft, snapshot: Snapshot) -> None:
+            async def insert(draft: Draft, snapshot: Keyed) -> None:
                 await draft.insert(
                     snapshot,
                     collection,
@@ -225,9 +242,10 @@ class Queries:
         query = await self.work(_prepare, targets(statement), arguments, by_json)
         keys = await self.work(lambda: keys_of(statement[-1], arguments, by_json=by_json))
         wanted = await self.work(_wanted, statement, -1, arguments, by_json)
-        found = await _in_time(self._matching(query, keys, wanted, readable))
+        async with self._reading:
+            found = await _in_time(self._matching(query, keys, wanted, readable))
 
-        async def change(draft: Draft, snapshot: Snapshot) -> None:
+        async def change(draft: Draft, snapshot: Keyed) -> None:
             # What was written between the search and now counts.
             rows = await snapshot.some(collection, found) if found else []
             for row, value in await self.work(_matching, query, readable, self._located(rows)):

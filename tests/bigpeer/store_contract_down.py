@@ -1,5 +1,7 @@
 """What every Store must do for the way down, for time and for forgetting: checks of store_contract."""
 
+import asyncio
+import threading
 from typing import Any
 
 from log_writer import JUNE, Writer
@@ -14,6 +16,7 @@ from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.limits import AHEAD_MS
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import Entry, SkipEntry, Stable, Submission
+from hedgerow_bigpeer.store.sql import Connection
 
 DAY = 86_400_000
 FIRST = (0, b"")
@@ -353,4 +356,40 @@ async def a_seal_over_a_skip_follows_on_the_one_before(open_store: OpenStore) ->
     skip = SkipEntry(one.author, Skip(2, 2, LOST, ["flash", b"\0" * 6]).encode())
     errors = await take(store, [skip], [other.entries[-1]], [one.entries[-1]])
     assert [error and error.code for error in errors] == [None, "SEAL_INVALID", None]
+    await store.close()
+
+
+@check
+async def no_reading_waits_for_a_write(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    writer = Writer()
+    writer.insert_many(3)
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    entries = writer.entries()
+    await take(store, entries)
+
+    def hold(db: Connection, key: tuple[str, int]) -> bool:
+        db.execute("UPDATE authors SET name = 'half done' WHERE app = ? AND shard = ?", key)
+        loop.call_soon_threadsafe(begun.set)
+        return go_on.wait(60)
+
+    held = asyncio.create_task(store.transact(hold))
+    try:
+        await begun.wait()
+        async with asyncio.timeout(30):
+            assert len(await values(store)) == 3
+            assert [frontier.name for frontier in await store.frontiers()] == [""]
+            assert len(await store.outbox((0, 0), 10)) == 3
+            assert len((await store.touched("readings", FIRST, 10))[0]) == 3
+            assert await store.answer("a", "b", JUNE) is None
+            assert len(await store.operations_of("readings", [cbor.encode([writer.peer.author, 2])])) == 1
+            assert (await store.lost(1), await store.trimmed(), await store.indexes()) == ([], 0, [])
+            found, _ = await store.operations(writer.peer.author, 1, 9)
+            assert len(found) == len((await store.tail(writer.peer.author))[0]) == 4
+            assert not held.done()
+    finally:
+        go_on.set()
+    assert await held
+    assert [frontier.name for frontier in await store.frontiers()] == ["half done"]
     await store.close()

@@ -235,6 +235,29 @@ def test_a_guard_takes_so_much_from_strangers() -> None:
     asyncio.run(run())
 
 
+def test_connections_share_a_buffer_and_each_has_its_own_bytes() -> None:
+    class Kept(Sink):
+        def data_received(self, data: bytes) -> None:
+            kept.append(data)
+
+    async def run() -> None:
+        door = Door(9)
+        guards = [Guard(door, Kept()) for _ in range(2)]
+        for guard in guards:
+            guard.connection_made(Wire())
+            guard.know()
+        for guard, data in zip(guards, (b"one", b"other"), strict=True):
+            guard.get_buffer(-1)[: len(data)] = data
+            guard.buffer_updated(len(data))
+        assert kept == [b"one", b"other"]
+        assert guards[0].get_buffer(-1).obj is guards[1].get_buffer(-1).obj
+        for guard in guards:
+            guard.connection_lost(None)
+
+    kept: list[bytes] = []
+    asyncio.run(run())
+
+
 def test_sync_needs_the_verb(farm: tuple[Remote, str]) -> None:
     served, key = farm
     reader = key_of(served.directory, "read", "write", "status")

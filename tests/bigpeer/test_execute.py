@@ -21,6 +21,7 @@ from hedgerow.limits import MAX_LISTED
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.draft import Draft
 from hedgerow_bigpeer.store.port import Snapshot
+from hedgerow_bigpeer.store.sql_store import READERS
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 ENVELOPE = {
@@ -331,9 +332,15 @@ def test_a_caller_that_leaves_gives_its_view_back(served: Local) -> None:
                 await asyncio.sleep(0)
             work.cancel()
             await asyncio.wait([work])
-        await store.frontiers()
+        await idle()
         await asyncio.sleep(0)
-        await store.frontiers()
+        await idle()
+
+    async def idle() -> None:
+        """Wait until all that the reading threads were given is done: each is at the barrier then."""
+        barrier = threading.Barrier(READERS)
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*[loop.run_in_executor(store._reading, barrier.wait) for _ in range(READERS)])
 
     served.run(leave())
     opened = len(store._readers)

@@ -209,6 +209,38 @@ def test_streams_are_bounded_and_end_with_the_server(farm: Local, monkeypatch: p
     farm.run(run())
 
 
+def test_nobody_takes_all_the_places(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_PER_CALLER", 2)
+    mine, yours = key(farm)[1], key(farm)[1]
+
+    async def run() -> None:
+        readers = [Reader(farm, "SELECT * FROM cars", text) for text in (mine, mine, mine, yours)]
+        assert [await reader.start() for reader in readers] == [200, 200, 400, 200]
+        await readers[0].close()
+        again = Reader(farm, "SELECT * FROM cars", mine)
+        assert await again.start() == 200
+        for reader in (*readers[1:], again):
+            await reader.close()
+        assert len(farm.peer.live) == farm.peer.live._places._held.total() == 0
+
+    farm.run(run())
+
+
+def test_who_goes_away_before_it_begins_leaves_no_stream(farm: Local) -> None:
+    async def run() -> None:
+        gone = Reader(farm, "SELECT * FROM cars", key(farm)[1])
+        # A connection that takes nothing any more, and is closed before it was told that there is an answer.
+        gone._parts._maxsize = 1  # type: ignore[attr-defined]
+        gone._parts.put_nowait({})
+        gone._gone.set()
+        await asyncio.wait([gone._task])
+        assert len(farm.peer.live) == farm.peer.live._places._held.total() == 0
+
+    listeners = len(farm.peer.service._listeners)
+    farm.run(run())
+    assert len(farm.peer.service._listeners) == listeners
+
+
 @pytest.mark.parametrize(
     "statement, status",
     [

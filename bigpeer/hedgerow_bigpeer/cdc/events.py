@@ -4,14 +4,16 @@ Whoever takes events twice can tell by the id: it names the store's epoch, the t
 it, and is the same however often an event is sent.
 """
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hedgerow.query.condition import Condition
 
+from ..cbor_items import document_text, item_text
 from ..clock import rfc3339
-from ..feed import Change, as_seen, change_of
+from ..feed import as_seen, change_of
 from ..http.json_text import render
 from ..store.rows import OutboxRow
 from .config import BridgeConfig
@@ -63,27 +65,35 @@ class Events:
         """
         if not self.is_wanted(row.collection):
             return None
-        change: Change | None = change_of(row)
-        assert change is not None
         conditions = self._conditions.get(row.collection)
+        sides: tuple[bytes | None, bytes | None] = (row.before, row.after)
+        op = row.op
         if conditions is not None:
-            change = as_seen(change, lambda document: any(entry.holds(document) for entry in conditions))
-        if change is None:
-            return None
-        key = f"{self._app}|{change.collection}|{render(change.document_id)}"
-        event_id = f"{self._epoch}:{change.transaction}:{change.seq}"
+            change = as_seen(
+                change_of(row), lambda document: any(entry.holds(document) for entry in conditions)
+            )
+            if change is None:
+                return None
+            op = change.op
+            sides = (
+                None if change.before is None else row.before,
+                None if change.after is None else row.after,
+            )
+        document_id = item_text(row.id, render)
+        key = f"{self._app}|{row.collection}|{document_id}"
+        event_id = f"{self._epoch}:{row.transaction}:{row.seq}"
         attributes = {
             "specversion": "1.0",
             "id": event_id,
-            "source": f"/apps/{self._app}/collections/{change.collection}",
+            "source": f"/apps/{self._app}/collections/{row.collection}",
             "type": TYPE,
-            "subject": render(change.document_id),
-            "time": rfc3339(change.at),
+            "subject": document_id,
+            "time": _time(row.at),
             "partitionkey": key,
             "datacontenttype": "application/json",
         }
-        value = self._write(change, self._epoch)
-        return Event(change.transaction, change.seq, event_id, key, value, attributes)
+        value = self._write(row, op, *sides, self._epoch)
+        return Event(row.transaction, row.seq, event_id, key, value, attributes)
 
     def requery(self, transaction: int, documents: list[tuple[str, Any]]) -> Event:
         """Return the event that says which documents to read again: changes of them were forgotten."""
@@ -108,42 +118,51 @@ class Events:
         return Event(transaction, 0, event_id, f"{self._app}|", value, attributes)
 
 
-def _ditto(change: Change, _epoch: str) -> str:
+# Each writes a change, of which `before` and `after` are the documents that the sources have, as CBOR.
+
+
+def _ditto(row: OutboxRow, op: str, before: bytes | None, after: bytes | None, _epoch: str) -> str:
     """Write a change as Ditto's data bridges do."""
-    what: dict[str, Any]
-    if change.op == "d":
-        what = {"method": "remove", "value": change.before}
-    else:
-        what = {"method": "upsert", "oldValue": change.before, "newValue": change.after}
-    event = {
-        "txnId": change.transaction,
-        "type": "documentChanged",
-        "collection": change.collection,
-        "change": what,
-    }
-    return render(event)
+    old, new = (_document(row.id, side, render) for side in (before, after))
+    what = (
+        f'{{"method":"remove","value":{old}}}'
+        if op == "d"
+        else f'{{"method":"upsert","oldValue":{old},"newValue":{new}}}'
+    )
+    head = f'"txnId":{row.transaction},"type":"documentChanged","collection":{render(row.collection)}'
+    return f'{{{head},"change":{what}}}'
 
 
-def _cloudevents(change: Change, epoch: str) -> str:
+def _cloudevents(row: OutboxRow, op: str, before: bytes | None, after: bytes | None, epoch: str) -> str:
     """Write the data of a CloudEvent as Debezium shapes it."""
-    data = {
-        "op": change.op,
-        "before": _safe(change.before),
-        "after": _safe(change.after),
-        "source": {
-            "txn": _safe(change.transaction),
-            "seq": _safe(change.seq),
-            "epoch": epoch,
-            "collection": change.collection,
-            "author": change.author.hex(),
-            "number": change.number,
-        },
-        "ts_ms": change.at + _EPOCH_2000_MS,
+    old, new = (_document(row.id, side, _render_safe) for side in (before, after))
+    source = {
+        "txn": _safe(row.transaction),
+        "seq": _safe(row.seq),
+        "epoch": epoch,
+        "collection": row.collection,
+        "author": row.author.hex(),
+        "number": row.number,
     }
-    return render(data)
+    at = row.at + _EPOCH_2000_MS
+    return f'{{"op":"{op}","before":{old},"after":{new},"source":{render(source)},"ts_ms":{at}}}'
 
 
-_FORMATS: dict[str, Callable[[Change, str], str]] = {"ditto": _ditto, "cloudevents": _cloudevents}
+_FORMATS: dict[str, Callable[[OutboxRow, str, bytes | None, bytes | None, str], str]] = {
+    "ditto": _ditto,
+    "cloudevents": _cloudevents,
+}
+
+#: Many changes are of one moment.
+_time = functools.lru_cache(maxsize=64)(rfc3339)
+
+
+def _document(document_id: bytes, side: bytes | None, write: Callable[[Any], str]) -> str:
+    return "null" if side is None else document_text(document_id, side, write)
+
+
+def _render_safe(value: Any) -> str:
+    return render(_safe(value))
 
 
 def _safe(value: Any) -> Any:

@@ -43,6 +43,8 @@ _LASTING = (
 )
 _POLL_SECONDS = 0.02
 _CLOSE_SECONDS = 1.0
+#: So many events are handed over between two looks at what came back.
+_POLL_EVERY = 64
 
 
 class KafkaSink:
@@ -103,8 +105,10 @@ class KafkaSink:
             else:
                 failed.append(error)
 
-        for number in numbers:
+        for at, number in enumerate(numbers):
             event = events[number]
+            if at % _POLL_EVERY == 0:
+                self._poll(0)
             if event.key in blocked:
                 outcomes[number] = BEHIND
             elif (error := self._produce(number, event, told)) is not None:
@@ -115,7 +119,7 @@ class KafkaSink:
                 blocked.add(event.key)
         left = int(limits.BRIDGE_DELIVER_SECONDS / _POLL_SECONDS)
         while any(outcomes[at] is None for at in numbers) and not failed and left and not self._closing:
-            self._poll(_POLL_SECONDS)
+            self._flush()
             left -= 1
         if not any(outcomes[at] is None for at in numbers):
             return "", False
@@ -149,7 +153,6 @@ class KafkaSink:
             except KafkaException as error:
                 refusal: KafkaError = error.args[0]
                 return refusal
-        self._poll(0)
         return None
 
     def _headers(self, event: Event) -> list[tuple[str, str | bytes | None]]:
@@ -170,6 +173,11 @@ class KafkaSink:
         while len(self._producer) and left:
             self._poll(_POLL_SECONDS)
             left -= 1
+
+    def _flush(self) -> None:
+        """Wait a moment for acknowledgements; nothing lingers that more might be sent with."""
+        with contextlib.suppress(KafkaException):
+            self._producer.flush(_POLL_SECONDS)
 
     def _poll(self, seconds: float) -> None:
         # That a producer has stopped for good is said here once; each of its messages is told why.

@@ -27,6 +27,12 @@ class Caller(NamedTuple):
     rights: Rights
     verbs: frozenset[str]
 
+    @property
+    def holder(self) -> str:
+        """Whose the places are that the caller takes: a user's with whichever token, or a key's."""
+        kind, _, rest = self.name.partition(":")
+        return f"user:{rest.partition(':')[2]}" if kind == "token" else self.name
+
     def need(self, verb: str) -> None:
         """Raise AUTH_FORBIDDEN if the caller may not do this."""
         if verb not in self.verbs:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from hedgerow.errors import HedgerowError
 
@@ -21,6 +21,7 @@ from .caller import Name
 from .cursors import read_cursor, write_cursor
 from .json_text import render
 from .parameters import known, refuse, whole
+from .places import EventStream, Places
 from .resources import answer, check_collection
 
 _EPOCH_BYTES = 8
@@ -33,7 +34,7 @@ class ChangesEndpoint:
         self._service = service
         self._queries = queries
         self._name = name
-        self._waiting = 0
+        self._places = Places(lambda: limits.CHANGES_STREAMS)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -53,22 +54,15 @@ class ChangesEndpoint:
             since = request.headers.get("last-event-id") or since
         reader = await self._queries.work(Reader, caller.rights, collection)
         place = await self._place(since)
-        if (streams or wait) and self._waiting >= limits.CHANGES_STREAMS:
-            raise HedgerowError("OBSERVERS_FULL", str(limits.CHANGES_STREAMS))
+        if streams or wait:
+            self._places.take(caller.holder)
         feed = _Feed(self._service, self._queries, reader, place, limit, self._stopping)
         if streams:
-            self._waiting += 1
-            return StreamingResponse(
-                self._events(request, feed),
-                media_type="text/event-stream",
-                headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-            )
-        self._waiting += 1
+            return EventStream(self._events(request, feed), lambda: self._close(feed, caller.holder))
         try:
             changes = await self._wait(request, feed, wait)
         finally:
-            self._waiting -= 1
-            feed.close()
+            self._close(feed, caller.holder if wait else None)
         return answer({"changes": [show(change) for change in changes], "next": self._cursor(feed.place)})
 
     async def _wait(self, request: Request, feed: "_Feed", wait: float) -> list[Change]:
@@ -119,9 +113,11 @@ class ChangesEndpoint:
                 quiet = loop.time() + limits.LIVE_QUIET_SECONDS
         except HedgerowError as error:
             yield _event("error", {"code": error.code, "description": error.detail or error.code}, None)
-        finally:
-            self._waiting -= 1
-            feed.close()
+
+    def _close(self, feed: "_Feed", holder: str | None) -> None:
+        feed.close()
+        if holder is not None:
+            self._places.leave(holder)
 
 
 class _Feed:

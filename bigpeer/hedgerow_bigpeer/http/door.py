@@ -46,6 +46,9 @@ class Door:
         self._sockets: dict[str, int] = {}
         self._guards: dict[_Address, Guard] = {}
         self.refused = 0
+        # One for all connections: what comes is copied before another can read. A session costs as much again
+        # that has one of its own.
+        self.buffer = bytearray(_READ_BYTES)
 
     def protocol(
         self,
@@ -90,7 +93,6 @@ class Guard(asyncio.BufferedProtocol):
     def __init__(self, door: Door, inner: asyncio.Protocol) -> None:
         self._door = door
         self.inner = inner
-        self._buffer = bytearray(limits.UNKNOWN_BYTES)
         self._left = limits.UNKNOWN_BYTES
         self._known = False
         self._upgraded = False
@@ -113,11 +115,12 @@ class Guard(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go: what an unknown connection may still give, or plenty."""
-        return memoryview(self._buffer) if self._known else memoryview(self._buffer)[: self._left]
+        buffer = memoryview(self._door.buffer)
+        return buffer if self._known else buffer[: self._left]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what came."""
-        data = bytes(self._buffer[:nbytes])
+        data = bytes(self._door.buffer[:nbytes])
         assert self._transport is not None
         if not self._known:
             self._left -= nbytes
@@ -130,7 +133,6 @@ class Guard(asyncio.BufferedProtocol):
         if self._known or self._transport is None:
             return
         self._known = True
-        self._buffer = bytearray(_READ_BYTES)
         if self._timer is not None:
             self._timer.cancel()
         self._transport.hold(on=False)

@@ -1,6 +1,5 @@
 """POST /api/v5/store/execute, and v4, which is strict: a statement in, Ditto's envelope out (SPEC 10.9)."""
 
-import asyncio
 import hashlib
 import logging
 import time
@@ -28,13 +27,12 @@ _OLDEST_HEADER = "X-HYDRA-TXN-ID"
 
 
 class ExecuteEndpoint:
-    """Answers statements; at most `limits.STATEMENTS_AT_ONCE` run at a time, the others wait."""
+    """Answers statements."""
 
     def __init__(self, service: Service, queries: Queries, name: Name) -> None:
         self._service = service
         self._queries = queries
         self._name = name
-        self._turns = asyncio.Semaphore(limits.STATEMENTS_AT_ONCE)
 
     async def __call__(self, request: Request) -> Response:
         """Answer in the encoding that the request accepts; every error is coded, in the same envelope."""
@@ -56,12 +54,11 @@ class ExecuteEndpoint:
             await self._service.reached(_transaction(request), limits.TRANSACTION_WAIT_SECONDS)
             strict = EXECUTE_PATHS[request.url.path]
             once = _once(request, caller.name, body, strict)
-            async with self._turns:
-                by_json = body_encoding is JSON
-                answer = await self._queries.execute(
-                    statement, arguments, by_json=by_json, rights=caller.rights, once=once, strict=strict
-                )
-                content = await self._queries.work(encoding.dumps, _envelope(answer))
+            by_json = body_encoding is JSON
+            answer = await self._queries.execute(
+                statement, arguments, by_json=by_json, rights=caller.rights, once=once, strict=strict
+            )
+            content = await self._queries.work(encoding.dumps, _envelope(answer))
             return _respond(200, encoding, content, answer.transaction)
         except HedgerowError as error:
             return self._refuse(encoding, error)

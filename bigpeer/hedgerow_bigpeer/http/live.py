@@ -5,11 +5,11 @@ What leaves the reader's rule leaves the answer like what is deleted: by its pla
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from hedgerow.errors import HedgerowError
 from hedgerow.query.live import Changes, Live
@@ -25,13 +25,13 @@ from .caller import Name
 from .encoding import JSON, request_encoding
 from .execute import read_statement
 from .json_text import render
+from .places import EventStream, Places
 from .readings import Place, Reading, Readings
 
 ROWS = "rows"
 CHANGES = "changes"
 QUIET = "quiet"
 LOOK = "look"
-STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class LiveEndpoint:
@@ -42,6 +42,7 @@ class LiveEndpoint:
         self._queries = queries
         self._name = name
         self._open: set[LiveStream] = set()
+        self._places = Places(lambda: limits.LIVE_QUERIES)
         self.readings = Readings(service, queries)
 
     async def __call__(self, request: Request) -> Response:
@@ -53,22 +54,24 @@ class LiveEndpoint:
         caller = await self._name(request)
         body = await read_body(request, limits.BODY_BYTES)
         text, arguments = await self._queries.work(lambda: read_statement(encoding.loads(body)))
-        stream = await self.open(text, arguments, caller.rights, by_json=encoding is JSON)
-        return StreamingResponse(
-            self._events(request, stream), media_type="text/event-stream", headers=STREAM_HEADERS
-        )
+        stream = await self.open(text, arguments, caller.rights, caller.holder, by_json=encoding is JSON)
+        return EventStream(self._events(request, stream), stream.close)
 
     async def open(
-        self, text: str, arguments: dict[str, Any], rights: Rights, *, by_json: bool
+        self, text: str, arguments: dict[str, Any], rights: Rights, holder: str, *, by_json: bool
     ) -> "LiveStream":
-        """Return the stream of a SELECT, which counts until it is closed. Raises the QUERY_ codes,
-        OBSERVERS_FULL, AUTH_FORBIDDEN.
+        """Return the stream of a SELECT, which has a place of its holder's until it is closed. Raises the
+        QUERY_ codes, OBSERVERS_FULL, AUTH_FORBIDDEN.
         """
         live = await self._queries.work(_prepare, text, arguments, by_json)
-        if len(self._open) >= limits.LIVE_QUERIES:
-            raise HedgerowError("OBSERVERS_FULL", str(limits.LIVE_QUERIES))
         rule = await self._queries.work(rights.to_read, live.collection)
-        stream = LiveStream(self._service, self._queries, self.readings, live, rule, self._open)
+        self._places.take(holder)
+
+        def closed(stream: LiveStream) -> None:
+            self._open.discard(stream)
+            self._places.leave(holder)
+
+        stream = LiveStream(self._service, self._queries, self.readings, live, rule, closed)
         self._open.add(stream)
         return stream
 
@@ -87,8 +90,6 @@ class LiveEndpoint:
                 yield _event(step.name, value)
         except HedgerowError as error:
             yield _event("error", {"code": error.code, "description": error.detail or error.code})
-        finally:
-            stream.close()
 
     def __len__(self) -> int:
         """How many streams are open."""
@@ -121,9 +122,9 @@ class LiveStream:
         readings: Readings,
         live: Live,
         rule: Rule,
-        others: "set[LiveStream]",
+        closed: "Callable[[LiveStream], None]",
     ) -> None:
-        self._others = others
+        self._closed = closed
         self._service = service
         self._queries = queries
         self._readings = readings
@@ -142,7 +143,7 @@ class LiveStream:
     def close(self) -> None:
         """Listen no more."""
         self._service.remove_listener(self._committed)
-        self._others.discard(self)
+        self._closed(self)
 
     def _committed(self, moved: Iterable[bytes]) -> None:
         self._wake.set()

@@ -5,13 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from hedgerow.errors import HedgerowError
 
 from .. import limits
 from ..auth.rights import READER
-from ..http.live import LOOK, QUIET, ROWS, STREAM_HEADERS
+from ..http.live import LOOK, QUIET, ROWS
+from ..http.places import EventStream, Places
 from .opening import Running
 from .table import make_table
 from .visitor import LoginWanted, Visitor
@@ -29,6 +30,7 @@ class PageEvents:
     def __init__(self, running: Running) -> None:
         self._running = running
         self._open: set[asyncio.Event] = set()
+        self._places = Places(lambda: limits.PAGE_STREAMS)
         self._stopping = False
 
     def stop(self) -> None:
@@ -39,11 +41,8 @@ class PageEvents:
 
     async def changed(self, request: Request, visitor: Visitor) -> Response:
         """Say `changed` after commits, every two seconds at most, and now and then for what time changes."""
-        if len(self._open) >= limits.PAGE_STREAMS:
-            raise HedgerowError("OBSERVERS_FULL", str(limits.PAGE_STREAMS))
-        return StreamingResponse(
-            self._changes(request), media_type="text/event-stream", headers=STREAM_HEADERS
-        )
+        self._places.take(visitor.name)
+        return EventStream(self._changes(request), lambda: self._places.leave(visitor.name))
 
     async def _changes(self, request: Request) -> AsyncIterator[bytes]:
         service = self._running().service
@@ -85,7 +84,7 @@ class PageEvents:
         peer.visitors.need_data(visitor)
         peer.rates.take(visitor.name)
         text = request.query_params.get("statement", "")
-        stream = await peer.live.open(text, {}, READER, by_json=True)
+        stream = await peer.live.open(text, {}, READER, visitor.name, by_json=True)
 
         async def events() -> AsyncIterator[bytes]:
             try:
@@ -105,8 +104,6 @@ class PageEvents:
             except HedgerowError as error:
                 values = {"code": error.code, "detail": error.detail}
                 yield event("rows", await peer.visitors.fragment("failure.html", values))
-            finally:
-                stream.close()
             yield event("end")
 
-        return StreamingResponse(events(), media_type="text/event-stream", headers=STREAM_HEADERS)
+        return EventStream(events(), stream.close)

@@ -47,6 +47,12 @@ def facets_of(document_id: Any, fields: dict[Any, Any]) -> str:
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 
+def dot_text(author: bytes, number: int) -> str:
+    """Return how the facets of the document begin that is called by a dot: its `_id`."""
+    text = f"{LETTERS[BYTES]}{author.hex()}{_ITEM_END}{_text(order_key(number))}{_ITEM_END}"
+    return f'"_id":{json.dumps(LETTERS[ARRAY] + text + _END)}'
+
+
 def _gather(fields: dict[Any, Any], steps: tuple[str, ...], found: dict[str, str]) -> None:
     for name, item in fields.items():
         if isinstance(name, str) and item is not MISSING:

@@ -1,15 +1,15 @@
 """One ingest transaction, in the SQL that every engine here understands."""
 
-import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import Schema
+from hedgerow.codec.schema import HEALTH, Schema
 from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
+from hedgerow.operation import INSERT, decode_body
 from hedgerow.trust.lost import check_word
 from hedgerow.trust.seal import NO_SEAL, Seal, seal_hash
 
@@ -19,6 +19,7 @@ from .effects import Effects
 from .facets import facets_of
 from .judge import Judge
 from .merge import Change, Documents, Merge, touched_by
+from .reading import Reading
 from .rows import (
     AnswerEntry,
     Arrival,
@@ -32,13 +33,35 @@ from .rows import (
     Submission,
     Written,
 )
-from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, FRONTIER_QUERY, PREFETCH_QUERY, SHARD, Connection
+from .sql import (
+    ARRIVAL_QUERY,
+    DOCUMENT_QUERY,
+    DOCUMENTS,
+    FRONTIER_QUERY,
+    OPERATIONS,
+    OUTBOX,
+    SHARD,
+    TOUCHES,
+    Connection,
+    Table,
+)
 from .work import Work
 
 log = logging.getLogger(__name__)
 
 MOMENT_MS = 600_000
 DUE_AT_ONCE = 256
+PREFETCHED = 256
+
+_TOUCH_AGAIN = (
+    f"{TOUCHES.insert} ON CONFLICT (app, shard, collection, id, author, number)"
+    " DO UPDATE SET xid = excluded.xid"
+)
+_SAVE_AGAIN = (
+    f"{DOCUMENTS.insert} ON CONFLICT (app, shard, collection, id) DO UPDATE SET state = excluded.state,"
+    " value = excluded.value, author = excluded.author, number = excluded.number,"
+    " stamp = excluded.stamp, rank = excluded.rank, xid = excluded.xid, facets = excluded.facets"
+)
 
 
 class Ingest(Documents):
@@ -66,9 +89,11 @@ class Ingest(Documents):
         self.at = at
         self._xid = transaction
         self.effects = Effects(dict(schemas))
-        # Rows that nothing has read yet, by their statement; they go together, and not one by one.
-        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        # Rows that nothing has read yet, by their statement or table; they go together, and not one by one.
+        self._rows: dict[str | Table, list[tuple[Any, ...]]] = {}
         self._known: dict[tuple[str, bytes], DocumentRow | None] = {}
+        # The H16s of what was added, until it is sealed.
+        self._marks: dict[bytes, dict[int, bytes]] = {}
 
     def run(self, submissions: Sequence[Submission], before: int) -> Ingested:
         """Take the submissions; `before` is the newest transaction so far."""
@@ -125,13 +150,16 @@ class Ingest(Documents):
         self._flush()
         self.effects.changed = True
 
-    def _write(self, query: str, row: tuple[Any, ...]) -> None:
+    def _write(self, query: str | Table, row: tuple[Any, ...]) -> None:
         self._rows.setdefault(query, []).append(row)
 
     def _flush(self) -> None:
         """Write what waits: before it is read, and at the end of a submission."""
         for query, rows in self._rows.items():
-            self._db.executemany(query, rows)
+            if isinstance(query, Table):
+                self._db.add(query, rows)
+            else:
+                self._db.executemany(query, rows)
         self._rows.clear()
 
     def _submit(self, submission: Submission) -> HedgerowError | None:
@@ -160,6 +188,7 @@ class Ingest(Documents):
         if error is not None:
             self._rows.clear()
             self._known.clear()
+            self._marks.clear()
             self._db.execute("ROLLBACK TO submission")
             self.effects = before
         self._db.execute("RELEASE submission")
@@ -218,9 +247,10 @@ class Ingest(Documents):
     def add_operation(self, entry: Operation, stamp: bytes, mark: bytes) -> None:
         """Keep an operation."""
         self._write(
-            "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            OPERATIONS,
             (*self._key, entry.author, entry.number, stamp, entry.body, mark, self._xid),
         )
+        self._marks.setdefault(entry.author, {})[entry.number] = mark
         self.effects.last[entry.author] = Written(entry.author, entry.number, stamp)
         self.effects.operations += 1
         self.effects.changed = True
@@ -255,8 +285,13 @@ class Ingest(Documents):
 
         `apart` says that the seals right before it are gone, with what its author has lost.
         """
-        self._flush()
-        if not self._judge.is_good(author, seal, body, apart=apart):
+        marks, count = self._marks.get(author, {}), seal.last - seal.first + 1
+        numbers = range(seal.first, seal.last + 1) if count <= len(marks) else ()
+        found = [marks.pop(number) for number in numbers if number in marks]
+        if len(found) < count:
+            self._flush()
+            found = self._judge.marks(author, seal.first, seal.last)
+        if not self._judge.is_good(author, seal, body, found, apart=apart):
             raise HedgerowError("SEAL_INVALID", f"{author.hex()} {seal.first}-{seal.last}")
         self._db.execute(
             "INSERT INTO seals VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, seal.last, seal.first, body)
@@ -296,6 +331,18 @@ class Ingest(Documents):
     def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:
         return self._judge.why_not(author, number, change, schema)
 
+    def may_insert(self, entry: Operation, reading: Reading) -> bool:
+        """Say whether an insert counts."""
+        rules, schema = self._rules, reading.schema
+        if rules is None:
+            return True
+        if rules.knows(entry.author) or schema.collection == HEALTH:
+            change = decode_body(entry.body)[1][0]
+        else:
+            # Nobody has said what its author may write: its values are not looked at.
+            change = [INSERT, schema.name, None, ()]
+        return not self._judge.why_not(entry.author, entry.number, change, schema)
+
     def note_refused(self, author: bytes, number: int, code: str) -> None:
         self.effects.refused.append(self._judge.note(author, number, code))
 
@@ -312,24 +359,17 @@ class Ingest(Documents):
             merge.rebuild(*place, schemas)
         self.effects.changed = self.effects.changed or bool(places)
 
-    def prefetch(self, entries: Sequence[Entry]) -> None:
-        """Read together the documents that operations are about, where each question is a way and back."""
-        if not self._db.is_remote:
-            return
-        places: dict[tuple[str, bytes], None] = {}
-        for entry in entries:
-            # What cannot be read is refused when its turn comes.
-            with contextlib.suppress(Exception):
-                if isinstance(entry, Operation):
-                    places |= dict.fromkeys(touched_by(*entry, self.effects.schemas))
-        wanted = [place for place in places if place not in self._known]
-        if wanted:
-            rows = self._db.execute(
-                PREFETCH_QUERY,
-                ([place[0] for place in wanted], [place[1] for place in wanted], *self._key),
-            )
-            self._known |= dict.fromkeys(wanted)
-            self._known |= {(row[0], row[1]): DocumentRow(*row) for row in rows}
+    def prefetch(self, places: Iterable[tuple[str, bytes]]) -> None:
+        """Read documents together, and not one by one."""
+        wanted: dict[str, list[bytes]] = {}
+        for collection, key in places:
+            if (collection, key) not in self._known:
+                self._known[collection, key] = None
+                wanted.setdefault(collection, []).append(key)
+        for collection, keys in wanted.items():
+            for at in range(0, len(keys), PREFETCHED):
+                rows = self._db.some(collection, keys[at : at + PREFETCHED], self._key)
+                self._known |= {(collection, row[1]): DocumentRow(*row) for row in rows}
 
     def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
         if (collection, key) in self._known:
@@ -340,10 +380,9 @@ class Ingest(Documents):
         ).fetchone()
         return DocumentRow(*row) if row else None
 
-    def touch(self, collection: str, key: bytes, author: bytes, number: int) -> None:
+    def touch(self, collection: str, key: bytes, author: bytes, number: int, *, is_new: bool = False) -> None:
         self._write(
-            "INSERT INTO touches VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (app, shard, collection, id, author, number) DO UPDATE SET xid = excluded.xid",
+            TOUCHES if is_new else _TOUCH_AGAIN,
             (*self._key, collection, key, author, number, self._xid),
         )
 
@@ -360,25 +399,17 @@ class Ingest(Documents):
 
     def save_document(self, change: Change) -> None:
         """Write a merged document, and its outbox row if what is visible changed."""
-        row = change.row
+        row, facets = change.row, change.facets
         self.effects.collections[row.collection] = None
-        facets = None if row.value is None else facets_of(cbor.decode(row.id), cbor.decode(row.value))
-        if (row.collection, row.id) in self._known:
-            self._known[row.collection, row.id] = row
-        self._write(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (app, shard, collection, id) DO UPDATE SET state = excluded.state,"
-            " value = excluded.value, author = excluded.author, number = excluded.number,"
-            " stamp = excluded.stamp, rank = excluded.rank, xid = excluded.xid, facets = excluded.facets",
-            (*self._key, *row, self._xid, facets),
-        )
+        if facets is None and row.value is not None:
+            facets = facets_of(cbor.decode(row.id), cbor.decode(row.value))
+        self._known[row.collection, row.id] = row
+        self._write(DOCUMENTS if change.is_new else _SAVE_AGAIN, (*self._key, *row, self._xid, facets))
         if row.value == change.before:
             return
         kind = "c" if change.before is None else "d" if row.value is None else "u"
         self._write(
-            "INSERT INTO outbox"
-            " (app, shard, epoch, xid, collection, id, op, before, after, author, number, stamp, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            OUTBOX,
             (
                 *self._key, self._identity.epoch, self._xid, row.collection, row.id, kind,
                 change.before, row.value, change.author, change.number, change.stamp, self.at,

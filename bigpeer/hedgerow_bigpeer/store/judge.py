@@ -20,13 +20,20 @@ class Judge:
         self._key = key
         self._rules = rules
 
-    def is_good(self, author: bytes, seal: Seal, body: bytes, *, apart: bool) -> bool:
-        """Say whether a seal is its author's word for what is held, in its place; see Ingest.add_seal."""
-        marks = self._db.execute(
+    def marks(self, author: bytes, first: int, last: int) -> list[bytes]:
+        """Return the H16s of the operations that are held of a range."""
+        rows = self._db.execute(
             "SELECT h16 FROM operations WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
             " ORDER BY number",
-            (*self._key, author, seal.first, seal.last),
-        ).fetchall()
+            (*self._key, author, first, last),
+        )
+        return [mark for (mark,) in rows]
+
+    def is_good(self, author: bytes, seal: Seal, body: bytes, marks: list[bytes], *, apart: bool) -> bool:
+        """Say whether a seal is its author's word for what is held, in its place; see Ingest.add_seal.
+
+        `marks` are those of what is held of its range.
+        """
         before = self._db.execute(
             "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
             (*self._key, author, seal.first - 1),
@@ -38,14 +45,10 @@ class Judge:
         if before is not None and is_bare(author, before[0], rules):
             # It may stand for one that its author has lost.
             whole = len(marks) == seal.last - seal.first + 1
-            good = (
-                check_seal(author, body, [mark for (mark,) in marks], rules)
-                if whole
-                else names_holder(author, seal, rules)
-            )
+            good = check_seal(author, body, marks, rules) if whole else names_holder(author, seal, rules)
         elif len(marks) == seal.last - seal.first + 1:
             previous = seal_hash(before[0]) if before else NO_SEAL
-            good = check_seal(author, body, [mark for (mark,) in marks], rules)
+            good = check_seal(author, body, marks, rules)
             good = good and (seal.previous == previous or (apart and before is None))
         else:
             # Without the operations that are skipped there is no root: the seal is taken for its place.

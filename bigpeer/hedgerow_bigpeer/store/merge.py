@@ -11,6 +11,7 @@ from hedgerow.document import Document, document_ids, key_of
 from hedgerow.errors import HedgerowError
 
 from .ahead import dot_author, is_ahead, stays_out
+from .reading import Reading
 from .rows import Arrival, DocumentRow
 
 log = logging.getLogger(__name__)
@@ -19,13 +20,18 @@ Dot = tuple[bytes, int, bytes]
 
 
 class Change(NamedTuple):
-    """A row to write, what was visible before, and dot and stamp of the last operation that changed it."""
+    """A row to write, what was visible before, and dot and stamp of the last operation that changed it.
+
+    `facets` are known of what was not merged; `is_new` says that there is no row yet.
+    """
 
     row: DocumentRow
     before: bytes | None
     author: bytes
     number: int
     stamp: bytes
+    facets: str | None
+    is_new: bool
 
 
 class Documents:
@@ -35,8 +41,8 @@ class Documents:
         """Return a document's row, None for a document that was never touched."""
         raise NotImplementedError
 
-    def touch(self, collection: str, key: bytes, author: bytes, number: int) -> None:
-        """Note that an operation has a change of a document."""
+    def touch(self, collection: str, key: bytes, author: bytes, number: int, *, is_new: bool = False) -> None:
+        """Note that an operation has a change of a document; `is_new` if that was never noted before."""
         raise NotImplementedError
 
     def arrivals(self, collection: str, key: bytes) -> Sequence[Arrival]:
@@ -60,20 +66,33 @@ class _Working:
     """A document that is being merged."""
 
     def __init__(self, row: DocumentRow | None, collection: str, key: bytes) -> None:
+        self.is_new = row is None
         self.row = row or DocumentRow(collection, key, b"", None, None, None, None, b"")
         self.before = self.row.value
-        self.document = Document()
+        self.facets: str | None = None
         self.last: Dot | None = None
         self.touched: Dot | None = None
-        self.restore()
+        self._document: Document | None = None
+
+    def become(self, reading: Reading) -> None:
+        """Be a document that nobody has written to."""
+        self.row, self.facets = reading.row, reading.facets
+
+    @property
+    def document(self) -> Document:
+        """The last state that was good, with what was merged since."""
+        if self._document is None:
+            self._document = Document.decode(self.row.state) if self.row.state else Document()
+        return self._document
 
     def restore(self) -> None:
         """Go back to the last state that was good."""
-        self.document = Document.decode(self.row.state) if self.row.state else Document()
+        self._document = None
 
     def clear(self) -> None:
         """Forget everything but what was visible before."""
         self.row = DocumentRow(self.row.collection, self.row.id, b"", None, None, None, None, b"")
+        self.facets = None
         self.restore()
 
     def apply(self, change: list[Any], schema: Schema, dot: Dot) -> None:
@@ -100,7 +119,7 @@ class _Working:
             rank = key_of(change, schema, stamp, author)
             if rank > row.rank:
                 row = row._replace(author=author, number=number, stamp=stamp, rank=rank)
-        self.row = row
+        self.row, self.facets = row, None
         self.last = dot
 
 
@@ -136,6 +155,21 @@ class Merge:
                 self._settle(working, change, schema, dot, owner, schemas)
             else:
                 working.apply(change, schema, dot)
+
+    def insert(self, author: bytes, number: int, reading: Reading) -> bool:
+        """Apply an operation that was never held and is one insert, if there is nothing to merge it with; say
+        whether that was so.
+        """
+        if is_ahead(reading.stamp, self._at):
+            return False
+        place = (reading.row.collection, reading.row.id)
+        if place in self._working or self._store.load_document(*place) is not None:
+            return False
+        self._store.touch(*place, author, number, is_new=True)
+        working = self._working[place] = _Working(None, *place)
+        working.last = working.touched = (author, number, reading.stamp)
+        working.become(reading)
+        return True
 
     def _settle(
         self,
@@ -190,7 +224,7 @@ class Merge:
         for working in self._working.values():
             dot = working.last or working.touched
             if dot is not None:
-                yield Change(working.row, working.before, *dot)
+                yield Change(working.row, working.before, *dot, working.facets, working.is_new)
 
 
 def changes_of(
@@ -230,10 +264,15 @@ def touched_by(
     author: bytes, number: int, body: bytes, schemas: dict[bytes, Schema]
 ) -> Iterable[tuple[str, bytes]]:
     """Return collection and id of every document that an operation changes, each once."""
-    _, changes = operation.decode_body(body)
-    places = [
+    return places_of(author, number, operation.decode_body(body)[1], schemas)
+
+
+def places_of(
+    author: bytes, number: int, changes: list[list[Any]], schemas: dict[bytes, Schema]
+) -> dict[tuple[str, bytes], None]:
+    """Return collection and id of every document that changes are about, each once."""
+    return dict.fromkeys(
         (schemas[change[1]].collection, cbor.encode(document_id))
         for change, document_id in zip(changes, document_ids(author, number, changes), strict=True)
         if change[0] != operation.CLOCK
-    ]
-    return dict.fromkeys(places)
+    )

@@ -7,15 +7,18 @@ from typing import Any
 import psycopg
 
 from ..postgres_line import connect
-from .sql import Cursor
+from .sql import DOCUMENT_QUERY, Cursor, Table
 
 _SETTINGS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=20s -c client_min_messages=warning"
+
+
+#: As few rows as these are sent as statements.
+_COPIED = 8
 
 
 class PostgresConnection:
     """See `sql.Connection`. Statements commit by themselves unless BEGIN stands before them."""
 
-    is_remote = True
     #: What data do wrong (a text with a NUL in it) spoils a savepoint, not a transaction.
     failures: tuple[type[Exception], ...] = (
         psycopg.InterfaceError,
@@ -45,6 +48,24 @@ class PostgresConnection:
         with self._connection.cursor() as cursor:
             cursor.executemany(_spelled(query), rows)
         return None
+
+    def some(self, collection: str, keys: Sequence[bytes], app: tuple[str, int]) -> list[Any]:
+        """See `sql.Connection`."""
+        query = f"{DOCUMENT_QUERY} AND collection = ? AND id = ANY(?)"
+        return self.execute(query, (*app, collection, list(keys))).fetchall()
+
+    def add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """See `sql.Connection`: many rows as one COPY."""
+        if len(rows) < _COPIED:
+            self.executemany(table.insert, rows)
+            return
+        columns = ", ".join(table.columns.split())
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN".encode()) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
 
     def rollback(self) -> None:
         """See `sql.Connection`."""

@@ -37,7 +37,19 @@ from .sql import Connection
 Result = TypeVar("Result")
 
 
-class Snapshot(Protocol):
+class Keyed(Protocol):
+    """What is looked up by ids."""
+
+    async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
+        """Return one document, existing or not."""
+        ...
+
+    async def some(self, collection: str, ids: Sequence[bytes]) -> Sequence[DocumentRow]:
+        """Return those of these documents that exist, in the order of their ids."""
+        ...
+
+
+class Snapshot(Keyed, Protocol):
     """One consistent view of the store."""
 
     @property
@@ -66,14 +78,6 @@ class Snapshot(Protocol):
         """Return the next existing documents with a facet of a path, and these, in the order of (facet, id)
         after such a place; `falling` turns the facets round, and the ids not.
         """
-        ...
-
-    async def document(self, collection: str, document_id: bytes) -> DocumentRow | None:
-        """Return one document, existing or not."""
-        ...
-
-    async def some(self, collection: str, ids: Sequence[bytes]) -> Sequence[DocumentRow]:
-        """Return those of these documents that exist, in the order of their ids."""
         ...
 
     async def newest(self, collection: str, limit: int) -> Sequence[DocumentRow]:

@@ -50,7 +50,6 @@ from .sql_store import CLOCK_QUERY, SCHEMA_QUERY, SqlStore
 
 Result = TypeVar("Result")
 
-READERS = 4
 STRIPES = 64
 ATTEMPTS = 5
 COMMITS_KEPT_MS = 3_600_000
@@ -84,7 +83,7 @@ class PostgresStore(SqlStore):
     is_shared = True
 
     def __init__(self, url: str, app: str) -> None:
-        super().__init__(app, READERS)
+        super().__init__(app)
         self._url = url
         self._lock = int.from_bytes(hashlib.sha256(app.encode()).digest()[:4], "big", signed=True)
         self._slot = -1

@@ -1,7 +1,7 @@
 """The database connections that the stores share their SQL over: `?` for parameters, blobs as bytes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 SHARD = 0
 #: More than a store commits between a backup and the moment at which it is put back.
@@ -16,17 +16,31 @@ ARRIVAL_QUERY = (
     " JOIN operations o USING (app, shard, author, number)"
     " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
 )
-#: Many documents at once, on PostgreSQL.
-PREFETCH_QUERY = (
-    "SELECT d.collection, d.id, state, value, author, number, stamp, rank FROM documents d"
-    " JOIN unnest(?::text[], ?::bytea[]) AS wanted (collection, id)"
-    " ON d.collection = wanted.collection AND d.id = wanted.id WHERE app = ? AND shard = ?"
-)
 FRONTIER_QUERY = (
     "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
     " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
     " WHERE a.app = ? AND a.shard = ?"
 )
+
+
+class Table(NamedTuple):
+    """A table, and the columns that a new row of it has, between blanks."""
+
+    name: str
+    columns: str
+
+    @property
+    def insert(self) -> str:
+        """The statement that adds a row."""
+        columns = self.columns.split()
+        places = ", ".join("?" * len(columns))
+        return f"INSERT INTO {self.name} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
+
+
+OPERATIONS = Table("operations", "app shard author number stamp body h16 xid")
+DOCUMENTS = Table("documents", "app shard collection id state value author number stamp rank xid facets")
+TOUCHES = Table("touches", "app shard collection id author number xid")
+OUTBOX = Table("outbox", "app shard epoch xid collection id op before after author number stamp at")
 
 
 class Cursor(Protocol):
@@ -57,13 +71,16 @@ class Connection(Protocol):
         """Run one statement."""
         ...
 
-    @property
-    def is_remote(self) -> bool:
-        """Whether every question is a way there and back."""
+    def some(self, collection: str, keys: Sequence[bytes], app: tuple[str, int]) -> list[Any]:
+        """Return the rows of those documents of an app's key that are there, as DOCUMENT_QUERY does."""
         ...
 
     def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> object:
         """Run one statement for each row; nothing comes back."""
+        ...
+
+    def add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows to a table, none of which is there yet."""
         ...
 
     def rollback(self) -> None:

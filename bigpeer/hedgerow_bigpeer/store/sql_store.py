@@ -68,8 +68,12 @@ BOUNDARY_QUERY = (
 log = logging.getLogger(__name__)
 
 
+READERS = 4
+
+
 class SqlStore(ABC):
-    """See `port.Store`. One thread writes, `readers` threads read from views.
+    """See `port.Store`. One thread writes; READERS threads read, on connections of their own: no reading ever
+    waits for what is being written.
 
     An engine opens its connections, numbers its transactions, and says who the store is.
     """
@@ -77,11 +81,11 @@ class SqlStore(ABC):
     dialect: Dialect
     is_shared = False
 
-    def __init__(self, app: str, readers: int) -> None:
+    def __init__(self, app: str) -> None:
         self._app = app
         self._key = (app, SHARD)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._reading = ThreadPoolExecutor(readers, thread_name_prefix="reader") if readers else self._thread
+        self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._readers: list[Connection] = []
         self._schemas: dict[bytes, Schema] = {}
         self._indexes: dict[str, set[str]] = {}
@@ -175,7 +179,7 @@ class SqlStore(ABC):
 
     async def outbox(self, after: tuple[int, int], limit: int) -> Sequence[OutboxRow]:
         """See `port.Store`."""
-        return await self._run(self._outbox, after, limit)
+        return await self._look(self._outbox, after, limit)
 
     async def transact(self, function: Callable[[Connection, tuple[str, int]], Result]) -> Result:
         """See `port.Store`."""
@@ -202,17 +206,17 @@ class SqlStore(ABC):
 
     async def trimmed(self) -> int:
         """See `port.Store`."""
-        return int((await self._run(lambda: get_meta(self._db, self._app))).get("trimmed", b"0"))
+        return int((await self._look(get_meta, self._app)).get("trimmed", b"0"))
 
     async def touched(
         self, collection: str, after: tuple[int, bytes], limit: int
     ) -> tuple[Sequence[Touched], int]:
         """See `port.Store`."""
-        return await self._run(self._touched, collection, after, limit)
+        return await self._look(self._touched, collection, after, limit)
 
     async def operations_of(self, collection: str, ids: Sequence[bytes]) -> Sequence[Sequence[Arrival]]:
         """See `port.Store`."""
-        return await self._run(self._operations_of, collection, ids)
+        return await self._look(self._operations_of, collection, ids)
 
     async def operations(
         self, author: bytes, first: int, last: int
@@ -236,7 +240,7 @@ class SqlStore(ABC):
 
     async def lost(self, limit: int) -> Sequence[Lost]:
         """See `port.Store`."""
-        return await self._run(self._lost, limit)
+        return await self._look(self._lost, limit)
 
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
         """See `port.Store`."""
@@ -268,7 +272,7 @@ class SqlStore(ABC):
 
     async def indexes(self) -> Sequence[Index]:
         """See `port.Store`."""
-        return await self._run(lambda: read_indexes(self._db, self._key))
+        return await self._look(read_indexes, self._key)
 
     @asynccontextmanager
     async def snapshot(self, seconds: float | None = None) -> AsyncIterator[Snapshot]:
@@ -291,7 +295,6 @@ class SqlStore(ABC):
         """See `port.Store`."""
         await self._run(self._close)
         self._thread.shutdown()
-        self._reading.shutdown()
 
     # ---- in the threads
 
@@ -315,7 +318,19 @@ class SqlStore(ABC):
             asyncio.get_running_loop().run_in_executor(self._reading, self._give_back, work.result()[0])
 
     async def _rows(self, query: str, *args: Any) -> list[Any]:
-        return await self._run(lambda: self._db.execute(query, (*self._key, *args)).fetchall())
+        return await self._look(lambda db: db.execute(query, (*self._key, *args)).fetchall())
+
+    async def _look(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run a function of a connection that reads, with a view of its own."""
+
+        def look() -> Result:
+            connection = self._begin(None)
+            try:
+                return function(connection, *args)
+            finally:
+                self._give_back(connection)
+
+        return await self._result(asyncio.get_running_loop().run_in_executor(self._reading, look))
 
     async def _read(self, connection: Connection, query: str, *args: Any) -> list[Any]:
         work = asyncio.get_running_loop().run_in_executor(
@@ -325,13 +340,25 @@ class SqlStore(ABC):
 
     def _open_view(self, seconds: float | None) -> tuple[Connection, int]:
         """Open a view; return its connection and its newest transaction."""
-        connection = self._readers.pop() if self._readers else self._connect()
+        connection = self._begin(seconds)
         try:
-            self._begin_view(connection, seconds)
             return connection, self._newest(connection)
         except BaseException:
             connection.close()
             raise
+
+    def _begin(self, seconds: float | None) -> Connection:
+        """Return a connection of nobody else, in a view."""
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            self._begin_view(connection, seconds)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _give_back(self, connection: Connection) -> None:
         try:
@@ -355,27 +382,27 @@ class SqlStore(ABC):
             found.setdefault(index.collection, set()).add(index.path)
         self._indexes = found
 
-    def _outbox(self, after: tuple[int, int], limit: int) -> list[OutboxRow]:
-        newest = self._newest(self._db)
-        rows = self._db.execute(OUTBOX_QUERY, (*self._key, *after, newest, limit))
+    def _outbox(self, db: Connection, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        newest = self._newest(db)
+        rows = db.execute(OUTBOX_QUERY, (*self._key, *after, newest, limit))
         return [OutboxRow(*row) for row in rows]
 
     def _touched(
-        self, collection: str, after: tuple[int, bytes], limit: int
+        self, db: Connection, collection: str, after: tuple[int, bytes], limit: int
     ) -> tuple[Sequence[Touched], int]:
-        newest = self._newest(self._db)
-        rows = self._db.execute(TOUCHED_QUERY, (*self._key, collection, *after, newest, limit))
+        newest = self._newest(db)
+        rows = db.execute(TOUCHED_QUERY, (*self._key, collection, *after, newest, limit))
         return [Touched(*row) for row in rows], newest
 
-    def _operations_of(self, collection: str, ids: Sequence[bytes]) -> list[list[Arrival]]:
+    def _operations_of(self, db: Connection, collection: str, ids: Sequence[bytes]) -> list[list[Arrival]]:
         found = []
         for document_id in ids:
-            rows = self._db.execute(ARRIVAL_QUERY, (*self._key, collection, document_id))
+            rows = db.execute(ARRIVAL_QUERY, (*self._key, collection, document_id))
             found.append([Arrival(*row) for row in rows])
         return found
 
-    def _lost(self, limit: int) -> list[Lost]:
-        skips = self._db.execute(
+    def _lost(self, db: Connection, limit: int) -> list[Lost]:
+        skips = db.execute(
             "SELECT author, body FROM skips WHERE app = ? AND shard = ? ORDER BY author, last", self._key
         )
         query = (
@@ -390,7 +417,7 @@ class SqlStore(ABC):
             covered = (author, skip.last)
             if skip.kind != LOST:
                 continue
-            held = {number for (number,) in self._db.execute(query, (*self._key, author, first, skip.last))}
+            held = {number for (number,) in db.execute(query, (*self._key, author, first, skip.last))}
             shown = show(skip)
             for number in [*sorted(held), skip.last + 1]:
                 if first < number:
@@ -403,5 +430,6 @@ class SqlStore(ABC):
         return found[:limit]
 
     def _close(self) -> None:
+        self._reading.shutdown()
         for connection in (*self._readers, self._db):
             connection.close()

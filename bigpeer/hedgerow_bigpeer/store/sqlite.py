@@ -1,4 +1,4 @@
-"""The Store on SQLite: one file, one writer, one worker thread."""
+"""The Store on SQLite: one file, one writer, and readers of its write-ahead log that wait for nobody."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from .ingest import Ingest
 from .migrate import migrate
 from .place import Place
 from .rows import Identity, Ingested, Submission
-from .sql import Connection, gaps_of, get_meta, set_meta, skip_transactions
+from .sql import DOCUMENT_QUERY, Connection, Table, gaps_of, get_meta, set_meta, skip_transactions
 from .sql_store import SqlStore
 
 Result = TypeVar("Result")
@@ -30,8 +30,17 @@ log = logging.getLogger(__name__)
 class SqliteConnection(sqlite3.Connection):
     """See `sql.Connection`."""
 
-    is_remote = False
     failures: tuple[type[Exception], ...] = (sqlite3.Error,)
+
+    def some(self, collection: str, keys: Sequence[bytes], app: tuple[str, int]) -> list[Any]:
+        """See `sql.Connection`."""
+        places = ", ".join("?" * len(keys))
+        query = f"{DOCUMENT_QUERY} AND collection = ? AND id IN ({places})"
+        return self.execute(query, (*app, collection, *keys)).fetchall()
+
+    def add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """See `sql.Connection`."""
+        self.executemany(table.insert, rows)
 
 
 class SqliteStore(SqlStore):
@@ -44,7 +53,7 @@ class SqliteStore(SqlStore):
     dialect = SQLITE
 
     def __init__(self, path: Path, app: str, *, full_sync: bool) -> None:
-        super().__init__(app, 0)
+        super().__init__(app)
         self._path = path
         self._full_sync = full_sync
 

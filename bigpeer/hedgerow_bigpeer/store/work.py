@@ -1,16 +1,17 @@
 """A submission under way: what each kind of entry needs, and does."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hedgerow.codec.schema import SCOPE_LOCAL
+from hedgerow.codec.schema import SCOPE_LOCAL, Schema, scope_of
 from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_NUMBER
 from hedgerow.operation import CLOCK, decode_body, h16, scope_of_changes
 from hedgerow.trust.seal import SEAL_SIGNED, Seal
 
-from .merge import Merge
+from .merge import Merge, places_of
+from .reading import Reading, read
 from .rows import (
     AnswerEntry,
     ClockRecord,
@@ -28,6 +29,27 @@ if TYPE_CHECKING:
     from .ingest import Ingest
 
 
+class Parsed(NamedTuple):
+    """An operation: what it inserts, or else its stamp and changes; and the documents that it is about."""
+
+    reading: Reading | None
+    content: tuple[bytes, list[list[Any]]] | None
+    places: Iterable[tuple[str, bytes]]
+
+
+def parse(entry: Operation, schemas: dict[bytes, Schema]) -> Parsed | None:
+    """Read an operation; None for one that will be refused, or whose schemas are not known yet."""
+    reading = read(*entry, schemas)
+    if reading is not None:
+        return Parsed(reading, None, [(reading.row.collection, reading.row.id)])
+    try:
+        content = decode_body(entry.body)
+        return Parsed(None, content, places_of(entry.author, entry.number, content[1], schemas))
+    # Whatever is wrong with it, it is refused when its turn comes.
+    except Exception:  # noqa: BLE001
+        return None
+
+
 class Work:
     """Entries under way: the authors and documents that it touches, written at its end."""
 
@@ -39,10 +61,14 @@ class Work:
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Take entries in their order; `taken` is how many went well."""
-        self._ingest.prefetch(entries)
-        for entry in entries:
+        parsed = [
+            parse(entry, self._ingest.effects.schemas) if isinstance(entry, Operation) else None
+            for entry in entries
+        ]
+        self._ingest.prefetch(place for found in parsed if found for place in found.places)
+        for entry, known in zip(entries, parsed, strict=True):
             if isinstance(entry, Operation):
-                self._operation(entry)
+                self._operation(entry, known)
             elif isinstance(entry, SealEntry):
                 self._seal(entry)
             elif isinstance(entry, SkipEntry):
@@ -66,15 +92,20 @@ class Work:
             self._authors[author] = self._ingest.load_author(author)
         return self._authors[author]
 
-    def _operation(self, entry: Operation) -> None:
+    def _operation(self, entry: Operation, known: "Parsed | None") -> None:
         frontier = self._author(entry.author)
         if entry.number <= frontier.held and self._ingest.has_operation(entry.author, entry.number):
             return
         if entry.number > frontier.held + 1:
             raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} {entry.number} on {frontier.held}")
+        self._authors[entry.author] = frontier._replace(held=max(frontier.held, entry.number))
+        reading = known.reading if known is not None and entry.number > frontier.held else None
+        if reading is not None and self._insert(entry, reading):
+            self._ingest.add_operation(entry, reading.stamp, reading.mark)
+            return
         schemas = self._ingest.effects.schemas
         mark = h16(entry.author, entry.number, entry.body, schemas)
-        stamp, changes = decode_body(entry.body)
+        stamp, changes = known.content if known and known.content else decode_body(entry.body)
         if scope_of_changes(changes, schemas) == SCOPE_LOCAL:
             raise HedgerowError("SCOPE_LOCAL", f"{entry.author.hex()} {entry.number}")
         for change in changes:
@@ -82,7 +113,14 @@ class Work:
                 self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))
         self._ingest.add_operation(entry, stamp, mark)
         self._merge.apply(entry.author, entry.number, stamp, changes, schemas)
-        self._authors[entry.author] = frontier._replace(held=max(frontier.held, entry.number))
+
+    def _insert(self, entry: Operation, reading: Reading) -> bool:
+        """Take an insert that is merged with nothing; say whether it is one, and counts."""
+        if scope_of(reading.schema.kind) == SCOPE_LOCAL:
+            return False
+        if not self._ingest.may_insert(entry, reading):
+            return False
+        return self._merge.insert(entry.author, entry.number, reading)
 
     def _seal(self, entry: SealEntry) -> None:
         frontier = self._author(entry.author)

@@ -1,0 +1,124 @@
+"""Who waits for whom: reads for no write; writes for the transaction under way, and then go on together."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bigpeer_harness import EXECUTE, Local, local
+
+from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.store.sql import Connection
+
+MANY = 2 * limits.STATEMENTS_AT_ONCE
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Local]:
+    with local(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def held(served: Local) -> AsyncIterator[None]:
+    """Keep a transaction of the store open within the block."""
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(db: Connection, key: tuple[str, int]) -> bool:
+        loop.call_soon_threadsafe(begun.set)
+        return go_on.wait(60)
+
+    holding = asyncio.create_task(served.peer.service.store.transact(hold))
+    await begun.wait()
+    try:
+        yield
+    finally:
+        go_on.set()
+        assert await holding
+
+
+async def ask(served: Local, statement: str, key: str = "") -> Any:
+    headers = {"idempotency-key": key} if key else {}
+    return (await served._client.post(EXECUTE, json={"statement": statement}, headers=headers)).json()
+
+
+async def waiting(served: Local, *asked: tuple[str, str]) -> list["asyncio.Task[Any]"]:
+    """Begin statements, one by one; the first is in a transaction of its own, the others wait for it."""
+    own = served.peer.own
+    tasks = []
+    for number, (statement, key) in enumerate(asked):
+        tasks.append(asyncio.create_task(ask(served, statement, key)))
+        while len(own._waiting) != number or own._task is None or own._task.done():
+            await asyncio.sleep(0.001)
+    return tasks
+
+
+def test_a_select_waits_for_no_change(served: Local) -> None:
+    served.execute("INSERT INTO c DOCUMENTS ({'_id': 'before'})")
+
+    async def run() -> None:
+        async with held(served):
+            inserts = [(f"INSERT INTO c DOCUMENTS ({{'_id': {number}}})", "") for number in range(MANY)]
+            tasks = await waiting(served, *inserts)
+            async with asyncio.timeout(30):
+                answer = await ask(served, "SELECT _id FROM c")
+            assert answer["items"] == [{"_id": "before"}]
+            assert not any(task.done() for task in tasks)
+        assert [answer["error"] for answer in await asyncio.gather(*tasks)] == [{}] * MANY
+
+    served.run(run())
+    assert len(served.items("SELECT * FROM c")) == MANY + 1
+
+
+def test_what_came_meanwhile_is_one_transaction(served: Local) -> None:
+    async def run() -> list[Any]:
+        async with held(served):
+            inserts = [(f"INSERT INTO c DOCUMENTS ({{'_id': {number}}})", "") for number in range(MANY)]
+            tasks = await waiting(served, *inserts)
+        return list(await asyncio.gather(*tasks))
+
+    before = served.peer.service.counters.commits
+    answers = served.run(run())
+    assert served.peer.service.counters.commits == before + 2
+    transactions = {answer["transactionId"] for answer in answers[1:]}
+    assert len(transactions) == 1 and answers[0]["transactionId"] == min(transactions) - 1
+    own = served.peer.service.frontier(served.peer.service.store.identity.author)
+    assert own.held == 1 + MANY, "each is an operation of its own"
+
+
+def test_who_must_see_what_another_writes_comes_after_it(served: Local) -> None:
+    one = "INSERT INTO c DOCUMENTS ({'_id': 1, 'n': 0})"
+    count = "UPDATE c APPLY n INCREMENT BY 1 WHERE _id = 'counter'"
+    served.execute("INSERT INTO c DOCUMENTS ({'_id': 'counter'})")
+
+    async def run() -> list[Any]:
+        async with held(served):
+            asked = [("INSERT INTO c DOCUMENTS ({'_id': 0})", ""), (one, ""), (one, "")]
+            tasks = await waiting(served, *asked, *[(count, "") for _ in range(3)])
+        return list(await asyncio.gather(*tasks))
+
+    answers = served.run(run())
+    assert [answer["error"].get("code") for answer in answers] == [None, None, "QUERY_CONFLICT", *[None] * 3]
+    assert served.items("SELECT n FROM c WHERE _id = 'counter'") == [{"n": 3}]
+
+
+def test_what_follows_on_a_refused_write_is_written_all_the_same(served: Local) -> None:
+    async def run() -> list[Any]:
+        add = "INSERT INTO c DOCUMENTS ({'n': 1})"
+        async with held(served):
+            asked = [(add, ""), (add, "k"), (add, "k"), *[(add, "") for _ in range(MANY)]]
+            tasks = await waiting(served, *asked)
+        return list(await asyncio.gather(*tasks))
+
+    answers = served.run(run())
+    assert [answer["error"] for answer in answers] == [{}] * len(answers)
+    assert answers[1]["mutatedDocumentIds"] == answers[2]["mutatedDocumentIds"]
+    assert len(served.items("SELECT * FROM c")) == MANY + 2
+    # A seal that does not fit what is held would be refused.
+    served.run(served.peer.own.stop())
+    own = served.peer.service.frontier(served.peer.service.store.identity.author)
+    assert own.sealed == own.held == 1 + MANY + 2
