@@ -1,6 +1,7 @@
 """What the Big Peer itself writes: the documents that come in over HTTP, as operations of its own author."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from .draft import Draft
 from .service import Service
 from .store.port import Snapshot
 from .store.rows import Entry, NameEntry, Operation, SchemaEntry, SealEntry
+
+log = logging.getLogger(__name__)
 
 Plan = Callable[[Draft, Snapshot], Awaitable[None]]
 
@@ -70,10 +73,13 @@ class OwnAuthor:
         self._unsure = False
 
     async def stop(self) -> None:
-        """Seal what is not sealed yet."""
+        """Seal what is not sealed yet; where that cannot be, the next boot does."""
         async with self._lock:
             if self._marks:
-                await self._service.submit([self._seal()])
+                try:
+                    await self._service.submit([self._seal()])
+                except HedgerowError as error:
+                    log.warning("could not seal what was written here: %s", error)
 
     async def write(self, plan: Plan, rule: Rule = WHOLE, keep: Keep | None = None) -> Written:
         """Let `plan` add changes to an operation, and write it if `rule` covers what it changes; with it what
@@ -123,7 +129,7 @@ class OwnAuthor:
         except HedgerowError as error:
             self._marks, self._previous = kept
             # A commit whose answer was lost may have happened.
-            self._unsure = error.code == "STORE_FAILED"
+            self._unsure = error.code in ("STORE_FAILED", "STORE_MOVED")
             raise
 
     def _seal(self) -> SealEntry:

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bigpeer")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "bigpeer"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import httpx
 from bigpeer_harness import EXECUTE, eventually
@@ -28,9 +28,11 @@ from sync_link import Link
 
 from bench.postgres_server import postgres_programs, running
 
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("buildah", "podman", "crun", "debootstrap")
 DEBIAN, MIRROR = "bookworm", "http://deb.debian.org/debian"
 IMAGE, BASE = "localhost/hedgerow-trial", "localhost/hedgerow-base"
+SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: As in compose.yaml.
 CONFINED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges")
 NODE = ("--data", "/data", "--host", "0.0.0.0", "--plain", "--allow-playground", "--json", "--port")
@@ -55,7 +57,7 @@ def make_base(folder: Path) -> str:
         shutil.rmtree(root / dropped)
     container = call("buildah", "from", "scratch")
     call("buildah", "add", "--quiet", container, root, "/")
-    call("buildah", "config", "--env", f"PATH={os.defpath}:/usr/local/bin", container)
+    call("buildah", "config", "--env", f"PATH={SEARCHED}", container)
     call("buildah", "commit", "--quiet", container, BASE)
     call("buildah", "rm", container)
     shutil.rmtree(root)
@@ -116,7 +118,7 @@ def execute(url: str, key: str, statement: str) -> Any:
 
 def health(name: str) -> None:
     """Run the image's own health check, which asks port 8080."""
-    check = json.loads(podman("inspect", "--format={{json .Config.Healthcheck.Test}}", IMAGE))
+    check = json.loads(podman("inspect", IMAGE))[0]["Healthcheck"]["Test"]
     assert check[0] == "CMD"
     podman("exec", name, *check[1:])
 
@@ -155,7 +157,10 @@ def try_postgresql(store: str) -> None:
     how = ("--rm", "--network=host", "--cgroups=disabled", "--runtime=crun", "--ulimit=nofile=1024:1024")
     limits = ("--ulimit=nproc=4096:4096", "--volume=keys:/keys", "--entrypoint=python")
     podman("run", *how, *limits, IMAGE, "-c", make)
-    with container("one", PORTS[0], *shared) as one, container("two", PORTS[1], *shared) as two:
+    with (
+        container("one", PORTS[0], *shared, "--tmpfs=/data:mode=0700,U") as one,
+        container("two", PORTS[1], *shared, "--tmpfs=/data:mode=0700,U") as two,
+    ):
         verbs = [word for verb in ("read", "write", "sync") for word in ("--verb", verb)]
         key = command("one", "bigpeer", "keys", "add", "trial", *verbs)["key"]
         sync(one, key)

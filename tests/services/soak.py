@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import os
 import random
 import sys
 import tempfile
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "system"))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import httpx
+import psycopg
 from bigpeer_harness import EXECUTE, eventually
 from own_servers import own_servers
 from standby import Pair
@@ -227,6 +229,17 @@ class Soak:
         once = {place: list(dict.fromkeys(numbers)) for place, numbers in found.items()}
         return once, len(records) - sum(map(len, once.values()))
 
+    def tell(self) -> None:
+        """Print what the machine and PostgreSQL are at."""
+        print(f"load {os.getloadavg()}", file=sys.stderr)
+        query = (
+            "SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid), now() - xact_start,"
+            " left(query, 100) FROM pg_stat_activity WHERE state <> 'idle' ORDER BY xact_start"
+        )
+        with contextlib.suppress(psycopg.Error), psycopg.connect(self._pair.url) as connection:
+            for row in connection.execute(query):
+                print(*row, file=sys.stderr)
+
     def stop(self) -> None:
         """End the nodes, whatever has happened."""
         for worker in (*self.boards, self.clerk):
@@ -263,6 +276,9 @@ def main() -> int:
         try:
             soak.run(wanted.seconds)
             print(json.dumps({"seed": wanted.seed, **soak.finish()}))
+        except BaseException:
+            soak.tell()
+            raise
         finally:
             soak.stop()
     return 0
