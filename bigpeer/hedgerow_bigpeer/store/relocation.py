@@ -232,6 +232,8 @@ class Relocation:
         (now,) = self._there.execute(_XID).fetchone()
         home = _home(self._there)
         set_meta(self._there, self._app, {"home": home, "base": str(first - now).encode()})
+        # Who ran a bridge can say no more that it has ended.
+        self._there.execute("UPDATE bridges SET owner = '', lease = 0 WHERE app = ?", (self._app,))
 
 
 def land(url: str, app: str) -> None:
