@@ -199,13 +199,12 @@ class Relocation:
             made = sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA")
             there.execute(made.format(sql.Identifier(temporary), names(columns), name))
             out = sql.SQL("COPY ({}) TO STDOUT").format(query)
-            with self._here.plain.cursor() as reader, there.cursor() as writer:
-                with (
-                    reader.copy(out) as source,
-                    writer.copy(_into(sql.Identifier(temporary), columns)) as sink,
-                ):
-                    for block in source:
-                        sink.write(block)
+            with (
+                self._here.plain.cursor() as reader, there.cursor() as writer, reader.copy(out) as source,
+                writer.copy(_into(sql.Identifier(temporary), columns)) as sink,
+            ):
+                for block in source:
+                    sink.write(block)
         same = sql.SQL(" AND ").join(
             sql.SQL("t.{0} = k.{0}").format(sql.Identifier(key)) for key in table.keys
         )
