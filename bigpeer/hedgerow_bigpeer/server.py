@@ -17,6 +17,7 @@ from . import limits
 from .app import create_app, peer_of
 from .config import BigPeerConfig
 from .http.door import Door
+from .http.socket import SocketProtocol
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ def _uvicorn_config(config: BigPeerConfig, app: FastAPI) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         lifespan="on",
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=limits.SOCKET_MESSAGE_BYTES,
         ws_max_queue=limits.INBOX_MESSAGES,
         ws_per_message_deflate=False,

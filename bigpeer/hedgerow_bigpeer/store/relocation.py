@@ -26,6 +26,10 @@ from .sql import get_meta, set_meta
 #: Held by whoever moves an app, beside the lock of the fence.
 _MOVER = FENCE + 1
 _KEPT = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+_TIMEOUTS = (
+    *("statement_timeout", "lock_timeout", "idle_session_timeout"),
+    "idle_in_transaction_session_timeout",
+)
 _CHUNK_BYTES = 1 << 22
 _CHUNK_ROWS = 20_000
 _XID = "SELECT pg_current_xact_id()::text::bigint"
@@ -98,14 +102,15 @@ class Relocation:
         report("freeze")
         deadline = time.monotonic() + limits.MOVE_FREEZE_MS / 1000
         # Should nobody be here any more, PostgreSQL ends the session, and the lock with it.
-        for name in ("statement_timeout", "lock_timeout", "idle_session_timeout"):
-            self._here.execute("SELECT set_config(?, ?, false)", (name, str(limits.MOVE_FREEZE_MS)))
+        for name in _TIMEOUTS:
+            self._here.execute("SELECT set_config(?, ?, false)", (name, str(limits.MOVE_FREEZE_MS // 2)))
         lock = (lock_of(self._app), FENCE)
         try:
             self._here.execute("SELECT pg_advisory_lock(?::int, ?::int)", lock)
             self._catch_up(deadline)
             self._arrive()
             report("close")
+            _check(deadline)
             _once(self._here, lambda: self._fence.shut(self._tables, self._token))
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
             raise HedgerowError("STORE_FAILED", "writers would have waited too long: try again") from None
@@ -158,8 +163,8 @@ class Relocation:
                 count += took
                 if deadline is None and took < limits.MOVE_ROWS_LEFT:
                     break
-                if deadline is not None and time.monotonic() > deadline:
-                    raise psycopg.errors.QueryCanceled
+                if deadline is not None:
+                    _check(deadline)
         return count
 
     def _take(self, table: Table) -> int:
@@ -200,7 +205,9 @@ class Relocation:
             there.execute(made.format(sql.Identifier(temporary), names(columns), name))
             out = sql.SQL("COPY ({}) TO STDOUT").format(query)
             with (
-                self._here.plain.cursor() as reader, there.cursor() as writer, reader.copy(out) as source,
+                self._here.plain.cursor() as reader,
+                there.cursor() as writer,
+                reader.copy(out) as source,
                 writer.copy(_into(sql.Identifier(temporary), columns)) as sink,
             ):
                 for block in source:
@@ -304,6 +311,11 @@ def _home(db: PostgresConnection) -> bytes:
         return b""
     found: bytes = db.execute(HOME_QUERY).fetchone()[0].encode()
     return found
+
+
+def _check(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise psycopg.errors.QueryCanceled
 
 
 def _into(table: sql.Identifier, columns: list[str]) -> sql.Composed:
