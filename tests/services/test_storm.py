@@ -38,7 +38,13 @@ class Nodes:
         self._count += 1
         key = rights_key(self._folder)
         folder = self._folder / f"node{self._count}"
-        return Remote(folder, store=self._url, requests_per_second=0, rights_key=key, sockets_per_address=512)
+        options = {
+            "store": self._url,
+            "requests_per_second": 0,
+            "rights_key": key,
+            "sockets_per_address": 512,
+        }
+        return Remote(folder, start_seconds=SECONDS, **options)
 
     def kill(self, at: int) -> None:
         self.nodes[at].kill()
