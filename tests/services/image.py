@@ -35,6 +35,8 @@ IMAGE, BASE = "localhost/hedgerow-trial", "localhost/hedgerow-base"
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: As in compose.yaml.
 CONFINED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges")
+#: No more than there may be where limits cannot be raised.
+LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
 NODE = ("--data", "/data", "--host", "0.0.0.0", "--plain", "--allow-playground", "--json", "--port")
 PORTS = (8080, 8081)
 HELD = 12
@@ -80,9 +82,7 @@ def podman(*words: object) -> str:
 def container(name: str, port: int, *options: str) -> Iterator[str]:
     """Run a node within the block; its URL. It ends by SIGTERM, in order."""
     how = ("--network=host", "--cgroups=disabled", "--runtime=crun", "--no-healthcheck")
-    # No more than a container may have where limits cannot be raised.
-    limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
-    podman("run", "--detach", f"--name={name}", *how, *limits, *CONFINED, *options, IMAGE, *NODE, port)
+    podman("run", "--detach", f"--name={name}", *how, *LIMITS, *CONFINED, *options, IMAGE, *NODE, port)
     url = f"http://127.0.0.1:{port}"
     try:
         eventually(lambda: _answers(f"{url}/readyz"), 30)
@@ -154,9 +154,8 @@ def try_postgresql(store: str) -> None:
         "--volume=keys:/keys",
     )
     make = "import secrets; print(secrets.token_hex(32), file=open('/keys/rights.key', 'x'))"
-    how = ("--rm", "--network=host", "--cgroups=disabled", "--runtime=crun", "--ulimit=nofile=1024:1024")
-    limits = ("--ulimit=nproc=4096:4096", "--volume=keys:/keys", "--entrypoint=python")
-    podman("run", *how, *limits, IMAGE, "-c", make)
+    how = ("--rm", "--no-healthcheck", "--network=host", "--cgroups=disabled", "--runtime=crun")
+    podman("run", *how, *LIMITS, "--volume=keys:/keys", "--entrypoint=python", IMAGE, "-c", make)
     with (
         container("one", PORTS[0], *shared, "--tmpfs=/data:mode=0700,U") as one,
         container("two", PORTS[1], *shared, "--tmpfs=/data:mode=0700,U") as two,
