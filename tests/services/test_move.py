@@ -20,10 +20,11 @@ from bench.postgres_server import PostgresServer
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import manage, relocate
+from hedgerow_bigpeer.auth.places import shown
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.store import relocation
 
-BOARDS, FOLLOW_SECONDS = 12, 5
+BOARDS, FOLLOW_SECONDS = 8, 5
 CHANGES, BRIDGE = "/api/hedgerow/v1/changes", "/api/hedgerow/v1/bridges/out"
 APP = "default"
 Url = Callable[[str], str]
@@ -199,7 +200,8 @@ def check_old_copy(folder: Path, old: str, new: str) -> None:
     assert rows(new, "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'facet_%'") == [(1,)]
     with rights(folder, old) as registry, pytest.raises(HedgerowError, match="PLACE_INVALID"):
         relocate.purge_app(registry, "t", APP, old, new)
-    move_by_command(folder, old, "purge", APP, "--at", old)
+    with rights(folder, old) as registry:
+        relocate.purge_app(registry, "t", APP, old, old)
     assert set(left_of(old).values()) == {0} and left_of(new)["documents"] > 0
     actions = ["app.move.begin", "app.move", "app.purge"]
     with rights(folder, old) as registry:
@@ -230,6 +232,7 @@ def killed_at(stage: str, folder: Path, store: str, to: str) -> None:
 def test_a_mover_that_is_killed_leaves_an_app_that_goes_on(places: tuple[str, str], tmp_path: Path) -> None:
     old, new = places
     node = Remote(tmp_path / "node", store=old, rights_key=rights_key(tmp_path))
+    nodes = [node]
     written = 0
 
     def write() -> None:
@@ -253,10 +256,13 @@ def test_a_mover_that_is_killed_leaves_an_app_that_goes_on(places: tuple[str, st
             with pytest.raises(HedgerowError, match="PLACE_INVALID.*not moving"):
                 relocate.abandon_move(registry, "t", APP, old)
         write()
-        # It has left, and nobody has said so in the rights: the node does.
+        # It has left, and nobody has said so in the rights: nodes do, also one that has nothing to write.
+        idle = Remote(tmp_path / "idle", store=old, rights_key=rights_key(tmp_path))
+        nodes.append(idle)
         killed_at("done", tmp_path, old, new)
         for _ in range(3):
             write()
+        eventually(lambda: counts(idle, written), FOLLOW_SECONDS)
         assert rows(new, "SELECT count(*) FROM documents WHERE collection = 'c'") == [(written,)]
         assert node.status()["incarnation"] == before
         with rights(tmp_path, old) as registry:
@@ -268,7 +274,15 @@ def test_a_mover_that_is_killed_leaves_an_app_that_goes_on(places: tuple[str, st
             with pytest.raises(HedgerowError, match="PLACE_INVALID.*not moving"):
                 relocate.abandon_move(registry, "t", APP, old)
     finally:
-        node.kill()
+        for served in nodes:
+            served.kill()
+
+
+def counts(node: Remote, number: int) -> bool:
+    """Say whether a node sees so many documents."""
+    with contextlib.suppress(httpx.HTTPError):
+        return bool(node.execute("SELECT count(*) AS n FROM c")["items"] == [{"n": number}])
+    return False
 
 
 def post(node: Remote, body: Any) -> bool:
@@ -288,14 +302,20 @@ def test_writers_are_kept_off_for_a_bounded_moment(
     monkeypatch.setattr(limits, "MOVE_FREEZE_MS", 300)
     node = Remote(tmp_path / "node", store=old, rights_key=rights_key(tmp_path))
     try:
+        node.execute("INSERT INTO c DOCUMENTS ({'_id': 0})")
         with rights(tmp_path, old) as registry, psycopg.connect(old) as other:
 
             def report(stage: str) -> None:
+                if stage == "catch up":
+                    # What goes while the rest is copied goes there too.
+                    with psycopg.connect(old) as third:
+                        assert third.execute("DELETE FROM documents").rowcount == 1
                 if stage == "freeze":
                     other.execute("UPDATE meta SET value = value WHERE app = 'default' AND name = 'keeper'")
 
             with pytest.raises(HedgerowError, match="STORE_FAILED.*too long"):
                 relocate.move_app(registry, "t", APP, old, new, report)
+            assert rows(new, "SELECT id FROM documents") == []
             answer = node.execute("INSERT INTO c DOCUMENTS ({'_id': 1})")
             assert answer["mutatedDocumentIds"] == [1]
             other.rollback()
@@ -340,3 +360,21 @@ def test_an_app_is_placed_before_it_has_data(places: tuple[str, str], tmp_path: 
         alone.places.set("t", alone.create_app("t", "farm", "playground", "farm"), new)
     alone.close()
     assert relocation.is_known(new, "farm") and not relocation.is_known(old, "farm")
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        (
+            "postgresql://ann:secret@db1,db2:5433/farm?sslmode=require",
+            "postgresql://ann@db1,db2:5433/farm?sslmode=require",
+        ),
+        (
+            "postgresql://db/farm?user=ann&password=secret&sslmode=require",
+            "postgresql://db/farm?user=ann&password=...&sslmode=require",
+        ),
+        ("postgresql://ann@db/farm", "postgresql://ann@db/farm"),
+    ],
+)
+def test_a_place_is_shown_without_its_password(url: str, seen: str) -> None:
+    assert shown(url) == seen
