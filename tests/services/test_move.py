@@ -273,6 +273,9 @@ def test_a_mover_that_is_killed_leaves_an_app_that_goes_on(places: tuple[str, st
                 relocate.move_app(registry, "t", APP, old, old)
             with pytest.raises(HedgerowError, match="PLACE_INVALID.*not moving"):
                 relocate.abandon_move(registry, "t", APP, old)
+            # Rights that were put back to before the move are told where it is.
+            registry.places._save("place", registry.apps.get(APP), None)
+            relocate.place_app(registry, "t", APP, old, new)
     finally:
         for served in nodes:
             served.kill()

@@ -48,10 +48,15 @@ def show_places(registry: Registry, store: str) -> list[dict[str, Any]]:
 
 
 def place_app(registry: Registry, actor: str, name: str, store: str, to: str) -> dict[str, Any]:
-    """Let an app of which nothing is stored yet lie somewhere. Raises PLACE_INVALID, STORE_FAILED."""
+    """Say where an app lies of which nothing is stored yet, or nothing any more where it was, as after rights
+    were put back to before a move. Raises PLACE_INVALID, STORE_FAILED.
+    """
     check(to)
     app = registry.apps.get(name)
-    if registry.places.move(app) is not None or _key_at(settled(registry, app, store), app) is not None:
+    here = settled(registry, app, store)
+    key = _key_at(here, app)
+    is_here = key is not None and relocation.departed(here, key) is None
+    if is_here or registry.places.move(app) is not None:
         raise HedgerowError("PLACE_INVALID", f"{app.name} has data: move it")
     registry.places.set(actor, app, to)
     return {"app": app.name, "place": shown(to)}
