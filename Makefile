@@ -9,7 +9,7 @@ BENCH_STAMP := $(VENV)/installed-bench
 FUZZ_STAMP := $(VENV)/installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cluster test test-services soak check bench size fuzz sim powercut flash emulate format docs clean
+.PHONY: help demo demo-cluster test test-services soak image check bench size fuzz sim powercut flash emulate format docs clean
 
 help:
 	@echo "make demo      the whole path: emulated boards, gateway, Big Peer"
@@ -21,6 +21,7 @@ help:
 	@echo "make test      all tests, in one process more than there are cores  [ARGS='-k flash' JOBS=1]"
 	@echo "make test-services  tests with real servers, which it starts and stops: PostgreSQL, Kafka, mosquitto, Chromium  [ARGS='-k watermark']"
 	@echo "make soak      nodes of a Big Peer, PostgreSQL and Kafka, killed at random under load  [SECONDS=3600 SEED=7 DIR=folder]"
+	@echo "make image     build the container image on Debian's packages, and run it; as root  [BASE=image]"
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
@@ -80,6 +81,11 @@ soak: $(STAMP)
 	@tests/services/install
 	@$(BIN)/python tests/services/soak.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(DIR),--directory '$(DIR)')
+
+# Installs what is missing; images and what they wrote are gone at the end.
+image: $(STAMP)
+	@tests/services/install image
+	@$(BIN)/python tests/services/image.py $(if $(BASE),--base '$(BASE)')
 
 check: $(STAMP)
 	@$(BIN)/ruff check

@@ -3,6 +3,7 @@
 import importlib.resources
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response, WebSocket
@@ -85,6 +86,16 @@ def open_registry(config: BigPeerConfig) -> tuple[Registry, App]:
         registry.close()
         raise
     return registry, app
+
+
+def place_of(registry: Registry, app: App, config: BigPeerConfig) -> str:
+    """Return the PostgreSQL where an app lies, "" for the data directory. Raises STORE_FAILED."""
+    if not config.store:
+        return ""
+    # Its driver is needed by nobody else.
+    from .auth.relocate import settled
+
+    return settled(registry, app, config.store)
 
 
 class BigPeer:
@@ -189,7 +200,8 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -
         try:
             registry, served = await work(open_registry, config)
             try:
-                store = await open_store(config)
+                place = await work(place_of, registry, served, config)
+                store = await open_store(replace(config, store=place))
             except BaseException:
                 registry.close()
                 raise

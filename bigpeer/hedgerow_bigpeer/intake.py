@@ -20,7 +20,7 @@ from .store.rows import Entry, NameEntry, Operation, SchemaEntry, SealEntry, Ski
 
 # Codes that are no author's doing.
 _FORM = ("SEGMENT_", "VARINT_")
-_STORE = ("STORE_FAILED",)
+_STORE = ("STORE_FAILED", "STORE_MOVED")
 
 
 class Intake:

@@ -168,3 +168,9 @@ AUDIT_PAGE = 200
 AUDIT_REFUSALS = 30
 AUDIT_REFUSALS_SECONDS = 60
 AUDIT_ACTORS = 256
+
+# An app that moves to another PostgreSQL: it is caught up with until so few rows are left of a round, or so
+# many rounds are over; then its writers are refused for so long at most.
+MOVE_ROUNDS = 20
+MOVE_ROWS_LEFT = 500
+MOVE_FREEZE_MS = 10_000

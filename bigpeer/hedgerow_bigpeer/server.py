@@ -17,6 +17,7 @@ from . import limits
 from .app import create_app, peer_of
 from .config import BigPeerConfig
 from .http.door import Door
+from .http.socket import SocketProtocol
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +32,30 @@ def run_bigpeer(config: BigPeerConfig, on_ready: Callable[[str], None] | None = 
     host, port = listener.getsockname()[:2]
     scheme = "https" if config.tls_key is not None else "http"
     url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    with listener:
+        # An app that has moved is opened at its new place; who connects meanwhile waits.
+        while _serve(config, listener, url, on_ready):
+            on_ready = None
+
+
+def _serve(
+    config: BigPeerConfig, listener: socket.socket, url: str, on_ready: Callable[[str], None] | None
+) -> bool:
+    """Serve until it ends; say whether to begin again, because the app is at another place."""
     app = create_app(config)
     server = _Server(config, app, url, on_ready)
-    # uvicorn ends a start that failed by leaving the program.
-    with listener, contextlib.suppress(SystemExit), asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(server.serve(sockets=[listener]))
+    # uvicorn ends a start that failed by leaving the program, and closes what it is given.
+    with contextlib.suppress(SystemExit), asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(server.serve(sockets=[listener.dup()]))
     failure: HedgerowError | None = getattr(app.state, "failure", None)
+    if failure is not None and failure.code == "STORE_MOVED" and server.started:
+        log.warning("%s", failure)
+        return True
     if failure is not None:
         raise failure
     if not server.started:
         raise HedgerowError("STORE_FAILED", "the start failed; the log says why")
+    return False
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -124,7 +139,7 @@ def _uvicorn_config(config: BigPeerConfig, app: FastAPI) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         lifespan="on",
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=limits.SOCKET_MESSAGE_BYTES,
         ws_max_queue=limits.INBOX_MESSAGES,
         ws_per_message_deflate=False,

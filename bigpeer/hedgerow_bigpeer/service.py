@@ -155,7 +155,7 @@ class Service:
     async def offer(self, submissions: Iterable[Submission]) -> list[HedgerowError | None]:
         """Take submissions in their order, and return the refusal of each; what was taken is durable then.
 
-        STORE_FAILED says that it was not the submission's fault.
+        STORE_FAILED and STORE_MOVED say that it was not the submission's fault.
         """
         if self._stopping:
             raise HedgerowError("STORE_FAILED", "the Big Peer is stopping")
@@ -202,9 +202,13 @@ class Service:
         try:
             ingested = await self.store.ingest([submission for submission, _ in batch], self.clock.utc())
         except Exception as error:
-            log.exception("ingest failed")
-            self.healthy = False
-            errors = [HedgerowError("STORE_FAILED", str(error))] * len(batch)
+            # An app that moves is nobody's fault, and over in a moment.
+            if isinstance(error, HedgerowError) and error.code == "STORE_MOVED":
+                errors = [error] * len(batch)
+            else:
+                log.exception("ingest failed")
+                self.healthy = False
+                errors = [HedgerowError("STORE_FAILED", str(error))] * len(batch)
         else:
             self.healthy = True
             self.counters.commits += 1

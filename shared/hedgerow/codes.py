@@ -181,6 +181,8 @@ CODES = {
     "SYNC_GAP": (642, "Operations that do not follow on what is held of their author."),
     "STORE_VERSION": (650, "The store was written by a newer version; update the Big Peer."),
     "STORE_FAILED": (651, "The store could not read or write; the log of the Big Peer says more."),
+    "STORE_MOVED": (652, "The app is moving, or has just moved, to another database: try again."),
+    "PLACE_INVALID": (653, "A place where an app cannot be, or not move to; the detail says why."),
     # Who may do what at the Big Peer
     "AUTH_MISSING": (660, "Nobody is named; send Authorization: Bearer with an API key or a token."),
     "AUTH_INVALID": (661, "The API key or token is unknown, expired or revoked; get a new one."),

@@ -119,9 +119,11 @@ print("stopped", flush=True)
 
 
 class Remote:
-    """A Big Peer process on a free port; options are settings, and what _PROGRAM names."""
+    """A Big Peer process on a free port; options are settings, and what _PROGRAM names. It is given so many
+    seconds to start: more where what else the machine has to do is no matter.
+    """
 
-    def __init__(self, directory: Path, **options: Any) -> None:
+    def __init__(self, directory: Path, start_seconds: float = 20, **options: Any) -> None:
         self.directory = directory
         self._errors = (directory.parent / f"{directory.name}.log").open("ab")
         self.log = Path(self._errors.name)
@@ -131,7 +133,7 @@ class Remote:
             stderr=self._errors,
         )
         self.url = ""
-        found = re.fullmatch(r"ready (https?://\S+)\n", self._line(20))
+        found = re.fullmatch(r"ready (https?://\S+)\n", self._line(start_seconds))
         assert found, self.log.read_text()
         self.url = found[1]
         self.sync_url = self.url.replace("http", "ws") + "/api/hedgerow/v1/sync"

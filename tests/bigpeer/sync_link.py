@@ -13,20 +13,25 @@ from hedgerow.sync.exchange import Exchange
 
 
 class Link:
-    """Joins a peer to the Big Peer; `base` is the peer's uptime at the start, which goes on with time."""
+    """Joins a peer to the Big Peer, with an API key where one is given; `base` is the peer's uptime at the
+    start, which goes on with time.
+    """
 
-    def __init__(self, peer: Peer, url: str, base: int = 0) -> None:
+    def __init__(self, peer: Peer, url: str, base: int = 0, key: str = "") -> None:
         self.peer = peer
         self._began = time.monotonic() - base / 1000
         self.exchange = Exchange(peer, self.now(), linger_ms=None, central=True)
         self._stack = contextlib.ExitStack()
-        self.socket = self._stack.enter_context(connect(url, compression=None, max_size=1 << 16))
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self.socket = self._stack.enter_context(
+            connect(url, compression=None, max_size=1 << 16, additional_headers=headers)
+        )
 
     def now(self) -> int:
         """Return the peer's uptime in ms."""
         return int((time.monotonic() - self._began) * 1000)
 
-    def step(self) -> bool:
+    def step(self, seconds: float = 0.02) -> bool:
         """Send what there is to send, and take what comes within a moment; False once it has ended."""
         try:
             # What was received before the end is still to be read.
@@ -34,7 +39,7 @@ class Link:
                 while record := self.exchange.outgoing(MAX_RECORD, self.now()):
                     self.socket.send(record)
             try:
-                message = self.socket.recv(timeout=0.02)
+                message = self.socket.recv(timeout=seconds)
             except TimeoutError:
                 return not self.exchange.finished
             assert isinstance(message, bytes)

@@ -1,7 +1,8 @@
 """`make soak [SECONDS=600] [SEED=n] [DIR=folder]`: the storm of the tests, for as long as is wanted.
 
-Three nodes on one PostgreSQL take what boards record and a clerk writes over HTTP; a bridge brings all of it
-to Kafka. Nodes are killed, PostgreSQL is crashed and restarted, Kafka stopped, at random. After each of these
+Three nodes on one PostgreSQL take what 200 peers record, which stay connected through a balancer, and a clerk
+writes over HTTP; a bridge brings all of it to Kafka. Nodes are killed, PostgreSQL is crashed and restarted,
+its standby promoted and another made, Kafka stopped, at random. After each of these
 what was receipted must be in the database, every node must say so, and work must go on. At the end no
 operation may be lost or told twice, and Kafka must have every change, those of a document in order.
 """
@@ -10,6 +11,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import os
 import random
 import sys
 import tempfile
@@ -24,17 +26,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "system"))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import httpx
+import psycopg
 from bigpeer_harness import EXECUTE, eventually
 from own_servers import own_servers
+from standby import Pair
 from test_kafka import Topic
-from test_storm import NODES, PORTION, SECONDS, Board, Nodes, check_receipts, told
+from test_storm import NODES, PORTION, SECONDS, Board, Nodes, check_receipts, sealed, told
 
 from bench.kafka_server import KafkaServer
 from bench.postgres_server import PostgresServer
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.auth.registry import Registry
 
-BOARDS, PAUSE, DOCUMENTS = 10, 10.0, 12
+BOARDS, PAUSE, DOCUMENTS = 200, 30.0, 12
 BRIDGE = "/api/hedgerow/v1/bridges/soak"
 #: How long what is done to a server lasts, and work goes on in peace after it.
 AWAY, PEACE = (1.0, 15.0), (1.0, 10.0)
@@ -87,10 +91,11 @@ class Soak:
 
     def __init__(self, folder: Path, postgres: PostgresServer, kafka: KafkaServer, seed: int) -> None:
         self._chance = random.Random(seed)
-        self._postgres = postgres
+        self._pair = Pair(postgres)
         self._kafka = kafka
         self.counts: dict[str, int] = {}
-        self.nodes = Nodes(folder, postgres.url())
+        self.ended = 0
+        self.nodes = Nodes(folder, self._pair.url)
         self.topic = Topic(kafka, 4)
         self._key = self._admin(folder)
         sink = {"type": "kafka", **self.topic.sink()}
@@ -100,7 +105,7 @@ class Soak:
         self.clerk = Clerk(self.nodes, seed)
 
     def _admin(self, folder: Path) -> str:
-        registry = Registry(folder / "registry", self._postgres.url(), folder / "rights.key")
+        registry = Registry(folder / "registry", self._pair.url, folder / "rights.key")
         try:
             found = manage.create_key(registry, "soak", "default", {"name": "soak", "verbs": ["admin"]})
             return str(found["key"])
@@ -130,25 +135,29 @@ class Soak:
             "node ended in order": self._end,
             "PostgreSQL crashed": lambda: self._restart("immediate"),
             "PostgreSQL restarted": lambda: self._restart("fast"),
+            "standby promoted": self._promote,
             "Kafka away": self._kafka_away,
         }
         # Each once, in any order, then the usual ones most often.
         first = self._chance.sample(list(deeds), len(deeds))
         while time.monotonic() < end:
-            name = first.pop() if first else self._chance.choices(list(deeds), [8, 3, 2, 2, 2])[0]
+            name = first.pop() if first else self._chance.choices(list(deeds), [8, 3, 2, 2, 2, 2])[0]
             deeds[name]()
             self.counts[name] = self.counts.get(name, 0) + 1
-            check_receipts(self.nodes, self.boards, self._postgres.url())
+            check_receipts(self.nodes, self.boards, self._pair.url)
             goal = self.receipted + PORTION
-            eventually(lambda goal=goal: self._trouble() or self.receipted >= goal, SECONDS)
+            eventually(lambda goal=goal: self._going() and self.receipted >= goal, SECONDS)
             left = max(0.0, end - time.monotonic())
             notes = sum(map(len, self.clerk.written.values()))
             print(f"{left:6.0f} s left, {self.receipted:7d} receipted, {notes} notes: {name}", flush=True)
             time.sleep(min(left, self._chance.uniform(*PEACE)))
 
-    def _trouble(self) -> None:
+    def _going(self) -> bool:
+        """Say that nobody has met anything wrong; who has ended by itself is started anew."""
         for worker in (*self.boards, self.clerk):
             assert worker.error is None, repr(worker.error)
+        self.ended += self.nodes.mend()
+        return True
 
     def _kill(self) -> None:
         self.nodes.kill(self._chance.randrange(NODES))
@@ -157,9 +166,21 @@ class Soak:
         self.nodes.end(self._chance.randrange(NODES))
 
     def _restart(self, mode: str) -> None:
-        self._postgres.stop(mode)
+        self._pair.primary.stop(mode)
         time.sleep(self._chance.uniform(*AWAY) / 3)
-        self._postgres.start()
+        self._pair.primary.start()
+
+    def _promote(self) -> None:
+        """The primary is lost; the nodes end, and go on at the standby as another incarnation."""
+        before = self.ended
+        self._pair.primary.stop("immediate")
+        time.sleep(self._chance.uniform(*AWAY) / 3)
+        known = {board.writer.peer.author.hex(): board.receipted for board in self.boards}
+        self._pair.promote()
+        stored = sealed(self._pair.url)
+        assert all(stored.get(author, 0) >= number for author, number in known.items() if number)
+        eventually(lambda: self._going() and self.ended >= before + NODES, SECONDS)
+        self._pair.follow()
 
     def _kafka_away(self) -> None:
         self._kafka.stop(crash=self._chance.random() < 0.5)
@@ -188,7 +209,13 @@ class Soak:
             feed.setdefault(place, []).append(change["transactionId"])
         arrived, repeats = self._arrived()
         assert arrived == feed, sorted(set(arrived) ^ set(feed))[:10]
-        return {"readings": made, "notes": len(notes), "kafka_repeats": repeats, **self.counts}
+        return {
+            "readings": made,
+            "notes": len(notes),
+            "kafka_repeats": repeats,
+            "ended": self.ended,
+            **self.counts,
+        }
 
     def _arrived(self) -> tuple[Feed, int]:
         """Return what Kafka has of the feed, and how many records were there before."""
@@ -202,6 +229,17 @@ class Soak:
         once = {place: list(dict.fromkeys(numbers)) for place, numbers in found.items()}
         return once, len(records) - sum(map(len, once.values()))
 
+    def tell(self) -> None:
+        """Print what the machine and PostgreSQL are at."""
+        print(f"load {os.getloadavg()}", file=sys.stderr)
+        query = (
+            "SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid), now() - xact_start,"
+            " left(query, 100) FROM pg_stat_activity WHERE state <> 'idle' ORDER BY xact_start"
+        )
+        with contextlib.suppress(psycopg.Error), psycopg.connect(self._pair.url) as connection:
+            for row in connection.execute(query):
+                print(*row, file=sys.stderr)
+
     def stop(self) -> None:
         """End the nodes, whatever has happened."""
         for worker in (*self.boards, self.clerk):
@@ -209,6 +247,7 @@ class Soak:
         for board in self.boards:
             board.over.set()
         self.nodes.stop()
+        self._pair.stop()
 
 
 @contextlib.contextmanager
@@ -237,6 +276,9 @@ def main() -> int:
         try:
             soak.run(wanted.seconds)
             print(json.dumps({"seed": wanted.seed, **soak.finish()}))
+        except BaseException:
+            soak.tell()
+            raise
         finally:
             soak.stop()
     return 0

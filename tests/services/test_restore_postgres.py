@@ -1,7 +1,6 @@
 """A PostgreSQL that was put back from a backup, and a standby that takes over while 200 peers sync."""
 
 import random
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from bigpeer_harness import Remote, eventually, local, rights_key
 from log_writer import Writer
+from standby import Pair
 from sync_link import Link
 from test_lost import Board, deliver
 from test_storm import sealed
@@ -67,17 +67,11 @@ def test_a_dump_put_back_in_place_is_a_new_incarnation(
 
 
 @pytest.fixture
-def pair(own_postgres: PostgresServer, tmp_path: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
-    """A primary and a standby for which every commit waits."""
-    folder = own_postgres.data.parent / "standby"
-    folder.mkdir()
-    standby = PostgresServer(folder, own_postgres.programs)
-    own_postgres.run("pg_basebackup", "-D", str(standby.data), "-R", "-c", "fast", "-d", own_postgres.url())
-    standby.start()
-    own_postgres.set(synchronous_standby_names="*")
-    yield own_postgres, standby
-    standby.stop("immediate")
-    shutil.rmtree(folder, ignore_errors=True)
+def pair(own_postgres: PostgresServer) -> Iterator[Pair]:
+    """A primary and a standby."""
+    made = Pair(own_postgres)
+    yield made
+    made.stop()
 
 
 class Peers:
@@ -168,21 +162,18 @@ class Nodes:
 
 
 @pytest.mark.timeout(240)
-def test_a_standby_takes_over_while_peers_sync(
-    pair: tuple[PostgresServer, PostgresServer], tmp_path: Path
-) -> None:
-    primary, standby = pair
-    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
-    nodes = Nodes(tmp_path, f"postgresql://hedgerow@{hosts}/postgres?target_session_attrs=read-write")
+def test_a_standby_takes_over_while_peers_sync(pair: Pair, tmp_path: Path) -> None:
+    primary = pair.primary
+    nodes = Nodes(tmp_path, pair.url)
     before = nodes.nodes[0].status()
     peers = Peers(lambda: nodes.nodes)
     try:
         eventually(lambda: peers.receipted >= PEERS * READINGS // 4, SECONDS)
         primary.stop("immediate")
         known = {writer.peer.author.hex(): receipted(writer) for writer in peers.writers}
-        standby.run("pg_ctl", "-D", str(standby.data), "-w", "promote")
+        pair.promote()
         # What was receipted had reached the standby.
-        stored = sealed(standby.url())
+        stored = sealed(pair.primary.url())
         assert all(stored.get(author, 0) >= number for author, number in known.items() if number)
         assert 0 < sum(known.values()) < PEERS * READINGS
         eventually(nodes.manage, SECONDS)

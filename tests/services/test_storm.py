@@ -1,4 +1,6 @@
-"""Three nodes on one PostgreSQL, killed and started at random under sync, and PostgreSQL crashes too."""
+"""Three nodes on one PostgreSQL behind a balancer, killed and started at random while 200 peers sync, and
+PostgreSQL crashes too.
+"""
 
 import random
 import threading
@@ -9,6 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from balancer import Balancer
 from bigpeer_harness import Remote, eventually, rights_key
 from log_writer import Writer
 from sync_link import Link
@@ -16,25 +19,32 @@ from websockets.exceptions import WebSocketException
 
 from bench.postgres_server import PostgresServer
 
-NODES, WRITERS, READINGS, PORTION, EVENTS = 3, 10, 120, 20, 6
+NODES, WRITERS, READINGS, PORTION, EVENTS = 3, 200, 8, 4, 6
 SECONDS = 150.0
 CHANGES = "/api/hedgerow/v1/changes"
 
 
 class Nodes:
-    """Nodes on one database, of which any may be killed; a new one takes its place."""
+    """Nodes on one database, of which any may be killed; a new one takes its place behind the balancer."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
         self._url = url
         self._count = 0
         self.nodes = [self._start() for _ in range(NODES)]
+        self.balancer = Balancer(lambda: [node.url for node in self.nodes])
 
     def _start(self) -> Remote:
         self._count += 1
         key = rights_key(self._folder)
         folder = self._folder / f"node{self._count}"
-        return Remote(folder, store=self._url, requests_per_second=0, rights_key=key)
+        options = {
+            "store": self._url,
+            "requests_per_second": 0,
+            "rights_key": key,
+            "sockets_per_address": 512,
+        }
+        return Remote(folder, start_seconds=SECONDS, **options)
 
     def kill(self, at: int) -> None:
         self.nodes[at].kill()
@@ -44,14 +54,22 @@ class Nodes:
         assert self.nodes[at].stop() == 0
         self.nodes[at] = self._start()
 
+    def mend(self) -> int:
+        """Start anew who has ended by itself, as a service manager does; return how many."""
+        ended = [at for at, node in enumerate(self.nodes) if node.process.poll() is not None]
+        for at in ended:
+            self.kill(at)
+        return len(ended)
+
     def stop(self) -> None:
+        self.balancer.stop()
         for node in self.nodes:
             node.kill()
 
 
 class Board(threading.Thread):
     """Records and syncs, now with this node and now with that one, until all is receipted: at most so many
-    readings, a portion each `pause` seconds, until it is `enough`.
+    readings, a portion each `pause` seconds, until it is `enough`. It stays connected in between.
     """
 
     def __init__(self, number: int, nodes: Nodes, readings: float = READINGS, pause: float = 0) -> None:
@@ -73,7 +91,7 @@ class Board(threading.Thread):
 
     def run(self) -> None:
         try:
-            while self.made < self._readings and not self.enough.wait(self._pause):
+            while self.made < self._readings and not self._rest():
                 self.writer.insert_many(PORTION)
                 self.made += PORTION
                 last = self.writer.peer.log.held(self.writer.peer.author)
@@ -82,12 +100,27 @@ class Board(threading.Thread):
         except BaseException as error:  # noqa: BLE001
             self.error = error
 
-    def _contact(self, last: int) -> None:
-        node = self._chance.choice(self._nodes.nodes)
+    def _rest(self) -> bool:
+        """Pause, connected; say whether it is enough."""
+        end = time.monotonic() + self._chance.uniform(0.5, 1.5) * self._pause
+        while (left := end - time.monotonic()) > 0 and not self.enough.is_set():
+            link = self._connect()
+            while link and time.monotonic() < end and not self.enough.is_set() and link.step(min(left, 1.0)):
+                pass
+            if link:
+                link.close()
+        return self.enough.is_set()
+
+    def _connect(self) -> Link | None:
         try:
-            link = Link(self.writer.peer, node.sync_url, self.writer.now)
+            return Link(self.writer.peer, self._nodes.balancer.sync_url, self.writer.now)
         except (OSError, WebSocketException):
             time.sleep(0.1)
+            return None
+
+    def _contact(self, last: int) -> None:
+        link = self._connect()
+        if link is None:
             return
         self.contacts += 1
         # Some contacts end before all is said.

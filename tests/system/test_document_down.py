@@ -1,4 +1,4 @@
-"""A configuration document that is written at the Big Peer reaches boards out of the gateway's range.
+"""A configuration document that is written, changed and deleted at the Big Peer reaches boards out of range.
 
 Real VMs: a relay beside the gateway, and behind it a board that is awake and one that is asleep mostly.
 """
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 APP = """
 from hedgerow_device.sensor import open_sensor
 
-shown = {}
+shown = [None]
 
 
 async def main(peer):
@@ -32,10 +32,10 @@ async def main(peer):
         number = result.mutated[0][1]
         print("ack", number, "op=%d" % number, "value=%s" % value)
         if peer.name != "board1":
-            for row in peer.execute("SELECT * FROM config"):
-                if shown.get(row["_id"]) != row["every"]:
-                    shown[row["_id"]] = row["every"]
-                    print("config", row["_id"], row["every"])
+            found = [(row["_id"], row["every"]) for row in peer.execute("SELECT * FROM config")]
+            if shown != found:
+                print("config", *(found[0] if found else ("nothing",)))
+            shown[:] = found
         await peer.sleep()
         if peer.sleeper:
             return
@@ -55,12 +55,7 @@ def part(scene: Line) -> None:
             air.block(address, other)
 
 
-def write(scene: Line, name: str, every: int) -> None:
-    statement = "INSERT INTO config DOCUMENTS (:d) ON ID CONFLICT DO UPDATE"
-    execute(scene.scene.url, statement, {"d": {"_id": name, "every": every}})
-
-
-def test_a_configuration_document_reaches_the_far_board_and_a_sleeping_one(tmp_path: Path) -> None:
+def test_what_becomes_of_a_document_reaches_the_far_board_and_a_sleeping_one(tmp_path: Path) -> None:
     with line(
         tmp_path,
         3,
@@ -74,14 +69,17 @@ def test_a_configuration_document_reaches_the_far_board_and_a_sleeping_one(tmp_p
         relay, far, sleeper = scene.ledgers
 
         def said(text: str) -> bool:
-            return all(text in (line.text for line in ledger.board.console) for ledger in (far, sleeper))
+            lines = [[line.text for line in ledger.board.console] for ledger in (far, sleeper)]
+            return all([line for line in told if line.startswith("config")][-1:] == [text] for told in lines)
 
         scene.until(lambda: scene.recorded(2), "each has recorded twice", 40)
-        write(scene, "north", 60)
+        execute(scene.scene.url, "INSERT INTO config DOCUMENTS ({'_id': 'north', 'every': 60})", {})
         scene.until(lambda: said("config north 60"), "both have the document", 90)
-        # A later word about the same document replaces the earlier one.
-        write(scene, "north", 7)
+        # A later word about the same document replaces the earlier one, and the last one takes it away.
+        execute(scene.scene.url, "UPDATE config SET every = 7 WHERE _id = 'north'", {})
         scene.until(lambda: said("config north 7"), "both have what became of it", 90)
+        execute(scene.scene.url, "DELETE FROM config WHERE _id = 'north'", {})
+        scene.until(lambda: said("config nothing"), "both know that it is gone", 90)
         scene.read()
         assert sleeper.board.sleeps >= 2
         assert len(sleeper.boots) == 1, "a wake is no boot"

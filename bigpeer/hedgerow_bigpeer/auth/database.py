@@ -102,6 +102,7 @@ class Database:
         """
         self._lock = threading.RLock()
         self._changing = False
+        self.is_shared = bool(url)
         self._engine: Engine
         self.vault: Vault
         try:

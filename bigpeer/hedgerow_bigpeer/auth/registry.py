@@ -9,6 +9,7 @@ from .audit import Audit
 from .database import Database
 from .issuers import Issuers
 from .ledger import Ledger
+from .places import Places
 from .proof import Challenger
 from .providers import Providers
 from .revocation import Revocations
@@ -32,6 +33,7 @@ class Registry:
         self.accounts = Accounts(self.database, self.audit)
         self.ledger = Ledger(self.database)
         self.revocations = Revocations(self.database, self.audit, self.issuers)
+        self.places = Places(self.database, self.audit)
         self.challenger = Challenger(self.database)
 
     def create_app(self, actor: str, name: str, mode: str, mesh: str) -> App:

@@ -55,6 +55,7 @@ STATUS = {
     "ISSUER_MISSING": 503,
     "REGISTRY_FAILED": 503,
     "STORE_FAILED": 503,
+    "STORE_MOVED": 503,
 }
 _NOT_STORED = {"Cache-Control": "no-store"}
 

@@ -20,18 +20,23 @@ def read_indexes(db: Any, key: Key) -> list[Index]:
 
 def create_index(db: Any, key: Key, index: Index, dialect: Dialect) -> None:
     """See `Store.create_index`. One index of the engine's serves all collections that want a path's."""
-    expression = dialect.indexed(index.path)
     known = db.execute("SELECT DISTINCT path FROM indexes").fetchall()
     if (index.path,) not in known and len(known) >= limits.INDEXES:
         raise HedgerowError("INDEXES_FULL", f"{limits.INDEXES} paths have one")
     query = "SELECT 1 FROM indexes WHERE app = ? AND collection = ? AND name = ?"
     if db.execute(query, (key[0], index.collection, index.name)).fetchone() is not None:
         raise HedgerowError("INDEX_EXISTS", f"{index.name} on {index.collection}")
+    make_index(db, index.path, dialect)
+    db.execute("INSERT INTO indexes VALUES (?, ?, ?, ?)", (key[0], *index))
+
+
+def make_index(db: Any, path: str, dialect: Dialect) -> None:
+    """Make the engine's index of a path if it is not there."""
+    expression = dialect.indexed(path)
     db.execute(
-        f"CREATE INDEX IF NOT EXISTS {_named(index.path)}"
+        f"CREATE INDEX IF NOT EXISTS {_named(path)}"
         f" ON documents (app, shard, collection, {expression}, id) WHERE {expression} IS NOT NULL"
     )
-    db.execute("INSERT INTO indexes VALUES (?, ?, ?, ?)", (key[0], *index))
 
 
 def drop_index(db: Any, key: Key, collection: str, name: str) -> None:

@@ -29,8 +29,13 @@ class PostgresConnection:
         psycopg.NotSupportedError,
     )
 
-    def __init__(self, url: str) -> None:
-        self._connection = connect(url, options=_SETTINGS, application_name="hedgerow")
+    def __init__(self, url: str, settings: str = "") -> None:
+        self._connection = connect(url, options=f"{_SETTINGS} {settings}", application_name="hedgerow")
+
+    @property
+    def plain(self) -> psycopg.Connection[Any]:
+        """The connection itself, for what is more than statements."""
+        return self._connection
 
     @property
     def is_closed(self) -> bool:

@@ -28,6 +28,7 @@ from hedgerow.log import new_author
 from hedgerow.operation import decode_body
 
 from .. import limits
+from . import fence
 from .filter import POSTGRES
 from .ingest import Ingest
 from .pg_connection import PostgresConnection
@@ -59,9 +60,11 @@ NEWEST_QUERY = (
     "SELECT coalesce(max(xid), 0) FROM commits WHERE app = ? AND shard = ?"
     " AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + ?::bigint"
 )
+# And whether the app is still here.
+FOLLOW_QUERY = f"SELECT ({NEWEST_QUERY}), NOT EXISTS (SELECT 1 FROM meta WHERE app = ? AND name = ?)"  # noqa: S608
 # The place of a database: another after a restore, a copy, or the promotion of a standby. A dump that is put
 # back where it came from makes its tables anew.
-_HOME_QUERY = (
+HOME_QUERY = (
     # The timeline that is written now; the control file says it only at the next checkpoint.
     "SELECT s.system_identifier || '/' ||"
     " ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int || '/' ||"
@@ -76,7 +79,7 @@ class PostgresStore(SqlStore):
     """See `port.Store`. Open with `await PostgresStore.open(url)`; a commit is durable as PostgreSQL's are.
 
     A node that loses its slot to another, or whose database was promoted or put back, ingests no more
-    [STORE_FAILED]: it has to be started anew.
+    [STORE_FAILED]: it has to be started anew. So has one whose app moved to another database [STORE_MOVED].
     """
 
     dialect = POSTGRES
@@ -85,7 +88,7 @@ class PostgresStore(SqlStore):
     def __init__(self, url: str, app: str) -> None:
         super().__init__(app)
         self._url = url
-        self._lock = int.from_bytes(hashlib.sha256(app.encode()).digest()[:4], "big", signed=True)
+        self._lock = fence.lock_of(app)
         self._slot = -1
         self._base = 0
 
@@ -103,6 +106,11 @@ class PostgresStore(SqlStore):
     def _meant(self, error: Exception) -> HedgerowError | None:
         if isinstance(error, errors.QueryCanceled):
             return HedgerowError("QUERY_TIMEOUT", "reading the store took too long")
+        state = error.sqlstate if isinstance(error, psycopg.Error) else None
+        if state == fence.MOVED:
+            return self._leave()
+        if state == fence.MOVING:
+            return HedgerowError("STORE_MOVED", "it is being moved to another database: try again")
         return HedgerowError("STORE_FAILED", str(error).strip()) if isinstance(error, psycopg.Error) else None
 
     def _connect(self) -> PostgresConnection:
@@ -115,7 +123,7 @@ class PostgresStore(SqlStore):
         self._anchor = self._connect()
         self._db = connection = self._connect()
         try:
-            self._write(_migrate, connection)
+            self._write(migrate, connection)
             self._identity = self._write(self._introduce)
             self._read_schemas()
             self._read_indexes()
@@ -128,8 +136,10 @@ class PostgresStore(SqlStore):
         nodes new authors.
         """
         db, app = self._db, self._app
-        home = db.execute(_HOME_QUERY).fetchone()[0].encode()
+        home = db.execute(HOME_QUERY).fetchone()[0].encode()
         meta = {"incarnation": b"0", "home": b"", "base": b"0"} | get_meta(db, app)
+        if fence.LEFT in meta or fence.ARRIVING in meta:
+            raise HedgerowError("STORE_MOVED", f"{app} is not in this database, or not yet")
         (now,) = db.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
         # Versions before did not look at the table.
         if meta["home"] not in (home, home.rpartition(b"/")[0]):
@@ -237,6 +247,11 @@ class PostgresStore(SqlStore):
         self.outdated = HedgerowError("STORE_FAILED", f"{why}: start it anew")
         return self.outdated
 
+    def _leave(self) -> HedgerowError:
+        """Note that the app is at another database now, where it goes on as what it was."""
+        self.outdated = HedgerowError("STORE_MOVED", "it is at another database now: try again")
+        return self.outdated
+
     def _mend(self) -> None:
         """Connect anew what was lost. The slot must still be free then, and the database where it was."""
         if self.outdated is not None:
@@ -252,7 +267,7 @@ class PostgresStore(SqlStore):
         try:
             if not self._try_slot(anchor, self._slot):
                 raise self._outdate("another node has taken this one's slot")
-            if anchor.execute(_HOME_QUERY).fetchone()[0].encode() != get_meta(anchor, self._app)["home"]:
+            if anchor.execute(HOME_QUERY).fetchone()[0].encode() != get_meta(anchor, self._app)["home"]:
                 raise self._outdate("the database was promoted or put back")
         except BaseException:
             anchor.close()
@@ -267,7 +282,11 @@ class PostgresStore(SqlStore):
 
     def _follow(self, after: int) -> Ingested | None:
         self._mend()
-        newest = self._newest(self._db)
+        newest, is_here = self._db.execute(
+            FOLLOW_QUERY, (*self._key, self._base, self._app, fence.LEFT)
+        ).fetchone()
+        if not is_here:
+            raise self._leave()
         if newest <= after:
             return None
         key = (*self._key, after)
@@ -352,7 +371,7 @@ def _stripe(key: bytes) -> int:
     return hashlib.sha256(key).digest()[0] % STRIPES
 
 
-def _migrate(db: Connection) -> None:
+def migrate(db: Connection) -> None:
     """Bring the database to this version; raises STORE_VERSION if it is newer."""
     db.execute("CREATE TABLE IF NOT EXISTS hedgerow_version (version BIGINT NOT NULL)")
     (version,) = db.execute("SELECT coalesce(max(version), 0) FROM hedgerow_version").fetchone()

@@ -34,12 +34,12 @@ Data = Annotated[
     Path, typer.Option(help="Folder of the Big Peer's database; HEDGEROW_STORE names a shared one.")
 ]
 AppName = Annotated[str, typer.Option("--app", help="The app, by name or id.")]
-_DATA = Path("bigpeer-data")
+DATA = Path("bigpeer-data")
 _APP = "default"
 
 
 @contextlib.contextmanager
-def _registry(data: Path) -> Iterator[tuple[Any, Any]]:
+def registry_of(data: Path) -> Iterator[tuple[Any, Any]]:
     """Open the registry of a data directory, or of a shared store; yields what manages it, and itself."""
     with extra("bigpeer"):
         from hedgerow_bigpeer.auth import manage
@@ -52,24 +52,23 @@ def _registry(data: Path) -> Iterator[tuple[Any, Any]]:
         registry.close()
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Return who is at the command line, for the audit log."""
     return f"command:{getpass.getuser()}"
 
 
 @apps.command("list")
-def apps_list(data: Data = _DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+def apps_list(data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show every app."""
-    with _registry(data) as (manage, registry):
+    with registry_of(data) as (manage, registry):
         rows = manage.list_apps(registry)
-    _show(as_json, "apps", rows, ("name", "mode", "mesh", "id"))
+    show(as_json, "apps", rows, ("name", "mode", "mesh", "id"))
 
 
 @apps.command("show")
-def apps_show(
-    name: AppName = _APP, data: Data = _DATA, as_json: Annotated[bool, JSON_OPTION] = False
-) -> None:
+def apps_show(name: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show an app: its id, the token of a playground, and the keys that sign."""
-    with _registry(data) as (manage, registry):
+    with registry_of(data) as (manage, registry):
         row = manage.show_app(registry, registry.apps.get(name))
     if as_json:
         print_json(row)
@@ -86,23 +85,23 @@ def apps_add(
     name: Annotated[str, typer.Argument(help="Its name: a-z, 0-9 and hyphens.")],
     mode: Annotated[str, typer.Option(help="'production' or 'playground'.")] = "production",
     mesh: Annotated[str, typer.Option(help="Name of its mesh; the app's name by default.")] = "",
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Make an app; `hedgerow bigpeer run --app NAME --mesh MESH` serves it."""
-    with _registry(data) as (manage, registry):
-        row = manage.create_app(registry, _actor(), name, mode, mesh or name)
-    _done(as_json, row, f"app {row['name']} {row['id']}")
+    with registry_of(data) as (manage, registry):
+        row = manage.create_app(registry, actor(), name, mode, mesh or name)
+    done(as_json, row, f"app {row['name']} {row['id']}")
 
 
 @apps.command("token")
 def apps_token(
-    name: AppName = _APP, data: Data = _DATA, as_json: Annotated[bool, JSON_OPTION] = False
+    name: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False
 ) -> None:
     """Give a playground another token; the old one lets nobody in any more."""
-    with _registry(data) as (manage, registry):
-        row = manage.renew_token(registry, _actor(), name)
-    _done(as_json, row, f"token {row['token']}")
+    with registry_of(data) as (manage, registry):
+        row = manage.renew_token(registry, actor(), name)
+    done(as_json, row, f"token {row['token']}")
 
 
 @apps.command("rotate")
@@ -111,21 +110,21 @@ def apps_rotate(
     overlap_days: Annotated[
         int, typer.Option(help="How long what the old key signed still counts, in days.", min=0, max=365)
     ] = 45,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Let another key sign for an app from now on."""
-    with _registry(data) as (manage, registry):
-        row = manage.rotate(registry, _actor(), name, overlap_days * 86_400)
-    _done(as_json, row, f"issuer {row['issuers'][0]['kid']} signs")
+    with registry_of(data) as (manage, registry):
+        row = manage.rotate(registry, actor(), name, overlap_days * 86_400)
+    done(as_json, row, f"issuer {row['issuers'][0]['kid']} signs")
 
 
 @keys.command("list")
-def keys_list(app: AppName = _APP, data: Data = _DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+def keys_list(app: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show the API keys of an app, without their secrets."""
-    with _registry(data) as (manage, registry):
+    with registry_of(data) as (manage, registry):
         rows = manage.list_keys(registry, app)
-    _show(as_json, "keys", rows, ("id", "name", "verbs", "permission", "expires", "revoked"))
+    show(as_json, "keys", rows, ("id", "name", "verbs", "permission", "expires", "revoked"))
 
 
 @keys.command("add")
@@ -142,7 +141,7 @@ def keys_add(
     ] = "",
     days: Annotated[int, typer.Option(help="Days until it expires.", min=1, max=365)] = 30,
     app: AppName = _APP,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Make an API key; it is shown this once, and stored as a hash."""
@@ -151,32 +150,32 @@ def keys_add(
         wanted["collections"] = collection
     if permission:
         wanted["permission"] = _json(permission, "--permission")
-    with _registry(data) as (manage, registry):
-        row = manage.create_key(registry, _actor(), app, wanted)
-    _done(as_json, row, row["key"])
+    with registry_of(data) as (manage, registry):
+        row = manage.create_key(registry, actor(), app, wanted)
+    done(as_json, row, row["key"])
 
 
 @keys.command("revoke")
 def keys_revoke(
     key: Annotated[str, typer.Argument(help="Its id, as `keys list` shows it.")],
     app: AppName = _APP,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """End an API key at once and for ever."""
-    with _registry(data) as (manage, registry):
-        row = manage.revoke_key(registry, _actor(), app, key)
-    _done(as_json, row, f"{row['name']} is revoked")
+    with registry_of(data) as (manage, registry):
+        row = manage.revoke_key(registry, actor(), app, key)
+    done(as_json, row, f"{row['name']} is revoked")
 
 
 @providers.command("list")
 def providers_list(
-    app: AppName = _APP, data: Data = _DATA, as_json: Annotated[bool, JSON_OPTION] = False
+    app: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False
 ) -> None:
     """Show the identity providers of an app, without their secrets."""
-    with _registry(data) as (manage, registry):
+    with registry_of(data) as (manage, registry):
         rows = manage.list_providers(registry, app)
-    _show(as_json, "providers", rows, ("name", "type", "webhookUrl", "issuer"))
+    show(as_json, "providers", rows, ("name", "type", "webhookUrl", "issuer"))
 
 
 @providers.command("set")
@@ -186,89 +185,87 @@ def providers_set(
         str, typer.Argument(help="Its settings as JSON; '-' reads them from standard input, for secrets.")
     ],
     app: AppName = _APP,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Add an identity provider, or set it anew; docs/settings.md has its settings."""
     wanted = _json(sys.stdin.read() if settings == "-" else settings, "SETTINGS")
-    with _registry(data) as (manage, registry):
-        row = manage.set_provider(registry, _actor(), app, name, wanted)
-    _done(as_json, row, f"{row['name']} is set")
+    with registry_of(data) as (manage, registry):
+        row = manage.set_provider(registry, actor(), app, name, wanted)
+    done(as_json, row, f"{row['name']} is set")
 
 
 @providers.command("remove")
 def providers_remove(
     name: Annotated[str, typer.Argument(help="Its name.")],
     app: AppName = _APP,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Remove an identity provider: nobody logs in or renews by it any more."""
-    with _registry(data) as (manage, registry):
-        row = manage.remove_provider(registry, _actor(), app, name)
-    _done(as_json, row, f"{row['name']} is removed")
+    with registry_of(data) as (manage, registry):
+        row = manage.remove_provider(registry, actor(), app, name)
+    done(as_json, row, f"{row['name']} is removed")
 
 
 @users.command("list")
-def users_list(data: Data = _DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+def users_list(data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show the local accounts."""
-    with _registry(data) as (manage, registry):
+    with registry_of(data) as (manage, registry):
         rows = manage.list_users(registry)
-    _show(as_json, "users", rows, ("name", "role", "created"))
+    show(as_json, "users", rows, ("name", "role", "created"))
 
 
 @users.command("add")
 def users_add(
     name: Annotated[str, typer.Argument(help="The name to log in with.")],
     role: Annotated[str, typer.Option(help="'viewer', 'operator' or 'admin'.")] = "viewer",
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Make a local account; the password is asked for, or is a line on standard input."""
     password = _password()
-    with _registry(data) as (manage, registry):
-        row = manage.create_user(registry, _actor(), name, role, password)
-    _done(as_json, row, f"{row['name']} is {row['role']}")
+    with registry_of(data) as (manage, registry):
+        row = manage.create_user(registry, actor(), name, role, password)
+    done(as_json, row, f"{row['name']} is {row['role']}")
 
 
 @users.command("password")
 def users_password(
     name: Annotated[str, typer.Argument(help="Whose.")],
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Give a local account another password; its logins end."""
     password = _password()
-    with _registry(data) as (manage, registry):
-        row = manage.set_password(registry, _actor(), name, password)
-    _done(as_json, row, f"{row['name']} has another password")
+    with registry_of(data) as (manage, registry):
+        row = manage.set_password(registry, actor(), name, password)
+    done(as_json, row, f"{row['name']} has another password")
 
 
 @users.command("remove")
 def users_remove(
     name: Annotated[str, typer.Argument(help="Whose.")],
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Remove a local account; its logins end."""
-    with _registry(data) as (manage, registry):
-        row = manage.remove_user(registry, _actor(), name)
-    _done(as_json, row, f"{row['name']} is removed")
+    with registry_of(data) as (manage, registry):
+        row = manage.remove_user(registry, actor(), name)
+    done(as_json, row, f"{row['name']} is removed")
 
 
 @credentials.command("list")
 def credentials_list(
     user: Annotated[str, typer.Option(help="Only those of this user.")] = "",
     app: AppName = _APP,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show what was issued, the newest first."""
-    with _registry(data) as (manage, registry):
+    with registry_of(data) as (manage, registry):
         rows = manage.list_credentials(registry, app, user)
-    _show(
-        as_json, "credentials", rows, ("number", "user", "author", "provider", "expires", "revoked", "last")
-    )
+    show(as_json, "credentials", rows, ("number", "user", "author", "provider", "expires", "revoked", "last"))
 
 
 @credentials.command("revoke")
@@ -281,7 +278,7 @@ def credentials_revoke(
         ),
     ],
     app: AppName = _APP,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Revoke a credential, or raise the last accepted number of one that is revoked."""
@@ -289,9 +286,9 @@ def credentials_revoke(
         asked = bytes.fromhex(number)
     except ValueError:
         raise HedgerowError("ARGUMENTS_INVALID", f"{number} is not hexadecimal") from None
-    with _registry(data) as (manage, registry):
-        row = manage.revoke(registry, _actor(), app, asked, last)
-    _done(as_json, row, f"{row['number']} of {row['user']} is revoked, up to {row['last']} accepted")
+    with registry_of(data) as (manage, registry):
+        row = manage.revoke(registry, actor(), app, asked, last)
+    done(as_json, row, f"{row['number']} of {row['user']} is revoked, up to {row['last']} accepted")
 
 
 def audit(
@@ -300,22 +297,23 @@ def audit(
     check: Annotated[
         bool, typer.Option("--check", help="Look whether the log was edited or cut, too.")
     ] = False,
-    data: Data = _DATA,
+    data: Data = DATA,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show who did what: apps, keys, logins, credentials, refusals."""
-    with _registry(data) as (manage, registry):
+    with registry_of(data) as (manage, registry):
         found = manage.list_audit(registry, limit, None, action)
         broken = manage.check_audit(registry)["broken_at"] if check else None
     if as_json:
         print_json({**found, **({"broken_at": broken} if check else {})})
     else:
-        _show(False, "audit", found["audit"], ("id", "at", "actor", "action", "subject", "detail"))
+        show(False, "audit", found["audit"], ("id", "at", "actor", "action", "subject", "detail"))
     if broken is not None:
         raise HedgerowError("REGISTRY_FAILED", f"the audit log was edited at row {broken}")
 
 
-def _show(as_json: bool, name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+def show(as_json: bool, name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    """Print rows as a table, or as JSON."""
     if as_json:
         print_json({name: rows})
         return
@@ -343,7 +341,8 @@ def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _done(as_json: bool, row: dict[str, Any], text: str) -> None:
+def done(as_json: bool, row: dict[str, Any], text: str) -> None:
+    """Say what was done, or print it as JSON."""
     if as_json:
         print_json(row)
         return

@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 
 from hedgerow_cli import logs
-from hedgerow_cli.commands import access, bridges
+from hedgerow_cli.commands import access, bridges, places
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="The Big Peer: stores what gateways bring, and answers queries.")
 
 
-app.add_typer(access.apps, name="apps")
+# Its commands stand among those of apps.
+app.add_typer(places.app, name="apps")
 app.add_typer(access.keys, name="keys")
 app.add_typer(access.providers, name="providers")
 app.add_typer(access.users, name="users")

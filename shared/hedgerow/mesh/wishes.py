@@ -139,7 +139,11 @@ class Wishes:
         self._news = [entry for entry in self._news if entry[2] > now and entry[3]]
         for entry in self._news:
             entry[3] -= 1
-            self._say(entry[0], entry[1], now + 20 + self._mesh.random(300), True)
+            at = now + 20 + self._mesh.random(300)
+            if entry[3] & 1:
+                # It sleeps before it is told what it asks for.
+                self._say_schemas(entry[0], entry[1], at, True)
+            self._say(entry[0], entry[1], at, True)
 
     def _of(self, body: bytes) -> list:
         """Return the collections that an operation changes, of those that may leave their peer."""
@@ -252,8 +256,8 @@ class Wishes:
                 if not self._fits(interest, author, number):
                     continue
                 at = now + (self._mesh.random(300) if hurry else self._mesh.spread())
-                if not said and not marks:
-                    # Who holds nothing of a collection may not know how to read it.
+                if hurry or (not said and not marks):
+                    # Who holds nothing of a collection may not know how to read it, a leaf not what is new.
                     self._say_schemas(author, number, at, hurry)
                 said += 1
                 self._say(author, number, at, hurry)

@@ -6,7 +6,7 @@ from mesh_kit import KEY, Air, check_air, gradient
 from hedgerow.codec.schema import schema_for
 from hedgerow.mesh import frames, wishes
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.operation import INSERT
+from hedgerow.operation import DELETE, INSERT, UPDATE
 from hedgerow.sync import hello
 from hedgerow.sync.interest import Interest
 
@@ -155,6 +155,31 @@ def test_who_heard_nothing_of_what_was_passed_on_has_it_within_half_a_minute() -
     air.on_sent = lambda member, payload: letters.append(payload[4] & 0x0F == frames.LETTER_DOWN)
     air.run(air.now + 40000)
     assert not sum(letters) and far.mesh.stats["wishes"] == asked
+
+
+def change(keeper: object, air: Air, fields: dict, unpack: object) -> None:
+    """Write a change under a schema of just these fields, which nobody has met."""
+    schema = schema_for("config", 0, fields)
+    keeper.peer.write([unpack(schema)], [schema], keeper.now(air.now))
+    air.look(keeper)
+
+
+def test_a_leaf_learns_how_to_read_what_an_update_or_a_delete_says() -> None:
+    air = Air(3, loss=0)
+    keeper, relay, far = air.add("keeper", hello.GATEWAY, True), air.add("relay"), air.add("far", hello.LEAF)
+    air.line([keeper, relay, far])
+    far.peer.down.subscriptions.subscribe(Interest("config", hops=5))
+    air.readings([far], 15000, 2000000)
+    air.run(30000)
+    fields = {"every": 60, "place": "barn"}
+    change(keeper, air, fields, lambda schema: [INSERT, schema.name, "north", schema.pack(fields)])
+    expect(air, far, "north", 60, 400000)
+    air.run(air.now + 40000)
+    fields = {"every": 7}
+    change(keeper, air, fields, lambda schema: [UPDATE, schema.name, "north", schema.pack(fields)])
+    expect(air, far, "north", 7, 60000)
+    change(keeper, air, {}, lambda schema: [DELETE, schema.name, "north"])
+    expect(air, far, "north", None, 60000)
 
 
 def test_what_is_not_wanted_is_not_stored() -> None:
