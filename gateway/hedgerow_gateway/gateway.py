@@ -21,6 +21,7 @@ from .bounded import wait_event
 from .central import Central
 from .clock import Clock, rfc3339
 from .config import OFF, GatewayConfig
+from .delegate import Delegate, know_boards
 from .enrolment import Enrolment
 from .health import tell_health
 from .link_ble import BleLink
@@ -97,6 +98,7 @@ class Gateway:
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
             members=members_of(self.log, self.enrolment),
         )  # fmt: skip
+        self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.mesh = Mesh(
@@ -141,6 +143,7 @@ class Gateway:
                 max_pause_s=config.uplink_max_pause_s,
                 on_outgrown=self._outgrown,
                 enrolment=self.enrolment,
+                delegate=self.delegate,
             )
 
     def _heard(self, address: str, rssi: int, payload: bytes, connectable: bool) -> None:
@@ -187,6 +190,9 @@ class Gateway:
             self._keep_time(),
             tell_health(self.config, self.peer, self.log.path, lambda: self.clock.now()),
         ]
+        if self.peer.members is not None and self.enrolment is not None and self.delegate is not None:
+            self.enrolment.on_met = self.peer.members.meet
+            parts.append(know_boards(self.delegate, self.peer.members))
         if not self.config.keeper:
             # A keeper's own receipts say that it holds the only copy that counts.
             parts.append(self.reclaimer.run())
@@ -246,6 +252,7 @@ class Gateway:
             "errors": dict(visits.errors + self.mesher.counters.errors),
             "link_bytes": {"in": self.link.bytes_in, "out": self.link.bytes_out},
             "uplink": self._uplink_report(),
+            "boards": self.delegate.counts() if self.delegate is not None else None,
             "authors": self._authors(),
         }
 

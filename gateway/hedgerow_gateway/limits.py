@@ -84,6 +84,8 @@ STEADY_S = 10.0  # a session that lived so long counts as a success and resets t
 ENROLMENT_S = 30.0
 RENEWAL_LOOK_S = 60.0
 ENROLMENT_BYTES = 65_536
+DELEGATED_LOOK_S = 2.0  # between looks for boards that another process has enrolled
+COUNTERSIGN_BYTES = 3072  # of credentials in one request: the Big Peer takes 4 KiB of a stranger
 REFUSAL_S = 2.0  # the end of a socket says why a handshake was refused; so long it may take
 
 # Time

@@ -24,6 +24,7 @@ from hedgerow.sync.exchange import Exchange
 
 from . import limits
 from .bounded import Backoff, bounded
+from .delegate import Delegate
 from .enrolment import Enrolment, poster
 from .line import Line
 
@@ -49,7 +50,8 @@ class Uplink:
     """Keeps `peer` in session with the Big Peer at `url` (ws:// or wss://) while `run` runs.
 
     `on_outgrown` is called when the Big Peer holds operations under our own name that we do not. With an
-    `enrolment` sessions have keys, and its credential is renewed in time.
+    `enrolment` sessions have keys, and its credential is renewed in time; what a `delegate` has issued is
+    countersigned.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Uplink:
         max_pause_s: float = limits.BACKOFF_MAX_S,
         on_outgrown: Callable[[HedgerowError], None] | None = None,
         enrolment: Enrolment | None = None,
+        delegate: Delegate | None = None,
     ) -> None:
         self._enrolment = enrolment
+        self._delegate = delegate
         # Whether the Big Peer's credential is by an issuer that ours does not come with.
         self._outdated = False
         self.url = url
@@ -102,6 +106,7 @@ class Uplink:
         self.counters.attempts += 1
         if self._enrolment is not None:
             await self._renew(self._enrolment)
+            await self._countersign()
         socket = await connect(
             self.url,
             open_timeout=limits.UPLINK_OPEN_S,
@@ -149,6 +154,7 @@ class Uplink:
             await asyncio.sleep(limits.RENEWAL_LOOK_S)
             try:
                 await self._renew(self._enrolment)
+                await self._countersign()
             except (HedgerowError, OSError) as error:
                 # The next look may find better: a file that is being written, a Big Peer that answers.
                 logger.warning("%s: the credential is not looked after: %s", self.url, error)
@@ -169,6 +175,17 @@ class Uplink:
             if claims.author != enrolment.author:
                 raise
             logger.warning("%s: the credential is not renewed: %s", self.url, error)
+
+    async def _countersign(self) -> None:
+        """Show what was issued here; that nobody answers is no reason against a session."""
+        if self._delegate is None:
+            return
+        try:
+            for board in await asyncio.to_thread(self._delegate.countersign, poster(self.url)):
+                known = board.read.claims
+                logger.info("%s: board %s, %s: %s", self.url, known.cti.hex(), known.subject, board.state)
+        except HedgerowError as error:
+            logger.warning("%s: boards are not countersigned: %s", self.url, error)
 
     def _adopt(self, enrolment: Enrolment) -> None:
         """Let own seals name the credential that is in the file, whoever has put it there."""

@@ -202,6 +202,10 @@ CODES = {
     "PERMISSION_INVALID": (679, "Permissions that cannot be read; the detail has the collection or query."),
     "DELEGATION_INVALID": (680, "A delegation, or what was issued under it, goes beyond what is allowed."),
     "DELEGATION_FULL": (681, "As many peers were enrolled under the delegation as it allows."),
+    "DELEGATION_NONE": (
+        678,
+        "The gateway has no delegation to enrol boards under; `hedgerow gateway delegate` asks for one.",
+    ),
     "REVOCATION_LOWER": (682, "A revocation may only be raised; the detail has the number that stands."),
     "AUTHOR_TAKEN": (683, "The author belongs to another sealing key, or is not this key's."),
     "KEY_WORN_OUT": (

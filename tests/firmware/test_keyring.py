@@ -326,6 +326,29 @@ def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
     assert keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds) == []
 
 
+def test_what_a_gateway_issued_is_kept_with_its_delegation_and_shown_with_it() -> None:
+    from hedgerow_device import enrolling, vault
+
+    root = Issuer(1)
+    state = {name: bytes.fromhex(value) for name, value in enrolling.state().items()}
+    named = {"SEALING_KEY": state["sealing"], "AUTHOR": state["author"]}
+    gateway = root.delegate(7, MODE=MODE)
+    given = gateway.credential(state["agreement"], MODE=MODE, **named)
+    issuers, delegation = [root.public.hex()], gateway.value.hex()
+    with pytest.raises(HedgerowError, match="CREDENTIAL_ISSUER"):
+        enrolling.take(given.hex(), issuers, [])
+    with pytest.raises(HedgerowError, match="CREDENTIAL_ISSUER"):
+        enrolling.take(given.hex(), issuers, [], Issuer(2).delegate(7, MODE=MODE).value.hex())
+    assert vault.read(vault.CREDENTIAL) is None
+    assert enrolling.take(given.hex(), issuers, [], delegation) == state["author"].hex()
+    keys = ring()
+    keys.log = Log(state["author"])
+    assert keys._open().own.issuer == Granted(gateway.value).value
+    # A credential by an issuer takes its place whole.
+    enrolling.take(root.credential(state["agreement"], MODE=MODE, **named).hex(), issuers, [])
+    assert vault.read(vault.DELEGATION) is None
+
+
 def test_a_credential_is_used_as_security_says() -> None:
     from hedgerow_device import unlock, vault
 

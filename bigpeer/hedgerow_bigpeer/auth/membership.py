@@ -86,7 +86,7 @@ class Membership:
     def meet(self, greeting: Greeting) -> None:
         """Take the credential that the other side of a session has shown, as refresh() does those of auth.db.
 
-        Raises AUTHOR_TAKEN if its author is somebody else's.
+        Raises AUTHOR_TAKEN if its author is somebody else's, DELEGATION_FULL for one peer too many.
         """
         remote = greeting.channel.remote
         found = None if remote is None else self.trust.known(remote)
@@ -96,8 +96,17 @@ class Membership:
         if author is not None and found.claims.under is not None:
             # What we have issued belongs together; a delegate may name any author.
             assert found.claims.sealing is not None
+            self._check_count(found.claims)
             self._registry.ledger.bind_author(self._app, author, found.claims.sealing)
         self._learn(found)
+
+    def _check_count(self, shown: Claims) -> None:
+        """Refuse who would be countersigned no more."""
+        delegation = self.trust.delegation(shown.under or b"")
+        enrolled = self._registry.ledger.sealing_keys_under(shown.under or b"")
+        limit = None if delegation is None else delegation.claims.delegation
+        if delegation is not None and limit and shown.sealing not in enrolled and len(enrolled) >= limit[1]:
+            raise HedgerowError("DELEGATION_FULL", number_of(delegation.claims))
 
     def _learn(self, found: core.Credential) -> None:
         if self.rules.add(found.name, found.claims) and found.claims.author is not None:

@@ -45,6 +45,9 @@ class Members(Rules):
         # Revocations that are news, as letters carry them: the mesh engine says them.
         self.fresh: list = []
         self.words = Words(log, trust, identity.p256)
+        # Delegations as they came, and the keys of whom they have brought in, by number.
+        self._delegations: dict = {}
+        self._under: dict = {}
         for key, value in log.items(STATE_CONFIG):
             if key[:2] == _KEPT and len(key) == 10:
                 # It was verified when it came.
@@ -196,6 +199,20 @@ class Members(Rules):
         if brief:
             self.fresh = self.fresh[1 - limits.MAX_FRESH :] + [brief]
 
+    def meet(self, found: Credential) -> None:
+        """Take a credential that a session has shown, once trust has accepted it. DELEGATION_FULL for one
+        peer more than its delegation allows, as far as they were met here.
+        """
+        known = found.claims
+        delegation = self.trust.delegation(known.under) if known.under else None
+        if delegation is not None:
+            under = self._under.setdefault(known.under, set())
+            if known.sealing not in under and len(under) >= delegation.claims.delegation[1]:
+                raise HedgerowError("DELEGATION_FULL", known.under.hex())
+            under.add(known.sealing)
+        if self.add(found.name, known) and self.on_judged:
+            self.on_judged(known.author)
+
     def stands(self, known: claims.Claims) -> bool:
         """Say whether the holder of a credential is not revoked."""
         return self.trust.stands(known)
@@ -211,7 +228,9 @@ class Members(Rules):
             return self._follow(word)
         found = Credential(statement)
         if verify:
-            finish(self.trust.verify(found))
+            finish(self.trust.verify(found, self._delegations.get(found.claims.under)))
+        if found.claims.delegation is not None:
+            self._delegations[found.claims.cti] = found.value
         if found.claims.under is None:
             # A delegate's clock is its own.
             self.trust.floor = max(self.trust.floor, found.claims.issued)
