@@ -200,11 +200,14 @@ class Members(Rules):
             self.fresh = self.fresh[1 - limits.MAX_FRESH :] + [brief]
 
     def meet(self, found: Credential) -> None:
-        """Take a credential that a session has shown, once trust has accepted it. DELEGATION_FULL for one
-        peer more than its delegation allows, as far as they were met here.
+        """Take a delegate's credential that a session has shown, once trust has accepted it; what an issuer has
+        given comes as a statement. DELEGATION_FULL for one peer more than the delegation allows, as far as
+        they were met here.
         """
         known = found.claims
-        delegation = self.trust.delegation(known.under) if known.under else None
+        if known.under is None:
+            return
+        delegation = self.trust.delegation(known.under)
         if delegation is not None:
             under = self._under.setdefault(known.under, set())
             if known.sealing not in under and len(under) >= delegation.claims.delegation[1]:
