@@ -26,6 +26,7 @@ from . import limits
 from .auth.authority import work
 from .auth.membership import Membership
 from .down import Giver, wanted
+from .forks import look_again
 from .greeting import entry_of, hello_of
 from .intake import Intake
 from .presence import Remote
@@ -331,6 +332,8 @@ class Connection(Watched):
         for author in await self._intake.commit():
             self._session.queue_want_schema([])
             self._session.queue_have([self._entry(author)])
+        if self._statements is not None:
+            await look_again(self._service, self._statements.membership, self._session, self._intake)
 
     def _receive(self, message: bytes) -> list[tuple[int, object]]:
         self._service.counters.bytes_in += len(message)

@@ -23,6 +23,7 @@ from .clock import Clock, rfc3339
 from .config import OFF, GatewayConfig
 from .delegate import Delegate, know_boards
 from .enrolment import Enrolment
+from .forks import Forks
 from .health import tell_health
 from .link_ble import BleLink
 from .membership import members_of
@@ -99,6 +100,8 @@ class Gateway:
             members=members_of(self.log, self.enrolment),
         )  # fmt: skip
         self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
+        members = self.peer.members
+        self.forks = Forks(members) if members is not None and self.enrolment is not None else None
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.mesh = Mesh(
@@ -120,6 +123,7 @@ class Gateway:
             stall_s=config.stall_s,
             enrolment=self.enrolment if config.board_keys else None,
             gate=Gate([mesh_key(config.mesh)]),
+            forks=self.forks,
         )
         self.central = Central(
             self.mesh,
@@ -144,6 +148,7 @@ class Gateway:
                 on_outgrown=self._outgrown,
                 enrolment=self.enrolment,
                 delegate=self.delegate,
+                forks=self.forks,
             )
 
     def _heard(self, address: str, rssi: int, payload: bytes, connectable: bool) -> None:

@@ -26,6 +26,7 @@ from . import limits
 from .bounded import Backoff, bounded
 from .delegate import Delegate
 from .enrolment import Enrolment, poster
+from .forks import Forks
 from .line import Line
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Uplink:
 
     `on_outgrown` is called when the Big Peer holds operations under our own name that we do not. With an
     `enrolment` sessions have keys, and its credential is renewed in time; what a `delegate` has issued is
-    countersigned.
+    countersigned, and evidence of `forks` is shown.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Uplink:
         on_outgrown: Callable[[HedgerowError], None] | None = None,
         enrolment: Enrolment | None = None,
         delegate: Delegate | None = None,
+        forks: Forks | None = None,
     ) -> None:
+        self._forks = forks
         self._enrolment = enrolment
         self._delegate = delegate
         # Whether the Big Peer's credential is by an issuer that ours does not come with.
@@ -177,15 +180,17 @@ class Uplink:
             logger.warning("%s: the credential is not renewed: %s", self.url, error)
 
     async def _countersign(self) -> None:
-        """Show what was issued here; that nobody answers is no reason against a session."""
+        """Show what was issued and found here; that nobody answers is no reason against a session."""
         if self._delegate is None:
             return
         try:
+            if self._forks is not None:
+                await asyncio.to_thread(self._forks.show, poster(self.url))
             for board in await asyncio.to_thread(self._delegate.countersign, poster(self.url)):
                 known = board.read.claims
                 logger.info("%s: board %s, %s: %s", self.url, known.cti.hex(), known.subject, board.state)
         except HedgerowError as error:
-            logger.warning("%s: boards are not countersigned: %s", self.url, error)
+            logger.warning("%s: what was issued and found here waits: %s", self.url, error)
 
     def _adopt(self, enrolment: Enrolment) -> None:
         """Let own seals name the credential that is in the file, whoever has put it there."""

@@ -415,6 +415,13 @@ CODES = {
         "The author's credential does not allow the write: it is kept and carried, and never shown.",
     ),
     "WRITE_REVOKED": (941, "Written after its author was revoked: kept as evidence, and never shown."),
+    "AUTHOR_FORKED": (
+        942,
+        "The author's key has sealed two contents under one number: what came later is kept as evidence, not "
+        "receipted and not shown. Enrol the peer anew; `hedgerow bigpeer forks` shows the evidence.",
+    ),
+    "FORK_UNKNOWN": (944, "No author of this name has forked."),
+    "FORK_UNPROVEN": (943, "What was shown as a fork contradicts nothing that is held, or is nobody's word."),
     "STATEMENT_INVALID": (
         933,
         "A credential or revocation in a session that breaks the rules of SPEC 11.13.",

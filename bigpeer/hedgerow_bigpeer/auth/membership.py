@@ -10,6 +10,7 @@ from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.cose import Sign1
 from hedgerow.crypto.ephemeral import Ephemerals
+from hedgerow.crypto.forks import FORK, Fork
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.identity import KEYS, Identity
 from hedgerow.crypto.members import Proofs
@@ -18,6 +19,7 @@ from hedgerow.crypto.resume import Resumables
 from hedgerow.crypto.rules import Rules
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
+from hedgerow_host.fork import Evidence
 
 from .. import limits
 from .apps import App
@@ -78,7 +80,12 @@ class Membership:
                 self.unjudged.add(author)
         for place, body in registry.database.statements(app.id, self._since):
             self._since = place
-            if Sign1(body).kind is not None:
+            kind = Sign1(body).kind
+            if kind == FORK:
+                fork = Fork(body, app.id)
+                if self.rules.quarantine(fork.author, fork.last):
+                    self.unjudged.add(fork.author)
+            if kind is not None:
                 continue
             self._learn(core.Credential(body))
         self._stay_enrolled(at)
@@ -117,6 +124,11 @@ class Membership:
         if greeting is None or not greeting.done:
             return ""
         return f"credential:{number_of(greeting.claims)}:{greeting.claims.subject}"
+
+    def quarantine(self, actor: str, last: int, shown: Evidence, held: bytes) -> None:
+        """Let nothing of an author count behind a number, everywhere; refresh() tells this node."""
+        self._registry.forks.note(actor, self._app, last, shown, held)
+        self.refresh()
 
     def note(self, actor: str, subject: str, error: HedgerowError) -> None:
         """Write down what somebody was refused."""

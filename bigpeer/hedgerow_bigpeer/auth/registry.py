@@ -7,6 +7,7 @@ from .api_keys import ApiKeys
 from .apps import App, Apps
 from .audit import Audit
 from .database import Database
+from .forks import Forks
 from .issuers import Issuers
 from .ledger import Ledger
 from .proof import Challenger
@@ -32,6 +33,7 @@ class Registry:
         self.accounts = Accounts(self.database, self.audit)
         self.ledger = Ledger(self.database)
         self.revocations = Revocations(self.database, self.audit, self.issuers)
+        self.forks = Forks(self.database, self.audit, self.issuers)
         self.challenger = Challenger(self.database)
 
     def create_app(self, actor: str, name: str, mode: str, mesh: str) -> App:

@@ -12,6 +12,7 @@ from . import claims
 from .batches import Batch
 from .cose import Sign1, name_of
 from .credentials import Credential, Trust
+from .forks import FORK, Fork
 from .port import finish
 from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
@@ -200,9 +201,9 @@ class Members(Rules):
             self.fresh = self.fresh[1 - limits.MAX_FRESH :] + [brief]
 
     def meet(self, found: Credential) -> None:
-        """Take a delegate's credential that a session has shown, once trust has accepted it; what an issuer has
-        given comes as a statement. DELEGATION_FULL for one peer more than the delegation allows, as far as
-        they were met here.
+        """Take a delegate's credential that a session has shown, once trust has accepted it; what an issuer
+        has given comes as a statement. DELEGATION_FULL for one peer more than the delegation allows, as far
+        as they were met here.
         """
         known = found.claims
         if known.under is None:
@@ -222,6 +223,8 @@ class Members(Rules):
 
     def _enter(self, statement: bytes, verify: bool) -> bytes | None:
         """Take a credential or a word into account; return the author whose verdicts it may change."""
+        if Sign1(statement).kind == FORK:
+            return self._enter_fork(statement, verify)
         if Sign1(statement).kind is not None:
             word = Word(statement, self.trust.app)
             if verify:
@@ -240,6 +243,14 @@ class Members(Rules):
         news = self.add(found.name, found.claims)
         self._shut_out(found.claims)
         return found.claims.author if news else None
+
+    def _enter_fork(self, statement: bytes, verify: bool) -> bytes | None:
+        """Go by what an issuer says of an author that has forked."""
+        fork = Fork(statement, self.trust.app)
+        if verify:
+            finish(fork.verify(self.identity.p256, self.trust.roots))
+        self.trust.floor = max(self.trust.floor, fork.issued)
+        return fork.author if self.quarantine(fork.author, fork.last) else None
 
     def _follow(self, word: Word) -> bytes | None:
         """Go by a word, however old; return the author whose verdicts it changes."""
