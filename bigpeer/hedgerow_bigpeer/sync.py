@@ -9,7 +9,6 @@ import contextlib
 import heapq
 import logging
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -18,6 +17,7 @@ from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_AUTHORS, MAX_RECORD
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
@@ -46,11 +46,6 @@ _SAID = "said by the other side"
 _POLICY = 1008
 _UNSUPPORTED = 1003
 _Vector = tuple[bytes, int, int, int]
-
-
-def mesh_tag(name: str) -> bytes:
-    """Return the three bytes by which a mesh is known on the air and in hellos."""
-    return sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
 
 
 class SyncEndpoint:

@@ -5,13 +5,12 @@ import logging
 import random
 import signal
 from contextlib import AsyncExitStack
-from hashlib import sha256
 
 from hedgerow.codec.schema import STREAM
 from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.mesh.tag import mesh_key
+from hedgerow.mesh.tag import mesh_key, mesh_tag
 from hedgerow.operation import SOURCE_GATEWAY
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY
@@ -20,7 +19,7 @@ from . import limits, status
 from .bounded import wait_event
 from .central import Central
 from .clock import Clock, rfc3339
-from .config import OFF, GatewayConfig
+from .config import OFF, GatewayConfig, name_of_mesh
 from .delegate import Delegate, know_boards
 from .enrolment import Enrolment
 from .forks import Forks
@@ -56,11 +55,6 @@ def tell_time(peer: Peer, clock: Clock) -> None:
     if known is not None and abs(known[0] - reading.utc_ms) > known[1] + reading.error_ms:
         peer.withdraw_time(SOURCE_GATEWAY)
     peer.set_time(reading.utc_ms, reading.error_ms, SOURCE_GATEWAY, reading.now)
-
-
-def mesh_tag(mesh: str) -> bytes:
-    """Return the three bytes that name a mesh on the air (SPEC 6.1)."""
-    return sha256(b"hedgerow mesh " + mesh.encode()).digest()[:3]
 
 
 class Gateway:
@@ -180,7 +174,10 @@ class Gateway:
                 tasks = self._start()
                 stack.push_async_callback(_cancel, tasks)
                 logger.info(
-                    "gateway %s, mesh %s, pages %s", self.peer.author.hex(), self.config.mesh, self.url
+                    "gateway %s, mesh %s, pages %s",
+                    self.peer.author.hex(),
+                    name_of_mesh(self.config.mesh),
+                    self.url,
                 )
                 notifier.send("READY=1")
                 await self._attend(tasks, notifier)
@@ -234,7 +231,7 @@ class Gateway:
         return {
             "author": self.peer.author.hex(),
             "name": self.config.name,
-            "mesh": self.config.mesh,
+            "mesh": name_of_mesh(self.config.mesh),
             "security": self._security(),
             "uptime_ms": self.clock.now(),
             "time": {

@@ -57,6 +57,9 @@ USB_SILENCE_S = 5.0  # the board says how it is each second
 USB_READ_S = 0.1
 USB_CHUNK = 4096
 
+# Mesh
+MESH_SECRET = 20  # characters at least of a mesh's secret: nobody is to try them all
+
 # Links
 INBOX_BYTES = 64 << 10
 CREDIT_BYTES = (
