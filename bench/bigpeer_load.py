@@ -20,9 +20,9 @@ from websockets.asyncio.client import connect
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_RECORD
 from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
-from hedgerow_bigpeer.sync import mesh_tag
 
 from .bigpeer_kit import postgres
 from .bigpeer_sync import PATH, big_peer

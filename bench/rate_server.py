@@ -13,10 +13,10 @@ from websockets.exceptions import ConnectionClosed
 
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_RECORD
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.operation import SOURCE_KEEPER
 from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
-from hedgerow_gateway.gateway import mesh_tag
 from hedgerow_gateway.limits import CREDIT_BYTES
 from hedgerow_gateway.line import Line
 from hedgerow_gateway.sqlite_log import SqliteLog

@@ -19,6 +19,7 @@ from .auth.membership import Membership
 from .auth.registry import Registry
 from .cdc.runner import Bridges
 from .config import BigPeerConfig
+from .forks import ForkJudge
 from .http.admin_api import PREFIX, AdminApi, add_admin_api
 from .http.answers import Endpoint, answering
 from .http.auth_api import AuthApi, add_auth_api
@@ -127,7 +128,9 @@ class BigPeer:
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.bridges = Bridges(self.service, config.bridges_path, config.app)
         self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
-        self.auth_api = AuthApi(self.authority, app, self.membership)
+        self.auth_api = AuthApi(
+            self.authority, app, self.membership, ForkJudge(self.service, self.membership)
+        )
         self.admin_api = AdminApi(registry, app, self.name, self.held)
 
     async def name(self, request: Request) -> Caller:

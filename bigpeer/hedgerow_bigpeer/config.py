@@ -58,6 +58,9 @@ class BigPeerConfig:
             )
         if not 0 <= self.port <= 0xFFFF:
             raise HedgerowError("SETTING_INVALID", f"port: {self.port} is no port")
+        if ":" in self.mesh:
+            # It is on the air alone that a mesh has a secret.
+            raise HedgerowError("SETTING_INVALID", "mesh: its name alone, without the secret of its boards")
         if not self.mesh or len(self.name) > MAX_PEER_NAME:
             raise HedgerowError(
                 "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"

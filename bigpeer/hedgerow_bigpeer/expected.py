@@ -55,7 +55,7 @@ async def peers(service: Service, queries: Queries, remotes: Collection[Remote] 
     for frontier in service.frontiers.values():
         named = frontier.name in wanted or frontier.author.hex() in wanted
         if named and frontier.author.hex() not in shown:
-            rows.append(author_row(frontier, {}, service.refusals.code(frontier.author)))
+            rows.append(author_row(frontier, {}, service.why_refused(frontier.author)))
     said = await health(service, queries, [bytes.fromhex(row["author"]) for row in rows])
     for row in rows:
         row["health"] = said.get(bytes.fromhex(row["author"]))

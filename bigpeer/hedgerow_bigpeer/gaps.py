@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
+from hedgerow.crypto.rules import FORKED
+
 from .presence import Remote
 from .service import Service
 from .status import lost_rows
@@ -51,10 +53,11 @@ async def gaps(
             offered[author] = max(offered.get(author, offer), offer)
     for author in {*offered, *service.refusals.authors(), *service.frontiers}:
         frontier = service.frontier(author)
-        code = service.refusals.code(author)
+        code = service.why_refused(author)
         number, holder, holder_author = offered.get(author, (0, "", ""))
         if code is not None:
-            rows.append(_row(author, REFUSED, frontier.held + 1, None, code))
+            counts = frontier.receipted if code == FORKED else frontier.held
+            rows.append(_row(author, REFUSED, counts + 1, None, code))
         elif number > frontier.held:
             row = _row(author, UNDER_WAY, frontier.held + 1, number, holder)
             rows.append(row | {"holder": holder_author})

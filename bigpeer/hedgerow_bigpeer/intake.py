@@ -5,7 +5,7 @@ operation against the rules, our own name) must not hold up the others: the auth
 of the session, and what came before the bad entry stands.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from hedgerow.codec.schema import Schema
 from hedgerow.codec.segment import decode_segment, segment_schemas
@@ -13,6 +13,7 @@ from hedgerow.codec.varint import read_uint
 from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.trust.seal import Seal
+from hedgerow_host.fork import Evidence, Suspects
 
 from . import limits
 from .service import Service
@@ -59,6 +60,9 @@ class Intake:
         self.came: dict[bytes, tuple[int, int]] = {}
         self.forged: list[tuple[bytes, HedgerowError]] = []
         self.offered: dict[bytes, int] = {}
+        self._suspects = Suspects()
+        self._again: list[tuple[bytes, int]] = []
+        self._evidence: list[Evidence] = []
 
     def add_name(self, author: bytes, name: str) -> None:
         """Take what an author calls itself."""
@@ -84,6 +88,8 @@ class Intake:
         SCHEMA_UNKNOWN makes the author wait: commit() names it, and what comes meanwhile is passed over.
         """
         author = bytes(data[1:9])
+        if self._suspects.watches(author):
+            self._watch(author, data)
         if author in self._refused:
             return None
         waits = author in self._stalled or author in self._forgiven
@@ -130,6 +136,9 @@ class Intake:
     def add_seal(self, author: bytes, body: bytes) -> None:
         """Take a seal, in its place between an author's operations."""
         last = Seal.decode(body).last
+        if self._suspects.watches(author):
+            found = self._suspects.seal(author, body)
+            self._evidence += [found] if found is not None else []
         if last <= self._service.frontier(author).held:
             # Of what is here already nothing has to come before it.
             self._forgiven.discard(author)
@@ -174,9 +183,11 @@ class Intake:
         for name, error in zip(learnt, errors, strict=False):
             if error is not None:
                 self._withheld[name] = error.code
-        for (author, _), error in zip(runs, errors[len(submissions) - len(runs) :], strict=True):
+        for (author, run), error in zip(runs, errors[len(submissions) - len(runs) :], strict=True):
             if error is not None and author not in self._refused:
                 self.refuse(author, error)
+                if error.code == "SEAL_INVALID":
+                    self._suspect(author, run.entries, error)
         for author, error in self._news:
             if error.code == "CREDENTIAL_UNKNOWN":
                 self._unknown.add(author)
@@ -185,6 +196,29 @@ class Intake:
             self._service.refusals.note(self._service.frontier(author), error, self._source())
         self._news.clear()
         return waiting
+
+    def doubted(self) -> tuple[list[tuple[bytes, int]], list[Evidence]]:
+        """Return (author, number behind which it is to come again), and evidence of forks; both once."""
+        found = self._again, self._evidence
+        self._again, self._evidence = [], []
+        return found
+
+    def _suspect(self, author: bytes, entries: Sequence[Entry], error: HedgerowError) -> None:
+        """Have what a seal covers that failed come again: whose word it is can be seen from that alone."""
+        for entry in entries:
+            if isinstance(entry, SealEntry) and error.detail.endswith(f" {_range(entry.body)}"):
+                number = self._suspects.suspect(author, entry.body)
+                if number is not None:
+                    self._again.append((author, number))
+                return
+
+    def _watch(self, author: bytes, data: bytes) -> None:
+        try:
+            _, first, bodies = decode_segment(data, self._schemas())
+            self._suspects.hear(author, first, bodies, self._schemas())
+        except HedgerowError:
+            # Then it is no evidence.
+            pass
 
     async def _offer(self, submissions: list[Submission]) -> list[HedgerowError | None]:
         """Offer submissions; once more those for which a credential is to be looked for."""
@@ -288,6 +322,11 @@ class Intake:
 
     def _is_full(self) -> bool:
         return len(self._service.frontiers) + len(self._runs) >= limits.AUTHORS
+
+
+def _range(body: bytes) -> str:
+    seal = Seal.decode(body)
+    return f"{seal.first}-{seal.last}"
 
 
 def _ends(run: list[Entry], sealed: int) -> list[int]:

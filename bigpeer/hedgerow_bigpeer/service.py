@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from hedgerow import operation
 from hedgerow.clock.timemap import TimeMap
 from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
+from hedgerow.crypto.rules import FORKED
 from hedgerow.custody.frontier import Frontier as StabilityFrontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
@@ -164,6 +165,13 @@ class Service:
         self._waiting += waiting
         self._wake.set()
         return [await done for _, done in waiting]
+
+    def why_refused(self, author: bytes) -> str | None:
+        """Return the code of why nothing more of an author is taken, or counts; None where it does."""
+        rules = self.store.rules
+        return (
+            FORKED if rules is not None and rules.forked(author) is not None else self.refusals.code(author)
+        )
 
     async def judge(self, authors: set[bytes]) -> None:
         """Have what these authors wrote judged anew, for other rules hold; who is judged leaves the set.

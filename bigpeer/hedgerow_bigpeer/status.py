@@ -101,7 +101,7 @@ def authors(service: Service, names: dict[bytes, str]) -> list[dict[str, Any]]:
     shown = {frontier.author: frontier for frontier in newest}
     refusals = service.refusals
     shown |= {author: service.frontier(author) for author in refusals.authors()}
-    rows = [author_row(frontier, names, refusals.code(frontier.author)) for frontier in shown.values()]
+    rows = [author_row(frontier, names, service.why_refused(frontier.author)) for frontier in shown.values()]
     return sorted(rows, key=lambda row: (row["name"] == "", row["name"], row["author"]))
 
 

@@ -9,7 +9,6 @@ import contextlib
 import heapq
 import logging
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -18,6 +17,7 @@ from hedgerow.crypto.greeting import Greeting
 from hedgerow.custody.digest import digest
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_AUTHORS, MAX_RECORD
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.sync import frames, hello
 from hedgerow.sync.interest import write_wants
 from hedgerow.sync.session import Session
@@ -26,6 +26,7 @@ from . import limits
 from .auth.authority import work
 from .auth.membership import Membership
 from .down import Giver, wanted
+from .forks import look_again
 from .greeting import entry_of, hello_of
 from .intake import Intake
 from .presence import Remote
@@ -45,11 +46,6 @@ _SAID = "said by the other side"
 _POLICY = 1008
 _UNSUPPORTED = 1003
 _Vector = tuple[bytes, int, int, int]
-
-
-def mesh_tag(name: str) -> bytes:
-    """Return the three bytes by which a mesh is known on the air and in hellos."""
-    return sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
 
 
 class SyncEndpoint:
@@ -331,6 +327,8 @@ class Connection(Watched):
         for author in await self._intake.commit():
             self._session.queue_want_schema([])
             self._session.queue_have([self._entry(author)])
+        if self._statements is not None:
+            await look_again(self._service, self._statements.membership, self._session, self._intake)
 
     def _receive(self, message: bytes) -> list[tuple[int, object]]:
         self._service.counters.bytes_in += len(message)

@@ -10,6 +10,8 @@ from hedgerow.mesh import pace
 PATH = "/hedgerow.json"
 
 _MAX_FILE = const(2048)
+# Characters at least of a mesh's secret: nobody is to try them all.
+_SECRET = const(20)
 _ROLES = ("leaf", "relay", "radio")
 _SECURITY = ("auto", "keys", "none")
 # name: (type, default, lowest, highest); for texts the bounds are those of the length
@@ -71,6 +73,9 @@ def check(values: object) -> dict:
         raise HedgerowError("CONFIG_INVALID", "role: leaf, relay or radio")
     if known["security"] not in _SECURITY:
         raise HedgerowError("CONFIG_INVALID", "security: auto, keys or none")
+    secret = known["mesh"].split(":", 1)[1:]
+    if secret and len(secret[0]) < _SECRET:
+        raise HedgerowError("CONFIG_INVALID", "mesh: a secret has 20 characters")
     if known["field"] in ("board", "n"):
         raise HedgerowError("CONFIG_INVALID", "field: board and n have their meaning")
     known["sensor"] = _check(_SENSOR, sensor, ())

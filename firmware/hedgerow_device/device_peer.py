@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import hashlib
 
 from hedgerow import limits
 from hedgerow.application import ReadyPeer
@@ -378,11 +377,6 @@ class DevicePeer(ReadyPeer):
         return False
 
 
-def mesh_tag(name: str) -> bytes:
-    """Return the 3 bytes that beacons and hellos show of a mesh."""
-    return hashlib.sha256(b"hedgerow mesh " + name.encode()).digest()[:3]
-
-
 def open_log(keys: object = None) -> FlashLog:
     """Open the log on the partition named `hedgerow`, else behind the file system of `vfs` (see tail)."""
     from esp32 import Partition
@@ -403,6 +397,8 @@ def open_log(keys: object = None) -> FlashLog:
 
 def open_device_peer(config: dict) -> DevicePeer:
     """Open the log and boot the peer on it."""
+    from hedgerow.mesh.tag import mesh_tag
+
     from .unlock import give_keys, open_keys
 
     keys = open_keys(config)

@@ -62,8 +62,9 @@ def prove(app: str, challenge: str, point: str) -> dict:
     return {name: proof[name].hex() for name in proof}
 
 
-def take(credential: str, issuers: list, keepers: list) -> str:
-    """Keep a credential for these keys that one of the issuers has signed; return the author that it names.
+def take(credential: str, issuers: list, keepers: list, delegation: str = "") -> str:
+    """Keep a credential for these keys that one of the issuers has signed, or a gateway under a `delegation`;
+    return the author that it names.
 
     `keepers` are the credentials of those whose receipts are to count. CREDENTIAL_INVALID for another's, and
     what Trust.verify refuses. The one before stays then.
@@ -77,12 +78,14 @@ def take(credential: str, issuers: list, keepers: list) -> str:
     from hedgerow.crypto.cose import name_of
 
     trust = Trust(own.p256, {name_of(key): key for key in keys}, claims.issuer, claims.mode)
-    finish(trust.verify(found))
+    given = Credential(bytes.fromhex(delegation)).value if delegation else None
+    finish(trust.verify(found, given))
     if len(found.value) + _AUTHOR > vault.MOST:
         raise HedgerowError("CREDENTIAL_INVALID", "%d bytes" % len(found.value))
     kept = b"".join([_share(own, trust, bytes.fromhex(keeper)) for keeper in keepers[:_KEEPERS]])
     vault.write(vault.KEEPERS, kept)
     vault.write(vault.ISSUERS, b"".join(keys))
+    vault.write(vault.DELEGATION, given or b"")
     vault.write(vault.CREDENTIAL, claims.author + found.value)
     return claims.author.hex()
 

@@ -215,7 +215,7 @@ class Keyring:
                 roots[sha256(key).digest()[:8]] = key
             trust = Trust(p256, roots, claims.issuer, claims.mode, _PEERS)
             trust.floor = claims.issued
-            holder = Own(self._keys[:_PRIVATE], own.value, own.name)
+            holder = Own(self._keys[:_PRIVATE], own.value, own.name, issuer=vault.read(vault.DELEGATION))
             gate = Gate([self._group])
             self._member = Member(holder, Ephemerals(p256), trust, gate, os.urandom, list(claims.mode))
             self._words = Words(self.log, trust, p256)

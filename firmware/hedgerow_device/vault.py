@@ -11,6 +11,8 @@ from hedgerow.limits import const
 KEYS = "keys"
 #: The own credential.
 CREDENTIAL = "credential"
+#: The delegation of the gateway that issued it, where no key of the Authentication Service has.
+DELEGATION = "delegation"
 #: Keys of the Authentication Service, 33 bytes each.
 ISSUERS = "issuers"
 #: Keepers that the Authentication Service vouches for: of each its name, the key shared with it, and that

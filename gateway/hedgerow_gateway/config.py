@@ -42,6 +42,11 @@ def check_uplink(name: str, url: str | None, *, plain: bool = False) -> None:
         raise HedgerowError("SETTING_INVALID", f"{name}: {url} is not loopback: wss://, or allow plain")
 
 
+def name_of_mesh(mesh: str) -> str:
+    """Return what of a setting `mesh` is shown: the part before the secret."""
+    return mesh.partition(":")[0]
+
+
 def host_name() -> str:
     """Return this host's name, cut to what a hello may carry."""
     return socket.gethostname()[:MAX_PEER_NAME]
@@ -101,7 +106,10 @@ class GatewayConfig:
             raise HedgerowError("SETTING_INVALID", "keeper: enrolled boards know a Big Peer's keys alone")
         if self.board_keys and self.identity_path() is None:
             raise HedgerowError("SETTING_INVALID", "board_keys: there is no identity")
-        if not self.mesh or len(self.name) > MAX_PEER_NAME:
+        name, colon, secret = self.mesh.partition(":")
+        if colon and len(secret) < limits.MESH_SECRET:
+            raise HedgerowError("SETTING_INVALID", f"mesh: a secret has {limits.MESH_SECRET} characters")
+        if not name or len(self.name) > MAX_PEER_NAME:
             raise HedgerowError(
                 "SETTING_INVALID", f"mesh is empty, or name is over {MAX_PEER_NAME} characters"
             )

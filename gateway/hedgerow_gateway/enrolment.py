@@ -10,6 +10,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,7 @@ from hedgerow.crypto.resume import Resumables
 from hedgerow.errors import HedgerowError
 
 from . import limits
+from .files import replace_file
 
 AUTH = "/api/hedgerow/v1/auth"
 SYNC = "/api/hedgerow/v1/sync"
@@ -60,6 +62,18 @@ class KeeperGreeting(Greeting):
             raise HedgerowError("CREDENTIAL_KIND", "who answers for the Big Peer is no keeper")
 
 
+class BoardGreeting(Greeting):
+    """A session with a board: what its credential says is known before anything that it brings."""
+
+    on_met: Callable[[], None] | None = None
+
+    def take(self, record: bytes, now: int) -> None:
+        """See Greeting; what `on_met` raises ends the session."""
+        super().take(record, now)
+        if self.done and self.on_met is not None:
+            self.on_met()
+
+
 class Enrolment:
     """The identity in a file: `identity` its keys, `credential` None before it has one."""
 
@@ -75,6 +89,8 @@ class Enrolment:
         self._resumables = Resumables(limits.DEVICES)
         self._own: Own | None = None
         self._met: dict[str, bytes] = {}
+        #: Is told the credential of each board that a session has shown.
+        self.on_met: Callable[[Credential], None] | None = None
         if not self._read():
             self.identity = Identity.make(self._p256)
 
@@ -124,19 +140,7 @@ class Enrolment:
     def save(self) -> None:
         """Replace the file in one step, so that the keys are there whatever happens; for its owner only."""
         keys = {name: to_text(self.identity.keys[first:end]) for name, first, end in _KEYS}
-        fresh = self.path.with_name(self.path.name + ".new")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.unlink(missing_ok=True)
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({**self._given, "keys": keys}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
-            self._seen = self.path.stat().st_mtime_ns
-        except OSError as error:
-            raise HedgerowError("IDENTITY_FILE", f"{self.path}: {error}") from None
+        self._seen = replace_file(self.path, json.dumps({**self._given, "keys": keys}, indent=1))
 
     # ---- the Authentication Service
 
@@ -189,6 +193,12 @@ class Enrolment:
         return list(believed)
 
     @property
+    def shown(self) -> str:
+        """The credential as it was given (base64url). Raises CREDENTIAL_UNKNOWN."""
+        assert self.claims
+        return str(self._given["credential"])
+
+    @property
     def claims(self) -> Claims:
         """What the credential says. Raises CREDENTIAL_UNKNOWN."""
         if self.credential is None:
@@ -233,8 +243,14 @@ class Enrolment:
 
         `gate` is what that asks of strangers.
         """
-        kind = KeeperGreeting if address == BIG_PEER else Greeting
-        return kind(Opening(self.member(), now, self._met.get(address), gate))
+        member = self.member()
+        channel = Opening(member, now, self._met.get(address), gate)
+        if address == BIG_PEER:
+            return KeeperGreeting(channel)
+        greeting = BoardGreeting(channel)
+        if self.on_met is not None:
+            greeting.on_met = partial(_tell, self.on_met, member.trust, channel)
+        return greeting
 
     def met(self, greeting: Greeting, address: str = BIG_PEER) -> None:
         """Note who answered, so that the next contact needs no handshake."""
@@ -243,6 +259,13 @@ class Enrolment:
             self._met[address] = greeting.channel.remote
         if len(self._met) > limits.DEVICES:
             del self._met[next(iter(self._met))]
+
+
+def _tell(on_met: Callable[[Credential], None], trust: Trust, channel: Opening) -> None:
+    """Tell of the credential that a channel has shown, if it is still known."""
+    found = None if channel.remote is None else trust.known(channel.remote)
+    if found is not None:
+        on_met(found)
 
 
 def _follow(p256: P256, roots: dict[bytes, bytes], app: str, said: Sign1) -> None:

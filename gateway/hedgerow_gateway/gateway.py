@@ -5,13 +5,12 @@ import logging
 import random
 import signal
 from contextlib import AsyncExitStack
-from hashlib import sha256
 
 from hedgerow.codec.schema import STREAM
 from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.mesh import Mesh
-from hedgerow.mesh.tag import mesh_key
+from hedgerow.mesh.tag import mesh_key, mesh_tag
 from hedgerow.operation import SOURCE_GATEWAY
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY
@@ -20,8 +19,10 @@ from . import limits, status
 from .bounded import wait_event
 from .central import Central
 from .clock import Clock, rfc3339
-from .config import OFF, GatewayConfig
+from .config import OFF, GatewayConfig, name_of_mesh
+from .delegate import Delegate, know_boards
 from .enrolment import Enrolment
+from .forks import Forks
 from .health import tell_health
 from .link_ble import BleLink
 from .membership import members_of
@@ -54,11 +55,6 @@ def tell_time(peer: Peer, clock: Clock) -> None:
     if known is not None and abs(known[0] - reading.utc_ms) > known[1] + reading.error_ms:
         peer.withdraw_time(SOURCE_GATEWAY)
     peer.set_time(reading.utc_ms, reading.error_ms, SOURCE_GATEWAY, reading.now, True)
-
-
-def mesh_tag(mesh: str) -> bytes:
-    """Return the three bytes that name a mesh on the air (SPEC 6.1)."""
-    return sha256(b"hedgerow mesh " + mesh.encode()).digest()[:3]
 
 
 class Gateway:
@@ -97,6 +93,9 @@ class Gateway:
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
             members=members_of(self.log, self.enrolment),
         )  # fmt: skip
+        self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
+        members = self.peer.members
+        self.forks = Forks(members) if members is not None and self.enrolment is not None else None
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.mesh = Mesh(
@@ -118,6 +117,7 @@ class Gateway:
             stall_s=config.stall_s,
             enrolment=self.enrolment if config.board_keys else None,
             gate=Gate([mesh_key(config.mesh)]),
+            forks=self.forks,
         )
         self.central = Central(
             self.mesh,
@@ -141,6 +141,8 @@ class Gateway:
                 max_pause_s=config.uplink_max_pause_s,
                 on_outgrown=self._outgrown,
                 enrolment=self.enrolment,
+                delegate=self.delegate,
+                forks=self.forks,
             )
 
     def _heard(self, address: str, rssi: int, payload: bytes, connectable: bool) -> None:
@@ -172,7 +174,10 @@ class Gateway:
                 tasks = self._start()
                 stack.push_async_callback(_cancel, tasks)
                 logger.info(
-                    "gateway %s, mesh %s, pages %s", self.peer.author.hex(), self.config.mesh, self.url
+                    "gateway %s, mesh %s, pages %s",
+                    self.peer.author.hex(),
+                    name_of_mesh(self.config.mesh),
+                    self.url,
                 )
                 notifier.send("READY=1")
                 await self._attend(tasks, notifier)
@@ -187,6 +192,9 @@ class Gateway:
             self._keep_time(),
             tell_health(self.config, self.peer, self.log.path, lambda: self.clock.now()),
         ]
+        if self.peer.members is not None and self.enrolment is not None and self.delegate is not None:
+            self.enrolment.on_met = self.peer.members.meet
+            parts.append(know_boards(self.delegate, self.peer.members))
         if not self.config.keeper:
             # A keeper's own receipts say that it holds the only copy that counts.
             parts.append(self.reclaimer.run())
@@ -223,7 +231,7 @@ class Gateway:
         return {
             "author": self.peer.author.hex(),
             "name": self.config.name,
-            "mesh": self.config.mesh,
+            "mesh": name_of_mesh(self.config.mesh),
             "security": self._security(),
             "uptime_ms": self.clock.now(),
             "time": {
@@ -246,6 +254,7 @@ class Gateway:
             "errors": dict(visits.errors + self.mesher.counters.errors),
             "link_bytes": {"in": self.link.bytes_in, "out": self.link.bytes_out},
             "uplink": self._uplink_report(),
+            "boards": self.delegate.counts() if self.delegate is not None else None,
             "authors": self._authors(),
         }
 

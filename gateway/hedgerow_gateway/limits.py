@@ -57,6 +57,9 @@ USB_SILENCE_S = 5.0  # the board says how it is each second
 USB_READ_S = 0.1
 USB_CHUNK = 4096
 
+# Mesh
+MESH_SECRET = 20  # characters at least of a mesh's secret: nobody is to try them all
+
 # Links
 INBOX_BYTES = 64 << 10
 CREDIT_BYTES = (
@@ -84,6 +87,11 @@ STEADY_S = 10.0  # a session that lived so long counts as a success and resets t
 ENROLMENT_S = 30.0
 RENEWAL_LOOK_S = 60.0
 ENROLMENT_BYTES = 65_536
+DELEGATED_LOOK_S = 2.0  # between looks for boards that another process has enrolled
+COUNTERSIGN_BYTES = (
+    3072  # of credentials, or of marks, in one request: the Big Peer takes 4 KiB of a stranger
+)
+FORKS = 16  # authors of which evidence waits for the Big Peer
 REFUSAL_S = 2.0  # the end of a socket says why a handshake was refused; so long it may take
 
 # Time

@@ -19,6 +19,7 @@ from . import limits
 from .adapter import Adapter
 from .bounded import bounded
 from .enrolment import Enrolment
+from .forks import Forks, make_exchange
 from .line import Line
 
 
@@ -36,7 +37,8 @@ class Visit:
 class BleLink:
     """Sessions of `peer` with boards that `adapter` hears; counts the bytes of those that have ended.
 
-    With an `enrolment` they have keys; `gate` has the key that boards ask of strangers.
+    With an `enrolment` they have keys; `gate` has the key that boards ask of strangers. `forks` keeps the
+    evidence of authors that have forked.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class BleLink:
         stall_s: float = limits.STALL_S,
         enrolment: Enrolment | None = None,
         gate: Gate | None = None,
+        forks: Forks | None = None,
     ) -> None:
+        self._forks = forks
         self._enrolment = enrolment
         self._gate = gate
         self.bytes_in = 0
@@ -79,7 +83,7 @@ class BleLink:
         try:
             now, linger_ms = self._now(), self._linger_ms
             keys = None if self._enrolment is None else self._enrolment.greeting(now, address, self._gate)
-            exchange = Exchange(self._peer, now, linger_ms=linger_ms, central=True, about=about, keys=keys)
+            exchange = make_exchange(self._forks, self._peer, now, linger_ms, about, keys)
             line = Line(self._peer, exchange, self._now, MAX_RECORD, self._stall_ms)
             if not client.is_connected:
                 lost()

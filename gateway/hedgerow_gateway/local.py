@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from hedgerow.application import ReadyPeer
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.query.live import Changes
 from hedgerow.result import Result
 from hedgerow.sync.hello import RELAY
@@ -21,7 +22,7 @@ from .bounded import wait_event
 from .clock import KERNEL, Clock
 from .config import check_uplink, host_name
 from .enrolment import Enrolment
-from .gateway import mesh_tag, tell_time
+from .gateway import tell_time
 from .home import Home
 from .membership import EnrolledPeer, members_of, tell_observers
 from .reclaim import Reclaimer

@@ -88,4 +88,5 @@ class Report(TypedDict):
     errors: dict[str, int]
     link_bytes: BytesReport
     uplink: UplinkReport | None
+    boards: dict[str, int] | None
     authors: list[AuthorReport]

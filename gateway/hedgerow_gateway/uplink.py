@@ -24,7 +24,9 @@ from hedgerow.sync.exchange import Exchange
 
 from . import limits
 from .bounded import Backoff, bounded
+from .delegate import Delegate
 from .enrolment import Enrolment, poster
+from .forks import Forks
 from .line import Line
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,8 @@ class Uplink:
     """Keeps `peer` in session with the Big Peer at `url` (ws:// or wss://) while `run` runs.
 
     `on_outgrown` is called when the Big Peer holds operations under our own name that we do not. With an
-    `enrolment` sessions have keys, and its credential is renewed in time.
+    `enrolment` sessions have keys, and its credential is renewed in time; what a `delegate` has issued is
+    countersigned, and evidence of `forks` is shown.
     """
 
     def __init__(
@@ -63,8 +66,12 @@ class Uplink:
         max_pause_s: float = limits.BACKOFF_MAX_S,
         on_outgrown: Callable[[HedgerowError], None] | None = None,
         enrolment: Enrolment | None = None,
+        delegate: Delegate | None = None,
+        forks: Forks | None = None,
     ) -> None:
+        self._forks = forks
         self._enrolment = enrolment
+        self._delegate = delegate
         # Whether the Big Peer's credential is by an issuer that ours does not come with.
         self._outdated = False
         self.url = url
@@ -102,6 +109,7 @@ class Uplink:
         self.counters.attempts += 1
         if self._enrolment is not None:
             await self._renew(self._enrolment)
+            await self._countersign()
         socket = await connect(
             self.url,
             open_timeout=limits.UPLINK_OPEN_S,
@@ -149,6 +157,7 @@ class Uplink:
             await asyncio.sleep(limits.RENEWAL_LOOK_S)
             try:
                 await self._renew(self._enrolment)
+                await self._countersign()
             except (HedgerowError, OSError) as error:
                 # The next look may find better: a file that is being written, a Big Peer that answers.
                 logger.warning("%s: the credential is not looked after: %s", self.url, error)
@@ -169,6 +178,19 @@ class Uplink:
             if claims.author != enrolment.author:
                 raise
             logger.warning("%s: the credential is not renewed: %s", self.url, error)
+
+    async def _countersign(self) -> None:
+        """Show what was issued and found here; that nobody answers is no reason against a session."""
+        if self._delegate is None:
+            return
+        try:
+            if self._forks is not None:
+                await asyncio.to_thread(self._forks.show, poster(self.url))
+            for board in await asyncio.to_thread(self._delegate.countersign, poster(self.url)):
+                known = board.read.claims
+                logger.info("%s: board %s, %s: %s", self.url, known.cti.hex(), known.subject, board.state)
+        except HedgerowError as error:
+            logger.warning("%s: what was issued and found here waits: %s", self.url, error)
 
     def _adopt(self, enrolment: Enrolment) -> None:
         """Let own seals name the credential that is in the file, whoever has put it there."""

@@ -204,6 +204,10 @@ CODES = {
     "PERMISSION_INVALID": (679, "Permissions that cannot be read; the detail has the collection or query."),
     "DELEGATION_INVALID": (680, "A delegation, or what was issued under it, goes beyond what is allowed."),
     "DELEGATION_FULL": (681, "As many peers were enrolled under the delegation as it allows."),
+    "DELEGATION_NONE": (
+        678,
+        "The gateway has no delegation to enrol boards under; `hedgerow gateway delegate` asks for one.",
+    ),
     "REVOCATION_LOWER": (682, "A revocation may only be raised; the detail has the number that stands."),
     "AUTHOR_TAKEN": (683, "The author belongs to another sealing key, or is not this key's."),
     "KEY_WORN_OUT": (
@@ -413,6 +417,13 @@ CODES = {
         "The author's credential does not allow the write: it is kept and carried, and never shown.",
     ),
     "WRITE_REVOKED": (941, "Written after its author was revoked: kept as evidence, and never shown."),
+    "AUTHOR_FORKED": (
+        942,
+        "The author's key has sealed two contents under one number: what came later is kept as evidence, not "
+        "receipted and not shown. Enrol the peer anew; `hedgerow bigpeer forks` shows the evidence.",
+    ),
+    "FORK_UNKNOWN": (944, "No author of this name has forked."),
+    "FORK_UNPROVEN": (943, "What was shown as a fork contradicts nothing that is held, or is nobody's word."),
     "STATEMENT_INVALID": (
         933,
         "A credential or revocation in a session that breaks the rules of SPEC 11.13.",

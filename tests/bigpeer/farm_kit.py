@@ -5,7 +5,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,23 @@ class Farm:
         self.directory = directory
         self.registry = Registry(directory)
         self.app = self.registry.create_app("test", "farm", "production", "farm")
-        hook = {"type": "webhookUrl", "webhookUrl": f"{idp.url}/hook", "allowPrivate": True}
+        hook: dict[str, Any] = {"type": "webhookUrl", "webhookUrl": f"{idp.url}/hook", "allowPrivate": True}
+        hook["kinds"] = ["delegate"]
         manage.set_provider(self.registry, "test", "farm", "hook", hook)
         self.served = Remote(directory, app="farm", mesh="farm")
         self.key = ""
 
-    def enrol(self, path: Path, user: str = "gw", permissions: Any = ALLOWED) -> Enrolment:
-        """Get a credential as `hedgerow enroll` does."""
-        said = {"authenticated": True, "userID": user, "expirationSeconds": 3600, "permissions": permissions}
+    def enrol(
+        self, path: Path, user: str = "gw", permissions: Any = ALLOWED, kinds: Sequence[str] = ()
+    ) -> Enrolment:
+        """Get a credential as `hedgerow enroll` does; of the kinds, "delegate" may be asked for."""
+        said: dict[str, Any] = {
+            "authenticated": True,
+            "userID": user,
+            "expirationSeconds": 3600,
+            "permissions": permissions,
+        }
+        said["hedgerowKinds"] = list(kinds)
         enrolment = Enrolment(path)
         enrolment.log_in(poster(self.served.sync_url), "hook", json.dumps(said))
         return enrolment

@@ -6,9 +6,9 @@ from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import STREAM
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP
 from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.peer import Peer
 from hedgerow_bigpeer.store.rows import Entry, Operation, SchemaEntry, SealEntry, SkipEntry
-from hedgerow_bigpeer.sync import mesh_tag
 
 # 2026-06-01T00:00:00Z in ms since 2000
 JUNE = 833_587_200_000

@@ -15,11 +15,11 @@ from hedgerow.codec.schema import STREAM
 from hedgerow.custody.skip import DROPPED, Skip
 from hedgerow.limits import MAX_WANT_NUMBERS, MAX_WANTS
 from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.trust.lost import make_lost
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.down import wanted
 from hedgerow_bigpeer.store.rows import Lost, SkipEntry
-from hedgerow_bigpeer.sync import mesh_tag
 
 CAPACITY = 24_000
 

@@ -12,6 +12,7 @@ from wire import Wire, raw
 
 from hedgerow.codec.segment import decode_segment
 from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.peer import Peer
 from hedgerow.sync import frames, hello
 from hedgerow.sync.exchange import Exchange
@@ -19,7 +20,6 @@ from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store.rows import SealEntry
-from hedgerow_bigpeer.sync import mesh_tag
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from websockets.typing import Origin
 from hedgerow.application import ReadyPeer
 from hedgerow.codec.decimal import Decimal
 from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.sync import frames
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
-from hedgerow_bigpeer.sync import mesh_tag
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from websockets.exceptions import ConnectionClosed
 
 from hedgerow.codec.segment import encode_segment
 from hedgerow.limits import MAX_SEGMENT_OPERATIONS
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.intake import Intake
 from hedgerow_bigpeer.store.rows import Operation, SealEntry, Submission
-from hedgerow_bigpeer.sync import Connection, mesh_tag
+from hedgerow_bigpeer.sync import Connection
 
 
 @pytest.fixture

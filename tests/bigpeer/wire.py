@@ -10,12 +10,13 @@ from hedgerow.application import ReadyPeer
 from hedgerow.codec.segment import decode_segment
 from hedgerow.limits import MAX_FRAME, MAX_RECORD
 from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.sync import frames
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.interest import Interest, read_marks, write_interests
 from hedgerow.sync.session import Session
-from hedgerow_bigpeer.sync import Connection, mesh_tag
+from hedgerow_bigpeer.sync import Connection
 
 # What the Big Peer sends is looked at from here.
 _OFFSET = 1000

@@ -21,6 +21,7 @@ from hedgerow.crypto.words import Word
 from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog, MemoryStore
+from hedgerow.mesh.tag import mesh_key
 
 HERE = Path(__file__).parents[1] / "core"
 sys.path[:0] = [str(HERE / "crypto" / "portable"), str(HERE / "portable")]
@@ -326,6 +327,29 @@ def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
     assert keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds) == []
 
 
+def test_what_a_gateway_issued_is_kept_with_its_delegation_and_shown_with_it() -> None:
+    from hedgerow_device import enrolling, vault
+
+    root = Issuer(1)
+    state = {name: bytes.fromhex(value) for name, value in enrolling.state().items()}
+    named = {"SEALING_KEY": state["sealing"], "AUTHOR": state["author"]}
+    gateway = root.delegate(7, MODE=MODE)
+    given = gateway.credential(state["agreement"], MODE=MODE, **named)
+    issuers, delegation = [root.public.hex()], gateway.value.hex()
+    with pytest.raises(HedgerowError, match="CREDENTIAL_ISSUER"):
+        enrolling.take(given.hex(), issuers, [])
+    with pytest.raises(HedgerowError, match="CREDENTIAL_ISSUER"):
+        enrolling.take(given.hex(), issuers, [], Issuer(2).delegate(7, MODE=MODE).value.hex())
+    assert vault.read(vault.CREDENTIAL) is None
+    assert enrolling.take(given.hex(), issuers, [], delegation) == state["author"].hex()
+    keys = ring()
+    keys.log = Log(state["author"])
+    assert keys._open().own.issuer == Granted(gateway.value).value
+    # A credential by an issuer takes its place whole.
+    enrolling.take(root.credential(state["agreement"], MODE=MODE, **named).hex(), issuers, [])
+    assert vault.read(vault.DELEGATION) is None
+
+
 def test_a_credential_is_used_as_security_says() -> None:
     from hedgerow_device import unlock, vault
 
@@ -353,6 +377,18 @@ def test_security_is_one_of_three_words(value: object) -> None:
     assert check({"name": "b"})["security"] == "auto"
     with pytest.raises(HedgerowError, match="CONFIG_INVALID"):
         check({"name": "b", "security": value})
+
+
+def test_a_mesh_may_have_a_secret_which_its_tag_does_not_tell() -> None:
+    from hedgerow.mesh.tag import mesh_tag
+    from hedgerow_device.config import check
+
+    for wrong in ("farm:", "farm:too short"):
+        with pytest.raises(HedgerowError, match="CONFIG_INVALID: mesh"):
+            check({"name": "b", "mesh": wrong})
+    secret = "farm:Vq3:l9ZtB4xW7nYc2Ke8"
+    assert check({"name": "b", "mesh": secret})["mesh"] == secret
+    assert mesh_tag(secret) == mesh_tag("farm") and mesh_key(secret) != mesh_key("farm")
 
 
 def test_a_full_vault_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from websockets.exceptions import ConnectionClosed
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import STREAM
 from hedgerow.memory import MemoryLog
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
 from hedgerow_gateway import GatewayConfig
-from hedgerow_gateway.gateway import mesh_tag
 
 T = TypeVar("T")
 MESH = mesh_tag("demo")

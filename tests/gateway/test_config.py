@@ -9,6 +9,7 @@ from gateway_kit import config, run
 
 import hedgerow_gateway
 from hedgerow.errors import CODES, HedgerowError
+from hedgerow.mesh.tag import mesh_key, mesh_tag
 from hedgerow_gateway import Gateway, metrics
 from hedgerow_gateway.config import IDENTITY
 
@@ -47,6 +48,25 @@ def test_a_keeper_has_no_identity(tmp_path: Path, beside: bool) -> None:
     with pytest.raises(HedgerowError, match="SETTING_INVALID: .*keeper"):
         config(tmp_path, keeper=True, identity=None if beside else identity)
     config(tmp_path, identity=identity)
+
+
+def test_a_secret_of_a_mesh_is_long_and_never_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for wrong in ("farm:", "farm:too short", f":{'x' * 20}", ""):
+        with pytest.raises(HedgerowError, match="SETTING_INVALID: mesh"):
+            config(tmp_path, mesh=wrong)
+    secret = "Vq3:l9ZtB4xW7nYc2Ke8"
+
+    async def main() -> str:
+        gateway = Gateway(config(tmp_path, mesh=f"farm:{secret}"))
+        gateway.stop()
+        with caplog.at_level("DEBUG"):
+            await asyncio.create_task(gateway.run())
+        report = gateway.report()
+        assert report["mesh"] == "farm" and gateway.peer.mesh == mesh_tag("farm")
+        assert gateway.mesh.key == mesh_key(f"farm:{secret}") != mesh_key("farm")
+        return str(report) + metrics.render(report)
+
+    assert secret not in run(main()) and secret not in caplog.text and "mesh farm" in caplog.text
 
 
 def test_every_metric_is_described_and_shown(tmp_path: Path) -> None:

@@ -187,21 +187,43 @@ def freed(board: Board, since: int) -> int:
     return int(lines[-1].split("=")[1]) if lines else 0
 
 
-def test_what_a_boot_seals_is_signed_too(boards: Boards, air: Air, farm: Farm, tmp_path: Path) -> None:
+def by_gateway(board: Board, farm: Farm, identity: Path) -> dict[str, Any]:
+    """Enrol a board by a gateway with a delegation: the Big Peer is not asked."""
+    farm.enrol(identity, "gateway", kinds=["delegate"])
+    command = [sys.executable, "-m", "hedgerow_cli"]
+    for words in (
+        ["gateway", "delegate", "--collection", "readings", "--peers", "1", "--url", farm.served.url],
+        ["enroll", "--by-gateway", "--port", board.port],
+    ):
+        asked = [*command, *words, "--identity", str(identity), "--json"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_a_board_that_a_gateway_enrols_seals_and_is_countersigned(
+    boards: Boards, air: Air, farm: Farm, tmp_path: Path
+) -> None:
     (board,) = boards(sensor=SERIES, air=air.path, profile="esp32c3")
     app = tmp_path / "app.py"
     app.write_text(APP.replace("150", "30"))
     install(board, app, seal_s=3600)
     board.wait_for("ack all", 30)
     since = board.console_count
-    answer = enrol(board, farm, "b4")
+    answer = by_gateway(board, farm, tmp_path / "gw" / "identity.json")
     # A clock record and 30 readings, which the next boot seals: it has a former author to look after.
     board.wait_for("ack all", 30, since)
     since = board.console_count
     board.reset()
     board.wait_for("ack all", 30, since)
+    author = bytes.fromhex(answer["author"])
+    with gateway(farm, air, tmp_path / "gw"):
+        until(lambda: held(farm, author) >= 31, "receipted")
     board.power_off()
-    assert signed(board, answer) == [(1, 31)]
+    assert signed(board, answer)[0] == (1, 31)
+    found = farm.registry.audit.newest(9, action="credential.countersign")
+    assert [row.subject for row in found] == [answer["number"]]
 
 
 def signed(board: Board, answer: dict[str, Any]) -> list[tuple[int, int]]:

@@ -19,9 +19,8 @@ from .credential import CTI_BYTES, Credential, Limits, read_credential
 from .database import now
 from .ledger import issued_of
 from .proof import Proof
+from .revocation import DELEGATION
 from .scope import Entry, Scope
-
-PROVIDER = "delegation"
 
 
 class Countersigned(NamedTuple):
@@ -70,8 +69,10 @@ class Delegations:
         )
         signed = delegation.sign(self._registry.issuers.private(app))
         with self._registry.database.change():
-            row = issued_of(delegation, signed, PROVIDER, issued.identified, proof.challenge)
+            row = issued_of(delegation, signed, DELEGATION, issued.identified, proof.challenge)
             self._registry.ledger.add(row)
+            # Whoever is told of those that it brings in has to know it.
+            self._registry.database.state(app.id, signed)
             self._registry.audit.add(
                 f"peer:{holder.number.hex()}",
                 "delegation.issue",
@@ -94,15 +95,17 @@ class Delegations:
         return [self._countersign(app, body) for body in bodies]
 
     def _countersign(self, app: App, body: bytes) -> Countersigned:
-        subject = ""
+        subject, actor = "", f"app:{app.name}"
         try:
             credential, signed = read_credential(body)
             subject = credential.number.hex()
+            delegation = self._delegation(app, credential, signed)
+            actor = f"delegation:{delegation.number.hex()}:{delegation.user}"
             with self._registry.database.change():
-                return Countersigned(self._judge(app, credential, signed))
+                return Countersigned(self._judge(app, credential, signed, delegation, body))
         except HedgerowError as error:
             self._registry.audit.refuse(
-                f"app:{app.name}",
+                actor,
                 "delegation.refuse",
                 subject,
                 app=app.id,
@@ -111,9 +114,12 @@ class Delegations:
             )
             return Countersigned(error=error)
 
-    def _judge(self, app: App, credential: Credential, signed: cose.Signed) -> bytes:
+    def _judge(
+        self, app: App, credential: Credential, signed: cose.Signed, delegation: Credential, shown: bytes
+    ) -> bytes:
         registry = self._registry
-        delegation = self._delegation(app, credential, signed)
+        if registry.revocations.is_revoked(delegation.number):
+            raise HedgerowError("CREDENTIAL_REVOKED", f"delegation {delegation.number.hex()}")
         check_limits(app, credential, delegation)
         known = registry.ledger.find(app, credential.number)
         if known is not None:
@@ -127,9 +133,11 @@ class Delegations:
         if credential.author is not None:
             registry.ledger.bind_author(app, credential.author, credential.sealing)
         body = cose.sign(registry.issuers.private(app), signed.payload)
-        registry.ledger.add(issued_of(credential, body, PROVIDER, credential.issued))
+        # Seals name the credential as the delegate signed it.
+        registry.database.state(app.id, shown)
+        registry.ledger.add(issued_of(credential, body, DELEGATION, credential.issued))
         registry.audit.add(
-            f"delegation:{delegation.number.hex()}",
+            f"delegation:{delegation.number.hex()}:{delegation.user}",
             "credential.countersign",
             credential.number.hex(),
             app=app.id,
@@ -146,8 +154,6 @@ class Delegations:
         delegation = read_credential(row.body)[0] if row is not None and row.body else None
         if delegation is None or delegation.delegation is None:
             raise HedgerowError("DELEGATION_INVALID", "no such delegation")
-        if self._registry.revocations.is_revoked(delegation.number):
-            raise HedgerowError("CREDENTIAL_REVOKED", f"delegation {delegation.number.hex()}")
         if not signed.is_by(delegation.sealing):
             raise HedgerowError("DELEGATION_INVALID", "not signed by the delegate")
         return delegation

@@ -152,6 +152,20 @@ def revoke(registry: Registry, actor: str, app: str, number: bytes, last: int) -
     return _show_issued(registry.ledger.get(found, number), row)
 
 
+def list_forks(registry: Registry, app: str) -> list[Row]:
+    """Return the authors that have forked, and up to which number each counts."""
+    found = registry.forks.all(registry.apps.get(app))
+    return [
+        {"author": author.hex(), "last": last, "said": said} for author, (last, said) in sorted(found.items())
+    ]
+
+
+def accept_fork(registry: Registry, actor: str, app: str, author: bytes, last: int) -> Row:
+    """Let more of an author that has forked count, as it is held."""
+    number = registry.forks.accept(actor, registry.apps.get(app), author, last)
+    return {"author": author.hex(), "last": number}
+
+
 def list_audit(registry: Registry, limit: int, before: int | None = None, action: str = "") -> Row:
     """Return rows of the audit log, the newest first."""
     return {"audit": [row._asdict() for row in registry.audit.newest(limit, before, action)]}

@@ -10,6 +10,7 @@ from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.cose import Sign1
 from hedgerow.crypto.ephemeral import Ephemerals
+from hedgerow.crypto.forks import FORK, Fork
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.identity import KEYS, Identity
 from hedgerow.crypto.members import Proofs
@@ -18,6 +19,7 @@ from hedgerow.crypto.resume import Resumables
 from hedgerow.crypto.rules import Rules
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
+from hedgerow_host.fork import Evidence
 
 from .. import limits
 from .apps import App
@@ -78,7 +80,12 @@ class Membership:
                 self.unjudged.add(author)
         for place, body in registry.database.statements(app.id, self._since):
             self._since = place
-            if Sign1(body).kind is not None:
+            kind = Sign1(body).kind
+            if kind == FORK:
+                fork = Fork(body, app.id)
+                if self.rules.quarantine(fork.author, fork.last):
+                    self.unjudged.add(fork.author)
+            if kind is not None:
                 continue
             self._learn(core.Credential(body))
         self._stay_enrolled(at)
@@ -86,7 +93,7 @@ class Membership:
     def meet(self, greeting: Greeting) -> None:
         """Take the credential that the other side of a session has shown, as refresh() does those of auth.db.
 
-        Raises AUTHOR_TAKEN if its author is somebody else's.
+        Raises AUTHOR_TAKEN if its author is somebody else's, DELEGATION_FULL for one peer too many.
         """
         remote = greeting.channel.remote
         found = None if remote is None else self.trust.known(remote)
@@ -96,8 +103,17 @@ class Membership:
         if author is not None and found.claims.under is not None:
             # What we have issued belongs together; a delegate may name any author.
             assert found.claims.sealing is not None
+            self._check_count(found.claims)
             self._registry.ledger.bind_author(self._app, author, found.claims.sealing)
         self._learn(found)
+
+    def _check_count(self, shown: Claims) -> None:
+        """Refuse who would be countersigned no more."""
+        delegation = self.trust.delegation(shown.under or b"")
+        enrolled = self._registry.ledger.sealing_keys_under(shown.under or b"")
+        limit = None if delegation is None else delegation.claims.delegation
+        if delegation is not None and limit and shown.sealing not in enrolled and len(enrolled) >= limit[1]:
+            raise HedgerowError("DELEGATION_FULL", number_of(delegation.claims))
 
     def _learn(self, found: core.Credential) -> None:
         if self.rules.add(found.name, found.claims) and found.claims.author is not None:
@@ -108,6 +124,11 @@ class Membership:
         if greeting is None or not greeting.done:
             return ""
         return f"credential:{number_of(greeting.claims)}:{greeting.claims.subject}"
+
+    def quarantine(self, actor: str, last: int, shown: Evidence, held: bytes) -> None:
+        """Let nothing of an author count behind a number, everywhere; refresh() tells this node."""
+        self._registry.forks.note(actor, self._app, last, shown, held)
+        self.refresh()
 
     def note(self, actor: str, subject: str, error: HedgerowError) -> None:
         """Write down what somebody was refused."""

@@ -7,6 +7,7 @@ from .api_keys import ApiKeys
 from .apps import App, Apps
 from .audit import Audit
 from .database import Database
+from .forks import Forks
 from .issuers import Issuers
 from .ledger import Ledger
 from .places import Places
@@ -34,6 +35,7 @@ class Registry:
         self.ledger = Ledger(self.database)
         self.revocations = Revocations(self.database, self.audit, self.issuers)
         self.places = Places(self.database, self.audit)
+        self.forks = Forks(self.database, self.audit, self.issuers)
         self.challenger = Challenger(self.database)
 
     def create_app(self, actor: str, name: str, mode: str, mesh: str) -> App:

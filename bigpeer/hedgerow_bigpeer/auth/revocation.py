@@ -21,6 +21,8 @@ from .database import Database, now
 from .issuers import Issuers
 
 KIND = REVOCATION
+#: What the ledger has as the provider of delegations, and of what was issued under one.
+DELEGATION = "delegation"
 NO_AUTHOR = bytes(AUTHOR_BYTES)
 _CLAIMS = {claims.ISS, claims.IAT, claims.CTI, claims.AUTHOR, claims.LAST_NUMBER}
 
@@ -77,7 +79,8 @@ class Revocations:
         self._issuers = issuers
 
     def revoke(self, actor: str, app: App, number: bytes, last: int) -> Revocation:
-        """Revoke a credential, or raise the last accepted number of one that is revoked.
+        """Revoke a credential, or raise the last accepted number of one that is revoked; a delegate's
+        delegations go with it.
 
         Raises CREDENTIAL_UNKNOWN, REVOCATION_LOWER, PERMISSION_INVALID for a senseless number.
         """
@@ -85,7 +88,7 @@ class Revocations:
             raise HedgerowError("PERMISSION_INVALID", f"last: 0 to {MAX_NUMBER}")
         with self._database.change():
             row = self._database.row(
-                "SELECT author, user FROM credentials WHERE number = ? AND app = ?", number, app.id
+                "SELECT author, user, sealing FROM credentials WHERE number = ? AND app = ?", number, app.id
             )
             if row is None:
                 raise HedgerowError("CREDENTIAL_UNKNOWN", number.hex())
@@ -106,6 +109,9 @@ class Revocations:
             )
             self._database.state(app.id, body)
             self._audit.add(actor, "credential.revoke", number.hex(), app=app.id, user=row[1], last=last)
+            for (delegation,) in self._delegations(app, row[2]):
+                if delegation != number and not self.is_revoked(delegation):
+                    self.revoke(actor, app, delegation, 0)
         return Revocation(number, author, last, at, actor, body)
 
     def is_revoked(self, number: bytes) -> bool:
@@ -133,6 +139,14 @@ class Revocations:
             limit,
         )
         return [Revocation(*row) for row in rows]
+
+    def _delegations(self, app: App, sealing: bytes) -> Sequence[tuple[bytes]]:
+        """Return the numbers of the delegations of a key."""
+        query = (
+            "SELECT number FROM credentials"
+            " WHERE app = ? AND sealing = ? AND provider = ? AND under IS NULL ORDER BY number"
+        )
+        return self._database.rows(query, app.id, sealing, DELEGATION)
 
     def _find(self, number: bytes, author: bytes) -> Revocation | None:
         row = self._database.row(

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
+from hedgerow_host.fork import Evidence
 
 from .. import limits
 from ..auth import cose, revocation, tokens
@@ -17,16 +18,19 @@ from ..auth.membership import Membership
 from ..auth.proof import Proof
 from ..auth.revocation import Revocation
 from ..base64url import from_base64, to_base64
+from ..forks import ForkJudge
 from .answers import add_routes, number_of, read_object, text_of, texts_of
 
 PREFIX = "/api/hedgerow/v1/auth"
+_MARK = 16
 DITTO_LOGIN = "/_ditto/auth/login"
 
 
 class AuthApi:
     """The endpoints; `served` is the app that is meant where a request names none."""
 
-    def __init__(self, authority: Authority, served: App, membership: Membership) -> None:
+    def __init__(self, authority: Authority, served: App, membership: Membership, forks: ForkJudge) -> None:
+        self._forks = forks
         self._authority = authority
         self._registry = authority.registry
         self._delegations = Delegations(authority)
@@ -104,6 +108,19 @@ class AuthApi:
                 for each in found
             ]
         }
+
+    async def forks(self, request: Request) -> Any:
+        """Take evidence that an author of the served app has forked, from whoever met it."""
+        body = await read_object(request)
+        if (await self._app(body)).id != self._served.id:
+            raise HedgerowError("FORK_UNPROVEN", "an app that is not served here")
+        marks = from_base64(body.get("marks"), "marks")
+        if not marks or len(marks) % _MARK:
+            raise HedgerowError("REQUEST_SYNTAX", "`marks` are no marks")
+        split = tuple(marks[at : at + _MARK] for at in range(0, len(marks), _MARK))
+        author, seal = (from_base64(body.get(name), name) for name in ("author", "seal"))
+        last = await self._forks.judge(f"app:{self._served.name}", Evidence(author, seal, split))
+        return {"author": author.hex(), "last": last}
 
     async def issuers(self, request: Request) -> Any:
         """Show the keys that sign for an app, and the statements by which each follows the one before."""
@@ -206,7 +223,7 @@ def show_revocation(row: Revocation) -> dict[str, Any]:
 
 def add_auth_api(app: FastAPI, api: Any) -> None:
     """Add the endpoints; `api()` returns the running AuthApi."""
-    posts = ("challenge", "login", "renew", "delegate", "countersign", "revoke")
+    posts = ("challenge", "login", "renew", "delegate", "countersign", "revoke", "forks")
     gets = ("issuers", "jwks", "revocations")
     routes = [("POST", f"{PREFIX}/{name}", name) for name in posts]
     routes += [("GET", f"{PREFIX}/{name}", name) for name in gets]

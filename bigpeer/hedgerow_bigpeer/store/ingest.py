@@ -204,6 +204,9 @@ class Ingest(Documents):
     def save_author(self, frontier: Frontier) -> None:
         """Write a frontier, and with it the receipt that it allows."""
         receipted = min(frontier.held, frontier.sealed)
+        forked = None if self._rules is None else self._rules.forked(frontier.author)
+        if forked is not None:
+            receipted = min(receipted, forked)
         frontier = frontier._replace(receipted=max(receipted, frontier.receipted), last_seen=self.at)
         self._db.execute(
             "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen, xid)"

@@ -6,7 +6,8 @@ from typing import Any
 from hedgerow.codec.schema import Schema
 from hedgerow.crypto.rules import Rules
 from hedgerow.operation import CLOCK, decode_body
-from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, names_holder, seal_hash
+from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, names_holder
+from hedgerow.trust.verify import names
 
 from .rows import Refused
 from .sql import Connection
@@ -47,12 +48,11 @@ class Judge:
             whole = len(marks) == seal.last - seal.first + 1
             good = check_seal(author, body, marks, rules) if whole else names_holder(author, seal, rules)
         elif len(marks) == seal.last - seal.first + 1:
-            previous = seal_hash(before[0]) if before else NO_SEAL
-            good = check_seal(author, body, marks, rules)
-            good = good and (seal.previous == previous or (apart and before is None))
+            follows = names(seal.previous, before[0]) if before else seal.previous == NO_SEAL or apart
+            good = check_seal(author, body, marks, rules) and follows
         else:
             # Without the operations that are skipped there is no root: the seal is taken for its place.
-            good = before is None or seal.previous == seal_hash(before[0])
+            good = before is None or names(seal.previous, before[0])
             good = good and names_holder(author, seal, rules)
         return bool(good)
 

@@ -1,4 +1,4 @@
-"""`hedgerow bigpeer apps`, `keys`, `providers`, `users`, `credentials` and `audit`: who may do what.
+"""`hedgerow bigpeer apps`, `keys`, `providers`, `users`, `credentials`, `forks`, `audit`: who may do what.
 
 They work on the Big Peer's data directory, or on the PostgreSQL that HEDGEROW_STORE names, beside running
 servers or without one: whoever may write there is the administrator. What is done holds at once, and stands
@@ -28,6 +28,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys for the HTTP Data API an
 providers = typer.Typer(no_args_is_help=True, help="Identity providers: who vouches for users.")
 users = typer.Typer(no_args_is_help=True, help="Local accounts for the pages.")
 credentials = typer.Typer(no_args_is_help=True, help="Credentials of peers, and their revocation.")
+forks = typer.Typer(no_args_is_help=True, help="Authors whose key has sealed two contents under one number.")
 
 _PIPE_WIDTH = 4096
 Data = Annotated[
@@ -282,13 +283,37 @@ def credentials_revoke(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Revoke a credential, or raise the last accepted number of one that is revoked."""
-    try:
-        asked = bytes.fromhex(number)
-    except ValueError:
-        raise HedgerowError("ARGUMENTS_INVALID", f"{number} is not hexadecimal") from None
+    asked = _hexadecimal(number)
     with registry_of(data) as (manage, registry):
         row = manage.revoke(registry, actor(), app, asked, last)
     done(as_json, row, f"{row['number']} of {row['user']} is revoked, up to {row['last']} accepted")
+
+
+@forks.command("list")
+def forks_list(
+    app: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False
+) -> None:
+    """Show the authors whose key has sealed two contents under one number; `audit` has the evidence."""
+    with registry_of(data) as (manage, registry):
+        rows = manage.list_forks(registry, app)
+    show(as_json, "forks", rows, ("author", "last", "said"))
+
+
+@forks.command("accept")
+def forks_accept(
+    author: Annotated[str, typer.Argument(help="The author, as `forks list` shows it.")],
+    last: Annotated[
+        int,
+        typer.Option(help="Number of its last operation that is to count; it may only rise.", min=0),
+    ],
+    app: AppName = _APP,
+    data: Data = DATA,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Let more of an author that has forked count, once it is clear that what is held is the true one's."""
+    with registry_of(data) as (manage, registry):
+        row = manage.accept_fork(registry, actor(), app, _hexadecimal(author), last)
+    done(as_json, row, f"{row['author']} counts up to {row['last']}")
 
 
 def audit(
@@ -312,6 +337,13 @@ def audit(
         raise HedgerowError("REGISTRY_FAILED", f"the audit log was edited at row {broken}")
 
 
+def _hexadecimal(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise HedgerowError("ARGUMENTS_INVALID", f"{text} is not hexadecimal") from None
+
+
 def show(as_json: bool, name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     """Print rows as a table, or as JSON."""
     if as_json:
@@ -332,7 +364,7 @@ _CELLS: dict[type, Callable[[Any], str]] = {
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return ""
-    if column in ("expires", "revoked", "created", "at"):
+    if column in ("expires", "revoked", "created", "at", "said"):
         return _moment(value)
     return _CELLS.get(type(value), str)(value)
 

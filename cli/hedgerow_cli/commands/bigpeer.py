@@ -19,6 +19,7 @@ app.add_typer(access.keys, name="keys")
 app.add_typer(access.providers, name="providers")
 app.add_typer(access.users, name="users")
 app.add_typer(access.credentials, name="credentials")
+app.add_typer(access.forks, name="forks")
 app.command("audit")(access.audit)
 app.add_typer(bridges.app, name="bridges")
 

@@ -1,19 +1,15 @@
 """`hedgerow enroll`: a peer on this machine, or a board on USB, gets its credential from a Big Peer."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
 
 from hedgerow.errors import HedgerowError
-from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.auth_http import posting
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import JSON_OPTION, print_json, say
-
-_SECONDS = 30.0
 
 
 def enroll(
@@ -38,6 +34,24 @@ def enroll(
         str,
         typer.Option(help="Enrol the board on this serial port; its keys are made there and stay there."),
     ] = "",
+    by_gateway: Annotated[
+        bool,
+        typer.Option(
+            "--by-gateway",
+            help="Enrol the board on --port by the delegation of the gateway whose --identity this is: no "
+            "Big Peer is asked now, it countersigns when the gateway next meets it.",
+        ),
+    ] = False,
+    user: Annotated[
+        str, typer.Option(help="With --by-gateway: what the board's credential calls it; else its author.")
+    ] = "",
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(help="With --by-gateway: a collection of the delegation's; all by default; repeat it."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option(help="With --by-gateway: days until the credential ends, at most.", min=1, max=30)
+    ] = 30,
     plain: Annotated[
         bool, typer.Option("--plain", help="Let the address be http:// beyond this machine, without TLS.")
     ] = False,
@@ -45,22 +59,16 @@ def enroll(
 ) -> None:
     """Make two key pairs, prove that they are ours, and get a credential for them; or renew it.
 
-    The private keys never leave the file, or the board.
+    The private keys never leave the file, or the board. A gateway that `hedgerow gateway delegate` gave a
+    delegation to enrols boards by itself, with --by-gateway.
     """
     with extra("gateway"):
-        from hedgerow_gateway.config import LOOPBACK
-        from hedgerow_gateway.enrolment import AUTH, GIVEN, Enrolment, to_text
+        from hedgerow_gateway.enrolment import GIVEN, Enrolment, to_text
 
-    if url.startswith("http://") and not plain and _host(url) not in LOOPBACK:
-        raise HedgerowError("ARGUMENTS_INVALID", f"--url: {url} is not loopback: https://, or --plain")
-    base = url.rstrip("/") + AUTH
-
-    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = request(f"{base}/{path}", _SECONDS, json.dumps(body).encode())
-        if not isinstance(answer, dict):
-            raise HedgerowError("BIG_PEER_ANSWER", f"{base}/{path}: not a JSON object")
-        return answer
-
+    if by_gateway:
+        _by_gateway(port, identity, {"token": user, "seconds": days * 86_400}, collection or [], as_json)
+        return
+    post = posting(url, plain=plain)
     if port:
         with extra("flash"):
             from hedgerow_cli.flashing.credentials import enrol_board
@@ -78,15 +86,29 @@ def enroll(
     _show(str(identity), answer, enrolment.author.hex(), GIVEN, as_json)
 
 
+def _by_gateway(
+    port: str, identity: Path, wanted: dict[str, Any], collections: list[str], as_json: bool
+) -> None:
+    with extra("gateway"):
+        from hedgerow_gateway.delegate import Delegate
+        from hedgerow_gateway.enrolment import GIVEN, Enrolment, to_text
+    with extra("flash"):
+        from hedgerow_cli.flashing.credentials import enrol_board
+
+    if not port:
+        raise HedgerowError("ARGUMENTS_INVALID", "--by-gateway enrols the board on a --port")
+    delegate = Delegate(Enrolment(identity))
+
+    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return delegate.post(path, {**body, **wanted, "collections": collections})
+
+    # It is a login to the board, whoever vouches.
+    answer = enrol_board(port, post, "", "by the gateway", "", to_text)
+    _show(port, answer, str(answer["author"]), GIVEN, as_json)
+
+
 def _show(where: str, answer: dict[str, Any], author: str, given: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({**{name: answer[name] for name in given}, "author": author})
         return
     say(escape(f"{where}: {answer['user_id']}, credential {answer['number']} of {answer['app']}"))
-
-
-def _host(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None

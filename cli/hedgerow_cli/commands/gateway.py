@@ -5,18 +5,81 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from hedgerow_cli import logs
+from hedgerow_cli.auth_http import posting
 from hedgerow_cli.extras import extra
-from hedgerow_cli.output import JSON_OPTION
+from hedgerow_cli.output import JSON_OPTION, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="A gateway: collects from boards over Bluetooth, and uplinks.")
 _TUNING = "Tuning"
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `run` a sub-command of its own."""
+Identity = Annotated[Path, typer.Option(help="File of the gateway's keys, as `hedgerow enroll` made it.")]
+
+
+@app.command()
+def delegate(
+    collection: Annotated[
+        list[str], typer.Option(help="A collection that the boards may use, of the gateway's own; repeat it.")
+    ],
+    identity: Identity = Path("gateway-data/identity.json"),
+    url: Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")] = (
+        "http://127.0.0.1:8080"
+    ),
+    peers: Annotated[int, typer.Option(help="How many boards it may enrol.", min=1, max=10_000)] = 16,
+    days: Annotated[int, typer.Option(help="Days until it ends.", min=1, max=30)] = 30,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Let the address be http:// beyond this machine, without TLS.")
+    ] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Get a delegation: from now on this gateway enrols boards by itself, up to a number.
+
+    The identity provider has to have given the gateway the kind `delegate`.
+    """
+    with extra("gateway"):
+        from hedgerow_gateway.delegate import Delegate
+        from hedgerow_gateway.enrolment import Enrolment
+
+    found = (
+        Delegate(Enrolment(identity)).ask(posting(url, plain=plain), collection, peers, days * 86_400).claims
+    )
+    rows = {"number": found.cti.hex(), "collections": collection, "peers": peers, "expires": found.expires}
+    if as_json:
+        print_json(rows)
+    else:
+        say(escape(f"delegation {rows['number']}: {peers} boards, {', '.join(collection)}"))
+
+
+@app.command()
+def boards(
+    identity: Identity = Path("gateway-data/identity.json"),
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show the boards that this gateway has enrolled, and whether the Big Peer has countersigned them."""
+    with extra("gateway"):
+        from hedgerow_gateway.delegate import Delegate
+        from hedgerow_gateway.enrolment import Enrolment
+
+    found = [(board, board.read.claims) for board in Delegate(Enrolment(identity)).boards()]
+    rows = [
+        {
+            "number": known.cti.hex(),
+            "user": known.subject,
+            "author": (known.author or b"").hex(),
+            "expires": known.expires,
+            "delegation": (known.under or b"").hex(),
+            "state": board.state,
+        }
+        for board, known in found
+    ]
+    if as_json:
+        print_json({"boards": rows})
+        return
+    for row in rows:
+        say(escape(f"{row['number']} {row['user']}: {row['state']}"))
 
 
 @app.command()

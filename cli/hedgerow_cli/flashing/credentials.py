@@ -60,9 +60,10 @@ def enrol_board(
         issuers, keepers = (
             [_from_text(value).hex() for value in answer[name]] for name in ("issuers", "keepers")
         )
+        delegation = _from_text(answer.get("delegation", "")).hex()
     except (KeyError, TypeError, ValueError) as error:
         raise HedgerowError("ENROLMENT_ANSWER", f"{what}: {error!r}") from None
-    author = _call(port, "take", credential, issuers, keepers)
+    author = _call(port, "take", credential, issuers, keepers, *([delegation] if delegation else []))
     if start:
         restart(port)
     return {**answer, "author": author}

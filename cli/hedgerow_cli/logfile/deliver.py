@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_RECORD
 from hedgerow.log import local_author, new_author
+from hedgerow.mesh.tag import mesh_tag
 from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import RELAY
@@ -24,7 +25,6 @@ from hedgerow_cli.limits import DELIVERY_SESSION_SECONDS
 from hedgerow_cli.logfile.image import Custody, custody
 from hedgerow_gateway.config import check_uplink
 from hedgerow_gateway.enrolment import Enrolment
-from hedgerow_gateway.gateway import mesh_tag
 from hedgerow_gateway.line import Line
 
 _PATH = "/api/hedgerow/v1/sync"

@@ -67,6 +67,11 @@ class Trust:
         """Return a credential that was accepted, by its name."""
         return self._known.get(name)
 
+    def delegation(self, cti: bytes) -> Credential | None:
+        """Return the delegation of this number, if it was verified and is known."""
+        found = [known for known in self._known.values() if known.claims.cti == cti]
+        return found[0] if found and found[0].claims.delegation else None
+
     def stands(self, claims: Claims) -> bool:
         """Say whether neither a credential, nor another of its key, nor its delegation is revoked."""
         if claims.sealing in self.revoked_keys or claims.author in self.revoked_authors:
@@ -91,18 +96,25 @@ class Trust:
         """
         self._check(found.claims)
         if found.name not in self._known:
-            yield from self.verify(found, issuer)
+            delegate = yield from self.verify(found, issuer)
+            if delegate is not None:
+                self._check(delegate.claims)
         self._keep(found)
 
     def verify(self, found: Credential, issuer: bytes | None = None) -> object:
-        """Refuse what nobody has issued that may; a revoked one is good for what came before that."""
+        """Refuse what nobody has issued that may; return the delegation, None where a root has issued it.
+
+        One that is revoked, or whose delegate is, is good for what came before that.
+        """
         self._check_place(found.claims)
         key = self.roots.get(found.signed.kid)
+        delegate = None
         if key is None:
             delegate = yield from self._delegate(found.signed.kid, found.claims.under, issuer)
             _within(found.claims, delegate.claims)
             key = delegate.claims.sealing
         yield from self._verify(found, key)
+        return delegate
 
     def expired(self, found: Credential, grace: int = 0) -> bool:
         """Say whether a credential's time is over for sure, by more than so many seconds."""
@@ -149,7 +161,7 @@ class Trust:
         key = None if issuer is None else self.roots.get(issuer.signed.kid)
         if key is None or not _is_delegate(issuer.claims, kid):
             raise HedgerowError("CREDENTIAL_ISSUER", "nobody known")
-        self._check(issuer.claims)
+        self._check_place(issuer.claims)
         yield from self._verify(issuer, key)
         self._keep(issuer)
         return issuer

@@ -12,6 +12,7 @@ from . import claims
 from .batches import Batch
 from .cose import Sign1, name_of
 from .credentials import Credential, Trust
+from .forks import FORK, Fork
 from .port import finish
 from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
@@ -45,6 +46,9 @@ class Members(Rules):
         # Revocations that are news, as letters carry them: the mesh engine says them.
         self.fresh: list = []
         self.words = Words(log, trust, identity.p256)
+        # Delegations as they came, and the keys of whom they have brought in, by number.
+        self._delegations: dict = {}
+        self._under: dict = {}
         for key, value in log.items(STATE_CONFIG):
             if key[:2] == _KEPT and len(key) == 10:
                 # It was verified when it came.
@@ -196,12 +200,31 @@ class Members(Rules):
         if brief:
             self.fresh = self.fresh[1 - limits.MAX_FRESH :] + [brief]
 
+    def meet(self, found: Credential) -> None:
+        """Take a delegate's credential that a session has shown, once trust has accepted it; what an issuer
+        has given comes as a statement. DELEGATION_FULL for one peer more than the delegation allows, as far
+        as they were met here.
+        """
+        known = found.claims
+        if known.under is None:
+            return
+        delegation = self.trust.delegation(known.under)
+        if delegation is not None:
+            under = self._under.setdefault(known.under, set())
+            if known.sealing not in under and len(under) >= delegation.claims.delegation[1]:
+                raise HedgerowError("DELEGATION_FULL", known.under.hex())
+            under.add(known.sealing)
+        if self.add(found.name, known) and self.on_judged:
+            self.on_judged(known.author)
+
     def stands(self, known: claims.Claims) -> bool:
         """Say whether the holder of a credential is not revoked."""
         return self.trust.stands(known)
 
     def _enter(self, statement: bytes, verify: bool) -> bytes | None:
         """Take a credential or a word into account; return the author whose verdicts it may change."""
+        if Sign1(statement).kind == FORK:
+            return self._enter_fork(statement, verify)
         if Sign1(statement).kind is not None:
             word = Word(statement, self.trust.app)
             if verify:
@@ -211,13 +234,23 @@ class Members(Rules):
             return self._follow(word)
         found = Credential(statement)
         if verify:
-            finish(self.trust.verify(found))
+            finish(self.trust.verify(found, self._delegations.get(found.claims.under)))
+        if found.claims.delegation is not None:
+            self._delegations[found.claims.cti] = found.value
         if found.claims.under is None:
             # A delegate's clock is its own.
             self.trust.floor = max(self.trust.floor, found.claims.issued)
         news = self.add(found.name, found.claims)
         self._shut_out(found.claims)
         return found.claims.author if news else None
+
+    def _enter_fork(self, statement: bytes, verify: bool) -> bytes | None:
+        """Go by what an issuer says of an author that has forked."""
+        fork = Fork(statement, self.trust.app)
+        if verify:
+            finish(fork.verify(self.identity.p256, self.trust.roots))
+        self.trust.floor = max(self.trust.floor, fork.issued)
+        return fork.author if self.quarantine(fork.author, fork.last) else None
 
     def _follow(self, word: Word) -> bytes | None:
         """Go by a word, however old; return the author whose verdicts it changes."""

@@ -14,6 +14,7 @@ from .claims import WRITE, Claims
 
 FORBIDDEN = "WRITE_FORBIDDEN"
 REVOKED = "WRITE_REVOKED"
+FORKED = "AUTHOR_FORKED"
 
 
 class Rules:
@@ -32,6 +33,7 @@ class Rules:
         self._of: dict = {}
         self._last: dict = {}
         self._said: dict = {}
+        self._forked: dict = {}
         self._conditions: dict = {}
 
     # ---- what is known
@@ -64,6 +66,20 @@ class Rules:
         self._said[author] = said
         self._last[author] = min(said.values())
         return before != self._last[author]
+
+    def quarantine(self, author: bytes, last: int) -> bool:
+        """Take that an author has forked: nothing counts after number `last`, which may only be raised. Say
+        whether that is news.
+        """
+        before = self._forked.get(author)
+        if before is not None and last <= before:
+            return False
+        self._forked[author] = last
+        return True
+
+    def forked(self, author: bytes) -> int | None:
+        """Return the number up to which an author that has forked counts, None for any other."""
+        return self._forked.get(author)
 
     @property
     def count(self) -> int:
@@ -117,6 +133,9 @@ class Rules:
         last = self._last.get(author)
         if last is not None and number > last:
             return REVOKED
+        last = self._forked.get(author)
+        if last is not None and number > last:
+            return FORKED
         of = self._of.get(author)
         if change[0] != CLOCK and schema.collection == HEALTH:
             return "" if change[2] == author else FORBIDDEN

@@ -3,8 +3,13 @@
 from hashlib import sha256
 
 
+def mesh_tag(name: str) -> bytes:
+    """Return the 3 bytes that frames and hellos show of a mesh "NAME" or "NAME:SECRET": of its name alone."""
+    return sha256(b"hedgerow mesh " + name.split(":")[0].encode()).digest()[:3]
+
+
 def mesh_key(name: str) -> bytes:
-    """Return the 32 bytes under which the frames of a mesh are tagged while its members have no keys."""
+    """Return the 32 bytes under which the frames of a mesh "NAME" or "NAME:SECRET" are tagged."""
     return sha256(b"hedgerow beacon " + name.encode()).digest()
 
 

@@ -7,6 +7,8 @@ from ..operation import h16
 from .seal import NO_SEAL, Seal, check_seal, is_bare, names_holder, seal_hash
 
 _READ_BYTES = 8192
+# Of the curve P-256.
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def verify_seal(
@@ -37,13 +39,27 @@ def verify_seal(
         # It may stand for one that its author has lost.
         good = skipped or check_seal(author, body, marks, rules)
     elif skipped or (apart and before is None):
-        good = before is None or seal.previous == seal_hash(before)
+        good = before is None or names(seal.previous, before)
         good = good and (skipped or check_seal(author, body, marks, rules))
     else:
-        previous = seal_hash(before) if before else NO_SEAL
-        good = check_seal(author, body, marks, rules) and seal.previous == previous
+        follows = names(seal.previous, before) if before else seal.previous == NO_SEAL
+        good = check_seal(author, body, marks, rules) and follows
     if not good or (skipped and not names_holder(author, seal, rules)):
         raise HedgerowError("SEAL_INVALID", "%d-%d" % (seal.first, seal.last))
+
+
+def names(previous: bytes, body: bytes) -> bool:
+    """Say whether a seal names this one before it, with whichever of its two valid signatures it came."""
+    return previous in (seal_hash(body), seal_hash(twin(body)))
+
+
+def twin(body: bytes) -> bytes:
+    """Return a seal with the other signature that is as valid: s and n - s both are, and anybody can tell
+    one from the other.
+    """
+    # The signature is the last part.
+    s = _ORDER - int.from_bytes(body[-32:], "big")
+    return body[:-32] + s.to_bytes(32, "big") if s > 0 else body
 
 
 def doubt(peer: object, author: bytes, body: bytes | None, now: int) -> bool:

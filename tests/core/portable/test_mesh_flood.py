@@ -6,6 +6,7 @@ from sync_kit import durable
 from hedgerow.codec.decimal import Decimal
 from hedgerow.custody.receipt import Receipt
 from hedgerow.mesh import frames
+from hedgerow.mesh.tag import mesh_key
 from hedgerow.sync import hello
 
 HEAP = "4m"
@@ -189,6 +190,20 @@ def test_noise_and_strangers_change_nothing() -> None:
         mesh.heard(b"noise", -50, good[:5] + data[:26] if len(data) > 8 else data, 10 + at)
     assert member.peer.log.authors() == [member.author]
     assert mesh.stats["stored"] == 0 and mesh.stats["strangers"] >= 1
+
+
+def test_who_knows_a_meshs_name_and_not_its_secret_says_nothing() -> None:
+    air = Air(13)
+    member = air.add("b")
+    member.mesh.key = mesh_key("test:Vq3l9ZtB4xW7nYc2Ke8s")
+    tag = member.peer.mesh[:2]
+    for name in ("test", "test:Vq3l9ZtB4xW7nYc2Ke8x"):
+        for kind, body in ((frames.OP, 16), (frames.RECEIPT, 16), (frames.TIME, 16)):
+            said = frames.advertise(frames.make(kind, tag, bytes(body), mesh_key(name)))
+            assert not member.mesh.heard(b"stranger", -50, said, 10)
+    assert member.mesh.stats["strangers"] == 6 and member.mesh.stats["heard"] == 0
+    true = frames.advertise(frames.make(frames.TIME, tag, bytes(16), member.mesh.key))
+    assert member.mesh.heard(b"member", -50, true, 10) and member.mesh.stats["heard"] == 1
 
 
 def test_what_is_receipted_needs_no_seal() -> None:

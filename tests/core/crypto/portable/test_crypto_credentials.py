@@ -125,6 +125,18 @@ def test_delegates() -> None:
     world.trust.revoked[gateway.cti] = 0
     raises("CREDENTIAL_REVOKED", world.accept, gateway.credential(world.key))
     raises("CREDENTIAL_REVOKED", world.accept, data)
+    # What it gave before is still its word; no session follows from that.
+    assert finish(world.trust.verify(Credential(data))).claims.cti == gateway.cti
+
+
+def test_a_revoked_delegate_brings_nobody_in() -> None:
+    world = World()
+    gateway = world.issuer.delegate(8)
+    world.trust.revoked_keys.add(gateway.public)
+    found = Credential(gateway.credential(world.key))
+    raises("CREDENTIAL_REVOKED", finish, world.trust.accept(found, gateway.value))
+    # As a statement of what was given before it stands.
+    assert finish(world.trust.verify(found, gateway.value)).claims.cti == gateway.cti
 
 
 def test_another_delegation_of_the_same_gateway() -> None:

@@ -1,15 +1,17 @@
 """Who may write what: rules over operations, signed seals, revocation; the same verdicts in any order."""
 
-from crypto_kit import APP, DAY, MODE, NOW, Issuer
+from crypto_kit import APP, DAY, MODE, NOW, Issuer, finish
 from enrolled_kit import ROOT, Enrolled, entries, hand, revocation, varint
 from kit import Random, raises
 
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import HEALTH, KEEP, Schema
+from hedgerow.crypto import cose, forks
 from hedgerow.crypto.credentials import Credential, Trust
+from hedgerow.crypto.forks import FORK
 from hedgerow.crypto.members import Members
-from hedgerow.crypto.rules import FORBIDDEN, REVOKED, Rules
+from hedgerow.crypto.rules import FORBIDDEN, FORKED, REVOKED, Rules
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import DELETE, INSERT, UPDATE
@@ -75,6 +77,46 @@ def test_revocation_may_only_be_raised_and_the_least_counts() -> None:
     assert rules.revoke(author, b"cti-1...", 9) and not rules.revoke(author, b"cti-2...", 12)
     assert rules.revoke(author, b"cti-2...", 12) is False and rules.revoke(author, b"cti-3...", 7)
     assert rules.why_not(author, 8, change("red"), CARS) == REVOKED
+
+
+def fork(author: bytes, last: int, issuer: Issuer = ROOT, app: str = APP, kind: str = FORK) -> bytes:
+    said = forks.payload(app, NOW, author, last)
+    return finish(cose.sign1(issuer.p256, issuer.private, said, issuer.kid, kind))
+
+
+def test_nothing_counts_behind_a_fork_and_that_may_only_be_raised() -> None:
+    one = Enrolled(31)
+    rules, author = one.members, b"author-1"
+    judged: list = []
+    rules.on_judged = judged.append
+    rules.take(varint(1) + fork(author, 5))
+    assert rules.forked(author) == 5 and judged == [author]
+    assert rules.why_not(author, 6, change("red"), CARS) == FORKED
+    assert rules.why_not(author, 6, [4, 0, 0, 0, 0, None, 0], None) == FORKED, "a clock record too"
+    assert rules.why_not(author, 5, change("red"), CARS) == ""
+    rules.take(varint(2) + fork(author, 3))
+    assert rules.forked(author) == 5 and judged == [author]
+    rules.take(varint(3) + fork(author, 9))
+    assert rules.why_not(author, 9, change("red"), CARS) == "" and judged == [author, author]
+    # What nobody known has signed is passed over; what is none ends the session.
+    rules.take(varint(4) + fork(b"author-2", 3, Issuer(9)))
+    assert rules.forked(b"author-2") is None
+    word = fork(b"author-2", 3)
+    for wrong in (
+        word[:-1] + bytes([word[-1] ^ 1]),
+        fork(b"author-2", 3, app="app-2"),
+        fork(b"short", 3),
+        fork(b"author-2", -1),
+        fork(b"author-2", 1 << 32),
+    ):
+        raises("STATEMENT_INVALID", rules.take, varint(5) + wrong)
+    assert rules.forked(b"author-2") is None
+    # It is durable, and does not end the author's sessions: what it has is carried.
+    one.log.commit()
+    again = Members(one.log, Trust(one.p256, dict(ROOT.roots), APP, MODE), one.identity)
+    assert again.forked(author) == 9
+    found = Credential(ROOT.credential(ROOT.public, AUTHOR=author))
+    assert again.stands(found.claims)
 
 
 def test_a_seal_is_the_word_of_who_holds_the_credential() -> None:
