@@ -177,6 +177,7 @@ class Intake:
         for (author, _), error in zip(runs, errors[len(submissions) - len(runs) :], strict=True):
             if error is not None and author not in self._refused:
                 self.refuse(author, error)
+        self._service.brought.update(author for author, _ in runs)
         for author, error in self._news:
             if error.code == "CREDENTIAL_UNKNOWN":
                 self._unknown.add(author)

@@ -38,7 +38,7 @@ _NAMED = (frames.OP, frames.LETTER_UP, frames.LETTER_DOWN, frames.RECEIPT, frame
 _COUNTERS = (
     "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
     "custody acked left acks repairs wants haves differences receipts announces times states "
-    "passed unpaid calls again wishes fetched"
+    "passed unpaid calls again wishes fetched false"
 )
 
 

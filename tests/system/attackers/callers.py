@@ -1,0 +1,182 @@
+"""Radio outsiders that connect, or have others connect to them."""
+
+import asyncio
+import os
+import struct
+import time
+
+from bleak.exc import BleakError
+
+from hedgerow.crypto import edhoc
+from hedgerow.crypto.greeting import END, HEAD
+from hedgerow.crypto.handshake import ADMISSION, Gate
+from hedgerow.log import MemoryLog
+from hedgerow.mesh.frames import CONNECTABLE, State, advertise, encode_state
+from hedgerow.peer import Peer
+from hedgerow.sync.exchange import Exchange
+from hedgerow.sync.hello import RELAY
+
+from .radio import FakeBoard, Pipe, Radio
+from .world import OUTSIDER, Attacker, World
+
+_FAILURES = (BleakError, TimeoutError, OSError, EOFError)
+_MORE_WAITS = 128
+_ALWAYS = 255
+
+
+def record(message: bytes) -> bytes:
+    """Return a message of a handshake as the only part of its record."""
+    return struct.pack(">HB", 1 + len(message), END) + message
+
+
+def message_1(gate: Gate | None = None, suites: tuple[int, ...] = (edhoc.SUITE,)) -> bytes:
+    """Return a first message whose ephemeral key nobody has."""
+    bare = edhoc.message_1(suites, os.urandom(32), b"\1")
+    return bare if gate is None else bare + edhoc.write_ead([(ADMISSION, gate.tag(bare))])
+
+
+class Stranger(Attacker):
+    """Connects to every board and begins in ways that a board must not take: a first message without an
+    admission tag, the session of a playground, another cipher suite and method, noise.
+    """
+
+    power = OUTSIDER
+    names = (("radio.refuse", "HANDSHAKE_STRANGER"), ("radio.refuse", "SESSION_PLAIN"))
+    address = "D0:00:00:00:00:11"
+
+    async def run(self, world: World) -> None:
+        gate = Gate([world.key])
+        plain = Exchange(Peer(MemoryLog(), 0, name="x", role=RELAY, mesh=world.tag), 0, central=True)
+        hello = plain.outgoing(600, 0)
+        bare = message_1()
+        firsts = [
+            record(bare),
+            hello,
+            record(message_1(gate, (0,))),
+            record(b"\0" + bare[1:]),
+            os.urandom(64),
+        ]
+        async with Radio(world.air, self.address) as radio:
+            for address in world.boards:
+                for first in firsts:
+                    await self._try(world, radio, address, first)
+
+    async def _try(self, world: World, radio: Radio, address: str, first: bytes) -> None:
+        for _ in range(3):
+            if world.over.is_set():
+                return
+            try:
+                async with radio.connected(address) as pipe:
+                    await pipe.send(first)  # type: ignore[misc]
+                    await pipe.receive(0.6)
+                    return
+            except _FAILURES:
+                await asyncio.sleep(0.1)
+
+
+class Flooder(Attacker):
+    """Begins handshakes with one board as fast as the radio lets it connect, each with the tag of who knows
+    the mesh's name, so that each costs the board what a handshake costs.
+    """
+
+    power = OUTSIDER
+    names = ()
+    address = "D0:00:00:00:00:12"
+    seconds = 12.0
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def run(self, world: World) -> None:
+        gate = Gate([world.key])
+        deadline = time.monotonic() + self.seconds
+        async with Radio(world.air, self.address) as radio:
+            while time.monotonic() < deadline and not world.over.is_set():
+                try:
+                    async with radio.connected(world.boards[0], 2.0) as pipe:
+                        await pipe.send(record(message_1(gate)))  # type: ignore[misc]
+                        self.begun += 1
+                        await pipe.receive(0.2)
+                except _FAILURES:
+                    await asyncio.sleep(0.02)
+
+
+class _Lure(Attacker):
+    """Says that it has much that a gateway lacks, so that one connects to it."""
+
+    power = OUTSIDER
+
+    async def run(self, world: World) -> None:
+        meetings: asyncio.Queue[Pipe] = asyncio.Queue()
+        author = os.urandom(3)
+        async with FakeBoard(world.air, self.address, meetings.put_nowait) as board:
+            for counter in range(300):
+                if world.over.is_set():
+                    return
+                flags = CONNECTABLE | _MORE_WAITS
+                digest = os.urandom(6)
+                state = State(
+                    world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, _ALWAYS
+                )
+                board.say(advertise(encode_state(state, world.key)))
+                try:
+                    pipe = await asyncio.wait_for(meetings.get(), 0.2)
+                except TimeoutError:
+                    continue
+                try:
+                    await self.meet(world, pipe)
+                except _FAILURES:
+                    continue
+                return
+
+    async def meet(self, world: World, pipe: Pipe) -> None:
+        raise NotImplementedError
+
+
+class Mirror(_Lure):
+    """Has a gateway connect to it, and sends back whatever that says."""
+
+    names = (("radio.refuse", "HANDSHAKE_INVALID"),)
+    address = "D0:00:00:00:00:13"
+
+    async def meet(self, world: World, pipe: Pipe) -> None:
+        while not pipe.over.is_set():
+            said = await pipe.receive(3)
+            if not said:
+                return
+            await pipe.send(said)  # type: ignore[misc]
+
+
+class Middle(_Lure):
+    """Has a gateway connect to it, connects to a board, and passes on what the two say, with one bit of the
+    board's first answer changed.
+    """
+
+    names = (("radio.refuse", "HANDSHAKE_INVALID"),)
+    address = "D0:00:00:00:00:14"
+    caller = "D0:00:00:00:00:15"
+
+    async def meet(self, world: World, pipe: Pipe) -> None:
+        async with Radio(world.air, self.caller) as radio, radio.connected(world.boards[0]) as far:
+
+            async def carry(one: Pipe, two: Pipe, change: bool) -> None:
+                sent = 0
+                while not one.over.is_set():
+                    said = await one.receive(5)
+                    if not said:
+                        return
+                    at = 40
+                    if change and sent <= at < sent + len(said):
+                        place = at - sent
+                        said = said[:place] + bytes((said[place] ^ 1,)) + said[place + 1 :]
+                    sent += len(said)
+                    await two.send(said)  # type: ignore[misc]
+
+            ways = [asyncio.create_task(carry(pipe, far, False)), asyncio.create_task(carry(far, pipe, True))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+
+_ = HEAD
