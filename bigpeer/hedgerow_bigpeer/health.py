@@ -81,7 +81,7 @@ async def health(service: Service, queries: Queries, authors: Iterable[bytes]) -
 
 
 def suspects_of(value: Any) -> list[tuple[str, str, int]]:
-    """Read what a peer says of others (`suspects`): (code, address, count); what makes no sense is left out."""
+    """Read what a peer says of others, (code, address, count); what makes no sense is left out."""
     found = []
     for row in value[: limits.SUSPECTS] if isinstance(value, list) else ():
         if not isinstance(row, list) or len(row) != 3:

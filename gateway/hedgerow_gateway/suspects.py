@@ -92,7 +92,7 @@ class Watcher:
         # Who said which operations that no seal covers yet: (short author, low 16 bits, check) -> address.
         self._said: OrderedDict[tuple[bytes, int, bytes], str] = OrderedDict()
         self._sealed: dict[bytes, int] = {}
-        # Who said which receipts over more than is known: (short author, number) -> (address, when, known then).
+        # Who said receipts over more than is here: (short author, number) -> (address, when, known then).
         self._receipts: OrderedDict[tuple[bytes, int], tuple[str, int, int]] = OrderedDict()
 
     def before(self) -> tuple[int, ...]:

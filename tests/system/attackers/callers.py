@@ -8,10 +8,22 @@ import time
 from bleak.exc import BleakError
 
 from hedgerow.crypto import edhoc
-from hedgerow.crypto.greeting import END, HEAD
+from hedgerow.crypto.greeting import END
 from hedgerow.crypto.handshake import ADMISSION, Gate
 from hedgerow.log import MemoryLog
-from hedgerow.mesh.frames import CONNECTABLE, State, advertise, encode_state
+from hedgerow.mesh.frames import (
+    CALL,
+    CONNECTABLE,
+    STATE,
+    State,
+    advertise,
+    decode_state,
+    encode_state,
+    end,
+    find,
+    make,
+)
+from hedgerow.mesh.tells import encode_call
 from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import RELAY
@@ -35,13 +47,44 @@ def message_1(gate: Gate | None = None, suites: tuple[int, ...] = (edhoc.SUITE,)
     return bare if gate is None else bare + edhoc.write_ead([(ADMISSION, gate.tag(bare))])
 
 
+class Caller:
+    """A radio that has a board be connectable when it likes, by CALLs, and connects."""
+
+    def __init__(self, world: World, radio: Radio, address: str) -> None:
+        self._world, self._radio, self._address = world, radio, address
+
+    async def call(self, first: bytes, seconds: float) -> bool:
+        """Connect, say this, and listen for so long; False if the board did not let us."""
+        short = self._short()
+        if short is not None:
+            body = encode_call(short, b"nob", 3)
+            await self._radio.say(advertise(make(CALL, self._world.tag, body, self._world.key)), 0.06)
+            self._radio.hush()
+        try:
+            async with self._radio.connected(self._address, 2.0) as pipe:
+                await pipe.send(first)  # type: ignore[misc]
+                await pipe.receive(seconds)
+                return True
+        except _FAILURES:
+            await asyncio.sleep(0.05)
+            return False
+
+    def _short(self) -> bytes | None:
+        """Return the short name that the board's last STATE had."""
+        for address, payload in reversed(self._radio.heard):
+            at = find(payload)
+            if address == self._address and at and payload[at] & 0x0F == STATE:
+                return decode_state(payload[at : end(payload, at)]).author
+        return None
+
+
 class Stranger(Attacker):
-    """Connects to every board and begins in ways that a board must not take: a first message without an
+    """Connects to a board and begins in ways that a board must not take: a first message without an
     admission tag, the session of a playground, another cipher suite and method, noise.
     """
 
     power = OUTSIDER
-    names = (("radio.refuse", "HANDSHAKE_STRANGER"), ("radio.refuse", "SESSION_PLAIN"))
+    names = (("radio.refuse", "HANDSHAKE_STRANGER"),)
     address = "D0:00:00:00:00:11"
 
     async def run(self, world: World) -> None:
@@ -57,21 +100,11 @@ class Stranger(Attacker):
             os.urandom(64),
         ]
         async with Radio(world.air, self.address) as radio:
-            for address in world.boards:
-                for first in firsts:
-                    await self._try(world, radio, address, first)
-
-    async def _try(self, world: World, radio: Radio, address: str, first: bytes) -> None:
-        for _ in range(3):
-            if world.over.is_set():
-                return
-            try:
-                async with radio.connected(address) as pipe:
-                    await pipe.send(first)  # type: ignore[misc]
-                    await pipe.receive(0.6)
-                    return
-            except _FAILURES:
-                await asyncio.sleep(0.1)
+            caller = Caller(world, radio, world.boards[0])
+            for first in firsts:
+                for _ in range(5):
+                    if world.over.is_set() or await caller.call(first, 0.6):
+                        break
 
 
 class Flooder(Attacker):
@@ -91,14 +124,9 @@ class Flooder(Attacker):
         gate = Gate([world.key])
         deadline = time.monotonic() + self.seconds
         async with Radio(world.air, self.address) as radio:
+            caller = Caller(world, radio, world.boards[0])
             while time.monotonic() < deadline and not world.over.is_set():
-                try:
-                    async with radio.connected(world.boards[0], 2.0) as pipe:
-                        await pipe.send(record(message_1(gate)))  # type: ignore[misc]
-                        self.begun += 1
-                        await pipe.receive(0.2)
-                except _FAILURES:
-                    await asyncio.sleep(0.02)
+                self.begun += await caller.call(record(message_1(gate)), 0.2)
 
 
 class _Lure(Attacker):
@@ -136,7 +164,7 @@ class _Lure(Attacker):
 class Mirror(_Lure):
     """Has a gateway connect to it, and sends back whatever that says."""
 
-    names = (("radio.refuse", "HANDSHAKE_INVALID"),)
+    names = (("radio.refuse", "HANDSHAKE_REFUSED"),)
     address = "D0:00:00:00:00:13"
 
     async def meet(self, world: World, pipe: Pipe) -> None:
@@ -152,7 +180,7 @@ class Middle(_Lure):
     board's first answer changed.
     """
 
-    names = (("radio.refuse", "HANDSHAKE_INVALID"),)
+    names = (("radio.refuse", "HANDSHAKE_REFUSED"),)
     address = "D0:00:00:00:00:14"
     caller = "D0:00:00:00:00:15"
 
@@ -177,6 +205,3 @@ class Middle(_Lure):
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-
-
-_ = HEAD

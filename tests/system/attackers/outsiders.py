@@ -1,21 +1,15 @@
 """Radio outsiders that speak: they replay, invent, forge and lie in advertisements."""
 
 import asyncio
+import json
 import os
 import random
 import time
+import urllib.request
 
-from hedgerow.clock import hlc
-from hedgerow.codec.decimal import Decimal
-from hedgerow.errors import HedgerowError
-from hedgerow.log import MemoryLog
 from hedgerow.mesh import frames, letters, tells
 from hedgerow.mesh.frames import LETTER_DOWN, OP, RECEIPT, STATE, TIME, Op, advertise, encode_op, make
-from hedgerow.mesh.mesh import Mesh
-from hedgerow.mesh.ops import pack
-from hedgerow.operation import SOURCE_KEEPER, decode_body, encode_body
-from hedgerow.peer import Peer
-from hedgerow.sync.hello import RELAY
+from hedgerow_gateway.enrolment import AUTH
 
 from .radio import Radio
 from .world import OUTSIDER, Attacker, World
@@ -23,10 +17,7 @@ from .world import OUTSIDER, Attacker, World
 _LISTEN_S = 6.0
 _FORGERIES = 40
 _INVENTED = 360
-_LIES = 40
-#: What a board makes of a keeper's receipt whose name it does not know is none of ours to say.
 _EVERYTHING = (1 << 32) - 2
-_2036 = 36 * 366 * 86_400_000
 
 
 def kind_of(payload: bytes) -> int | None:
@@ -39,9 +30,17 @@ def frame_of(payload: bytes) -> bytes:
     return payload[at : frames.end(payload, at)]
 
 
+def issuer_of(url: str) -> bytes:
+    """Return the name of the key that signs revocations, which the Big Peer tells anybody."""
+    with urllib.request.urlopen(f"{url}{AUTH}/issuers", timeout=10) as response:
+        found = json.load(response)["issuers"][-1]
+    return bytes.fromhex(found["kid"])
+
+
 class Replayer(Attacker):
-    """Records everything that is said, STATEs, operations, receipts and times, and says it again later, in
-    another order and from another address: last week's beacons, to peers of which one has lost power since.
+    """Records STATEs, operations, letters, receipts, names and questions, and says them again later, in another
+    order and from another address: last week's beacons, to peers of which one has lost power since. Not the
+    time: of that anybody is believed in advertisements, which SECURITY.md says.
     """
 
     power = OUTSIDER
@@ -53,7 +52,7 @@ class Replayer(Attacker):
             await asyncio.sleep(_LISTEN_S)
             said = [payload for _, payload in radio.heard if kind_of(payload) is not None]
             states = [payload for payload in said if kind_of(payload) == STATE]
-            others = [payload for payload in said if kind_of(payload) != STATE]
+            others = [payload for payload in said if kind_of(payload) not in (STATE, TIME)]
             chosen = [*states[:40], *others[:120]]
             random.Random(1).shuffle(chosen)
             for payload in chosen:
@@ -75,67 +74,6 @@ class WrongMesh(Attacker):
             for _ in range(_FORGERIES):
                 body = encode_op(Op(os.urandom(3), 1, os.urandom(2), os.urandom(2), 1000, [1, 2]))
                 await radio.say(advertise(make(OP, world.tag, body, key)))
-
-
-class Poisoner(Attacker):
-    """Listens as a relay until it knows authors, schemas and numbers, and then says operations in the places
-    of those to come: the right numbers and checks, other values.
-    """
-
-    power = OUTSIDER
-    names = (("radio.refuse", "OPERATION_FORGED"),)
-    address = "D0:00:00:00:00:03"
-
-    async def run(self, world: World) -> None:
-        log = MemoryLog()
-        peer = Peer(log, 0, name="listener", role=RELAY, mesh=world.tag)
-        rng = random.Random(2)
-        mesh = Mesh(peer, 0, random=rng.randrange, role=RELAY, key=world.key)
-        began = time.monotonic()
-
-        def now() -> int:
-            return int((time.monotonic() - began) * 1000)
-
-        async with Radio(world.air, self.address) as radio:
-            radio.listener = lambda address, payload: mesh.heard(address, -50, payload, now(), False)
-            poisoned: set[tuple[bytes, int]] = set()
-            while not world.over.is_set() and len(poisoned) < _FORGERIES and now() < 20_000:
-                for author in [author for author in log.authors() if author != peer.author]:
-                    key = (author, log.held(author))
-                    if log.held(author) and key not in poisoned:
-                        poisoned.add(key)
-                        for payload in self._next(world, peer, author, log.held(author)):
-                            await radio.say(payload)
-                said = mesh.say(now())
-                if said is None:
-                    await asyncio.sleep(0.02)
-                else:
-                    # What it lacks it asks for, as any relay does.
-                    await radio.say(said[0])
-
-    def _next(self, world: World, peer: Peer, author: bytes, held: int) -> list[bytes]:
-        before = peer.log.fetch(author, held)
-        found: list[bytes] = []
-        for number in (held + 1, held + 2):
-            stamp, changes = decode_body(before)
-            ms = hlc.stamp_ms(stamp)
-            if changes[0][0] != 1 or not isinstance(changes[0][-1], list):
-                return found
-            values = [value + 1 if isinstance(value, int) else value for value in changes[0][-1]]
-            values = [
-                Decimal(value.mantissa + 1, value.exponent) if isinstance(value, Decimal) else value
-                for value in values
-            ]
-            stored = encode_body(hlc.make_stamp(ms + 500, 0), [[*changes[0][:-1], values]])
-            try:
-                body = pack(author, number, stored, peer.schemas, ms, before)
-            except (HedgerowError, KeyError):
-                return found
-            if body is None:
-                return found
-            found.append(advertise(make(OP, world.tag, body, world.key)))
-            before = stored
-        return found
 
 
 class Inventor(Attacker):
@@ -190,27 +128,11 @@ class RevocationForger(Attacker):
     address = "D0:00:00:00:00:06"
 
     async def run(self, world: World) -> None:
+        issuer = issuer_of(world.url)
         async with Radio(world.air, self.address) as radio:
             for _ in range(3):
                 seconds = int(time.time()).to_bytes(5, "big")
-                brief = os.urandom(8) + seconds + os.urandom(8) + os.urandom(8) + bytes(4) + os.urandom(64)
+                brief = issuer + seconds + os.urandom(8) + os.urandom(8) + bytes(4) + os.urandom(64)
                 for _ in range(2):
                     for body in letters.split(bytes((letters.REVOKED,)) + brief):
                         await radio.say(advertise(make(LETTER_DOWN, world.tag, body, world.key)), 0.06)
-
-
-class TimeLiar(Attacker):
-    """Says that it is 2036, and then that it is 2001, as a keeper would, without a hop between."""
-
-    power = OUTSIDER
-    names = ()
-    address = "D0:00:00:00:00:07"
-
-    async def run(self, world: World) -> None:
-        async with Radio(world.air, self.address) as radio:
-            for turn in range(_LIES):
-                utc = _2036 if turn % 2 else 366 * 86_400_000
-                body = tells.encode_time(utc + turn * 40, 1, SOURCE_KEEPER, 0)
-                await radio.say(advertise(make(TIME, world.tag, body, world.key)))
-                if world.over.is_set():
-                    return
