@@ -1,9 +1,10 @@
 """Radio outsiders that connect, or have others connect to them."""
 
 import asyncio
+import contextlib
 import os
 import struct
-import time
+from collections.abc import AsyncIterator
 
 from bleak.exc import BleakError
 
@@ -34,6 +35,8 @@ from .world import OUTSIDER, Attacker, World
 _FAILURES = (BleakError, TimeoutError, OSError, EOFError)
 _MORE_WAITS = 128
 _ALWAYS = 255
+# Which byte of a board's first answer is another: of the ciphertext behind its ephemeral key.
+_CHANGED = 40
 
 
 def record(message: bytes) -> bytes:
@@ -53,15 +56,21 @@ class Caller:
     def __init__(self, world: World, radio: Radio, address: str) -> None:
         self._world, self._radio, self._address = world, radio, address
 
-    async def call(self, first: bytes, seconds: float) -> bool:
-        """Connect, say this, and listen for so long; False if the board did not let us."""
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[Pipe]:
+        """Call, and connect. Raises BleakError, TimeoutError."""
         short = self._short()
         if short is not None:
-            body = encode_call(short, b"nob", 3)
+            body = encode_call(short, os.urandom(3), 5)
             await self._radio.say(advertise(make(CALL, self._world.tag, body, self._world.key)), 0.06)
             self._radio.hush()
+        async with self._radio.connected(self._address, 2.0) as pipe:
+            yield pipe
+
+    async def call(self, first: bytes, seconds: float) -> bool:
+        """Connect, say this, and listen for so long; False if the board did not let us."""
         try:
-            async with self._radio.connected(self._address, 2.0) as pipe:
+            async with self.connected() as pipe:
                 await pipe.send(first)  # type: ignore[misc]
                 await pipe.receive(seconds)
                 return True
@@ -109,23 +118,21 @@ class Stranger(Attacker):
 
 class Flooder(Attacker):
     """Begins handshakes with one board as fast as the radio lets it connect, each with the tag of who knows
-    the mesh's name, so that each costs the board what a handshake costs.
+    the mesh's name, so that each costs the board what a handshake costs, and goes on until all is over.
     """
 
     power = OUTSIDER
     names = ()
     address = "D0:00:00:00:00:12"
-    seconds = 12.0
 
     def __init__(self) -> None:
         self.begun = 0
 
     async def run(self, world: World) -> None:
         gate = Gate([world.key])
-        deadline = time.monotonic() + self.seconds
         async with Radio(world.air, self.address) as radio:
             caller = Caller(world, radio, world.boards[0])
-            while time.monotonic() < deadline and not world.over.is_set():
+            while not world.over.is_set():
                 self.begun += await caller.call(record(message_1(gate)), 0.2)
 
 
@@ -164,7 +171,7 @@ class _Lure(Attacker):
 class Mirror(_Lure):
     """Has a gateway connect to it, and sends back whatever that says."""
 
-    names = (("radio.refuse", "HANDSHAKE_REFUSED"),)
+    names = (("radio.refuse", "HANDSHAKE_*"),)
     address = "D0:00:00:00:00:13"
 
     async def meet(self, world: World, pipe: Pipe) -> None:
@@ -180,28 +187,37 @@ class Middle(_Lure):
     board's first answer changed.
     """
 
-    names = (("radio.refuse", "HANDSHAKE_REFUSED"),)
+    names = (("radio.refuse", "HANDSHAKE_*"),)
     address = "D0:00:00:00:00:14"
     caller = "D0:00:00:00:00:15"
 
+    async def run(self, world: World) -> None:
+        async with Radio(world.air, self.caller) as self._radio:
+            await super().run(world)
+
     async def meet(self, world: World, pipe: Pipe) -> None:
-        async with Radio(world.air, self.caller) as radio, radio.connected(world.boards[0]) as far:
+        caller = Caller(world, self._radio, world.boards[-1])
+        for _ in range(6):
+            with contextlib.suppress(*_FAILURES):
+                async with caller.connected() as far:
+                    await self._between(pipe, far)
+                    return
 
-            async def carry(one: Pipe, two: Pipe, change: bool) -> None:
-                sent = 0
-                while not one.over.is_set():
-                    said = await one.receive(5)
-                    if not said:
-                        return
-                    at = 40
-                    if change and sent <= at < sent + len(said):
-                        place = at - sent
-                        said = said[:place] + bytes((said[place] ^ 1,)) + said[place + 1 :]
-                    sent += len(said)
-                    await two.send(said)  # type: ignore[misc]
+    async def _between(self, pipe: Pipe, far: Pipe) -> None:
+        async def carry(one: Pipe, two: Pipe, change: bool) -> None:
+            sent = 0
+            while not one.over.is_set():
+                said = await one.receive(5)
+                if not said:
+                    return
+                place = _CHANGED - sent
+                if change and 0 <= place < len(said):
+                    said = said[:place] + bytes((said[place] ^ 1,)) + said[place + 1 :]
+                sent += len(said)
+                await two.send(said)  # type: ignore[misc]
 
-            ways = [asyncio.create_task(carry(pipe, far, False)), asyncio.create_task(carry(far, pipe, True))]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+        ways = [asyncio.create_task(carry(pipe, far, False)), asyncio.create_task(carry(far, pipe, True))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)

@@ -16,7 +16,7 @@ from .world import OUTSIDER, Attacker, World
 
 _LISTEN_S = 6.0
 _FORGERIES = 40
-_INVENTED = 360
+_INVENTED = 600
 _EVERYTHING = (1 << 32) - 2
 
 
@@ -38,7 +38,7 @@ def issuer_of(url: str) -> bytes:
 
 
 class Replayer(Attacker):
-    """Records STATEs, operations, letters, receipts, names and questions, and says them again later, in another
+    """Records STATEs, operations, letters, receipts, names, questions, and says them again later, in another
     order and from another address: last week's beacons, to peers of which one has lost power since. Not the
     time: of that anybody is believed in advertisements, which SECURITY.md says.
     """

@@ -26,7 +26,7 @@ _RX, _TX, _CCCD = 12, 14, 15
 
 
 class Radio:
-    """`heard` has (address, payload) of the newest advertisements, each payload of an address once in a row."""
+    """`heard` has (address, payload) of the newest advertisements, what repeats left out."""
 
     def __init__(self, path: str, address: str) -> None:
         self.path = path
