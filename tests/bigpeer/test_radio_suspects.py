@@ -65,7 +65,10 @@ def test_a_gateway_names_who_attacks_its_radio(farm: Farm, tmp_path: Path) -> No
 def test_what_makes_no_sense_is_left_out() -> None:
     good = ["BEACON_TAG", ATTACKER, 3]
     assert suspects_of([good]) == [("BEACON_TAG", ATTACKER, 3)]
-    for bad in (None, 7, "x", {}, [7], [[]], [["a", ATTACKER, 1]], [["A", "zz", 1]], [["A", ATTACKER, True]],
-                [["A", ATTACKER, "1"]], [["A", ATTACKER, 0]], [["A" * 41, ATTACKER, 1]], [["A\n", ATTACKER, 1]]):  # fmt: skip
+    rows = (
+        ["a", ATTACKER, 1], ["A", "zz", 1], ["A", ATTACKER, True], ["A", ATTACKER, "1"], ["A", ATTACKER, 0],
+        ["A" * 41, ATTACKER, 1], ["A\n", ATTACKER, 1], ["A", ATTACKER], 7, [],
+    )  # fmt: skip
+    for bad in (None, 7, "x", {}, *([row] for row in rows)):
         assert suspects_of(bad) == []
     assert len(suspects_of([good] * 99)) == limits.SUSPECTS
