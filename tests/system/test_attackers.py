@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attackers.callers import Flooder, Middle, Mirror, Stranger
+from attackers.callers import Flooder, Mirror, Stranger
 from attackers.members import NetworkStranger, Relay, Thief
 from attackers.outsiders import Inventor, ReceiptForger, Replayer, RevocationForger, WrongMesh
 from attackers.world import Attacker, World, audit_of, find_world
@@ -137,7 +137,7 @@ def test_attackers_lose_nothing_change_nothing_and_are_named(demo: Demo) -> None
     flooder = Flooder()
     attackers: list[Attacker] = [
         Replayer(), WrongMesh(), Inventor(), ReceiptForger(), RevocationForger(),
-        Stranger(), Mirror(), Middle(), flooder,
+        Stranger(), Mirror(), flooder,
         Relay(), Thief(), NetworkStranger(),
     ]  # fmt: skip
     result = asyncio.run(besiege(demo, attackers))

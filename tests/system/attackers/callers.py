@@ -35,8 +35,6 @@ from .world import OUTSIDER, Attacker, World
 _FAILURES = (BleakError, TimeoutError, OSError, EOFError)
 _MORE_WAITS = 128
 _ALWAYS = 255
-# Which byte of a board's first answer is another: of the ciphertext behind its ephemeral key.
-_CHANGED = 40
 
 
 def record(message: bytes) -> bytes:
@@ -136,10 +134,12 @@ class Flooder(Attacker):
                 self.begun += await caller.call(record(message_1(gate)), 0.2)
 
 
-class _Lure(Attacker):
-    """Says that it has much that a gateway lacks, so that one connects to it."""
+class Mirror(Attacker):
+    """Says that it has much that a gateway lacks, so that one connects, and sends back whatever that says."""
 
     power = OUTSIDER
+    names = (("radio.refuse", "HANDSHAKE_*"),)
+    address = "D0:00:00:00:00:13"
 
     async def run(self, world: World) -> None:
         meetings: asyncio.Queue[Pipe] = asyncio.Queue()
@@ -159,65 +159,14 @@ class _Lure(Attacker):
                 except TimeoutError:
                     continue
                 try:
-                    await self.meet(world, pipe)
+                    await self._reflect(pipe)
                 except _FAILURES:
                     continue
                 return
 
-    async def meet(self, world: World, pipe: Pipe) -> None:
-        raise NotImplementedError
-
-
-class Mirror(_Lure):
-    """Has a gateway connect to it, and sends back whatever that says."""
-
-    names = (("radio.refuse", "HANDSHAKE_*"),)
-    address = "D0:00:00:00:00:13"
-
-    async def meet(self, world: World, pipe: Pipe) -> None:
+    async def _reflect(self, pipe: Pipe) -> None:
         while not pipe.over.is_set():
             said = await pipe.receive(3)
             if not said:
                 return
             await pipe.send(said)  # type: ignore[misc]
-
-
-class Middle(_Lure):
-    """Has a gateway connect to it, connects to a board, and passes on what the two say, with one bit of the
-    board's first answer changed.
-    """
-
-    names = (("radio.refuse", "HANDSHAKE_*"),)
-    address = "D0:00:00:00:00:14"
-    caller = "D0:00:00:00:00:15"
-
-    async def run(self, world: World) -> None:
-        async with Radio(world.air, self.caller) as self._radio:
-            await super().run(world)
-
-    async def meet(self, world: World, pipe: Pipe) -> None:
-        caller = Caller(world, self._radio, world.boards[-1])
-        for _ in range(6):
-            with contextlib.suppress(*_FAILURES):
-                async with caller.connected() as far:
-                    await self._between(pipe, far)
-                    return
-
-    async def _between(self, pipe: Pipe, far: Pipe) -> None:
-        async def carry(one: Pipe, two: Pipe, change: bool) -> None:
-            sent = 0
-            while not one.over.is_set():
-                said = await one.receive(5)
-                if not said:
-                    return
-                place = _CHANGED - sent
-                if change and 0 <= place < len(said):
-                    said = said[:place] + bytes((said[place] ^ 1,)) + said[place + 1 :]
-                sent += len(said)
-                await two.send(said)  # type: ignore[misc]
-
-        ways = [asyncio.create_task(carry(pipe, far, False)), asyncio.create_task(carry(far, pipe, True))]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
