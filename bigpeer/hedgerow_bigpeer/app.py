@@ -48,6 +48,7 @@ from .query import Queries
 from .service import Service
 from .store.port import Store
 from .store.sqlite import SqliteStore
+from .suspects import Suspects
 from .sync import SyncEndpoint
 from .system import SystemCollections
 
@@ -116,6 +117,7 @@ class BigPeer:
         self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
         self.system = SystemCollections(self.service, self.queries, self.sync.remotes)
+        self.suspects = Suspects(self.service, self.queries, self.membership)
         self.rates = Rates(config.requests_per_second)
         self.changes = ChangesEndpoint(self.service, self.queries, self.name)
         self.data: dict[str, Endpoint] = {
@@ -179,11 +181,13 @@ class BigPeer:
         await self.service.start()
         await self.service.judge(self.membership.unjudged)
         self.sync.start()
+        self.suspects.start()
         await self.own.start()
         self.bridges.start()
 
     async def stop(self) -> None:
         """End the sessions, seal, commit, and close the store."""
+        await self.suspects.stop()
         self.live.stop()
         self.changes.stop()
         await self.bridges.stop()

@@ -19,6 +19,8 @@ _NUMBERS = ("boots", "uptime_s", "heap_free", "log", "voltage_mv")
 # A write's key is a stamp of 8 bytes and its author; a counter's state has four items behind its path.
 _STAMP = 8
 _COUNTER = 4
+_SUSPECT = re.compile(r"[A-Z_]{1,40}", re.ASCII)
+_SUSPECT_ADDRESS = re.compile(r"[0-9A-Fa-f:-]{0,40}", re.ASCII)
 _GEO = re.compile(r"geo:(-?\d{1,3}(?:\.\d{1,12})?),(-?\d{1,3}(?:\.\d{1,12})?)(?:[,;].*)?", re.ASCII)
 _METRES = re.compile(r"(-?\d{1,7}(?:\.\d{1,6})?)\s*,\s*(-?\d{1,7}(?:\.\d{1,6})?)", re.ASCII)
 
@@ -78,6 +80,19 @@ async def health(service: Service, queries: Queries, authors: Iterable[bytes]) -
     return found
 
 
+def suspects_of(value: Any) -> list[tuple[str, str, int]]:
+    """Read what a peer says of others, (code, address, count); what makes no sense is left out."""
+    found = []
+    for row in value[: limits.SUSPECTS] if isinstance(value, list) else ():
+        if not isinstance(row, list) or len(row) != 3:
+            continue
+        code, address, count = row
+        texts = isinstance(code, str) and isinstance(address, str) and is_integer(count) and count > 0
+        if texts and _SUSPECT.fullmatch(code) and _SUSPECT_ADDRESS.fullmatch(address):
+            found.append((code, address, count))
+    return found
+
+
 def _shown(document: dict[str, Any], at: str | None) -> dict[str, Any]:
     shown: dict[str, Any] = {"at": at}
     for name in _TEXTS:
@@ -86,6 +101,7 @@ def _shown(document: dict[str, Any], at: str | None) -> dict[str, Any]:
     for name in _NUMBERS:
         value = document.get(name)
         shown[name] = value if is_integer(value) and value >= 0 else None
+    shown["suspects"] = suspects_of(document.get("suspects"))
     due = document.get("due_s")
     shown["due_s"] = due if is_number(due) and 0 < to_float(due) < limits.DUE_SECONDS else None
     return shown

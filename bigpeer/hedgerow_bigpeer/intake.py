@@ -188,6 +188,7 @@ class Intake:
                 self.refuse(author, error)
                 if error.code == "SEAL_INVALID":
                     self._suspect(author, run.entries, error)
+        self._service.brought.update(author for author, _ in runs)
         for author, error in self._news:
             if error.code == "CREDENTIAL_UNKNOWN":
                 self._unknown.add(author)

@@ -98,6 +98,8 @@ class Service:
         self._lost_until = 0
         self._listeners: set[Listener] = set()
         self.refusals = Refusals()
+        #: Authors of whom sessions with this node have brought something since somebody looked.
+        self.brought: set[bytes] = set()
         self._waiting: list[tuple[Submission, asyncio.Future[HedgerowError | None]]] = []
         self._wake = asyncio.Event()
         self._committed = asyncio.Event()

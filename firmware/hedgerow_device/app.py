@@ -21,6 +21,8 @@ _REPL_WATCHDOG_MS = 3600000
 _FEED_MS = 1000
 # How often it looks how full the log is: once a minute, or as often as it tells its health.
 _LOOK_EVERY = 60
+# The first time that it has refused somebody it looks sooner.
+_EARLY = 20
 _LOOKED = (
     "hedgerow_device.watch hedgerow_device.health hedgerow.health hedgerow.storage "
     "hedgerow_device.flashstorage"
@@ -126,7 +128,7 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
         gc.collect()
         peer.heap_low = min(peer.heap_low, gc.mem_free())
         try:
-            if turn == 0:
+            if turn == 0 or (turn % _EARLY == 0 and peer.suspects and not peer.accused):
                 told = _look(peer, seen, told)
                 unload(_LOOKED)
             turn = (turn + 1) % every

@@ -77,12 +77,15 @@ class DevicePeer(ReadyPeer):
     wish_eager = pace.PUSHES
     wish_schema = b""
     late = False
+    # Whether the health document has named those whom this boot has refused: code -> (address, count).
+    accused = False
     _damaged = _tend_at = _due = 0
 
     def __init__(self, log: object, clock: object, sleeper: object = None, **options: object):
         self.sleeper = sleeper
         self.wish_letters: list = []
         self.wish_waiting: list = []
+        self.suspects: dict = {}
         super().__init__(log, clock, **options)
 
     def _boot(self, now: int) -> None:

@@ -27,6 +27,12 @@ def tell(peer: object, now: int, report: object) -> None:
     }
     if settings["place"]:
         facts["place"] = settings["place"]
+    if peer.suspects:
+        facts["suspects"] = [
+            [code, ":".join(["%02X" % byte for byte in address[1:]]), count]
+            for code, (address, count) in sorted(peer.suspects.items())
+        ]
+        peer.accused = True
     if settings["voltage_pin"] >= 0:
         try:
             facts["voltage_mv"] = _voltage(settings)

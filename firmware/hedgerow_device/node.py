@@ -20,6 +20,9 @@ _FIRST_WORD_MS = const(10000)
 _TEND_MS = const(1000)
 _FAREWELL_MS = const(2000)
 _DEFAULT_MTU = const(23)
+# What no peer is refused for that is as it should be; of so many codes the last address is told.
+_OFFENCES = ("HANDSHAKE", "CREDENTIA", "SESSION_P", "RECORD_TA", "RESUMPTIO", "STATEMENT", "POINT_INV")
+_SUSPECTS = const(6)
 
 
 class Node(Voice, Room):
@@ -300,8 +303,13 @@ class Node(Voice, Room):
                 self.mesh.synced(address, said[0], now, said[1])
             else:
                 self._handed = said[2]
-        elif said and self._on_error:
-            self._on_error(said)
+        elif said:
+            if self._on_error:
+                self._on_error(said)
+            if said.code[:9] in _OFFENCES and said.code != "HANDSHAKE_TIMEOUT":
+                _, count = self.peer.suspects.get(said.code, (None, 0))
+                if count or len(self.peer.suspects) < _SUSPECTS:
+                    self.peer.suspects[said.code] = address, count + 1
 
     # ---- the session as a central
 

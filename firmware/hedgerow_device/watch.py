@@ -35,8 +35,10 @@ def tell_health(peer: object, last: int | None, report: object) -> int:
     if every_ms:
         from hedgerow.health import is_due
 
-        # A log that was full at boot has no clock record of it yet.
-        if is_due(now, last, every_ms) and not peer.late:
+        # Whom it has refused a board tells once out of turn. A log that was full at boot has no clock record
+        # of it yet.
+        early = peer.suspects and not peer.accused
+        if (early or is_due(now, last, every_ms)) and not peer.late:
             from .health import tell
 
             tell(peer, now, report)

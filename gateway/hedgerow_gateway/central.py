@@ -14,6 +14,7 @@ from .bounded import wait_event
 from .link_ble import BleLink
 from .radio import key_of, text_of
 from .roster import Roster
+from .suspects import Suspects
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,9 @@ class Central:
         *,
         max_connections: int,
         mute: Callable[[], bool],
+        suspects: Suspects,
     ) -> None:
+        self._suspects = suspects
         self.counters = CentralCounters()
         self._mesh = mesh
         self._link = link
@@ -109,6 +112,8 @@ class Central:
             self._failed(address, "GATEWAY_INTERNAL", repr(error))
         else:
             self.counters.errors.update(visit.refused)
+            for code in visit.refused:
+                self._suspects.note_visit(code, address)
             self._roster.met(visit.remote.author, visit.remote.name, self._now())
             self._mesh.synced(key_of(address), visit.summary, self._now(), visit.told)
         finally:
@@ -118,6 +123,7 @@ class Central:
     def _failed(self, address: str, code: str, detail: str) -> None:
         self.counters.failed += 1
         self.counters.errors[code] += 1
+        self._suspects.note_visit(code, address)
         self._mesh.failed(key_of(address), self._now())
         _remember(self._visited, address, self._now() - limits.HOURLY_MS + limits.HOURLY_RETRY_MS)
         logger.info("visit to %s failed: %s", address, detail)

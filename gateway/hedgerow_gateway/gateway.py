@@ -33,6 +33,7 @@ from .reclaim import Reclaimer
 from .report import AuthorReport, Report, UplinkReport
 from .roster import Roster
 from .sqlite_log import SqliteLog
+from .suspects import Suspects, Watcher
 from .uplink import Uplink
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ class Gateway:
             gate=Gate([mesh_key(config.mesh)]),
             forks=self.forks,
         )
+        self.suspects = Suspects()
         self.central = Central(
             self.mesh,
             self.link,
@@ -126,10 +128,12 @@ class Gateway:
             now,
             max_connections=config.max_connections,
             mute=lambda: not self.radios.voice.speaks,
+            suspects=self.suspects,
         )
         self.mesher = Mesher(
-            self.log, self.peer, self.mesh, self.radios.voice, now, on_ours=self.central.heard
-        )
+            self.log, self.peer, self.mesh, self.radios.voice, now, on_ours=self.central.heard,
+            watcher=Watcher(self.peer, self.mesh, self.suspects),
+        )  # fmt: skip
         self.uplink: Uplink | None = None
         if config.uplink is not None:
             self.uplink = Uplink(
@@ -190,7 +194,7 @@ class Gateway:
     def _start(self) -> "list[asyncio.Task[None]]":
         parts = [
             self._keep_time(),
-            tell_health(self.config, self.peer, self.log.path, lambda: self.clock.now()),
+            tell_health(self.config, self.peer, self.log.path, lambda: self.clock.now(), self.suspects),
         ]
         if self.peer.members is not None and self.enrolment is not None and self.delegate is not None:
             self.enrolment.on_met = self.peer.members.meet
@@ -252,6 +256,7 @@ class Gateway:
             "connected": self.central.visiting,
             "hourly": visits.hourly,
             "errors": dict(visits.errors + self.mesher.counters.errors),
+            "suspects": [[*key, count] for key, count in sorted(self.suspects.counts.items())],
             "link_bytes": {"in": self.link.bytes_in, "out": self.link.bytes_out},
             "uplink": self._uplink_report(),
             "boards": self.delegate.counts() if self.delegate is not None else None,

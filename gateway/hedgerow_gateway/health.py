@@ -13,6 +13,7 @@ from hedgerow.peer import Peer
 
 from . import limits
 from .config import GatewayConfig
+from .suspects import Suspects
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +45,22 @@ def facts(config: GatewayConfig, peer: Peer, path: Path, now: int) -> dict[str, 
     return {**said, "place": config.place} if config.place else said
 
 
-async def tell_health(config: GatewayConfig, peer: Peer, path: Path, clock: Callable[[], int]) -> None:
-    """Write the document of a gateway again and again; a log that takes it not is named, and asked again."""
+async def tell_health(
+    config: GatewayConfig, peer: Peer, path: Path, clock: Callable[[], int], suspects: Suspects
+) -> None:
+    """Write the document of a gateway again and again, and when there is news of `suspects`; a log that takes
+    it not is named, and asked again.
+    """
     last = 0
     while True:
         now = clock()
-        if config.health_s and is_due(now, last, config.health_s * 1000):
+        every_ms = config.health_s * 1000
+        if config.health_s and (is_due(now, last, every_ms) or suspects.due(now)):
+            said = facts(config, peer, path, now)
+            if suspects.counts:
+                said["suspects"] = suspects.tell(now)
             try:
-                write_health(peer, facts(config, peer, path, now), now)
+                write_health(peer, said, now)
             except HedgerowError as error:
                 logger.warning("no health document: %s", error)
         last = now

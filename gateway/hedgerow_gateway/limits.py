@@ -96,8 +96,19 @@ REFUSAL_S = 2.0  # the end of a socket says why a handshake was refused; so long
 
 # Time
 TIME_EVERY_S = 30.0
-HEALTH_LOOK_S = 10.0
+HEALTH_LOOK_S = 1.0
 PLACE_CHARACTERS = 64
+
+# What radios do that no honest peer does
+SUSPECTS = 64  # pairs of a code and an address
+SUSPECTS_CODE = 12  # addresses of one code; the others are one number
+SUSPECTS_TOLD = 24  # of a health document
+SUSPECTS_STATES = 1024
+SUSPECTS_SAID = 4096
+SUSPECTS_RECEIPT_MS = 10_000  # from a receipt that is said to one of less that shows that it was made up
+SUSPECTS_FIRST_MS = 3000
+SUSPECTS_PAUSE_MS = 3_600_000  # between two that are told because of it, at most
+SUSPECTS_CALM_MS = 3_600_000  # after so long without news the next is told at once
 STATED_ERROR_MS = 50
 
 # Process

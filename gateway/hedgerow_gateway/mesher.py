@@ -14,6 +14,7 @@ from . import limits
 from .bounded import wait_event
 from .radio import Radio, Repeats, key_of
 from .sqlite_log import SqliteLog
+from .suspects import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ class Mesher:
         radio: Radio,
         now: Callable[[], int],
         on_ours: Callable[[], None],
+        watcher: Watcher,
     ) -> None:
+        self._watcher = watcher
         self.counters = MesherCounters()
         self._log = log
         self._peer = peer
@@ -103,12 +106,15 @@ class Mesher:
             for report in reports:
                 ours += self._take_one(*report)
         if ours:
+            self._watcher.judge(self._now())
             self._on_ours()
         self._awake.set()
 
     def _take_one(self, address: str, rssi: int, payload: bytes, connectable: bool) -> bool:
+        before = self._watcher.before()
         try:
             ours: bool = self._mesh.heard(key_of(address), rssi, payload, self._now(), connectable)
+            self._watcher.heard(address, payload, before, self._now(), ours=ours)
         except HedgerowError as error:
             if error.code.startswith("DATABASE_"):
                 raise

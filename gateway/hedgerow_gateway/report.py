@@ -86,6 +86,7 @@ class Report(TypedDict):
     connected: int
     hourly: int
     errors: dict[str, int]
+    suspects: list[list[str | int]]
     link_bytes: BytesReport
     uplink: UplinkReport | None
     boards: dict[str, int] | None

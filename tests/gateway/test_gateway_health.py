@@ -13,6 +13,7 @@ from hedgerow.log import ENTRY_OP
 from hedgerow.operation import CLOCK, decode_body
 from hedgerow_gateway import Gateway
 from hedgerow_gateway import health as told
+from hedgerow_gateway.suspects import Suspects
 
 
 def documents(gateway: Gateway) -> list[dict[str, Any]]:
@@ -66,7 +67,9 @@ def test_a_log_whose_size_cannot_be_read_ends_nothing(
 ) -> None:
     async def main() -> None:
         gateway = Gateway(config(tmp_path, health_s=0.05))
-        telling = told.tell_health(gateway.config, gateway.peer, tmp_path / "unmounted", gateway.clock.now)
+        telling = told.tell_health(
+            gateway.config, gateway.peer, tmp_path / "unmounted", gateway.clock.now, Suspects()
+        )
         task = asyncio.create_task(telling)
         await until(lambda: len(documents(gateway)) >= 2 or task.done(), "two health documents")
         assert not task.done()
@@ -94,7 +97,7 @@ def test_none_is_written_in_the_first_minute_or_where_that_is_switched_off(tmp_p
         with monkey.context() as patch:
             patch.setattr("hedgerow_gateway.limits.HEALTH_LOOK_S", 0)
             try:
-                await told.tell_health(gateway.config, gateway.peer, gateway.log.path, clock)
+                await told.tell_health(gateway.config, gateway.peer, gateway.log.path, clock, Suspects())
             except asyncio.CancelledError:
                 pass
         uptimes = [document["uptime_s"] for document in documents(gateway)]

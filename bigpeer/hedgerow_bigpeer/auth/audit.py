@@ -47,10 +47,12 @@ class Audit:
             values = (*row, _next(chain, row))
             self._database.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
 
-    def refuse(self, actor: str, action: str, subject: str, **detail: Any) -> None:
-        """Append what somebody was refused; so many in a while, the others as a number, lest they fill a
-        table that only grows. Strangers share one such number: they hide nobody who is known.
+    def refuse(self, actor: str, action: str, subject: str, by: str = "", **detail: Any) -> None:
+        """Append what somebody was refused, by the peer `by` if not here; so many in a while, the others as a
+        number, lest they fill a table that only grows. Strangers share one such number: they hide nobody who
+        is known. What a peer tells counts as that peer's.
         """
+        of = by or actor
         with self._lock:
             at = now()
             if at - self._since >= limits.AUDIT_REFUSALS_SECONDS:
@@ -59,9 +61,9 @@ class Audit:
                         more = count - limits.AUDIT_REFUSALS
                         self.add("system", "refusals.more", who, count=more, since=self._since)
                 self._since, self._counts = at, {}
-            is_known = actor.startswith(_KNOWN)
-            is_known = is_known and (actor in self._counts or len(self._counts) < limits.AUDIT_ACTORS)
-            who = actor if is_known else ""
+            is_known = of.startswith(_KNOWN)
+            is_known = is_known and (of in self._counts or len(self._counts) < limits.AUDIT_ACTORS)
+            who = of if is_known else ""
             self._counts[who] = self._counts.get(who, 0) + 1
             if self._counts[who] > limits.AUDIT_REFUSALS:
                 return

@@ -135,6 +135,10 @@ class Membership:
         action = "session.refuse" if subject == "session" else "seal.refuse"
         self._registry.audit.refuse(actor, action, subject, code=error.code)
 
+    def suspect(self, actor: str, by: str, code: str, count: int) -> None:
+        """Write down what a peer, `by`, had to refuse so often to who is no more to it than an address."""
+        self._registry.audit.refuse(actor, "radio.refuse", by, by=by, code=code, count=count)
+
     @property
     def credential(self) -> core.Credential | None:
         """The credential of the keeper, None before the first refresh()."""

@@ -136,6 +136,7 @@ _SCHEMAS: dict[str, Schema] = {
             for name in ("boots", "uptime_s", "heap_free", "log", "voltage_mv")
         },
         due_s={"type": ["number", "null"]},
+        suspects=_listed({"type": "array", "items": {"type": ["string", "integer"]}}),
     ),
     "Peer": _closed(
         author=_HEX,

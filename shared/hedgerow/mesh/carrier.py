@@ -137,7 +137,7 @@ class Carrier(Talk):
                 good = members.take_brief(brief)
                 self.peer.commit()
             except HedgerowError:
-                pass
+                self.stats["false"] += 1
             if not good:
                 self._words_at = now + pace.FALSE_WORD_MS
 

@@ -1,0 +1,185 @@
+"""What a gateway counts of those who do to its radio what no sound peer does, and when it tells of it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from gateway_kit import KINDS, MESH, config, run, until
+from test_gateway_health import documents
+
+from hedgerow.clock import hlc
+from hedgerow.log import ENTRY_SEAL
+from hedgerow.memory import MemoryLog
+from hedgerow.mesh import frames, letters, ops, tells
+from hedgerow.mesh.feed import frames_of, letter_frames
+from hedgerow.mesh.frames import State, advertise, encode_state, make
+from hedgerow.mesh.tag import mesh_key
+from hedgerow.operation import INSERT, decode_body, encode_body
+from hedgerow.peer import Peer
+from hedgerow_gateway import Gateway, limits
+from hedgerow_gateway.suspects import CROWDED, FORGED, RECEIPT, REPLAYED, TAG, Suspects
+
+KEY = mesh_key("demo")
+BOARD, ATTACKER = "C0:00:00:00:00:01", "D0:00:00:00:00:01"
+
+
+class Said:
+    """A board whose frames are given to a gateway by hand."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.gateway = Gateway(config(tmp_path, radio="off"))
+        self.peer = Peer(MemoryLog(), 0, name="b", mesh=MESH, kinds=KINDS)
+        for n in range(4):
+            self.peer.insert("readings", {"n": n, "h": 50 + n}, 1000 * (n + 1))
+
+    def hear(self, payload: bytes, address: str = BOARD) -> None:
+        self.gateway.mesher.take([(address, -50, payload, False)])
+
+    def operation(self, number: int, *, whole: bool = False) -> None:
+        """Have an operation heard, as it goes or as a letter."""
+        author = self.peer.author
+        stored = self.peer.log.fetch(author, number)
+        if whole:
+            content = letters.encode_operation(author, number, stored)
+            parts = letter_frames(self.peer, content, KEY)
+        else:
+            parts = frames_of(self.peer, author, number, stored, KEY)
+        for part in parts:
+            self.hear(advertise(part))
+
+    def seal(self) -> None:
+        author = self.peer.author
+        self.peer.seal(9000)
+        for kind, _, _, body in self.peer.log.read(author, 0, 0, 1 << 20):
+            if kind == ENTRY_SEAL:
+                for part in letter_frames(self.peer, bytes((letters.SEAL,)) + author + body, KEY):
+                    self.hear(advertise(part))
+
+    def known(self) -> None:
+        """Have the name and the schema heard, and all but the last operation."""
+        announce = tells.Announce(self.peer.author, 0, 0, 0)
+        self.hear(advertise(make(frames.ANNOUNCE, MESH, tells.encode_announce(announce), KEY)))
+        for schema in self.peer.schemas.values():
+            for part in letter_frames(self.peer, bytes((letters.SCHEMA,)) + schema.encoded, KEY):
+                self.hear(advertise(part))
+        for number in range(1, self.peer.log.held(self.peer.author)):
+            self.operation(number)
+
+    @property
+    def counts(self) -> dict[tuple[str, str], int]:
+        return dict(self.gateway.suspects.counts)
+
+
+@pytest.fixture
+def said(tmp_path: Path) -> Said:
+    return Said(tmp_path)
+
+
+def test_who_says_what_the_seal_does_not_is_counted(said: Said) -> None:
+    said.known()
+    author, held = said.peer.author, said.gateway.log.held(said.peer.author)
+    before = said.peer.log.fetch(author, held)
+    stamp, changes = decode_body(before)
+    stored = encode_body(hlc.pack(hlc.stamp_ms(stamp) + 500), [[INSERT, changes[0][1], None, [7, 7]]])
+    body = ops.pack(author, held + 1, stored, said.peer.schemas, hlc.stamp_ms(stamp), before)
+    said.hear(advertise(make(frames.OP, MESH, body, KEY)), ATTACKER)
+    assert said.gateway.log.held(author) == held + 1
+    said.operation(held + 1)
+    said.seal()
+    for number in range(1, held + 2):
+        said.operation(number, whole=True)
+    assert said.gateway.log.sealed(author) == held + 1
+    assert said.counts == {(FORGED, ATTACKER): 1}
+    # It is counted once.
+    said.operation(held + 1)
+    assert said.counts == {(FORGED, ATTACKER): 1}
+
+
+def test_a_state_of_another_address_is_a_replay(said: Said) -> None:
+    state = State(MESH[:2], 7, 0, bytes(6), 0, 2, 0, 0, said.peer.author[:3])
+    for address in (BOARD, BOARD, ATTACKER, "72F7A2D0-0000-4000-8000-000000000001"):
+        said.hear(advertise(encode_state(state, KEY)), address)
+        said.hear(advertise(make(frames.CALL, MESH, bytes(7), KEY)), address)
+    assert said.counts == {(REPLAYED, ATTACKER): 1}
+
+
+def test_a_frame_under_another_key_and_more_than_there_is_room_for(said: Said) -> None:
+    op = frames.Op(b"abc", 1, b"xy", b"sc", 1000, [1, 2])
+    said.hear(advertise(make(frames.OP, MESH, frames.encode_op(op), bytes(32))), ATTACKER)
+    assert said.counts == {(TAG, ATTACKER): 1}
+    for at in range(300):
+        op = frames.Op(at.to_bytes(3, "big"), 1, b"xy", b"sc", 1000, [1, 2])
+        said.hear(advertise(make(frames.OP, MESH, frames.encode_op(op), KEY)), ATTACKER)
+    assert said.counts[CROWDED, ATTACKER] == 300 - 256
+
+
+def test_a_receipt_over_more_than_its_keeper_has_is_found_out(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said.known()
+    author, peer = said.peer.author, said.gateway.peer
+    known = {author: 0}
+    monkeypatch.setattr(peer, "receipted", lambda name: known.get(name, 0))
+    body = tells.encode_receipt(b"keep", 1, author[:3], 1 << 30)
+    said.hear(advertise(make(frames.RECEIPT, MESH, body, KEY)), ATTACKER)
+    now = said.gateway.clock.now()
+    judge = said.gateway.mesher._watcher.judge
+    known[author] = 2
+    judge(now + limits.SUSPECTS_RECEIPT_MS - 1000)
+    assert not said.counts, "another gateway may have heard it a moment sooner"
+    judge(now + limits.SUSPECTS_RECEIPT_MS + 1000)
+    assert said.counts == {(RECEIPT, ATTACKER): 1}
+
+
+def test_visits_are_offences_or_weak_radios() -> None:
+    suspects = Suspects()
+    for code in ("HANDSHAKE_MAC", "SESSION_PLAIN", "LINK_LOST", "HANDSHAKE_TIMEOUT", "RADIO_CONNECT"):
+        suspects.note_visit(code, ATTACKER)
+    assert dict(suspects.counts) == {("HANDSHAKE_MAC", ATTACKER): 1, ("SESSION_PLAIN", ATTACKER): 1}
+
+
+def test_addresses_without_end_are_one_number() -> None:
+    suspects = Suspects()
+    for at in range(5000):
+        suspects.note(TAG, f"D0:00:00:00:{at >> 8:02X}:{at & 255:02X}")
+        suspects.note("HANDSHAKE_MAC", f"D0:00:00:00:{at >> 8:02X}:{at & 255:02X}")
+    assert len(suspects.counts) == 2 * limits.SUSPECTS_CODE + 2
+    assert suspects.counts[TAG, ""] == 5000 - limits.SUSPECTS_CODE
+    assert suspects.counts.total() == 10_000
+
+
+def test_news_is_told_soon_and_then_ever_more_seldom() -> None:
+    suspects, told = Suspects(), []
+    for now in range(0, 4 * 3_600_000, 1000):
+        suspects.note(TAG, ATTACKER)
+        if suspects.due(now):
+            told.append(now)
+            (row,) = suspects.tell(now)
+            assert row == [TAG, ATTACKER, now // 1000 + 1]
+    assert told[0] == limits.SUSPECTS_FIRST_MS and len(told) < 20
+    assert told[-1] - told[-2] >= limits.SUSPECTS_PAUSE_MS
+    last = 5 * 3_600_000
+    assert suspects.due(last) and suspects.tell(last)
+    quiet = last + 2 * limits.SUSPECTS_PAUSE_MS
+    assert not suspects.due(quiet)
+    suspects.note(TAG, ATTACKER)
+    assert not suspects.due(quiet) and suspects.due(quiet + limits.SUSPECTS_FIRST_MS)
+
+
+def test_the_health_document_has_them_out_of_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SUSPECTS_FIRST_MS", 0)
+    monkeypatch.setattr(limits, "HEALTH_LOOK_S", 0.01)
+
+    async def main() -> None:
+        gateway = Gateway(config(tmp_path, radio="off"))
+        task = asyncio.create_task(gateway.run())
+        await asyncio.sleep(0.05)
+        assert not documents(gateway), "an hour is not over"
+        gateway.suspects.note(TAG, ATTACKER)
+        await until(lambda: documents(gateway), "a health document")
+        assert documents(gateway)[0]["suspects"] == [[TAG, ATTACKER, 1]]
+        assert gateway.report()["suspects"] == [[TAG, ATTACKER, 1]]
+        gateway.stop()
+        await task
+
+    run(main())

@@ -1,0 +1,158 @@
+"""Attackers beside the unmodified demo: nothing is missing or wrong, and the audit log names each of them."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attackers.callers import Flooder, Mirror, Stranger
+from attackers.members import NetworkStranger, Relay, Thief
+from attackers.outsiders import Inventor, ReceiptForger, Replayer, RevocationForger, WrongMesh
+from attackers.world import Attacker, World, audit_of, find_world
+from system_kit import clean
+
+from hedgerow_bigpeer.auth import manage
+from hedgerow_bigpeer.auth.registry import Registry
+from hedgerow_cli.big_peer_http import execute
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+READINGS = 20
+#: How long all of it may take; it ends as soon as everything has arrived and everybody is named.
+SECONDS = 400.0
+#: Between two rounds of an attacker that is not named yet.
+_PAUSE_S = 2.0
+_RECORDING = "firmware are on each"
+_RADIOS = "D0:"
+
+
+class Demo:
+    """`hedgerow demo` in a process of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "demo"
+        self._said = directory / "said.txt"
+        self._file = self._said.open("w")
+        command = [
+            *(sys.executable, "-m", "hedgerow_cli", "demo", "--boards", "2", "--readings", str(READINGS)),
+            *("--near", "--seed", "5", "--profile", "esp32s3-psram", "--keep"),
+            *("--directory", str(self.directory)),
+        ]
+        self.process = subprocess.Popen(command, stdout=self._file, stderr=subprocess.STDOUT)
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text()
+
+    @property
+    def recording(self) -> bool:
+        assert self.process.poll() is None, self.said
+        return _RECORDING in self.said
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What it has found, None before the end."""
+        assert self.process.poll() is None, self.said
+        lines = [line for line in self.said.splitlines() if line.startswith('{"boards"')]
+        found: dict[str, Any] | None = json.loads(lines[0]) if lines else None
+        return found
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(60)
+        finally:
+            self.process.kill()
+            self._file.close()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    if sys.platform != "linux":
+        pytest.skip("attackers find the air's socket in /proc")
+    running = Demo(tmp_path)
+    yield running
+    running.stop()
+
+
+def unnamed(attackers: list[Attacker], directory: Path) -> list[tuple[str, str, str]]:
+    """Return (actor, action, code) of what the audit log does not have."""
+    rows = [(actor, action, code) for actor, action, _, code in audit_of(directory)]
+    lacking = []
+    for attacker in attackers:
+        address = attacker.address
+        actor = f"radio:{address}" if address.startswith(_RADIOS) else address
+        for action, code in attacker.names:
+            wanted = (actor, action, code)
+            if not any(all(map(fnmatchcase, row, wanted)) for row in rows):
+                lacking.append(wanted)
+    return lacking
+
+
+async def attack(world: World, attacker: Attacker) -> None:
+    """Have one attack, round after round, until it is named."""
+    while not world.over.is_set():
+        await attacker.run(world)
+        if not unnamed([attacker], world.directory):
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(world.over.wait(), _PAUSE_S)
+
+
+async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
+    """Have all attack at once from the first reading on; return what the demo found."""
+    deadline = time.monotonic() + SECONDS
+    while (world := find_world(demo.directory)) is None or not demo.recording:
+        assert time.monotonic() < deadline, demo.said
+        await asyncio.sleep(0.2)
+    tasks = [asyncio.create_task(attack(world, attacker)) for attacker in attackers]
+    try:
+        while (result := demo.result) is None or unnamed(attackers, demo.directory):
+            assert time.monotonic() < deadline, (unnamed(attackers, demo.directory), demo.said)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            await asyncio.sleep(0.5)
+    finally:
+        world.over.set()
+        done, late = await asyncio.wait(tasks, timeout=15)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+    for task in done:
+        task.result()
+    return result
+
+
+def test_attackers_lose_nothing_change_nothing_and_are_named(demo: Demo) -> None:
+    flooder = Flooder()
+    attackers: list[Attacker] = [
+        Replayer(), WrongMesh(), Inventor(), ReceiptForger(), RevocationForger(),
+        Stranger(), Mirror(), flooder,
+        Relay(), Thief(), NetworkStranger(),
+    ]  # fmt: skip
+    result = asyncio.run(besiege(demo, attackers))
+    assert clean(result), result
+    # One board may not write; of the other all has arrived, and nothing else.
+    assert (result["recorded"], result["refused"], result["leaked"]) == (READINGS, READINGS, 0)
+    assert result["minted"] == 0 and result["tampered_found"] > 0
+    assert flooder.begun > 3
+    registry = Registry(demo.directory / "bigpeer")
+    try:
+        app = next(iter(registry.apps.all())).name
+        key = str(manage.create_key(registry, "test", app, {"name": "t", "verbs": ["read"]})["key"])
+        rows = execute(result["url"], "SELECT * FROM readings", {}, key=key)["items"]
+        assert {row["board"] for row in rows} == {"board1"} and len(rows) == READINGS
+        assert registry.audit.broken_at() is None
+    finally:
+        registry.close()
+    assert demo.stop() == 0, demo.said
