@@ -50,8 +50,7 @@ class Topic:
             found: list[Any] = []
 
             def whole() -> bool:
-                message = consumer.poll(0.2)
-                if message is not None:
+                for message in consumer.consume(1000, 0.2):
                     assert message.error() is None, message.error()
                     found.append(message)
                 return len(found) >= sum(ends.values())

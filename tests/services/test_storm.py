@@ -19,7 +19,7 @@ from websockets.exceptions import WebSocketException
 
 from bench.postgres_server import PostgresServer
 
-NODES, WRITERS, READINGS, PORTION, EVENTS = 3, 200, 8, 4, 6
+NODES, WRITERS, READINGS, PORTION, EVENTS = 3, 200, 4, 4, 6
 SECONDS = 150.0
 CHANGES = "/api/hedgerow/v1/changes"
 
