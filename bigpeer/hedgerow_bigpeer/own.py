@@ -1,6 +1,7 @@
 """What the Big Peer itself writes: the documents that come in over HTTP, as operations of its own author."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from .draft import Draft
 from .service import Service
 from .store.port import Keyed
 from .store.rows import DocumentRow, Entry, NameEntry, Operation, SchemaEntry, SealEntry, Submission
+
+log = logging.getLogger(__name__)
 
 Plan = Callable[[Draft, Keyed], Awaitable[None]]
 
@@ -123,10 +126,14 @@ class OwnAuthor:
         self._unsure = False
 
     async def stop(self) -> None:
-        """Seal what is not sealed yet."""
+        """Seal what is not sealed yet; where that cannot be, the next boot does."""
         async with self._lock:
             if self._marks:
-                await self._service.submit([self._seal(self._service.frontier(self._author).held)])
+                last = self._service.frontier(self._author).sealed + len(self._marks)
+                try:
+                    await self._service.submit([self._seal(last)])
+                except HedgerowError as error:
+                    log.warning("could not seal what was written here: %s", error)
 
     async def write(self, plan: Plan, rule: Rule = WHOLE, keep: Keep | None = None) -> Written:
         """Let `plan` add changes to an operation, and write it if `rule` covers what it changes; with it what
@@ -207,8 +214,11 @@ class OwnAuthor:
             mark = operation.h16(self._author, number, body, known | draft.schemas)
             entries.append(Operation(self._author, number, body))
             self._marks = [*marks, mark]
-            if len(self._marks) >= SEAL_EVERY:
-                entries.append(self._seal(number))
+            try:
+                entries += [self._seal(number)] if len(self._marks) >= SEAL_EVERY else []
+            except BaseException:
+                self._marks, self._previous = marks, previous
+                raise
         return _Planned(ask, written, entries, marks, previous)
 
     def _settle(self, planned: list[_Planned], errors: Sequence[HedgerowError | None]) -> list[_Ask]:
@@ -223,7 +233,7 @@ class OwnAuthor:
                 again.append(ask)
                 continue
             # A commit whose answer was lost may have happened.
-            self._unsure = self._unsure or error.code == "STORE_FAILED"
+            self._unsure = self._unsure or error.code.startswith("STORE_")
             if not broken and any(isinstance(entry, Operation) for entry in entries):
                 self._marks, self._previous, broken = marks, previous, True
             _refuse(ask, error)
