@@ -1,5 +1,6 @@
 """The application: every endpoint over one service and one registry."""
 
+import asyncio
 import importlib.resources
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from hedgerow.errors import HedgerowError
+from hedgerow_host.dql import make_ready
 
 from . import limits
 from .auth.apps import App
@@ -184,12 +186,15 @@ class BigPeer:
         self.suspects.start()
         await self.own.start()
         self.bridges.start()
+        # Nobody waits for it who asks for something else.
+        self._ready = asyncio.create_task(self.service.work(make_ready))
 
     async def stop(self) -> None:
         """End the sessions, seal, commit, and close the store."""
         await self.suspects.stop()
         self.live.stop()
         self.changes.stop()
+        await self._ready
         await self.bridges.stop()
         await self.sync.stop(limits.GOODBYE_SECONDS)
         await self.own.stop()

@@ -45,6 +45,9 @@ LIVE_QUERIES = 64
 STREAMS_PER_CALLER = 16
 LIVE_ROWS = 10_000
 LIVE_READINGS = 16
+# What the loop does itself.
+LIVE_FEW_TOUCHED = 8
+LIVE_FEW_ROWS = 256
 LIVE_QUIET_SECONDS = 15.0
 # How often a stream looks whether its reader may still read.
 LIVE_ASK_SECONDS = 3.0

@@ -129,8 +129,9 @@ class OwnAuthor:
         """Seal what is not sealed yet; where that cannot be, the next boot does."""
         async with self._lock:
             if self._marks:
+                last = self._service.frontier(self._author).sealed + len(self._marks)
                 try:
-                    await self._service.submit([self._seal(self._service.frontier(self._author).held)])
+                    await self._service.submit([self._seal(last)])
                 except HedgerowError as error:
                     log.warning("could not seal what was written here: %s", error)
 
@@ -213,8 +214,11 @@ class OwnAuthor:
             mark = operation.h16(self._author, number, body, known | draft.schemas)
             entries.append(Operation(self._author, number, body))
             self._marks = [*marks, mark]
-            if len(self._marks) >= SEAL_EVERY:
-                entries.append(self._seal(number))
+            try:
+                entries += [self._seal(number)] if len(self._marks) >= SEAL_EVERY else []
+            except BaseException:
+                self._marks, self._previous = marks, previous
+                raise
         return _Planned(ask, written, entries, marks, previous)
 
     def _settle(self, planned: list[_Planned], errors: Sequence[HedgerowError | None]) -> list[_Ask]:
@@ -229,7 +233,7 @@ class OwnAuthor:
                 again.append(ask)
                 continue
             # A commit whose answer was lost may have happened.
-            self._unsure = self._unsure or error.code in ("STORE_FAILED", "STORE_MOVED")
+            self._unsure = self._unsure or error.code.startswith("STORE_")
             if not broken and any(isinstance(entry, Operation) for entry in entries):
                 self._marks, self._previous, broken = marks, previous, True
             _refuse(ask, error)

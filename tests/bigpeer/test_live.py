@@ -214,8 +214,11 @@ def test_nobody_takes_all_the_places(farm: Local, monkeypatch: pytest.MonkeyPatc
     mine, yours = key(farm)[1], key(farm)[1]
 
     async def run() -> None:
-        readers = [Reader(farm, "SELECT * FROM cars", text) for text in (mine, mine, mine, yours)]
-        assert [await reader.start() for reader in readers] == [200, 200, 400, 200]
+        readers, statuses = [], []
+        for text in (mine, mine, mine, yours):
+            readers.append(Reader(farm, "SELECT * FROM cars", text))
+            statuses.append(await readers[-1].start())
+        assert statuses == [200, 200, 400, 200]
         await readers[0].close()
         again = Reader(farm, "SELECT * FROM cars", mine)
         assert await again.start() == 200

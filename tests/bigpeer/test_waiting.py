@@ -12,6 +12,7 @@ from bigpeer_harness import EXECUTE, Local, local
 
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store.sql import Connection
+from hedgerow_host.dql import parser
 
 MANY = 2 * limits.STATEMENTS_AT_ONCE
 
@@ -122,3 +123,29 @@ def test_what_follows_on_a_refused_write_is_written_all_the_same(served: Local) 
     served.run(served.peer.own.stop())
     own = served.peer.service.frontier(served.peer.service.store.identity.author)
     assert own.sealed == own.held == 1 + MANY + 2
+
+
+def test_the_grammar_is_made_once_and_before_anybody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    class Counted(parser.Lark):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            made.append(threading.current_thread().name)
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(parser, "Lark", Counted)
+    parser._made.cache_clear()
+    threads = [threading.Thread(target=parser._lark) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1, "by each of those who need it at the same time"
+    parser._made.cache_clear()
+    parser._read.cache_clear()
+    with local(tmp_path) as served:
+        served.run(asyncio.wait_for(served.peer._ready, 60))
+    assert len(made) == 2
+    parser._made.cache_clear()

@@ -133,6 +133,7 @@ class LiveStream:
         self._wake = asyncio.Event()
         self._stopping = False
         self._position = 0
+        self._rows = 0
         service.add_listener(self._committed)
 
     def stop(self) -> None:
@@ -152,6 +153,7 @@ class LiveStream:
         """Yield the steps until it is stopped."""
         await self._scan()
         changes = await self._queries.work(self._live.finish)
+        self._rows = len(changes.rows)
         yield Step(ROWS, self._position, changes)
         loop = asyncio.get_running_loop()
         look, quiet = loop.time() + limits.LIVE_ASK_SECONDS, loop.time() + limits.LIVE_QUIET_SECONDS
@@ -180,12 +182,17 @@ class LiveStream:
         while after is not None:
             reading = await self._readings.read(self._live.collection, after)
             after = reading.after
-            rescan, changes = await self._queries.work(self._take, reading, rescan)
+            if len(reading.touched) <= limits.LIVE_FEW_TOUCHED and self._rows <= limits.LIVE_FEW_ROWS:
+                # The way to a thread and back is longer than this.
+                rescan, changes = self._take(reading, rescan)
+            else:
+                rescan, changes = await self._queries.work(self._take, reading, rescan)
         self._position = max(reading.newest, self._position)
         if changes is None:
             await self._queries.work(self._live.start)
             await self._scan()
             changes = await self._queries.work(self._live.finish)
+        self._rows = len(changes.rows)
         return changes
 
     def _take(self, reading: Reading, rescan: bool) -> tuple[bool, Changes | None]:

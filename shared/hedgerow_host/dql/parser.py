@@ -3,6 +3,7 @@
 import functools
 import importlib.resources
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,14 @@ _SHOWN = {
 }
 _ELSEWHERE = ("ALTER", "CREATE", "DROP", "EXPLAIN", "SYNC")
 _NAME_ENDS = r"(?![A-Za-z0-9_\u00a1-\u1fff\u2070-\u2fff\u3001-\ufefe\uff00-\U0010ffff])"
+#: Each kind of statement has lexers of its own.
+_USUAL = (
+    "SELECT a, count(*) FROM c WHERE _id = :id AND a.b > 1 ORDER BY a LIMIT 1",
+    "INSERT INTO c DOCUMENTS (:d), ({'_id': 1, 'a': [1.5]}) ON ID CONFLICT DO UPDATE",
+    "UPDATE c SET a = 1 WHERE _id IN ('x')",
+    "DELETE FROM c WHERE a IS NOT NULL",
+)
+_making = threading.Lock()
 _BRACKETS = re.compile(r"'[^']*'|`[^`]*`|--[^\n]*|[(\[{]|[)\]}]")
 
 
@@ -88,8 +97,20 @@ def _read(text: str) -> tuple[Statement, Types]:
     return statement, build.types
 
 
-@functools.cache
+def make_ready() -> None:
+    """Make now what parse() would make when it is first needed, which takes half a second."""
+    for text in _USUAL:
+        parse(text)
+
+
 def _lark() -> Lark:
+    # Many threads may need it first at the same time, and it is made by one.
+    with _making:
+        return _made()
+
+
+@functools.cache
+def _made() -> Lark:
     grammar = importlib.resources.files(__package__).joinpath("grammar.lark").read_text("utf-8")
     # With re.ASCII only ASCII letters are like their capitals, as on a board.
     return Lark(
