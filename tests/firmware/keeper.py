@@ -5,7 +5,6 @@ Small on purpose: the tests of the firmware need another end for a board's link,
 
 import asyncio
 import contextlib
-import hashlib
 import threading
 import time
 from types import TracebackType
@@ -18,7 +17,7 @@ from bleak.exc import BleakError
 
 from hedgerow.log import MemoryLog
 from hedgerow.mesh.frames import CONNECTABLE, STATE, WANTS_TIME, decode_state
-from hedgerow.mesh.tag import check, mesh_key
+from hedgerow.mesh.tag import check, mesh_key, mesh_tag
 from hedgerow.peer import Peer
 from hedgerow.sync import gatt
 from hedgerow.sync.exchange import Exchange
@@ -39,7 +38,7 @@ class Keeper:
         self._started = time.monotonic()
         self._devices: dict[str, BLEDevice] = {}
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-        tag = hashlib.sha256(b"hedgerow mesh " + mesh.encode()).digest()[:3]
+        tag = mesh_tag(mesh)
         self.log = MemoryLog()
         self.peer = Peer(self.log, 0, name="keeper", mesh=tag, keeper=True)
         self.peer.set_time(_YEAR_2026, 10, 2, 0)

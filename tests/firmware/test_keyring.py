@@ -21,7 +21,6 @@ from hedgerow.crypto.words import Word
 from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog, MemoryStore
-from hedgerow.mesh.tag import mesh_key
 
 HERE = Path(__file__).parents[1] / "core"
 sys.path[:0] = [str(HERE / "crypto" / "portable"), str(HERE / "portable")]
@@ -366,29 +365,6 @@ def test_there_is_no_session_without_a_credential() -> None:
     made()
     with pytest.raises(HedgerowError, match="CREDENTIAL_UNKNOWN"):
         ring().greet(0, False)
-
-
-@pytest.mark.parametrize("value", ["", "some", 1, True])
-def test_security_is_one_of_three_words(value: object) -> None:
-    from hedgerow_device.config import check
-
-    for word in ("auto", "keys", "none"):
-        assert check({"name": "b", "security": word})["security"] == word
-    assert check({"name": "b"})["security"] == "auto"
-    with pytest.raises(HedgerowError, match="CONFIG_INVALID"):
-        check({"name": "b", "security": value})
-
-
-def test_a_mesh_may_have_a_secret_which_its_tag_does_not_tell() -> None:
-    from hedgerow.mesh.tag import mesh_tag
-    from hedgerow_device.config import check
-
-    for wrong in ("farm:", "farm:too short"):
-        with pytest.raises(HedgerowError, match="CONFIG_INVALID: mesh"):
-            check({"name": "b", "mesh": wrong})
-    secret = "farm:Vq3:l9ZtB4xW7nYc2Ke8"
-    assert check({"name": "b", "mesh": secret})["mesh"] == secret
-    assert mesh_tag(secret) == mesh_tag("farm") and mesh_key(secret) != mesh_key("farm")
 
 
 def test_a_full_vault_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:

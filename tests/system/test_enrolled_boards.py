@@ -35,6 +35,8 @@ from keeper import Keeper  # noqa: E402
 
 Boards = Callable[..., list[Board]]
 COUNT = 150
+#: As boards and gateways have it; the Big Peer knows the name alone.
+MESH = "farm:a secret of the fields"
 #: Records at once, and says what the board's keys have been used for.
 APP = """
 import asyncio
@@ -69,7 +71,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = 200) -> N
 
 
 def install(board: Board, *files: Path, **settings: object) -> None:
-    config = {"name": board.name, "field": "celsius", "mesh": "farm", "seal_s": 2, **settings}
+    config = {"name": board.name, "field": "celsius", "mesh": MESH, "seal_s": 2, **settings}
     options = Options(board=board.profile.name, config=config, files=files)
     flash_board(board.port, options, lambda what, done, total: None, firmware())
 
@@ -101,7 +103,7 @@ def gateway(farm: Farm, air: Air, data: Path, keys: bool = True) -> Iterator[Chi
         farm.enrol(data / "identity.json", "gateway")
     command = [
         sys.executable, "-m", "hedgerow_cli", "gateway", "run", "--data", str(data), "--air", air.path,
-        "--mesh", "farm", "--uplink", farm.served.sync_url, "--time", "trust", "--http", "off", "--json",
+        "--mesh", MESH, "--uplink", farm.served.sync_url, "--time", "trust", "--http", "off", "--json",
         *(["--board-keys"] if keys else []),
     ]  # fmt: skip
     child = Child(command, data / "gateway.log")
@@ -247,7 +249,7 @@ def test_a_board_with_keys_says_nothing_to_who_has_none(
     install(board, app)
     enrol(board, farm, "b2")
     board.wait_for("ack all", 30)
-    with Keeper(air.path, "farm") as keeper:
+    with Keeper(air.path, MESH) as keeper:
         own = keeper.log.author
         until(lambda: len(keeper.errors) >= 2, "refused")
         assert {error.split(":")[0] for error in keeper.errors} == {"SESSION_PLAIN"}

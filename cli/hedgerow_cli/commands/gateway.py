@@ -107,7 +107,11 @@ def run(
         typer.Option("--plain-uplink", help="Let the uplink be ws:// beyond this machine, without TLS."),
     ] = False,
     mesh: Annotated[
-        str, typer.Option(help="Name of the mesh; boards of another one are left alone.")
+        str,
+        typer.Option(
+            help="Name of the mesh, NAME or NAME:SECRET; boards of another one are left alone.",
+            envvar="HEDGEROW_MESH",
+        ),
     ] = "demo",
     name: Annotated[str, typer.Option(help="Name to show; this host's by default.")] = "",
     http: Annotated[
