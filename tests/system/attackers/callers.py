@@ -91,7 +91,7 @@ class Stranger(Attacker):
     """
 
     power = OUTSIDER
-    names = (("radio.refuse", "HANDSHAKE_STRANGER"),)
+    names = (("radio.refuse", "HANDSHAKE_*"),)
     address = "D0:00:00:00:00:11"
 
     async def run(self, world: World) -> None:
@@ -107,7 +107,8 @@ class Stranger(Attacker):
             os.urandom(64),
         ]
         async with Radio(world.air, self.address) as radio:
-            caller = Caller(world, radio, world.boards[0])
+            # Not the one that loses power: whom a board has refused it knows until then.
+            caller = Caller(world, radio, world.boards[-1])
             for first in firsts:
                 for _ in range(5):
                     if world.over.is_set() or await caller.call(first, 0.6):
