@@ -156,7 +156,7 @@ class Intake:
         self._ingest(author, number, stored)
         return TAKEN
 
-    def lacking(self, most: int, now: int) -> int:
+    def lacking(self, now: int, most: int = _FAR) -> int:
         """Return how many operations others are known to hold that are not here, `most` if they are more; of a
         leaf it may be alone with them."""
         lacking = 0

@@ -270,7 +270,7 @@ class Visits:
         lag = max(0, neighbour.lag - mesh.stats["stored"] + neighbour.stored)
         if neighbour.heard_at - mesh.receipts_at < pace.AGAIN_MS // 2:
             # What is receipted here and open there is no backlog, but what is known to be lacking.
-            known = mesh.intake.lacking(state.open_count, neighbour.heard_at) if mesh.relays else 0
+            known = mesh.intake.lacking(neighbour.heard_at, state.open_count) if mesh.relays else 0
             return max(lag, min(state.open_count, known))
         return max(lag, state.open_count - (mesh.repair.open if mesh.relays else 0))
 
