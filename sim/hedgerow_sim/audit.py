@@ -2,8 +2,8 @@
 
 No acknowledged operation is lost; nothing is held that nobody wrote; seen vectors never fall, clock vectors
 only by a stated drop; a receipt is true the moment it is taken; no station has more connections than it may;
-a day's charge keeps to its budget; a place for what is pushed becomes free again; and at the end all have
-converged.
+a day's charge keeps to its budget; a place for what is pushed becomes free again; nobody talks on when
+there is nothing new; and at the end all have converged.
 """
 
 from collections import Counter, deque
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hedgerow_sim.world import World
 
 DAY_S = 86_400
+HOUR_US = 3_600_000_000
 
 
 class Broken(AssertionError):
@@ -60,6 +61,8 @@ class Audit:
         self.said_kinds: Counter[str] = Counter()
         self.documents = Documents()
         self._next = 0
+        # When what was said was counted last; how much that was, and how many readings there were.
+        self._counted = (0, 0, 0)
         self.checks = 0
         self.sessions = 0
         self.broken_sessions = 0
@@ -234,8 +237,22 @@ class Audit:
 
     # ---- now and then
 
+    def check_talk(self) -> None:
+        """What was said in an hour has to do with what there was to say: nobody goes on and on."""
+        world = self._world
+        before, said, made = self._counted
+        if world.now - before < HOUR_US or world.scenario.engine != "mesh":
+            return
+        self._counted = world.now, sum(self.said_kinds.values()), len(self.made)
+        hours = (world.now - before) / HOUR_US
+        news = self._counted[2] - made + len(world.boards) * hours
+        talk = (self._counted[1] - said) / len(world.radios)
+        if talk > limits.TALK * news + limits.SMALL_TALK * hours:
+            raise Broken("storm", f"each radio said {talk:.0f} frames for {news:.0f} readings and boards")
+
     def tend(self) -> None:
-        """What is looked at from time to time: charge, and a few stations as a whole, in turn."""
+        """What is looked at from time to time: talk, charge, and a few stations as a whole, in turn."""
+        self.check_talk()
         self.check_charge()
         stations = self._world.stations
         for _ in range(min(len(stations), limits.LOOKED_AT)):

@@ -1,4 +1,4 @@
-"""A configuration document on its way down: written at a Big Peer, wanted by boards."""
+"""Configuration documents on their way down: written at a Big Peer, wanted by boards."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ _HOPS = 7
 
 
 class Documents:
-    """Which boards want the settings, when they were written, and who has them since when (us)."""
+    """Which boards want the settings, when they were written last, and who has those since when (us)."""
 
     def __init__(self) -> None:
         self.wanted_by: set[int] = set()
@@ -30,8 +30,9 @@ class Documents:
             station.peer.down.subscriptions.subscribe(interest)
 
     def write(self, world: "World") -> None:
-        """Write them at the first keeper."""
+        """Write them at the first keeper; what was written before does not count any more."""
         keeper = world.keepers[0]
+        self.reached = {}
         self.written_us = world.now
         number = keeper.peer.insert(COLLECTION, {"every_s": 60, "name": "field"}, keeper.ms())
         self.written = (keeper.peer.author, number)

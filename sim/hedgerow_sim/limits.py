@@ -35,6 +35,10 @@ UPLINK_US = 50_000
 UPLINK_GATHER_US = 500_000
 # Charge: what a day may take beyond the budget that it was told.
 BUDGET_TOLERANCE = 0.05
+# Frames that a radio may say for each reading that was made, and each board, in an hour, and besides: more is
+# a storm, in which something is said for ever.
+TALK = 8
+SMALL_TALK = 1000
 # Frames kept of a failing run, for its report.
 EVENTS_KEPT = 200
 # Readings that did not arrive, named in a report.

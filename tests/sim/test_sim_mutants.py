@@ -9,6 +9,7 @@ import pytest
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import ENTRY_OP
 from hedgerow.memory import MemoryLog
+from hedgerow.mesh.mesh import Mesh
 from hedgerow.peer import Peer
 from hedgerow_sim import scenario
 from hedgerow_sim.audit import Audit, Broken
@@ -188,6 +189,21 @@ def test_a_place_that_nothing_frees_is_caught() -> None:
     custody._index.clear()
     with pytest.raises(Broken, match="custody"):
         world.audit.check_station(board)
+
+
+def test_who_says_for_ever_what_all_have_heard_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All arrives, and the air is full."""
+
+    def say(mesh: Mesh, now: int) -> tuple[bytes, bool, int] | None:
+        said = honest(mesh, now) or (mesh._last_word if now >= 60_000 else None)
+        mesh._last_word = said
+        return said
+
+    honest = Mesh.say
+    monkeypatch.setattr(Mesh, "say", say)
+    monkeypatch.setattr(Mesh, "_last_word", None, raising=False)
+    monkeypatch.setattr(Mesh, "due", lambda mesh, now: now + 250)
+    assert live(engine="mesh", boards=2, hours=1.1, events=[]).rule == "storm"
 
 
 def test_a_failure_names_the_line_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:

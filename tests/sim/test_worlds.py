@@ -72,6 +72,16 @@ def test_two_gateways_and_two_big_peers() -> None:
     _live("two-gateways", boards=16, hours=0.4, settle_hours=2.0, events=events)
 
 
+def test_settings_that_are_written_again_are_pushed_down_the_line() -> None:
+    """Those who want them ask for them each five minutes only."""
+    events = [
+        {"at_s": at, "kind": kind, "share": 1.0}
+        for at, kind in ((60, "want"), (300, "document"), (800, "document"))
+    ]
+    found = _live("document", hours=0.3, settle_hours=2.0, events=events).report["document"]
+    assert found["wanted"] == found["reached"] == 5 and found["max"] < 60
+
+
 def test_what_did_not_arrive_is_named_with_the_reason() -> None:
     events = [{"at_s": 120, "kind": "gateway_down"}]
     changes = {"boards": 3, "hours": 0.1, "settle_hours": 0.02, "disc": True, "events": events}
