@@ -38,6 +38,7 @@ def test_apps_keys_and_providers(tmp_path: Path) -> None:
     token = ask(data, "apps", "show", "--app", "play")["token"]
     assert ask(data, "apps", "token", "--app", "play")["token"] != token
     assert len(ask(data, "apps", "rotate", "--app", "farm", "--overlap-days", "3")["issuers"]) == 2
+    assert ask(data, "forks", "list", "--app", "farm") == {"forks": []}
     rule = '{"read": {"queriesByCollection": {"cars": ["color = \'blue\'"]}}}'
     key = ask(data, "keys", "add", "blue", "--app", "farm", "--verb", "read", "--permission", rule)
     assert re.fullmatch(r"hgk_[0-9a-f]{12}_\S{40,}", key["key"])
@@ -89,11 +90,25 @@ def test_for_people_it_is_text(tmp_path: Path) -> None:
         (("providers", "set", "x", '{"type": "anonymous"}', "--app", "farm"), "PROVIDER_INVALID"),
         (("credentials", "revoke", "zz", "--last", "1", "--app", "farm"), "ARGUMENTS_INVALID"),
         (("credentials", "revoke", "00" * 8, "--last", "1", "--app", "farm"), "CREDENTIAL_UNKNOWN"),
+        (("forks", "accept", "zz", "--last", "1", "--app", "farm"), "ARGUMENTS_INVALID"),
+        (("forks", "accept", "00" * 8, "--last", "1", "--app", "farm"), "FORK_UNKNOWN"),
     ],
 )
 def test_what_makes_no_sense(tmp_path: Path, words: tuple[str, ...], code: str) -> None:
     ask(tmp_path, "apps", "add", "farm")
     assert code_of("bigpeer", *words, "--data", str(tmp_path)) == code
+
+
+def test_a_gateway_enrols_only_with_a_port_and_a_delegation(tmp_path: Path) -> None:
+    identity = str(tmp_path / "identity.json")
+    by = ("enroll", "--by-gateway", "--identity", identity)
+    assert code_of(*by) == "ARGUMENTS_INVALID"
+    # It has no credential yet, and has enrolled nobody.
+    wanted = ("gateway", "delegate", "--identity", identity, "--collection", "readings")
+    assert code_of(*wanted) == "CREDENTIAL_UNKNOWN"
+    assert code_of(*wanted, "--url", "http://farm.example") == "ARGUMENTS_INVALID"
+    shown = hedgerow("gateway", "boards", "--identity", identity, "--json").stdout
+    assert json.loads(shown) == {"boards": []}
 
 
 def test_an_edited_audit_log_is_named(tmp_path: Path) -> None:

@@ -226,6 +226,10 @@ def test_a_board_that_a_gateway_enrols_seals_and_is_countersigned(
     assert signed(board, answer)[0] == (1, 31)
     found = farm.registry.audit.newest(9, action="credential.countersign")
     assert [row.subject for row in found] == [answer["number"]]
+    command = ["gateway", "boards", "--identity", str(tmp_path / "gw" / "identity.json"), "--json"]
+    shown = subprocess.run([sys.executable, "-m", "hedgerow_cli", *command], capture_output=True, check=True)
+    (row,) = json.loads(shown.stdout)["boards"]
+    assert (row["number"], row["author"], row["state"]) == (answer["number"], author.hex(), "countersigned")
 
 
 def signed(board: Board, answer: dict[str, Any]) -> list[tuple[int, int]]:
