@@ -63,7 +63,7 @@ class Station:
 
     def ms(self) -> int:
         """The time of this station's clock."""
-        return self.clock.ms(self.world.now)
+        return self.clock.ms(self._field.now)
 
     # ---- power
 
@@ -186,7 +186,7 @@ class Station:
 
     def _plan(self) -> None:
         """Have a turn when the engine wants one, unless an earlier one is coming."""
-        now_us = self.world.now
+        now_us = self._field.now
         clock = self.clock
         us = clock.us(self.engine.due(clock.ms(now_us)))
         if self._speaking:
@@ -197,7 +197,7 @@ class Station:
             return
         self._turn_us = us
         self._due_ms = -1
-        self.world.field.at(us, self._turn, us)
+        self._field.at(us, self._turn, us)
 
     def _turn(self, due_us: int) -> None:
         if due_us != self._turn_us or not self.on or self.asleep:

@@ -22,9 +22,15 @@ def ears(field: Field) -> Log:
     return log
 
 
+def begins(field: Field) -> list[int]:
+    """When events begin, from now on."""
+    found: list[int] = []
+    field.tally.say = lambda *_: found.append(field.now)  # type: ignore[method-assign]
+    return found
+
+
 def test_what_is_judged_in_place_fares_as_by_the_rule_for_all() -> None:
-    """A burst too weak to drown anything changes the way that packets are judged, and nothing else. The interval
-    of 60 ms and one of 220 ms, times beyond an hour: what is compared modulo the interval is the same."""
+    """A burst too weak to drown anything changes the way that packets are judged, and nothing else."""
     logs = []
     for weak in ((), [Interference(20.0, 5.0, -300.0)]):
         field = Field(grid(6, 6, 9.0), radio=Radio.reaching(15.0), seed=5, interference=weak)
@@ -41,13 +47,12 @@ def test_what_is_judged_in_place_fares_as_by_the_rule_for_all() -> None:
 
 
 def test_windows_are_as_open_channel_says() -> None:
-    """Who is heard in place is who open_channel() says hears, whatever the phase, also one that is to come."""
+    """Who listens is who open_channel() says does, whatever the phase, also one that is to come."""
     found: Counter[bool] = Counter()
     for phase in range(-700_000, 700_000, 1_733):
         field = Field([(0.0, 0.0), (1.0, 0.0)], radio=EXACT, seed=phase)
         log = ears(field)
-        starts: list[int] = []
-        field.tally.say = lambda *_: starts.append(field.now)  # type: ignore[method-assign]
+        starts = begins(field)
         field.step(5 * SECOND)
         field.listen(1, 110_000, 220_000, 5 * SECOND + phase)
         field.say(0, FULL, 3)

@@ -4,11 +4,11 @@ Advertising, scanning, collisions and links go by the same functions as in the r
 integers from 0, positions metres, times integer microseconds of the field's own clock.
 """
 
-import heapq
 import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 from hedgerow_boards.air import charge, tally
@@ -136,7 +136,7 @@ class Field:
     def at(self, time: int, action: Callable[[Any], None], argument: Any) -> None:
         """Call action(argument) then, or at once if that is past; equal times go in the order asked for."""
         self._order = order = self._order + 1
-        heapq.heappush(self._heap, (time if time > self.now else self.now, order, action, argument))
+        heappush(self._heap, (time if time > self.now else self.now, order, action, argument))
 
     def next_time(self) -> int | None:
         """When something is due next, None if nothing is."""
@@ -144,7 +144,7 @@ class Field:
 
     def step(self, until: int) -> None:
         """Do all that is due up to and including `until`, which is now afterwards."""
-        heap, pop = self._heap, heapq.heappop
+        heap, pop = self._heap, heappop
         while heap and heap[0][0] <= until:
             self.now, _, action, argument = pop(heap)
             action(argument)
@@ -321,8 +321,8 @@ class Field:
                 saying.done(node)
 
     def _listening(self, start: int, saying: _Saying) -> list[tuple[int, float, int]]:
-        """Who has a window open for a packet of an event, and nothing else to do; the mean level at which it is
-        heard, and when the packet begins. The others lose the event here."""
+        """Who has a window open for a packet of an event, and nothing else to do; its level there, and when
+        it begins. The others lose the event here."""
         windows, busy_from, busy_until = self._windows, self.busy_from, self.busy_until
         deaf, own = self.tally.lost[NOT_LISTENING], self.tally.lost[OWN_TRANSMISSION]
         calling, told, airtime = self.links.calling, saying.told, saying.airtime

@@ -157,8 +157,8 @@ class Intake:
         return TAKEN
 
     def lacking(self, now: int, most: int = _FAR) -> int:
-        """Return how many operations others are known to hold that are not here, `most` if they are more; of a
-        leaf it may be alone with them."""
+        """Return how many operations others are known to hold that are not here, `most` if they are more; of
+        a leaf it may be alone with them."""
         lacking = 0
         log = self._peer.log
         for author, height in self.heights.items():

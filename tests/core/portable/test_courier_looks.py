@@ -2,6 +2,7 @@
 
 from hedgerow.sync.courier import Courier
 
+HEAP = "1m"
 _CALLS = 2000
 
 
