@@ -11,7 +11,8 @@ def open_peer(
     "oldest" or "thin" in the place of what the configuration says. Raises CONFIG_INVALID, SETTING_INVALID,
     LOG_PARTITION and what FlashLog raises.
     """
-    from .device_peer import open_device_peer
+    from .modules import unload
+    from .starting import open_device_peer
 
     if config is None:
         from .config import load
@@ -19,4 +20,6 @@ def open_peer(
         config = load()
     if full is not None:
         config["full"] = full
-    return open_device_peer(config)
+    peer = open_device_peer(config)
+    unload("hedgerow_device.starting")
+    return peer

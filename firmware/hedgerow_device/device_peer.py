@@ -5,22 +5,14 @@ import gc
 
 from hedgerow import limits
 from hedgerow.application import ReadyPeer
-from hedgerow.codec.schema import HEALTH, STREAM, is_stream
+from hedgerow.codec.schema import HEALTH, is_stream
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.mesh import pace
 from hedgerow.operation import CLOCK, decode_body
-from hedgerow.sync.hello import LEAF, RELAY
 
-from .flashlog import FlashLog
 from .modules import unload
-from .uptime import now
 
-LABEL = "hedgerow"
-# What one side may send before it is acknowledged; the receive buffers hold it with the records around it.
-CREDIT = 1024
-# Open operations of one other author that a relay carries: no author fills the log of all.
-_QUOTA = const(2048)
 # One call may look at as many documents, which takes about a second; the radio's queues hold as long.
 _LOOK = const(1000)
 _ROWS = const(64)
@@ -41,11 +33,9 @@ _FULL = (
     "hedgerow.full hedgerow.thin hedgerow.summary hedgerow.trust.lost hedgerow.trust.verify "
     "hedgerow.clock.civil"
 )
-_CLOSING = "hedgerow.closing hedgerow_device.flashrepair hedgerow.trust.lost hedgerow.trust.verify"
+CLOSING = "hedgerow.closing hedgerow_device.flashrepair hedgerow.trust.lost hedgerow.trust.verify"
 # How often damage is looked into, and told, at most.
 _TEND_MS = const(60000)
-# Free sectors left for clock records of later boots once this boot has written its own.
-_SPARE = 7
 _DONE_MS = const(1000)
 
 
@@ -77,7 +67,8 @@ class DevicePeer(ReadyPeer):
     wish_eager = pace.PUSHES
     wish_schema = b""
     late = False
-    # Whether the health document has named those whom this boot has refused: code -> (address, count).
+    # Whom this boot has refused (accuse), and whether its health document has named them.
+    suspects = None
     accused = False
     _damaged = _tend_at = _due = 0
 
@@ -85,7 +76,6 @@ class DevicePeer(ReadyPeer):
         self.sleeper = sleeper
         self.wish_letters: list = []
         self.wish_waiting: list = []
-        self.suspects: dict = {}
         super().__init__(log, clock, **options)
 
     def _boot(self, now: int) -> None:
@@ -152,7 +142,7 @@ class DevicePeer(ReadyPeer):
             log.look_again()
             raise
         finally:
-            unload(_CLOSING)
+            unload(CLOSING)
         self._damaged = log.damaged
         return log.damaged
 
@@ -378,61 +368,6 @@ class DevicePeer(ReadyPeer):
                 if document is None or Condition(interest.where, interest.parameters).holds(document):
                     return True
         return False
-
-
-def open_log(keys: object = None) -> FlashLog:
-    """Open the log on the partition named `hedgerow`, else behind the file system of `vfs` (see tail)."""
-    from esp32 import Partition
-
-    found = Partition.find(Partition.TYPE_DATA, label=LABEL)
-    if found:
-        device = found[0]
-    else:
-        from .tail import log_device
-
-        device = log_device()
-    log = FlashLog(device, keys and keys.name_log)
-    if keys:
-        keys.log = log
-    unload("hedgerow_device.flashfind hedgerow_device.flashmount")
-    return log
-
-
-def open_device_peer(config: dict) -> DevicePeer:
-    """Open the log and boot the peer on it."""
-    from hedgerow.mesh.tag import mesh_tag
-
-    from .unlock import give_keys, open_keys
-
-    keys = open_keys(config)
-    log = open_log(keys)
-    sleeper = None
-    if config["role"] == "leaf" and config["sleep_ms"]:
-        from .sleep import Sleeper
-
-        sleeper = Sleeper(config["sleep_ms"])
-        now.resume(sleeper.read(log))
-        sleeper.plan(now())
-    peer = DevicePeer(
-        log,
-        now,
-        sleeper,
-        name=config["name"],
-        role=LEAF if config["role"] == "leaf" else RELAY,
-        mesh=mesh_tag(config["mesh"]),
-        kinds={config["collection"]: STREAM},
-        credit=CREDIT,
-        quota=_QUOTA,
-        full=config.get("full"),
-        members=keys if keys and keys.ready else None,
-    )
-    if keys:
-        give_keys(peer, keys)
-    unload("hedgerow.start hedgerow_device.unlock", _CLOSING)
-    peer.settings = config
-    log.spare = _SPARE
-    log.keeps = peer.keeps
-    return peer
 
 
 def _free() -> int:

@@ -7,6 +7,7 @@ from hedgerow.limits import const
 from hedgerow.sync.hello import LEAF
 
 from . import radio
+from .modules import unload
 from .room import NO_ROOM_MS, Room
 from .uptime import now as uptime
 from .voice import Voice
@@ -20,9 +21,6 @@ _FIRST_WORD_MS = const(10000)
 _TEND_MS = const(1000)
 _FAREWELL_MS = const(2000)
 _DEFAULT_MTU = const(23)
-# What no peer is refused for that is as it should be; of so many codes the last address is told.
-_OFFENCES = ("HANDSHAKE", "CREDENTIA", "SESSION_P", "RECORD_TA", "RESUMPTIO", "STATEMENT", "POINT_INV")
-_SUSPECTS = const(6)
 
 
 class Node(Voice, Room):
@@ -306,10 +304,11 @@ class Node(Voice, Room):
         elif said:
             if self._on_error:
                 self._on_error(said)
-            if said.code[:9] in _OFFENCES and said.code != "HANDSHAKE_TIMEOUT":
-                _, count = self.peer.suspects.get(said.code, (None, 0))
-                if count or len(self.peer.suspects) < _SUSPECTS:
-                    self.peer.suspects[said.code] = address, count + 1
+            if self.peer.members:
+                from .accuse import note
+
+                note(self.peer, said.code, address)
+                unload("hedgerow_device.accuse")
 
     # ---- the session as a central
 

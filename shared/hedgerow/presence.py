@@ -189,10 +189,6 @@ class Presence:
         found = self.receipts(author)
         return min(found, key=_number_of) if found else None
 
-    def receipts_newer_than(self, vector: list) -> list:
-        """Return the receipts that the holder of [(author, ..., receipted)] lacks."""
-        return [self.receipt(entry[0]) for entry in vector if self.receipted(entry[0]) > entry[-1]]
-
     # ---- time
 
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int, proven: bool = False) -> bool:

@@ -162,7 +162,7 @@ def test_a_board_without_a_place_says_so(boards: Boards, root: Path) -> None:
         for source in (root / "build" / name).rglob("*.py"):
             source.unlink()  # what is left is bytecode
         board.mpremote("cp", "-r", f"{root}/build/{name}", ":")
-    program = "from hedgerow_device.device_peer import open_log\ntry:\n    open_log()\n"
+    program = "from hedgerow_device.starting import open_log\ntry:\n    open_log()\n"
     program += "except Exception as error:\n    print(error.code)"
     assert board.mpremote("exec", program).stdout.strip() == "LOG_PARTITION"
     with pytest.raises(HedgerowError) as caught:

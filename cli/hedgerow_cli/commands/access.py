@@ -290,9 +290,7 @@ def credentials_revoke(
 
 
 @forks.command("list")
-def forks_list(
-    app: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False
-) -> None:
+def forks_list(app: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show the authors whose key has sealed two contents under one number; `audit` has the evidence."""
     with registry_of(data) as (manage, registry):
         rows = manage.list_forks(registry, app)

@@ -101,7 +101,7 @@ import binascii, json
 from hedgerow.custody.receipt import Receipt
 from hedgerow.log import ENTRY_OP, STATE_RECEIPT
 from hedgerow.operation import CLOCK, decode_body
-from hedgerow_device.device_peer import open_log
+from hedgerow_device.starting import open_log
 log = open_log()
 received = {}
 for _, value in log.items(STATE_RECEIPT):

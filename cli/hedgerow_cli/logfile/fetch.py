@@ -54,7 +54,7 @@ print(%r + json.dumps(binascii.hexlify(state.digest()).decode()))
 _SEAL = """
 import json
 from hedgerow.peer import Peer
-from hedgerow_device.device_peer import open_log
+from hedgerow_device.starting import open_log
 class Sealer(Peer):
     def _boot(self, now):
         pass
