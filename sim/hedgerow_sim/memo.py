@@ -7,8 +7,10 @@ from functools import lru_cache
 
 from hedgerow.mesh import asks, frames, mesh, tells
 
-#: More frames than are on the air between a frame's first event and its last, and all who are heard.
-_KEPT = 4096
+#: More frames than are on the air between a frame's first event and its last.
+_KEPT = 512
+#: All who are heard.
+_ADDRESSES = 20_000
 #: What is shared: (module, name of a function).
 SHARED = (
     (mesh, "check"),
@@ -25,4 +27,5 @@ def share() -> None:
     for module, name in SHARED:
         function = getattr(module, name)
         if not hasattr(function, "cache_info"):
-            setattr(module, name, lru_cache(_KEPT)(function))
+            size = _ADDRESSES if name == "who_of" else _KEPT
+            setattr(module, name, lru_cache(size)(function))
