@@ -131,7 +131,8 @@ class Events:
             "partitionkey": key,
             "datacontenttype": "application/json",
         }
-        return Event(row.transaction, row.seq, event_id, key, render(value), attributes)
+        write = _render_safe if self._config.format == "cloudevents" else render
+        return Event(row.transaction, row.seq, event_id, key, write(value), attributes)
 
     def requery(self, transaction: int, documents: list[tuple[str, Any]]) -> Event:
         """Return the event that says which documents to read again: changes of them were forgotten."""
