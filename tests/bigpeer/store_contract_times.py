@@ -10,6 +10,7 @@ from store_contract import OpenStore, check, take
 from hedgerow.clock.timemap import TimeMap
 from hedgerow.codec.schema import KEEP, STREAM
 from hedgerow.operation import CLOCK, SOURCE_BOOT, SOURCE_GATEWAY, decode_body
+from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store.corrections import Correction
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import TIMES, Operation
@@ -119,11 +120,13 @@ class _Oracle:
 
 @check
 async def corrections_are_about_all_operations_that_move(open_store: OpenStore) -> None:
-    moved = 0
-    for seed in range(8):
+    moved, few, usual = 0, 3, limits.CORRECTED_BY
+    for seed in range(10):
         store = await open_store(f"random{seed}")
         random, author, oracle = Random(seed), RawAuthor(1, collection="readings", kind=STREAM), _Oracle()
         told = 0
+        # Few are looked at first: what they do not say has to be found all the same.
+        limits.CORRECTED_BY = few if seed % 2 else usual
         for epoch in range(1, 7):
             uptime = 0
             author.clock(epoch=epoch, uptime=0, source=SOURCE_BOOT, utc=None, error=0)
@@ -133,9 +136,10 @@ async def corrections_are_about_all_operations_that_move(open_store: OpenStore) 
                     author.insert(uptime, None, t=uptime)
                 if random.random() < 0.5:
                     uptime += 1000
+                    error = random.choice((10, 10, 400, 5000))
                     wrong = random.choice((0, 0, 5, 90_000))
                     utc = JUNE + epoch * 40_000_000 + uptime + wrong
-                    author.clock(epoch=epoch, uptime=uptime, source=SOURCE_GATEWAY, utc=utc, error=10)
+                    author.clock(epoch=epoch, uptime=uptime, source=SOURCE_GATEWAY, utc=utc, error=error)
                 if random.random() < 0.3:
                     continue
                 entries = author.take()
@@ -152,4 +156,31 @@ async def corrections_are_about_all_operations_that_move(open_store: OpenStore) 
                         assert (before[number], after[number]) == (old, new)
                 moved += len(changed)
         await store.close()
+    limits.CORRECTED_BY = usual
     assert moved
+
+
+@check
+async def an_old_mapping_may_be_nearer_than_the_newest(open_store: OpenStore) -> None:
+    """A good one, two that are worse, and a good one: the first is not among those looked at first."""
+    store = await open_store("a")
+    author, oracle = RawAuthor(1, collection="readings", kind=STREAM), _Oracle()
+    author.clock(epoch=1, uptime=0, source=SOURCE_GATEWAY, utc=JUNE, error=10)
+    for uptime in range(360_000, 10_800_000, 360_000):
+        author.insert(uptime, None, t=uptime)
+        if uptime in (3_600_000, 7_200_000):
+            author.clock(epoch=1, uptime=uptime, source=SOURCE_GATEWAY, utc=JUNE + uptime, error=500)
+    entries = author.take()
+    oracle.add(entries)
+    assert await take(store, entries) == [None]
+    author.clock(epoch=1, uptime=10_800_000, source=SOURCE_GATEWAY, utc=JUNE + 10_800_000, error=10)
+    entries = author.take()
+    before, after = oracle.add(entries)
+    usual, limits.CORRECTED_BY = limits.CORRECTED_BY, 3
+    assert await take(store, entries) == [None]
+    limits.CORRECTED_BY = usual
+    changed = [number for number in before if before[number] != after[number]]
+    ((_, told),) = await corrections(store)
+    assert (told.first.number, told.last.number) == (changed[0], changed[-1])
+    assert (told.first.before, told.last.after) == (before[changed[0]], after[changed[-1]])
+    await store.close()

@@ -5,14 +5,18 @@ the mappings before, and of the boots without a mapping beside it. Each such run
 `Correction`, however many documents it is about.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
+from hedgerow.clock import hlc
 from hedgerow.clock.timemap import TimeMap
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import Schema, is_stream
+from hedgerow.limits import DRIFT_PPM
 
+from .. import limits
 from .rows import ClockRecord
 from .sql import Connection
 
@@ -20,14 +24,8 @@ Key = tuple[str, int]
 #: UTC in ms since 2000, the error in ms, and the source of the mapping (SPEC 2.7), None between boots.
 Time = tuple[int, int, int | None]
 
-_CLOCKS = (
-    "SELECT author, number, epoch, uptime, base, source, utc, error, xid FROM clocks"
-    " WHERE app = ? AND shard = ? AND author = ? AND epoch >= ? ORDER BY number"
-)
-_MAPPED_BEFORE = (
-    "SELECT max(epoch) FROM clocks WHERE app = ? AND shard = ? AND author = ? AND epoch < ?"
-    " AND utc IS NOT NULL"
-)
+_CLOCK = "SELECT author, number, epoch, uptime, base, source, utc, error, xid FROM clocks"
+_NEWEST = f"{_CLOCK} WHERE app = ? AND shard = ? AND author = ? ORDER BY number DESC LIMIT ?"
 _TOLD = (
     "SELECT number FROM operations WHERE app = ? AND shard = ? AND author = ? AND xid < ?"
     " ORDER BY number DESC LIMIT 1"
@@ -41,6 +39,7 @@ _HAS_DOCUMENT = (
     " AND value IS NOT NULL LIMIT 1"
 )
 _MANY = 1 << 30
+_NUMBER = attrgetter("number")
 
 
 class End(NamedTuple):
@@ -88,7 +87,7 @@ def corrections(
     key: Key,
     author: bytes,
     transaction: int,
-    news: Iterable[ClockRecord],
+    news: Sequence[ClockRecord],
     schemas: dict[bytes, Schema],
 ) -> list[Correction]:
     """Return what the mappings `news` of an author, which a transaction brings, change of what earlier ones
@@ -99,9 +98,9 @@ def corrections(
     epochs = {record.epoch for record in news if record.utc is not None}
     if told is None or not epochs:
         return []
-    (start,) = db.execute(_MAPPED_BEFORE, (*who, min(epochs))).fetchone()
-    rows = db.execute(_CLOCKS, (*who, start or 0)).fetchall()
-    times = _Times(db, who, told[0], [(ClockRecord(*row[:8]), row[8] < transaction) for row in rows])
+    times = _load(db, who, told[0], transaction, limits.CORRECTED_BY)
+    if times.is_cut and not times.suffice(epochs, min(record.number for record in news)):
+        times = _load(db, who, told[0], transaction, limits.CORRECTED_BY_MOST)
     found = []
     for run in times.runs(epochs):
         ends = times.changed(run)
@@ -111,12 +110,27 @@ def corrections(
     return found
 
 
+def _load(db: Connection, who: tuple[str, int, bytes], told: int, transaction: int, limit: int) -> "_Times":
+    """Look at the newest clock records of an author, so many at most."""
+    rows = db.execute(_NEWEST, (*who, limit)).fetchall()[::-1]
+    is_cut = len(rows) == limit
+    records = [(ClockRecord(*row[:8]), row[8] < transaction) for row in rows]
+    return _Times(db, who, told, records, is_cut=is_cut)
+
+
 class _Times:
     """An author's times before and after a transaction; `records` with whether each was there before."""
 
     def __init__(
-        self, db: Connection, who: tuple[str, int, bytes], told: int, records: list[tuple[ClockRecord, bool]]
+        self,
+        db: Connection,
+        who: tuple[str, int, bytes],
+        told: int,
+        records: list[tuple[ClockRecord, bool]],
+        *,
+        is_cut: bool,
     ) -> None:
+        self.is_cut = is_cut
         self._db = db
         self._who = who
         self._told = told
@@ -144,6 +158,29 @@ class _Times:
             self._after.note(number, stamp)
             if number <= self._told:
                 self._before.note(number, stamp)
+
+    def suffice(self, epochs: set[int], first: int) -> bool:
+        """Say whether mappings in these boots, from operation `first` on, move nothing but what the records
+        are about, and by nothing but these.
+        """
+        oldest, earliest = self._records[0], min(epochs)
+        if first <= oldest.number or earliest < oldest.epoch:
+            return False
+        if earliest > oldest.epoch:
+            return any(epoch < earliest for epoch in self._mapped)
+        # The boot began before the records do: none before them may have been nearer.
+        for run in self.runs({earliest}):
+            ends = self.changed(run) if run.epochs == [earliest] else None
+            if ends and (ends[0].number <= oldest.number or not all(self._is_nearer(end) for end in ends)):
+                return False
+        return True
+
+    def _is_nearer(self, end: End) -> bool:
+        """Say whether nothing before the records could have known an operation's time better."""
+        base = max((record for record in self._records if record.number <= end.number), key=_NUMBER).base
+        uptime = hlc.stamp_ms(self._operation(end.number)[1]) - base
+        apart = uptime - self._records[0].uptime
+        return end.before is not None and end.before[1] <= apart * DRIFT_PPM // 1_000_000
 
     def runs(self, epochs: set[int]) -> list[_Run]:
         """Return what mappings in these boots may move, as far as it was told."""
