@@ -8,7 +8,7 @@ from hedgerow.errors import HedgerowError
 
 from .auth.rights import Rights, Rule
 from .clock import rfc3339
-from .store.rows import OutboxRow
+from .store.rows import TIMES, OutboxRow
 from .view import seen
 
 Place = tuple[int, int]
@@ -89,7 +89,8 @@ class Reader:
         """Return what the reader sees of rows."""
         found = []
         for row in rows:
-            if self._collection is not None and row.collection != self._collection:
+            # Times are derived, and no part of what changes show.
+            if row.collection == TIMES or self._collection not in (None, row.collection):
                 continue
             rule = self._rule(row.collection)
             shown = None if rule is None else as_seen(change_of(row), rule.covers)

@@ -89,6 +89,10 @@ LOST_RANGES = 1000
 CLOCK_CHECK_MS = 60_000
 COLLECT_DOCUMENTS = 500
 TRIMMED_CHANGES = 5000
+# Clock records of an author that are looked at for what a mapping corrects: at first, and if these do not
+# say.
+CORRECTED_BY = 256
+CORRECTED_BY_MOST = 4000
 
 # Status page
 PLOT_POINTS = 600

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from hedgerow import operation
 from hedgerow.clock.timemap import TimeMap
 from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
 from hedgerow.crypto.rules import FORKED
@@ -24,19 +23,11 @@ from .config import BigPeerConfig
 from .refusals import Refusals
 from .store.port import Store
 from .store.rows import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Submission
-from .view import Moment
+from .view import Moment, source_name
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-# By whose word a moment is known; "between" other moments if by nobody's.
-_SOURCES = {
-    operation.SOURCE_JUMP: "jump",
-    operation.SOURCE_GATEWAY: "gateway",
-    operation.SOURCE_RELAYED: "relayed",
-    operation.SOURCE_KEEPER: "keeper",
-}
 
 Listener = Callable[[Iterable[bytes]], None]
 
@@ -408,8 +399,7 @@ class Service:
         found = times.resolve(number, stamp) if times else None
         if times is None or found is None:
             return None
-        source = times.source(number, stamp)
-        return Moment(*found, "between" if source is None else _SOURCES[source])
+        return Moment(*found, source_name(times.source(number, stamp)))
 
     async def lost(self) -> Sequence[Lost]:
         """Return ranges that are held as lost, so many; looked up anew after a while."""

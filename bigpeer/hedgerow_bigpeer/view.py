@@ -2,11 +2,27 @@
 
 from typing import Any, NamedTuple
 
+from hedgerow import operation
+
 from .clock import rfc3339
 
 TIME = "_time"
 TIME_ERROR = "_time_error_ms"
 TIME_SOURCE = "_time_source"
+
+
+# By whose word a moment is known; "between" other moments if by nobody's.
+_SOURCES = {
+    operation.SOURCE_JUMP: "jump",
+    operation.SOURCE_GATEWAY: "gateway",
+    operation.SOURCE_RELAYED: "relayed",
+    operation.SOURCE_KEEPER: "keeper",
+}
+
+
+def source_name(source: int | None) -> str:
+    """Return by whose word a moment is known: a source of SPEC 2.7, None between other moments."""
+    return "between" if source is None else _SOURCES[source]
 
 
 class Moment(NamedTuple):

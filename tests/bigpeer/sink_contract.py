@@ -3,8 +3,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from hedgerow_bigpeer.cdc.events import Event
+from hedgerow.codec import cbor
+from hedgerow_bigpeer.cdc.config import BridgeConfig
+from hedgerow_bigpeer.cdc.events import Event, Events
 from hedgerow_bigpeer.cdc.sinks import BEHIND, Later, Sink
+from hedgerow_bigpeer.store.corrections import Correction, End
+from hedgerow_bigpeer.store.rows import TIMES, OutboxRow
 
 
 class Receiver(Protocol):
@@ -46,6 +50,17 @@ def event(number: int, key: str = "k", text: str = "text") -> Event:
         "datacontenttype": "application/json",
     }
     return Event(number, 1, f"e:{number}", key, f'{{"n": {number}, "t": "{text}"}}', attributes)
+
+
+def time_event(form: str = "ditto") -> Event:
+    """Make the event of a correction of times."""
+    author = b"a" * 8
+    ends = End(2, None, (5000, 10, 2)), End(3, (1, 2, None), (6000, 10, 2))
+    data = Correction(["readings"], (1, 1), *ends).encode()
+    row = OutboxRow(1, 4, TIMES, cbor.encode([author, 2]), "u", None, data, author, 4, bytes(8), 0)
+    made = Events(BridgeConfig("b", (), form, {}), "a", b"e" * 16).make(row)
+    assert made is not None
+    return made
 
 
 async def taken(sink: Sink, events: Sequence[Event]) -> Any:
@@ -92,3 +107,11 @@ async def one_that_is_never_taken_holds_up_its_own_key_alone(receiver: Receiver)
         assert outcomes[0] == outcomes[3] == outcomes[4] == "" and outcomes[1] and outcomes[2] == BEHIND
         assert sorted(set(await receiver.got())) == ["e:1", "e:4", "e:5"]
     await sink.close()
+
+
+@check
+async def a_correction_of_times_is_taken(receiver: Receiver) -> None:
+    sink = receiver.open()
+    assert await taken(sink, [event(1), time_event(), event(2)]) == ["", "", ""]
+    await sink.close()
+    assert set(await receiver.got()) == {"e:1", time_event().id, "e:2"}

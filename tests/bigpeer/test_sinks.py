@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sink_contract import CHECKS, Receiver, event, taken
+from sink_contract import CHECKS, Receiver, event, taken, time_event
 
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.auth.outbound import Outbound
@@ -251,6 +251,21 @@ def test_kafka_has_events_with_keys_and_headers_in_order() -> None:
 async def _deliver_keys(sink: Sink) -> None:
     assert await taken(sink, [event(n, f"k{n % 5}") for n in range(60)]) == [""] * 60
     await sink.close()
+
+
+def test_kafka_has_corrections_of_time() -> None:
+    receiver, said = KafkaReceiver(), time_event("cloudevents")
+
+    async def deliver() -> None:
+        sink = receiver.open()
+        assert await taken(sink, [said]) == [""]
+        await sink.close()
+
+    asyncio.run(deliver())
+    (record,) = receiver.records(1)
+    assert (record.key(), record.value()) == (b"a||" + (b"a" * 8).hex().encode(), said.value.encode())
+    headers = dict(record.headers())
+    assert headers["ce_type"] == b"hedgerow.time.corrected.v1" and headers["ce_id"] == said.id.encode()
 
 
 def test_what_is_too_large_for_kafka_holds_up_its_own_key_alone() -> None:

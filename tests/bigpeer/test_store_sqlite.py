@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import store_contract_down  # noqa: F401  (adds its checks)
+import store_contract_times  # noqa: F401  (adds its checks)
 from log_writer import JUNE
 from raw_author import RawAuthor
 from store_contract import CHECKS, OpenStore

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from bigpeer_harness import eventually, local
-from sink_contract import CHECKS, Receiver, event, taken
+from sink_contract import CHECKS, Receiver, event, taken, time_event
 from test_bridges import Admin
 
 from hedgerow_bigpeer import limits
@@ -118,6 +118,9 @@ def test_an_old_event_changes_nothing_and_what_was_forgotten_is_marked(database:
 
     async def run() -> None:
         assert list(await sink.deliver([change(5, "new"), change(4, "old"), change(3, None)])) == [""] * 3
+        assert rows(url, "SELECT document, txn, stale FROM mirror") == [("new", 5, False)]
+        # A table of documents has no derived times.
+        assert list(await sink.deliver([time_event(), time_event("cloudevents")])) == ["", ""]
         assert rows(url, "SELECT document, txn, stale FROM mirror") == [("new", 5, False)]
         again = events.requery(6, [("cars", 1), ("cars", 2)])
         assert list(await sink.deliver([again])) == [""]

@@ -15,10 +15,13 @@ from ..cbor_items import document_text, item_text
 from ..clock import rfc3339
 from ..feed import as_seen, change_of
 from ..http.json_text import render
-from ..store.rows import OutboxRow
+from ..store.corrections import Correction, End, Time
+from ..store.rows import TIMES, OutboxRow
+from ..view import source_name
 from .config import BridgeConfig
 
 TYPE = "hedgerow.document.changed.v1"
+TIMES_TYPE = "hedgerow.time.corrected.v1"
 REQUERY_TYPE = "hedgerow.requery.required.v1"
 #: Greater whole numbers lose digits where JSON numbers are floats.
 _SAFE = 1 << 53
@@ -63,6 +66,8 @@ class Events:
         A document that comes to hold a source's condition is new to the sink, and one that holds it no more
         is gone.
         """
+        if row.collection == TIMES:
+            return self._correction(row)
         if not self.is_wanted(row.collection):
             return None
         conditions = self._conditions.get(row.collection)
@@ -94,6 +99,40 @@ class Events:
         }
         value = self._write(row, op, *sides, self._epoch)
         return Event(row.transaction, row.seq, event_id, key, value, attributes)
+
+    def _correction(self, row: OutboxRow) -> Event | None:
+        """Return the event that operations of an author have other times, None where no source has readings
+        of theirs.
+        """
+        assert row.after is not None
+        correction = Correction.decode(row.after)
+        collections = [name for name in correction.collections if self.is_wanted(name)]
+        if not collections:
+            return None
+        author = row.author.hex()
+        event_id = f"{self._epoch}:{row.transaction}:{row.seq}"
+        value = {
+            "txnId": row.transaction,
+            "type": "timeCorrected",
+            "collections": collections,
+            "author": author,
+            "boots": list(correction.boots),
+            "first": _shown(correction.first),
+            "last": _shown(correction.last),
+        }
+        key = f"{self._app}||{author}"
+        attributes = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/apps/{self._app}",
+            "type": TIMES_TYPE,
+            "subject": author,
+            "time": _time(row.at),
+            "partitionkey": key,
+            "datacontenttype": "application/json",
+        }
+        write = _render_safe if self._config.format == "cloudevents" else render
+        return Event(row.transaction, row.seq, event_id, key, write(value), attributes)
 
     def requery(self, transaction: int, documents: list[tuple[str, Any]]) -> Event:
         """Return the event that says which documents to read again: changes of them were forgotten."""
@@ -155,6 +194,17 @@ _FORMATS: dict[str, Callable[[OutboxRow, str, bytes | None, bytes | None, str], 
 
 #: Many changes are of one moment.
 _time = functools.lru_cache(maxsize=64)(rfc3339)
+
+
+def _shown(end: End) -> dict[str, Any]:
+    return {"number": end.number, "before": _moment(end.before), "after": _moment(end.after)}
+
+
+def _moment(time: Time | None) -> dict[str, Any] | None:
+    """Return a time with the names that queries have for it (SPEC 10.7)."""
+    if time is None:
+        return None
+    return {"_time": _time(time[0]), "_time_error_ms": time[1], "_time_source": source_name(time[2])}
 
 
 def _document(document_id: bytes, side: bytes | None, write: Callable[[Any], str]) -> str:

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors, sql
 
 from ..postgres_line import connect
-from .events import REQUERY_TYPE, Event
+from .events import REQUERY_TYPE, TIMES_TYPE, Event
 from .sinks import BEHIND, Later
 
 _SETTINGS = "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
@@ -104,6 +104,9 @@ class PostgresSink:
     def _write(self, connection: psycopg.Connection[Any], event: Event) -> None:
         if self._append:
             self._run(connection, _APPEND, event.id, event.key, event.value)
+            return
+        if event.attributes["type"] == TIMES_TYPE:
+            # Derived times are no part of the documents in the table.
             return
         if event.attributes["type"] == REQUERY_TYPE:
             for said in _documents(event.value):

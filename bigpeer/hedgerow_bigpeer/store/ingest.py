@@ -15,12 +15,14 @@ from hedgerow.trust.seal import NO_SEAL, Seal, seal_hash
 
 from .. import limits
 from . import ahead
+from .corrections import corrections
 from .effects import Effects
 from .facets import facets_of
 from .judge import Judge
 from .merge import Change, Documents, Merge, touched_by
 from .reading import Reading
 from .rows import (
+    TIMES,
     AnswerEntry,
     Arrival,
     ClockRecord,
@@ -100,6 +102,7 @@ class Ingest(Documents):
         self._enter_due()
         errors = [self._submit(submission) for submission in submissions]
         effects = self.effects
+        self._correct_times()
         if effects.changed:
             self._note_moment()
         (due,) = self._db.execute(
@@ -118,6 +121,27 @@ class Ingest(Documents):
             list(effects.collections),
             effects.refused,
         )
+
+    def _correct_times(self) -> None:
+        """Tell whose operations have got other times than they had, a row for each run of them."""
+        news: dict[bytes, list[ClockRecord]] = {}
+        for record in self.effects.clocks:
+            news.setdefault(record.author, []).append(record)
+        for author, records in news.items():
+            found = corrections(self._db, self._key, author, self._xid, records, self.effects.schemas)
+            query = "SELECT stamp FROM operations WHERE app = ? AND shard = ? AND author = ? AND number = ?"
+            number = records[-1].number
+            for correction in found:
+                (stamp,) = self._db.execute(query, (*self._key, author, number)).fetchone()
+                place = cbor.encode([author, correction.first.number])
+                self._write(
+                    OUTBOX,
+                    (
+                        *self._key, self._identity.epoch, self._xid, TIMES, place, "u",
+                        None, correction.encode(), author, number, stamp, self.at,
+                    ),
+                )  # fmt: skip
+        self._flush()
 
     def _note_moment(self) -> None:
         last = self._db.execute(

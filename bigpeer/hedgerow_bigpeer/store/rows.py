@@ -218,8 +218,15 @@ class Collected(NamedTuple):
     after: tuple[str, bytes] | None
 
 
+#: In the place of an outbox row's collection: it is about the times of an author's operations.
+TIMES = ""
+
+
 class OutboxRow(NamedTuple):
-    """A change of a document's visible value: `op` is c, u or d; `before` and `after` are CBOR or None."""
+    """A change of a document's visible value: `op` is c, u or d; `before` and `after` are CBOR or None.
+
+    Of the collection TIMES, `after` is a `corrections.Correction`, `number` the clock record that brought it.
+    """
 
     seq: int
     transaction: int
