@@ -85,7 +85,7 @@ def test_a_health_document_shows_and_says_who_is_overdue(
     writer.peer.set_time(JUNE, 20, 2, 0)
     told(served, writer)
     row = rows(served)["fern"]
-    assert row["health"] == {"at": "2026-06-01T00:00:00.000Z", **FACTS}
+    assert row["health"] == {"at": "2026-06-01T00:00:00.000Z", "suspects": [], **FACTS}
     expected = {"place": "geo:48.2,16.37", "due_s": 3600, "overdue": False, "connected": False}
     assert expected.items() <= row.items()
     metrics = {
@@ -156,7 +156,7 @@ def test_nobody_writes_the_health_of_another(served: Local) -> None:
     for _ in range(2):
         write_health(victim.peer, facts, victim.now)
         bring(served, victim)
-        assert rows(served)["fern"]["health"] == {**dict.fromkeys(FACTS), **facts, "at": None}
+        assert rows(served)["fern"]["health"] == {**dict.fromkeys(FACTS), **facts, "suspects": [], "at": None}
         liar.now += 9000
         schema = schema_for(HEALTH, KEEP, lie := {"name": "dead", "place": "geo:1,1", "voltage_mv": 4200})
         change = [INSERT, schema.name, victim.peer.author, schema.pack(lie)]
@@ -164,7 +164,7 @@ def test_nobody_writes_the_health_of_another(served: Local) -> None:
         Peer.write(liar.peer, [change], [schema], liar.now)
         bring(served, liar)
         victim.now += 60000
-    assert rows(served)["fern"]["health"] == {**dict.fromkeys(FACTS), **facts, "at": None}
+    assert rows(served)["fern"]["health"] == {**dict.fromkeys(FACTS), **facts, "suspects": [], "at": None}
     refused = served.run(served.peer.service.store.refused())
     assert {(row[0], row[1]) for row in refused} == {(liar.peer.author, "WRITE_FORBIDDEN")}
     # Over HTTP it is the Big Peer that writes, as somebody else too.
