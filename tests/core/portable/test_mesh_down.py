@@ -99,9 +99,9 @@ def test_what_is_written_while_a_leaf_sleeps_is_handed_over_when_it_wakes() -> N
     assert far.mesh.stats["wishes"] - asked <= 6
 
 
-def test_what_is_written_later_is_passed_on_by_an_engine_that_was_made_anew() -> None:
-    """A board gives its engine up while a session runs; by that, too, the document may come."""
-    air = Air(8, loss=0, duty=100)
+def quiet(seed: int) -> tuple:
+    """Return an air, a keeper, a relay and one that has a document; its next question comes minutes later."""
+    air = Air(seed, loss=0, duty=100)
     keeper = air.add("keeper", hello.GATEWAY, True)
     relay, far = air.add("relay"), air.add("far")
     air.line([keeper, relay, far])
@@ -110,8 +110,13 @@ def test_what_is_written_later_is_passed_on_by_an_engine_that_was_made_anew() ->
     write(keeper, "north", 60, keeper.now(air.now))
     air.look(keeper)
     expect(air, far, "north", 60, 30000)
-    # The first questions are over: from now on each comes after some minutes.
     air.run(100000)
+    return air, keeper, relay, far
+
+
+def test_what_is_written_later_is_passed_on_by_an_engine_that_was_made_anew() -> None:
+    """A board gives its engine up while a session runs; by that, too, the document may come."""
+    air, keeper, relay, far = quiet(8)
     asked = far.mesh.stats["wishes"]
     for value in range(3):
         relay.mesh.close()
@@ -131,16 +136,7 @@ def test_what_is_written_later_is_passed_on_by_an_engine_that_was_made_anew() ->
 
 def test_who_heard_nothing_of_what_was_passed_on_has_it_within_half_a_minute() -> None:
     """It cannot ask for a letter of which it has no fragment, and asks for all that it wants much later."""
-    air = Air(9, loss=0, duty=100)
-    keeper = air.add("keeper", hello.GATEWAY, True)
-    relay, far = air.add("relay"), air.add("far")
-    air.line([keeper, relay, far])
-    far.peer.down.subscriptions.subscribe(Interest("config", hops=5))
-    air.run(2000)
-    write(keeper, "north", 60, keeper.now(air.now))
-    air.look(keeper)
-    expect(air, far, "north", 60, 30000)
-    air.run(100000)
+    air, keeper, relay, far = quiet(9)
     asked = far.mesh.stats["wishes"]
     air.unlink(relay, far)
     write(keeper, "north", 7, keeper.now(air.now))
