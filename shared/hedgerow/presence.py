@@ -196,10 +196,14 @@ class Presence:
 
         It is taken, and recorded as an operation, if there was none, or if the error shrinks by half and by
         100 ms at least, so that a clock set every minute does not fill the log. One that is `proven`, by
-        whom a credential lets give it, also takes the place of one that is not and contradicts it.
+        whom a credential lets give it, also takes the place of one that is not and contradicts it, and gives
+        way to no such one.
         """
         known = self.utc(now)
-        wrong = known and proven and not self._proven and abs(utc_ms - known[0]) > error_ms + known[1]
+        wrong = known and abs(utc_ms - known[0]) > error_ms + known[1]
+        if wrong and self._proven and not proven:
+            return False
+        wrong = wrong and proven and not self._proven
         if known and not wrong and (error_ms * 2 > known[1] or error_ms + 100 > known[1]):
             self._proven = self._proven or proven
             return False

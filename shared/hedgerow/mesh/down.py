@@ -70,8 +70,10 @@ class Down:
         self._hops = 0
         # Counter and moment of the last STATE that asked for the time; none yet.
         self.asked_time = (0, -pace.TIME_FRESH_MS)
-        # Whom the time is to be said to: [short name, counter of the STATE that asked, times].
+        # Whom the time is to be said to: [short name, counter of the STATE that asked, times, when it asked];
+        # which STATEs were to be answered.
         self._askers: list = []
+        self._offered: object = None
         # Whether somebody wants a better time than there is here.
         self.short = False
 
@@ -346,28 +348,40 @@ class Down:
         """Say the time soon to whom has asked in a STATE, if it is known well enough and nobody else does."""
         known = self._peer.utc(now)
         if known and known[1] < limits.GOOD_TIME_MS - _TIME_ERROR_MS:
-            self._answered(short)
-            if len(self._askers) < limits.MESH_ASKERS:
-                self._askers.append([short, counter, pace.EVENTS])
-                self._say_time(now + 100 + self._mesh.random(900))
+            ask = number_of(short) ^ counter << 8 & 0xFFFFFF
+            if self._offered is None:
+                self._offered = Recent(limits.MESH_LATELY, pace.ROUTE_MS, now)
+            if self._offered.has(ask, now):
+                # Or whoever says recorded ones again keeps us talking, and others waiting.
+                return
+            self._offered.note(ask, now)
+            fresh = now - pace.TIME_FRESH_MS
+            askers = [asker for asker in self._askers if asker[0] != short and asker[3] > fresh]
+            if len(askers) >= limits.MESH_ASKERS:
+                del askers[self._mesh.random(len(askers))]
+            askers.append([short, counter, pace.EVENTS, now])
+            self._askers = askers
+            self._say_time(now + 100 + self._mesh.random(900))
         elif known:
             self.short = True
 
     def _say_time(self, at: int) -> None:
         self._mesh.speaker.add(at, OWN, _TIME_NAME, self._time, 1)
 
-    def _answered(self, short: bytes) -> None:
-        self._askers = [asker for asker in self._askers if asker[0] != short]
+    def _answered(self, short: bytes, counter: int) -> None:
+        self._askers = [asker for asker in self._askers if asker[0] != short or asker[1] != counter]
 
     def _time(self, _: int, now: int) -> bytes | None:
         known = self._peer.utc(now)
         if known is None or not self._askers:
+            self._askers = []
             return None
-        short, counter, times = asker = self._askers[0]
+        asker = self._askers[0]
+        short, counter, times = asker[:3]
         # A frame of two events would be late in the second one: each says the moment that it is.
         asker[2] = times - 1
         if times <= 1:
-            self._answered(short)
+            self._answered(short, counter)
         if self._askers:
             self._say_time(now + 100)
         self._mesh.stats["times"] += 1
@@ -379,9 +393,11 @@ class Down:
     def heard_time(self, frame: bytes, now: int) -> None:
         """Learn the time, if it is wanted, and this is an answer."""
         utc_ms, error_ms, source, hops, asker, counter = tells.decode_time(frame)
-        self._answered(asker)
         late = self.late_ms
-        if not self._peer.wants_time(now) or hops >= _MOST_HOPS or error_ms + late >= limits.GOOD_TIME_MS:
+        if hops >= _MOST_HOPS or error_ms + late >= limits.GOOD_TIME_MS:
+            return
+        self._answered(asker, counter)
+        if not self._peer.wants_time(now):
             return
         if not tells.is_answer(self.asked_time, asker, counter, self._peer.author, now):
             return

@@ -351,8 +351,8 @@ def test_a_time_of_another_boot_is_no_answer() -> None:
     assert other.peer.utc(air.now) is None
 
 
-def test_all_who_ask_at_once_get_the_time() -> None:
-    air, keeper, _ = pair(5)
+def told(air: Air, keeper: object) -> list:
+    """Return the list to which (asker, counter) of each TIME that the keeper says is added."""
     times: list = []
 
     def sent(member: object, payload: bytes) -> None:
@@ -361,12 +361,77 @@ def test_all_who_ask_at_once_get_the_time() -> None:
             times.append(tells.decode_time(payload[at:])[4:])
 
     air.on_sent = sent
+    return times
+
+
+def ask(air: Air, keeper: object, asker: bytes, counter: int) -> None:
+    """Let the keeper hear a STATE that wants the time, as its engine takes it."""
+    keeper.mesh._due_at = None
+    keeper.mesh.down.offer_time(asker, counter, air.now)
+    air.look(keeper)
+
+
+def said(keeper: object, asker: bytes, counter: int, hops: int = 0) -> bytes:
+    """Return a TIME by somebody else."""
+    return frames.make(frames.TIME, keeper.peer.mesh, tells.encode_time(NOW, 5, 4, hops, asker, counter), KEY)
+
+
+def test_all_who_ask_at_once_get_the_time() -> None:
+    air, keeper, _ = pair(5)
+    times = told(air, keeper)
     down = keeper.mesh.down
-    for counter in range(limits.MESH_ASKERS + 2):
-        down.offer_time(bytes((9, 9, counter)), counter, air.now)
-    # Somebody else is heard answering the first; the two that found no room ask again.
-    body = tells.encode_time(NOW, 5, 4, 0, bytes((9, 9, 0)), 0)
-    down.heard_time(frames.make(frames.TIME, keeper.peer.mesh, body, KEY), air.now)
+    most = limits.MESH_ASKERS
+    for counter in range(most):
+        ask(air, keeper, bytes((9, 9, counter)), counter)
+    # Somebody else is heard answering the first. What answers an older question, or is too far from the
+    # time to be taken, is no answer.
+    down.heard_time(said(keeper, bytes((9, 9, 0)), 0), air.now)
+    down.heard_time(said(keeper, bytes((9, 9, 1)), 0), air.now)
+    down.heard_time(said(keeper, bytes((9, 9, 2)), 2, 15), air.now)
     air.run(4000)
-    told = [counter for asker, counter in times if asker[:2] == bytes((9, 9))]
-    assert sorted(told) == sorted(list(range(1, limits.MESH_ASKERS)) * 2)
+    answered = [counter for asker, counter in times if asker[:2] == bytes((9, 9))]
+    assert sorted(answered) == sorted(list(range(1, most)) * 2)
+
+
+def test_who_asks_when_many_do_has_a_chance() -> None:
+    air, keeper, other = pair(5)
+    times = told(air, keeper)
+    down = keeper.mesh.down
+    for counter in range(3 * limits.MESH_ASKERS):
+        ask(air, keeper, bytes((9, 9, counter)), counter)
+        assert len(down._askers) <= limits.MESH_ASKERS and down._askers[-1][1] == counter
+    air.run(8000)
+    # The board asks, too, while all places are taken.
+    answered = [counter for asker, counter in times if asker[:2] == bytes((9, 9))]
+    assert len(answered) >= 2 * limits.MESH_ASKERS - 2 and other.peer.utc(air.now)
+
+
+def test_what_asks_again_with_the_same_state_is_answered_once() -> None:
+    air, keeper, _ = pair(5)
+    times = told(air, keeper)
+    for turn in range(40):
+        # Recorded ones, said again and again.
+        for counter in range(40):
+            ask(air, keeper, bytes((9, 9, counter)), counter)
+        if turn % 10 == 9:
+            ask(air, keeper, bytes((8, 8, 8)), turn)
+        air.run(air.now + 1000)
+    air.run(air.now + 3000)
+    assert len([1 for asker, _ in times if asker[:2] == bytes((9, 9))]) <= 80
+    mine = [counter for asker, counter in times if asker == bytes((8, 8, 8))]
+    assert mine == [9, 9, 19, 19, 29, 29, 39, 39]
+
+
+def test_a_time_that_is_withdrawn_leaves_nobody_waiting() -> None:
+    air, keeper, _ = pair(5)
+    times = told(air, keeper)
+    down = keeper.mesh.down
+    for counter in range(limits.MESH_ASKERS):
+        ask(air, keeper, bytes((9, 9, counter)), counter)
+    keeper.peer.withdraw_time(4)
+    air.run(3000)
+    assert not times and not down._askers
+    keeper.peer.set_time(NOW, 5, 4, keeper.now(air.now))
+    ask(air, keeper, bytes((8, 8, 8)), 1)
+    air.run(air.now + 3000)
+    assert (bytes((8, 8, 8)), 1) in times

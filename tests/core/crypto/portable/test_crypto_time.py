@@ -45,3 +45,14 @@ def test_who_may_not_give_the_time_moves_none() -> None:
     one = board(NOW - YEAR_MS)
     meet(one, giver(0))
     assert one.peer.utc(0)[0] == NOW - YEAR_MS and one.peer.doubts_time(0)
+
+
+def test_what_the_air_says_against_a_proven_time_is_not_taken() -> None:
+    one = board(NOW)
+    meet(one, giver())
+    # Its error has grown beyond what a TIME says.
+    later = 40 * 3_600_000
+    assert one.peer.wants_time(later)
+    for wrong in (NOW + later - YEAR_MS, NOW + later + 3_600_000):
+        assert not one.peer.set_time(wrong, 40, SOURCE_RELAYED, later)
+    assert one.peer.set_time(NOW + later + 500, 40, SOURCE_RELAYED, later)
