@@ -6,10 +6,11 @@ from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
 from hedgerow import limits
-from hedgerow.mesh import asks, frames, letters, pace
+from hedgerow.mesh import asks, frames, letters, pace, tells
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.speaker import FORWARD
+from hedgerow.operation import SOURCE_KEEPER
 from hedgerow.sync.hello import RELAY
 
 
@@ -353,3 +354,20 @@ def late() -> None:
         assert mesh.repair.due() == wait
         assert kinds(mesh, wait) == [frames.WANT]
         assert mesh.repair.due() == wait + (pace.ASK_MS if flood else pace.LATE_MS)
+
+
+def time_fresh() -> None:
+    """So long after the question an answer is one."""
+    author = bytes(8)
+    assert tells.is_answer((5, 1000), author[:3], 5, author, 1000 + pace.TIME_FRESH_MS - 1)
+    assert not tells.is_answer((5, 1000), author[:3], 5, author, 1000 + pace.TIME_FRESH_MS)
+
+
+def askers() -> None:
+    """As many wait for the time at once; one more takes a place."""
+    mesh = engine(keeper=True)
+    mesh.peer.set_time(1 << 40, 5, SOURCE_KEEPER, 0)
+    for at in range(limits.MESH_ASKERS + 1):
+        mesh.down.offer_time(bytes((9, 9, at)), at, 0)
+        assert len(mesh.down._askers) == min(at + 1, limits.MESH_ASKERS)
+    assert mesh.down._askers[-1][1] == limits.MESH_ASKERS

@@ -11,6 +11,7 @@ import limit_custody as custody
 import limit_formats as formats
 import limit_mesh as mesh
 import limit_sessions as sessions
+import limit_times as times
 import limit_wishes as wishes
 import pytest
 from limit_formats import of_hello
@@ -134,6 +135,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MESH_ADDRESSES": (custody.addresses,),
     "MESH_SAID_LETTERS": (custody.said_letters,),
     "MAX_LEAVES": (custody.leaves,),
+    "MESH_ASKERS": (times.askers,),
     "MESH_WISHES": (wishes.wishes_at_once,),
     "MESH_MARKS": (wishes.marks,),
     "MESH_ANSWERS": (wishes.answers,),

@@ -40,6 +40,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "MEET_MS": about.meet,
     "VISIT_MS": about.visit,
     "TIME_MS": times.time,
+    "TIME_FRESH_MS": times.time_fresh,
     "POOR_TIME_MS": times.poor_time,
     "TIME_MOST_MS": times.better_time,
     "WISH_MS": wishes.wish_again,
