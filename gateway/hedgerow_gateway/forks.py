@@ -60,16 +60,14 @@ class Forks:
         Raises UPLINK_LOST.
         """
         for author, shown in list(self._waiting.items()):
-            marks = to_text(b"".join(shown.marks))
             body = {
                 "app": self.members.trust.app,
                 "author": to_text(author),
                 "seal": to_text(shown.seal),
-                "marks": marks,
+                "marks": to_text(b"".join(shown.marks)),
             }
             try:
-                if len(marks) <= limits.COUNTERSIGN_BYTES:
-                    post("forks", body)
+                post("forks", body)
             except HedgerowError as error:
                 if error.code == "UPLINK_LOST":
                     raise
