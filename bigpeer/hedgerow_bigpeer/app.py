@@ -132,9 +132,8 @@ class BigPeer:
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.bridges = Bridges(self.service, config.bridges_path, config.app)
         self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
-        self.auth_api = AuthApi(
-            self.authority, app, self.membership, ForkJudge(self.service, self.membership)
-        )
+        forks = ForkJudge(self.service, self.membership)
+        self.auth_api = AuthApi(self.authority, app, self.membership, forks, door)
         self.admin_api = AdminApi(registry, app, self.name, self.held)
 
     async def name(self, request: Request) -> Caller:

@@ -158,6 +158,7 @@ PROVIDER_TOKEN_BYTES = 3072
 
 # Before anybody is known: bytes and seconds of a connection, sockets of an address
 UNKNOWN_BYTES = 4096
+FORK_BYTES = 6144  # of a request with evidence: a seal covers up to 256 operations
 UNKNOWN_SECONDS = 10.0
 SOCKETS_PER_ADDRESS = 64
 BODY_SECONDS = 30.0

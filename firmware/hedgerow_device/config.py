@@ -73,9 +73,9 @@ def check(values: object) -> dict:
         raise HedgerowError("CONFIG_INVALID", "role: leaf, relay or radio")
     if known["security"] not in _SECURITY:
         raise HedgerowError("CONFIG_INVALID", "security: auto, keys or none")
-    secret = known["mesh"].split(":", 1)[1:]
-    if secret and len(secret[0]) < _SECRET:
-        raise HedgerowError("CONFIG_INVALID", "mesh: a secret has 20 characters")
+    secret = known["mesh"].split(":", 1)
+    if len(secret) > 1 and (not secret[0] or len(secret[1]) < _SECRET):
+        raise HedgerowError("CONFIG_INVALID", "mesh: a name, and a secret of 20 characters")
     if known["field"] in ("board", "n"):
         raise HedgerowError("CONFIG_INVALID", "field: board and n have their meaning")
     known["sensor"] = _check(_SENSOR, sensor, ())

@@ -80,8 +80,10 @@ def take(credential: str, issuers: list, keepers: list, delegation: str = "") ->
     trust = Trust(own.p256, {name_of(key): key for key in keys}, claims.issuer, claims.mode)
     given = Credential(bytes.fromhex(delegation)).value if delegation else None
     finish(trust.verify(found, given))
-    if len(found.value) + _AUTHOR > vault.MOST:
-        raise HedgerowError("CREDENTIAL_INVALID", "%d bytes" % len(found.value))
+    # Before anything is written: what is kept goes together.
+    for value, more in ((found.value, _AUTHOR), (given or b"", 0)):
+        if len(value) + more > vault.MOST:
+            raise HedgerowError("CREDENTIAL_INVALID", "%d bytes" % len(value))
     kept = b"".join([_share(own, trust, bytes.fromhex(keeper)) for keeper in keepers[:_KEEPERS]])
     vault.write(vault.KEEPERS, kept)
     vault.write(vault.ISSUERS, b"".join(keys))

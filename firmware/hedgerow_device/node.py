@@ -308,7 +308,7 @@ class Node(Voice, Room):
                 from .accuse import note
 
                 note(self.peer, said.code, address)
-                unload("hedgerow_device.accuse")
+                unload("hedgerow_device.accuse hedgerow.offences")
 
     # ---- the session as a central
 

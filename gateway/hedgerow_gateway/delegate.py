@@ -262,15 +262,27 @@ class Delegate:
 async def know_boards(delegate: Delegate, members: Members) -> None:
     """Let `members` know the boards that were enrolled here, by whichever process, until cancelled."""
     seen: int | None = None
+    said = ""
     while True:
         try:
-            if delegate.changed() != seen:
-                seen = delegate.changed()
-                for board in delegate.boards():
-                    members.meet(board.read)
+            changed = delegate.changed()
+            if changed != seen:
+                _know(delegate.boards(), members)
+                seen, said = changed, ""
         except HedgerowError as error:
-            logger.warning("boards that were enrolled here: %s", error)
+            # A file that is broken stays so until somebody mends it: it is read again, and told once.
+            if str(error) != said:
+                said = str(error)
+                logger.warning("boards that were enrolled here: %s", said)
         await asyncio.sleep(limits.DELEGATED_LOOK_S)
+
+
+def _know(boards: list[Board], members: Members) -> None:
+    for board in boards:
+        try:
+            members.meet(board.read)
+        except HedgerowError as error:
+            logger.warning("board %s, enrolled here: %s", board.read.claims.cti.hex(), error)
 
 
 def _is_under(board: Board, delegation: Claims) -> bool:

@@ -21,6 +21,10 @@ from .enrolment import Post, to_text
 
 logger = logging.getLogger(__name__)
 
+# Verdicts over what is shown. Else the Big Peer may have to learn first, the line that is held here or the
+# credential that a delegate has issued; or it has a fault of its own.
+_FINAL = ("SEAL_", "REQUEST_")
+
 
 class Forks:
     """Evidence that waits for the Big Peer, of the newest `limits.FORKS` authors; lost with the process, for
@@ -51,23 +55,25 @@ class Forks:
         return True
 
     def show(self, post: Post) -> None:
-        """Show the Big Peer what waits; what it cannot see yet waits on. Raises UPLINK_LOST and refusals."""
+        """Show the Big Peer what waits; what it cannot judge yet waits on, and keeps nothing else back.
+
+        Raises UPLINK_LOST.
+        """
         for author, shown in list(self._waiting.items()):
-            marks = to_text(b"".join(shown.marks))
             body = {
                 "app": self.members.trust.app,
                 "author": to_text(author),
                 "seal": to_text(shown.seal),
-                "marks": marks,
+                "marks": to_text(b"".join(shown.marks)),
             }
             try:
-                if len(marks) <= limits.COUNTERSIGN_BYTES:
-                    post("forks", body)
+                post("forks", body)
             except HedgerowError as error:
-                if error.code != "FORK_UNPROVEN":
+                if error.code == "UPLINK_LOST":
                     raise
-                # It may not have the line yet that is held here.
-                continue
+                logger.info("author %s: what was found is not taken: %s", author.hex(), error)
+                if not error.code.startswith(_FINAL):
+                    continue
             self._waiting.pop(author, None)
 
 

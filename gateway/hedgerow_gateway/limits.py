@@ -88,9 +88,7 @@ ENROLMENT_S = 30.0
 RENEWAL_LOOK_S = 60.0
 ENROLMENT_BYTES = 65_536
 DELEGATED_LOOK_S = 2.0  # between looks for boards that another process has enrolled
-COUNTERSIGN_BYTES = (
-    3072  # of credentials, or of marks, in one request: the Big Peer takes 4 KiB of a stranger
-)
+COUNTERSIGN_BYTES = 3072  # of credentials in one request: the Big Peer takes 4 KiB of a stranger
 FORKS = 16  # authors of which evidence waits for the Big Peer
 REFUSAL_S = 2.0  # the end of a socket says why a handshake was refused; so long it may take
 

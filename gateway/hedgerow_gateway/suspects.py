@@ -6,9 +6,11 @@ An address is no identity: it says where to look, and that somebody has tried.
 from collections import Counter, OrderedDict
 from typing import Any
 
+from hedgerow.log import STATE_PEER
 from hedgerow.mesh import frames, tells
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.ops import nearest
+from hedgerow.offences import is_offence
 from hedgerow.operation import h16
 from hedgerow.peer import Peer
 
@@ -28,12 +30,6 @@ FALSE = "STATEMENT_INVALID"
 #: There was no room for what was said: of authors whose names nobody tells, as a rule.
 CROWDED = "CUSTODY_FULL"
 
-# What ends a visit to a board, and is nobody's weak radio.
-_OFFENCES = (
-    "CREDENTIAL_", "HANDSHAKE_", "COSE_", "TAG_INVALID", "POINT_INVALID", "RECORD_TAG", "RESUMPTION_",
-    "SESSION_PLAIN", "SEAL_INVALID", "STATEMENT_INVALID",
-)  # fmt: skip
-_INNOCENT = ("HANDSHAKE_TIMEOUT", "HANDSHAKE_BUSY", "CREDENTIAL_UNKNOWN")
 _STATE_BYTES, _RECEIPT_BYTES = 24, 27
 # What the engine counts while it takes an advertisement.
 _COUNTED = (("strangers", TAG), ("forgotten", CROWDED), ("false", FALSE))
@@ -58,7 +54,7 @@ class Suspects:
 
     def note_visit(self, code: str, address: str) -> None:
         """Count what ended a visit, if it is an offence."""
-        if code.startswith(_OFFENCES) and code not in _INNOCENT:
+        if is_offence(code):
             self.note(code, address)
 
     def due(self, now: int) -> bool:
@@ -92,8 +88,8 @@ class Watcher:
         # Who said which operations that no seal covers yet: (short author, low 16 bits, check) -> address.
         self._said: OrderedDict[tuple[bytes, int, bytes], str] = OrderedDict()
         self._sealed: dict[bytes, int] = {}
-        # Who said receipts over more than is here: (short author, number) -> (address, when, known then).
-        self._receipts: OrderedDict[tuple[bytes, int], tuple[str, int, int]] = OrderedDict()
+        # Who said receipts over more than is here: (keeper, author, number) -> (address, when, known then).
+        self._receipts: OrderedDict[tuple[bytes, bytes, int], tuple[str, int, int]] = OrderedDict()
 
     def before(self) -> tuple[int, ...]:
         """Return what `heard` compares with; call it before the mesh takes the advertisement."""
@@ -121,11 +117,14 @@ class Watcher:
             self._said.setdefault((frame[4:7], number, frame[9:11]), address)
             _bound(self._said, limits.SUSPECTS_SAID)
         elif kind == frames.RECEIPT and len(frame) == _RECEIPT_BYTES:
-            _, _, short, number, _ = tells.decode_receipt(frame)
+            keeper4, _, short, number, _ = tells.decode_receipt(frame)
             for author in self._authors(short):
-                receipted = self._peer.receipted(author)
-                if number > max(receipted, self._peer.log.held(author)):
-                    self._receipts.setdefault((short, number), (address, now, receipted))
+                if number <= self._peer.log.held(author):
+                    continue
+                for keeper in self._keepers(keeper4[:3]):
+                    receipted = self._peer.ledger.receipted_by(author, keeper)
+                    if number > receipted:
+                        self._receipts.setdefault((keeper, author, number), (address, now, receipted))
             _bound(self._receipts, limits.SUSPECTS_STATES)
 
     def _authors(self, short: bytes) -> list[bytes]:
@@ -133,17 +132,23 @@ class Watcher:
         found = list(self._mesh.names.find(short))
         return found if len(found) == 1 else []
 
+    def _keepers(self, short: bytes) -> set[bytes]:
+        """Return the keeper of a short name as _authors does: of one that nobody knows nothing is shown."""
+        known = {keeper for keeper, _ in self._peer.log.items(STATE_PEER) if keeper[:3] == short}
+        found = known.union(self._mesh.names.find(short))
+        return found if len(found) == 1 else set()
+
     def judge(self, now: int) -> None:
         """Compare what was said with what seals and keepers vouch for by now."""
-        for (short, number), (address, at, known) in list(self._receipts.items()):
-            for author in self._authors(short):
-                receipted = self._peer.receipted(author)
-                if receipted >= number:
-                    del self._receipts[short, number]
-                elif receipted > known and now - at >= limits.SUSPECTS_RECEIPT_MS:
-                    # Another gateway may hear of a receipt sooner, but not by so much.
-                    del self._receipts[short, number]
-                    self._suspects.note(RECEIPT, address)
+        for said, (address, at, known) in list(self._receipts.items()):
+            keeper, author, number = said
+            receipted = self._peer.ledger.receipted_by(author, keeper)
+            if receipted >= number:
+                del self._receipts[said]
+            elif receipted > known and now - at >= limits.SUSPECTS_RECEIPT_MS:
+                # Another gateway may hear of a receipt sooner, but not by so much.
+                del self._receipts[said]
+                self._suspects.note(RECEIPT, address)
         log = self._peer.log
         shorts = {short for short, _, _ in self._said}
         for short in shorts:

@@ -109,7 +109,7 @@ class Uplink:
         self.counters.attempts += 1
         if self._enrolment is not None:
             await self._renew(self._enrolment)
-            await self._countersign()
+            await self._show()
         socket = await connect(
             self.url,
             open_timeout=limits.UPLINK_OPEN_S,
@@ -157,7 +157,7 @@ class Uplink:
             await asyncio.sleep(limits.RENEWAL_LOOK_S)
             try:
                 await self._renew(self._enrolment)
-                await self._countersign()
+                await self._show()
             except (HedgerowError, OSError) as error:
                 # The next look may find better: a file that is being written, a Big Peer that answers.
                 logger.warning("%s: the credential is not looked after: %s", self.url, error)
@@ -179,18 +179,28 @@ class Uplink:
                 raise
             logger.warning("%s: the credential is not renewed: %s", self.url, error)
 
-    async def _countersign(self) -> None:
-        """Show what was issued and found here; that nobody answers is no reason against a session."""
-        if self._delegate is None:
-            return
-        try:
-            if self._forks is not None:
-                await asyncio.to_thread(self._forks.show, poster(self.url))
-            for board in await asyncio.to_thread(self._delegate.countersign, poster(self.url)):
+    async def _show(self) -> None:
+        """Show what was issued and found here; that nobody answers is no reason against a session.
+
+        Evidence may name what was issued, and whatever becomes of it is no reason against countersigning.
+        """
+        for shown in (self._countersign, self._show_forks):
+            try:
+                await asyncio.to_thread(shown)
+            except HedgerowError as error:
+                logger.warning("%s: what was issued and found here waits: %s", self.url, error)
+                if error.code == "UPLINK_LOST":
+                    return
+
+    def _countersign(self) -> None:
+        if self._delegate is not None:
+            for board in self._delegate.countersign(poster(self.url)):
                 known = board.read.claims
                 logger.info("%s: board %s, %s: %s", self.url, known.cti.hex(), known.subject, board.state)
-        except HedgerowError as error:
-            logger.warning("%s: what was issued and found here waits: %s", self.url, error)
+
+    def _show_forks(self) -> None:
+        if self._forks is not None:
+            self._forks.show(poster(self.url))
 
     def _adopt(self, enrolment: Enrolment) -> None:
         """Let own seals name the credential that is in the file, whoever has put it there."""

@@ -116,6 +116,27 @@ def test_the_count_is_of_peers_and_holds(field: Field) -> None:
     assert field.show(shown[2]) == ["DELEGATION_FULL"]
 
 
+@pytest.mark.parametrize("code", ["ISSUER_MISSING", "REGISTRY_FAILED"])
+def test_a_fault_of_the_installation_is_no_verdict(
+    field: Field, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """A gateway keeps a verdict for ever; what fails here for a while is to be shown again."""
+    delegation, peers = field.delegate(), (PeerKeys(), PeerKeys())
+    shown = [field.gateway.enrol(field.app, delegation, peer) for peer in peers]
+    private, calls = field.registry.issuers.private, []
+
+    def failing(app: Any) -> Any:
+        calls.append(app)
+        if len(calls) == 2:
+            raise HedgerowError(code, "for a test")
+        return private(app)
+
+    monkeypatch.setattr(field.registry.issuers, "private", failing)
+    assert refusal(lambda: field.show(*shown)) == code
+    assert not [entry for entry in field.registry.audit.newest(9) if entry.action == "delegation.refuse"]
+    assert field.show(*shown) == ["", ""]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -207,6 +207,11 @@ def test_a_guard_takes_so_much_from_strangers() -> None:
         guard = Guard(door, sink)
         guard.connection_made(wire)
         assert push(guard, wire) == sink.taken == 4096
+        # A request may be one that strangers make longer: once, and no more than that.
+        for more in (limits.FORK_BYTES, limits.FORK_BYTES, 5000):
+            door.allow({"client": ("192.0.2.1", 7)}, more)
+            push(guard, wire)
+            assert sink.taken == limits.FORK_BYTES == 6144 and not wire.reading
         inner = sink.transport
         assert isinstance(inner, asyncio.Transport)
         # What reads may wish to go on: it does not until somebody is known.

@@ -14,6 +14,7 @@ from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Members
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_SEAL_OPERATIONS
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL
 from hedgerow.memory import MemoryLog, MemoryStore
 from hedgerow.operation import INSERT, h16
@@ -214,6 +215,7 @@ def test_what_is_shown_is_believed_only_if_the_authors_key_has_sealed_both(
         (true._replace(author=os.urandom(8)), "FORK_UNPROVEN"),
         (true._replace(seal=b"junk"), "CBOR_"),
         (true._replace(marks=()), "REQUEST_SYNTAX"),
+        (true._replace(marks=true.marks[:1] * MAX_SEAL_OPERATIONS), "FORK_UNPROVEN"),
         # The other valid signature of the very seal that is held.
         (board.shown()._replace(seal=twin(board.shown().seal)), "FORK_UNPROVEN"),
     ):

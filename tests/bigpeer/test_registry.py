@@ -73,12 +73,19 @@ def test_modes_meshes_and_apps_have_ids_of_their_own(registry: Registry) -> None
 
 @pytest.mark.parametrize(
     "name, mode, mesh",
-    [("", "production", "m"), ("A", "production", "m"), ("a", "x", "m"), ("a", "production", "")],
+    [
+        ("", "production", "m"),
+        ("A", "production", "m"),
+        ("a", "x", "m"),
+        ("a", "production", ""),
+        ("a", "production", "m:a-secret-of-the-mesh-"),
+    ],
 )
 def test_senseless_apps(registry: Registry, name: str, mode: str, mesh: str) -> None:
-    with pytest.raises(HedgerowError, match="APP_INVALID"):
+    with pytest.raises(HedgerowError, match="APP_INVALID") as caught:
         registry.create_app("test", name, mode, mesh)
-    assert registry.apps.all() == []
+    # What the secret of a mesh looks like is neither kept nor said again.
+    assert registry.apps.all() == [] and not registry.audit.newest(9) and "a-secret" not in str(caught.value)
 
 
 def test_two_apps_of_one_name(registry: Registry, farm: App) -> None:

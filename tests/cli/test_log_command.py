@@ -26,6 +26,7 @@ from hedgerow_device.flashlog import FlashLog
 
 PROFILE = PROFILES["esp32"]
 LOG = PROFILE.table[-1]
+SECRET = "twenty-characters-at-least"
 VALUES = [f"{20 + n}.5" for n in range(50)]
 MOVED = (*PROFILE.table[:-1], Partition("hedgerow", 1, 0x40, 0x280000, 0x100000))
 
@@ -42,7 +43,13 @@ def board(tmp_path: Path, firmware: Firmware) -> Iterator[Board]:
 
 
 def flash(board: Board, firmware: Firmware, readings: int, **options: object) -> Report:
-    settings = {"name": "b1", "field": "celsius", "interval_ms": 50, "readings": readings, "mesh": "north"}
+    settings = {
+        "name": "b1",
+        "field": "celsius",
+        "interval_ms": 50,
+        "readings": readings,
+        "mesh": "north:" + SECRET,
+    }
     wanted = Options(config=settings, start=False, **options)  # type: ignore[arg-type]
     return flash_board(board.port, wanted, lambda *step: None, firmware)
 
@@ -74,6 +81,7 @@ def test_an_export_is_the_log_bit_by_bit_and_says_what_it_is(board: Board, tmp_p
     assert path.read_bytes() == data
     assert note["sha256"] == hashlib.sha256(data).hexdigest()
     assert (note["board"], note["mesh"], note["offset"]) == ("b1", "north", LOG.offset)
+    assert SECRET not in fetching.note_of(path).read_text()
     # What was written last is sealed: a keeper can receipt all of it.
     (author,) = custody(open_image(data)).authors
     assert author.sealed == author.held == 5

@@ -117,9 +117,17 @@ def test_whatever_fails_in_it_the_board_goes_on(boards: Boards, firmware: Path, 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"place": "x" * 65}, {"health_s": -1}, {"voltage_pin": 64}, {"voltage_percent": 0}]
+    "wrong",
+    [
+        {"place": "x" * 65},
+        {"health_s": -1},
+        {"voltage_pin": 64},
+        {"voltage_percent": 0},
+        {"mesh": ":" + "s" * 20},
+        {"mesh": "name:" + "s" * 19},
+    ],
 )
 def test_settings_are_checked(wrong: dict[str, object]) -> None:
-    assert check({"name": "fern", "place": "geo:48.2,16.3"})["health_s"] == 3600
+    assert check({"name": "fern", "place": "geo:48.2,16.3", "mesh": "n:" + "s" * 20})["health_s"] == 3600
     with pytest.raises(HedgerowError, match=f"CONFIG_INVALID.*{next(iter(wrong))}"):
         check({"name": "fern", **wrong})

@@ -25,7 +25,7 @@ from hedgerow.memory import MemoryLog, MemoryStore
 HERE = Path(__file__).parents[1] / "core"
 sys.path[:0] = [str(HERE / "crypto" / "portable"), str(HERE / "portable")]
 
-from crypto_kit import MODE, Issuer  # noqa: E402
+from crypto_kit import DAY, MODE, NOW, Issuer  # noqa: E402
 from enrolled_kit import revocation  # noqa: E402
 
 STORE: dict[str, bytes] = {}
@@ -339,7 +339,17 @@ def test_what_a_gateway_issued_is_kept_with_its_delegation_and_shown_with_it() -
         enrolling.take(given.hex(), issuers, [])
     with pytest.raises(HedgerowError, match="CREDENTIAL_ISSUER"):
         enrolling.take(given.hex(), issuers, [], Issuer(2).delegate(7, MODE=MODE).value.hex())
-    assert vault.read(vault.CREDENTIAL) is None
+    # One that has no room in the store is refused before anything is written there.
+    many = [[f"readings {n:02} " + 46 * "x", 3] for n in range(16)]
+    large = root.delegate(
+        8, MODE=MODE, SCOPE=many, DELEGATION=[[name for name, _ in many[:13]], 10, NOW + DAY]
+    )
+    assert vault.MOST < len(large.value) <= 2048
+    under = large.credential(state["agreement"], MODE=MODE, **named, SCOPE=many[:1], EXP=NOW + DAY)
+    before = dict(STORE)
+    with pytest.raises(HedgerowError, match="CREDENTIAL_INVALID: [0-9]+ bytes"):
+        enrolling.take(under.hex(), issuers, [], large.value.hex())
+    assert before == STORE and vault.read(vault.CREDENTIAL) is None
     assert enrolling.take(given.hex(), issuers, [], delegation) == state["author"].hex()
     keys = ring()
     keys.log = Log(state["author"])

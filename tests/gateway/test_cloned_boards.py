@@ -1,6 +1,7 @@
 """A gateway that meets two boards with one key: it keeps one line, and has the evidence for the Big Peer."""
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from test_board_keys import CORE
 
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_SEAL_OPERATIONS
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import RELAY
 from hedgerow_gateway import limits
 from hedgerow_gateway.forks import Forks, WaryExchange, make_exchange
+from hedgerow_host.fork import Evidence
 
 assert CORE
 
@@ -137,7 +140,26 @@ def test_evidence_waits_for_a_big_peer_that_can_see_it() -> None:
     # Once it is known everywhere nothing is asked for any more.
     gateway.members.quarantine(true.identity.author, 3)
     session(gateway, clone, wary(forks))
-    assert forks.waiting == 0 and limits.FORKS == 16
+    assert forks.waiting == 0
+
+
+def test_evidence_over_as_many_operations_as_a_seal_covers_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    forks = Forks(Enrolled(5).members)
+    monkeypatch.setattr(Evidence, "is_word", lambda self, rules: True)
+    assert forks.found(Evidence(bytes(8), bytes(105), (bytes(16),) * MAX_SEAL_OPERATIONS))
+    (body,) = shown(forks)
+    assert len(base64.urlsafe_b64decode(body["marks"] + "==")) == 16 * MAX_SEAL_OPERATIONS
+    assert len(json.dumps(body)) < 6144 - 400, "with a head it has room where the Big Peer looks at strangers"
+
+
+def test_evidence_of_the_newest_authors_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    forks = Forks(Enrolled(5).members)
+    monkeypatch.setattr(Evidence, "is_word", lambda self, rules: True)
+    authors = [bytes((n,)) * 8 for n in range(limits.FORKS + 2)]
+    for author in authors:
+        assert forks.found(Evidence(author, bytes(105), (bytes(16),)))
+    bodies = shown(forks)
+    assert [base64.urlsafe_b64decode(body["author"] + "==") for body in bodies] == authors[2:]
 
 
 def test_without_anybody_to_show_it_to_sessions_are_as_ever() -> None:

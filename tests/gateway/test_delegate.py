@@ -1,7 +1,9 @@
 """A gateway as a delegate: whom it enrols, whom it refuses, what it shows the Big Peer."""
 
+import asyncio
 import json
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,12 @@ from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256, finish
 from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog, MemoryStore
-from hedgerow_gateway.delegate import Delegate
+from hedgerow.peer import Peer
+from hedgerow_gateway import limits, uplink
+from hedgerow_gateway.delegate import Delegate, know_boards
 from hedgerow_gateway.enrolment import Enrolment, to_bytes
+from hedgerow_gateway.forks import Forks
+from hedgerow_host.fork import Evidence
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -200,3 +206,81 @@ def test_who_is_met_under_a_delegation_is_counted_here_too(tmp_path: Path) -> No
             with pytest.raises(HedgerowError, match="DELEGATION_FULL"):
                 members.meet(found)
         assert members.knows(found.claims.author or b"") == good
+
+
+def test_a_board_that_is_refused_hides_none_that_were_enrolled_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delegate = made(tmp_path, 9)
+    trust = Trust(P256(os.urandom), ROOT.roots, "app-1", MODE)
+    members = Members(MemoryLog(MemoryStore()), trust, board())
+    boards = [board() for _ in range(4)]
+    for who in boards[:3]:
+        ask(delegate, who)
+    meet, refused = members.meet, boards[1].author
+
+    def choosy(found: Credential) -> None:
+        if found.claims.author == refused:
+            raise HedgerowError("DELEGATION_FULL", "for a test")
+        meet(found)
+
+    monkeypatch.setattr(members, "meet", choosy)
+    monkeypatch.setattr(limits, "DELEGATED_LOOK_S", 0)
+    broken = tmp_path / "identity.delegated" / "000009-x.json"
+
+    async def main() -> list[bool]:
+        task = asyncio.create_task(know_boards(delegate, members))
+        await asyncio.sleep(0.01)
+        first = [members.knows(who.author) for who in boards]
+        # What could not be read is read again, without the folder having another time by then.
+        broken.write_text("{")
+        monkeypatch.setattr(delegate, "changed", lambda: 1)
+        await asyncio.sleep(0.01)
+        broken.unlink()
+        ask(delegate, boards[3])
+        await asyncio.sleep(0.01)
+        task.cancel()
+        return first
+
+    assert asyncio.run(main()) == [True, False, True, False]
+    assert [members.knows(who.author) for who in boards] == [True, False, True, True]
+
+
+def test_evidence_of_forks_keeps_no_board_from_being_countersigned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delegate = made(tmp_path)
+    ask(delegate, board())
+    members = Members(MemoryLog(MemoryStore()), Trust(P256(os.urandom), ROOT.roots, "app-1", MODE), board())
+    forks, authors = Forks(members), [bytes((n,)) * 8 for n in range(4)]
+    monkeypatch.setattr(Evidence, "is_word", lambda self, rules: True)
+    for author in authors:
+        assert forks.found(Evidence(author, bytes(80), (bytes(16),)))
+    codes = {0: "CREDENTIAL_UNKNOWN", 1: "ENROLMENT_ANSWER", 2: "SEAL_INVALID"}
+    asked: list[str] = []
+
+    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        asked.append(path)
+        if path == "countersign":
+            return {"credentials": [{"credential": "x"}]}
+        code = codes.get(to_bytes(body["author"])[0])
+        if code:
+            raise HedgerowError(code, "for a test")
+        return {}
+
+    monkeypatch.setattr(uplink, "poster", lambda url: post)
+    made_uplink = uplink.Uplink(
+        Peer(MemoryLog(), 0, name="g", mesh=b"abc"),
+        "ws://127.0.0.1:1/",
+        lambda: 0,
+        random.Random(1),
+        delegate=delegate,
+        forks=forks,
+    )
+    asyncio.run(made_uplink._show())
+    assert asked == ["countersign", *["forks"] * 4]
+    assert delegate.counts() == {"waiting": 0, "countersigned": 1, "refused": 0}
+    # A verdict over the evidence is final; who does not know its author yet, or has a fault, is asked again.
+    codes.clear()
+    asyncio.run(made_uplink._show())
+    assert asked[5:] == ["forks"] * 2 and forks.waiting == 0

@@ -2,12 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from gateway_kit import KINDS, MESH, config, run, until
 from test_gateway_health import documents
 
 from hedgerow.clock import hlc
+from hedgerow.custody.receipt import Receipt
 from hedgerow.log import ENTRY_SEAL
 from hedgerow.memory import MemoryLog
 from hedgerow.mesh import frames, letters, ops, tells
@@ -16,6 +18,7 @@ from hedgerow.mesh.frames import State, advertise, encode_state, make
 from hedgerow.mesh.tag import mesh_key
 from hedgerow.operation import INSERT, decode_body, encode_body
 from hedgerow.peer import Peer
+from hedgerow_device import accuse
 from hedgerow_gateway import Gateway, limits
 from hedgerow_gateway.suspects import CROWDED, FORGED, RECEIPT, REPLAYED, TAG, Suspects
 
@@ -113,29 +116,47 @@ def test_a_frame_under_another_key_and_more_than_there_is_room_for(said: Said) -
     assert said.counts[CROWDED, ATTACKER] == 300 - 256
 
 
-def test_a_receipt_over_more_than_its_keeper_has_is_found_out(
-    said: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_receipt_over_more_than_its_keeper_has_is_found_out(said: Said) -> None:
     said.known()
-    author, peer = said.peer.author, said.gateway.peer
-    known = {author: 0}
-    monkeypatch.setattr(peer, "receipted", lambda name: known.get(name, 0))
-    body = tells.encode_receipt(b"keep", 1, author[:3], 1 << 30)
-    said.hear(advertise(make(frames.RECEIPT, MESH, body, KEY)), ATTACKER)
-    now = said.gateway.clock.now()
-    judge = said.gateway.mesher._watcher.judge
-    known[author] = 2
+    gateway, author = said.gateway, said.peer.author
+    keepers = b"keeper 1", b"other, 2"
+    gateway.peer.ledger.note_keeper(keepers[0], 1)
+    gateway.mesher._mesh.names.learn(keepers[1], 0)
+
+    def hear(keeper: bytes, number: int, address: str) -> None:
+        body = tells.encode_receipt(keeper[:4], 1, author[:3], number, bytes(8))
+        said.hear(advertise(make(frames.RECEIPT, MESH, body, KEY)), address)
+
+    def receipted(keeper: bytes, number: int) -> None:
+        assert gateway.peer.ledger.take(Receipt(keeper, 1, author, number))
+
+    hear(keepers[0], 1 << 30, ATTACKER)
+    # Two keepers need not be as far: what one is said to have is compared with what that one says.
+    hear(keepers[1], 100, BOARD)
+    # A keeper that nobody knows says nothing later either.
+    hear(b"nobody 3", 1 << 30, BOARD)
+    now = gateway.clock.now()
+    judge = gateway.mesher._watcher.judge
+    receipted(keepers[0], 60)
     judge(now + limits.SUSPECTS_RECEIPT_MS - 1000)
     assert not said.counts, "another gateway may have heard it a moment sooner"
     judge(now + limits.SUSPECTS_RECEIPT_MS + 1000)
     assert said.counts == {(RECEIPT, ATTACKER): 1}
+    receipted(keepers[1], 100)
+    judge(now + 2 * limits.SUSPECTS_RECEIPT_MS)
+    assert said.counts == {(RECEIPT, ATTACKER): 1} and not gateway.mesher._watcher._receipts
 
 
 def test_visits_are_offences_or_weak_radios() -> None:
-    suspects = Suspects()
-    for code in ("HANDSHAKE_MAC", "SESSION_PLAIN", "LINK_LOST", "HANDSHAKE_TIMEOUT", "RADIO_CONNECT"):
+    """A gateway and a board name for the same codes, and nobody for what the other side had to refuse."""
+    suspects, board = Suspects(), SimpleNamespace(suspects=None)
+    innocent = ("LINK_LOST", "RADIO_CONNECT", "HANDSHAKE_TIMEOUT", "HANDSHAKE_BUSY", "HANDSHAKE_REFUSED")
+    for code in ("HANDSHAKE_MAC", "SESSION_PLAIN", *innocent, "CREDENTIAL_UNKNOWN", "CREDENTIAL_REVOKED"):
         suspects.note_visit(code, ATTACKER)
-    assert dict(suspects.counts) == {("HANDSHAKE_MAC", ATTACKER): 1, ("SESSION_PLAIN", ATTACKER): 1}
+        accuse.note(board, code, b"addr")
+    named = ("HANDSHAKE_MAC", "SESSION_PLAIN", "CREDENTIAL_REVOKED")
+    assert dict(suspects.counts) == {(code, ATTACKER): 1 for code in named}
+    assert board.suspects == dict.fromkeys(named, (b"addr", 1))
 
 
 def test_addresses_without_end_are_one_number() -> None:

@@ -57,6 +57,8 @@ class Apps:
             raise HedgerowError("APP_INVALID", f"mode: one of {', '.join(MODES)}")
         if not 0 < len(mesh) <= 64:
             raise HedgerowError("APP_INVALID", "mesh: 1 to 64 characters")
+        if ":" in mesh:
+            raise HedgerowError("APP_INVALID", "mesh: its name alone, without the secret of its boards")
         token = secrets.token_urlsafe(24) if MODES[mode] == claims.PLAYGROUND else None
         app = App(str(uuid.uuid4()), name, MODES[mode], mesh, token, now())
         with self._database.change():

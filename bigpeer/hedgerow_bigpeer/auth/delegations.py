@@ -22,6 +22,9 @@ from .proof import Proof
 from .revocation import DELEGATION
 from .scope import Entry, Scope
 
+# Faults of this installation, which are nobody's verdict.
+_FAULTS = ("REGISTRY_", "ISSUER_MISSING")
+
 
 class Countersigned(NamedTuple):
     """What became of one credential: its `body` under the app's issuer, or the `error` why not."""
@@ -88,7 +91,8 @@ class Delegations:
     def countersign(self, app: App, bodies: Sequence[bytes]) -> list[Countersigned]:
         """Countersign credentials that delegates issued; each stands or falls alone, and is named in the log.
 
-        It does not matter who brings them, nor how late: what they say is judged by their own times.
+        It does not matter who brings them, nor how late: what they say is judged by their own times. Raises
+        DELEGATION_INVALID for too many, ISSUER_MISSING, REGISTRY_FAILED: they are to be shown again then.
         """
         if len(bodies) > limits.COUNTERSIGNED_AT_ONCE:
             raise HedgerowError("DELEGATION_INVALID", f"at most {limits.COUNTERSIGNED_AT_ONCE} at once")
@@ -104,6 +108,8 @@ class Delegations:
             with self._registry.database.change():
                 return Countersigned(self._judge(app, credential, signed, delegation, body))
         except HedgerowError as error:
+            if error.code.startswith(_FAULTS):
+                raise
             self._registry.audit.refuse(
                 actor,
                 "delegation.refuse",

@@ -20,6 +20,7 @@ from ..auth.revocation import Revocation
 from ..base64url import from_base64, to_base64
 from ..forks import ForkJudge
 from .answers import add_routes, number_of, read_object, text_of, texts_of
+from .door import Door
 
 PREFIX = "/api/hedgerow/v1/auth"
 _MARK = 16
@@ -29,8 +30,11 @@ DITTO_LOGIN = "/_ditto/auth/login"
 class AuthApi:
     """The endpoints; `served` is the app that is meant where a request names none."""
 
-    def __init__(self, authority: Authority, served: App, membership: Membership, forks: ForkJudge) -> None:
+    def __init__(
+        self, authority: Authority, served: App, membership: Membership, forks: ForkJudge, door: Door
+    ) -> None:
         self._forks = forks
+        self._door = door
         self._authority = authority
         self._registry = authority.registry
         self._delegations = Delegations(authority)
@@ -111,7 +115,8 @@ class AuthApi:
 
     async def forks(self, request: Request) -> Any:
         """Take evidence that an author of the served app has forked, from whoever met it."""
-        body = await read_object(request)
+        self._door.allow(request.scope, limits.FORK_BYTES)
+        body = await read_object(request, limits.FORK_BYTES)
         if (await self._app(body)).id != self._served.id:
             raise HedgerowError("FORK_UNPROVEN", "an app that is not served here")
         marks = from_base64(body.get("marks"), "marks")

@@ -1,8 +1,8 @@
 """The door: what a connection may take up before anybody on it is known.
 
-Until a request on it has named somebody, a connection gives 4 KiB (as a WebSocket 4 KiB more) and lives ten
-seconds, and an address has only so many of them. What is beyond stays in the socket, so that nothing is
-allocated for strangers.
+Until a request on it has named somebody, a connection gives 4 KiB (a WebSocket 4 KiB more, with evidence of
+a fork 2 KiB more), lives ten seconds, and an address has only so many of them. What is beyond stays in the
+socket, so that nothing is allocated for strangers.
 """
 
 import asyncio
@@ -66,6 +66,12 @@ class Door:
         if guard is not None:
             guard.know()
 
+    def allow(self, scope: Scope, most: int) -> None:
+        """Let the connection of a request give so many bytes in all, though nobody is named on it."""
+        guard = self._guards.get(tuple(scope.get("client") or ()))
+        if guard is not None:
+            guard.allow(most)
+
     def enter(self, address: _Address, guard: "Guard") -> bool:
         """Count a new connection; say whether there is room for it."""
         origin = origin_of(address[0])
@@ -93,7 +99,7 @@ class Guard(asyncio.BufferedProtocol):
     def __init__(self, door: Door, inner: asyncio.Protocol) -> None:
         self._door = door
         self.inner = inner
-        self._left = limits.UNKNOWN_BYTES
+        self._most = self._left = limits.UNKNOWN_BYTES
         self._known = False
         self._upgraded = False
         self._address: _Address | None = None
@@ -135,6 +141,14 @@ class Guard(asyncio.BufferedProtocol):
         self._known = True
         if self._timer is not None:
             self._timer.cancel()
+        self._transport.hold(on=False)
+
+    def allow(self, most: int) -> None:
+        """Raise to `most` what an unknown connection may give."""
+        if self._known or self._transport is None or most <= self._most:
+            return
+        self._left += most - self._most
+        self._most = most
         self._transport.hold(on=False)
 
     def become(self, protocol: asyncio.Protocol) -> None:

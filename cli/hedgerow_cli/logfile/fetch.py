@@ -129,7 +129,8 @@ def fetch(port: str, show: Show, *, seal: bool = True) -> tuple[bytes, Note]:
     settings = _settings(state.config)
     return data, Note(
         board=str(settings.get("name", state.identity)),
-        mesh=str(settings.get("mesh", "demo")),
+        # A delivery needs no more of it, and a file goes many ways: the secret of a mesh stays on the board.
+        mesh=str(settings.get("mesh", "demo")).partition(":")[0],
         offset=log.offset,
         size=log.size,
         encrypted=log.encrypted,

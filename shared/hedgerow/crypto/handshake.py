@@ -100,6 +100,9 @@ class Handshake:
         try:
             if self._work is not None or self.error or len(message) > limits.MAX_HANDSHAKE:
                 raise HedgerowError("HANDSHAKE_INVALID", "%d bytes" % len(message))
+            if message == self._message_1:
+                # It begins as an error message does, and is nobody's refusal.
+                raise HedgerowError("HANDSHAKE_INVALID", "the first message again")
             code = edhoc.read_error(message) if self._message_1 else None
             if code is not None:
                 self.unknown = code == edhoc.ERROR_CREDENTIAL

@@ -431,3 +431,9 @@ def test_a_refusal_reaches_the_other_side() -> None:
     initiator.receive(b"\x01\x60")
     drive(initiator)
     assert initiator.error.code == "HANDSHAKE_REFUSED" and not initiator.unknown
+    # One's own first message begins as a refusal does: who sends it back has refused nothing.
+    initiator = Initiator(world.one.ephemerals, world.one.own, world.one.trust, b"\1")
+    drive(initiator)
+    initiator.receive(initiator._message_1)
+    drive(initiator)
+    assert initiator.error.code == "HANDSHAKE_INVALID" and not initiator.unknown
