@@ -149,6 +149,24 @@ def test_another_delegation_of_the_same_gateway() -> None:
     world.accept(first.credential(world.key))
 
 
+def test_a_delegation_is_known_as_long_as_those_that_it_brought_in() -> None:
+    world = World()
+    gateway, other = world.issuer.delegate(8), world.issuer.delegate(9)
+    # Another delegate gives its number to a board that is met first.
+    world.accept(other.credential(world.key, CTI=gateway.cti), other.value)
+    data = gateway.credential(world.key)
+    world.accept(data, gateway.value)
+    for _ in range(limits.MAX_CREDENTIALS + 1):
+        assert world.trust.delegation(gateway.cti).value == Credential(gateway.value).value
+        world.trust.keep(Credential(world.issuer.credential(world.key)))
+        world.accept(data)
+    for _ in range(limits.MAX_CREDENTIALS + 1):
+        known = world.trust.known(Credential(data).name)
+        assert known is None or world.trust.delegation(gateway.cti) is not None
+        world.trust.keep(Credential(world.issuer.credential(world.key)))
+    assert world.trust.delegation(gateway.cti) is None
+
+
 def test_the_time_is_not_a_delegates() -> None:
     world = World()
     gateway = world.issuer.delegate(8)
@@ -170,6 +188,7 @@ def test_what_a_delegate_may_not_give() -> None:
         {"IAT": NOW + 31 * DAY, "EXP": NOW},
         {"UNDER": b"some-one"},
         {"UNDER": None},
+        {"CTI": gateway.cti},
         {"KINDS": claims.KEEPS},
         {"KINDS": claims.DELEGATES},
         {"DELEGATION": [[], 1, NOW]},
