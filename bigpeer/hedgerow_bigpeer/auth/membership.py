@@ -101,7 +101,7 @@ class Membership:
             return
         author = found.claims.author
         if author is not None and found.claims.under is not None:
-            # What we have issued belongs together; a delegate may name any author.
+            # What we have issued is bound already.
             assert found.claims.sealing is not None
             self._check_count(found.claims)
             self._registry.ledger.bind_author(self._app, author, found.claims.sealing)

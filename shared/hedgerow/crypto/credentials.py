@@ -187,6 +187,8 @@ def _within(claims: Claims, giver: Claims) -> None:
     good = (
         claims.under == giver.cti != claims.cti and not claims.kinds & DELEGATES and claims.delegation is None
     )
+    # Else it could name the author of another, who would be shut out wherever it came first.
+    good = good and claims.proves_author()
     good = good and claims.kinds & ~giver.kinds == 0 and claims.issued <= until and claims.expires <= until
     for entry in claims.scope:
         good = good and (entry[0] in collections or ALL in collections)

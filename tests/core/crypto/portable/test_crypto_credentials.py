@@ -177,6 +177,8 @@ def test_the_time_is_not_a_delegates() -> None:
 def test_what_a_delegate_may_not_give() -> None:
     world = World()
     gateway = world.issuer.delegate(8, SCOPE=[["readings", 3], ["alarms", 1], ["notes", 1, "public"]])
+    salt, other = b"the log's salt: ", gateway.public
+    author = claims.author_of(world.key, salt)
     good = world.issuer.delegate(9, SCOPE=[["*", 3]], DELEGATION=[["*"], 1, NOW + DAY * 30])
     for wrong in (
         {"SCOPE": [["readings", 7]]},
@@ -189,12 +191,18 @@ def test_what_a_delegate_may_not_give() -> None:
         {"UNDER": b"some-one"},
         {"UNDER": None},
         {"CTI": gateway.cti},
+        # Another's author, or one that it does not show to be of this key.
+        {"AUTHOR": author, "SALT": salt, "SEALING_KEY": other},
+        {"AUTHOR": author, "SALT": bytes(16), "SEALING_KEY": world.key},
+        {"AUTHOR": author, "SEALING_KEY": world.key},
+        {"AUTHOR": author, "SALT": salt},
         {"KINDS": claims.KEEPS},
         {"KINDS": claims.DELEGATES},
         {"DELEGATION": [[], 1, NOW]},
     ):
         world.refuses("CREDENTIAL_RIGHTS", gateway.credential(world.key, **wrong), gateway.value)
     for fine in (
+        {"AUTHOR": author, "SALT": salt, "SEALING_KEY": world.key},
         {"SCOPE": [["readings", 1]]},
         {"SCOPE": []},
         {"SCOPE": [["readings", 3, "n > 5"]]},
@@ -298,6 +306,7 @@ def test_claims_refused() -> None:
         (claims.DELEGATION, [["a", 1], 1, 2]),
         (claims.DELEGATION, [["a"], "1", 2]),
         (claims.UNDER, bytes(7)),
+        (claims.SALT, bytes(8)),
         ("text", 1),
     ]
     for claim, value in wrong:
