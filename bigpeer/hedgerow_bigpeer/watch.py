@@ -51,7 +51,7 @@ class Watch:
 
     async def look(self) -> None:
         """Look once. Each step stands for itself: what one lacks keeps no revocation from the others."""
-        for step in (self._refresh, self._ask_on, self._judge):
+        for step in (self._refresh, self._ask_on, self._stand_by, self._judge):
             try:
                 await step()
             except Exception:
@@ -71,6 +71,10 @@ class Watch:
         news, self._known = count != self._known, count
         for session in sessions:
             await session.tell(news=news)
+
+    async def _stand_by(self) -> None:
+        service = self._service
+        await work(self._membership.stand_by, lambda author: service.frontier(author).receipted)
 
     async def _judge(self) -> None:
         await self._service.judge(self._membership.unjudged)

@@ -19,7 +19,6 @@ from hedgerow.crypto import claims
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.cose import name_of, sign1
 from hedgerow.crypto.credentials import Credential
-from hedgerow.crypto.identity import author_of
 from hedgerow.crypto.kdf import expand, extract, hmac, same
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256, finish
@@ -152,7 +151,7 @@ class Delegate:
             raise HedgerowError("PROOF_INVALID", "agreement key")
         if not finish(p256.verify(sealing, covered, proof["signature"])):
             raise HedgerowError("PROOF_INVALID", "sealing key")
-        if author != author_of(sealing, bytes(64) + proof["salt"]):
+        if author != claims.author_of(sealing, proof["salt"]):
             raise HedgerowError("AUTHOR_TAKEN", "not made with this sealing key")
 
     def _issue(self, delegation: Credential, proof: dict[str, bytes], body: dict[str, Any]) -> bytes:
@@ -183,6 +182,7 @@ class Delegate:
             claims.SCOPE: scope,
             claims.SEALING_KEY: proof["sealing"],
             claims.AUTHOR: proof["author"],
+            claims.SALT: proof["salt"],
             claims.MODE: given.mode,
             claims.UNDER: given.cti,
         }

@@ -5,9 +5,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hedgerow.crypto.claims import author_of
 from hedgerow_bigpeer.auth import cose, proof
 from hedgerow_bigpeer.auth.apps import App
-from hedgerow_bigpeer.auth.credential import CTI_BYTES, Credential
+from hedgerow_bigpeer.auth.credential import CTI_BYTES, SALT_BYTES, Credential
 from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.auth.proof import Challenge, Proof
 from hedgerow_bigpeer.auth.scope import Entry
@@ -21,8 +22,8 @@ class PeerKeys:
         self.sealing_key = ec.generate_private_key(ec.SECP256R1())
         self.agreement = cose.compress(self.agreement_key.public_key())
         self.sealing = cose.compress(self.sealing_key.public_key())
-        self.salt = os.urandom(proof.SALT_BYTES)
-        self.author = proof.author_of(self.sealing, self.salt)
+        self.salt = os.urandom(SALT_BYTES)
+        self.author = author_of(self.sealing, self.salt)
 
     def prove(self, app_id: str, challenge: Challenge, *, log: bool = True) -> Proof:
         """Answer a challenge."""
@@ -50,6 +51,7 @@ class PeerKeys:
             "mode": app.mode,
             "mesh": app.mesh_id,
             "author": peer.author,
+            "salt": peer.salt,
             "under": delegation.number,
         }
         return Credential(**{**values, **changes}).sign(self.sealing_key)

@@ -66,6 +66,7 @@ eight = st.binary(min_size=8, max_size=8)
     number=eight,
     author=st.none() | eight,
     under=st.none() | eight,
+    salt=st.none() | st.binary(min_size=16, max_size=16),
     kinds=st.integers(0, 15),
     mode=st.sampled_from([claims.PRODUCTION, claims.PLAYGROUND]),
     keys=st.permutations(KEYS),
@@ -134,6 +135,7 @@ def test_any_bytes_are_refused_with_a_code(data: bytes) -> None:
         {claims.DELEGATION: [[], 1, 5]},
         {claims.DELEGATION: [["a"], 0, 5]},
         {claims.UNDER: b""},
+        {claims.SALT: bytes(8)},
         {3: "audience"},
     ],
 )

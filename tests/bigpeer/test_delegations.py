@@ -194,6 +194,14 @@ def test_an_author_of_another_is_not_taken(field: Field) -> None:
     assert field.show(field.gateway.enrol(field.app, delegation, thief)) == [""]
 
 
+def test_a_delegate_names_no_author_before_its_holder_does(field: Field) -> None:
+    delegation, board, thief = field.delegate(), PeerKeys(), PeerKeys()
+    for salt in (board.salt, thief.salt, None):
+        taken = field.gateway.enrol(field.app, delegation, thief, author=board.author, salt=salt)
+        assert field.show(taken) == ["AUTHOR_TAKEN"]
+    assert field.show(field.gateway.enrol(field.app, delegation, board)) == [""]
+
+
 def test_after_its_revocation_a_delegation_brings_nobody_in(field: Field) -> None:
     delegation, early, late = field.delegate(), PeerKeys(), PeerKeys()
     assert field.show(field.gateway.enrol(field.app, delegation, early)) == [""]

@@ -17,6 +17,8 @@ from hedgerow.limits import MAX_WANT_NUMBERS, MAX_WANTS
 from hedgerow.memory import MemoryLog, MemoryStore
 from hedgerow.mesh.tag import mesh_tag
 from hedgerow.trust.lost import make_lost
+from hedgerow.trust.seal import seal_hash
+from hedgerow.trust.verify import twin
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.down import wanted
 from hedgerow_bigpeer.store.rows import Lost, SkipEntry
@@ -134,6 +136,23 @@ def test_a_lost_range_is_its_authors_word(served: Local) -> None:
         with pytest.raises(Exception, match="SKIP_INVALID"):
             served.run(submit([SkipEntry(author.author, wrong)]))
     served.run(submit([SkipEntry(author.author, body)]))
+    assert served.peer.service.frontier(author.author).held == 4
+
+
+def test_a_lost_range_names_the_seal_before_it_by_either_of_its_signatures(served: Local) -> None:
+    author = RawAuthor(2, collection="cars")
+    author.insert(1, 1, n=1)
+    author.seal()
+    submit, seal = served.peer.service.submit, author.entries[-1].body  # type: ignore[union-attr]
+    served.run(submit(author.take()))
+
+    def lost(previous: bytes) -> SkipEntry:
+        return SkipEntry(author.author, make_lost(author.author, 2, 4, DROPPED, bytes(6), None, previous))
+
+    with pytest.raises(Exception, match="another seal"):
+        served.run(submit([lost(bytes(16))]))
+    # The one that it has may be as a relay wrote it.
+    served.run(submit([lost(seal_hash(twin(seal)))]))
     assert served.peer.service.frontier(author.author).held == 4
 
 

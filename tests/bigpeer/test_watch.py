@@ -22,8 +22,9 @@ from hedgerow_bigpeer.auth.scope import ALL
 from hedgerow_bigpeer.service import Service
 from hedgerow_bigpeer.statements import Statements
 from hedgerow_bigpeer.store.port import Submission
-from hedgerow_bigpeer.store.rows import JudgeEntry
+from hedgerow_bigpeer.store.rows import Frontier, JudgeEntry
 from hedgerow_bigpeer.watch import Watch, Watched
+from hedgerow_host.fork import Evidence
 
 
 class Field:
@@ -159,6 +160,28 @@ def test_a_session_that_cannot_be_told_keeps_nobody_from_being_judged(field: Fie
         field.registry.revocations.revoke("test", field.app, field.number, 3)
         await Watch(service, field.membership, lambda: [session]).look()
         assert field.keys.author in service.judged and session.ended
+
+    asyncio.run(main())
+
+
+def test_what_was_receipted_while_a_fork_was_written_down_counts(field: Field) -> None:
+    """A commit under way, and other nodes until they look, receipt more than was known to be receipted."""
+
+    async def main() -> None:
+        author, other = field.keys.author, b"author-2"
+        service, forks = Judging(author), field.registry.forks
+        watch = Watch(service, field.membership, list)
+        shown = Evidence(author, b"seal", ())
+        field.membership.quarantine("test", 5, shown, b"held")
+        forks.note("test", field.app, 5, shown._replace(author=other), b"held")
+        for receipted, last in ((5, 5), (4, 5), (8, 8), (7, 8)):
+            service.frontiers = {author: Frontier(author, "", 9, 9, receipted, 0)}
+            await watch.look()
+            assert field.membership.rules.forked(author) == forks.all(field.app)[author][0] == last
+            assert field.membership.rules.forked(other) == forks.all(field.app)[other][0] == 5
+        assert service.judged == [author] * 2, "when it forked, and when more of it counts"
+        (row,) = field.registry.audit.newest(9, action="author.accept")
+        assert (row.subject, row.detail["last"]) == (author.hex(), 8)
 
     asyncio.run(main())
 

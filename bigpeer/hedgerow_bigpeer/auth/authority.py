@@ -146,6 +146,7 @@ class Authority:
             author=proof.author if proof.author is not None else before.author,
             mesh=app.mesh_id,
             under=None,
+            salt=None,
         )
         return self._issue(app, credential, issued.provider, issued.identified, proof)
 

@@ -16,6 +16,7 @@ from .scope import Scope, read_scope, write_scope
 CTI_BYTES = 8
 AUTHOR_BYTES = 8
 MESH_BYTES = 8
+SALT_BYTES = 16
 _REQUIRED = {
     claims.ISS,
     claims.SUB,
@@ -33,6 +34,7 @@ _KNOWN = _REQUIRED | {
     claims.KINDS,
     claims.DELEGATION,
     claims.UNDER,
+    claims.SALT,
 }
 _ALL_KINDS = claims.KEEPS | claims.GIVES_TIME | claims.DELEGATES | claims.REVOKES
 
@@ -49,7 +51,8 @@ class Credential(NamedTuple):
     """The claims. Times are seconds of UTC since 1970; `agreement` and `sealing` compressed points of P-256.
 
     `mesh` is the mesh's id (8 bytes), `author` that of the peer's log (8 bytes) if it has one, `kinds` the
-    bits of claims.KEEPS to claims.REVOKES, `under` the number of the delegation it was issued under.
+    bits of claims.KEEPS to claims.REVOKES, `under` the number of the delegation it was issued under,
+    `salt` what the author was made with, which whoever is no issuer has to show.
     """
 
     app: str
@@ -67,6 +70,7 @@ class Credential(NamedTuple):
     kinds: int = 0
     delegation: Limits | None = None
     under: bytes | None = None
+    salt: bytes | None = None
 
     def payload(self) -> bytes:
         """Return the claims as deterministic CBOR. Raises CREDENTIAL_TOO_LARGE, CREDENTIAL_INVALID."""
@@ -92,6 +96,8 @@ class Credential(NamedTuple):
             values[claims.DELEGATION] = [list(limit.collections), limit.peers, limit.expires]
         if self.under is not None:
             values[claims.UNDER] = self.under
+        if self.salt is not None:
+            values[claims.SALT] = self.salt
         _read(values)
         payload = cbor.encode(values)
         if len(payload) > limits.CREDENTIAL_BYTES:
@@ -130,6 +136,7 @@ def _read(values: Any) -> Credential:
     cose.load_point(sealing)
     author = values.get(claims.AUTHOR)
     under = values.get(claims.UNDER)
+    salt = values.get(claims.SALT)
     metadata = values.get(claims.METADATA)
     if metadata is not None and (
         not isinstance(metadata, dict) or not all(isinstance(k, str) for k in metadata)
@@ -156,6 +163,7 @@ def _read(values: Any) -> Credential:
         kinds=_kinds(values.get(claims.KINDS, 0)),
         delegation=_limits(values.get(claims.DELEGATION)),
         under=None if under is None else _bytes(under, CTI_BYTES, "under"),
+        salt=None if salt is None else _bytes(salt, SALT_BYTES, "salt"),
     )
 
 

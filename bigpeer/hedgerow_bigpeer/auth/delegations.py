@@ -166,7 +166,7 @@ class Delegations:
 
 
 def check_limits(app: App, credential: Credential, delegation: Credential) -> None:
-    """Compare what was issued with what the delegation allows. Raises DELEGATION_INVALID."""
+    """Compare what was issued with what the delegation allows. Raises DELEGATION_INVALID, AUTHOR_TAKEN."""
     limit = delegation.delegation
     assert limit is not None
     if (credential.mode, credential.mesh) != (app.mode, app.mesh_id):
@@ -176,6 +176,8 @@ def check_limits(app: App, credential: Credential, delegation: Credential) -> No
     early = delegation.issued - limits.CLOCK_SKEW_SECONDS
     if not early <= credential.issued <= delegation.expires or credential.expires > limit.expires:
         raise HedgerowError("DELEGATION_INVALID", "times beyond the delegation's")
+    if credential.author not in (None, claims.author_of(credential.sealing, credential.salt or b"")):
+        raise HedgerowError("AUTHOR_TAKEN", "not made with this sealing key")
     if not _covers(delegation.scope, credential.scope):
         raise HedgerowError("DELEGATION_INVALID", "rights beyond the delegation's")
     if credential.sealing == delegation.sealing or credential.agreement == delegation.agreement:

@@ -1,6 +1,7 @@
 """The Big Peer as a member of its own mesh: its keys, its credential, and whom it believes in sessions."""
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from hedgerow.crypto import claims
@@ -60,6 +61,7 @@ class Membership:
         self._proofs = Proofs(self.identity, mode, limits.KNOWN_CREDENTIALS)
         self._since = 0
         self.unjudged: set[bytes] = set()
+        self._forked: set[bytes] = set()
 
     def _is_signature(self, key: bytes, message: bytes, signature: bytes) -> bool:
         good: bool = finish(self._p256.verify(key, message, signature))
@@ -83,6 +85,7 @@ class Membership:
             kind = Sign1(body).kind
             if kind == FORK:
                 fork = Fork(body, app.id)
+                self._forked.add(fork.author)
                 if self.rules.quarantine(fork.author, fork.last):
                     self.unjudged.add(fork.author)
             if kind is not None:
@@ -101,7 +104,7 @@ class Membership:
             return
         author = found.claims.author
         if author is not None and found.claims.under is not None:
-            # What we have issued belongs together; a delegate may name any author.
+            # What we have issued is bound already.
             assert found.claims.sealing is not None
             self._check_count(found.claims)
             self._registry.ledger.bind_author(self._app, author, found.claims.sealing)
@@ -129,6 +132,17 @@ class Membership:
         """Let nothing of an author count behind a number, everywhere; refresh() tells this node."""
         self._registry.forks.note(actor, self._app, last, shown, held)
         self.refresh()
+
+    def stand_by(self, receipted: Callable[[bytes], int]) -> None:
+        """Let all count that was receipted of authors that have forked, up to what `receipted(author)` says:
+        receipts go on until every node has heard of a fork.
+        """
+        for author in tuple(self._forked):
+            last, number = self.rules.forked(author), receipted(author)
+            if last is not None and number > last:
+                self._registry.forks.accept("system", self._app, author, number)
+                if self.rules.quarantine(author, number):
+                    self.unjudged.add(author)
 
     def note(self, actor: str, subject: str, error: HedgerowError) -> None:
         """Write down what somebody was refused."""

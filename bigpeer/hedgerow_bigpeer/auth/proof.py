@@ -7,7 +7,6 @@ credential.
 
 import hmac
 import os
-from hashlib import sha256
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes
@@ -15,15 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hedgerow.codec import cbor
+from hedgerow.crypto.claims import author_of
 from hedgerow.errors import HedgerowError
 
 from .. import limits
 from . import cose
-from .credential import AUTHOR_BYTES
 from .database import Database, now
 
 CHALLENGE_BYTES = 40
-SALT_BYTES = 16
 TAG_BYTES = 16
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _INFO = b"hedgerow proof"
@@ -57,11 +55,6 @@ def statement(app_id: str, proof: Proof) -> bytes:
     """Return what both proofs cover."""
     parts = ["hedgerow proof", app_id, proof.challenge, proof.agreement, proof.sealing, proof.author or b""]
     return cbor.encode(parts)
-
-
-def author_of(sealing: bytes, salt: bytes) -> bytes:
-    """Return the author of a log: 8 bytes of SHA-256 over the sealing key and the log's random bytes."""
-    return sha256(sealing + salt).digest()[:AUTHOR_BYTES]
 
 
 def agreed_tag(shared: bytes, challenge: bytes, covered: bytes) -> bytes:

@@ -11,7 +11,7 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import INSERT, decode_body
 from hedgerow.trust.lost import check_word
-from hedgerow.trust.seal import NO_SEAL, Seal, seal_hash
+from hedgerow.trust.seal import Seal
 
 from .. import limits
 from . import ahead
@@ -331,8 +331,7 @@ class Ingest(Documents):
             "SELECT body FROM seals WHERE app = ? AND shard = ? AND author = ? AND last = ?",
             (*self._key, author, skip.first - 1),
         ).fetchone()
-        mark = NO_SEAL if skip.first == 1 else seal_hash(before[0]) if before else None
-        check_word(author, skip, mark, self._rules)
+        check_word(author, skip, before[0] if before else None, self._rules)
         self._db.execute(
             "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?)", (*self._key, author, skip.last, skip.first, body)
         )

@@ -1,5 +1,7 @@
 """What a credential says: the claims of a CWT (RFC 8392), those of our own below -65536 (SPEC 11.5)."""
 
+from hashlib import sha256
+
 from .. import limits
 from ..codec import cbor
 from ..codec.schema import is_integer
@@ -21,6 +23,7 @@ KINDS = const(-65541)
 DELEGATION = const(-65542)
 UNDER = const(-65543)
 LAST_NUMBER = const(-65544)
+SALT = const(-65545)
 
 # Modes of a mesh.
 PRODUCTION = const(0)
@@ -38,7 +41,7 @@ WRITE = const(2)
 ALL = "*"
 
 _TEXTS = {ISS: limits.MAX_SUBJECT, SUB: limits.MAX_SUBJECT}
-_BYTES = {CTI: 8, SEALING_KEY: 33, AUTHOR: 8, UNDER: 8}
+_BYTES = {CTI: 8, SEALING_KEY: 33, AUTHOR: 8, UNDER: 8, SALT: 16}
 
 
 class Claims:
@@ -90,6 +93,13 @@ class Claims:
         if keeper and not self.kinds & KEEPS:
             raise HedgerowError("CREDENTIAL_KIND", "no keeper")
 
+    def proves_author(self) -> bool:
+        """Say whether the author, if one is named, is one of the sealing key: anybody can work that out."""
+        salt = self.values.get(SALT)
+        return self.author is None or (
+            None not in (self.sealing, salt) and author_of(self.sealing, salt) == self.author
+        )
+
     def may(self, collection: str, bits: int) -> list:
         """Return the conditions ("" for none) under which all of these bits are granted for a collection."""
         return [
@@ -97,6 +107,11 @@ class Claims:
             for entry in self.scope
             if entry[0] in (collection, ALL) and entry[1] & bits == bits
         ]
+
+
+def author_of(sealing: bytes, salt: bytes) -> bytes:
+    """Return the author of the log that was formatted with a salt, for a public sealing key."""
+    return sha256(sealing + salt).digest()[:8]
 
 
 def key_of(public: bytes) -> dict:

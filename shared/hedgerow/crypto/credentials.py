@@ -69,8 +69,11 @@ class Trust:
 
     def delegation(self, cti: bytes) -> Credential | None:
         """Return the delegation of this number, if it was verified and is known."""
-        found = [known for known in self._known.values() if known.claims.cti == cti]
-        return found[0] if found and found[0].claims.delegation else None
+        # A delegate may give any number to what it issues: that of a delegation too.
+        found = [
+            known for known in self._known.values() if known.claims.cti == cti and known.claims.delegation
+        ]
+        return found[0] if found else None
 
     def stands(self, claims: Claims) -> bool:
         """Say whether neither a credential, nor another of its key, nor its delegation is revoked."""
@@ -95,11 +98,16 @@ class Trust:
         CREDENTIAL_REVOKED, CREDENTIAL_ISSUER, CREDENTIAL_RIGHTS, CREDENTIAL_INVALID.
         """
         self._check(found.claims)
-        if found.name not in self._known:
+        if found.name in self._known:
+            delegate = self.delegation(found.claims.under)
+        else:
             delegate = yield from self.verify(found, issuer)
             if delegate is not None:
                 self._check(delegate.claims)
         self._keep(found)
+        if delegate is not None:
+            # It goes after those that it has brought in: they are counted by it.
+            self._keep(delegate)
 
     def verify(self, found: Credential, issuer: bytes | None = None) -> object:
         """Refuse what nobody has issued that may; return the delegation, None where a root has issued it.
@@ -176,7 +184,11 @@ def _is_delegate(claims: Claims, kid: bytes) -> bool:
 def _within(claims: Claims, giver: Claims) -> None:
     """Refuse what a delegate may not have given: more than it has, longer, or the right to go on giving."""
     collections, _, until = giver.delegation
-    good = claims.under == giver.cti and not claims.kinds & DELEGATES and claims.delegation is None
+    good = (
+        claims.under == giver.cti != claims.cti and not claims.kinds & DELEGATES and claims.delegation is None
+    )
+    # Else it could name the author of another, who would be shut out wherever it came first.
+    good = good and claims.proves_author()
     good = good and claims.kinds & ~giver.kinds == 0 and claims.issued <= until and claims.expires <= until
     for entry in claims.scope:
         good = good and (entry[0] in collections or ALL in collections)

@@ -1,10 +1,9 @@
 """A peer's two key pairs: one that agrees keys, one that seals (SPEC 11.2, 12.4)."""
 
-from hashlib import sha256
-
 from ..codec import cbor
 from ..errors import HedgerowError
 from ..limits import const
+from .claims import author_of
 from .handshake import Own
 from .kdf import expand, extract, hmac
 from .port import finish
@@ -14,18 +13,13 @@ _SALT = const(16)
 KEYS = 2 * _KEY + _SALT
 
 
-def author_of(sealing: bytes, keys: bytes) -> bytes:
-    """Return the author of the log that was formatted with the salt in `keys`, for a public sealing key."""
-    return sha256(sealing + keys[2 * _KEY :]).digest()[:8]
-
-
 def salted(keys: bytes, random: object) -> tuple:
     """Return the same `keys` with a new salt, for a log that begins now, and its author."""
     from .port import P256
 
     fresh = keys[: 2 * _KEY] + random(_SALT)
     sealing = finish(P256(random).public_of(keys[_KEY : 2 * _KEY]))
-    return fresh, author_of(sealing, fresh)
+    return fresh, author_of(sealing, fresh[2 * _KEY :])
 
 
 class Identity:
@@ -42,7 +36,7 @@ class Identity:
         self.p256 = p256
         self.agreement = finish(p256.public_of(keys[:_KEY]))
         self.sealing = finish(p256.public_of(keys[_KEY : 2 * _KEY]))
-        self.author = author_of(self.sealing, keys)
+        self.author = author_of(self.sealing, keys[2 * _KEY :])
 
     @staticmethod
     def make(p256: object) -> "Identity":

@@ -6,7 +6,6 @@ from .port import P256
 
 KEYS: int
 
-def author_of(sealing: bytes, keys: bytes) -> bytes: ...
 def salted(keys: bytes, random: Callable[[int], bytes]) -> tuple[bytes, bytes]: ...
 
 class Identity:

@@ -13,7 +13,7 @@ from ..custody.skip import LOST, SEALED, Skip
 from ..errors import HedgerowError
 from ..log import ENTRY_SEAL, ENTRY_SKIP
 from .seal import NO_SEAL, SEAL_HASH, SEAL_SIGNED, Seal
-from .verify import hash_of_seal_before
+from .verify import names, seal_before
 
 _READ_BYTES = 2048
 
@@ -55,12 +55,11 @@ def check_lost(log: object, author: bytes, skip: Skip, rules: object = None) -> 
 
     `rules` (crypto.rules) know who signs: no other skip counts for who has a credential.
     """
-    before = NO_SEAL if skip.first == 1 else hash_of_seal_before(log, author, skip.first)
-    check_word(author, skip, before, rules)
+    check_word(author, skip, seal_before(log, author, skip.first), rules)
 
 
 def check_word(author: bytes, skip: Skip, before: bytes | None, rules: object = None) -> None:
-    """See check_lost; `before` is the hash of the seal right before the skip, None if it is not here."""
+    """See check_lost; `before` is the seal right before the skip, None if it is not here."""
     signs = rules is not None and rules.knows(author)
     if skip.kind != LOST or len(skip.detail) != SEALED:
         if signs:
@@ -74,7 +73,12 @@ def check_word(author: bytes, skip: Skip, before: bytes | None, rules: object = 
         good = not signs and _word_of(author, skip.first, skip.last, parts) == skip.detail[4:]
     if not good:
         raise HedgerowError("SKIP_INVALID", "%d-%d: not sealed by its author" % (skip.first, skip.last))
-    if before is not None and parts[3] is not None and parts[3] != before:
+    previous = parts[3]
+    if skip.first == 1:
+        follows = previous in (None, NO_SEAL)
+    else:
+        follows = None in (previous, before) or names(previous, before)
+    if not follows:
         raise HedgerowError("SKIP_INVALID", "%d-%d: another seal before it" % (skip.first, skip.last))
 
 

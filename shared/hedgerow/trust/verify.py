@@ -34,7 +34,7 @@ def verify_seal(
                 marks.append(h16(author, first, operation, schemas))
             skipped = skipped or (kind == ENTRY_SKIP and first <= seal.last)
             number = last
-    before = _seal_before(log, author, seal.first)
+    before = seal_before(log, author, seal.first)
     if before is not None and is_bare(author, before, rules):
         # It may stand for one that its author has lost.
         good = skipped or check_seal(author, body, marks, rules)
@@ -92,13 +92,8 @@ def doubt(peer: object, author: bytes, body: bytes | None, now: int) -> bool:
     return True
 
 
-def hash_of_seal_before(log: object, author: bytes, first: int) -> bytes | None:
-    """Return the hash of the seal that ends right before an operation, None if it is not here."""
-    before = _seal_before(log, author, first)
-    return seal_hash(before) if before else None
-
-
-def _seal_before(log: object, author: bytes, first: int) -> bytes | None:
+def seal_before(log: object, author: bytes, first: int) -> bytes | None:
+    """Return the seal that ends right before an operation, None if it is not here."""
     if first > 1:
         for kind, _, last, body in log.read(author, limits.MAX_NUMBER, first - 2, 1):
             if kind == ENTRY_SEAL and last == first - 1:

@@ -149,6 +149,24 @@ def test_another_delegation_of_the_same_gateway() -> None:
     world.accept(first.credential(world.key))
 
 
+def test_a_delegation_is_known_as_long_as_those_that_it_brought_in() -> None:
+    world = World()
+    gateway, other = world.issuer.delegate(8), world.issuer.delegate(9)
+    # Another delegate gives its number to a board that is met first.
+    world.accept(other.credential(world.key, CTI=gateway.cti), other.value)
+    data = gateway.credential(world.key)
+    world.accept(data, gateway.value)
+    for _ in range(limits.MAX_CREDENTIALS + 1):
+        assert world.trust.delegation(gateway.cti).value == Credential(gateway.value).value
+        world.trust.keep(Credential(world.issuer.credential(world.key)))
+        world.accept(data)
+    for _ in range(limits.MAX_CREDENTIALS + 1):
+        known = world.trust.known(Credential(data).name)
+        assert known is None or world.trust.delegation(gateway.cti) is not None
+        world.trust.keep(Credential(world.issuer.credential(world.key)))
+    assert world.trust.delegation(gateway.cti) is None
+
+
 def test_the_time_is_not_a_delegates() -> None:
     world = World()
     gateway = world.issuer.delegate(8)
@@ -159,6 +177,8 @@ def test_the_time_is_not_a_delegates() -> None:
 def test_what_a_delegate_may_not_give() -> None:
     world = World()
     gateway = world.issuer.delegate(8, SCOPE=[["readings", 3], ["alarms", 1], ["notes", 1, "public"]])
+    salt, other = b"the log's salt: ", gateway.public
+    author = claims.author_of(world.key, salt)
     good = world.issuer.delegate(9, SCOPE=[["*", 3]], DELEGATION=[["*"], 1, NOW + DAY * 30])
     for wrong in (
         {"SCOPE": [["readings", 7]]},
@@ -170,12 +190,19 @@ def test_what_a_delegate_may_not_give() -> None:
         {"IAT": NOW + 31 * DAY, "EXP": NOW},
         {"UNDER": b"some-one"},
         {"UNDER": None},
+        {"CTI": gateway.cti},
+        # Another's author, or one that it does not show to be of this key.
+        {"AUTHOR": author, "SALT": salt, "SEALING_KEY": other},
+        {"AUTHOR": author, "SALT": bytes(16), "SEALING_KEY": world.key},
+        {"AUTHOR": author, "SEALING_KEY": world.key},
+        {"AUTHOR": author, "SALT": salt},
         {"KINDS": claims.KEEPS},
         {"KINDS": claims.DELEGATES},
         {"DELEGATION": [[], 1, NOW]},
     ):
         world.refuses("CREDENTIAL_RIGHTS", gateway.credential(world.key, **wrong), gateway.value)
     for fine in (
+        {"AUTHOR": author, "SALT": salt, "SEALING_KEY": world.key},
         {"SCOPE": [["readings", 1]]},
         {"SCOPE": []},
         {"SCOPE": [["readings", 3, "n > 5"]]},
@@ -279,6 +306,7 @@ def test_claims_refused() -> None:
         (claims.DELEGATION, [["a", 1], 1, 2]),
         (claims.DELEGATION, [["a"], "1", 2]),
         (claims.UNDER, bytes(7)),
+        (claims.SALT, bytes(8)),
         ("text", 1),
     ]
     for claim, value in wrong:

@@ -29,8 +29,10 @@ class World:
         self.gateway = member(3, self.root, self.root.roots, AUTHOR=GATEWAY)
         self.big = member(4, self.root, self.root.roots, False, AUTHOR=BIG, KINDS=kinds)
 
-    def sides(self, now: int = 0, to: bytes | None = None, **options: object) -> tuple:
-        near = Session(Hello(b"msh", GATEWAY), now, Greeting(Opening(self.gateway, now, to, Gate([GROUP]))))
+    def sides(
+        self, now: int = 0, to: bytes | None = None, author: bytes = GATEWAY, **options: object
+    ) -> tuple:
+        near = Session(Hello(b"msh", author), now, Greeting(Opening(self.gateway, now, to, Gate([GROUP]))))
         greeting = Greeting(Answering(self.big, now), **options)
         return near, Session(Hello(b"msh", BIG, role=KEEPER), now, greeting)
 
@@ -182,12 +184,15 @@ def test_a_revoked_one_is_refused_at_the_next_contact() -> None:
 def test_with_a_delegate_all_that_it_enrolled_are_out() -> None:
     world = World()
     delegate = world.root.delegate(7)
-    world.gateway = member(8, delegate, world.root.roots, AUTHOR=GATEWAY)
-    near, far = world.sides()
+    named = {"SEALING_KEY": delegate.public, "SALT": bytes(16)}
+    author = claims.author_of(delegate.public, bytes(16))
+    world.gateway = member(8, delegate, world.root.roots, AUTHOR=author, **named)
+    near, far = world.sides(author=author)
     carry(near, far)
+    assert far.error is None
     to = near.keys.channel.remote
     world.big.trust.revoked[delegate.cti] = 0
-    near, far = world.sides(to=to)
+    near, far = world.sides(to=to, author=author)
     carry(near, far)
     assert code(far) == "CREDENTIAL_REVOKED" and far.remote is None
 

@@ -17,7 +17,16 @@ from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import KEEPER, LEAF, Hello
 from hedgerow.sync.session import Session
 from hedgerow.trust.lost import make_lost
-from hedgerow.trust.seal import NO_CREDENTIAL, SEAL_HASH, SEAL_SIGNED, Seal, names_holder
+from hedgerow.trust.seal import (
+    NO_CREDENTIAL,
+    NO_SEAL,
+    SEAL_HASH,
+    SEAL_SIGNED,
+    Seal,
+    names_holder,
+    seal_hash,
+)
+from hedgerow.trust.verify import twin
 
 HEAP = "1200k"
 BIG = b"bigpeer!"
@@ -167,6 +176,28 @@ def test_behind_a_loss_a_seal_names_at_least_its_author() -> None:
         assert raises("SEAL_INVALID", keeper.peer.ingest_seal, author, cbor.encode(parts))
     keeper.peer.ingest_seal(author, entries(one)[-1][3])
     assert keeper.log.sealed(author) == number
+
+
+def test_a_lost_range_names_the_seal_before_it_by_either_of_its_signatures() -> None:
+    one, keeper = Enrolled(17), Enrolled(18, keeper=True)
+    author = one.identity.author
+    one.put("cars", 1, {"color": "red"})
+    one.peer.seal(0)
+    number = one.log.held(author)
+    seal = entries(one)[-1][3]
+    keeper.members.add(one.members.own.name, one.members.own.claims)
+    hand(one, keeper, number)
+    # A relay has written the other one.
+    keeper.peer.ingest_seal(author, twin(seal))
+
+    def lost(previous: bytes) -> bytes:
+        stamp = hlc.wire(one.peer.clock.last)
+        return make_lost(author, number + 1, number + 3, 0, stamp, None, previous, one.members)
+
+    for wrong in (NO_SEAL, bytes(15) + b"\1"):
+        assert raises("SKIP_INVALID", keeper.peer.ingest_skip, author, lost(wrong))
+    keeper.peer.ingest_skip(author, lost(seal_hash(seal)))
+    assert keeper.log.held(author) == number + 3
 
 
 def test_before_the_keys_a_farewell_says_nothing_of_us() -> None:
