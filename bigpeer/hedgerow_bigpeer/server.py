@@ -44,9 +44,13 @@ def _serve(
     """Serve until it ends; say whether to begin again, because the app is at another place."""
     app = create_app(config)
     server = _Server(config, app, url, on_ready)
-    # uvicorn ends a start that failed by leaving the program, and closes what it is given.
-    with contextlib.suppress(SystemExit), asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(server.serve(sockets=[listener.dup()]))
+    # uvicorn ends a start that failed by leaving the program, and else closes what it is given.
+    with (
+        contextlib.suppress(SystemExit),
+        listener.dup() as door,
+        asyncio.Runner(loop_factory=_loop) as runner,
+    ):
+        runner.run(server.serve(sockets=[door]))
     failure: HedgerowError | None = getattr(app.state, "failure", None)
     if failure is not None and failure.code == "STORE_MOVED" and server.started:
         log.warning("%s", failure)

@@ -212,6 +212,8 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(HedgerowError, match="STORE_VERSION"):
         run_bigpeer(BigPeerConfig(data=tmp_path, port=0))
+    # A socket that was left open says so here.
+    gc.collect()
 
 
 def test_a_stopping_service_takes_nothing_more(tmp_path: Path) -> None:
