@@ -1,6 +1,7 @@
 """The status page, the JSON status, health and metrics; settings and starting."""
 
 import asyncio
+import gc
 import re
 import socket
 import sqlite3
