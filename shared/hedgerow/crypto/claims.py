@@ -93,13 +93,6 @@ class Claims:
         if keeper and not self.kinds & KEEPS:
             raise HedgerowError("CREDENTIAL_KIND", "no keeper")
 
-    def proves_author(self) -> bool:
-        """Say whether the author, if one is named, is one of the sealing key: anybody can work that out."""
-        salt = self.values.get(SALT)
-        return self.author is None or (
-            None not in (self.sealing, salt) and author_of(self.sealing, salt) == self.author
-        )
-
     def may(self, collection: str, bits: int) -> list:
         """Return the conditions ("" for none) under which all of these bits are granted for a collection."""
         return [

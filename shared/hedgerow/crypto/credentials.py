@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from .. import limits
 from ..errors import HedgerowError
-from .claims import ALL, DELEGATES, Claims
+from .claims import ALL, DELEGATES, SALT, Claims, author_of
 from .cose import Sign1, name_of, untagged
 from .edhoc import KCWT, KID
 
@@ -188,7 +188,8 @@ def _within(claims: Claims, giver: Claims) -> None:
         claims.under == giver.cti != claims.cti and not claims.kinds & DELEGATES and claims.delegation is None
     )
     # Else it could name the author of another, who would be shut out wherever it came first.
-    good = good and claims.proves_author()
+    named = (None, author_of(claims.sealing or b"", claims.values.get(SALT) or b""))
+    good = good and claims.author in named
     good = good and claims.kinds & ~giver.kinds == 0 and claims.issued <= until and claims.expires <= until
     for entry in claims.scope:
         good = good and (entry[0] in collections or ALL in collections)

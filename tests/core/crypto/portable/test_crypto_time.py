@@ -5,6 +5,7 @@ from enrolled_kit import Enrolled, meet
 from hedgerow.crypto.claims import GIVES_TIME
 from hedgerow.operation import SOURCE_KEEPER, SOURCE_RELAYED
 
+HEAP = "800k"
 NOW = 860_000_000_000
 YEAR_MS = 31_536_000_000
 
