@@ -1,5 +1,6 @@
 """An app that moves from one PostgreSQL to another while others write; movers that are killed."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -23,6 +24,7 @@ from hedgerow_bigpeer.auth import manage, relocate
 from hedgerow_bigpeer.auth.places import shown
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.store import relocation
+from hedgerow_bigpeer.store.postgres import PostgresStore
 
 BOARDS, FOLLOW_SECONDS = 8, 5
 CHANGES, BRIDGE = "/api/hedgerow/v1/changes", "/api/hedgerow/v1/bridges/out"
@@ -325,6 +327,51 @@ def test_writers_are_kept_off_for_a_bounded_moment(
             assert relocate.move_app(registry, "t", APP, old, new)["place"] == new
     finally:
         node.kill()
+
+
+def make_store(url: str, app: str = APP) -> None:
+    """Let an app have data somewhere."""
+
+    async def make() -> None:
+        await (await PostgresStore.open(url, app)).close()
+
+    asyncio.run(make())
+
+
+def check_closed(url: str) -> None:
+    with psycopg.connect(url) as connection, pytest.raises(psycopg.OperationalError, match="has moved"):
+        connection.execute("UPDATE meta SET value = value WHERE app = 'default'")
+
+
+def test_of_two_movers_the_second_does_not_open_what_was_left(
+    places: tuple[str, str], database: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = places
+    other, begin = database("other"), relocation.Relocation.begin
+    make_store(old)
+    with rights(tmp_path, old) as registry:
+        app = registry.ensure_app(APP, "mesh")
+
+        def late(second: relocation.Relocation) -> None:
+            """Wait for a mover who goes all the way meanwhile."""
+            monkeypatch.undo()
+            relocate.move_app(registry, "first", APP, old, new)
+            begin(second)
+
+        monkeypatch.setattr(relocation.Relocation, "begin", late)
+        with pytest.raises(HedgerowError, match="PLACE_INVALID.*meanwhile"):
+            relocate.move_app(registry, "second", APP, old, other)
+        check_closed(old)
+        assert relocate.show_places(registry, old) == [{"app": APP, "place": new, "moving_to": None}]
+        # Nor does who goes by rights that were put back to before the move.
+        registry.places._save("place", app, None)
+        with pytest.raises(HedgerowError, match="PLACE_INVALID.*has left"):
+            relocate.move_app(registry, "second", APP, old, other)
+        registry.places.begin("second", app, registry.places.plan(app, other, APP))
+        with pytest.raises(HedgerowError, match="PLACE_INVALID.*has left"):
+            relocate.abandon_move(registry, "second", APP, old)
+        check_closed(old)
+        assert not relocation.is_known(other, APP)
 
 
 def test_an_app_is_placed_before_it_has_data(places: tuple[str, str], tmp_path: Path) -> None:

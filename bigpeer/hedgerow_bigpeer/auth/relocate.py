@@ -85,13 +85,27 @@ def move_app(
         raise HedgerowError("PLACE_INVALID", f"{app.name} has no data: place it")
     move = registry.places.plan(app, to, key)
     with _carrier(here, move) as carrier:
-        if not carrier.has_left:
-            carrier.prepare()
-            registry.places.begin(actor, app, move)
-            carrier.copy(report)
-            carrier.close_here(report)
+        if _look_again(registry, app, store, here, to) == to:
+            return {"app": app.name, "place": shown(to), "left": None}
+        if registry.places.move(app) not in (None, move):
+            raise HedgerowError("PLACE_INVALID", f"somebody else has begun to move {app.name}: try again")
+        carrier.prepare()
+        registry.places.begin(actor, app, move)
+        carrier.copy(report)
+        carrier.close_here(report)
     _land(registry, actor, app, move)
     return {"app": app.name, "place": shown(to), "left": shown(here)}
+
+
+def _look_again(registry: Registry, app: App, store: str, here: str, to: str = "") -> str:
+    """Return what settled() does, once nobody else moves the app: it is still `here`, or at `to`.
+
+    Raises PLACE_INVALID, STORE_FAILED.
+    """
+    found = settled(registry, app, store)
+    if found not in (here, to):
+        raise HedgerowError("PLACE_INVALID", f"{app.name} has been moved to {shown(found)} meanwhile")
+    return found
 
 
 @contextlib.contextmanager
@@ -113,8 +127,11 @@ def abandon_move(registry: Registry, actor: str, name: str, store: str) -> dict[
     if move is None:
         raise HedgerowError("PLACE_INVALID", f"{app.name} is not moving")
     with _carrier(here, move) as carrier:
+        _look_again(registry, app, store, here)
+        if registry.places.move(app) != move:
+            raise HedgerowError("PLACE_INVALID", f"{app.name} is not moving")
         carrier.undo()
-    registry.places.abandon(actor, app)
+        registry.places.abandon(actor, app)
     return {"app": app.name, "place": shown(here)}
 
 

@@ -58,6 +58,7 @@ class Relocation:
 
     def prepare(self) -> None:
         """Make the tables of the target. Raises PLACE_INVALID, STORE_VERSION."""
+        self._check_here()
         homes = [_home(db) for db in (self._here, self._there)]
         _once(self._there, lambda: migrate(self._there))
         if homes[0] == homes[1]:
@@ -74,10 +75,10 @@ class Relocation:
             reason = "has left it" if LEFT in found else "is there"
             raise HedgerowError("PLACE_INVALID", f"rows of the app are there: it {reason}")
 
-    @property
-    def has_left(self) -> bool:
-        """Whether the app has closed at its old place, by this move."""
-        return has_left(self._here, self._app) == self._token
+    def _check_here(self) -> None:
+        """Raise PLACE_INVALID if the app has left its old place, by whichever move: that stays closed."""
+        if has_left(self._here, self._app) is not None:
+            raise HedgerowError("PLACE_INVALID", "the app has left: say where it lies")
 
     def copy(self, report: Report) -> None:
         """Bring everything over but the last moment, while others write."""
@@ -122,8 +123,7 @@ class Relocation:
 
     def undo(self) -> None:
         """Let the app go on where it is. Raises PLACE_INVALID if it has left already."""
-        if self.has_left:
-            raise HedgerowError("PLACE_INVALID", "the app has left: finish the move")
+        self._check_here()
         self._fence.take_down()
         if is_made(self._there) and get_meta(self._there, self._app).get(ARRIVING) == self._token:
             clear(self._there, self._app)
