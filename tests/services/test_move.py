@@ -374,6 +374,63 @@ def test_of_two_movers_the_second_does_not_open_what_was_left(
         assert not relocation.is_known(other, APP)
 
 
+def rename(url: str, old: str, new: str) -> None:
+    """Let a database go away, or come back: its connections are closed before long."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {old} RENAME TO {new}".encode())
+
+
+def interrupted(stage: str) -> None:
+    if stage == "catch up":
+        raise KeyboardInterrupt
+
+
+def test_a_move_is_abandoned_though_its_target_is_gone(
+    places: tuple[str, str], database: Url, tmp_path: Path
+) -> None:
+    old, new = places
+    to = database("to")
+    name = psycopg.conninfo.conninfo_to_dict(to)["dbname"]
+    fence = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'hedgerow_moving%'"
+    make_store(old)
+    with rights(tmp_path, old) as registry:
+        registry.ensure_app(APP, "mesh")
+        with pytest.raises(KeyboardInterrupt):
+            relocate.move_app(registry, "t", APP, old, to, interrupted)
+        # What is under way to there is not for the purge.
+        with pytest.raises(HedgerowError, match="PLACE_INVALID.*left nothing"):
+            relocate.purge_app(registry, "t", APP, old, to)
+        rename(old, str(name), f"{name}_away")
+        assert rows(old, fence) != [(0,)]
+        assert relocate.abandon_move(registry, "t", APP, old) == {"app": APP, "place": old, "left": to}
+        assert rows(old, fence) == [(0,)]
+        assert relocate.show_places(registry, old) == [{"app": APP, "place": old, "moving_to": None}]
+        rename(old, f"{name}_away", str(name))
+        assert left_of(to)["meta"] > 0
+        with pytest.raises(HedgerowError, match="PLACE_INVALID.*rows of the app are there"):
+            relocate.move_app(registry, "t", APP, old, to)
+        relocate.purge_app(registry, "t", APP, old, to)
+        assert set(left_of(to).values()) == {0}
+        with pytest.raises(HedgerowError, match="PLACE_INVALID.*left nothing"):
+            relocate.purge_app(registry, "t", APP, old, old)
+        assert relocate.move_app(registry, "t", APP, old, new)["place"] == new
+
+
+def test_an_app_whose_place_is_gone_is_placed_where_its_backup_is(database: Url, tmp_path: Path) -> None:
+    old, gone, backup = database("a"), "postgresql://127.0.0.1:9/gone", database("backup")
+    make_store(backup, "farm")
+    with rights(tmp_path, old) as registry:
+        app = registry.ensure_app("farm", "mesh")
+        registry.places.set("t", app, gone)
+        registry.places.begin("t", app, registry.places.plan(app, old, "farm"))
+        with pytest.raises(HedgerowError, match="STORE_FAILED"):
+            relocate.place_app(registry, "t", "farm", old, backup)
+        assert "farm lies at" in move_by_command(tmp_path, old, "place", "farm", "--to", backup, "--lost")
+        assert relocate.show_places(registry, old) == [{"app": "farm", "place": backup, "moving_to": None}]
+        assert registry.audit.newest(1)[0].detail == {"to": backup, "lost": True}
+        assert relocate.settled(registry, app, old) == backup
+
+
 def test_an_app_is_placed_before_it_has_data(places: tuple[str, str], tmp_path: Path) -> None:
     old, new = places
     with rights(tmp_path, old) as registry:
