@@ -256,7 +256,8 @@ def departed(url: str, app: str) -> bytes | None:
 
 def arriving(url: str, app: str) -> bytes | None:
     """Return the token of the move by which rows of an app come to a database, None once it has arrived."""
-    return with_it(url, lambda db: get_meta(db, app) if is_made(db) else {}).get(ARRIVING)
+    token: bytes | None = with_it(url, lambda db: get_meta(db, app) if is_made(db) else {}).get(ARRIVING)
+    return token
 
 
 def is_open(url: str, app: str) -> bool:

@@ -70,13 +70,14 @@ def apps_move(
     name: Name,
     to: To = "",
     abandon: Annotated[
-        bool, typer.Option("--abandon", help="Undo a move that was interrupted, instead.")
+        bool, typer.Option("--abandon", help="Undo a move that was interrupted, wherever it went.")
     ] = False,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
     """Move an app to another PostgreSQL while nodes serve it; one that was interrupted goes on."""
-    if bool(to) == abandon:
+    # HEDGEROW_PLACE may be set for all commands.
+    if not to and not abandon:
         raise HedgerowError("ARGUMENTS_INVALID", "either --to or --abandon")
     with _relocate(data) as (relocate, registry, store):
         if abandon:
