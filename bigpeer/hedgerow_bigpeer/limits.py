@@ -183,3 +183,10 @@ AUDIT_ACTORS = 256
 MOVE_ROUNDS = 20
 MOVE_ROWS_LEFT = 500
 MOVE_FREEZE_MS = 10_000
+# A trigger goes when nobody reads its table. Who waits for that holds up all who come after, so it waits for
+# so long at most, and tries so often, with pauses in which they go on; at last for so long that autovacuum,
+# which does after a second, gives way.
+MOVE_LOCK_MS = 300
+MOVE_LOCK_LAST_MS = 1500
+MOVE_LOCK_TRIES = 60
+MOVE_LOCK_PAUSE_SECONDS = 0.7

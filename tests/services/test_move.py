@@ -23,7 +23,7 @@ from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import manage, relocate
 from hedgerow_bigpeer.auth.places import shown
 from hedgerow_bigpeer.auth.registry import Registry
-from hedgerow_bigpeer.store import relocation
+from hedgerow_bigpeer.store import fence, relocation
 from hedgerow_bigpeer.store.postgres import PostgresStore
 
 BOARDS, FOLLOW_SECONDS = 8, 5
@@ -429,6 +429,39 @@ def test_an_app_whose_place_is_gone_is_placed_where_its_backup_is(database: Url,
         assert relocate.show_places(registry, old) == [{"app": "farm", "place": backup, "moving_to": None}]
         assert registry.audit.newest(1)[0].detail == {"to": backup, "lost": True}
         assert relocate.settled(registry, app, old) == backup
+
+
+def test_triggers_that_go_hold_up_no_readers_behind_a_backup(
+    places: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = places
+    make_store(old)
+    pauses = 0
+    with rights(tmp_path, old) as registry, psycopg.connect(old) as backup:
+        registry.ensure_app(APP, "mesh")
+        relocate.move_app(registry, "t", APP, old, new)
+        backup.execute("LOCK TABLE documents IN ACCESS SHARE MODE")
+
+        def pause(seconds: float) -> None:
+            nonlocal pauses
+            pauses += 1
+            # Nobody stands in line before those who read, nor are other tables locked.
+            for (table,) in rows(
+                old, "SELECT relname FROM pg_class WHERE relname IN ('documents', 'commits')"
+            ):
+                with psycopg.connect(old) as reader:
+                    reader.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT".encode())
+            if pauses == 3:
+                backup.rollback()
+
+        monkeypatch.setattr(fence, "sleep", pause)
+        monkeypatch.setattr(limits, "MOVE_LOCK_TRIES", 2)
+        with pytest.raises(HedgerowError, match="STORE_FAILED: documents is being read for long"):
+            relocate.purge_app(registry, "t", APP, old, old)
+        assert pauses == 1 and left_of(old)["meta"] > 0
+        monkeypatch.setattr(limits, "MOVE_LOCK_TRIES", 3)
+        relocate.purge_app(registry, "t", APP, old, old)
+        assert pauses == 3 and set(left_of(old).values()) == {0}
 
 
 def test_an_app_is_placed_before_it_has_data(places: tuple[str, str], tmp_path: Path) -> None:
