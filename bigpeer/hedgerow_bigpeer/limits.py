@@ -176,6 +176,8 @@ SUSPECTS_KNOWN = 4096  # of all, whose counts are remembered
 SUSPECTS_LOOK_SECONDS = 1.0
 AUDIT_REFUSALS = 30
 AUDIT_REFUSALS_SECONDS = 60
+AUDIT_TOLD = 300  # of what a peer tells of others
+AUDIT_TOLD_SECONDS = 86_400
 AUDIT_ACTORS = 256
 
 # An app that moves to another PostgreSQL: it is caught up with until so few rows are left of a round, or so
