@@ -35,7 +35,6 @@ BRIDGE_LOOK_SECONDS = 1.0
 BRIDGE_LEASE_MS = 15_000
 BRIDGE_WAIT_SECONDS = 60.0
 BRIDGE_DELIVER_SECONDS = 30.0
-BRIDGE_PARKED = 10_000
 BRIDGE_SHOWN = 100
 ANSWER_MS = 86_400_000
 ANSWER_KEY = 255
@@ -178,6 +177,8 @@ SUSPECTS_KNOWN = 4096  # of all, whose counts are remembered
 SUSPECTS_LOOK_SECONDS = 1.0
 AUDIT_REFUSALS = 30
 AUDIT_REFUSALS_SECONDS = 60
+AUDIT_TOLD = 300  # of what a peer tells of others
+AUDIT_TOLD_SECONDS = 86_400
 AUDIT_ACTORS = 256
 
 # An app that moves to another PostgreSQL: it is caught up with until so few rows are left of a round, or so
@@ -185,3 +186,10 @@ AUDIT_ACTORS = 256
 MOVE_ROUNDS = 20
 MOVE_ROWS_LEFT = 500
 MOVE_FREEZE_MS = 10_000
+# A trigger goes when nobody reads its table. Who waits for that holds up all who come after, so it waits for
+# so long at most, and tries so often, with pauses in which they go on; at last for so long that autovacuum,
+# which does after a second, gives way.
+MOVE_LOCK_MS = 300
+MOVE_LOCK_LAST_MS = 1500
+MOVE_LOCK_TRIES = 60
+MOVE_LOCK_PAUSE_SECONDS = 0.7

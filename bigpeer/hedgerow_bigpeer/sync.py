@@ -44,7 +44,6 @@ _OFFENCES = (
 )  # fmt: skip
 _SAID = "said by the other side"
 _POLICY = 1008
-_UNSUPPORTED = 1003
 _Vector = tuple[bytes, int, int, int]
 
 

@@ -323,6 +323,34 @@ def test_strangers_hide_nobody_who_is_known(registry: Registry, monkeypatch: pyt
     assert {row.subject: row.detail["count"] for row in more} == {"": 6, "credential:01:loud": 5}
 
 
+def test_what_a_peer_says_of_others_fills_no_day_of_the_audit_log(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = [database.now()]
+    monkeypatch.setattr(audit, "now", lambda: at[0])
+    monkeypatch.setattr(limits, "AUDIT_TOLD", 45)
+
+    def tell(by: str) -> None:
+        registry.audit.hear("radio:D0:00:00:00:00:01", "radio.refuse", by, code="BEACON_TAG", count=1)
+
+    for _ in range(3):
+        for _ in range(limits.AUDIT_REFUSALS + 2):
+            tell("credential:01:loud")
+        at[0] += limits.AUDIT_REFUSALS_SECONDS
+    told = [(row.action, row.detail["count"]) for row in registry.audit.newest(1000)][::-1]
+    assert told == [("radio.refuse", 1)] * 30 + [("radio.more", 2)] + [("radio.refuse", 1)] * 13
+    # It hides neither others, nor what it is refused here.
+    tell("credential:02:quiet")
+    registry.audit.refuse("credential:01:loud", "seal.refuse", "")
+    assert [row.action for row in registry.audit.newest(2)] == ["seal.refuse", "radio.refuse"]
+    at[0] += limits.AUDIT_TOLD_SECONDS
+    tell("credential:01:loud")
+    later, more = registry.audit.newest(2)
+    assert (later.subject, later.detail["by"]) == ("credential:01:loud", "credential:01:loud")
+    left_out = 3 * (limits.AUDIT_REFUSALS + 2) - 45
+    assert (more.action, more.subject, more.detail["count"]) == ("radio.more", "credential:01:loud", left_out)
+
+
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     Registry(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "auth.db")

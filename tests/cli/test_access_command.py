@@ -99,6 +99,13 @@ def test_what_makes_no_sense(tmp_path: Path, words: tuple[str, ...], code: str) 
     assert code_of("bigpeer", *words, "--data", str(tmp_path)) == code
 
 
+def test_a_place_in_the_environment_keeps_no_move_from_being_abandoned(tmp_path: Path) -> None:
+    words = ("bigpeer", "apps", "move", "farm", "--data", str(tmp_path))
+    there = {"HEDGEROW_PLACE": "postgresql://db/farm", "HEDGEROW_STORE": ""}
+    assert "HEDGEROW_STORE names no PostgreSQL" in hedgerow(*words, "--abandon", status=1, **there).stderr
+    assert code_of(*words) == "ARGUMENTS_INVALID"
+
+
 def test_a_gateway_enrols_only_with_a_port_and_a_delegation(tmp_path: Path) -> None:
     identity = str(tmp_path / "identity.json")
     by = ("enroll", "--by-gateway", "--identity", identity)

@@ -26,14 +26,39 @@ class Entry(NamedTuple):
     detail: dict[str, Any]
 
 
+class _Share:
+    """How many rows of whom there are in a while; those that are left out get one row, `more`, at its end."""
+
+    def __init__(self, audit: "Audit", more: str) -> None:
+        self._audit = audit
+        self._more = more
+        self._lock = threading.Lock()
+        self._since = 0
+        self._counts: dict[str, int] = {}
+
+    def take(self, of: str, most: int, seconds: int) -> bool:
+        """Say whether one more row of somebody is within the share."""
+        with self._lock:
+            at = now()
+            if at - self._since >= seconds:
+                for who, count in self._counts.items():
+                    if count > most:
+                        self._audit.add("system", self._more, who, count=count - most, since=self._since)
+                self._since, self._counts = at, {}
+            is_known = of.startswith(_KNOWN)
+            is_known = is_known and (of in self._counts or len(self._counts) < limits.AUDIT_ACTORS)
+            who = of if is_known else ""
+            self._counts[who] = self._counts.get(who, 0) + 1
+            return self._counts[who] <= most
+
+
 class Audit:
     """Appends and reads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._since = 0
-        self._counts: dict[str, int] = {}
+        self._here = _Share(self, "refusals.more")
+        self._told, self._days = _Share(self, "radio.more"), _Share(self, "radio.more")
 
     def add(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Append a row, in the transaction that is under way if one is. No secret may be among the detail."""
@@ -47,27 +72,23 @@ class Audit:
             values = (*row, _next(chain, row))
             self._database.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
 
-    def refuse(self, actor: str, action: str, subject: str, by: str = "", **detail: Any) -> None:
-        """Append what somebody was refused, by the peer `by` if not here; so many in a while, the others as a
-        number, lest they fill a table that only grows. Strangers share one such number: they hide nobody who
-        is known. What a peer tells counts as that peer's.
+    def refuse(self, actor: str, action: str, subject: str, **detail: Any) -> None:
+        """Append what somebody was refused; so many in a while, the others as a number, lest they fill what
+        only grows. Strangers share one such number: they hide nobody who is known.
         """
-        of = by or actor
-        with self._lock:
-            at = now()
-            if at - self._since >= limits.AUDIT_REFUSALS_SECONDS:
-                for who, count in self._counts.items():
-                    if count > limits.AUDIT_REFUSALS:
-                        more = count - limits.AUDIT_REFUSALS
-                        self.add("system", "refusals.more", who, count=more, since=self._since)
-                self._since, self._counts = at, {}
-            is_known = of.startswith(_KNOWN)
-            is_known = is_known and (of in self._counts or len(self._counts) < limits.AUDIT_ACTORS)
-            who = of if is_known else ""
-            self._counts[who] = self._counts.get(who, 0) + 1
-            if self._counts[who] > limits.AUDIT_REFUSALS:
-                return
-        self.add(actor, action, subject, **detail)
+        if self._here.take(actor, limits.AUDIT_REFUSALS, limits.AUDIT_REFUSALS_SECONDS):
+            self.add(actor, action, subject, **detail)
+
+    def hear(self, actor: str, action: str, by: str, **detail: Any) -> None:
+        """Append what a peer, `by`, says that it had to refuse somebody; so much in a while, and in a day.
+
+        There is no more than its word for that. It hides nothing of what that peer was refused here.
+        """
+        # Once a day is full there is not even a number every minute.
+        if self._days.take(by, limits.AUDIT_TOLD, limits.AUDIT_TOLD_SECONDS) and self._told.take(
+            by, limits.AUDIT_REFUSALS, limits.AUDIT_REFUSALS_SECONDS
+        ):
+            self.add(actor, action, by, by=by, **detail)
 
     def newest(self, limit: int, before: int | None = None, action: str = "") -> Sequence[Entry]:
         """Return rows below an id, the newest first; of one action if it is given."""

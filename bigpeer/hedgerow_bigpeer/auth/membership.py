@@ -151,7 +151,7 @@ class Membership:
 
     def suspect(self, actor: str, by: str, code: str, count: int) -> None:
         """Write down what a peer, `by`, had to refuse so often to who is no more to it than an address."""
-        self._registry.audit.refuse(actor, "radio.refuse", by, by=by, code=code, count=count)
+        self._registry.audit.hear(actor, "radio.refuse", by, code=code, count=count)
 
     @property
     def credential(self) -> core.Credential | None:

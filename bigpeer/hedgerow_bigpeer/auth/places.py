@@ -46,12 +46,14 @@ class Places:
         to, token, key = json.loads(found)
         return Move(to, bytes.fromhex(token), key)
 
-    def set(self, actor: str, app: App, url: str) -> None:
-        """Let an app lie somewhere."""
+    def set(self, actor: str, app: App, url: str, lost: bool = False) -> None:
+        """Let an app lie somewhere; of a `lost` place a move is forgotten too."""
         check(url)
         with self._database.change():
             self._save("place", app, url.encode())
-            self._audit.add(actor, "app.place", app.id, to=shown(url))
+            if lost:
+                self._save("move", app, None)
+            self._audit.add(actor, "app.place", app.id, to=shown(url), lost=lost)
 
     def plan(self, app: App, to: str, key: str) -> Move:
         """Return the move that was begun, or a new one. Raises PLACE_INVALID for another target."""

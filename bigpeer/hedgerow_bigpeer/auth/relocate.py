@@ -47,19 +47,28 @@ def show_places(registry: Registry, store: str) -> list[dict[str, Any]]:
     return rows
 
 
-def place_app(registry: Registry, actor: str, name: str, store: str, to: str) -> dict[str, Any]:
+def place_app(
+    registry: Registry, actor: str, name: str, store: str, to: str, lost: bool = False
+) -> dict[str, Any]:
     """Say where an app lies of which nothing is stored yet, or nothing any more where it was, as after rights
-    were put back to before a move. Raises PLACE_INVALID, STORE_FAILED.
+    were put back to before a move. A `lost` place is asked nothing: it is gone, with any move from it.
+
+    Raises PLACE_INVALID, STORE_FAILED.
     """
     check(to)
     app = registry.apps.get(name)
+    if not lost:
+        _check_empty(registry, app, store)
+    registry.places.set(actor, app, to, lost)
+    return {"app": app.name, "place": shown(to)}
+
+
+def _check_empty(registry: Registry, app: App, store: str) -> None:
     here = settled(registry, app, store)
     key = _key_at(here, app)
     is_here = key is not None and relocation.departed(here, key) is None
     if is_here or registry.places.move(app) is not None:
         raise HedgerowError("PLACE_INVALID", f"{app.name} has data: move it")
-    registry.places.set(actor, app, to)
-    return {"app": app.name, "place": shown(to)}
 
 
 def move_app(
@@ -85,13 +94,27 @@ def move_app(
         raise HedgerowError("PLACE_INVALID", f"{app.name} has no data: place it")
     move = registry.places.plan(app, to, key)
     with _carrier(here, move) as carrier:
-        if not carrier.has_left:
-            carrier.prepare()
-            registry.places.begin(actor, app, move)
-            carrier.copy(report)
-            carrier.close_here(report)
+        if _look_again(registry, app, store, here, to) == to:
+            return {"app": app.name, "place": shown(to), "left": None}
+        if registry.places.move(app) not in (None, move):
+            raise HedgerowError("PLACE_INVALID", f"somebody else has begun to move {app.name}: try again")
+        carrier.prepare()
+        registry.places.begin(actor, app, move)
+        carrier.copy(report)
+        carrier.close_here(report)
     _land(registry, actor, app, move)
     return {"app": app.name, "place": shown(to), "left": shown(here)}
+
+
+def _look_again(registry: Registry, app: App, store: str, here: str, to: str = "") -> str:
+    """Return what settled() does, once nobody else moves the app: it is still `here`, or at `to`.
+
+    Raises PLACE_INVALID, STORE_FAILED.
+    """
+    found = settled(registry, app, store)
+    if found not in (here, to):
+        raise HedgerowError("PLACE_INVALID", f"{app.name} has been moved to {shown(found)} meanwhile")
+    return found
 
 
 @contextlib.contextmanager
@@ -107,28 +130,52 @@ def _carrier(here: str, move: Move) -> Iterator[relocation.Relocation]:
 
 
 def abandon_move(registry: Registry, actor: str, name: str, store: str) -> dict[str, Any]:
-    """Undo a move that was interrupted. Raises PLACE_INVALID if there is none, or the app has left."""
+    """Undo a move that was interrupted. `left` is where what has come stays, since that place is away.
+
+    Raises PLACE_INVALID if there is none, or the app has left; STORE_FAILED.
+    """
     app = registry.apps.get(name)
     here, move = settled(registry, app, store), registry.places.move(app)
     if move is None:
         raise HedgerowError("PLACE_INVALID", f"{app.name} is not moving")
     with _carrier(here, move) as carrier:
+        _look_again(registry, app, store, here)
+        if registry.places.move(app) != move:
+            raise HedgerowError("PLACE_INVALID", f"{app.name} is not moving")
         carrier.undo()
-    registry.places.abandon(actor, app)
-    return {"app": app.name, "place": shown(here)}
+        left = None
+        try:
+            if relocation.arriving(move.to, move.key) == move.token:
+                relocation.purge(move.to, move.key)
+        except HedgerowError:
+            left = shown(move.to)
+        registry.places.abandon(actor, app)
+    return {"app": app.name, "place": shown(here), "left": left}
 
 
 def purge_app(registry: Registry, actor: str, name: str, store: str, at: str) -> dict[str, Any]:
-    """Remove the read-only copy that an app has left behind. Raises PLACE_INVALID, STORE_FAILED."""
+    """Remove the read-only copy that an app has left behind, or what had come by a move that was abandoned.
+
+    Raises PLACE_INVALID, STORE_FAILED.
+    """
     check(at)
     app = registry.apps.get(name)
-    settled(registry, app, store)
+    here = settled(registry, app, store)
     for key in (app.name, app.id):
-        if relocation.departed(at, key) is not None:
+        if relocation.departed(at, key) is not None or _is_abandoned(registry, app, here, at, key):
             relocation.purge(at, key)
             registry.audit.add(actor, "app.purge", app.id, at=shown(at))
             return {"app": app.name, "purged": shown(at)}
     raise HedgerowError("PLACE_INVALID", f"{app.name} has left nothing there")
+
+
+def _is_abandoned(registry: Registry, app: App, here: str, at: str, key: str) -> bool:
+    """Say whether a copy will never have arrived: no move brings it, and the app is open where it lies."""
+    token, move = relocation.arriving(at, key), registry.places.move(app)
+    if token is None or (move is not None and move.token == token):
+        return False
+    stored = _key_at(here, app)
+    return stored is not None and relocation.is_open(here, stored)
 
 
 def _key_at(url: str, app: App) -> str | None:

@@ -7,10 +7,14 @@ lies in a schema of its own; to drop that is to undo it.
 """
 
 import hashlib
+from time import sleep
 from typing import Any, NamedTuple
 
-from psycopg import sql
+from psycopg import errors, sql
 
+from hedgerow.errors import HedgerowError
+
+from .. import limits
 from .pg_connection import PostgresConnection
 
 #: What the triggers raise: try later, or the app is elsewhere. Of a class that spoils a transaction.
@@ -37,6 +41,11 @@ END $$
 _TRIGGER = """
 CREATE TRIGGER {trigger} AFTER {what} ON {table} FOR EACH ROW WHEN ({row}.app = {app})
 EXECUTE FUNCTION {note}()
+"""
+_TRIGGERS = """
+SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = ? AND c.relnamespace = current_schema()::regnamespace ORDER BY c.relname, t.tgname
 """
 
 
@@ -149,8 +158,30 @@ class Fence:
             self._run(sql.SQL("DROP TABLE IF EXISTS {}").format(self.log(table)))
 
     def take_down(self) -> None:
-        """Let everybody write again."""
+        """Let everybody write again. Raises STORE_FAILED while a table is read for long, as by a backup."""
+        triggers = self._db.execute(_TRIGGERS, (self._schema,)).fetchall()
+        for table, trigger in triggers:
+            self._drop(table, trigger)
+        # The tables of the app are not touched any more.
         self._run(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self._schema)))
+
+    def _drop(self, table: str, trigger: str) -> None:
+        query = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(
+            sql.Identifier(trigger), sql.Identifier(table)
+        )
+        for turn in range(limits.MOVE_LOCK_TRIES):
+            if turn:
+                sleep(limits.MOVE_LOCK_PAUSE_SECONDS)
+            last = turn + 1 == limits.MOVE_LOCK_TRIES
+            wait = limits.MOVE_LOCK_LAST_MS if last else limits.MOVE_LOCK_MS
+            try:
+                with self._db.plain.transaction():
+                    self._run(sql.SQL("SET LOCAL lock_timeout = {}").format(wait))
+                    self._run(query)
+            except errors.LockNotAvailable:
+                continue
+            return
+        raise HedgerowError("STORE_FAILED", f"{table} is being read for long, by a backup perhaps: try again")
 
     def _note(self, table: Table) -> sql.Identifier:
         return sql.Identifier(self._schema, f"note_{table.name}")

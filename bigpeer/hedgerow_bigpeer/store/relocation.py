@@ -6,6 +6,7 @@ same store: incarnation, epoch and authors stay, numbers of transactions go on a
 receipts and transaction ids hold. A move that was interrupted before the app has closed begins anew.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,16 +41,15 @@ Report = Callable[[str], None]
 class Relocation:
     """One move of an app's rows; `token` names it. close() at the end."""
 
+    _there: PostgresConnection
+
     def __init__(self, app: str, source: str, target: str, token: bytes) -> None:
-        """Connect to both places. Raises STORE_FAILED, STORE_VERSION, PLACE_INVALID for one and the same."""
+        """Connect to the old place. Raises STORE_FAILED."""
         self._app = app
+        self._target = target
         self._token = token
-        self._here = _connect(source)
-        try:
-            self._there = _connect(target)
-        except BaseException:
-            self._here.close()
-            raise
+        self._open = contextlib.ExitStack()
+        self._here = self._connect(source)
         self._fence = Fence(self._here, app)
 
     def begin(self) -> None:
@@ -57,7 +57,9 @@ class Relocation:
         self._here.execute("SELECT pg_advisory_lock(?::int, ?::int)", (lock_of(self._app), _MOVER))
 
     def prepare(self) -> None:
-        """Make the tables of the target. Raises PLACE_INVALID, STORE_VERSION."""
+        """Connect to the target, and make its tables. Raises PLACE_INVALID, STORE_FAILED, STORE_VERSION."""
+        self._check_here()
+        self._there = self._connect(self._target)
         homes = [_home(db) for db in (self._here, self._there)]
         _once(self._there, lambda: migrate(self._there))
         if homes[0] == homes[1]:
@@ -74,10 +76,10 @@ class Relocation:
             reason = "has left it" if LEFT in found else "is there"
             raise HedgerowError("PLACE_INVALID", f"rows of the app are there: it {reason}")
 
-    @property
-    def has_left(self) -> bool:
-        """Whether the app has closed at its old place, by this move."""
-        return has_left(self._here, self._app) == self._token
+    def _check_here(self) -> None:
+        """Raise PLACE_INVALID if the app has left its old place, by whichever move: that stays closed."""
+        if has_left(self._here, self._app) is not None:
+            raise HedgerowError("PLACE_INVALID", "the app has left: say where it lies")
 
     def copy(self, report: Report) -> None:
         """Bring everything over but the last moment, while others write."""
@@ -122,16 +124,15 @@ class Relocation:
 
     def undo(self) -> None:
         """Let the app go on where it is. Raises PLACE_INVALID if it has left already."""
-        if self.has_left:
-            raise HedgerowError("PLACE_INVALID", "the app has left: finish the move")
+        self._check_here()
         self._fence.take_down()
-        if is_made(self._there) and get_meta(self._there, self._app).get(ARRIVING) == self._token:
-            clear(self._there, self._app)
 
     def close(self) -> None:
         """Let go of both."""
-        self._here.close()
-        self._there.close()
+        self._open.close()
+
+    def _connect(self, url: str) -> PostgresConnection:
+        return self._open.enter_context(contextlib.closing(_connect(url)))
 
     def _copy(self, table: Table) -> None:
         """Copy a table in pieces, each committed: an open transaction would hold back other apps' readers."""
@@ -253,6 +254,18 @@ def departed(url: str, app: str) -> bytes | None:
     return token
 
 
+def arriving(url: str, app: str) -> bytes | None:
+    """Return the token of the move by which rows of an app come to a database, None once it has arrived."""
+    token: bytes | None = with_it(url, lambda db: get_meta(db, app) if is_made(db) else {}).get(ARRIVING)
+    return token
+
+
+def is_open(url: str, app: str) -> bool:
+    """Say whether an app is in a database: not arriving there, nor has it left."""
+    meta = with_it(url, lambda db: get_meta(db, app) if is_made(db) else {})
+    return bool(meta) and LEFT not in meta and ARRIVING not in meta
+
+
 def is_known(url: str, app: str) -> bool:
     """Say whether a database has rows of an app."""
     known: bool = with_it(url, lambda db: is_made(db) and bool(get_meta(db, app)))
@@ -260,10 +273,10 @@ def is_known(url: str, app: str) -> bool:
 
 
 def purge(url: str, app: str) -> None:
-    """Remove the copy that an app has left behind. Raises PLACE_INVALID where it has not left one."""
+    """Remove a copy of an app that has left, or was arriving. Raises PLACE_INVALID where there is none."""
 
     def remove(db: PostgresConnection) -> None:
-        if not is_made(db) or has_left(db, app) is None:
+        if not is_made(db) or not {LEFT, ARRIVING} & set(get_meta(db, app)):
             raise HedgerowError("PLACE_INVALID", "the app has left nothing there")
         Fence(db, app).take_down()
         clear(db, app)

@@ -46,10 +46,22 @@ def apps_places(data: Data = DATA, as_json: AsJson = False) -> None:
 
 
 @apps.command("place")
-def apps_place(name: Name, to: To, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Let an app of which nothing is stored yet lie on a PostgreSQL of its own."""
+def apps_place(
+    name: Name,
+    to: To,
+    lost: Annotated[
+        bool,
+        typer.Option(
+            "--lost",
+            help="The PostgreSQL where it lay is gone: nothing is asked there, and a move is dropped.",
+        ),
+    ] = False,
+    data: Data = DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Let an app of which nothing is stored yet, or no more, lie on a PostgreSQL of its own."""
     with _relocate(data) as (relocate, registry, store):
-        row = relocate.place_app(registry, actor(), name, store, to)
+        row = relocate.place_app(registry, actor(), name, store, to, lost)
     done(as_json, row, f"{row['app']} lies at {row['place']}")
 
 
@@ -58,18 +70,25 @@ def apps_move(
     name: Name,
     to: To = "",
     abandon: Annotated[
-        bool, typer.Option("--abandon", help="Undo a move that was interrupted, instead.")
+        bool, typer.Option("--abandon", help="Undo a move that was interrupted, wherever it went.")
     ] = False,
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
     """Move an app to another PostgreSQL while nodes serve it; one that was interrupted goes on."""
-    if bool(to) == abandon:
+    # HEDGEROW_PLACE may be set for all commands.
+    if not to and not abandon:
         raise HedgerowError("ARGUMENTS_INVALID", "either --to or --abandon")
     with _relocate(data) as (relocate, registry, store):
         if abandon:
             row = relocate.abandon_move(registry, actor(), name, store)
-            done(as_json, row, f"{row['app']} stays at {row['place']}")
+            text = f"{row['app']} stays at {row['place']}"
+            if row["left"] is not None:
+                text += (
+                    f"\n{row['left']} does not answer; once it does remove what has come there:"
+                    f"\n  hedgerow bigpeer apps purge {row['app']} --at URL"
+                )
+            done(as_json, row, text)
             return
         report = (lambda stage: None) if as_json else say
         row = relocate.move_app(registry, actor(), name, store, to, report)
@@ -85,11 +104,11 @@ def apps_move(
 @apps.command("purge")
 def apps_purge(
     name: Name,
-    at: Annotated[str, typer.Option("--at", help="URL of the PostgreSQL that it has left.")],
+    at: Annotated[str, typer.Option("--at", help="URL of the PostgreSQL where the copy is.")],
     data: Data = DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the copy that an app has left behind at its move."""
+    """Remove the copy that an app has left behind at its move, or that a move has that was abandoned."""
     with _relocate(data) as (relocate, registry, store):
         row = relocate.purge_app(registry, actor(), name, store, at)
     done(as_json, row, f"{row['app']} is gone from {row['purged']}")
