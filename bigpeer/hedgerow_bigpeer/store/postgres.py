@@ -340,6 +340,10 @@ class PostgresStore(SqlStore):
     def _end_view(self, db: Connection) -> None:
         db.rollback()
 
+    def _interrupt(self, db: Connection) -> None:
+        # To cancel takes a connection, and may come so late that it cancels what is next on this one.
+        pass
+
     def _close(self) -> None:
         super()._close()
         self._anchor.close()

@@ -174,6 +174,10 @@ class SqliteStore(SqlStore):
         db.set_progress_handler(None, 0)
         db.rollback()
 
+    def _interrupt(self, db: Connection) -> None:
+        assert isinstance(db, sqlite3.Connection)
+        db.interrupt()
+
     def _close(self) -> None:
         super()._close()
         self._place.close()
