@@ -256,7 +256,7 @@ class PostgresStore(SqlStore):
         """Connect anew what was lost. The slot must still be free then, and the database where it was."""
         if self.outdated is not None:
             raise self.outdated
-        if self._db.is_closed:  # type: ignore[attr-defined]
+        if self._db.is_closed:
             self._db = self._connect()
             # It idles, and would not notice by itself that its server is gone.
             with contextlib.suppress(psycopg.Error):

@@ -359,16 +359,20 @@ class SqlStore(ABC):
 
     def _begin(self, seconds: float | None) -> Connection:
         """Return a connection of nobody else, in a view."""
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = self._connect()
-        try:
-            self._begin_view(connection, seconds)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        while True:
+            try:
+                connection, is_new = self._readers.pop(), False
+            except IndexError:
+                connection, is_new = self._connect(), True
+            try:
+                self._begin_view(connection, seconds)
+            except BaseException as error:
+                connection.close()
+                # One that was kept may have been lost meanwhile.
+                if is_new or not isinstance(error, connection.failures):
+                    raise
+            else:
+                return connection
 
     def _give_back(self, connection: Connection) -> None:
         try:
@@ -376,7 +380,10 @@ class SqlStore(ABC):
         except BaseException:
             connection.close()
             raise
-        self._readers.append(connection)
+        if connection.is_closed or len(self._readers) >= KEPT_READERS:
+            connection.close()
+        else:
+            self._readers.append(connection)
 
     def _read_schemas(self) -> None:
         self._learn([encoded for (encoded,) in self._db.execute(SCHEMA_QUERY, self._key)])

@@ -31,6 +31,8 @@ class SqliteConnection(sqlite3.Connection):
     """See `sql.Connection`."""
 
     failures: tuple[type[Exception], ...] = (sqlite3.Error,)
+    #: A file is not lost as a server is.
+    is_closed = False
 
     def some(self, collection: str, keys: Sequence[bytes], app: tuple[str, int]) -> list[Any]:
         """See `sql.Connection`."""
