@@ -127,8 +127,8 @@ def test_a_field_that_is_called_as_the_id_is_hides_nothing(tmp_path: Path) -> No
     body = operation.encode_body(
         hlc.pack(JUNE), [[operation.INSERT, schema.name, "x", schema.pack({"_id": 5, "n": 1})]]
     )
-    entries = [SchemaEntry(schema.encoded), Operation(AUTHORS[0], 1, body)]
-    *_, tables = asyncio.run(rows(tmp_path / "store.db", [Submission(entries)]))
+    submissions = [Submission([SchemaEntry(schema.encoded)]), Submission([Operation(AUTHORS[0], 1, body)])]
+    *_, tables = asyncio.run(rows(tmp_path / "store.db", submissions))
     ((*_, facets),) = tables[TABLES.index("documents")]
     assert json.loads(facets, object_pairs_hook=list) == [("_id", text_of("x")), ("n", text_of(1))]
 
