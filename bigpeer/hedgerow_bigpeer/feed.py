@@ -69,7 +69,8 @@ def as_seen(change: Change, covers: Callable[[dict[str, Any]], bool]) -> Change 
     if before is None and after is None:
         return None
     op = "c" if before is None else "d" if after is None else "u"
-    if op == "u" and before == after:
+    # By their bytes: Python finds 1 and true equal. A field `_id` is written, and not seen.
+    if op == "u" and before == after and cbor.encode(before) == cbor.encode(after):
         return None
     return change._replace(op=op, before=before, after=after)
 

@@ -172,6 +172,20 @@ class OwnAuthor:
             await service.refresh(self._author)
             await self._resume()
         kept = (list(self._marks), self._previous)
+        try:
+            planned, again = await self._plan_all(asks)
+            errors = await service.offer(Submission(entries) for _, _, entries, _, _ in planned)
+        # Some of what was planned may be there; nothing of it is where its view could not be left.
+        except BaseException:
+            self._marks, self._previous = kept
+            self._unsure = True
+            raise
+        again += self._settle(planned, errors)
+        self._waiting = again + self._waiting
+
+    async def _plan_all(self, asks: list[_Ask]) -> tuple[list[_Planned], list[_Ask]]:
+        """Work out what asks plan; return with it those that have to wait again."""
+        service = self._service
         planned: list[_Planned] = []
         again: list[_Ask] = []
         number = service.frontier(self._author).held + 1
@@ -192,14 +206,7 @@ class OwnAuthor:
                 else:
                     places |= draft.places()
                     number += bool(draft.changes)
-        try:
-            errors = await service.offer(Submission(entries) for _, _, entries, _, _ in planned)
-        except BaseException:
-            self._marks, self._previous = kept
-            self._unsure = True
-            raise
-        again += self._settle(planned, errors)
-        self._waiting = again + self._waiting
+        return planned, again
 
     def _planned(self, ask: _Ask, draft: Draft, number: int) -> _Planned:
         """Return what is to be submitted for a draft, which is operation `number` if it changes something."""
@@ -232,8 +239,9 @@ class OwnAuthor:
             if broken and error.code == "SYNC_GAP":
                 again.append(ask)
                 continue
-            # A commit whose answer was lost may have happened.
-            self._unsure = self._unsure or error.code.startswith("STORE_")
+            # A commit whose answer was lost may have happened; and what does not follow on what is there was
+            # planned on something else.
+            self._unsure |= error.code.startswith("STORE_") or error.code in ("SYNC_GAP", "SEAL_INVALID")
             if not broken and any(isinstance(entry, Operation) for entry in entries):
                 self._marks, self._previous, broken = marks, previous, True
             _refuse(ask, error)

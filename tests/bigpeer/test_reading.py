@@ -1,6 +1,7 @@
 """An insert that is merged with nothing is written down as it stands: the rows are those of merging."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.cbor import UNDEFINED
 from hedgerow.codec.decimal import Decimal
-from hedgerow.codec.schema import KEEP, STREAM, Schema, schema_for
+from hedgerow.codec.schema import KEEP, STREAM, Schema, path_of, schema_for
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import reading, work
+from hedgerow_bigpeer.store.facets import text_of
 from hedgerow_bigpeer.store.rows import Entry, Operation, SchemaEntry, Submission
 from hedgerow_bigpeer.store.sqlite import SqliteStore
 
@@ -41,11 +43,17 @@ values = st.one_of(
     st.lists(st.one_of(integers, texts), max_size=4),
     st.dictionaries(st.sampled_from("ab"), integers),
 )
-names = st.one_of(st.sampled_from(["n", "temperature", "a b", "é"]), st.just(("nested", "n")))
+names = st.one_of(st.sampled_from(["n", "temperature", "a b", "é", "_id"]), st.just(("nested", "n")))
 ids = st.one_of(
     st.none(), integers, texts.filter(lambda text: len(text) < 30), st.binary(max_size=30), st.booleans()
 )
 AUTHORS = (b"author 1", b"author 2")
+
+
+def _any_schema(kind: int, document: dict[Any, Any]) -> Schema:
+    """Return the schema of a document, which nobody here may write if it has a field `_id`."""
+    scales = {name: item.exponent if isinstance(item, Decimal) else None for name, item in document.items()}
+    return Schema("c", kind, tuple((name, scales[name]) for name in sorted(scales, key=path_of)))
 
 
 @st.composite
@@ -53,7 +61,7 @@ def operations(draw: Any) -> tuple[Schema, int, bytes, Any, list[Any]]:
     """Return schema, author's place, stamp, id and values of an insert."""
     fields = draw(st.dictionaries(names, values, max_size=4))
     known = {name: None if value is UNDEFINED else value for name, value in fields.items()}
-    schema = schema_for("c", draw(st.sampled_from([KEEP, STREAM])), known)
+    schema = _any_schema(draw(st.sampled_from([KEEP, STREAM])), known)
     # Ids are few, so that some inserts meet a document; some are ahead of time.
     document_id = draw(st.one_of(ids, st.sampled_from([1, "a", [AUTHORS[1], 2]])))
     ms = JUNE + draw(st.sampled_from([-5000, -4000, 0, 10**9]))
@@ -112,6 +120,17 @@ def test_the_rows_are_those_of_merging(
     with monkeypatch.context() as patch:
         patch.setattr(work, "read", lambda *_: None)
         assert asyncio.run(rows(folder / "merged.db", submissions)) == plain
+
+
+def test_a_field_that_is_called_as_the_id_is_hides_nothing(tmp_path: Path) -> None:
+    schema = _any_schema(KEEP, {"_id": 5, "n": 1})
+    body = operation.encode_body(
+        hlc.pack(JUNE), [[operation.INSERT, schema.name, "x", schema.pack({"_id": 5, "n": 1})]]
+    )
+    submissions = [Submission([SchemaEntry(schema.encoded)]), Submission([Operation(AUTHORS[0], 1, body)])]
+    *_, tables = asyncio.run(rows(tmp_path / "store.db", submissions))
+    ((*_, facets),) = tables[TABLES.index("documents")]
+    assert json.loads(facets, object_pairs_hook=list) == [("_id", text_of("x")), ("n", text_of(1))]
 
 
 def test_most_inserts_are_not_merged() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -142,3 +144,61 @@ def test_takers_beyond_those_that_are_waited_for(monkeypatch: pytest.MonkeyPatch
         collect.confirm(db, ("demo", 0), name, position, 1)
     assert db.execute("SELECT peer, position FROM peers ORDER BY peer").fetchall() == [(b"a", 7), (b"b", 6)]
     db.close()
+
+
+#: Callers of long readings go away, within a view that has a time and one that has none. In a process of its
+#: own: what goes wrong here stops all threads of one.
+LEAVING = """
+import asyncio, faulthandler, sys, threading
+from pathlib import Path
+
+from hedgerow_bigpeer.store.sql_store import READERS
+from hedgerow_bigpeer.store.sqlite import SqliteStore
+
+faulthandler.dump_traceback_later(30, exit=True)
+NUMBERS = "WITH RECURSIVE c(x) AS (SELECT ?2 UNION ALL SELECT x + 1 FROM c)"
+
+
+async def leave(store, seconds):
+    begun = threading.Event()
+    connect = store._connect
+
+    def told():
+        connection = connect()
+        connection.create_function("begun", 0, begun.set)
+        return connection
+
+    store._connect = told
+
+    async def look():
+        async with store.snapshot(seconds) as snapshot:
+            await snapshot._read(f"{NUMBERS} SELECT begun() FROM c WHERE x < 1")
+
+    work = [asyncio.create_task(look()) for _ in range(READERS)]
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    for task in work:
+        task.cancel()
+    print(*[type(left).__name__ for left in await asyncio.gather(*work, return_exceptions=True)])
+    print(len(store._readers), [connection.in_transaction for connection in store._readers])
+    store._connect = connect
+    store._readers.clear()
+
+
+async def run():
+    store = await SqliteStore.open(Path(sys.argv[1]), full_sync=False)
+    for seconds in (1000.0, None):
+        await leave(store, seconds)
+    await store.close()
+
+
+asyncio.run(run())
+"""
+
+
+def test_a_view_is_given_back_when_nothing_is_read_on_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING, tmp_path / "store.db"], capture_output=True, text=True, timeout=60
+    )
+    left = "CancelledError CancelledError CancelledError CancelledError\n4 [False, False, False, False]\n"
+    assert (done.stdout, done.stderr) == (left * 2, "")

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from bigpeer_harness import EXECUTE, Local, local
 
+from hedgerow.errors import HedgerowError
+from hedgerow.limits import SEAL_EVERY
 from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.store.port import Snapshot
 from hedgerow_bigpeer.store.sql import Connection
 from hedgerow_host.dql import parser
 
@@ -123,6 +126,49 @@ def test_what_follows_on_a_refused_write_is_written_all_the_same(served: Local) 
     served.run(served.peer.own.stop())
     own = served.peer.service.frontier(served.peer.service.store.identity.author)
     assert own.sealed == own.held == 1 + MANY + 2
+
+
+def test_what_was_planned_in_a_view_that_could_not_be_left_is_forgotten(
+    served: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = served.peer.service.store
+    view = store.snapshot
+
+    @asynccontextmanager
+    async def lost(seconds: float | None = None) -> AsyncIterator[Snapshot]:
+        async with view(seconds) as snapshot:
+            yield snapshot
+        raise HedgerowError("STORE_FAILED", "the connection is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "snapshot", lost)
+        assert _insert(served) == "STORE_FAILED"
+    _writes_and_seals(served)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_who_planned_on_what_is_not_there_looks_again(served: Local, known: int) -> None:
+    """A mark to be sealed is of an operation that is not there, in place of one that is or beside it."""
+    assert _insert(served) is None
+    own = served.peer.own
+    own._marks = [*own._marks[:known], bytes(16)]
+    told = {_insert(served) for _ in range(SEAL_EVERY)} - {None}
+    assert len(told) == 1 and told < {"SEAL_INVALID", "SYNC_GAP"}
+    _writes_and_seals(served)
+
+
+def _writes_and_seals(served: Local) -> None:
+    assert [_insert(served) for _ in range(SEAL_EVERY)] == [None] * SEAL_EVERY
+    served.run(served.peer.own.stop())
+    frontier = served.peer.service.frontier(served.peer.service.store.identity.author)
+    assert frontier.sealed == frontier.held
+    assert served.items("SELECT count(*) AS n FROM c") == [{"n": frontier.held - 1}]
+
+
+def _insert(served: Local) -> str | None:
+    """Insert a document; return the code of the refusal."""
+    code: str | None = served.execute("INSERT INTO c DOCUMENTS ({'n': 1})").json()["error"].get("code")
+    return code
 
 
 def test_the_grammar_is_made_once_and_before_anybody_asks(

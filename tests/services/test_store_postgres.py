@@ -1,6 +1,7 @@
 """The store on PostgreSQL: the contract of every store, and what is its own."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from hedgerow_bigpeer.store.pg_connection import PostgresConnection
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.postgres import PostgresStore
 from hedgerow_bigpeer.store.rows import Entry, Identity, Index, NameEntry, Operation, Submission
+from hedgerow_bigpeer.store.sql_store import KEPT_READERS
 from hedgerow_host.dql import parse
 
 Url = Callable[[str], str]
@@ -265,6 +267,35 @@ def test_an_index_is_used_and_reading_has_an_end(database: Url) -> None:
         with pytest.raises(HedgerowError, match="QUERY_TIMEOUT"):
             async with store.snapshot(0.001) as snapshot:
                 await snapshot._read("SELECT ?::text, ?::bigint, pg_sleep(1)")
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_readers_that_are_kept_are_few_and_cost_nobody_when_they_are_lost(database: Url) -> None:
+    url = database("a")
+    lose = (
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE application_name = 'hedgerow' AND datname = current_database()"
+    )
+
+    async def run() -> None:
+        store = await PostgresStore.open(url)
+        async with contextlib.AsyncExitStack() as views:
+            for _ in range(KEPT_READERS + 2):
+                await views.enter_async_context(store.snapshot())
+        assert len(store._readers) == KEPT_READERS
+        with psycopg.connect(url, autocommit=True) as connection:
+            assert set(connection.execute(lose.encode()).fetchall()) == {(True,)}
+            # The next view costs nobody a refusal.
+            with pytest.raises(HedgerowError, match="STORE_FAILED"):
+                async with store.snapshot() as snapshot:
+                    assert store._readers == []
+                    assert connection.execute(lose.encode()).fetchall() == [(True,)]
+                    await snapshot.document("things", b"")
+        # Nor is one kept that was lost within a view.
+        assert store._readers == []
+        assert await store.frontiers() == []
         await store.close()
 
     asyncio.run(run())

@@ -256,7 +256,7 @@ class PostgresStore(SqlStore):
         """Connect anew what was lost. The slot must still be free then, and the database where it was."""
         if self.outdated is not None:
             raise self.outdated
-        if self._db.is_closed:  # type: ignore[attr-defined]
+        if self._db.is_closed:
             self._db = self._connect()
             # It idles, and would not notice by itself that its server is gone.
             with contextlib.suppress(psycopg.Error):
@@ -339,6 +339,10 @@ class PostgresStore(SqlStore):
 
     def _end_view(self, db: Connection) -> None:
         db.rollback()
+
+    def _interrupt(self, db: Connection) -> None:
+        # To cancel takes a connection, and may come so late that it cancels what is next on this one.
+        pass
 
     def _close(self) -> None:
         super()._close()

@@ -62,9 +62,10 @@ class Shape:
 
 @functools.lru_cache(maxsize=KEPT)
 def _shape(encoded: bytes) -> Shape | None:
-    """Return the shape of documents of a schema; None if fields lie within others."""
+    """Return the shape of documents of a schema; None if fields lie within others, or one is never seen."""
     schema = Schema.decode(encoded)
-    return Shape(schema) if all(isinstance(name, str) for name, _ in schema.fields) else None
+    plain = all(isinstance(name, str) and name != "_id" for name, _ in schema.fields)
+    return Shape(schema) if plain else None
 
 
 def read(author: bytes, number: int, body: bytes, schemas: dict[bytes, Schema]) -> Reading | None:

@@ -67,6 +67,11 @@ class Connection(Protocol):
         """What spoils a whole transaction."""
         ...
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is lost."""
+        ...
+
     def execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor:
         """Run one statement."""
         ...

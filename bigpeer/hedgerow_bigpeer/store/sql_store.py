@@ -11,14 +11,13 @@ from typing import Any, TypeVar
 
 from hedgerow.codec.schema import Schema
 from hedgerow.crypto.rules import Rules
-from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.trust.lost import show
 
 from .. import limits
 from .collect import collect, confirm, stable, trim
 from .filter import Dialect
 from .indexes import create_index, drop_index, read_indexes
+from .losses import read_lost
 from .port import Snapshot
 from .rows import (
     Arrival,
@@ -39,7 +38,7 @@ from .rows import (
     Written,
 )
 from .sql import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Connection, get_meta
-from .sql_view import SqlSnapshot
+from .sql_view import SqlSnapshot, View
 
 Result = TypeVar("Result")
 
@@ -69,6 +68,8 @@ log = logging.getLogger(__name__)
 
 
 READERS = 4
+#: Connections that are kept for the next view; a busy moment opens more.
+KEPT_READERS = 2 * READERS
 
 
 class SqlStore(ABC):
@@ -87,6 +88,7 @@ class SqlStore(ABC):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._readers: list[Connection] = []
+        self._leaving: set[asyncio.Task[None]] = set()
         self._schemas: dict[bytes, Schema] = {}
         self._indexes: dict[str, set[str]] = {}
         self.rules: Rules | None = None
@@ -120,6 +122,10 @@ class SqlStore(ABC):
     @abstractmethod
     def _end_view(self, db: Connection) -> None:
         """End a view."""
+
+    @abstractmethod
+    def _interrupt(self, db: Connection) -> None:
+        """Let what is read on a connection end soon, if that needs no waiting; asked over and over."""
 
     @abstractmethod
     def _meant(self, error: Exception) -> HedgerowError | None:
@@ -240,7 +246,7 @@ class SqlStore(ABC):
 
     async def lost(self, limit: int) -> Sequence[Lost]:
         """See `port.Store`."""
-        return await self._look(self._lost, limit)
+        return await self._look(read_lost, self._key, limit)
 
     async def confirm(self, peer: bytes, position: int, at: int) -> None:
         """See `port.Store`."""
@@ -283,16 +289,19 @@ class SqlStore(ABC):
         except asyncio.CancelledError:
             work.add_done_callback(self._abandon)
             raise
+        view = View(connection, self._reading)
         try:
-            read = partial(self._read, connection)
-            yield SqlSnapshot(read, transaction, self.dialect, self._indexes)
+            yield SqlSnapshot(partial(self._read, view), transaction, self.dialect, self._indexes)
         finally:
-            await self._result(
-                asyncio.get_running_loop().run_in_executor(self._reading, self._give_back, connection)
-            )
+            # A task: whoever goes away twice leaves no view open.
+            leaving = asyncio.create_task(self._leave_view(view))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            await self._result(leaving)
 
     async def close(self) -> None:
         """See `port.Store`."""
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         await self._run(self._close)
         self._thread.shutdown()
 
@@ -332,11 +341,12 @@ class SqlStore(ABC):
 
         return await self._result(asyncio.get_running_loop().run_in_executor(self._reading, look))
 
-    async def _read(self, connection: Connection, query: str, *args: Any) -> list[Any]:
-        work = asyncio.get_running_loop().run_in_executor(
-            self._reading, lambda: connection.execute(query, (*self._key, *args)).fetchall()
-        )
-        return await self._result(work)
+    async def _read(self, view: View, query: str, *args: Any) -> list[Any]:
+        return await self._result(view.read(query, (*self._key, *args)))
+
+    async def _leave_view(self, view: View) -> None:
+        await view.end(self._interrupt)
+        await asyncio.get_running_loop().run_in_executor(self._reading, self._give_back, view.connection)
 
     def _open_view(self, seconds: float | None) -> tuple[Connection, int]:
         """Open a view; return its connection and its newest transaction."""
@@ -349,16 +359,20 @@ class SqlStore(ABC):
 
     def _begin(self, seconds: float | None) -> Connection:
         """Return a connection of nobody else, in a view."""
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = self._connect()
-        try:
-            self._begin_view(connection, seconds)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        while True:
+            try:
+                connection, is_new = self._readers.pop(), False
+            except IndexError:
+                connection, is_new = self._connect(), True
+            try:
+                self._begin_view(connection, seconds)
+            except BaseException as error:
+                connection.close()
+                # One that was kept may have been lost meanwhile.
+                if is_new or not isinstance(error, connection.failures):
+                    raise
+            else:
+                return connection
 
     def _give_back(self, connection: Connection) -> None:
         try:
@@ -366,7 +380,10 @@ class SqlStore(ABC):
         except BaseException:
             connection.close()
             raise
-        self._readers.append(connection)
+        if connection.is_closed or len(self._readers) >= KEPT_READERS:
+            connection.close()
+        else:
+            self._readers.append(connection)
 
     def _read_schemas(self) -> None:
         self._learn([encoded for (encoded,) in self._db.execute(SCHEMA_QUERY, self._key)])
@@ -400,34 +417,6 @@ class SqlStore(ABC):
             rows = db.execute(ARRIVAL_QUERY, (*self._key, collection, document_id))
             found.append([Arrival(*row) for row in rows])
         return found
-
-    def _lost(self, db: Connection, limit: int) -> list[Lost]:
-        skips = db.execute(
-            "SELECT author, body FROM skips WHERE app = ? AND shard = ? ORDER BY author, last", self._key
-        )
-        query = (
-            "SELECT number FROM operations"
-            " WHERE app = ? AND shard = ? AND author = ? AND number BETWEEN ? AND ?"
-        )
-        found: list[Lost] = []
-        covered = (b"", 0)
-        for author, body in skips:
-            skip = Skip.decode(body)
-            first = skip.first if covered[0] != author else max(skip.first, covered[1] + 1)
-            covered = (author, skip.last)
-            if skip.kind != LOST:
-                continue
-            held = {number for (number,) in db.execute(query, (*self._key, author, first, skip.last))}
-            shown = show(skip)
-            for number in [*sorted(held), skip.last + 1]:
-                if first < number:
-                    found.append(
-                        Lost(author, first, number - 1, shown["reason"], shown["time"], shown["summary"])
-                    )
-                first = number + 1
-            if len(found) >= limit:
-                break
-        return found[:limit]
 
     def _close(self) -> None:
         self._reading.shutdown()

@@ -1,12 +1,58 @@
 """One consistent view of a store on SQL."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from .filter import TRUE as EVERY_ONE
 from .filter import Dialect, Filter, paths_of, write
 from .rows import DocumentRow
-from .sql import DOCUMENT_QUERY
+from .sql import DOCUMENT_QUERY, Connection
+
+_INTERRUPT_SECONDS = 0.05
+
+
+class View:
+    """The connection of a view, and what the threads read on it.
+
+    It is in use until the last reading has ended, also one whose caller went away: two threads on one
+    connection may each wait for what the other holds, and a transaction ends under no statement that runs.
+    """
+
+    def __init__(self, connection: Connection, threads: Executor) -> None:
+        self.connection = connection
+        self._threads = threads
+        self._running: set[asyncio.Future[list[Any]]] = set()
+        self._ended = False
+
+    def read(self, query: str, parameters: Sequence[Any]) -> asyncio.Future[list[Any]]:
+        """Begin to run a query."""
+
+        def run() -> list[Any]:
+            # Its turn may come after its caller went away.
+            if self._ended:
+                raise RuntimeError("the view has ended")
+            return self.connection.execute(query, parameters).fetchall()
+
+        work = asyncio.get_running_loop().run_in_executor(self._threads, run)
+        self._running.add(work)
+        work.add_done_callback(self._done)
+        return work
+
+    def _done(self, work: asyncio.Future[list[Any]]) -> None:
+        self._running.discard(work)
+        # Its caller may have gone away.
+        if not work.cancelled():
+            work.exception()
+
+    async def end(self, interrupt: Callable[[Connection], None]) -> None:
+        """Return when nothing is read any more; what is, is interrupted."""
+        self._ended = True
+        while self._running:
+            # Again: a statement that only now begins does not notice.
+            interrupt(self.connection)
+            await asyncio.wait(self._running, timeout=_INTERRUPT_SECONDS)
 
 
 class SqlSnapshot:

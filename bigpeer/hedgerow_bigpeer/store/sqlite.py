@@ -31,6 +31,8 @@ class SqliteConnection(sqlite3.Connection):
     """See `sql.Connection`."""
 
     failures: tuple[type[Exception], ...] = (sqlite3.Error,)
+    #: A file is not lost as a server is.
+    is_closed = False
 
     def some(self, collection: str, keys: Sequence[bytes], app: tuple[str, int]) -> list[Any]:
         """See `sql.Connection`."""
@@ -173,6 +175,10 @@ class SqliteStore(SqlStore):
         assert isinstance(db, sqlite3.Connection)
         db.set_progress_handler(None, 0)
         db.rollback()
+
+    def _interrupt(self, db: Connection) -> None:
+        assert isinstance(db, sqlite3.Connection)
+        db.interrupt()
 
     def _close(self) -> None:
         super()._close()
