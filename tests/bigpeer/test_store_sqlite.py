@@ -5,6 +5,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -202,3 +203,36 @@ def test_a_view_is_given_back_when_nothing_is_read_on_it(tmp_path: Path) -> None
     )
     left = "CancelledError CancelledError CancelledError CancelledError\n4 [False, False, False, False]\n"
     assert (done.stdout, done.stderr) == (left * 2, "")
+
+
+def test_a_view_for_which_nobody_waits_any_more_is_closed_with_the_store(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = await SqliteStore.open(tmp_path / "store.db", full_sync=False)
+        connect, going = store._connect, threading.Event()
+        opened: list[sqlite3.Connection] = []
+
+        def slowly() -> sqlite3.Connection:
+            opened.append(connect())
+            going.wait(30)
+            return opened[0]
+
+        store._connect = slowly  # type: ignore[method-assign, assignment]
+
+        async def look() -> None:
+            async with store.snapshot():
+                raise AssertionError("it was cancelled before")
+
+        looking = asyncio.create_task(look())
+        while not opened:
+            await asyncio.sleep(0.001)
+        looking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await looking
+        closing = asyncio.create_task(store.close())
+        await asyncio.sleep(0.01)
+        going.set()
+        await closing
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            opened[0].execute("SELECT 1")
+
+    asyncio.run(run())

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -287,17 +287,13 @@ class SqlStore(ABC):
         try:
             connection, transaction = await self._result(work)
         except asyncio.CancelledError:
-            work.add_done_callback(self._abandon)
+            self._let_go(self._abandon(work))
             raise
         view = View(connection, self._reading)
         try:
             yield SqlSnapshot(partial(self._read, view), transaction, self.dialect, self._indexes)
         finally:
-            # A task: whoever goes away twice leaves no view open.
-            leaving = asyncio.create_task(self._leave_view(view))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
-            await self._result(leaving)
+            await self._result(self._let_go(self._leave_view(view)))
 
     async def close(self) -> None:
         """See `port.Store`."""
@@ -321,10 +317,19 @@ class SqlStore(ABC):
                 raise
             raise meant from error
 
-    def _abandon(self, work: asyncio.Future[tuple[Connection, int]]) -> None:
+    def _let_go(self, leaving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let a view be left whoever goes away meanwhile, and before the store is closed."""
+        task = asyncio.create_task(leaving)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return task
+
+    async def _abandon(self, work: asyncio.Future[tuple[Connection, int]]) -> None:
         """Take back the view of a caller that went away while it was opened."""
-        if not work.cancelled() and work.exception() is None:
-            asyncio.get_running_loop().run_in_executor(self._reading, self._give_back, work.result()[0])
+        # What fails there has closed its connection, and nobody waits for the reason.
+        with suppress(Exception):
+            connection, _ = await work
+            await asyncio.get_running_loop().run_in_executor(self._reading, self._give_back, connection)
 
     async def _rows(self, query: str, *args: Any) -> list[Any]:
         return await self._look(lambda db: db.execute(query, (*self._key, *args)).fetchall())
