@@ -3,7 +3,7 @@
 from hedgerow.limits import const
 from hedgerow.offences import is_offence
 
-# Of so many codes the last address is told.
+# So many pairs of a code and an address are told, each once out of turn.
 _SUSPECTS = const(6)
 
 
@@ -12,6 +12,9 @@ def note(peer: object, code: str, address: bytes) -> None:
     if not is_offence(code):
         return
     suspects = peer.suspects = peer.suspects or {}
-    _, count = suspects.get(code, (None, 0))
-    if count or len(suspects) < _SUSPECTS:
-        suspects[code] = address, count + 1
+    who = code, bytes(address)
+    if who in suspects:
+        suspects[who] += 1
+    elif len(suspects) < _SUSPECTS:
+        suspects[who] = 1
+        peer.accused = False

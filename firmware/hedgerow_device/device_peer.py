@@ -67,7 +67,7 @@ class DevicePeer(ReadyPeer):
     wish_eager = pace.PUSHES
     wish_schema = b""
     late = False
-    # Whom this boot has refused (accuse), and whether its health document has named them.
+    # Whom this boot has refused (accuse), and whether its health document has named all of them.
     suspects = None
     accused = False
     _damaged = _tend_at = _due = 0

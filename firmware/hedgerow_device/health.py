@@ -30,7 +30,7 @@ def tell(peer: object, now: int, report: object) -> None:
     if peer.suspects:
         facts["suspects"] = [
             [code, ":".join(["%02X" % byte for byte in address[1:]]), count]
-            for code, (address, count) in sorted(peer.suspects.items())
+            for (code, address), count in sorted(peer.suspects.items())
         ]
         peer.accused = True
     if settings["voltage_pin"] >= 0:

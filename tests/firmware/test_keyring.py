@@ -346,7 +346,7 @@ def test_what_a_gateway_issued_is_kept_with_its_delegation_and_shown_with_it() -
         8, MODE=MODE, SCOPE=many, DELEGATION=[[name for name, _ in many[:13]], 10, NOW + DAY]
     )
     assert vault.MOST < len(large.value) <= 2048
-    under = large.credential(state["agreement"], MODE=MODE, **named, SCOPE=many[:1], EXP=NOW + DAY)
+    under = large.credential(state["agreement"], MODE=MODE, SALT=salt, **named, SCOPE=many[:1], EXP=NOW + DAY)
     before = dict(STORE)
     with pytest.raises(HedgerowError, match="CREDENTIAL_INVALID: [0-9]+ bytes"):
         enrolling.take(under.hex(), issuers, [], large.value.hex())
