@@ -20,6 +20,8 @@ _ROWS = const(64)
 _ROOMY = const(65536)
 # Bytes of operations that a statement reads at once then.
 _TIGHT_READ = const(256)
+# How often a question is asked again for which there was no room.
+_AGAIN = const(3)
 _DOCUMENTS = (
     "hedgerow.down hedgerow.documents hedgerow.document hedgerow.index hedgerow.batch hedgerow.statements "
     "hedgerow.subscriptions hedgerow.subscribe hedgerow.marks hedgerow.counter "
@@ -258,7 +260,7 @@ class DevicePeer(ReadyPeer):
             limit = log.read_limit
             # Sessions say it anew.
             log.read_limit = min(limit, _TIGHT_READ)
-        again = tight and self.make_room and text.lstrip()[:6].upper() == "SELECT"
+        again = _AGAIN if tight and self.make_room and text.lstrip()[:6].upper() == "SELECT" else 0
         steps = super().execute_slowly(text, parameters)
         try:
             while True:
@@ -274,7 +276,7 @@ class DevicePeer(ReadyPeer):
                     if not again:
                         raise HedgerowError("DEVICE_MEMORY", text[:60])
                     # What only reads may be done again, without what the radio has in the heap.
-                    again = False
+                    again -= 1
                     self.make_room(True)
                     steps = super().execute_slowly(text, parameters)
                 yield
