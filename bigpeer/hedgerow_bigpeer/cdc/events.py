@@ -87,16 +87,8 @@ class Events:
         document_id = item_text(row.id, render)
         key = f"{self._app}|{row.collection}|{document_id}"
         event_id = f"{self._epoch}:{row.transaction}:{row.seq}"
-        attributes = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": f"/apps/{self._app}/collections/{row.collection}",
-            "type": TYPE,
-            "subject": document_id,
-            "time": _time(row.at),
-            "partitionkey": key,
-            "datacontenttype": "application/json",
-        }
+        source = f"/apps/{self._app}/collections/{row.collection}"
+        attributes = _attributes(event_id, source, TYPE, document_id, row.at, key)
         value = self._write(row, op, *sides, self._epoch)
         return Event(row.transaction, row.seq, event_id, key, value, attributes)
 
@@ -121,16 +113,7 @@ class Events:
             "last": _shown(correction.last),
         }
         key = f"{self._app}||{author}"
-        attributes = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": f"/apps/{self._app}",
-            "type": TIMES_TYPE,
-            "subject": author,
-            "time": _time(row.at),
-            "partitionkey": key,
-            "datacontenttype": "application/json",
-        }
+        attributes = _attributes(event_id, f"/apps/{self._app}", TIMES_TYPE, author, row.at, key)
         write = _render_safe if self._config.format == "cloudevents" else render
         return Event(row.transaction, row.seq, event_id, key, write(value), attributes)
 
@@ -194,6 +177,20 @@ _FORMATS: dict[str, Callable[[OutboxRow, str, bytes | None, bytes | None, str], 
 
 #: Many changes are of one moment.
 _time = functools.lru_cache(maxsize=64)(rfc3339)
+
+
+def _attributes(event_id: str, source: str, kind: str, subject: str, at: int, key: str) -> dict[str, str]:
+    """Return the attributes of CloudEvents 1.0, and the `partitionkey` of its partitioning extension."""
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": kind,
+        "subject": subject,
+        "time": _time(at),
+        "partitionkey": key,
+        "datacontenttype": "application/json",
+    }
 
 
 def _shown(end: End) -> dict[str, Any]:
