@@ -156,7 +156,7 @@ def test_visits_are_offences_or_weak_radios() -> None:
         accuse.note(board, code, b"addr")
     named = ("HANDSHAKE_MAC", "SESSION_PLAIN", "CREDENTIAL_REVOKED")
     assert dict(suspects.counts) == {(code, ATTACKER): 1 for code in named}
-    assert board.suspects == dict.fromkeys(named, (b"addr", 1))
+    assert board.suspects == {(code, b"addr"): 1 for code in named}
 
 
 def test_addresses_without_end_are_one_number() -> None:
