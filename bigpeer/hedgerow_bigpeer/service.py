@@ -49,6 +49,7 @@ class Counters:
     picked: int = 0
     shared: int = 0
     collected: int = 0
+    expired: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     statements: dict[str, int] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Service:
         self.kinds: dict[str, int] = {}
         self._times: dict[bytes, TimeMap] = {}
         self._touched: dict[str, int] = {}
+        self._expired: dict[str, int] = {}
         self._first = 0
         self._lost: Sequence[Lost] = []
         self._lost_until = 0
@@ -250,6 +252,7 @@ class Service:
         if not self.store.is_shared or followed:
             for collection in ingested.collections:
                 self._touched[collection] = ingested.transaction
+            self._expired |= dict.fromkeys(ingested.expired, ingested.transaction)
             self.transaction = ingested.transaction
         self._committed.set()
         self._committed = asyncio.Event()
@@ -388,6 +391,10 @@ class Service:
     def touched(self, collection: str) -> int:
         """Return a transaction after which nothing of a collection was touched."""
         return self._touched.get(collection, self._first)
+
+    def expired(self, collection: str) -> int:
+        """Return the transaction that said last that readings of a collection have expired, 0 for none."""
+        return self._expired.get(collection, 0)
 
     def is_stream(self, collection: str) -> bool:
         """Say whether a collection holds readings."""

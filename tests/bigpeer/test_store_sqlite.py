@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import store_contract_down  # noqa: F401  (adds its checks)
+import store_contract_expire  # noqa: F401  (adds its checks)
 import store_contract_times  # noqa: F401  (adds its checks)
 from log_writer import JUNE
 from raw_author import RawAuthor
@@ -19,6 +20,7 @@ from store_contract import CHECKS, OpenStore
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import collect
+from hedgerow_bigpeer.store.expire import OLDEST_QUERY
 from hedgerow_bigpeer.store.facets import text_of
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import Submission
@@ -81,6 +83,8 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
         "answers",
         "bridges",
         "parked",
+        "retention",
+        "expired",
     ):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("ALTER TABLE operations DROP COLUMN xid")
@@ -119,6 +123,10 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
             TOUCHED_QUERY,
             "USING COVERING INDEX touches_order"
             " (app=? AND shard=? AND collection=? AND (xid,id)>(?,?) AND xid<?)",
+        ),
+        (
+            OLDEST_QUERY,
+            "USING INDEX documents_newest (app=? AND shard=? AND collection=? AND (xid,id)>(?,?) AND xid<?)",
         ),
         (OUTBOX_QUERY, "USING INDEX outbox_order (app=? AND shard=? AND xid>? AND xid<?)"),
     ],

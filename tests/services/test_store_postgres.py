@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 import store_contract_down  # noqa: F401  (adds its checks)
+import store_contract_expire  # noqa: F401  (adds its checks)
 import store_contract_times  # noqa: F401  (adds its checks)
 from bigpeer_harness import local, rights_key
 from conditions import asked, conditions, fields, texts, values
