@@ -1,5 +1,7 @@
 """What every Store must do with readings that are not kept for ever: adds its checks to store_contract's."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -8,10 +10,11 @@ from log_writer import JUNE
 from raw_author import RawAuthor
 from store_contract import DAY, OpenStore, check, frontier, values
 
-from hedgerow.codec.schema import KEEP, STREAM
+from hedgerow.codec.schema import KEEP, STREAM, schema_for
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
-from hedgerow.operation import SOURCE_BOOT, SOURCE_GATEWAY
+from hedgerow.operation import CLOCK, INSERT, SOURCE_BOOT, SOURCE_GATEWAY
 from hedgerow_bigpeer.store import ingest
+from hedgerow_bigpeer.store.expire import _Expiry
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import (
     Entry,
@@ -129,23 +132,30 @@ async def clock_records_and_what_other_documents_need_stay(open_store: OpenStore
     author = readings()
     author.clock(epoch=1, uptime=0, source=SOURCE_BOOT, utc=None, error=0)
     # One operation of two readings, of which one is written to later.
-    author.write(1000, (1, "old", {"n": 1}), (1, "new", {"n": 1}))
+    author.write(1000, (INSERT, "old", {"n": 1}), (INSERT, "new", {"n": 1}))
     author.clock(epoch=1, uptime=2000, source=SOURCE_GATEWAY, utc=JUNE, error=10)
+    # A clock record and a reading.
+    schema = schema_for("readings", STREAM, {"n": 1})
+    both = [
+        [CLOCK, 1, 2500, 0, SOURCE_GATEWAY, JUNE, 10],
+        [INSERT, schema.name, "with", schema.pack({"n": 1})],
+    ]
+    author._append(2500, both)
     author.seal()
     await bring(store, author.take(), JUNE)
     author.update(3000, "new", n=2)
     author.seal()
     await bring(store, author.take(), JUNE + 60 * DAY)
     clocks = await store.clocks()
-    assert await expire(store, JUNE + KEPT + DAY) == (0, 1)
+    assert await expire(store, JUNE + KEPT + DAY) == (0, 2)
     assert await values(store) == [("new", {"n": 2})]
-    assert len((await store.operations(author.author, 1, 9))[0]) == 4
+    assert len((await store.operations(author.author, 1, 9))[0]) == 5
     # Who is judged anew brings nothing back.
     await bring(store, [JudgeEntry(author.author)], JUNE + KEPT + DAY)
     assert await values(store) == [("new", {"n": 2})]
     assert await expire(store, JUNE + 60 * DAY + KEPT + DAY) == (2, 1)
     assert await store.clocks() == clocks
-    assert [entry.number for entry in (await store.operations(author.author, 1, 9))[0]] == [1, 3]
+    assert [entry.number for entry in (await store.operations(author.author, 1, 9))[0]] == [1, 3, 4]
     await bring(store, [JudgeEntry(author.author)], JUNE + 60 * DAY + KEPT + DAY)
     assert await values(store) == []
     await store.close()
@@ -169,6 +179,17 @@ async def what_is_ahead_of_its_time_does_not_stay_for_ever(open_store: OpenStore
     done = await store.ingest([Submission(())], JUNE + 20_001 * DAY)
     assert done.due is None and await values(store) == []
     assert (await store.stable(0, 0)).collected == came
+    # One operation of two documents, of which one is written to later: its time brings back no other.
+    author.write(JUNE + 365 * DAY, (INSERT, "x", {"n": 1}), (INSERT, "y", {"n": 1}))
+    author.seal()
+    await bring(store, author.take(), JUNE)
+    other = readings(2)
+    other.update(JUNE + 60 * DAY, "x", m=2)
+    other.seal()
+    await bring(store, other.take(), JUNE + 60 * DAY)
+    assert await expire(store, JUNE + KEPT + DAY) == (0, 1)
+    await bring(store, [], JUNE + 366 * DAY)
+    assert [document_id for document_id, _ in await values(store)] == ["x"]
     await store.close()
     ingest.MOMENT_MS = usual
 
@@ -201,6 +222,27 @@ async def what_is_lost_stays_lost_beside_what_expired(open_store: OpenStore) -> 
 
 
 @check
+async def what_is_superseded_hides_nothing_that_is_lost(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    author = RawAuthor(1)
+    author.insert(1000, "a", n=1)
+    author.insert(2000, "b", n=1)
+    for n in (3, 4, 5):
+        author.update(1000 * n, "a", n=n)
+    schema, one, _, three, four, five = author.take()
+    author.seal()
+    (seal,) = author.take()
+    skip = SkipEntry(author.author, Skip(2, 4, LOST, ["flash", b"\0" * 6]).encode())
+    await bring(store, [schema, one, skip, five, seal], JUNE)
+    await bring(store, [three, four], JUNE)
+    lost = await store.lost(10)
+    assert [(row.first, row.last) for row in lost] == [(2, 2)]
+    assert (await store.collect(ALL, ("", b""), 10)).operations == 2
+    assert await store.lost(10) == lost
+    await store.close()
+
+
+@check
 async def that_readings_expired_is_told_once(open_store: OpenStore) -> None:
     store = await open_store("a")
     await store.retain("readings", KEPT)
@@ -217,6 +259,38 @@ async def that_readings_expired_is_told_once(open_store: OpenStore) -> None:
         assert await follower.follow(done.transaction) is None
         await follower.close()
     await store.close()
+
+
+@check
+async def a_step_goes_as_a_whole_and_nodes_do_not_count_twice(open_store: OpenStore) -> None:
+    usual, ingest.MOMENT_MS = ingest.MOMENT_MS, 0
+    store = await open_store("a")
+    await store.retain("readings", KEPT)
+    author = readings()
+    for n in range(12):
+        author.write(1000 + n, *[(INSERT, f"{n}{letter}", {"n": n}) for letter in "ab"])
+    author.seal()
+    await bring(store, author.take(), JUNE)
+    now, note = JUNE + KEPT + DAY, _Expiry._note
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    _Expiry._note = fail  # type: ignore[method-assign]
+    with contextlib.suppress(RuntimeError):
+        await store.expire("readings", now, ALL, (0, b""), 6)
+    _Expiry._note = note  # type: ignore[method-assign]
+    assert len(await values(store)) == 24
+    assert await store.retention() == [Retained("readings", KEPT, 0, 0)]
+    other = await open_store("a") if store.is_shared else store
+    done = await asyncio.gather(*[expire(each, now, limit=5) for each in (store, other)])
+    assert [sum(counts) for counts in zip(*done, strict=True)] == [12, 24]
+    assert (await store.retention())[0].operations == 12
+    told = [Skip.decode(entry.body) for entry in (await store.operations(author.author, 1, 99))[1]]
+    assert [(skip.first, skip.last) for skip in told] == [(1, 12)]
+    for each in {store, other}:
+        await each.close()
+    ingest.MOMENT_MS = usual
 
 
 class _Oracle:
@@ -249,7 +323,7 @@ async def readings_expire_in_any_order_of_what_happens(open_store: OpenStore) ->
             author = random.choice(authors)
             if what < 0.6:
                 names = random.sample("abcdefgh", random.randrange(1, 4))
-                author.write(stamp, *[(1, name, {"n": stamp}) for name in names])
+                author.write(stamp, *[(INSERT, name, {"n": stamp}) for name in names])
                 author.seal()
                 await bring(store, author.take(), now)
                 oracle.touched |= dict.fromkeys(names, now)

@@ -26,6 +26,7 @@ from hedgerow_bigpeer.store import relocation
 
 BOARDS, FOLLOW_SECONDS = 8, 5
 CHANGES, BRIDGE = "/api/hedgerow/v1/changes", "/api/hedgerow/v1/bridges/out"
+COLLECTIONS = "/api/hedgerow/v1/collections"
 APP = "default"
 Url = Callable[[str], str]
 
@@ -100,6 +101,8 @@ def test_nothing_is_lost_or_doubled_while_an_app_moves(
         head = {"authorization": f"Bearer {key}"}
         assert httpx.put(node.url + BRIDGE, json=put, headers=head, timeout=20).status_code == 200
         assert ask(node.url, key, "CREATE INDEX by_n ON notes (n)").status_code == 200
+        retain = node.url + COLLECTIONS + "/readings/retention"
+        assert httpx.put(retain, json={"keep": "90d"}, headers=head, timeout=20).status_code == 200
         once = {"idempotency-key": "once"}
         first = ask(node.url, key, "INSERT INTO single DOCUMENTS ({'a': 1})", **once).json()
         cursor = httpx.get(f"{node.url}{CHANGES}?since=now", headers=head, timeout=20).json()["next"]
@@ -129,6 +132,8 @@ def test_nothing_is_lost_or_doubled_while_an_app_moves(
         assert len({(change["author"], change["number"]) for change in readings}) == len(readings) == total
         for document, numbers in clerk.written.items():
             assert [change["after"]["n"] for change in notes if change["_id"] == document] == numbers
+        kept = httpx.get(nodes.nodes[1].url + COLLECTIONS, headers=head, timeout=20).json()["collections"]
+        assert [row["name"] for row in kept if row["keep_ms"] == 90 * limits.DAY_MS] == ["readings"]
         check_what_holds(nodes.nodes[1], key, first, cursor, total + len(notes))
         check_events(database("sink"), [*readings, *notes])
         check_old_copy(tmp_path, old, new)

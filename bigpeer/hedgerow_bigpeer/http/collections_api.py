@@ -51,12 +51,14 @@ class CollectionsApi:
 
     async def _set(self, actor: str, name: str, keep: int) -> Any:
         await self._service.store.retain(name, keep)
-        target = f"{name} {keep // 1000}s" if keep else f"{name} for ever"
-        await work(self._registry.audit.add, actor, "collection.retain", target)
+        await work(self._note, actor, name, keep)
         self._retention.look()
         rows = await self._service.store.retention()
         (found,) = show_retention([row for row in rows if row.collection == name], {}) or [{"name": name}]
         return answer(found)
+
+    def _note(self, actor: str, name: str, keep: int) -> None:
+        self._registry.audit.add(actor, "collection.retain", name, keep_ms=keep or None)
 
     async def _need(self, request: Request) -> str:
         caller = await self._name(request)

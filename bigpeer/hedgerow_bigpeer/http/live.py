@@ -181,7 +181,7 @@ class LiveStream:
         return service.touched(collection) > self._position or service.expired(collection) != self._expired
 
     async def _step(self) -> Changes:
-        """Take what was touched since the last step. What has expired nobody touched: only a scan shows it."""
+        """Take what was touched since the last step. What has expired nobody touched: a scan shows it."""
         after: Place | None = (self._position + 1, b"")
         rescan, changes = self._service.expired(self._live.collection) != self._expired, None
         while after is not None:
