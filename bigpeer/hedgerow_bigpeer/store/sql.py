@@ -88,6 +88,10 @@ class Connection(Protocol):
         """Add rows to a table, none of which is there yet."""
         ...
 
+    def constant(self, value: bytes) -> str:
+        """Return bytes as they are written in a statement: what an index has a condition of stands there."""
+        ...
+
     def rollback(self) -> None:
         """Undo the transaction that is open, if one is."""
         ...
