@@ -93,7 +93,7 @@ RETAINED = 256
 RETAIN_LEAST_MS = 3_600_000
 RETAIN_MOST_MS = 36_500 * DAY_MS
 EXPIRE_EVERY_MS = 600_000
-EXPIRE_DOCUMENTS = 200
+EXPIRE_DOCUMENTS = 100
 # Clock records of an author that are looked at for what a mapping corrects: at first, and if these do not
 # say.
 CORRECTED_BY = 256

@@ -97,6 +97,7 @@ class Service:
         self._wake = asyncio.Event()
         self._committed = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(limits.THREADS, thread_name_prefix="work")
         self._due: int | None = None
@@ -127,6 +128,7 @@ class Service:
     async def stop(self) -> None:
         """Commit what waits, and close the store."""
         self._stopping = True
+        self._ended.set()
         self._wake.set()
         self._timed.set()
         for task in self._tasks:
@@ -261,7 +263,12 @@ class Service:
     async def _follow_forever(self) -> None:
         """Learn what other nodes do."""
         while not self._stopping:
-            await asyncio.sleep(limits.FOLLOW_SECONDS if self.healthy else limits.FOLLOW_AGAIN_SECONDS)
+            pause = limits.FOLLOW_SECONDS if self.healthy else limits.FOLLOW_AGAIN_SECONDS
+            # Who stops does not wait for the next look: an app that has moved is opened elsewhere then.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._ended.wait()
+                    return
             await self._follow()
 
     async def _follow(self) -> None:

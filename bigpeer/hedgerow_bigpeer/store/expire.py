@@ -132,14 +132,18 @@ class _Expiry:
         ids = [document_id for document_id, waits in documents if not waits]
         if not ids:
             return 0
-        query = (
-            "SELECT t.id, o.author, o.number, o.body FROM touches t"
-            " JOIN operations o USING (app, shard, author, number)"
-            " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id IN"
-        )
-        query = f"{query} ({_places(ids)})"
         place = (*self._key, self._collection)
-        arrivals = [_Arrival(*row) for row in self._db.execute(query, (*place, *ids))]
+        query = (
+            "SELECT id, author, number FROM touches WHERE app = ? AND shard = ? AND collection = ? AND id IN"
+        )
+        touches = self._db.execute(f"{query} ({_places(ids)})", (*place, *ids)).fetchall()
+        # By their keys one by one: a join reads all of them for some where PostgreSQL has no statistics yet.
+        query = "SELECT body FROM operations WHERE app = ? AND shard = ? AND author = ? AND number = ?"
+        bodies = {
+            dot: self._db.execute(query, (*self._key, *dot)).fetchone()[0]
+            for dot in {(author, number) for _, author, number in touches}
+        }
+        arrivals = [_Arrival(*row, bodies[row[1:]]) for row in touches]
         receipted = self._receipted({arrival.author for arrival in arrivals})
         changes = {entry[1:3]: decode_body(entry.body)[1] for entry in arrivals}
         stay = {

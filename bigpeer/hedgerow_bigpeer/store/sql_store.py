@@ -70,7 +70,6 @@ BOUNDARY_QUERY = (
 
 log = logging.getLogger(__name__)
 
-
 READERS = 4
 #: Connections that are kept for the next view; a busy moment opens more.
 KEPT_READERS = 2 * READERS
