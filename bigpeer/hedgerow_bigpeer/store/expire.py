@@ -143,7 +143,10 @@ class _Expiry:
             dot: self._db.execute(query, (*self._key, *dot)).fetchone()[0]
             for dot in {(author, number) for _, author, number in touches}
         }
-        arrivals = [_Arrival(*row, bodies[row[1:]]) for row in touches]
+        arrivals = [
+            _Arrival(document_id, author, number, bodies[author, number])
+            for document_id, author, number in touches
+        ]
         receipted = self._receipted({arrival.author for arrival in arrivals})
         changes = {entry[1:3]: decode_body(entry.body)[1] for entry in arrivals}
         stay = {
