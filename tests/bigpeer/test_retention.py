@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bigpeer_harness import Local, eventually, local
+from log_writer import JUNE
 from raw_author import RawAuthor
 from store_contract import DAY
 from test_data_api import get
@@ -23,7 +25,8 @@ from hedgerow_bigpeer.auth.rights import EVERY_RIGHT
 from hedgerow_bigpeer.http.live import CHANGES, ROWS
 from hedgerow_bigpeer.retention import Retention
 from hedgerow_bigpeer.store import ingest
-from hedgerow_bigpeer.store.rows import Expired
+from hedgerow_bigpeer.store.rows import Expired, ExpiredEntry, Retained, Submission
+from hedgerow_bigpeer.store.sqlite import SqliteStore
 
 V1 = "/api/hedgerow/v1"
 PATH = f"{V1}/collections/readings/retention"
@@ -279,3 +282,38 @@ def test_it_looks_by_itself_and_at_once_when_something_is_set(
         monkeypatch.setattr(limits, "EXPIRE_EVERY_MS", 10)
         served.peer.retention.look()
         eventually(gone)
+
+
+def test_a_backup_that_is_put_back_has_the_setting_and_expires_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "MOMENT_MS", 0)
+    path, board = tmp_path / "a.db", RawAuthor(1, collection="readings", kind=STREAM)
+    for n in range(3):
+        board.insert(1000 + n, None, n=n)
+    board.seal()
+
+    async def let_expire() -> tuple[int, Any, Any]:
+        store = await SqliteStore.open(path, full_sync=False)
+        before = await store.retention()
+        done = await store.expire("readings", JUNE + 91 * DAY, 0, (0, b""), 9)
+        assert done == Expired(3, 3, None)
+        await store.ingest([Submission([ExpiredEntry("readings")])], JUNE + 91 * DAY)
+        assert (await store.ingest([Submission(board.entries)], JUNE + 91 * DAY)).operations == 0
+        frontiers = await store.frontiers()
+        await store.close()
+        return store.identity.incarnation, before, frontiers
+
+    async def fill() -> None:
+        store = await SqliteStore.open(path, full_sync=False)
+        await store.retain("readings", 90 * DAY)
+        await store.ingest([Submission(board.entries)], JUNE)
+        await store.close()
+
+    asyncio.run(fill())
+    shutil.copy(path, tmp_path / "backup.db")
+    first = asyncio.run(let_expire())
+    shutil.copy(tmp_path / "backup.db", path)
+    again = asyncio.run(let_expire())
+    assert again == (first[0] + 1, *first[1:])
+    assert again[1] == [Retained("readings", 90 * DAY, 0, 0)]
