@@ -70,7 +70,7 @@ def add_collections_api(app: FastAPI, api: Callable[[], CollectionsApi]) -> None
     """Add the endpoints; `api()` returns the running CollectionsApi."""
     routes = [
         ("GET", PREFIX, "list"),
-        ("PUT", PREFIX + "/{collection}/retention", "retain"),
-        ("DELETE", PREFIX + "/{collection}/retention", "keep"),
+        ("PUT", PREFIX + "/{collection:path}/retention", "retain"),
+        ("DELETE", PREFIX + "/{collection:path}/retention", "keep"),
     ]
     add_routes(app, api, routes)
