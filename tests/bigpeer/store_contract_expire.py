@@ -13,6 +13,7 @@ from store_contract import DAY, OpenStore, check, frontier, values
 from hedgerow.codec.schema import KEEP, STREAM, schema_for
 from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.operation import CLOCK, INSERT, SOURCE_BOOT, SOURCE_GATEWAY
+from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.store import ingest
 from hedgerow_bigpeer.store.expire import _Expiry
 from hedgerow_bigpeer.store.port import Store
@@ -291,6 +292,31 @@ async def a_step_goes_as_a_whole_and_nodes_do_not_count_twice(open_store: OpenSt
     for each in {store, other}:
         await each.close()
     ingest.MOMENT_MS = usual
+
+
+@check
+async def a_step_looks_at_so_many_operations(open_store: OpenStore) -> None:
+    usual, ingest.MOMENT_MS = ingest.MOMENT_MS, 0
+    most, limits.EXPIRE_OPERATIONS = limits.EXPIRE_OPERATIONS, 6
+    store = await open_store("a")
+    await store.retain("readings", KEPT)
+    author = readings()
+    for name, count in (("a", 9), ("b", 2), ("c", 4), ("d", 1)):
+        author.insert(1000, name, n=0)
+        for n in range(1, count):
+            author.update(1000 + n, name, n=n)
+    author.seal()
+    await bring(store, author.take(), JUNE)
+    steps = []
+    after: Any = (0, b"")
+    while after is not None:
+        step = await store.expire("readings", JUNE + KEPT + DAY, ALL, after, 100)
+        steps.append(step[:2])
+        after = step.after
+    assert steps == [(9, 1), (6, 2), (1, 1)]
+    assert await values(store) == []
+    await store.close()
+    ingest.MOMENT_MS, limits.EXPIRE_OPERATIONS = usual, most
 
 
 class _Oracle:

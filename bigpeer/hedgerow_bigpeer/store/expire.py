@@ -5,6 +5,7 @@ operation that has expired the row stays, with number, stamp and H16, so that ev
 and receipted stays so; what comes again is passed over.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -94,7 +95,8 @@ def expire(
     position = db.execute(query, (*key, before)).fetchone()[0] or 0
     found = db.execute(OLDEST_QUERY, (*key, collection, position, *(after or (0, b"")), limit)).fetchall()
     work = _Expiry(db, key, schemas, collection)
-    documents = work.run([(entry[0], bool(entry[2]) and entry[1] > lowest) for entry in found])
+    looked = work.look([(entry[0], bool(entry[2]) and entry[1] > lowest) for entry in found])
+    documents = len(work.gone)
     absent = [xid for document_id, xid, is_absent in found if is_absent and document_id in work.gone]
     if absent:
         # Who has not been told of a deletion begins anew.
@@ -106,7 +108,8 @@ def expire(
             " WHERE app = ? AND shard = ? AND collection = ?",
             (work.operations, before, before, *key, collection),
         )
-    place = (found[-1][1], found[-1][0]) if len(found) == limit else None
+    is_more = looked < len(found) or len(found) == limit
+    place = (found[looked - 1][1], found[looked - 1][0]) if is_more else None
     return Expired(work.operations, documents, place)
 
 
@@ -127,16 +130,31 @@ class _Expiry:
         self.operations = 0
         self.gone: set[bytes] = set()
 
-    def run(self, documents: Sequence[tuple[bytes, bool]]) -> int:
-        """Remove what may go of documents (id, whether it has to wait); return how many went."""
+    def look(self, documents: Sequence[tuple[bytes, bool]]) -> int:
+        """Remove what may go of the first of some documents (id, whether it has to wait), as many as
+        EXPIRE_OPERATIONS have touched, one at least; return how many were looked at.
+        """
         ids = [document_id for document_id, waits in documents if not waits]
         if not ids:
-            return 0
-        place = (*self._key, self._collection)
+            return len(documents)
         query = (
             "SELECT id, author, number FROM touches WHERE app = ? AND shard = ? AND collection = ? AND id IN"
         )
-        touches = self._db.execute(f"{query} ({_places(ids)})", (*place, *ids)).fetchall()
+        place = (*self._key, self._collection, *ids)
+        touches = self._db.execute(f"{query} ({_places(ids)})", place).fetchall()
+        counts = Counter(document_id for document_id, _, _ in touches)
+        total = looked = 0
+        for document_id, _ in documents:
+            total += counts[document_id]
+            if looked and total > limits.EXPIRE_OPERATIONS:
+                break
+            looked += 1
+        chosen = {document_id for document_id, waits in documents[:looked] if not waits}
+        self._remove(chosen, [touch for touch in touches if touch[0] in chosen])
+        return looked
+
+    def _remove(self, ids: set[bytes], touches: Sequence[tuple[bytes, bytes, int]]) -> None:
+        """Remove those of documents that may go."""
         # By their keys one by one: a join reads all of them for some where PostgreSQL has no statistics yet.
         query = "SELECT body FROM operations WHERE app = ? AND shard = ? AND author = ? AND number = ?"
         bodies = {
@@ -155,20 +173,20 @@ class _Expiry:
             if entry.number > receipted.get(entry.author, 0)
             or any(change[0] != CLOCK and change[1] in self._kept for change in changes[entry[1:3]])
         }
-        going = [document_id for document_id in ids if document_id not in stay]
-        if not going:
-            return 0
-        self.gone = set(going)
+        self.gone = ids - stay
+        if not self.gone:
+            return
         for table in ("touches", "documents"):
             self._db.execute(
                 f"DELETE FROM {table} WHERE app = ? AND shard = ? AND collection = ?"  # noqa: S608
-                f" AND id IN ({_places(going)})",
-                (*place, *going),
+                f" AND id IN ({_places(self.gone)})",
+                (*self._key, self._collection, *self.gone),
             )
         self._empty([entry[1:3] for entry in arrivals if entry.id in self.gone], changes)
-        return len(going)
 
     def _receipted(self, authors: set[bytes]) -> dict[bytes, int]:
+        if not authors:
+            return {}
         query = "SELECT author, number FROM receipts WHERE app = ? AND shard = ? AND author IN"
         query = f"{query} ({_places(authors)})"
         return dict(self._db.execute(query, (*self._key, *authors)).fetchall())
