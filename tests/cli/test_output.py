@@ -17,7 +17,11 @@ def test_decimals_keep_their_digits() -> None:
     assert json.loads(text, parse_float=Decimal)["a"][0].as_tuple() == Decimal("39.40").as_tuple()
 
 
-def test_an_unknown_code_is_printed_bare(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_code_is_printed_bare(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A command with --json may have run in this process before.
+    monkeypatch.setattr(output.Machine, "json", False)
     assert "NO_SUCH_CODE" not in CODES
     output.fail(HedgerowError("NO_SUCH_CODE", "it\nbroke"))
     assert capsys.readouterr().err == "NO_SUCH_CODE: it broke\n"
