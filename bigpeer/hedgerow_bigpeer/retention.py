@@ -62,8 +62,7 @@ class Retention:
         failure: Exception | None = None
         for row in await service.store.retention():
             # A collection may turn out to hold no readings after it was set.
-            lives_on = row.collection in service.kinds and not service.is_stream(row.collection)
-            if not row.keep or lives_on or self._stopping:
+            if not row.keep or _lives_on(service, row.collection) or self._stopping:
                 continue
             try:
                 documents += await self._run(row.collection)
@@ -134,8 +133,13 @@ def check_keep(service: Service, collection: str, keep: int) -> None:
     """Raise RETENTION_INVALID for what cannot be set."""
     if not limits.RETAIN_LEAST_MS <= keep <= limits.RETAIN_MOST_MS:
         raise HedgerowError("RETENTION_INVALID", "readings are kept for 1h to 36500d")
-    if collection in service.kinds and not service.is_stream(collection):
+    if _lives_on(service, collection):
         raise HedgerowError("RETENTION_INVALID", f"documents of {collection} live on: it holds no readings")
+
+
+def _lives_on(service: Service, collection: str) -> bool:
+    """Say whether a collection is known to hold documents, and not readings."""
+    return collection in service.kinds and not service.is_stream(collection)
 
 
 def retention_metrics(rows: Collection[Retained]) -> str:

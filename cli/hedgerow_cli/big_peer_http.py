@@ -11,9 +11,11 @@ from hedgerow.errors import HedgerowError
 from hedgerow_cli.limits import ANSWER_BYTES
 from hedgerow_cli.output import to_json
 
+_SECONDS = 30.0
+
 
 def execute(
-    url: str, statement: str, arguments: dict[str, Any], timeout: float = 30.0, key: str = ""
+    url: str, statement: str, arguments: dict[str, Any], timeout: float = _SECONDS, key: str = ""
 ) -> dict[str, Any]:
     """`POST /api/v5/store/execute`; numbers with a point come back as decimal.Decimal.
 
@@ -47,6 +49,12 @@ def request(
             raise _refusal(url, error.code, error.read(ANSWER_BYTES + 1)) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise HedgerowError("BIG_PEER_UNREACHABLE", f"{url}: {getattr(error, 'reason', error)}") from None
+
+
+def administer(url: str, key: str, path: str, body: Any = None, method: str | None = None) -> Any:
+    """`request` of a path at a Big Peer's address, by whoever may set it up; `body` is sent as JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    return request(f"{url.rstrip('/')}{path}", _SECONDS, data, key, method)
 
 
 def _decode(url: str, data: bytes) -> Any:

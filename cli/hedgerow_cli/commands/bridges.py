@@ -10,13 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from hedgerow.errors import HedgerowError
-from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.big_peer_http import administer
 from hedgerow_cli.output import JSON_OPTION, console, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Bridges send changes on to Kafka, MQTT, a webhook or a file.")
 
 _PATH = "/api/hedgerow/v1/bridges"
-_SECONDS = 30.0
 _PIPE_WIDTH = 4096
 Url = Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")]
 Key = Annotated[str, typer.Option(help="API key with the verb admin.", envvar="HEDGEROW_KEY")]
@@ -27,15 +26,10 @@ Start = Annotated[str, typer.Option("--from", help="oldest: every change that is
 _URL = "http://127.0.0.1:8080"
 
 
-def _ask(url: str, key: str, path: str, body: Any = None, method: str | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    return request(f"{url.rstrip('/')}{_PATH}{path}", _SECONDS, data, key, method)
-
-
 @app.command("list")
 def list_(url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     """Show every bridge, and how far it is behind."""
-    found = _ask(url, key, "")
+    found = administer(url, key, _PATH)
     if as_json:
         print_json(found)
         return
@@ -63,37 +57,45 @@ def set_(
         raise HedgerowError("ARGUMENTS_INVALID", f"{config}: {error}") from None
     if not isinstance(body, dict):
         raise HedgerowError("ARGUMENTS_INVALID", f"{config} is no JSON object")
-    _done(as_json, _ask(url, key, f"/{quote(name)}", {**body, "from": start}, "PUT"), f"{name} is set")
+    _done(
+        as_json,
+        administer(url, key, f"{_PATH}/{quote(name)}", {**body, "from": start}, "PUT"),
+        f"{name} is set",
+    )
 
 
 @app.command("drop")
 def drop(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     """Remove a bridge and the events that it has parked."""
-    _done(as_json, _ask(url, key, f"/{quote(name)}", method="DELETE"), f"{name} is gone")
+    _done(as_json, administer(url, key, f"{_PATH}/{quote(name)}", method="DELETE"), f"{name} is gone")
 
 
 @app.command("pause")
 def pause(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     """Stop a bridge; changes wait for it as long as they are kept."""
-    _done(as_json, _ask(url, key, f"/{quote(name)}/pause", {}), f"{name} is paused")
+    _done(as_json, administer(url, key, f"{_PATH}/{quote(name)}/pause", {}), f"{name} is paused")
 
 
 @app.command("resume")
 def resume(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     """Let a paused bridge go on."""
-    _done(as_json, _ask(url, key, f"/{quote(name)}/resume", {}), f"{name} goes on")
+    _done(as_json, administer(url, key, f"{_PATH}/{quote(name)}/resume", {}), f"{name} goes on")
 
 
 @app.command("reset")
 def reset(name: Name, start: Start, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     """Let a bridge begin anew: events that it has sent already are sent again, with the same ids."""
-    _done(as_json, _ask(url, key, f"/{quote(name)}/reset", {"from": start}), f"{name} begins with {start}")
+    _done(
+        as_json,
+        administer(url, key, f"{_PATH}/{quote(name)}/reset", {"from": start}),
+        f"{name} begins with {start}",
+    )
 
 
 @app.command("parked")
 def parked(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     """Show the events that the sink has refused, and those behind them."""
-    found = _ask(url, key, f"/{quote(name)}/parked")
+    found = administer(url, key, f"{_PATH}/{quote(name)}/parked")
     if as_json:
         print_json(found)
         return
@@ -108,7 +110,7 @@ def replay(
     name: Name, document: Document = "", url: Url = _URL, key: Key = "", as_json: AsJson = False
 ) -> None:
     """Send parked events again."""
-    found = _ask(url, key, f"/{quote(name)}/replay", {"key": document} if document else {})
+    found = administer(url, key, f"{_PATH}/{quote(name)}/replay", {"key": document} if document else {})
     _done(as_json, found, f"{found['events']} events are sent again")
 
 
@@ -117,7 +119,7 @@ def skip(
     name: Name, document: Document = "", url: Url = _URL, key: Key = "", as_json: AsJson = False
 ) -> None:
     """Forget parked events: the sink never gets them."""
-    found = _ask(url, key, f"/{quote(name)}/skip", {"key": document} if document else {})
+    found = administer(url, key, f"{_PATH}/{quote(name)}/skip", {"key": document} if document else {})
     _done(as_json, found, f"{found['events']} events are forgotten")
 
 

@@ -1,7 +1,6 @@
 """`hedgerow bigpeer collections`: for how long a Big Peer keeps readings, over its HTTP interface."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -9,13 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from hedgerow.errors import HedgerowError
-from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.big_peer_http import administer
 from hedgerow_cli.output import JSON_OPTION, console, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Collections, and for how long their readings are kept.")
 
 _PATH = "/api/hedgerow/v1/collections"
-_SECONDS = 30.0
 _PIPE_WIDTH = 4096
 _HOUR_MS = 3_600_000
 Url = Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")]
@@ -24,15 +22,10 @@ AsJson = Annotated[bool, JSON_OPTION]
 _URL = "http://127.0.0.1:8080"
 
 
-def _ask(url: str, key: str, path: str, body: Any = None, method: str | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    return request(f"{url.rstrip('/')}{_PATH}{path}", _SECONDS, data, key, method)
-
-
 @app.command("list")
 def list_(url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     """Show every collection, for how long its readings are kept, and how many have expired."""
-    found = _ask(url, key, "")
+    found = administer(url, key, _PATH)
     if as_json:
         print_json(found)
         return
@@ -58,8 +51,12 @@ def retain(
     """Keep the readings of a collection for so long; those that are older are removed for good."""
     if bool(keep) == forever:
         raise HedgerowError("ARGUMENTS_INVALID", "either a length such as 90d, or --forever")
-    path = f"/{quote(name, safe='')}/retention"
-    answer = _ask(url, key, path, method="DELETE") if forever else _ask(url, key, path, {"keep": keep}, "PUT")
+    path = f"{_PATH}/{quote(name, safe='')}/retention"
+    answer = (
+        administer(url, key, path, method="DELETE")
+        if forever
+        else administer(url, key, path, {"keep": keep}, "PUT")
+    )
     if as_json:
         print_json(answer)
     else:
