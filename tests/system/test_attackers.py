@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attackers.between import ManInTheMiddle
 from attackers.callers import Flooder, Mirror, Stranger
-from attackers.members import NetworkStranger, Relay, Thief
-from attackers.outsiders import Inventor, ReceiptForger, Replayer, RevocationForger, WrongMesh
+from attackers.members import Clone, NetworkStranger, Relay, Thief
+from attackers.outsiders import ClockTurner, Inventor, ReceiptForger, Replayer, RevocationForger, WrongMesh
 from attackers.world import Attacker, World, audit_of, find_world
 from system_kit import clean
 
@@ -28,8 +29,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 READINGS = 20
 #: How long all of it may take; it ends as soon as everything has arrived and everybody is named.
 SECONDS = 400.0
-#: Between two rounds of an attacker that is not named yet.
-_PAUSE_S = 2.0
 _RECORDING = "firmware are on each"
 _RADIOS = "D0:"
 
@@ -102,10 +101,18 @@ async def attack(world: World, attacker: Attacker) -> None:
     """Have one attack, round after round, until it is named."""
     while not world.over.is_set():
         await attacker.run(world)
-        if not unnamed([attacker], world.directory):
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(world.over.wait(), _PAUSE_S)
+        print(
+            time.strftime("%T"),
+            "round",
+            type(attacker).__name__,
+            {k: v for k, v in vars(attacker).items() if isinstance(v, int)},
+        )
+        ends = time.monotonic() + attacker.rest_s
+        while not world.over.is_set() and time.monotonic() < ends:
+            if not unnamed([attacker], world.directory):
+                print(time.strftime("%T"), "named", type(attacker).__name__)
+                return
+            await asyncio.sleep(0.5)
 
 
 async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
@@ -122,6 +129,11 @@ async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
                 if task.done():
                     task.result()
             await asyncio.sleep(0.5)
+            print(
+                time.strftime("%T"),
+                demo.result is not None,
+                [a[0] + a[2] for a in unnamed(attackers, demo.directory)],
+            )
     finally:
         world.over.set()
         done, late = await asyncio.wait(tasks, timeout=15)
@@ -134,18 +146,18 @@ async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
 
 
 def test_attackers_lose_nothing_change_nothing_and_are_named(demo: Demo) -> None:
-    flooder = Flooder()
+    flooder, between, turner, replayer = Flooder(), ManInTheMiddle(), ClockTurner(), Replayer()
     attackers: list[Attacker] = [
-        Replayer(), WrongMesh(), Inventor(), ReceiptForger(), RevocationForger(),
-        Stranger(), Mirror(), flooder,
-        Relay(), Thief(), NetworkStranger(),
+        replayer, WrongMesh(), Inventor(), ReceiptForger(), RevocationForger(), turner,
+        Stranger(), Mirror(), flooder, between,
+        Relay(), Thief(), Clone(READINGS), NetworkStranger(),
     ]  # fmt: skip
     result = asyncio.run(besiege(demo, attackers))
     assert clean(result), result
     # One board may not write; of the other all has arrived, and nothing else.
     assert (result["recorded"], result["refused"], result["leaked"]) == (READINGS, READINGS, 0)
     assert result["minted"] == 0 and result["tampered_found"] > 0
-    assert flooder.begun > 3
+    assert flooder.begun > 3 and between.altered >= 2 and turner.answered > 0
     registry = Registry(demo.directory / "bigpeer")
     try:
         app = next(iter(registry.apps.all())).name

@@ -51,12 +51,14 @@ class World:
 
 class Attacker(ABC):
     """`names` are pairs (action, code) of which each is to stand in the audit log, with the attacker as its
-    actor: `address`, or who it is by its credential.
+    actor: `address`, or who it is by its credential. `rest_s` is how long it waits for that before it attacks
+    again: who keeps a board from saying whom it has refused is not named.
     """
 
     power: ClassVar[str]
     names: ClassVar[tuple[tuple[str, str], ...]]
     address: ClassVar[str] = ""
+    rest_s: ClassVar[float] = 2.0
 
     @abstractmethod
     async def run(self, world: World) -> None:

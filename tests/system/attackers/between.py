@@ -1,0 +1,106 @@
+"""Who is between a board and the gateway: each believes that it is connected with the other."""
+
+import asyncio
+import os
+
+from bleak.exc import BleakError
+
+from hedgerow.mesh.frames import CONNECTABLE, STATE, State, advertise, encode_state
+
+from .callers import Caller
+from .outsiders import kind_of
+from .radio import FakeBoard, Pipe, Radio
+from .world import OUTSIDER, Attacker, World
+
+_FAILURES = (BleakError, TimeoutError, OSError, EOFError)
+_ALWAYS = 255
+_LURE_S, _QUIET_S = 0.2, 4.0
+#: Bytes of a handshake, of its three messages or of a resumption's; a record of a session lies behind.
+_HANDSHAKE_BYTES = 700
+
+
+def knows(radio: Radio, target: str) -> bool:
+    """Say whether a board's STATE was heard, by which one calls it."""
+    return any(address == target and kind_of(payload) == STATE for address, payload in radio.heard)
+
+
+class ManInTheMiddle(Attacker):
+    """Says that it has much that the gateway lacks, so that one connects, connects to a board meanwhile, and
+    passes on what either says: as it is up to a byte of the handshake, or of the session, which it changes.
+    """
+
+    power = OUTSIDER
+    names = (("radio.refuse", "HANDSHAKE_*"), ("radio.refuse", "RECORD_TAG"))
+    address = "D0:00:00:00:01:*"
+    rest_s = 5.0
+
+    def __init__(self) -> None:
+        self.relayed = self.altered = 0
+        self._turn = 0
+
+    async def run(self, world: World) -> None:
+        self._turn += 1
+        # Another one each time: the gateway leaves whom it could not talk to alone.
+        own = f"{self.address[:-1]}{self._turn % 100:02}"
+        meetings: asyncio.Queue[Pipe] = asyncio.Queue()
+        async with Radio(world.air, self.address[:-1] + "FF") as radio:
+            target = world.boards[-1]
+            if not await world.until(lambda: knows(radio, target), 15):
+                return
+            async with FakeBoard(world.air, own, meetings.put_nowait) as board:
+                pipe = await self._lured(world, board, meetings)
+                if pipe is not None:
+                    await self._meet(world, pipe, Caller(world, radio, target))
+
+    async def _meet(self, world: World, pipe: Pipe, caller: Caller) -> None:
+        for _ in range(6):
+            try:
+                async with caller.connected() as other:
+                    await self._pass_on(pipe, other)
+                    return
+            except _FAILURES:
+                await asyncio.sleep(0.05)
+            if pipe.over.is_set() or world.over.is_set():
+                return
+
+    async def _lured(self, world: World, board: FakeBoard, meetings: "asyncio.Queue[Pipe]") -> Pipe | None:
+        author = os.urandom(3)
+        for counter in range(150):
+            if world.over.is_set():
+                return None
+            state = State(
+                world.tag[:2], counter, counter % 8, os.urandom(6), 60_000, 5, CONNECTABLE | 128, 0, author, 3,
+                _ALWAYS,
+            )  # fmt: skip
+            board.say(advertise(encode_state(state, world.key)))
+            try:
+                return await asyncio.wait_for(meetings.get(), _LURE_S)
+            except TimeoutError:
+                continue
+        return None
+
+    async def _pass_on(self, gateway: Pipe, board: Pipe) -> None:
+        """Pass on what both say until one of them has gone."""
+        after = _HANDSHAKE_BYTES if self._turn % 2 else 60
+        ways = [
+            asyncio.create_task(self._one_way(gateway, board, 1 << 30)),
+            asyncio.create_task(self._one_way(board, gateway, after)),
+        ]
+        try:
+            await asyncio.wait(ways, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _one_way(self, source: Pipe, sink: Pipe, after: int) -> None:
+        """Pass on what comes; the byte behind so many is another, and all goes on as if nothing were."""
+        passed = 0
+        while said := await source.receive(_QUIET_S):
+            if passed <= after < passed + len(said):
+                at = after - passed
+                said = said[:at] + bytes((said[at] ^ 1,)) + said[at + 1 :]
+                self.altered += 1
+            passed += len(said)
+            self.relayed += len(said)
+            await sink.send(said)  # type: ignore[misc]
