@@ -1,7 +1,6 @@
 """Attackers beside the unmodified demo: nothing is missing or wrong, and the audit log names each of them."""
 
 import asyncio
-import contextlib
 import json
 import signal
 import subprocess

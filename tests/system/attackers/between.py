@@ -5,7 +5,10 @@ import os
 
 from bleak.exc import BleakError
 
+from hedgerow.crypto.greeting import END, PART
+from hedgerow.crypto.records import VERSION_KIND
 from hedgerow.mesh.frames import CONNECTABLE, STATE, State, advertise, encode_state
+from hedgerow.mesh.visits import BEHIND
 
 from .callers import Caller
 from .outsiders import kind_of
@@ -13,10 +16,7 @@ from .radio import FakeBoard, Pipe, Radio
 from .world import OUTSIDER, Attacker, World
 
 _FAILURES = (BleakError, TimeoutError, OSError, EOFError)
-_ALWAYS = 255
-_LURE_S, _QUIET_S = 0.2, 4.0
-#: Bytes of a handshake, of its three messages or of a resumption's; a record of a session lies behind.
-_HANDSHAKE_BYTES = 700
+_LURE_S, _QUIET_S = 0.2, 12.0
 
 
 def knows(radio: Radio, target: str) -> bool:
@@ -26,13 +26,13 @@ def knows(radio: Radio, target: str) -> bool:
 
 class ManInTheMiddle(Attacker):
     """Says that it has much that the gateway lacks, so that one connects, connects to a board meanwhile, and
-    passes on what either says: as it is up to a byte of the handshake, or of the session, which it changes.
+    passes on what either says: as it is up to a record of the handshake, or of the session, which it changes.
     """
 
     power = OUTSIDER
     names = (("radio.refuse", "HANDSHAKE_*"), ("radio.refuse", "RECORD_TAG"))
     address = "D0:00:00:00:01:*"
-    rest_s = 5.0
+    rest_s = 1.0
 
     def __init__(self) -> None:
         self.relayed = self.altered = 0
@@ -70,7 +70,7 @@ class ManInTheMiddle(Attacker):
                 return None
             state = State(
                 world.tag[:2], counter, counter % 8, os.urandom(6), 60_000, 5, CONNECTABLE | 128, 0, author, 3,
-                _ALWAYS,
+                BEHIND,
             )  # fmt: skip
             board.say(advertise(encode_state(state, world.key)))
             try:
@@ -81,26 +81,31 @@ class ManInTheMiddle(Attacker):
 
     async def _pass_on(self, gateway: Pipe, board: Pipe) -> None:
         """Pass on what both say until one of them has gone."""
-        after = _HANDSHAKE_BYTES if self._turn % 2 else 60
+        kinds = (VERSION_KIND,) if self.altered % 2 else (PART, END)
         ways = [
-            asyncio.create_task(self._one_way(gateway, board, 1 << 30)),
-            asyncio.create_task(self._one_way(board, gateway, after)),
+            asyncio.create_task(self._one_way(gateway, board, ())),
+            asyncio.create_task(self._one_way(board, gateway, kinds)),
         ]
         try:
-            await asyncio.wait(ways, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ways, timeout=40, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _one_way(self, source: Pipe, sink: Pipe, after: int) -> None:
-        """Pass on what comes; the byte behind so many is another, and all goes on as if nothing were."""
-        passed = 0
+    async def _one_way(self, source: Pipe, sink: Pipe, kinds: tuple[int, ...]) -> None:
+        """Pass on record by record; the last byte of the first one of some kinds is another, and all goes on as
+        if nothing were.
+        """
+        heard = b""
         while said := await source.receive(_QUIET_S):
-            if passed <= after < passed + len(said):
-                at = after - passed
-                said = said[:at] + bytes((said[at] ^ 1,)) + said[at + 1 :]
-                self.altered += 1
-            passed += len(said)
-            self.relayed += len(said)
-            await sink.send(said)  # type: ignore[misc]
+            heard += said
+            while len(heard) > 2 and len(heard) >= 2 + int.from_bytes(heard[:2], "big"):
+                size = 2 + int.from_bytes(heard[:2], "big")
+                passed, heard = heard[:size], heard[size:]
+                if passed[2] in kinds:
+                    kinds = ()
+                    passed = passed[:-1] + bytes((passed[-1] ^ 1,))
+                    self.altered += 1
+                self.relayed += 1
+                await sink.send(passed)  # type: ignore[misc]

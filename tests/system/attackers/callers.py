@@ -26,6 +26,7 @@ from hedgerow.mesh.frames import (
     make,
 )
 from hedgerow.mesh.tells import encode_call
+from hedgerow.mesh.visits import BEHIND
 from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import RELAY
@@ -35,7 +36,6 @@ from .world import OUTSIDER, Attacker, World
 
 _FAILURES = (BleakError, TimeoutError, OSError, EOFError)
 _MORE_WAITS = 128
-_ALWAYS = 255
 _FLOOD_S = 60.0
 
 
@@ -156,7 +156,7 @@ class Mirror(Attacker):
                 flags = CONNECTABLE | _MORE_WAITS
                 digest = os.urandom(6)
                 state = State(
-                    world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, _ALWAYS
+                    world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, BEHIND
                 )
                 board.say(advertise(encode_state(state, world.key)))
                 try:
