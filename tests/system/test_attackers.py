@@ -123,6 +123,8 @@ async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
     tasks = [asyncio.create_task(attack(world, attacker)) for attacker in attackers]
     try:
         while (result := demo.result) is None or unnamed(attackers, demo.directory):
+            if result is not None:
+                world.arrived.set()
             assert time.monotonic() < deadline, (unnamed(attackers, demo.directory), demo.said)
             for task in tasks:
                 if task.done():

@@ -32,7 +32,7 @@ class ManInTheMiddle(Attacker):
     power = OUTSIDER
     names = (("radio.refuse", "HANDSHAKE_*"), ("radio.refuse", "RECORD_TAG"))
     address = "D0:00:00:00:01:*"
-    rest_s = 1.0
+    rest_s = 5.0
 
     def __init__(self) -> None:
         self.relayed = self.altered = 0
@@ -68,10 +68,8 @@ class ManInTheMiddle(Attacker):
         for counter in range(150):
             if world.over.is_set():
                 return None
-            state = State(
-                world.tag[:2], counter, counter % 8, os.urandom(6), 60_000, 5, CONNECTABLE | 128, 0, author, 3,
-                BEHIND,
-            )  # fmt: skip
+            digest, flags = os.urandom(6), CONNECTABLE | 128
+            state = State(world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, BEHIND)
             board.say(advertise(encode_state(state, world.key)))
             try:
                 return await asyncio.wait_for(meetings.get(), _LURE_S)
@@ -94,8 +92,8 @@ class ManInTheMiddle(Attacker):
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def _one_way(self, source: Pipe, sink: Pipe, kinds: tuple[int, ...]) -> None:
-        """Pass on record by record; the last byte of the first one of some kinds is another, and all goes on as
-        if nothing were.
+        """Pass on record by record; the last byte of the first one of some kinds is another, and all goes on
+        as if nothing were.
         """
         heard = b""
         while said := await source.receive(_QUIET_S):

@@ -141,7 +141,8 @@ class Thief(_Bringer):
 
 class Clone(Attacker):
     """A board's flash, read early and run a second time: it records on under the same name and keys, and
-    brings the Big Peer what it has written, ahead of the board, once that has all of the board's own.
+    brings the Big Peer what it has written, ahead of the board, once that has all of the board's own: of what
+    the board writes after that nothing counts, a better time included.
     """
 
     power = MEMBER
@@ -163,9 +164,9 @@ class Clone(Attacker):
                 # It has not begun to record under its own name yet.
                 return
             self._log, self._identity = log, identity
-        own = FlashDump(flash, folder / "board.bin").log()
-        if own.held(own.author) < self._readings or own.receipted(own.author) < own.held(own.author):
+        if not await world.until(world.arrived.is_set, 600):
             return
+        own = FlashDump(flash, folder / "board.bin").log()
         enrolment = Enrolment(self._identity)
         assert enrolment.credential is not None
         members = Members(self._log, enrolment.trust, enrolment.identity)

@@ -8,7 +8,7 @@ import random
 import time
 import urllib.request
 
-from hedgerow.mesh import frames, letters, tells
+from hedgerow.mesh import frames, letters, pace, tells
 from hedgerow.mesh.frames import (
     LETTER_DOWN,
     OP,
@@ -28,10 +28,11 @@ from hedgerow_gateway.enrolment import AUTH
 from .radio import Radio
 from .world import MEMBER, OUTSIDER, Attacker, World
 
-_LISTEN_S = 6.0
+_LISTEN_S = 4.0
 _FORGERIES = 40
 _INVENTED = 600
 _EVERYTHING = (1 << 32) - 2
+_LATE = 100
 _YEAR_MS = 365 * 86_400_000
 # 2000-01-01, from which the mesh counts.
 _EPOCH_S = 946_684_800
@@ -55,8 +56,8 @@ def issuer_of(url: str) -> bytes:
 
 
 class Replayer(Attacker):
-    """Records STATEs, operations, letters, receipts, names, questions and the time, and says them again, those
-    of all rounds before too, in another order and from another address: last week's beacons, to peers of
+    """Records STATEs, operations, letters, receipts, names, questions and the time, and says them again, also
+    those of all rounds before, in another order and from another address: last week's beacons, to peers of
     which one has lost power since.
     """
 
@@ -73,7 +74,10 @@ class Replayer(Attacker):
         rng = random.Random(1)
         async with Radio(world.air, self.address) as radio:
             await asyncio.sleep(_LISTEN_S)
-            for address, payload in radio.heard:
+            recorded = list(radio.heard)
+            # Of what is younger a TIME may be an answer still.
+            await asyncio.sleep(pace.TIME_FRESH_MS / 1000 + 1)
+            for address, payload in recorded:
                 kind = kind_of(payload)
                 if kind is not None and not address.upper().startswith("D0:"):
                     (self._states if kind == STATE else self._others).append(payload)
@@ -92,9 +96,8 @@ class Replayer(Attacker):
 
 
 class ClockTurner(Attacker):
-    """Answers at once whoever asks for the time, before anybody else does: with a moment a year ago, or a year
-    ahead. Without a secret an outsider can, and with one whoever has a board; it also says the time to whom
-    nobody asked it for.
+    """Says the time, a year ago or a year ahead: to one board at once when that asks for it, which without a
+    secret an outsider can and with one whoever has a board; to the others as who has not heard them ask.
     """
 
     power = MEMBER
@@ -111,8 +114,9 @@ class ClockTurner(Attacker):
             def hear(address: str, payload: bytes) -> None:
                 if kind_of(payload) == STATE:
                     state = decode_state(frame_of(payload))
+                    late = 0 if address == world.boards[-1] else _LATE
                     if state.flags & WANTS_TIME or asked.empty():
-                        asked.put_nowait((state.author, state.counter))
+                        asked.put_nowait((state.author, state.counter - late & 0xFFFF))
 
             radio.listener = hear
             ends = time.monotonic() + _LISTEN_S

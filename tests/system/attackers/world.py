@@ -20,7 +20,7 @@ OUTSIDER, MEMBER, STOLEN_GATEWAY, NETWORK = "radio outsider", "member", "stolen 
 class World:
     """A demo that runs in `directory`: the socket of its `air`, its Big Peer's `url`, its boards' addresses.
 
-    `over` is set when the attackers are to stop.
+    `arrived` is set once everything has arrived, with its time, `over` when the attackers are to stop.
     """
 
     directory: Path
@@ -28,6 +28,7 @@ class World:
     url: str
     boards: list[str]
     mesh: str = "demo"
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
