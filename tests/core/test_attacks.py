@@ -13,13 +13,15 @@ from kit import Random
 from mesh_kit import KEY, Air, Member, check_air, gradient
 from sync_kit import operations
 from test_mesh_gradient import line
+from ways_kit import MESH, hear, relay, take
 
 from hedgerow import limits, places
 from hedgerow.mesh import frames, letters, pace
 from hedgerow.mesh.frames import ACK, OP, STATE, Op, advertise, encode_op, make
 from hedgerow.mesh.intake import Intake
 from hedgerow.mesh.names import Names
-from hedgerow.mesh.tells import Announce, encode_announce
+from hedgerow.mesh.speaker import Speaker
+from hedgerow.mesh.tells import Announce, encode_announce, encode_receipt
 from hedgerow.mesh.ways import Ways
 from hedgerow.sync import hello
 
@@ -145,6 +147,28 @@ def places_for_good() -> None:
     air.settle([keeper], [far, known], HOUR)
 
 
+def receipts_without_end() -> None:
+    """Receipts over one author are made up at the rate of a radio, each with another proof: a relay that has
+    carried it goes on saying what else it has to say, its own readings first.
+    """
+    rng = Random(37)
+    with gradient():
+        mesh = relay()
+        mesh.peer.insert("readings", {"t": 1, "h": 2}, 0)
+        take(mesh, 0)
+        mesh.down.note_route(b"aut", 12_000)
+        for now in range(12_000, 60_000, 25):
+            body = encode_receipt(b"keep", 1, b"aut", 1 << 30, rng.bytes(8))
+            hear(mesh, b"bad", frames.with_hop(make(frames.RECEIPT, MESH, body, KEY), 2, now & 7), now)
+            if now == 40_000:
+                mesh.peer.insert("readings", {"t": 3, "h": 4}, now)
+            said = mesh.say(now)
+            if said and now > 40_000 and kind_of(said[0]) == OP:
+                break
+        assert now < 43_000, "its own reading waits for what is made up"
+        assert mesh.stats["overflowed"] == 0
+
+
 class Evil:
     """Says only that it is nearer a keeper, and that it has what others push; what it has it keeps."""
 
@@ -246,16 +270,28 @@ def whoever_came_first_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "make_places", make)
 
 
+def all_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Speaker, "alike", lambda self, frame: 0)
+
+
 def who_brings_nothing_stays_a_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ways, "barren", lambda self, now: None)
 
 
-ATTACKS = [replayed_week, ten_thousand_authors, places_for_good, hidden_tail, black_hole]
+ATTACKS = [
+    replayed_week,
+    ten_thousand_authors,
+    places_for_good,
+    receipts_without_end,
+    hidden_tail,
+    black_hole,
+]
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (no_room_is_too_little, ten_thousand_authors),
     (names_without_end, ten_thousand_authors),
     (places_are_for_good, places_for_good),
     (whoever_came_first_gives_way, places_for_good),
+    (all_are_passed_on, receipts_without_end),
     (who_brings_nothing_stays_a_way, black_hole),
     (an_ack_is_believed_for_ever, hidden_tail),
 ]
