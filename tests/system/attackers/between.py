@@ -8,7 +8,7 @@ from bleak.exc import BleakError
 from hedgerow.crypto.greeting import END, PART
 from hedgerow.crypto.records import VERSION_KIND
 from hedgerow.mesh.frames import CONNECTABLE, STATE, State, advertise, encode_state
-from hedgerow.mesh.visits import BEHIND
+from hedgerow.mesh.visits import BULK
 
 from .callers import Caller
 from .outsiders import kind_of
@@ -16,6 +16,7 @@ from .radio import FakeBoard, Pipe, Radio
 from .world import OUTSIDER, Attacker, World
 
 _FAILURES = (BleakError, TimeoutError, OSError, EOFError)
+_ALWAYS = 255
 _LURE_S, _QUIET_S = 0.2, 12.0
 
 
@@ -32,7 +33,7 @@ class ManInTheMiddle(Attacker):
     power = OUTSIDER
     names = (("radio.refuse", "HANDSHAKE_*"), ("radio.refuse", "RECORD_TAG"))
     address = "D0:00:00:00:01:*"
-    rest_s = 5.0
+    rest_s = 1.0
 
     def __init__(self) -> None:
         self.relayed = self.altered = 0
@@ -44,18 +45,18 @@ class ManInTheMiddle(Attacker):
         own = f"{self.address[:-1]}{self._turn % 100:02}"
         meetings: asyncio.Queue[Pipe] = asyncio.Queue()
         async with Radio(world.air, self.address[:-1] + "FF") as radio:
-            target = world.boards[-1]
-            if not await world.until(lambda: knows(radio, target), 15):
+            if not await world.until(lambda: all(knows(radio, target) for target in world.boards), 15):
                 return
             async with FakeBoard(world.air, own, meetings.put_nowait) as board:
                 pipe = await self._lured(world, board, meetings)
                 if pipe is not None:
-                    await self._meet(world, pipe, Caller(world, radio, target))
+                    await self._meet(world, pipe, [Caller(world, radio, each) for each in world.boards])
 
-    async def _meet(self, world: World, pipe: Pipe, caller: Caller) -> None:
-        for _ in range(6):
+    async def _meet(self, world: World, pipe: Pipe, callers: list[Caller]) -> None:
+        # It may be a board that has been lured: then it is the other one that it believes to be with.
+        for turn in range(3 * len(callers)):
             try:
-                async with caller.connected() as other:
+                async with callers[-1 - turn % len(callers)].connected() as other:
                     await self._pass_on(pipe, other)
                     return
             except _FAILURES:
@@ -64,12 +65,13 @@ class ManInTheMiddle(Attacker):
                 return
 
     async def _lured(self, world: World, board: FakeBoard, meetings: "asyncio.Queue[Pipe]") -> Pipe | None:
-        author = os.urandom(3)
+        # For boards, as near a keeper, it is whoever has the greater name that connects.
+        author = bytes(2) + os.urandom(1)
         for counter in range(150):
             if world.over.is_set():
                 return None
-            digest, flags = os.urandom(6), CONNECTABLE | 128
-            state = State(world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, BEHIND)
+            digest, flags = os.urandom(6), CONNECTABLE | BULK
+            state = State(world.tag[:2], counter, counter % 8, digest, 20, 1, flags, 1, author, 3, _ALWAYS)
             board.say(advertise(encode_state(state, world.key)))
             try:
                 return await asyncio.wait_for(meetings.get(), _LURE_S)

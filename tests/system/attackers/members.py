@@ -150,8 +150,7 @@ class Clone(Attacker):
     address = "credential:*:board1"
     board = "board1"
 
-    def __init__(self, readings: int) -> None:
-        self._readings = readings
+    def __init__(self) -> None:
         self._log: Any = None
 
     async def run(self, world: World) -> None:
@@ -172,7 +171,7 @@ class Clone(Attacker):
         members = Members(self._log, enrolment.trust, enrolment.identity)
         members.enrol(enrolment.credential)
         peer = Peer(self._log, 0, name=self.board, mesh=world.tag, members=members)
-        while self._log.held(self._log.author) < 3 * self._readings + own.held(own.author):
+        while self._log.held(self._log.author) < own.held(own.author) + 40:
             peer.insert("readings", {"n": 1, "board": self.board}, 1000)
         peer.seal(2000)
         assert self._log.sealed(self._log.author) > own.held(own.author)
