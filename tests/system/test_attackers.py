@@ -96,8 +96,13 @@ def unnamed(attackers: list[Attacker], directory: Path) -> list[tuple[str, str, 
     return lacking
 
 
-async def attack(world: World, attacker: Attacker) -> None:
-    """Have one attack, round after round, until it is named."""
+async def attack(world: World, attackers: tuple[Attacker, ...]) -> None:
+    """Have one after the other attack, round after round, each until it is named."""
+    for attacker in attackers:
+        await until_named(world, attacker)
+
+
+async def until_named(world: World, attacker: Attacker) -> None:
     while not world.over.is_set():
         await attacker.run(world)
         ends = time.monotonic() + attacker.rest_s
@@ -107,13 +112,14 @@ async def attack(world: World, attacker: Attacker) -> None:
             await asyncio.sleep(0.5)
 
 
-async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
-    """Have all attack at once from the first reading on; return what the demo found."""
+async def besiege(demo: Demo, groups: list[tuple[Attacker, ...]]) -> dict[str, Any]:
+    """Have all groups attack at once from the first reading on; return what the demo found."""
+    attackers = [attacker for group in groups for attacker in group]
     deadline = time.monotonic() + SECONDS
     while (world := find_world(demo.directory)) is None or not demo.recording:
         assert time.monotonic() < deadline, demo.said
         await asyncio.sleep(0.2)
-    tasks = [asyncio.create_task(attack(world, attacker)) for attacker in attackers]
+    tasks = [asyncio.create_task(attack(world, group)) for group in groups]
     try:
         while (result := demo.result) is None or unnamed(attackers, demo.directory):
             if result is not None:
@@ -136,12 +142,13 @@ async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
 
 def test_attackers_lose_nothing_change_nothing_and_are_named(demo: Demo) -> None:
     flooder, between, turner, replayer = Flooder(), ManInTheMiddle(), ClockTurner(), Replayer()
-    attackers: list[Attacker] = [
-        replayer, WrongMesh(), Inventor(), ReceiptForger(), RevocationForger(), turner,
-        Stranger(), Mirror(), flooder, between,
-        Relay(), Thief(), Clone(), NetworkStranger(),
+    # Who wants the one connection of a board, or the gateway's next one, would keep others from it.
+    connecting = (between, Mirror(), Stranger())
+    groups: list[tuple[Attacker, ...]] = [
+        connecting, (flooder,), (replayer,), (WrongMesh(),), (Inventor(),), (ReceiptForger(),),
+        (RevocationForger(),), (turner,), (Relay(),), (Thief(),), (Clone(),), (NetworkStranger(),),
     ]  # fmt: skip
-    result = asyncio.run(besiege(demo, attackers))
+    result = asyncio.run(besiege(demo, groups))
     assert clean(result), result
     # One board may not write; of the other all has arrived, and nothing else.
     assert (result["recorded"], result["refused"], result["leaked"]) == (READINGS, READINGS, 0)
