@@ -107,7 +107,7 @@ async def until_named(world: World, attacker: Attacker) -> None:
         await attacker.run(world)
         ends = time.monotonic() + attacker.rest_s
         while not world.over.is_set() and time.monotonic() < ends:
-            if not unnamed([attacker], world.directory):
+            if attacker.done and not unnamed([attacker], world.directory):
                 return
             await asyncio.sleep(0.5)
 
@@ -119,12 +119,17 @@ async def besiege(demo: Demo, groups: list[tuple[Attacker, ...]]) -> dict[str, A
     while (world := find_world(demo.directory)) is None or not demo.recording:
         assert time.monotonic() < deadline, demo.said
         await asyncio.sleep(0.2)
+
+    def lacking() -> list[object]:
+        waiting = [type(attacker).__name__ for attacker in attackers if not attacker.done]
+        return [*waiting, *unnamed(attackers, demo.directory)]
+
     tasks = [asyncio.create_task(attack(world, group)) for group in groups]
     try:
-        while (result := demo.result) is None or unnamed(attackers, demo.directory):
+        while (result := demo.result) is None or lacking():
             if result is not None:
                 world.arrived.set()
-            assert time.monotonic() < deadline, (unnamed(attackers, demo.directory), demo.said)
+            assert time.monotonic() < deadline, (lacking(), demo.said)
             for task in tasks:
                 if task.done():
                     task.result()
@@ -141,19 +146,19 @@ async def besiege(demo: Demo, groups: list[tuple[Attacker, ...]]) -> dict[str, A
 
 
 def test_attackers_lose_nothing_change_nothing_and_are_named(demo: Demo) -> None:
-    flooder, between, turner, replayer = Flooder(), ManInTheMiddle(), ClockTurner(), Replayer()
-    # Who wants the one connection of a board, or the gateway's next one, would keep others from it.
-    connecting = (between, Mirror(), Stranger())
+    flooder, between, turner = Flooder(), ManInTheMiddle(), ClockTurner()
     groups: list[tuple[Attacker, ...]] = [
-        connecting, (flooder,), (replayer,), (WrongMesh(),), (Inventor(),), (ReceiptForger(),),
-        (RevocationForger(),), (turner,), (Relay(),), (Thief(),), (Clone(),), (NetworkStranger(),),
+        # Who is told by the gateway's visits first.
+        (Mirror(), between), (Stranger(),), (flooder,), (Replayer(),), (WrongMesh(),), (Inventor(),),
+        (ReceiptForger(),), (RevocationForger(),), (turner,), (Relay(),), (Thief(),), (Clone(),),
+        (NetworkStranger(),),
     ]  # fmt: skip
     result = asyncio.run(besiege(demo, groups))
     assert clean(result), result
     # One board may not write; of the other all has arrived, and nothing else.
     assert (result["recorded"], result["refused"], result["leaked"]) == (READINGS, READINGS, 0)
     assert result["minted"] == 0 and result["tampered_found"] > 0
-    assert flooder.begun > 3 and between.altered >= 2 and turner.answered > 0
+    assert flooder.begun > 3 and turner.answered > 0
     registry = Registry(demo.directory / "bigpeer")
     try:
         app = next(iter(registry.apps.all())).name

@@ -8,7 +8,7 @@ from bleak.exc import BleakError
 from hedgerow.crypto.greeting import END, PART
 from hedgerow.crypto.records import VERSION_KIND
 from hedgerow.mesh.frames import CONNECTABLE, STATE, State, advertise, encode_state
-from hedgerow.mesh.visits import BULK
+from hedgerow.mesh.visits import BEHIND, BULK
 
 from .callers import Caller
 from .outsiders import kind_of
@@ -16,7 +16,6 @@ from .radio import FakeBoard, Pipe, Radio
 from .world import OUTSIDER, Attacker, World
 
 _FAILURES = (BleakError, TimeoutError, OSError, EOFError)
-_ALWAYS = 255
 _LURE_S, _QUIET_S = 0.2, 12.0
 
 
@@ -26,18 +25,24 @@ def knows(radio: Radio, target: str) -> bool:
 
 
 class ManInTheMiddle(Attacker):
-    """Says that it has much that the gateway lacks, so that one connects, connects to a board meanwhile, and
-    passes on what either says: as it is up to a record of the handshake, or of the session, which it changes.
+    """Says that it has much that others lack, so that the gateway or a board connects, connects to another
+    board meanwhile, and passes on what either says: as it is up to a record of the handshake, then of the
+    session, which it changes.
     """
 
     power = OUTSIDER
-    names = (("radio.refuse", "HANDSHAKE_*"), ("radio.refuse", "RECORD_TAG"))
+    # Whoever notices names it, HANDSHAKE_... or RECORD_TAG: a board does when it next tells how it is.
+    names = ()
     address = "D0:00:00:00:01:*"
     rest_s = 1.0
 
     def __init__(self) -> None:
         self.relayed = self.altered = 0
         self._turn = 0
+
+    @property
+    def done(self) -> bool:
+        return self.altered >= 2
 
     async def run(self, world: World) -> None:
         self._turn += 1
@@ -65,13 +70,12 @@ class ManInTheMiddle(Attacker):
                 return
 
     async def _lured(self, world: World, board: FakeBoard, meetings: "asyncio.Queue[Pipe]") -> Pipe | None:
-        # For boards, as near a keeper, it is whoever has the greater name that connects.
-        author = bytes(2) + os.urandom(1)
+        author = os.urandom(3)
         for counter in range(150):
             if world.over.is_set():
                 return None
             digest, flags = os.urandom(6), CONNECTABLE | BULK
-            state = State(world.tag[:2], counter, counter % 8, digest, 20, 1, flags, 1, author, 3, _ALWAYS)
+            state = State(world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, BEHIND)
             board.say(advertise(encode_state(state, world.key)))
             try:
                 return await asyncio.wait_for(meetings.get(), _LURE_S)

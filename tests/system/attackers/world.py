@@ -61,6 +61,11 @@ class Attacker(ABC):
     address: ClassVar[str] = ""
     rest_s: ClassVar[float] = 2.0
 
+    @property
+    def done(self) -> bool:
+        """Whether it has had its chance."""
+        return True
+
     @abstractmethod
     async def run(self, world: World) -> None:
         """Attack, once, for a few seconds."""
