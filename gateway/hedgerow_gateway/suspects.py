@@ -61,13 +61,16 @@ class Suspects:
             self.note(code, address)
 
     def due(self, now: int) -> bool:
-        """Say whether there is news to be told: a moment after the first of it, then ever more seldom."""
+        """Say whether there is news to be told: of an address that was not named for that yet a moment later,
+        of others ever more seldom."""
         if self.counts == self._told:
             if self._due is not None and now - self._due >= limits.SUSPECTS_CALM_MS:
                 self._pause_ms, self._due = limits.SUSPECTS_FIRST_MS, None
             return False
         if self._due is None:
             self._due = now + self._pause_ms
+        if self.counts.keys() - self._told.keys():
+            self._due = min(self._due, now + limits.SUSPECTS_FIRST_MS)
         return now >= self._due
 
     def tell(self, now: int) -> list[list[str | int]]:

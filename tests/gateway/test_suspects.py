@@ -210,6 +210,20 @@ def test_news_is_told_soon_and_then_ever_more_seldom() -> None:
     assert not suspects.due(quiet) and suspects.due(quiet + limits.SUSPECTS_FIRST_MS)
 
 
+def test_who_is_new_is_told_soon_however_often_others_were() -> None:
+    suspects = Suspects()
+    for now in range(0, 600_000, 1000):
+        suspects.note(TAG, BOARD)
+        if suspects.due(now):
+            suspects.tell(now)
+    suspects.note(REPLAYED, ATTACKER)
+    first = limits.SUSPECTS_FIRST_MS
+    assert not suspects.due(600_000) and not suspects.due(600_000 + first - 1)
+    assert suspects.due(600_000 + first) and [REPLAYED, ATTACKER, 1] in suspects.tell(600_000 + first)
+    suspects.note(REPLAYED, ATTACKER)
+    assert not suspects.due(610_000) and not suspects.due(610_000 + first)
+
+
 def test_the_health_document_has_them_out_of_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SUSPECTS_FIRST_MS", 0)
     monkeypatch.setattr(limits, "HEALTH_LOOK_S", 0.01)
