@@ -16,7 +16,6 @@ import test_mesh_far as far
 import test_mesh_flood as flood
 import test_mesh_gradient as gradual
 import test_mesh_leaf as leafy
-import test_mesh_once as once
 import test_mesh_turns as turns
 import test_mesh_ways as onward
 from mesh_kit import Air, check_air
@@ -24,13 +23,12 @@ from mesh_kit import Air, check_air
 from hedgerow import limits
 from hedgerow.clock import hlc
 from hedgerow.custody.receipt import Receipt
-from hedgerow.mesh import carrier as carrier_module
 from hedgerow.mesh import down as down_module
 from hedgerow.mesh import frames, pace, tells
 from hedgerow.mesh import intake as intake_module
 from hedgerow.mesh import mesh as mesh_module
 from hedgerow.mesh.carrier import Carrier
-from hedgerow.mesh.custody import BACK, Custody
+from hedgerow.mesh.custody import Custody
 from hedgerow.mesh.down import Down
 from hedgerow.mesh.feed import Feed
 from hedgerow.mesh.intake import Intake
@@ -353,49 +351,6 @@ def left_to_any_two(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Talk, "say_onward", _nothing)
 
 
-def asked_by_each(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Repair, "_again", lambda *_args: False)
-
-
-def passed_on_whoever_does(patch: pytest.MonkeyPatch) -> None:
-    echo = Speaker.echo
-
-    def deaf(speaker: Speaker, name: int, count: int, there: bool = False) -> Any:
-        return echo(speaker, name, 0, there)
-
-    patch.setattr(Speaker, "echo", deaf)
-
-
-def taken_whenever_it_comes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(carrier_module, "Recent", lambda *_args: _Forgets())
-
-
-class _Forgets:
-    note = _nothing
-
-    def has(self, *_args: Any) -> bool:
-        return False
-
-
-def taken_where_there_is_no_room(patch: pytest.MonkeyPatch) -> None:
-    offer = Custody.offer
-
-    def noted(place: Custody, frame: bytes, name: int, now: int, wait: int) -> None:
-        offer(place, frame, name, now, wait)
-        place.done.note(name ^ BACK, now)
-
-    patch.setattr(Custody, "offer", noted)
-
-
-def asks_as_soon_for_much(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Repair, "_patience", lambda self, wait: wait if self._mesh.flood else pace.LATE_MS)
-
-
-def answers_by_chance(patch: pytest.MonkeyPatch) -> None:
-    say = Down._say_time
-    patch.setattr(Down, "_say_time", lambda self, at: say(self, min(at, 100 + self._mesh.random(900))))
-
-
 def marks_are_believed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Carrier, "_lacks", lambda *_args: False)
 
@@ -455,13 +410,6 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (what_a_leaf_has_is_everybodys, backlog.test_what_a_leaf_alone_may_have_is_nobody_elses_backlog),
     (left_to_any_two, turns.test_what_nobody_nearer_is_heard_to_have_is_said_once_more),
     (left_to_any_two, turns.test_a_receipt_that_nobody_farther_is_heard_to_have_is_said_once_more),
-    (asked_by_each, once.test_a_question_that_many_pass_on_is_answered_once),
-    (asked_by_each, once.test_a_question_that_two_others_pass_on_need_not_be),
-    (passed_on_whoever_does, once.test_a_question_that_two_others_pass_on_need_not_be),
-    (taken_whenever_it_comes, once.test_what_comes_back_again_and_again_is_on_its_way),
-    (taken_where_there_is_no_room, once.test_what_comes_back_and_finds_no_room_is_not_acknowledged),
-    (asks_as_soon_for_much, once.test_a_gateway_that_lacks_much_is_patient),
-    (answers_by_chance, once.test_who_knows_the_time_best_answers_first),
     (marks_are_believed, asleep.test_a_mark_that_is_another_frames_hides_no_operation),
     (goes_on_by_one, asleep.test_one_word_frees_a_leaf_of_all_that_it_has_to_push),
     (waits_for_its_receipt, asleep.test_a_leaf_says_more_often_that_its_receipt_is_late),

@@ -2,7 +2,7 @@
 
 from mesh_kit import KEY, gradient
 from sync_kit import board, record
-from ways_kit import MESH, hear, op, relay, take
+from ways_kit import MESH, hear, op, relay, state, take
 
 from hedgerow import limits
 from hedgerow.mesh import asks, frames, pace
@@ -103,6 +103,24 @@ def test_what_comes_back_again_and_again_is_on_its_way() -> None:
         assert mesh.stats["custody"] == 3
 
 
+def test_those_who_hear_it_well_take_anew_first() -> None:
+    waits = []
+    for share in (100, 10):
+        with gradient():
+            mesh = relay()
+            hear(mesh, b"far", op(4), 10000)
+            take(mesh, 10000)
+            hear(mesh, b"nea", op(2), 30000)
+            state(mesh, b"fa2", 1, 4, 39000)
+            mesh.visits._table[b"fa2"].share = share
+            mesh.random = lambda n: n - 1
+            hear(mesh, b"fa2", op(4, 7), 40000)
+            waits += [entry[0] - 40000 for entry in mesh.custody._pending.values()]
+            full = mesh._turns
+    # The luckiest of those who hear it badly comes later than the unluckiest of all who hear it best.
+    assert waits[0] < full // 3 and waits[1] - waits[0] > full
+
+
 def test_what_comes_back_and_finds_no_room_is_not_acknowledged() -> None:
     with gradient():
         mesh = relay()
@@ -127,9 +145,8 @@ def test_a_gateway_that_lacks_much_is_patient() -> None:
         mesh.repair._wants.clear()
         for at in range(limits.MESH_WANTS):
             mesh.repair.want(asks.WANT_OPERATIONS, b"author-" + bytes((at,)), 0)
-        waits.append([want[0] for want in mesh.repair._wants.values()])
-    assert waits[0][:4] == [pace.LATE_MS] * 4
-    assert waits[0] == sorted(waits[0]) and waits[0][-1] == 6 * pace.LATE_MS
+        waits.append(sorted([want[0] for want in mesh.repair._wants.values()]))
+    assert waits[0] == [pace.LATE_MS * (1 + at // 4) for at in range(limits.MESH_WANTS)]
     assert waits[1] == [800] * limits.MESH_WANTS
 
 
