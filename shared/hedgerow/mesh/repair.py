@@ -283,7 +283,7 @@ class Repair(Answers):
 
     def _patience(self, wait: int) -> int:
         late = self._mesh.collects and not self._mesh.flood
-        return pace.LATE_MS * (1 + len(self._wants) // 4) if late else wait
+        return pace.LATE_MS * (1 + len(self._wants) // 8) if late else wait
 
     def came(self, author: bytes, number: int, now: int) -> None:
         """An operation has come that may be an answer: what is lacking after the last is asked for soon."""

@@ -146,7 +146,7 @@ def test_a_gateway_that_lacks_much_is_patient() -> None:
         for at in range(limits.MESH_WANTS):
             mesh.repair.want(asks.WANT_OPERATIONS, b"author-" + bytes((at,)), 0)
         waits.append(sorted([want[0] for want in mesh.repair._wants.values()]))
-    assert waits[0] == [pace.LATE_MS * (1 + at // 4) for at in range(limits.MESH_WANTS)]
+    assert waits[0] == [pace.LATE_MS * (1 + at // 8) for at in range(limits.MESH_WANTS)]
     assert waits[1] == [800] * limits.MESH_WANTS
 
 
