@@ -364,7 +364,8 @@ class Down:
                 del askers[self._mesh.random(len(askers))]
             askers.append([short, counter, pace.EVENTS, now])
             self._askers = askers
-            self._say_time(now + 100 + self._mesh.random(900))
+            # Who knows it best is first, and the others are silent: else it goes round by many.
+            self._say_time(now + 100 + known[1] * 3 // 2 + self._mesh.random(300))
         elif known:
             self.short = True
 
