@@ -6,7 +6,6 @@ What attackers do over real radios beside the demo is in tests/system; SECURITY.
 import random
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from kit import Random
@@ -15,8 +14,8 @@ from sync_kit import operations
 from test_mesh_gradient import line
 from ways_kit import MESH, hear, relay, take
 
-from hedgerow import limits, places
-from hedgerow.mesh import frames, letters, pace
+from hedgerow import limits
+from hedgerow.mesh import frames, pace
 from hedgerow.mesh.frames import ACK, OP, STATE, Op, advertise, encode_op, make
 from hedgerow.mesh.intake import Intake
 from hedgerow.mesh.names import Names
@@ -105,46 +104,6 @@ def ten_thousand_authors() -> None:
         air.run(air.now + 5_000)
     air.settle([keeper], [far], 3 * HOUR)
     check_air(air)
-
-
-#: Authors that a relay's log has places for, and for how long others are made up.
-PLACES, SIEGE_MS = 12, HOUR
-
-
-def places_for_good() -> None:
-    """A relay's places are all taken by invented authors, and more are made up for an hour: who comes new is
-    carried within a time that is known, and whom it carried before with seals and receipts it carries on.
-    """
-    rng = Random(34)
-    air = Air(34, loss=0, duty=100)
-    keeper, (relay, far) = line(air, 2)
-    known = air.add("known")
-    air.link(relay, known)
-    air.unlink(relay, far)
-    relay.peer.log._most_authors = PLACES
-    air.run(60_000)
-    air.reading(known)
-    air.settle([keeper], [known], HOUR)
-    body = far.peer.log.fetch(far.author, 1)
-
-    def invent() -> None:
-        content = letters.encode_operation(rng.bytes(8), 1, body)
-        relay.mesh.intake.take(content, 1 << 30 | rng.below(1 << 24), relay.now(air.now))
-
-    while len(relay.peer.log.authors()) < PLACES:
-        invent()
-    assert far.author not in relay.peer.log.authors()
-    air.link(relay, far)
-    ends = air.now + SIEGE_MS
-    while air.now < ends:
-        air.run(air.now + 60_000)
-        invent()
-        if air.now % 600_000 < 60_000:
-            air.reading(far)
-            air.reading(known)
-        assert len(relay.peer.log.authors()) <= PLACES
-        assert relay.peer.log.held(known.author) > 0, "who is receipted keeps its place"
-    air.settle([keeper], [far, known], HOUR)
 
 
 def receipts_without_end() -> None:
@@ -258,18 +217,6 @@ def an_ack_is_believed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "AGAIN_MS", 1 << 29)
 
 
-def places_are_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "make_places", lambda peer, now: None)
-
-
-def whoever_came_first_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    def make(peer: Any, now: int) -> None:
-        others = [author for author in peer.log.authors() if not peer.is_own(author)]
-        peer.log.cut(others[0], 0)
-
-    monkeypatch.setattr(places, "make_places", make)
-
-
 def all_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Speaker, "alike", lambda self, frame: 0)
 
@@ -281,7 +228,6 @@ def who_brings_nothing_stays_a_way(monkeypatch: pytest.MonkeyPatch) -> None:
 ATTACKS = [
     replayed_week,
     ten_thousand_authors,
-    places_for_good,
     receipts_without_end,
     hidden_tail,
     black_hole,
@@ -289,8 +235,6 @@ ATTACKS = [
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (no_room_is_too_little, ten_thousand_authors),
     (names_without_end, ten_thousand_authors),
-    (places_are_for_good, places_for_good),
-    (whoever_came_first_gives_way, places_for_good),
     (all_are_passed_on, receipts_without_end),
     (who_brings_nothing_stays_a_way, black_hole),
     (an_ack_is_believed_for_ever, hidden_tail),

@@ -105,7 +105,6 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_CLOSED_GAP": (behaviour.closed_gap, "SYNC_OWN_AUTHOR"),
     "CLOSING_DELAY_MS": (behaviour.closing_delay,),
     "DOUBT_MS": (behaviour.doubt_time,),
-    "PLACES_MS": (behaviour.places_time,),
     "GOOD_TIME_MS": (behaviour.good_time,),
     "ASK_AGAIN_MS": (sessions.ask_again,),
     "DRIFT_PPM": (behaviour.drift,),

@@ -19,7 +19,7 @@ _TIME_NAME = limits.const(-40)
 # Names of announcements: this, and the number of the short author below it.
 _ANNOUNCE_NAME = limits.const(-64)
 # Receipts of a keeper over one author, of which at most one is true, that wait to be passed on.
-_ALIKE = limits.const(2)
+_ALIKE = limits.const(3)
 # What lies between making a TIME and hearing it, at most.
 _TIME_ERROR_MS = limits.const(60)
 # How soon a leaf, which is about to sleep, asks whose word a receipt is.
@@ -181,8 +181,7 @@ class Down:
                     break
         if moved or another or self._routed(short, now):
             if not moved and (self.passed(name, frame[3] >> 3, now) or mesh.speaker.alike(frame) >= _ALIKE):
-                # So many are said after an hour that it is forgotten as heard before it is as passed on; and
-                # who makes up one after the other would leave no turn for anything else.
+                # After an hour many are said anew; and what is made up would leave no turn for anything else.
                 return
             self._note(name, now)
             if not self._peer.members and self._outdo(frame):

@@ -1,3 +1,0 @@
-from .peer import Peer
-
-def make_places(peer: Peer, now: int) -> None: ...
