@@ -21,7 +21,6 @@ from hedgerow.mesh.intake import Intake
 from hedgerow.mesh.names import Names
 from hedgerow.mesh.speaker import Speaker
 from hedgerow.mesh.tells import Announce, encode_announce, encode_receipt
-from hedgerow.mesh.ways import Ways
 from hedgerow.sync import hello
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -166,36 +165,6 @@ def hidden_tail() -> None:
         air.settle([keeper], [far], 4 * HOUR)
 
 
-def black_hole() -> None:
-    """A relay says that a keeper is next to it, acknowledges all that is pushed, and passes nothing on; who
-    hears it knows a true way that is longer. It is no way any more once it has brought no receipt.
-    """
-    with gradient():
-        air = Air(36, loss=0, duty=100)
-        keeper, (near, honest) = line(air, 2)
-        far, evil = air.add("far"), air.add("evil")
-        for one, other in ((honest, far), (far, evil)):
-            air.link(one, other)
-        Evil(evil)
-        evil.mesh.visits.ways.rank = lambda now: None
-        evil.peer.way = 1
-        air.run(600_000)
-        assert (honest.mesh.code, far.mesh.code) == (2, 2), "it attracts"
-        for _ in range(4):
-            air.reading(far)
-            air.run(air.now + 60_000)
-        assert keeper.peer.log.held(far.author) < far.peer.log.held(far.author), "and swallows"
-        air.settle([keeper], [far, honest, near], 3 * HOUR)
-        assert far.mesh.code == 3, "by the true way"
-        held = keeper.peer.log.held(far.author)
-        for _ in range(8):
-            air.reading(far)
-            air.run(air.now + 30_000)
-        air.run(air.now + 120_000)
-        assert keeper.peer.log.held(far.author) == held + 8, "soon, now that it is known"
-        check_air(air)
-
-
 # ---- guards that are taken out
 
 
@@ -221,22 +190,16 @@ def all_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Speaker, "alike", lambda self, frame: 0)
 
 
-def who_brings_nothing_stays_a_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ways, "barren", lambda self, now: None)
-
-
 ATTACKS = [
     replayed_week,
     ten_thousand_authors,
     receipts_without_end,
     hidden_tail,
-    black_hole,
 ]
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (no_room_is_too_little, ten_thousand_authors),
     (names_without_end, ten_thousand_authors),
     (all_are_passed_on, receipts_without_end),
-    (who_brings_nothing_stays_a_way, black_hole),
     (an_ack_is_believed_for_ever, hidden_tail),
 ]
 

@@ -95,7 +95,6 @@ for kind, value in ((0, 7), (COUNTER, [b"", 2])):
     document = Document.decode(document.encode())
     print(document.value(), "hedgerow.counter" in sys.modules)
 """
-    done = subprocess.run(
-        [micropython(), "-c", program], capture_output=True, text=True, timeout=30, check=True
-    )
+    command = [micropython(), "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.splitlines() == ["{'n': 7} False", "{'n': 7} True"]

@@ -251,7 +251,7 @@ class Carrier(Talk):
 
     def _heard_ack(self, frame: bytes, address: object, now: int) -> None:
         what, keys = asks.decode_ack(frame)
-        for key in () if self.visits.ways.barred(address, now) else keys:
+        for key in keys:
             passed = self.custody.passed(key, frame[3] >> 3, what, now)
             if passed is not None:
                 self._due_at = None
@@ -327,11 +327,7 @@ class Carrier(Talk):
             return
         if self._fill or self.custody.freed or (again is not None and now >= again):
             self._fill = self.custody.freed = False
-            tries = self.feed.again(now)[1]
             self.feed.fill(now)
-            # The first time may be right after the seal.
-            if self.feed.again(now)[1] > max(tries, 1) and not self.flood:
-                self.visits.ways.barren(now)
             many = self.feed.backlog() > MANY
             if many != self.many:
                 # A session would bring it sooner, or is not needed any more: who may open one has to know.

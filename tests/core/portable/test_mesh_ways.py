@@ -331,34 +331,6 @@ def test_a_gateway_gets_from_the_keeper_what_another_brought_it() -> None:
     assert not other.log.held(source.author)
 
 
-def test_who_brought_no_receipt_has_nothing_for_longer_each_time() -> None:
-    with gradient():
-        mesh = relay(3)
-        hear(mesh, b"far", op(4), 1000)
-        take(mesh, 1000)
-        assert mesh.custody.count() == 1
-        ack = frames.make(frames.ACK, MESH, asks.encode_ack(asks.ACK_PASSED, [op(0)[4:10]]), KEY, 2 << 3)
-        now = 14000
-        state(mesh, b"nea", 1, 2, now)
-        for wait in (1, 2):
-            # What it says to have taken counts, until nothing came of it: then that is nothing.
-            mesh.visits.ways.hears(b"nea")
-            assert not mesh.visits.ways.barred(b"nea", now)
-            mesh.visits.ways.barren(now)
-            assert mesh.visits.ways.barred(b"nea", now)
-            hear(mesh, b"nea", frames.with_hop(ack, 2, wait), now + 10)
-            hear(mesh, b"nea", op(2, wait), now + 20)
-            assert mesh.custody.count() == 1
-            assert mesh.visits.ways.find(now + 100) == frames.distance_of(3), "there is no other way"
-            now += pace.AGAIN_MS << wait
-            assert not mesh.visits.ways.barred(b"nea", now)
-            # It is tried again.
-            state(mesh, b"nea", 1 + wait, 2, now)
-            mesh.visits.ways.find(now)
-        hear(mesh, b"nea", frames.with_hop(ack, 2, 3), now + 10)
-        assert not mesh.custody.count()
-
-
 class _Identity:
     fresh: tuple = ()
 
