@@ -16,6 +16,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, decode_body
 
 from .. import limits
+from . import ingest
 from .merge import places_of
 from .rows import Expired, Place, Retained, SkipEntry
 from .sql import Connection, places_left, raise_meta
@@ -27,6 +28,8 @@ OLDEST_QUERY = (
     "SELECT id, xid, value IS NULL FROM documents WHERE app = ? AND shard = ? AND collection = ? AND xid <= ?"
     " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?"
 )
+
+_NEWEST = (1 << 63) - 1
 
 
 class _Arrival(NamedTuple):
@@ -91,8 +94,7 @@ def expire(
     if row is None or not row[0]:
         return Expired(0, 0, None)
     before = now - row[0]
-    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
-    position = db.execute(query, (*key, before)).fetchone()[0] or 0
+    position = _position(db, key, before)
     found = db.execute(OLDEST_QUERY, (*key, collection, position, *(after or (0, b"")), limit)).fetchall()
     work = _Expiry(db, key, schemas, collection)
     looked = work.look([(entry[0], bool(entry[2]) and entry[1] > lowest) for entry in found])
@@ -111,6 +113,18 @@ def expire(
     is_more = looked < len(found) or len(found) == limit
     place = (found[looked - 1][1], found[looked - 1][0]) if is_more else None
     return Expired(work.operations, documents, place)
+
+
+def _position(db: Connection, key: Key, before: int) -> int:
+    """Return a transaction up to which all are older than a moment."""
+    query = (
+        "SELECT max(CASE WHEN at < ? THEN xid ELSE 0 END), max(at) FROM moments WHERE app = ? AND shard = ?"
+    )
+    position, newest = db.execute(query, (before, *key)).fetchone()
+    # A later transaction would have noted its own moment: whoever writes no more loses the last ones too.
+    if newest is not None and newest + ingest.MOMENT_MS < before:
+        return _NEWEST
+    return position or 0
 
 
 class _Expiry:
