@@ -67,15 +67,25 @@ def retain(db: Connection, key: Key, collection: str, keep: int) -> None:
 
 def skips_of(db: Connection, key: Key, author: bytes, first: int, last: int) -> list[SkipEntry]:
     """Return what stands on links for operations of a range that have expired: skips that name themselves."""
-    query = (
-        "SELECT first, last FROM expired WHERE app = ? AND shard = ? AND author = ?"
-        " AND last >= ? AND first <= ? ORDER BY last"
-    )
     found = []
-    for low, high in db.execute(query, (*key, author, first, last)):
+    for low, high in _fragments(db, (*key, author), first, last):
         start, end = max(low, first), min(high, last)
         found.append(SkipEntry(author, Skip(start, end, SUPERSEDED, [author, end]).encode()))
     return found
+
+
+def _fragments(db: Connection, who: tuple[str, int, bytes], first: int, last: int) -> list[tuple[int, int]]:
+    """Return what has expired of an author as (first, last) of each run that meets a range.
+
+    Runs do not overlap: no more meet it than it has numbers, and those are the first from its start on. Behind
+    them may lie one for each operation of years.
+    """
+    query = (
+        "SELECT first, last FROM expired WHERE app = ? AND shard = ? AND author = ? AND last >= ?"
+        " ORDER BY last LIMIT ?"
+    )
+    rows = db.execute(query, (*who, first, max(0, last - first + 1))).fetchall()
+    return [(low, high) for low, high in rows if low <= last]
 
 
 def expire(
@@ -242,13 +252,12 @@ class _Expiry:
     def _note(self, author: bytes, first: int, last: int) -> None:
         """Note that a range has expired, as one with what lies beside it."""
         who = (*self._key, author)
-        where = "WHERE app = ? AND shard = ? AND author = ? AND last >= ? AND first <= ?"
-        beside = (*who, first - 1, last + 1)
-        query = f"SELECT min(first), max(last) FROM expired {where}"  # noqa: S608
-        low, high = self._db.execute(query, beside).fetchone()
-        self._db.execute(f"DELETE FROM expired {where}", beside)  # noqa: S608
-        row = (*who, max(last, high or 0), min(first, low or first))
-        self._db.execute("INSERT INTO expired VALUES (?, ?, ?, ?, ?)", row)
+        beside = _fragments(self._db, who, first - 1, last + 1)
+        if beside:
+            where = "WHERE app = ? AND shard = ? AND author = ? AND last = ?"
+            self._db.executemany(f"DELETE FROM expired {where}", [(*who, high) for _, high in beside])  # noqa: S608
+            first, last = min(first, beside[0][0]), max(last, beside[-1][1])
+        self._db.execute("INSERT INTO expired VALUES (?, ?, ?, ?, ?)", (*who, last, first))
 
 
 def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
