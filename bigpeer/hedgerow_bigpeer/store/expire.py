@@ -50,7 +50,7 @@ def read_retention(db: Connection, key: Key) -> list[Retained]:
 
 def retain(db: Connection, key: Key, collection: str, keep: int) -> None:
     """See `Store.retain`; the caller begins and commits."""
-    query = "SELECT count(*) FROM retention WHERE app = ? AND shard = ? AND collection <> ?"
+    query = "SELECT count(*) FROM retention WHERE app = ? AND shard = ? AND collection <> ? AND keep > 0"
     if keep and db.execute(query, (*key, collection)).fetchone()[0] >= limits.RETAINED:
         raise HedgerowError("RETENTION_INVALID", f"{limits.RETAINED} collections have one")
     db.execute(
