@@ -18,12 +18,13 @@ from raw_author import RawAuthor
 from store_contract import CHECKS, OpenStore
 
 from hedgerow.codec import cbor
-from hedgerow.custody.skip import Skip
+from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import collect
 from hedgerow_bigpeer.store.corrections import NAMED_QUERY
 from hedgerow_bigpeer.store.expire import OLDEST_QUERY, _Expiry, skips_of
 from hedgerow_bigpeer.store.facets import text_of
+from hedgerow_bigpeer.store.losses import lost_between
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import Submission
 from hedgerow_bigpeer.store.sql import ARRIVAL_QUERY
@@ -168,6 +169,21 @@ def test_what_expired_is_found_and_noted_however_much_lies_behind(tmp_path: Path
             connection.execute("DELETE FROM expired WHERE last = 6")
             counts.append(len(steps))
     assert counts[1] < counts[0] * 1.5, counts
+
+
+def test_a_seal_apart_is_taken_though_what_is_lost_has_superseded_ones_inside(tmp_path: Path) -> None:
+    asyncio.run(_await(_made(tmp_path / "store.db")))
+    key, author = ("default", 0), b"a" * 8
+    skips = [Skip(1, 10, LOST, ["flash", b"\0" * 6]), Skip(5, 5, SUPERSEDED, [author, 9])]
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", factory=SqliteConnection)) as connection:
+        for skip in skips:
+            row = (*key, author, skip.last, skip.first, skip.encode())
+            connection.execute("INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?)", row)
+        assert lost_between(connection, key, author, 0, 11)
+        assert not lost_between(connection, key, author, 0, 12)
+        # What is superseded is not lost.
+        connection.execute("DELETE FROM skips WHERE last = 10")
+        assert not lost_between(connection, key, author, 4, 6)
 
 
 async def _made(path: Path) -> None:
