@@ -67,7 +67,7 @@ class Retention:
                 continue
             try:
                 documents += await self._run(row.collection)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (raised below)
                 failure = failure or error
         if failure is not None:
             raise failure

@@ -77,8 +77,8 @@ def skips_of(db: Connection, key: Key, author: bytes, first: int, last: int) -> 
 def _fragments(db: Connection, who: tuple[str, int, bytes], first: int, last: int) -> list[tuple[int, int]]:
     """Return what has expired of an author as (first, last) of each run that meets a range.
 
-    Runs do not overlap: no more meet it than it has numbers, and those are the first from its start on. Behind
-    them may lie one for each operation of years.
+    Runs do not overlap: no more meet it than it has numbers, and those are the first from its start on.
+    Behind them may lie one for each operation of years.
     """
     query = (
         "SELECT first, last FROM expired WHERE app = ? AND shard = ? AND author = ? AND last >= ?"
