@@ -55,11 +55,22 @@ class Retention:
                     await self._wake.wait()
 
     async def run(self) -> int:
-        """Let expire what is old enough; return how many documents went."""
-        documents = 0
-        for row in await self._service.store.retention():
-            if row.keep and not self._stopping:
+        """Let expire what is old enough; return how many documents went. What fails in one collection is
+        raised behind the others.
+        """
+        service, documents = self._service, 0
+        failure: Exception | None = None
+        for row in await service.store.retention():
+            # A collection may turn out to hold no readings after it was set.
+            lives_on = row.collection in service.kinds and not service.is_stream(row.collection)
+            if not row.keep or lives_on or self._stopping:
+                continue
+            try:
                 documents += await self._run(row.collection)
+            except Exception as error:  # noqa: BLE001  (raised below)
+                failure = failure or error
+        if failure is not None:
+            raise failure
         return documents
 
     async def _run(self, collection: str) -> int:

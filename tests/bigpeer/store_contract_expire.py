@@ -101,6 +101,22 @@ async def readings_expire_by_the_time_at_which_they_came(open_store: OpenStore) 
 
 
 @check
+async def the_last_readings_expire_though_nothing_follows(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    await store.retain("readings", KEPT)
+    author, minute = readings(), 60_000
+    for n in range(3):
+        author.insert(1000 + n, None, n=n)
+        author.seal()
+        await bring(store, author.take(), JUNE + 4 * n * minute)
+    # Of the two behind the only moment it is known that they came within ten minutes of it.
+    assert await expire(store, JUNE + KEPT + 10 * minute) == (1, 1)
+    assert await expire(store, JUNE + KEPT + 10 * minute + 1) == (2, 2)
+    assert await values(store) == []
+    await store.close()
+
+
+@check
 async def nothing_expires_that_is_not_receipted_or_lives_on(open_store: OpenStore) -> None:
     usual, ingest.MOMENT_MS = ingest.MOMENT_MS, 0
     store = await open_store("a")

@@ -92,7 +92,8 @@ def test_a_setting_is_made_by_who_may_and_shown_everywhere(aged: Aged) -> None:
         assert (status, answer["code"]) == (400, code)
     assert aged.served.run(aged.service.store.retention()) == []
     status, answer = aged.ask("PUT", PATH, NINETY)
-    assert (status, answer["keep_ms"], answer["gone_before"]) == (200, 90 * DAY, None)
+    assert (status, answer["kind"], answer["keep_ms"]) == (200, "stream", 90 * DAY)
+    assert answer["gone_before"] is None
     # A collection of which nothing has come yet may have one.
     assert aged.ask("PUT", f"{V1}/collections/later/retention", {"keep": "2h"})[0] == 200
     aged.later = 91 * DAY
@@ -114,8 +115,9 @@ def test_a_setting_is_made_by_who_may_and_shown_everywhere(aged: Aged) -> None:
     assert series["goneBefore"] == shown["gone_before"] is not None
     assert get(aged.served, "/timeseries/cars")["goneBefore"] is None
     status, answer = aged.ask("DELETE", PATH)
-    assert (status, answer["keep_ms"], answer["gone_before"]) == (200, None, shown["gone_before"])
-    assert aged.ask("DELETE", f"{V1}/collections/never/retention") == (200, {"name": "never"})
+    assert (status, answer) == (200, {**shown, "keep_ms": None})
+    never = {"name": "never", "kind": None, "keep_ms": None, "gone_before": None, "expired": 0}
+    assert aged.ask("DELETE", f"{V1}/collections/never/retention") == (200, never)
     told = [entry for entry in aged.served.peer.registry.audit.newest(20) if "retain" in entry.action]
     assert [(entry.subject, entry.detail["keep_ms"]) for entry in reversed(told)] == [
         ("readings", 90 * DAY), ("later", DAY // 12), ("readings", None), ("never", None),
@@ -124,8 +126,57 @@ def test_a_setting_is_made_by_who_may_and_shown_everywhere(aged: Aged) -> None:
 
 def test_as_many_collections_as_are_allowed_have_one(aged: Aged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "RETAINED", 2)
-    for name, status in (("a", 200), ("b", 200), ("c", 400), ("a", 200)):
+    for name, status in (("a", 200), ("readings", 200), ("c", 400), ("a", 200)):
         assert aged.ask("PUT", f"{V1}/collections/{name}/retention", NINETY)[0] == status, name
+    # What once expired is told for ever, and takes no place.
+    aged.bring(1)
+    aged.later = 91 * DAY
+    aged.bring(2)
+    assert aged.run() == 1
+    assert aged.ask("DELETE", PATH)[0] == 200
+    for name, status in (("c", 200), ("readings", 400)):
+        assert aged.ask("PUT", f"{V1}/collections/{name}/retention", NINETY)[0] == status, name
+
+
+def test_what_turns_out_to_live_on_is_not_read_over_and_over(
+    aged: Aged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    run = Retention._run
+
+    async def looking(self: Retention, collection: str) -> int:
+        looked.append(collection)
+        return await run(self, collection)
+
+    monkeypatch.setattr(Retention, "_run", looking)
+    for name in ("cars", "readings"):
+        assert aged.ask("PUT", f"{V1}/collections/{name}/retention", NINETY)[0] == 200
+    done(aged.served, "INSERT INTO cars DOCUMENTS ({'_id': 1})")
+    aged.bring(1)
+    assert aged.run() == 0
+    assert looked == ["readings"]
+
+
+def test_a_collection_that_fails_keeps_no_other_from_expiring(
+    aged: Aged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aged.bring(1)
+    assert aged.ask("PUT", f"{V1}/collections/broken/retention", NINETY)[0] == 200
+    assert aged.ask("PUT", PATH, NINETY)[0] == 200
+    aged.later = 91 * DAY
+    aged.bring(2)
+    store = aged.service.store
+    expire = store.expire
+
+    async def failing(collection: str, *args: Any) -> Expired:
+        if collection == "broken":
+            raise RuntimeError("its schema")
+        return await expire(collection, *args)
+
+    monkeypatch.setattr(store, "expire", failing)
+    with pytest.raises(RuntimeError, match="its schema"):
+        aged.run()
+    assert aged.service.counters.expired == 1
 
 
 def test_a_live_answer_loses_what_expires(aged: Aged) -> None:

@@ -18,16 +18,18 @@ from raw_author import RawAuthor
 from store_contract import CHECKS, OpenStore
 
 from hedgerow.codec import cbor
+from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import collect
 from hedgerow_bigpeer.store.corrections import NAMED_QUERY
-from hedgerow_bigpeer.store.expire import OLDEST_QUERY
+from hedgerow_bigpeer.store.expire import OLDEST_QUERY, _Expiry, skips_of
 from hedgerow_bigpeer.store.facets import text_of
+from hedgerow_bigpeer.store.losses import lost_between
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import Submission
 from hedgerow_bigpeer.store.sql import ARRIVAL_QUERY
 from hedgerow_bigpeer.store.sql_store import OUTBOX_QUERY, TOUCHED_QUERY
-from hedgerow_bigpeer.store.sqlite import SqliteStore
+from hedgerow_bigpeer.store.sqlite import SqliteConnection, SqliteStore
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -146,6 +148,44 @@ def test_the_way_down_reads_by_keys(tmp_path: Path, query: str, plan: str) -> No
     assert not any(row[3].startswith("SCAN") for row in rows), rows
 
 
+def test_what_expired_is_found_and_noted_however_much_lies_behind(tmp_path: Path) -> None:
+    asyncio.run(_await(_made(tmp_path / "store.db")))
+    key, author = ("default", 0), b"a" * 8
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "store.db", isolation_level=None, factory=SqliteConnection)
+    ) as connection:
+        counts = []
+        for behind in (range(100, 200, 2), range(200, 4000, 2)):
+            rows = [(*key, author, number, number) for number in behind]
+            connection.executemany("INSERT INTO expired VALUES (?, ?, ?, ?, ?)", rows)
+            steps: list[None] = []
+            connection.set_progress_handler(lambda steps=steps: steps.append(None), 1)
+            work = _Expiry(connection, key, {}, "readings")
+            for first, last in ((1, 1), (5, 6), (3, 3), (2, 2), (4, 4)):
+                work._note(author, first, last)
+            told = [Skip.decode(entry.body) for entry in skips_of(connection, key, author, 1, 10)]
+            connection.set_progress_handler(None, 1)
+            assert [(skip.first, skip.last) for skip in told] == [(1, 6)]
+            connection.execute("DELETE FROM expired WHERE last = 6")
+            counts.append(len(steps))
+    assert counts[1] < counts[0] * 1.5, counts
+
+
+def test_a_seal_apart_is_taken_though_what_is_lost_has_superseded_ones_inside(tmp_path: Path) -> None:
+    asyncio.run(_await(_made(tmp_path / "store.db")))
+    key, author = ("default", 0), b"a" * 8
+    skips = [Skip(1, 10, LOST, ["flash", b"\0" * 6]), Skip(5, 5, SUPERSEDED, [author, 9])]
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db", factory=SqliteConnection)) as connection:
+        for skip in skips:
+            row = (*key, author, skip.last, skip.first, skip.encode())
+            connection.execute("INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?)", row)
+        assert lost_between(connection, key, author, 0, 11)
+        assert not lost_between(connection, key, author, 0, 12)
+        # What is superseded is not lost.
+        connection.execute("DELETE FROM skips WHERE last = 10")
+        assert not lost_between(connection, key, author, 4, 6)
+
+
 async def _made(path: Path) -> None:
     store = await SqliteStore.open(path)
     await store.close()
@@ -169,7 +209,7 @@ import asyncio, faulthandler, sys
 from pathlib import Path
 
 from hedgerow_bigpeer.store.sql_store import READERS
-from hedgerow_bigpeer.store.sqlite import SqliteStore
+from hedgerow_bigpeer.store.sqlite import SqliteConnection, SqliteStore
 
 faulthandler.dump_traceback_later(30, exit=True)
 NUMBERS = "WITH RECURSIVE c(x) AS (SELECT ?2 UNION ALL SELECT x + 1 FROM c)"

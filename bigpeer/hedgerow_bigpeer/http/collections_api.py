@@ -10,6 +10,7 @@ from ..auth.authority import work
 from ..auth.registry import Registry
 from ..retention import Retention, check_keep, show_retention
 from ..service import Service
+from ..store.rows import Retained
 from .answers import add_routes, read_object, text_of
 from .caller import Name
 from .parameters import length, refuse
@@ -53,8 +54,9 @@ class CollectionsApi:
         await self._service.store.retain(name, keep)
         await work(self._note, actor, name, keep)
         self._retention.look()
-        rows = await self._service.store.retention()
-        (found,) = show_retention([row for row in rows if row.collection == name], {}) or [{"name": name}]
+        rows = [row for row in await self._service.store.retention() if row.collection == name]
+        kinds = {key: kind for key, kind in self._service.kinds.items() if key == name}
+        (found,) = show_retention(rows or [Retained(name, 0, 0, 0)], kinds)
         return answer(found)
 
     def _note(self, actor: str, name: str, keep: int) -> None:

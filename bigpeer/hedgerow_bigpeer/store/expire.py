@@ -16,6 +16,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.operation import CLOCK, decode_body
 
 from .. import limits
+from . import ingest
 from .merge import places_of
 from .rows import Expired, Place, Retained, SkipEntry
 from .sql import Connection, places_left, raise_meta
@@ -27,6 +28,8 @@ OLDEST_QUERY = (
     "SELECT id, xid, value IS NULL FROM documents WHERE app = ? AND shard = ? AND collection = ? AND xid <= ?"
     " AND (xid, id) > (?, ?) ORDER BY xid, id LIMIT ?"
 )
+
+_NEWEST = (1 << 63) - 1
 
 
 class _Arrival(NamedTuple):
@@ -47,7 +50,7 @@ def read_retention(db: Connection, key: Key) -> list[Retained]:
 
 def retain(db: Connection, key: Key, collection: str, keep: int) -> None:
     """See `Store.retain`; the caller begins and commits."""
-    query = "SELECT count(*) FROM retention WHERE app = ? AND shard = ? AND collection <> ?"
+    query = "SELECT count(*) FROM retention WHERE app = ? AND shard = ? AND collection <> ? AND keep > 0"
     if keep and db.execute(query, (*key, collection)).fetchone()[0] >= limits.RETAINED:
         raise HedgerowError("RETENTION_INVALID", f"{limits.RETAINED} collections have one")
     db.execute(
@@ -64,15 +67,25 @@ def retain(db: Connection, key: Key, collection: str, keep: int) -> None:
 
 def skips_of(db: Connection, key: Key, author: bytes, first: int, last: int) -> list[SkipEntry]:
     """Return what stands on links for operations of a range that have expired: skips that name themselves."""
-    query = (
-        "SELECT first, last FROM expired WHERE app = ? AND shard = ? AND author = ?"
-        " AND last >= ? AND first <= ? ORDER BY last"
-    )
     found = []
-    for low, high in db.execute(query, (*key, author, first, last)):
+    for low, high in _fragments(db, (*key, author), first, last):
         start, end = max(low, first), min(high, last)
         found.append(SkipEntry(author, Skip(start, end, SUPERSEDED, [author, end]).encode()))
     return found
+
+
+def _fragments(db: Connection, who: tuple[str, int, bytes], first: int, last: int) -> list[tuple[int, int]]:
+    """Return what has expired of an author as (first, last) of each run that meets a range.
+
+    Runs do not overlap: no more meet it than it has numbers, and those are the first from its start on.
+    Behind them may lie one for each operation of years.
+    """
+    query = (
+        "SELECT first, last FROM expired WHERE app = ? AND shard = ? AND author = ? AND last >= ?"
+        " ORDER BY last LIMIT ?"
+    )
+    rows = db.execute(query, (*who, first, max(0, last - first + 1))).fetchall()
+    return [(low, high) for low, high in rows if low <= last]
 
 
 def expire(
@@ -91,8 +104,7 @@ def expire(
     if row is None or not row[0]:
         return Expired(0, 0, None)
     before = now - row[0]
-    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
-    position = db.execute(query, (*key, before)).fetchone()[0] or 0
+    position = _position(db, key, before)
     found = db.execute(OLDEST_QUERY, (*key, collection, position, *(after or (0, b"")), limit)).fetchall()
     work = _Expiry(db, key, schemas, collection)
     looked = work.look([(entry[0], bool(entry[2]) and entry[1] > lowest) for entry in found])
@@ -111,6 +123,18 @@ def expire(
     is_more = looked < len(found) or len(found) == limit
     place = (found[looked - 1][1], found[looked - 1][0]) if is_more else None
     return Expired(work.operations, documents, place)
+
+
+def _position(db: Connection, key: Key, before: int) -> int:
+    """Return a transaction up to which all are older than a moment."""
+    query = (
+        "SELECT max(CASE WHEN at < ? THEN xid ELSE 0 END), max(at) FROM moments WHERE app = ? AND shard = ?"
+    )
+    position, newest = db.execute(query, (before, *key)).fetchone()
+    # A later transaction would have noted its own moment: whoever writes no more loses the last ones too.
+    if newest is not None and newest + ingest.MOMENT_MS < before:
+        return _NEWEST
+    return position or 0
 
 
 class _Expiry:
@@ -228,13 +252,12 @@ class _Expiry:
     def _note(self, author: bytes, first: int, last: int) -> None:
         """Note that a range has expired, as one with what lies beside it."""
         who = (*self._key, author)
-        where = "WHERE app = ? AND shard = ? AND author = ? AND last >= ? AND first <= ?"
-        beside = (*who, first - 1, last + 1)
-        query = f"SELECT min(first), max(last) FROM expired {where}"  # noqa: S608
-        low, high = self._db.execute(query, beside).fetchone()
-        self._db.execute(f"DELETE FROM expired {where}", beside)  # noqa: S608
-        row = (*who, max(last, high or 0), min(first, low or first))
-        self._db.execute("INSERT INTO expired VALUES (?, ?, ?, ?, ?)", row)
+        beside = _fragments(self._db, who, first - 1, last + 1)
+        if beside:
+            where = "WHERE app = ? AND shard = ? AND author = ? AND last = ?"
+            self._db.executemany(f"DELETE FROM expired {where}", [(*who, high) for _, high in beside])  # noqa: S608
+            first, last = min(first, beside[0][0]), max(last, beside[-1][1])
+        self._db.execute("INSERT INTO expired VALUES (?, ?, ?, ?, ?)", (*who, last, first))
 
 
 def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:

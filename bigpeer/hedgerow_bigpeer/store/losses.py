@@ -16,10 +16,12 @@ def lost_between(db: Connection, key: tuple[str, int], author: bytes, sealed: in
     number = sealed
     for (body,) in skips:
         skip = Skip.decode(body)
+        if skip.kind != LOST:
+            # It may lie inside of one that ends later.
+            continue
         if number >= first - 1 or skip.first > number + 1:
             break
-        if skip.kind == LOST:
-            number = skip.last
+        number = skip.last
     return number >= first - 1
 
 
