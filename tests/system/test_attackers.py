@@ -148,8 +148,8 @@ async def besiege(demo: Demo, groups: list[tuple[Attacker, ...]]) -> dict[str, A
 def test_attackers_lose_nothing_change_nothing_and_are_named(demo: Demo) -> None:
     flooder, between, turner = Flooder(), ManInTheMiddle(), ClockTurner()
     groups: list[tuple[Attacker, ...]] = [
-        # Whom a board has to name has its one connection first.
-        (Stranger(), between), (Mirror(),), (flooder,), (Replayer(),), (WrongMesh(),), (Inventor(),),
+        # Whom a board has to name has its one connection for strangers first.
+        (Stranger(), flooder), (Mirror(), between), (Replayer(),), (WrongMesh(),), (Inventor(),),
         (ReceiptForger(),), (RevocationForger(),), (turner,), (Relay(),), (Thief(),), (Clone(),),
         (NetworkStranger(),),
     ]  # fmt: skip
