@@ -98,6 +98,20 @@ def gather() -> None:
 # ---- own operations
 
 
+def same_question() -> None:
+    """So long a question without a flood is the one that was heard before."""
+    mesh = engine()
+    mesh.set_flood(False, 0)
+    asked = frames.make(
+        frames.WANT, b"ms", asks.encode_want(asks.WANT_OPERATIONS, [(b"aut", 1, 1)]), bytes(32)
+    )
+    assert [mesh.repair._again(asked, at) for at in (5, 4 + pace.SAME_MS, 5 + pace.SAME_MS)] == [
+        False,
+        True,
+        False,
+    ]
+
+
 def seal() -> None:
     mesh = engine()
     mesh.start_at = NEVER

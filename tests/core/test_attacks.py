@@ -12,13 +12,15 @@ from kit import Random
 from mesh_kit import KEY, Air, Member, check_air, gradient
 from sync_kit import operations
 from test_mesh_gradient import line
+from ways_kit import MESH, hear, relay, take
 
 from hedgerow import limits
 from hedgerow.mesh import frames, pace
 from hedgerow.mesh.frames import ACK, OP, STATE, Op, advertise, encode_op, make
 from hedgerow.mesh.intake import Intake
 from hedgerow.mesh.names import Names
-from hedgerow.mesh.tells import Announce, encode_announce
+from hedgerow.mesh.speaker import Speaker
+from hedgerow.mesh.tells import Announce, encode_announce, encode_receipt
 from hedgerow.sync import hello
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -103,6 +105,28 @@ def ten_thousand_authors() -> None:
     check_air(air)
 
 
+def receipts_without_end() -> None:
+    """Receipts over one author are made up at the rate of a radio, each with another proof: a relay that has
+    carried it goes on saying what else it has to say, its own readings first.
+    """
+    rng = Random(37)
+    with gradient():
+        mesh = relay()
+        mesh.peer.insert("readings", {"t": 1, "h": 2}, 0)
+        take(mesh, 0)
+        mesh.down.note_route(b"aut", 12_000)
+        for now in range(12_000, 60_000, 25):
+            body = encode_receipt(b"keep", 1, b"aut", 1 << 30, rng.bytes(8))
+            hear(mesh, b"bad", frames.with_hop(make(frames.RECEIPT, MESH, body, KEY), 2, now & 7), now)
+            if now == 40_000:
+                mesh.peer.insert("readings", {"t": 3, "h": 4}, now)
+            said = mesh.say(now)
+            if said and now > 40_000 and kind_of(said[0]) == OP:
+                break
+        assert now < 43_000, "its own reading waits for what is made up"
+        assert mesh.stats["overflowed"] == 0
+
+
 class Evil:
     """Says only that it is nearer a keeper, and that it has what others push; what it has it keeps."""
 
@@ -162,10 +186,20 @@ def an_ack_is_believed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "AGAIN_MS", 1 << 29)
 
 
-ATTACKS = [replayed_week, ten_thousand_authors, hidden_tail]
+def all_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Speaker, "alike", lambda self, frame: 0)
+
+
+ATTACKS = [
+    replayed_week,
+    ten_thousand_authors,
+    receipts_without_end,
+    hidden_tail,
+]
 MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (no_room_is_too_little, ten_thousand_authors),
     (names_without_end, ten_thousand_authors),
+    (all_are_passed_on, receipts_without_end),
     (an_ack_is_believed_for_ever, hidden_tail),
 ]
 

@@ -31,6 +31,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "LATE_MS": times.late,
     "ASK_MS": times.ask_again,
     "LETTER_MS": times.said_letter,
+    "SAME_MS": times.same_question,
     "SEAL_MS": times.seal,
     "CENSUS_MS": about.census,
     "CROWD_MS": about.crowd,

@@ -9,6 +9,8 @@ from hedgerow import limits
 from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.visits import BULK
+from hedgerow.operation import SOURCE_KEEPER
 
 HEAP = "4m"
 
@@ -327,3 +329,22 @@ def test_a_gateway_gets_from_the_keeper_what_another_brought_it() -> None:
     other = board()
     sync(other, big, 0)
     assert not other.log.held(source.author)
+
+
+class _Identity:
+    fresh: tuple = ()
+
+
+def test_a_relay_with_an_identity_wants_a_session_over_a_time_that_anybody_may_have_said() -> None:
+    mesh = relay()
+
+    def waits(now: int) -> bool:
+        return bool(frames.decode_state(mesh._say_state(0, now)).flags & BULK)
+
+    assert not waits(1000)
+    mesh.peer.set_time(900000000000, 65, SOURCE_KEEPER, 2000)
+    assert not waits(2000), "without one it can know no better"
+    mesh.peer.members = _Identity()
+    assert waits(3000)
+    mesh.peer.set_time(900000100000, 65, SOURCE_KEEPER, 4000, True)
+    assert not waits(4000) and mesh.peer.utc(4000)[0] == 900000100000
