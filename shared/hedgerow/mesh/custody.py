@@ -23,6 +23,8 @@ _FREE = limits.const(0)
 _FEW_DONE = limits.const(16)
 # Pushes again wait twice as long each time, up to this; after many for long.
 _DOUBLINGS = limits.const(4)
+# What a push counts against those who should have taken it, by how many came before.
+_VAIN = (0, 0, 1, 5, 10)
 _MANY = limits.const(12)
 _MOST_DOUBLINGS = limits.const(7)
 # Beside the name of a frame: that it came back from one who had it from here.
@@ -60,7 +62,7 @@ class Custody:
         self.patience = pace.BACKOFF_MS
         # Whether places of the own window have become free.
         self.freed = False
-        # How often something was pushed again in vain: a third push counts once, a fourth twice, and so on.
+        # How often something was pushed again in vain.
         self.vain = 0
         # 0 for a free place.
         self._names = array("I", bytes(4 * _PLACES))
@@ -411,7 +413,7 @@ class Custody:
             self._free(place, now)
             return None
         self._pushes[place] = min(pushes + 1, _COUNT) | back
-        self.vain += max(0, pushes - 1)
+        self.vain += _VAIN[min(pushes, len(_VAIN) - 1)]
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.

@@ -44,12 +44,18 @@ class Seen:
         identity = identity or 1
         base = identity % self._sets * _WAYS
         keys = self._keys
-        for at in (base, base + 1, base + 2, base + 3):
-            if keys[at] == identity:
-                bit = self._senders[at] | 1 << (who & 7)
-                self._senders[at] = bit
-                return _ONES[bit & 15] + _ONES[bit >> 4]
-        return 0
+        # Asked for most of what is heard, so without a loop.
+        if keys[base] != identity:
+            base += 1
+            if keys[base] != identity:
+                base += 1
+                if keys[base] != identity:
+                    base += 1
+                    if keys[base] != identity:
+                        return 0
+        bit = self._senders[base] | 1 << (who & 7)
+        self._senders[base] = bit
+        return _ONES[bit & 15] + _ONES[bit >> 4]
 
     def senders(self, identity: int) -> int:
         """Return from how many senders a frame is known, 0 if it is not."""

@@ -94,9 +94,10 @@ class Visits:
             neighbour.news = True
         gap = (state.counter - neighbour.counter) & 0xFFFF
         if neighbour.seen and 0 < gap <= _MOST_MISSED:
-            share = neighbour.share
-            for _ in range(gap):
-                share = share * 3 // 4
+            share = neighbour.share * 3 // 4
+            if gap > 1:
+                for _ in range(gap - 1):
+                    share = share * 3 // 4
             neighbour.share = share + 25 if neighbour.share else 50 // gap
         elif gap:
             # It has started anew.

@@ -141,8 +141,9 @@ def test_a_push_in_vain_is_told() -> None:
         pushes = 0
         for at in range(1000, 90000, 500):
             pushes += len(mesh.custody.step(at, 1))
-            assert mesh.custody.vain == (0, 0, 0, 1, 3, 6, 10)[pushes]
-        assert pushes > 3
+            assert mesh.custody.vain == (0, 0, 0, 1, 6, 16, 26)[pushes]
+        # One alone is enough, within a minute and a half.
+        assert pushes > 4
 
 
 def test_leaves_are_no_way_and_take_whom_they_hear() -> None:
