@@ -28,6 +28,7 @@ from .http.auth_api import AuthApi, add_auth_api
 from .http.bridges_api import BridgesApi, add_bridges_api
 from .http.caller import Caller, Gate
 from .http.changes import ChangesEndpoint
+from .http.collections_api import CollectionsApi, add_collections_api
 from .http.documents import DocumentsEndpoint
 from .http.door import Door
 from .http.execute import EXECUTE_PATHS, ExecuteEndpoint
@@ -47,6 +48,7 @@ from .pages.overview import add_overview_pages
 from .pages.peers import add_peers_pages
 from .pages.visitor import Visitors
 from .query import Queries
+from .retention import Retention
 from .service import Service
 from .store.port import Store
 from .store.sqlite import SqliteStore
@@ -132,6 +134,8 @@ class BigPeer:
         self.live = LiveEndpoint(self.service, self.queries, self.name)
         self.bridges = Bridges(self.service, config.bridges_path, config.app)
         self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
+        self.retention = Retention(self.service)
+        self.collections_api = CollectionsApi(self.service, self.retention, registry, self.name)
         forks = ForkJudge(self.service, self.membership)
         self.auth_api = AuthApi(self.authority, app, self.membership, forks, door)
         self.admin_api = AdminApi(registry, app, self.name, self.held)
@@ -185,6 +189,7 @@ class BigPeer:
         self.suspects.start()
         await self.own.start()
         self.bridges.start()
+        self.retention.start()
         # Nobody waits for it who asks for something else.
         self._ready = asyncio.create_task(self.service.work(make_ready))
 
@@ -195,6 +200,7 @@ class BigPeer:
         self.changes.stop()
         await self._ready
         await self.bridges.stop()
+        await self.retention.stop()
         await self.sync.stop(limits.GOODBYE_SECONDS)
         await self.own.stop()
         await self.service.stop()
@@ -239,6 +245,7 @@ def create_app(config: BigPeerConfig, open_store: OpenStore = open_configured) -
     add_auth_api(app, lambda: peer_of(app).auth_api)
     add_admin_api(app, lambda: peer_of(app).admin_api)
     add_bridges_api(app, lambda: peer_of(app).bridges_api)
+    add_collections_api(app, lambda: peer_of(app).collections_api)
     add_overview_pages(app, lambda: peer_of(app))
     add_login_pages(app, lambda: peer_of(app))
     add_access_pages(app, lambda: peer_of(app))

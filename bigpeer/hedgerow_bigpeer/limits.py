@@ -88,6 +88,13 @@ LOST_RANGES = 1000
 CLOCK_CHECK_MS = 60_000
 COLLECT_DOCUMENTS = 500
 TRIMMED_CHANGES = 5000
+# Readings that are not kept for ever: collections, and ms. A step is one transaction.
+RETAINED = 256
+RETAIN_LEAST_MS = 3_600_000
+RETAIN_MOST_MS = 36_500 * DAY_MS
+EXPIRE_EVERY_MS = 600_000
+EXPIRE_DOCUMENTS = 100
+EXPIRE_OPERATIONS = 1000
 # Clock records of an author that are looked at for what a mapping corrects: at first, and if these do not
 # say.
 CORRECTED_BY = 256

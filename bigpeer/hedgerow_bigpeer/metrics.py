@@ -50,6 +50,7 @@ def render(service: Service, streams: int = 0) -> str:
     page.count("operations_sent_total", "Operations sent to subscribers.", counters.picked)
     page.count("operations_shared_total", "Open operations sent to other gateways.", counters.shared)
     page.count("operations_collected_total", "Superseded operations collected.", counters.collected)
+    page.count("operations_expired_total", "Operations of readings expired by this node.", counters.expired)
     _store(page, service)
     return str(page)
 

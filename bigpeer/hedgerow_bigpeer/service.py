@@ -49,6 +49,7 @@ class Counters:
     picked: int = 0
     shared: int = 0
     collected: int = 0
+    expired: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     statements: dict[str, int] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Service:
         self.kinds: dict[str, int] = {}
         self._times: dict[bytes, TimeMap] = {}
         self._touched: dict[str, int] = {}
+        self._expired: dict[str, int] = {}
         self._first = 0
         self._lost: Sequence[Lost] = []
         self._lost_until = 0
@@ -95,6 +97,7 @@ class Service:
         self._wake = asyncio.Event()
         self._committed = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(limits.THREADS, thread_name_prefix="work")
         self._due: int | None = None
@@ -125,6 +128,7 @@ class Service:
     async def stop(self) -> None:
         """Commit what waits, and close the store."""
         self._stopping = True
+        self._ended.set()
         self._wake.set()
         self._timed.set()
         for task in self._tasks:
@@ -250,6 +254,7 @@ class Service:
         if not self.store.is_shared or followed:
             for collection in ingested.collections:
                 self._touched[collection] = ingested.transaction
+            self._expired |= dict.fromkeys(ingested.expired, ingested.transaction)
             self.transaction = ingested.transaction
         self._committed.set()
         self._committed = asyncio.Event()
@@ -258,7 +263,12 @@ class Service:
     async def _follow_forever(self) -> None:
         """Learn what other nodes do."""
         while not self._stopping:
-            await asyncio.sleep(limits.FOLLOW_SECONDS if self.healthy else limits.FOLLOW_AGAIN_SECONDS)
+            pause = limits.FOLLOW_SECONDS if self.healthy else limits.FOLLOW_AGAIN_SECONDS
+            # Who stops does not wait for the next look: an app that has moved is opened elsewhere then.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._ended.wait()
+                    return
             await self._follow()
 
     async def _follow(self) -> None:
@@ -388,6 +398,10 @@ class Service:
     def touched(self, collection: str) -> int:
         """Return a transaction after which nothing of a collection was touched."""
         return self._touched.get(collection, self._first)
+
+    def expired(self, collection: str) -> int:
+        """Return the transaction that said last that readings of a collection have expired, 0 for none."""
+        return self._expired.get(collection, 0)
 
     def is_stream(self, collection: str) -> bool:
         """Say whether a collection holds readings."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from hedgerow.codec.schema import is_stream
 from hedgerow.sync.hello import KEEPER
 
 from . import limits
@@ -12,6 +11,7 @@ from .expected import peers
 from .gaps import gaps
 from .presence import Remote
 from .query import SYSTEM, Queries
+from .retention import show_retention
 from .service import Service
 
 _CONNECTED = {True: "Connected", False: "Not Connected"}
@@ -62,12 +62,9 @@ class SystemCollections:
         return await gaps(self._service, names, self._remotes())
 
     async def collections(self) -> list[dict[str, Any]]:
-        """Return the collections that something was written to."""
-        kinds = sorted(self._service.kinds.items())
-        return [
-            {"_id": name, "name": name, "kind": "stream" if is_stream(kind) else "keep"}
-            for name, kind in kinds
-        ]
+        """Return the collections, and for how long their readings are kept."""
+        rows = await self._service.store.retention()
+        return [{"_id": row["name"], **row} for row in show_retention(rows, self._service.kinds)]
 
     async def indexes(self) -> list[dict[str, Any]]:
         """Return the indexes."""

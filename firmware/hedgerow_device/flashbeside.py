@@ -156,8 +156,8 @@ class Beside:
 
     def _matters(self, author: bytes, last: int) -> bool:
         """Say whether numbers up to `last` may stand anywhere."""
-        index = self.log.indexes[author]
-        if author in self.cuts or not index.seqs or index.floors[0] < last:
+        index = self.log.indexes.get(author)
+        if author in self.cuts or (index and (not index.seqs or index.floors[0] < last)):
             return True
         return self.log.totals[0] + self.log.totals[2] > 0
 

@@ -26,7 +26,7 @@ def fill(log: object, author: bytes, number: int, body: bytes) -> None:
     if fetch(log, author, number) is not None:
         return
     if author not in log.indexes and len(log.indexes) >= limits.MAX_AUTHORS:
-        raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
+        vacate(log)
     if log.totals[3] + len(body) > log.ring.count * log.ring.size // 4:
         raise HedgerowError("LOG_FULL", "%d bytes are filled in" % log.totals[3])
     if author in log.indexes and log.cursor > HEADER and _any(log, author, number, number):
@@ -159,6 +159,26 @@ def cut(log: object, author: bytes, held: int) -> None:
     log.marks.noted()
     log.marks.touched(log.indexes[author], ring.seq)
     more.fall(author, held, sealed, ring.seq * ring.size + at)
+
+
+def vacate(log: object) -> None:
+    """Free the slot of another author that was cut to nothing, for a new one; AUTHORS_FULL if there is none.
+
+    Not in the sector of its cut: where the new one's author frame is lost, frames of that sector would be
+    read as the other's.
+    """
+    seq = log.ring.seq
+    found = None
+    for author, index in log.indexes.items():
+        if index.held or author in log.own or (index.highest and log.totals[2]):
+            continue
+        if found is None or log.indexes[found].touched == seq:
+            found = author
+    if found is None or (log.indexes[found].touched == seq and log.ring.free() - 1 < log.spare):
+        raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
+    if log.indexes[found].touched == seq:
+        log.open_sector(0)
+    log.slots[log.indexes.pop(found).slot] = b""
 
 
 def _landing(more: object, author: bytes, held: int) -> tuple:

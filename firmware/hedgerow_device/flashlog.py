@@ -138,6 +138,9 @@ class FlashLog(Loads):
             index = self.indexes[author] = AuthorIndex(slot)
             while len(self.slots) <= slot:
                 self.slots.append(b"")
+            # Whose slot it was has been cut to nothing.
+            self.indexes.pop(self.slots[slot], None)
+            self._hinted = [0] * _HINTS
             self.slots[slot] = author
         return index
 
@@ -155,6 +158,8 @@ class FlashLog(Loads):
         ring = self.ring
         index = self.indexes.get(author)
         slot = index.slot if index else len(self.slots)
+        if slot >= limits.MAX_AUTHORS:
+            slot = self.slots.index(b"")
         ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
         index = self.enter(ring.seq, slot, author, held)
         bound(self.indexes, MAX_INDEX)
@@ -223,7 +228,9 @@ class FlashLog(Loads):
         held = index.held if index else 0
         check_entry(kind, first, last, held)
         if index is None and len(self.indexes) >= limits.MAX_AUTHORS:
-            raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
+            from .flashchange import vacate
+
+            vacate(self)
         spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
             spare = _LAST_SPARE if author == self.author else _SEAL_SPARE

@@ -269,10 +269,10 @@ class Checkpoint:
             tidy(index, self.ring.tail)
         bound(self.log.indexes, MAX_INDEX)
 
-    def author(self, slot: int, author: bytes) -> object:
-        """Return the index of an author that is named."""
+    def author(self, slot: int, author: bytes, new: bool = False) -> object:
+        """Return the index of an author that is named; one that is `new` may have another's slot."""
         slots = self.log.slots
-        if slot < len(slots) and slots[slot] not in (b"", author):
+        if slot < len(slots) and slots[slot] not in (b"", author) and not new:
             raise Misfit
         index = self.log.settle(slot, author)
         if index.slot != slot:
@@ -328,7 +328,7 @@ def _tell(log: object, data: bytes, seq: int, position: int, into: Checkpoint | 
     count, at = read_uint(data, at)
     for _ in range(count):
         if into:
-            into.author(data[at], data[at + 1 : at + 9])
+            into.author(data[at], data[at + 1 : at + 9], True)
         at += 9
     at = _tell_authors(data, at, seq, into)
     _, at = _tell_positions(log, data, at, seq, into)

@@ -101,8 +101,8 @@ class Gateway:
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.mesh = Mesh(
-            self.peer, now(), random=self._rng.randrange, role=GATEWAY, key=base, hold_off_ms=config.hold_off_ms,
-            table=limits.DEVICES, group=None if members is None else members.group,
+            self.peer, now(), random=self._rng.randrange, role=GATEWAY, key=base, table=limits.DEVICES,
+            hold_off_ms=config.hold_off_ms, group=None if members is None else members.group,
         )  # fmt: skip
         self.radios = Radios(config, self._heard, self._rng)
         self.link = BleLink(

@@ -104,6 +104,7 @@ SUSPECTS_TOLD = 24  # of a health document
 SUSPECTS_STATES = 1024
 SUSPECTS_SAID = 4096
 SUSPECTS_RECEIPT_MS = 10_000  # from a receipt that is said to one of less that shows that it was made up
+SUSPECTS_TIME_MS = 60_000  # beyond both errors: it may have waited here
 SUSPECTS_FIRST_MS = 3000
 SUSPECTS_PAUSE_MS = 3_600_000  # between two that are told because of it, at most
 SUSPECTS_CALM_MS = 3_600_000  # after so long without news the next is told at once

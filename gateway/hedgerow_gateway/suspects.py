@@ -6,12 +6,13 @@ An address is no identity: it says where to look, and that somebody has tried.
 from collections import Counter, OrderedDict
 from typing import Any
 
+from hedgerow.errors import HedgerowError
 from hedgerow.log import STATE_PEER
 from hedgerow.mesh import frames, tells
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.ops import nearest
 from hedgerow.offences import is_offence
-from hedgerow.operation import h16
+from hedgerow.operation import SOURCE_GATEWAY, h16
 from hedgerow.peer import Peer
 
 from . import limits
@@ -27,10 +28,12 @@ FORGED = "OPERATION_FORGED"
 RECEIPT = "RECEIPT_FORGED"
 #: A revocation was said that no issuer has signed.
 FALSE = "STATEMENT_INVALID"
+#: A time was said that is far from this host's.
+TIME_FALSE = "TIME_FALSE"
 #: There was no room for what was said: of authors whose names nobody tells, as a rule.
 CROWDED = "CUSTODY_FULL"
 
-_STATE_BYTES, _RECEIPT_BYTES = 24, 27
+_STATE_BYTES, _TIME_BYTES, _RECEIPT_BYTES = 24, 22, 27
 # What the engine counts while it takes an advertisement.
 _COUNTED = (("strangers", TAG), ("forgotten", CROWDED), ("false", FALSE))
 
@@ -58,13 +61,16 @@ class Suspects:
             self.note(code, address)
 
     def due(self, now: int) -> bool:
-        """Say whether there is news to be told: a moment after the first of it, then ever more seldom."""
+        """Say whether there is news to be told: of an address that was not named for that yet a moment later,
+        of others ever more seldom."""
         if self.counts == self._told:
             if self._due is not None and now - self._due >= limits.SUSPECTS_CALM_MS:
                 self._pause_ms, self._due = limits.SUSPECTS_FIRST_MS, None
             return False
         if self._due is None:
             self._due = now + self._pause_ms
+        if self.counts.keys() - self._told.keys():
+            self._due = min(self._due, now + limits.SUSPECTS_FIRST_MS)
         return now >= self._due
 
     def tell(self, now: int) -> list[list[str | int]]:
@@ -112,6 +118,8 @@ class Watcher:
             if first != address and len(key_of(first)) == len(key_of(address)):
                 self._suspects.note(REPLAYED, address)
             _bound(self._states, limits.SUSPECTS_STATES)
+        elif kind == frames.TIME and len(frame) == _TIME_BYTES:
+            self._hear_time(address, frame, now)
         elif kind == frames.OP:
             number = int.from_bytes(frame[7:9], "big")
             self._said.setdefault((frame[4:7], number, frame[9:11]), address)
@@ -126,6 +134,18 @@ class Watcher:
                     if number > receipted:
                         self._receipts.setdefault((keeper, author, number), (address, now, receipted))
             _bound(self._receipts, limits.SUSPECTS_STATES)
+
+    def _hear_time(self, address: str, frame: bytes, now: int) -> None:
+        """Compare a TIME with the clock of this host, if that is what this peer goes by."""
+        try:
+            utc_ms, error_ms, *_ = tells.decode_time(frame)
+        except HedgerowError:
+            return
+        known = self._peer.utc(now)
+        if known is None or self._peer.time_source() != SOURCE_GATEWAY:
+            return
+        if abs(utc_ms - known[0]) > error_ms + known[1] + limits.SUSPECTS_TIME_MS:
+            self._suspects.note(TIME_FALSE, address)
 
     def _authors(self, short: bytes) -> list[bytes]:
         """Return the author of a short name; none where several have it, for nobody can tell them apart."""

@@ -175,6 +175,7 @@ CODES = {
     "PEER_UNKNOWN": (639, "Nobody with this author is known here."),
     "BRIDGE_UNKNOWN": (633, "There is no bridge of this name."),
     "BRIDGE_INVALID": (634, "A bridge that cannot be made so; the detail names what."),
+    "RETENTION_INVALID": (635, "Readings cannot be kept so; the detail says why."),
     "TRANSACTION_NOT_REACHED": (626, "The transaction that the request waits for has not happened here."),
     "SYNC_BUSY": (640, "As many peers are connected as are allowed; try again later."),
     "SYNC_MESSAGE": (641, "A sync message that is not exactly one binary session record."),

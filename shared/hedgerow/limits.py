@@ -108,6 +108,8 @@ SEAL_DELAY_MS = const(1000)
 # So long what is not sealed is given up once at most for a seal that does not fit; longer than relays know
 # frames as passed on.
 DOUBT_MS = const(1800000)
+# Between two times that authors give way to new ones.
+PLACES_MS = const(600000)
 GOOD_TIME_MS = const(1000)
 ASK_AGAIN_MS = const(2000)
 DRIFT_PPM = const(100)

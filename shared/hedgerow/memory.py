@@ -96,6 +96,12 @@ class MemoryLog:
 
     def _check_author(self, author: bytes) -> None:
         if author not in self._entries and len(self._entries) >= self._most_authors:
+            for other in self._authors:
+                # One that was cut to nothing gives its place.
+                if not self._held.get(other) and not self._operations[other] and other != self.author:
+                    self._authors.remove(other)
+                    del self._entries[other], self._operations[other]
+                    return
             raise HedgerowError("AUTHORS_FULL", str(self._most_authors))
 
     def _check_room(self, kind: int, size: int) -> None:

@@ -34,6 +34,8 @@ class Peer(Presence):
 
     # When the ends of former authors are written, 0 for not soon, None for nothing to write.
     closing_at: int | None = None
+    # From when on authors may give way to new ones, 0 as long as none was refused (places).
+    places_at = 0
     _anew = False
 
     def __init__(

@@ -52,6 +52,7 @@ class Peer(Presence):
     claimed: int
     doubts: dict[bytes, tuple[int, int]]
     closing_at: int | None
+    places_at: int
     def __init__(
         self,
         log: _Log,

@@ -1,9 +1,10 @@
 """One run: a scenario and a seed in, a report out; checked all along."""
 
+import contextlib
 import gc
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,12 +55,10 @@ def run(
     curve = Curve()
     started, worked = time.monotonic(), time.process_time()
     failure = rule = ""
-    collecting = gc.get_threshold()
-    # A world is many objects that stay: to look through them all again and again takes a fifth of a run.
-    gc.set_threshold(limits.GARBAGE, 20, 100)
     try:
-        world.start()
-        _let_pass(world, curve, progress)
+        with _seldom_collected():
+            world.start()
+            _let_pass(world, curve, progress)
         world.audit.check_charge()
         if scenario.engine == "mesh" if judge is None else judge:
             world.audit.check_end()
@@ -68,10 +67,22 @@ def run(
         failure, rule = str(broken), broken.rule
     except Exception as error:  # noqa: BLE001 - whatever it was, the seed repeats it
         failure, rule = "".join(traceback.format_exception(error)[-6:]), "fault"
-    finally:
-        gc.set_threshold(*collecting)
     result = report.result(time.monotonic() - started, time.process_time() - worked, failure)
     return Outcome(world, curve, result, failure, rule, report.hops)
+
+
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """A world is many objects that stay: to look through them all again and again takes a fifth of a run."""
+    # PyPy's collector has no such setting, and needs none.
+    found = gc.get_threshold() if hasattr(gc, "get_threshold") else None
+    if found:
+        gc.set_threshold(limits.GARBAGE, 20, 100)
+    try:
+        yield
+    finally:
+        if found:
+            gc.set_threshold(*found)
 
 
 def _let_pass(world: World, curve: Curve, progress: Progress | None) -> None:

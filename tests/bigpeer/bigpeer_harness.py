@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from described import check_described
 
 from hedgerow_bigpeer import BigPeerConfig, create_app, limits
 from hedgerow_bigpeer.app import BigPeer, peer_of
@@ -53,8 +54,10 @@ class Local:
         return await self._client.post(EXECUTE, json={"statement": statement})
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send one request."""
-        return self.run(self._client.request(method, path, **options))
+        """Send one request; the answer is as it is described, if it is."""
+        answer = self.run(self._client.request(method, path, **options))
+        check_described(answer)
+        return answer
 
     @property
     def asgi(self) -> Any:

@@ -89,6 +89,39 @@ async def a_time_that_nobody_has_seen_is_no_correction(open_store: OpenStore) ->
     await store.close()
 
 
+@check
+async def readings_with_ids_of_their_own_are_corrected_too(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    author, other = board(), RawAuthor(2, collection="others", kind=STREAM)
+    other.insert(1000, "beside", t=0)
+    author.collection = "named"
+    for document_id in ("a text", 7, [b"another.", 1]):
+        author.insert(3000, document_id, t=3)
+    author.collection = "gone"
+    author.insert(3000, "deleted", t=4)
+    author.delete(3001, "deleted")
+    # Its time is that of another author's insert.
+    author.collection = "others"
+    author.insert(10, "beside", t=5)
+    # Whose documents live on has no time.
+    author.collection, author.kind = "keeps", KEEP
+    author.insert(3000, "kept", t=6)
+    assert await take(store, other.take(), author.take()) == [None, None]
+    author.clock(epoch=1, uptime=4000, source=SOURCE_GATEWAY, utc=JUNE, error=10)
+    assert await take(store, author.take()) == [None]
+    ((_, told),) = await corrections(store)
+    assert told.collections == ["named", "readings"]
+    # Where only they are.
+    lone = RawAuthor(3, collection="named", kind=STREAM)
+    lone.clock(epoch=1, uptime=0, source=SOURCE_BOOT, utc=None, error=0)
+    lone.insert(1000, "lone", t=1)
+    assert await take(store, lone.take()) == [None]
+    lone.clock(epoch=1, uptime=4000, source=SOURCE_GATEWAY, utc=JUNE, error=10)
+    assert await take(store, lone.take()) == [None]
+    assert (await corrections(store))[1][1].collections == ["named"]
+    await store.close()
+
+
 class _Oracle:
     """All times of all operations that are held, looked at one by one."""
 

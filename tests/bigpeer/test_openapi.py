@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import pytest
 import schemathesis
 from bigpeer_harness import Remote, local
+from described import check_described
 from hypothesis import HealthCheck, assume, given, settings
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
@@ -124,3 +126,17 @@ def test_nothing_that_is_sent_breaks_it(api: Any, path: str, method: str, mode: 
         case.call_and_validate(excluded_checks=checks, timeout=20)
 
     send()
+
+
+def test_an_answer_that_is_not_described_fails_the_test_that_sees_it() -> None:
+    request = httpx.Request("GET", f"http://127.0.0.1{V1}/changes")
+    good = {"changes": [], "next": "x"}
+    assert check_described(httpx.Response(200, json=good, request=request))
+    assert not check_described(httpx.Response(200, json=good, request=httpx.Request("GET", "http://h/none")))
+    with pytest.raises(AssertionError):
+        check_described(httpx.Response(418, json=good, request=request))
+    with pytest.raises(AssertionError):
+        check_described(httpx.Response(200, text="no JSON", request=request))
+    for wrong in ({"changes": []}, {**good, "more": 1}, {"changes": [{"op": "x"}], "next": "x"}):
+        with pytest.raises(jsonschema_rs.ValidationError):
+            check_described(httpx.Response(200, json=wrong, request=request))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import store_contract_down  # noqa: F401  (adds its checks)
+import store_contract_expire  # noqa: F401  (adds its checks)
 import store_contract_times  # noqa: F401  (adds its checks)
 from log_writer import JUNE
 from raw_author import RawAuthor
@@ -19,6 +20,8 @@ from store_contract import CHECKS, OpenStore
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store import collect
+from hedgerow_bigpeer.store.corrections import NAMED_QUERY
+from hedgerow_bigpeer.store.expire import OLDEST_QUERY
 from hedgerow_bigpeer.store.facets import text_of
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import Submission
@@ -81,8 +84,11 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
         "answers",
         "bridges",
         "parked",
+        "retention",
+        "expired",
     ):
         connection.execute(f"DROP TABLE {table}")
+    connection.execute("DROP INDEX documents_named")
     connection.execute("ALTER TABLE operations DROP COLUMN xid")
     connection.execute("ALTER TABLE documents DROP COLUMN facets")
     for table in ("authors", "schemas", "clocks"):
@@ -120,6 +126,15 @@ def test_a_store_of_version_1_learns_what_its_operations_touched(tmp_path: Path)
             "USING COVERING INDEX touches_order"
             " (app=? AND shard=? AND collection=? AND (xid,id)>(?,?) AND xid<?)",
         ),
+        (
+            OLDEST_QUERY,
+            "USING INDEX documents_newest (app=? AND shard=? AND collection=? AND (xid,id)>(?,?) AND xid<?)",
+        ),
+        (
+            NAMED_QUERY.format("x'8248'", "x'8348'"),
+            "USING INDEX documents_named"
+            " (app=? AND shard=? AND collection=? AND author=? AND number>? AND number<?)",
+        ),
         (OUTBOX_QUERY, "USING INDEX outbox_order (app=? AND shard=? AND xid>? AND xid<?)"),
     ],
 )
@@ -150,7 +165,7 @@ def test_takers_beyond_those_that_are_waited_for(monkeypatch: pytest.MonkeyPatch
 #: Callers of long readings go away, within a view that has a time and one that has none. In a process of its
 #: own: what goes wrong here stops all threads of one.
 LEAVING = """
-import asyncio, faulthandler, sys, threading
+import asyncio, faulthandler, sys
 from pathlib import Path
 
 from hedgerow_bigpeer.store.sql_store import READERS
@@ -161,12 +176,12 @@ NUMBERS = "WITH RECURSIVE c(x) AS (SELECT ?2 UNION ALL SELECT x + 1 FROM c)"
 
 
 async def leave(store, seconds):
-    begun = threading.Event()
+    begun = []
     connect = store._connect
 
     def told():
         connection = connect()
-        connection.create_function("begun", 0, begun.set)
+        connection.create_function("begun", 0, lambda: begun.append(1))
         return connection
 
     store._connect = told
@@ -176,7 +191,8 @@ async def leave(store, seconds):
             await snapshot._read(f"{NUMBERS} SELECT begun() FROM c WHERE x < 1")
 
     work = [asyncio.create_task(look()) for _ in range(READERS)]
-    while not begun.is_set():
+    # All of them: who goes away before it has opened a view leaves none to be given back.
+    while len(begun) < READERS:
         await asyncio.sleep(0.001)
     for task in work:
         task.cancel()

@@ -385,7 +385,8 @@ def test_statements_over_system_collections(served: Local) -> None:
     assert row == {"name": "fern", "mv": 3712}
     (counted,) = served.items("SELECT count(*) FROM system:peers")
     assert counted == {"count(*)": 2}
-    assert {"_id": "notes", "name": "notes", "kind": "keep"} in served.items(
+    notes = {"keep_ms": None, "gone_before": None, "expired": 0}
+    assert {"_id": "notes", "name": "notes", "kind": "keep", **notes} in served.items(
         "SELECT * FROM system:collections"
     )
     assert [row["name"] for row in served.items("SELECT * FROM system:indexes")] == ["by_a"]

@@ -87,3 +87,20 @@ def test_a_bridge_from_the_command_line(peer: Peer, tmp_path: Path) -> None:
     assert peer.bridges("set", "b", str(config), status=1)["error"]["code"] == "BRIDGE_INVALID"
     config.write_text("[")
     assert peer.bridges("set", "b", str(config), status=1)["error"]["code"] == "ARGUMENTS_INVALID"
+
+
+def test_retention_from_the_command_line(peer: Peer) -> None:
+    def retention(*words: str, status: int = 0) -> Any:
+        return json.loads(peer.run("bigpeer", "collections", *words, "--json", status=status))
+
+    assert retention("retain", "a/b", "90d")["keep_ms"] == 90 * 86_400_000
+    rows = {row["name"]: row["keep_ms"] for row in retention("list")["collections"]}
+    assert rows["a/b"] == 90 * 86_400_000 and rows["c"] is None
+    said = peer.run("bigpeer", "collections", "list")
+    assert "90 d" in said and "for ever" in said
+    assert "kept for ever" in peer.run("bigpeer", "collections", "retain", "a/b", "--forever")
+    assert "a/b" not in {row["name"] for row in retention("list")["collections"]}
+    # Its documents live on.
+    assert retention("retain", "c", "90d", status=1)["error"]["code"] == "RETENTION_INVALID"
+    for words in (("retain", "a"), ("retain", "a", "90d", "--forever")):
+        assert retention(*words, status=1)["error"]["code"] == "ARGUMENTS_INVALID"

@@ -22,6 +22,7 @@ from hedgerow.index import RamIndex
 from hedgerow.log import STATE_CONFIG, MemoryLog
 from hedgerow.operation import DELETE, INSERT, SOURCE_BOOT, SOURCE_KEEPER, encode_body
 from hedgerow.peer import Peer
+from hedgerow.places import make_places
 from hedgerow.query.parse import parse
 from hedgerow.statements import steps
 from hedgerow.sync import frames, hello
@@ -260,6 +261,17 @@ def doubt_time() -> None:
         taken = len(peer.doubts) < limits.MAX_AUTHORS
         assert doubt(peer, author, None, limits.DOUBT_MS) == taken
     assert not taken
+
+
+def places_time() -> None:
+    """So long after a new author was refused, and again so long after some gave way, others do."""
+    peer = board()
+    for at in range(20):
+        peer.log.append(0, b"author%02d" % at, 1, 1, BODY)
+    every = limits.PLACES_MS
+    for moment, left in ((5, 20), (4 + every, 20), (5 + every, 12), (4 + 2 * every, 12), (5 + 2 * every, 4)):
+        make_places(peer, moment)
+        assert len([author for author in peer.log.authors() if peer.log.held(author)]) == 1 + left
 
 
 def good_time() -> None:

@@ -16,13 +16,14 @@ from hedgerow.mesh import frames, letters, ops, tells
 from hedgerow.mesh.feed import frames_of, letter_frames
 from hedgerow.mesh.frames import State, advertise, encode_state, make
 from hedgerow.mesh.tag import mesh_key
-from hedgerow.operation import INSERT, decode_body, encode_body
+from hedgerow.operation import INSERT, SOURCE_GATEWAY, SOURCE_KEEPER, decode_body, encode_body
 from hedgerow.peer import Peer
 from hedgerow_device import accuse
 from hedgerow_gateway import Gateway, limits
-from hedgerow_gateway.suspects import CROWDED, FORGED, RECEIPT, REPLAYED, TAG, Suspects
+from hedgerow_gateway.suspects import CROWDED, FORGED, RECEIPT, REPLAYED, TAG, TIME_FALSE, Suspects
 
 KEY = mesh_key("demo")
+YEAR_MS = 365 * 86_400_000
 BOARD, ATTACKER = "C0:00:00:00:00:01", "D0:00:00:00:00:01"
 
 
@@ -116,6 +117,28 @@ def test_a_frame_under_another_key_and_more_than_there_is_room_for(said: Said) -
     assert said.counts[CROWDED, ATTACKER] == 300 - 256
 
 
+def test_a_time_that_is_far_from_the_hosts_is_found_out(said: Said) -> None:
+    gateway = said.gateway
+    now = gateway.clock.now()
+
+    def hear(off_ms: int, error_ms: int, address: str) -> None:
+        body = tells.encode_time(900_000_000_000 + off_ms, error_ms, SOURCE_KEEPER, 0, b"abc", 1)
+        said.hear(advertise(make(frames.TIME, MESH, body, KEY)), address)
+
+    hear(-YEAR_MS, 5, ATTACKER)
+    gateway.peer.set_time(900_000_000_000, 5, SOURCE_KEEPER, now)
+    hear(-YEAR_MS, 5, ATTACKER)
+    assert not said.counts, "who was told the time may have been lied to"
+    gateway.peer.withdraw_time(SOURCE_KEEPER)
+    gateway.peer.set_time(900_000_000_000, 5, SOURCE_GATEWAY, now)
+    hear(30_000, 5, BOARD)
+    hear(90_000, 40_000, BOARD)
+    assert not said.counts
+    hear(-YEAR_MS, 5, ATTACKER)
+    hear(YEAR_MS, 5, ATTACKER)
+    assert said.counts == {(TIME_FALSE, ATTACKER): 2}
+
+
 def test_a_receipt_over_more_than_its_keeper_has_is_found_out(said: Said) -> None:
     said.known()
     gateway, author = said.gateway, said.peer.author
@@ -156,7 +179,7 @@ def test_visits_are_offences_or_weak_radios() -> None:
         accuse.note(board, code, b"addr")
     named = ("HANDSHAKE_MAC", "SESSION_PLAIN", "CREDENTIAL_REVOKED")
     assert dict(suspects.counts) == {(code, ATTACKER): 1 for code in named}
-    assert board.suspects == dict.fromkeys(named, (b"addr", 1))
+    assert board.suspects == {(code, b"addr"): 1 for code in named}
 
 
 def test_addresses_without_end_are_one_number() -> None:
@@ -185,6 +208,20 @@ def test_news_is_told_soon_and_then_ever_more_seldom() -> None:
     assert not suspects.due(quiet)
     suspects.note(TAG, ATTACKER)
     assert not suspects.due(quiet) and suspects.due(quiet + limits.SUSPECTS_FIRST_MS)
+
+
+def test_who_is_new_is_told_soon_however_often_others_were() -> None:
+    suspects = Suspects()
+    for now in range(0, 600_000, 1000):
+        suspects.note(TAG, BOARD)
+        if suspects.due(now):
+            suspects.tell(now)
+    suspects.note(REPLAYED, ATTACKER)
+    first = limits.SUSPECTS_FIRST_MS
+    assert not suspects.due(600_000) and not suspects.due(600_000 + first - 1)
+    assert suspects.due(600_000 + first) and [REPLAYED, ATTACKER, 1] in suspects.tell(600_000 + first)
+    suspects.note(REPLAYED, ATTACKER)
+    assert not suspects.due(610_000) and not suspects.due(610_000 + first)
 
 
 def test_the_health_document_has_them_out_of_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from websockets.exceptions import WebSocketException
 from wire import link
 
 from bench.postgres_server import PostgresServer
+from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.store.rows import Retained
 
 CHANGES = "/api/hedgerow/v1/changes"
 PEERS, READINGS, THREADS, SEED = 200, 4, 16, 5
@@ -34,6 +36,7 @@ def test_a_dump_put_back_in_place_is_a_new_incarnation(
         board.record(6)
         deliver(served, board)
         before = served.peer.service.store.identity
+        served.run(served.peer.service.store.retain("readings", limits.DAY_MS))
         postgres.run("pg_dump", "--format=custom", f"--file={dump}", url)
         board.record(4)
         deliver(served, board)
@@ -48,6 +51,7 @@ def test_a_dump_put_back_in_place_is_a_new_incarnation(
         assert after.incarnation == before.incarnation + 1 and after.keeper == before.keeper
         assert after.author != before.author and after.epoch != before.epoch
         assert 0 < served.peer.service.frontier(board.peer.author).held < held
+        assert served.run(store.retention()) == [Retained("readings", limits.DAY_MS, 0, 0)]
         refused = served.request("GET", f"{CHANGES}?since={late}")
         assert (refused.status_code, refused.json()["code"]) == (410, "CURSOR_GONE")
         # A transaction that is lost is none that is reached, however far the numbers are.

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 import store_contract_down  # noqa: F401  (adds its checks)
+import store_contract_expire  # noqa: F401  (adds its checks)
 import store_contract_times  # noqa: F401  (adds its checks)
 from bigpeer_harness import local, rights_key
 from conditions import asked, conditions, fields, texts, values
@@ -23,6 +24,7 @@ from bench.postgres_server import PostgresServer
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.prefilter import filter_of
+from hedgerow_bigpeer.store.corrections import DOTS, NAMED_QUERY
 from hedgerow_bigpeer.store.facets import facets_of
 from hedgerow_bigpeer.store.filter import POSTGRES, write
 from hedgerow_bigpeer.store.pg_connection import PostgresConnection
@@ -392,3 +394,16 @@ def test_many_operations_of_one_document_in_one_transaction(database: Url) -> No
         await store.close()
 
     asyncio.run(run())
+
+
+def test_readings_with_ids_of_their_own_are_found_by_an_index(database: Url) -> None:
+    async def run() -> None:
+        store = await PostgresStore.open(database("a"))
+        await store.close()
+
+    asyncio.run(run())
+    with contextlib.closing(PostgresConnection(database("a"))) as db:
+        db.execute("SET enable_seqscan = off")
+        query = NAMED_QUERY.format(*map(db.constant, DOTS))
+        rows = db.execute(f"EXPLAIN {query}", ("default", 0, "c", b"author..", 1, 9)).fetchall()
+    assert any("documents_named" in row[0] for row in rows), rows

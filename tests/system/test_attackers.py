@@ -1,7 +1,6 @@
 """Attackers beside the unmodified demo: nothing is missing or wrong, and the audit log names each of them."""
 
 import asyncio
-import contextlib
 import json
 import signal
 import subprocess
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attackers.between import ManInTheMiddle
 from attackers.callers import Flooder, Mirror, Stranger
-from attackers.members import NetworkStranger, Relay, Thief
-from attackers.outsiders import Inventor, ReceiptForger, Replayer, RevocationForger, WrongMesh
+from attackers.members import Clone, NetworkStranger, Relay, Thief
+from attackers.outsiders import ClockTurner, Inventor, ReceiptForger, Replayer, RevocationForger, WrongMesh
 from attackers.world import Attacker, World, audit_of, find_world
 from system_kit import clean
 
@@ -25,11 +25,9 @@ from hedgerow_cli.big_peer_http import execute
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-READINGS = 20
+READINGS = 60
 #: How long all of it may take; it ends as soon as everything has arrived and everybody is named.
 SECONDS = 400.0
-#: Between two rounds of an attacker that is not named yet.
-_PAUSE_S = 2.0
 _RECORDING = "firmware are on each"
 _RADIOS = "D0:"
 
@@ -98,26 +96,40 @@ def unnamed(attackers: list[Attacker], directory: Path) -> list[tuple[str, str, 
     return lacking
 
 
-async def attack(world: World, attacker: Attacker) -> None:
-    """Have one attack, round after round, until it is named."""
+async def attack(world: World, attackers: tuple[Attacker, ...]) -> None:
+    """Have one after the other attack, round after round, each until it is named."""
+    for attacker in attackers:
+        await until_named(world, attacker)
+
+
+async def until_named(world: World, attacker: Attacker) -> None:
     while not world.over.is_set():
         await attacker.run(world)
-        if not unnamed([attacker], world.directory):
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(world.over.wait(), _PAUSE_S)
+        ends = time.monotonic() + attacker.rest_s
+        while not world.over.is_set() and time.monotonic() < ends:
+            if attacker.done and not unnamed([attacker], world.directory):
+                return
+            await asyncio.sleep(0.5)
 
 
-async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
-    """Have all attack at once from the first reading on; return what the demo found."""
+async def besiege(demo: Demo, groups: list[tuple[Attacker, ...]]) -> dict[str, Any]:
+    """Have all groups attack at once from the first reading on; return what the demo found."""
+    attackers = [attacker for group in groups for attacker in group]
     deadline = time.monotonic() + SECONDS
     while (world := find_world(demo.directory)) is None or not demo.recording:
         assert time.monotonic() < deadline, demo.said
         await asyncio.sleep(0.2)
-    tasks = [asyncio.create_task(attack(world, attacker)) for attacker in attackers]
+
+    def lacking() -> list[object]:
+        waiting = [type(attacker).__name__ for attacker in attackers if not attacker.done]
+        return [*waiting, *unnamed(attackers, demo.directory)]
+
+    tasks = [asyncio.create_task(attack(world, group)) for group in groups]
     try:
-        while (result := demo.result) is None or unnamed(attackers, demo.directory):
-            assert time.monotonic() < deadline, (unnamed(attackers, demo.directory), demo.said)
+        while (result := demo.result) is None or lacking():
+            if result is not None:
+                world.arrived.set()
+            assert time.monotonic() < deadline, (lacking(), demo.said)
             for task in tasks:
                 if task.done():
                     task.result()
@@ -134,18 +146,19 @@ async def besiege(demo: Demo, attackers: list[Attacker]) -> dict[str, Any]:
 
 
 def test_attackers_lose_nothing_change_nothing_and_are_named(demo: Demo) -> None:
-    flooder = Flooder()
-    attackers: list[Attacker] = [
-        Replayer(), WrongMesh(), Inventor(), ReceiptForger(), RevocationForger(),
-        Stranger(), Mirror(), flooder,
-        Relay(), Thief(), NetworkStranger(),
+    flooder, between, turner = Flooder(), ManInTheMiddle(), ClockTurner()
+    groups: list[tuple[Attacker, ...]] = [
+        # Whom a board has to name has its one connection first.
+        (Stranger(), between), (Mirror(),), (flooder,), (Replayer(),), (WrongMesh(),), (Inventor(),),
+        (ReceiptForger(),), (RevocationForger(),), (turner,), (Relay(),), (Thief(),), (Clone(),),
+        (NetworkStranger(),),
     ]  # fmt: skip
-    result = asyncio.run(besiege(demo, attackers))
+    result = asyncio.run(besiege(demo, groups))
     assert clean(result), result
     # One board may not write; of the other all has arrived, and nothing else.
     assert (result["recorded"], result["refused"], result["leaked"]) == (READINGS, READINGS, 0)
     assert result["minted"] == 0 and result["tampered_found"] > 0
-    assert flooder.begun > 3
+    assert flooder.begun > 3 and turner.answered > 0
     registry = Registry(demo.directory / "bigpeer")
     try:
         app = next(iter(registry.apps.all())).name

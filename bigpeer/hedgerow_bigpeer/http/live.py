@@ -134,6 +134,7 @@ class LiveStream:
         self._stopping = False
         self._position = 0
         self._rows = 0
+        self._expired = 0
         service.add_listener(self._committed)
 
     def stop(self) -> None:
@@ -163,7 +164,7 @@ class LiveStream:
                     await self._wake.wait()
             self._wake.clear()
             name = ""
-            if self._service.touched(self._live.collection) > self._position:
+            if self._is_behind():
                 changes = await self._step()
                 name = CHANGES if changes else ""
             # By the time, not by what woke us: other collections may change without a pause.
@@ -175,10 +176,14 @@ class LiveStream:
             if name in (CHANGES, QUIET):
                 quiet = loop.time() + limits.LIVE_QUIET_SECONDS
 
+    def _is_behind(self) -> bool:
+        collection, service = self._live.collection, self._service
+        return service.touched(collection) > self._position or service.expired(collection) != self._expired
+
     async def _step(self) -> Changes:
-        """Take what was touched since the last step."""
+        """Take what was touched since the last step. What has expired nobody touched: a scan shows it."""
         after: Place | None = (self._position + 1, b"")
-        rescan, changes = False, None
+        rescan, changes = self._service.expired(self._live.collection) != self._expired, None
         while after is not None:
             reading = await self._readings.read(self._live.collection, after)
             after = reading.after
@@ -205,6 +210,7 @@ class LiveStream:
         return rescan, self._live.finish() if reading.after is None and not rescan else None
 
     async def _scan(self) -> None:
+        self._expired = self._service.expired(self._live.collection)
         async with self._service.store.snapshot() as snapshot:
             after: bytes | None = None
             while True:

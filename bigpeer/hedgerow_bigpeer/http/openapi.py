@@ -112,6 +112,7 @@ _SCHEMAS: dict[str, Schema] = {
         **{"from": _TIME},
         to=_TIME,
         untimed=_WHOLE,
+        goneBefore={"anyOf": [_TIME, {"type": "null"}]},
         items=_listed({"anyOf": [_ref("Point"), _ref("Window")]}),
         next=_CURSOR,
     ),

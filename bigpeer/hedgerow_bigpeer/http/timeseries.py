@@ -67,6 +67,7 @@ class TimeSeriesEndpoint:
         except TimeoutError:
             raise HedgerowError("QUERY_TIMEOUT", f"over {limits.STATEMENT_SECONDS:g} s") from None
         items, after = await self._queries.work(series.result)
+        gone = {row.collection: row.gone for row in await self._service.store.retention()}.get(collection, 0)
         return answer(
             {
                 "transactionId": snapshot.transaction,
@@ -74,6 +75,8 @@ class TimeSeriesEndpoint:
                 "from": rfc3339(wanted.first),
                 "to": rfc3339(wanted.end),
                 "untimed": series.untimed,
+                # Looked up behind the answer: what it lacks, this says.
+                "goneBefore": rfc3339(gone) if gone else None,
                 "items": items,
                 "next": after,
             }

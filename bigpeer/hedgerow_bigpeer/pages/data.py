@@ -19,6 +19,7 @@ from ..auth.rights import EVERY_RIGHT, READER
 from ..http.json_text import render
 from ..index_statement import index_statement
 from ..query import SYSTEM
+from ..retention import length_text
 from .events import PageEvents
 from .opening import Running, guarded, opening
 from .table import make_table
@@ -76,10 +77,11 @@ class DataPages:
     async def _page(self, visitor: Visitor, text: str, answer: dict[str, Any]) -> Response:
         peer = self._running()
         kinds = peer.service.kinds
+        kept = {row.collection: row.keep for row in await peer.service.store.retention() if row.keep}
         collections = [
             (
                 name,
-                "stream" if is_stream(kinds[name]) else "keep",
+                _kind(stream=is_stream(kinds[name]), keep=kept.get(name, 0)),
                 _browse(name, stream=is_stream(kinds[name])),
             )
             for name in sorted(kinds)
@@ -145,6 +147,12 @@ def _kind_of(text: str) -> tuple[str, str]:
     except HedgerowError:
         return "", ""
     return statement[0], statement[3] if statement[0] == "select" else statement[1]
+
+
+def _kind(*, stream: bool, keep: int) -> str:
+    if not stream:
+        return "keep"
+    return f"stream, {length_text(keep)}" if keep else "stream"
 
 
 def _browse(name: str, *, stream: bool) -> str:

@@ -12,6 +12,7 @@ from ..cdc.metrics import bridge_metrics
 from ..expected import peer_metrics, peers
 from ..http.answers import answering
 from ..plot import make_plot
+from ..retention import retention_metrics
 from .opening import opening
 from .table import plot_json, unix_of
 from .visitor import LoginWanted, Visitor
@@ -43,6 +44,7 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
         service = running().service
         peer = running()
         text = metrics.render(service, len(peer.live)) + await bridge_metrics(service)
+        text += retention_metrics(await service.store.retention())
         text += await peer_metrics(service, running().queries)
         return PlainTextResponse(text, media_type=metrics.MEDIA_TYPE)
 

@@ -8,7 +8,7 @@ from hedgerow.limits import MAX_TAKERS
 
 from .merge import changes_of, touched_by
 from .rows import Arrival, Collected, DocumentRow, Stable
-from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, Connection, set_meta
+from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, Connection, places_left, raise_meta
 
 # A document that is there, and that one operation has made, has nothing to give.
 _SWEEP_QUERY = (
@@ -46,7 +46,7 @@ def stable(db: Connection, key: Key, silent_since: int, before: int) -> Stable:
     query = "SELECT min(position) FROM peers WHERE app = ? AND shard = ?"
     (told,) = db.execute(query, key).fetchone()
     lowest = old if told is None else min(told, old)
-    position = _mark(db, key, "stable", lowest)
+    position = raise_meta(db, key[0], "stable", lowest)
     numbers: dict[bytes, int] = {}
     # The transactions of one author's operations rise with their numbers, so this looks at the newest alone.
     query = (
@@ -59,18 +59,8 @@ def stable(db: Connection, key: Key, silent_since: int, before: int) -> Stable:
             row = db.execute(query, (*key, author, position)).fetchone()
             if row is not None:
                 numbers[author] = row[0]
-    collected = _mark(db, key, "collected", 0)
+    collected = raise_meta(db, key[0], "collected", 0)
     return Stable(lowest, position, numbers, collected)
-
-
-def _mark(db: Connection, key: Key, name: str, value: int) -> int:
-    """Raise a number that only rises; return it."""
-    query = "SELECT value FROM meta WHERE app = ? AND name = ?"
-    row = db.execute(query, (key[0], name)).fetchone()
-    known = int(row[0]) if row else 0
-    if value > known:
-        set_meta(db, key[0], {name: str(value).encode()})
-    return max(value, known)
 
 
 def trim(db: Connection, key: Key, before: int, limit: int) -> int:
@@ -88,7 +78,7 @@ def trim(db: Connection, key: Key, before: int, limit: int) -> int:
         "SELECT count(*) FROM outbox WHERE app = ? AND shard = ? AND xid <= ?", place
     ).fetchone()[0]
     db.execute("DELETE FROM outbox WHERE app = ? AND shard = ? AND xid <= ?", place)
-    _mark(db, key, "trimmed", last)
+    raise_meta(db, key[0], "trimmed", last)
     return count
 
 
@@ -105,7 +95,7 @@ def collect(
     work = _Collect(db, key, schemas)
     for collection, document_id, transaction, suspect in rows:
         if suspect and transaction <= position and work.sweep(collection, document_id):
-            _mark(db, key, "collected", transaction)
+            raise_meta(db, key[0], "collected", transaction)
     end = rows[-1][:2] if len(rows) == limit else None
     return Collected(work.operations, work.documents, end)
 
@@ -151,20 +141,15 @@ class _Collect:
             " AND author = ? AND number = ?",
             (*place, *dot),
         )
-        query = (
-            "SELECT 1 FROM touches WHERE app = ? AND shard = ? AND collection = ? AND id = ?"
-            " AND author = ? AND number = ?"
-        )
-        for other in touched_by(*dot, arrival.body, self._schemas):
-            if self._db.execute(query, (*self._key, *other, *dot)).fetchone():
-                return
+        if places_left(self._db, self._key, *dot, touched_by(*dot, arrival.body, self._schemas)):
+            return
         query = "SELECT 1 FROM clocks WHERE app = ? AND shard = ? AND author = ? AND number = ?"
         if self._db.execute(query, (*self._key, *dot)).fetchone():
             return
         skip = Skip(arrival.number, arrival.number, SUPERSEDED, list(dominator))
         self._db.execute(
-            "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (app, shard, author, last)"
-            " DO UPDATE SET first = excluded.first, body = excluded.body",
+            # One that says of more numbers that they are lost stays.
+            "INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*self._key, arrival.author, skip.last, skip.first, skip.encode()),
         )
         # The row stays: its H16 is part of a seal.

@@ -38,6 +38,14 @@ _HAS_DOCUMENT = (
     "SELECT 1 FROM documents WHERE app = ? AND shard = ? AND collection = ? AND id BETWEEN ? AND ?"
     " AND value IS NOT NULL LIMIT 1"
 )
+# Documents called by what is no dot of the author of their insert, whose time that has.
+NAMED_QUERY = (
+    "SELECT 1 FROM documents WHERE app = ? AND shard = ? AND collection = ? AND author = ?"
+    " AND number BETWEEN ? AND ? AND value IS NOT NULL"
+    " AND NOT (substr(id, 1, 2) IN ({}, {}) AND substr(id, 3, 8) = author) LIMIT 1"
+)
+# How the ids [author, number] and [author, number, index] begin.
+DOTS = (b"\x82\x48", b"\x83\x48")
 _MANY = 1 << 30
 _NUMBER = attrgetter("number")
 
@@ -52,7 +60,7 @@ class End(NamedTuple):
 
 class Correction(NamedTuple):
     """Of operations from `first` to `last` of an author, written in `boots` (first, last), the times are
-    others than before; readings called by their dots are in `collections`.
+    others than before; readings that they have inserted are in `collections`.
     """
 
     collections: list[str]
@@ -91,7 +99,7 @@ def corrections(
     schemas: dict[bytes, Schema],
 ) -> list[Correction]:
     """Return what the mappings `news` of an author, which a transaction brings, change of what earlier ones
-    brought; of operations that no reading is called by, nothing.
+    brought; of operations that have inserted no reading, nothing.
     """
     who = (*key, author)
     told = db.execute(_TOLD, (*who, transaction)).fetchone()
@@ -229,17 +237,19 @@ def _time(times: TimeMap, number: int, stamp: bytes) -> Time | None:
 def _collections(
     db: Connection, key: Key, author: bytes, ends: tuple[End, End], schemas: dict[bytes, Schema]
 ) -> list[str]:
-    """Return the collections of readings in which documents are called by dots in a range."""
+    """Return the collections of readings in which documents were inserted by operations of a range."""
     first, last = ends[0].number, ends[1].number
     ranges = (
         (cbor.encode([author, first]), cbor.encode([author, last])),
         (cbor.encode([author, first, 0]), cbor.encode([author, last, _MANY])),
     )
     streams = {schema.collection for schema in schemas.values() if is_stream(schema.kind)}
+    named = NAMED_QUERY.format(*map(db.constant, DOTS))
     return [
         name
         for name in sorted(streams)
         if any(db.execute(_HAS_DOCUMENT, (*key, name, *bounds)).fetchone() for bounds in ranges)
+        or db.execute(named, (*key, name, author, first, last)).fetchone()
     ]
 
 

@@ -23,6 +23,7 @@ class Effects:
     documents: int = 0
     collections: dict[str, None] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    expired: dict[str, None] = field(default_factory=dict)
 
     def copy(self) -> "Effects":
         """Return a copy that later effects do not reach."""

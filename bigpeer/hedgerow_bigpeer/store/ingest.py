@@ -7,7 +7,7 @@ from typing import Any
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import HEALTH, Schema
 from hedgerow.crypto.rules import Rules
-from hedgerow.custody.skip import LOST, Skip
+from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.operation import INSERT, decode_body
 from hedgerow.trust.lost import check_word
@@ -19,6 +19,7 @@ from .corrections import corrections
 from .effects import Effects
 from .facets import facets_of
 from .judge import Judge
+from .losses import lost_between
 from .merge import Change, Documents, Merge, touched_by
 from .reading import Reading
 from .rows import (
@@ -46,6 +47,7 @@ from .sql import (
     TOUCHES,
     Connection,
     Table,
+    places_left,
 )
 from .work import Work
 
@@ -120,6 +122,7 @@ class Ingest(Documents):
             due,
             list(effects.collections),
             effects.refused,
+            list(effects.expired),
         )
 
     def _correct_times(self) -> None:
@@ -166,7 +169,7 @@ class Ingest(Documents):
                 "DELETE FROM ahead WHERE app = ? AND shard = ? AND due = ? AND author = ? AND number = ?",
                 (*self._key, due, author, number),
             )
-            for place in touched_by(author, number, body, self.effects.schemas):
+            for place in self._touched_by(author, number, body):
                 self.touch(*place, author, number)
                 merge.rebuild(*place, self.effects.schemas)
         for change in merge.changes():
@@ -294,18 +297,7 @@ class Ingest(Documents):
 
     def lost_between(self, author: bytes, sealed: int, first: int) -> bool:
         """Say whether an author's skips cover all between what is sealed and a seal as lost."""
-        skips = self._db.execute(
-            "SELECT body FROM skips WHERE app = ? AND shard = ? AND author = ? AND last > ? ORDER BY last",
-            (*self._key, author, sealed),
-        )
-        number = sealed
-        for (body,) in skips:
-            skip = Skip.decode(body)
-            if number >= first - 1 or skip.first > number + 1:
-                break
-            if skip.kind == LOST:
-                number = skip.last
-        return number >= first - 1
+        return lost_between(self._db, self._key, author, sealed, first)
 
     def add_seal(self, author: bytes, seal: Seal, body: bytes, *, apart: bool) -> None:
         """Keep a seal that is its author's word for the operations held.
@@ -378,12 +370,25 @@ class Ingest(Documents):
         schemas = self.effects.schemas
         places: dict[tuple[str, bytes], None] = {}
         for number, body in self._judge.changed(author, first, last, schemas, self.effects.refused):
-            for place in touched_by(author, number, body, schemas):
+            for place in self._touched_by(author, number, body):
                 self.touch(*place, author, number)
                 places[place] = None
         for place in places:
             merge.rebuild(*place, schemas)
         self.effects.changed = self.effects.changed or bool(places)
+
+    def _touched_by(self, author: bytes, number: int, body: bytes) -> list[tuple[str, bytes]]:
+        """Return the documents that an operation changes, but those that were forgotten since."""
+        self._flush()
+        places = touched_by(author, number, body, self.effects.schemas)
+        return places_left(self._db, self._key, author, number, places)
+
+    def note_expired(self, collection: str) -> None:
+        """Note that readings have expired, for all nodes."""
+        query = "UPDATE retention SET xid = ? WHERE app = ? AND shard = ? AND collection = ?"
+        self._db.execute(query, (self._xid, *self._key, collection))
+        self.effects.collections[collection] = self.effects.expired[collection] = None
+        self.effects.changed = True
 
     def prefetch(self, places: Iterable[tuple[str, bytes]]) -> None:
         """Read documents together, and not one by one."""

@@ -99,7 +99,8 @@ class Judge:
         )
         rows = self._db.execute(
             "SELECT number, body FROM operations WHERE app = ? AND shard = ? AND author = ?"
-            " AND number BETWEEN ? AND ?",
+            # Of what was collected, or has expired, there is nothing to judge.
+            " AND number BETWEEN ? AND ? AND length(body) > 0",
             key,
         ).fetchall()
         for number, body in rows:

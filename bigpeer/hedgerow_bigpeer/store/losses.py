@@ -7,6 +7,22 @@ from .rows import Lost
 from .sql import Connection
 
 
+def lost_between(db: Connection, key: tuple[str, int], author: bytes, sealed: int, first: int) -> bool:
+    """Say whether an author's skips cover all between what is sealed and a seal as lost."""
+    skips = db.execute(
+        "SELECT body FROM skips WHERE app = ? AND shard = ? AND author = ? AND last > ? ORDER BY last",
+        (*key, author, sealed),
+    )
+    number = sealed
+    for (body,) in skips:
+        skip = Skip.decode(body)
+        if number >= first - 1 or skip.first > number + 1:
+            break
+        if skip.kind == LOST:
+            number = skip.last
+    return number >= first - 1
+
+
 def read_lost(db: Connection, key: tuple[str, int], limit: int) -> list[Lost]:
     """Return what is lost of an app's logs and not held here, by author and number; `limit` ends it."""
     skips = db.execute(
@@ -20,9 +36,9 @@ def read_lost(db: Connection, key: tuple[str, int], limit: int) -> list[Lost]:
     for author, body in skips:
         skip = Skip.decode(body)
         first = skip.first if covered[0] != author else max(skip.first, covered[1] + 1)
-        covered = (author, skip.last)
         if skip.kind != LOST:
             continue
+        covered = (author, skip.last)
         held = {number for (number,) in db.execute(query, (*key, author, first, skip.last))}
         shown = show(skip)
         for number in [*sorted(held), skip.last + 1]:

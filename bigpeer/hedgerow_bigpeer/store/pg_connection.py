@@ -72,6 +72,10 @@ class PostgresConnection:
             for row in rows:
                 copy.write_row(row)
 
+    def constant(self, value: bytes) -> str:
+        """See `sql.Connection`."""
+        return f"'\\x{value.hex()}'"
+
     def rollback(self) -> None:
         """See `sql.Connection`."""
         if not self.is_closed:

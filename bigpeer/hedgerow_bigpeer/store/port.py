@@ -18,6 +18,7 @@ from .rows import (
     ClockRecord,
     Collected,
     DocumentRow,
+    Expired,
     Frontier,
     Identity,
     Index,
@@ -26,6 +27,8 @@ from .rows import (
     Lost,
     Operation,
     OutboxRow,
+    Place,
+    Retained,
     SkipEntry,
     Stable,
     Submission,
@@ -192,7 +195,9 @@ class Store(Protocol):
     async def operations(
         self, author: bytes, first: int, last: int
     ) -> tuple[Sequence[Operation], Sequence[SkipEntry]]:
-        """Return what is held of a range of an author's numbers, and the skips that lie in it."""
+        """Return what is held of a range of an author's numbers, and the skips that lie in it; for what has
+        expired stand skips that name themselves.
+        """
         ...
 
     async def lost(self, limit: int) -> Sequence[Lost]:
@@ -219,6 +224,28 @@ class Store(Protocol):
 
         That are superseded operations, and documents that are deleted, whose last touch came at or before
         transaction `position`. Of an operation all of whose changes went stays a skip.
+        """
+        ...
+
+    async def retention(self) -> Sequence[Retained]:
+        """Return of which collections readings are not kept for ever, or have expired, by name."""
+        ...
+
+    async def retain(self, collection: str, keep: int) -> None:
+        """Keep readings of a collection for so many ms from the transaction that touched them last; 0 for
+        ever. Raises RETENTION_INVALID.
+        """
+        ...
+
+    async def expire(
+        self, collection: str, now: int, lowest: int, after: Place | None, limit: int
+    ) -> Expired:
+        """Look at the next documents of a collection behind `after`, the oldest first, and remove those that
+        were not touched for longer than they are kept; documents that do not exist only up to the transaction
+        `lowest`, which every subscriber has been told.
+
+        A document stays if it is one that lives on, or while an operation that touched it has no receipt. No
+        change of it is told. What is held, sealed and receipted stays so.
         """
         ...
 

@@ -36,6 +36,7 @@ from .rows import (
     AnswerEntry,
     ClockRecord,
     Entry,
+    ExpiredEntry,
     Frontier,
     Identity,
     Ingested,
@@ -62,6 +63,7 @@ NEWEST_QUERY = (
 )
 # And whether the app is still here.
 FOLLOW_QUERY = f"SELECT ({NEWEST_QUERY}), NOT EXISTS (SELECT 1 FROM meta WHERE app = ? AND name = ?)"  # noqa: S608
+EXPIRED_QUERY = "SELECT collection FROM retention WHERE app = ? AND shard = ? AND xid > ?"
 # The place of a database: another after a restore, a copy, or the promotion of a standby. A dump that is put
 # back where it came from makes its tables anew.
 HOME_QUERY = (
@@ -324,6 +326,8 @@ class PostgresStore(SqlStore):
             0,
             due,
             [collection for (collection,) in collections],
+            (),
+            [name for (name,) in rows(EXPIRED_QUERY)],
         )
 
     # ---- reading
@@ -353,7 +357,7 @@ def _stripes(entries: Sequence[Entry]) -> set[int]:
     """Return the stripes of the authors and documents that entries are about."""
     found: set[int] = set()
     for entry in entries:
-        if isinstance(entry, (SchemaEntry, AnswerEntry)):
+        if isinstance(entry, (SchemaEntry, AnswerEntry, ExpiredEntry)):
             continue
         found.add(_stripe(entry.author))
         if isinstance(entry, Operation):

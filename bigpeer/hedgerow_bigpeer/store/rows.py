@@ -87,7 +87,13 @@ class Refused(NamedTuple):
     code: str
 
 
-Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry | AnswerEntry
+class ExpiredEntry(NamedTuple):
+    """That readings of a collection have expired since the last one."""
+
+    collection: str
+
+
+Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry | AnswerEntry | ExpiredEntry
 
 
 class Submission(NamedTuple):
@@ -137,7 +143,8 @@ class Ingested(NamedTuple):
     `transaction` is its id, or that of the one before if nothing changed; `errors` has None for each
     submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved;
     `due` the moment (ms since 2000) at which the next operation enters the view, None for none; `collections`
-    those of which a document was touched; `refused` what does not count since then.
+    those of which a document was touched; `refused` what does not count since then; `expired` the collections
+    of which readings have expired.
     """
 
     transaction: int
@@ -151,6 +158,7 @@ class Ingested(NamedTuple):
     due: int | None
     collections: Sequence[str]
     refused: Sequence[Refused] = ()
+    expired: Sequence[str] = ()
 
 
 class DocumentRow(NamedTuple):
@@ -216,6 +224,29 @@ class Collected(NamedTuple):
     operations: int
     documents: int
     after: tuple[str, bytes] | None
+
+
+#: Where expire() goes on: the transaction that touched a document last, and its id.
+Place = tuple[int, bytes]
+
+
+class Retained(NamedTuple):
+    """For how many ms readings of a collection are kept, 0 for ever; what came before `gone` (ms since 2000,
+    0 for nothing) may have expired, and so many `operations` have.
+    """
+
+    collection: str
+    keep: int
+    gone: int
+    operations: int
+
+
+class Expired(NamedTuple):
+    """What one call of expire() removed; `after` is where the next one goes on, None at the end."""
+
+    operations: int
+    documents: int
+    after: Place | None
 
 
 #: In the place of an outbox row's collection: it is about the times of an author's operations.

@@ -1,6 +1,6 @@
 """The database connections that the stores share their SQL over: `?` for parameters, blobs as bytes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 SHARD = 0
@@ -88,6 +88,10 @@ class Connection(Protocol):
         """Add rows to a table, none of which is there yet."""
         ...
 
+    def constant(self, value: bytes) -> str:
+        """Return bytes as they are written in a statement: what an index has a condition of stands there."""
+        ...
+
     def rollback(self) -> None:
         """Undo the transaction that is open, if one is."""
         ...
@@ -97,9 +101,29 @@ class Connection(Protocol):
         ...
 
 
+def places_left(
+    db: Connection, key: tuple[str, int], author: bytes, number: int, places: Iterable[tuple[str, bytes]]
+) -> list[tuple[str, bytes]]:
+    """Return those of the documents that an operation changes of which it was not forgotten."""
+    query = (
+        "SELECT 1 FROM touches WHERE app = ? AND shard = ? AND collection = ? AND id = ?"
+        " AND author = ? AND number = ?"
+    )
+    return [place for place in places if db.execute(query, (*key, *place, author, number)).fetchone()]
+
+
 def get_meta(db: Connection, app: str) -> dict[str, bytes]:
     """Return what a store remembers of itself."""
     return dict(db.execute("SELECT name, value FROM meta WHERE app = ?", (app,)).fetchall())
+
+
+def raise_meta(db: Connection, app: str, name: str, value: int) -> int:
+    """Raise a number that only rises; return it."""
+    row = db.execute("SELECT value FROM meta WHERE app = ? AND name = ?", (app, name)).fetchone()
+    known = int(row[0]) if row else 0
+    if value > known:
+        set_meta(db, app, {name: str(value).encode()})
+    return max(value, known)
 
 
 def gaps_of(meta: dict[str, bytes]) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from hedgerow.errors import HedgerowError
 
 from .. import limits
 from .collect import collect, confirm, stable, trim
+from .expire import expire, read_retention, retain, skips_of
 from .filter import Dialect
 from .indexes import create_index, drop_index, read_indexes
 from .losses import read_lost
@@ -23,6 +24,7 @@ from .rows import (
     Arrival,
     ClockRecord,
     Collected,
+    Expired,
     Frontier,
     Identity,
     Index,
@@ -31,6 +33,8 @@ from .rows import (
     Lost,
     Operation,
     OutboxRow,
+    Place,
+    Retained,
     SkipEntry,
     Stable,
     Submission,
@@ -65,7 +69,6 @@ BOUNDARY_QUERY = (
 )
 
 log = logging.getLogger(__name__)
-
 
 READERS = 4
 #: Connections that are kept for the next view; a busy moment opens more.
@@ -242,6 +245,7 @@ class SqlStore(ABC):
             first,
             last,
         )
+        skips += await self._look(skips_of, self._key, author, first, last)
         return [Operation(*row) for row in rows], [SkipEntry(*row) for row in skips]
 
     async def lost(self, limit: int) -> Sequence[Lost]:
@@ -260,6 +264,23 @@ class SqlStore(ABC):
         """See `port.Store`."""
         return await self._run(
             self._write, lambda: collect(self._db, self._key, self._schemas, position, after, limit)
+        )
+
+    async def retention(self) -> Sequence[Retained]:
+        """See `port.Store`."""
+        return await self._look(read_retention, self._key)
+
+    async def retain(self, collection: str, keep: int) -> None:
+        """See `port.Store`."""
+        await self._run(self._aside, lambda: retain(self._db, self._key, collection, keep))
+
+    async def expire(
+        self, collection: str, now: int, lowest: int, after: Place | None, limit: int
+    ) -> Expired:
+        """See `port.Store`."""
+        return await self._run(
+            self._write,
+            lambda: expire(self._db, self._key, self._schemas, collection, now, lowest, after, limit),
         )
 
     async def create_index(self, index: Index) -> None:

@@ -44,6 +44,10 @@ class SqliteConnection(sqlite3.Connection):
         """See `sql.Connection`."""
         self.executemany(table.insert, rows)
 
+    def constant(self, value: bytes) -> str:
+        """See `sql.Connection`."""
+        return f"x'{value.hex()}'"
+
 
 class SqliteStore(SqlStore):
     """See `port.Store`. Open with `await SqliteStore.open(path)`.

@@ -16,6 +16,7 @@ from .rows import (
     AnswerEntry,
     ClockRecord,
     Entry,
+    ExpiredEntry,
     Frontier,
     JudgeEntry,
     NameEntry,
@@ -77,6 +78,8 @@ class Work:
                 self._ingest.add_schema(entry.encoded)
             elif isinstance(entry, JudgeEntry):
                 self._ingest.judge(entry.author, 1, MAX_NUMBER, self._merge)
+            elif isinstance(entry, ExpiredEntry):
+                self._ingest.note_expired(entry.collection)
             elif isinstance(entry, AnswerEntry):
                 self._ingest.keep_answer(entry)
             else:

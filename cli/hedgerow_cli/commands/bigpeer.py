@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hedgerow_cli import logs
-from hedgerow_cli.commands import access, bridges, places
+from hedgerow_cli.commands import access, bridges, collections, places
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
@@ -22,6 +22,7 @@ app.add_typer(access.credentials, name="credentials")
 app.add_typer(access.forks, name="forks")
 app.command("audit")(access.audit)
 app.add_typer(bridges.app, name="bridges")
+app.add_typer(collections.app, name="collections")
 
 
 @app.command()

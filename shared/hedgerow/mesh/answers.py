@@ -12,6 +12,7 @@ from .ops import nearest
 from .speaker import OWN, REPAIR
 
 _ALL = limits.const(0xFFFFFFFF)
+_OF_OPERATIONS = (asks.WANT_OPERATIONS, asks.WANT_WHOLE)
 
 
 class Answers:
@@ -21,6 +22,8 @@ class Answers:
         """Answer what is asked for and here; pass on what concerns those farther away."""
         what, entries = asks.decode_want(frame)
         mesh = self._mesh
+        if not mesh.flood and what in _OF_OPERATIONS and self._again(frame, now):
+            return
         for entry in entries:
             self._asked(what, entry, now)
             if mesh.flood and not mesh.lot():
@@ -42,6 +45,22 @@ class Answers:
                     if schema[:2] == entry:
                         content = bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded
                         self._say_letter(content, 0xFF, now, kind)
+
+    def _again(self, frame: bytes, now: int) -> bool:
+        """Say whether a question was heard a moment ago: answered each time it would bring all of it anew."""
+        name = name_of(frame)
+        heard = self._heard
+        known = heard.get(name)
+        if known is None or now - known[0] >= pace.SAME_MS:
+            if len(heard) >= limits.MESH_WANTS:
+                del heard[min([(heard[one][0], one) for one in heard])[1]]
+            heard[name] = [now, 0]
+            return False
+        if frame[3] >> 3 >= self._mesh.code:
+            # It is on its way down there, whether this peer says it or not.
+            known[1] += 1
+            self._mesh.speaker.echo(name, known[1])
+        return True
 
     def _asked(self, what: int, entry: tuple | bytes, now: int) -> None:
         """Somebody else asks for something: the answer is for us too."""

@@ -10,6 +10,7 @@ from .letters import OPERATIONS, REVOKED
 from .letters import SCHEMA as SCHEMA_LETTER
 from .ops import nearest
 from .outcome import KNOWN, REFUSED, WAITS
+from .seen import Recent
 from .speaker import ANSWER, DOWN, FORWARD, OWN
 from .talk import Talk
 from .visits import MANY
@@ -24,6 +25,8 @@ class Carrier(Talk):
     """The part of the engine that carries what others wrote; it needs the rest of it."""
 
     _words_at = 0
+    # What was taken anew a moment ago.
+    _anew: object = None
 
     def _carry(self, kind: int, frame: bytes, name: int, now: int, address: object = None) -> None:
         """Take an OP, or a fragment of a letter on its way up."""
@@ -43,15 +46,15 @@ class Carrier(Talk):
             # Whose a letter is nobody on its way knows.
             asked = self.down.asked(frame[4:7] if kind == frames.OP else None, now)
             back = custody.done.has(name ^ BACK, now) and not asked
+            # Or it is on its way, and who pushes it does not hear that.
+            back = back or (self._anew is not None and self._anew.has(name, now))
             if self.flood or self.collects or custody.has(name) or not again or back:
                 self._acknowledge(frame[4:10], now, 20 + self.spread() // 4)
                 if not self.collects:
                     self._answer_known(frame, now)
             else:
                 # It may be the one who had it from here, and found no way on.
-                custody.done.note(name ^ BACK, now)
-                self._due_at = None
-                custody.offer(frame, name, now, 20 + self.spread())
+                self._take_anew(frame, name, now, address)
             return
         if self.collects or (self.flood and now >= self._met_at):
             self._store(kind, frame, name, now)
@@ -70,6 +73,19 @@ class Carrier(Talk):
                 wait //= 4
             self._due_at = None
             custody.offer(frame, name, now, 20 + later + wait)
+
+    def _take_anew(self, frame: bytes, name: int, now: int, address: object) -> None:
+        """Take a frame once more, which may have been lost with the one who had it from here: those who hear
+        its sender well come first, as all who had it may."""
+        ways = self.visits.ways
+        later = 0 if ways.near(address) else self._turns // 2
+        self._due_at = None
+        self.custody.offer(frame, name, now, 20 + later + ways.turn(address, self.spread()))
+        if self.custody.pending(name):
+            self.custody.done.note(name ^ BACK, now)
+            if self._anew is None:
+                self._anew = Recent(limits.MESH_LATELY, pace.SAME_MS, now)
+            self._anew.note(name, now)
 
     def _lacks(self, kind: int, frame: bytes) -> bool:
         """Say whether an operation is not in the log where it should be: a mark may be another frame's."""
@@ -235,7 +251,7 @@ class Carrier(Talk):
 
     def _heard_ack(self, frame: bytes, address: object, now: int) -> None:
         what, keys = asks.decode_ack(frame)
-        for key in keys:
+        for key in () if self.visits.ways.barred(address, now) else keys:
             passed = self.custody.passed(key, frame[3] >> 3, what, now)
             if passed is not None:
                 self._due_at = None
@@ -311,7 +327,11 @@ class Carrier(Talk):
             return
         if self._fill or self.custody.freed or (again is not None and now >= again):
             self._fill = self.custody.freed = False
+            tries = self.feed.again(now)[1]
             self.feed.fill(now)
+            # The first time may be right after the seal.
+            if self.feed.again(now)[1] > max(tries, 1) and not self.flood:
+                self.visits.ways.barren(now)
             many = self.feed.backlog() > MANY
             if many != self.many:
                 # A session would bring it sooner, or is not needed any more: who may open one has to know.

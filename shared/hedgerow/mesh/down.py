@@ -18,6 +18,8 @@ from .speaker import DOWN, OWN, STATUS
 _TIME_NAME = limits.const(-40)
 # Names of announcements: this, and the number of the short author below it.
 _ANNOUNCE_NAME = limits.const(-64)
+# Receipts of a keeper over one author, of which at most one is true, that wait to be passed on.
+_ALIKE = limits.const(2)
 # What lies between making a TIME and hearing it, at most.
 _TIME_ERROR_MS = limits.const(60)
 # How soon a leaf, which is about to sleep, asks whose word a receipt is.
@@ -178,8 +180,9 @@ class Down:
                         mesh.repair.covered(author, number)
                     break
         if moved or another or self._routed(short, now):
-            if not moved and self.passed(name, frame[3] >> 3, now):
-                # So many are said after an hour that it is forgotten as heard before it is as passed on.
+            if not moved and (self.passed(name, frame[3] >> 3, now) or mesh.speaker.alike(frame) >= _ALIKE):
+                # So many are said after an hour that it is forgotten as heard before it is as passed on; and
+                # who makes up one after the other would leave no turn for anything else.
                 return
             self._note(name, now)
             if not self._peer.members and self._outdo(frame):
@@ -361,7 +364,8 @@ class Down:
                 del askers[self._mesh.random(len(askers))]
             askers.append([short, counter, pace.EVENTS, now])
             self._askers = askers
-            self._say_time(now + 100 + self._mesh.random(900))
+            # Who knows it best is first, and the others are silent: else it goes round by many.
+            self._say_time(now + 100 + known[1] * 3 // 2 + self._mesh.random(300))
         elif known:
             self.short = True
 

@@ -293,8 +293,8 @@ class Feed:
                 continue
             schema = self._peer.schemas.get(name)
             frames = self._letter(bytes((letters.SCHEMA,)) + schema.encoded) if schema else []
-            if frames and self._seen.senders(name_of(frames[0])):
-                # It is on its way already, and who lacks it asks for it.
+            if frames and self._seen.senders(name_of(frames[0])) and not self.again(now)[1]:
+                # It is on its way already, and who lacks it asks for it; but where no receipt comes.
                 frames = []
             if not self._push(frames, now):
                 return False

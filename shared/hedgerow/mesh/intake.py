@@ -68,6 +68,10 @@ class Intake:
                 self._lacks = what[11:13] if what[0] == _OP else b""
             elif error.code == "SYNC_GAP":
                 result = GAP
+            elif error.code == "AUTHORS_FULL":
+                from ..places import make_places
+
+                make_places(self._peer, now)
         if result > REFUSED:
             self.ask(what, result, now)
             known = self.waiting.get(name)

@@ -269,7 +269,7 @@ class Mesh(Carrier):
             return not self.down.of_use(kind, payload, at, now)
         code = hop >> 3
         custody = self.custody
-        here = custody.has(name)
+        here = custody.has(name) and not self.visits.ways.barred(address, now)
         if here:
             key = custody.echo(name, code, hop & 7, now)
             if key:

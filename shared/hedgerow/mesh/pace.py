@@ -36,6 +36,9 @@ WAITING_MS = const(43200000)
 LATE_MS = const(20000)
 ASK_MS = const(2000)
 LETTER_MS = const(6000)
+# So long what was asked, and what was taken anew, is the same when it is heard again: others say it too, and
+# the next question comes later.
+SAME_MS = const(8000)
 # The age of an unsealed operation at which the engine seals; how authors are counted, to flood no more and to
 # flood again; neighbours; names and plans; at a start; before a visit; whoever lacks the time; interests.
 SEAL_MS = const(3600000)

@@ -46,7 +46,7 @@ class Repair(Answers):
         # of a name: what somebody holds of its author, whether it is for a plan
         self._wants: dict = {}
         self._lag = 0
-        self._answered = b""
+        self._answered, self._heard = b"", {}
         self._next: int | None = None
 
     # ---- digests
@@ -282,7 +282,8 @@ class Repair(Answers):
             self._next = None
 
     def _patience(self, wait: int) -> int:
-        return wait if self._mesh.flood or not self._mesh.collects else pace.LATE_MS
+        late = self._mesh.collects and not self._mesh.flood
+        return pace.LATE_MS * (1 + len(self._wants) // 8) if late else wait
 
     def came(self, author: bytes, number: int, now: int) -> None:
         """An operation has come that may be an answer: what is lacking after the last is asked for soon."""

@@ -98,6 +98,15 @@ class Speaker:
                 if covers(key, what[4:9]):
                     self.drop(saying[_NAME])
 
+    def alike(self, frame: bytes) -> int:
+        """Return how many RECEIPTs of the same keeper and author wait, this one or others."""
+        count = 0
+        for saying in self.names.values():
+            what = saying[_WHAT]
+            if isinstance(what, bytes) and what[:3] == frame[:3] and what[4:12] == frame[4:12]:
+                count += 1
+        return count
+
     def drop(self, name: int) -> None:
         """Say it no more."""
         if self.names.pop(name, None) is not None:

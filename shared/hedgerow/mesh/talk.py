@@ -3,7 +3,7 @@
 from .. import limits
 from ..clock import hlc
 from ..operation import decode_body
-from ..sync.hello import GATEWAY, LEAF
+from ..sync.hello import GATEWAY, LEAF, RELAY
 from . import frames, pace, tells
 from .density import interval_floor, number_of
 from .schedule import own_digest
@@ -228,7 +228,9 @@ class Talk:
             flags |= frames.CONNECTABLE
         if not self.flood:
             flags |= frames.GRADIENT
-        if self.feed.stuck:
+        # A time that came by advertisements may be anybody's: a session shows whether it is true.
+        unsure = peer.members and self.role == RELAY and peer.utc(now) and peer.doubts_time(now)
+        if self.feed.stuck or unsure:
             flags |= BULK
         # Who passes nothing on shows itself as a leaf, which its neighbours do not compare with themselves.
         bucket, digest, role, window = 0, b"", self.role if self.relays else LEAF, 255

@@ -37,6 +37,8 @@ class _Neighbour:
         # How often in vain we pushed what it should have taken, and when last.
         self.deaf = 0
         self.deaf_at = 0
+        # How often nothing that it took was receipted.
+        self.barren = 0
         # Bucket digests heard, those of the last session's end, and the receipts told in it.
         self.digests: dict = {}
         self.told: list = []

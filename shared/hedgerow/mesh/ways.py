@@ -19,6 +19,8 @@ _SLOTS = limits.const(24)
 _DEAF = limits.const(16)
 # Of one who took something before it takes so many more.
 _TRUST = limits.const(48)
+# So often the time for which who brought no receipt is no way is twice as long.
+_BARREN = limits.const(5)
 
 
 def slot(short: bytes, counter: int) -> int:
@@ -58,7 +60,7 @@ class Ways:
             if hops == UNKNOWN_DISTANCE or (now - neighbour.heard_at > pace.LOST_MS and not leaf):
                 continue
             if neighbour.deaf >= _DEAF:
-                if now - neighbour.deaf_at < pace.AGAIN_MS:
+                if now - neighbour.deaf_at < pace.AGAIN_MS << neighbour.barren:
                     last = min(last, hops)
                     continue
                 neighbour.deaf = _DEAF // 2
@@ -181,5 +183,24 @@ class Ways:
     def hears(self, address: object) -> None:
         """Note that an address has taken, or acknowledged, what we pushed."""
         neighbour = self._table.get(address)
-        if neighbour is not None:
+        if neighbour is not None and (neighbour.deaf < _DEAF or not neighbour.barren):
             neighbour.deaf = -_TRUST
+
+    def barred(self, address: object, now: int) -> bool:
+        """Say whether an address is no way now as nothing came of what it took: what it says to have counts
+        for nothing."""
+        one = self._table.get(address)
+        if one is None or not one.barren or one.deaf < _DEAF:
+            return False
+        return now - one.deaf_at < pace.AGAIN_MS << one.barren
+
+    def barren(self, now: int) -> None:
+        """Note that no receipt came of what we pushed: who is nearer, and said to have taken something, is no
+        way for a while, the longer the more often."""
+        mine = self._mesh.peer.distance(now)
+        for neighbour in self._table.values():
+            if neighbour.deaf < 0 and neighbour.hops < mine:
+                neighbour.barren = min(neighbour.barren + 1, _BARREN)
+                neighbour.deaf = 2 * _DEAF
+                neighbour.deaf_at = now
+        self.rank(now)

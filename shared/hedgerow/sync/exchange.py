@@ -121,6 +121,10 @@ class Exchange:
         except HedgerowError as error:
             self.session.fail(error)
             return
+        if "AUTHORS_FULL" in self.refused.values():
+            from ..places import make_places
+
+            make_places(self.peer, now)
         self.session.grant()
 
     def _apply(self, kind: int, value: object, now: int) -> None:

@@ -59,6 +59,7 @@ def poisoned(air: Air, count: int, where: list) -> tuple:
         air.reading(far)
         air.run(air.now + 5000)
     air.run(air.now + 60000)
+    air.settle([keeper], [far], 300000)
     number = keeper.peer.log.held(far.author) + 1
     hear(air, stations, false_op(far, keeper, number))
     for station in stations:

@@ -9,6 +9,8 @@ from hedgerow import limits
 from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.visits import BULK
+from hedgerow.operation import SOURCE_KEEPER
 
 HEAP = "4m"
 
@@ -327,3 +329,50 @@ def test_a_gateway_gets_from_the_keeper_what_another_brought_it() -> None:
     other = board()
     sync(other, big, 0)
     assert not other.log.held(source.author)
+
+
+def test_who_brought_no_receipt_has_nothing_for_longer_each_time() -> None:
+    with gradient():
+        mesh = relay(3)
+        hear(mesh, b"far", op(4), 1000)
+        take(mesh, 1000)
+        assert mesh.custody.count() == 1
+        ack = frames.make(frames.ACK, MESH, asks.encode_ack(asks.ACK_PASSED, [op(0)[4:10]]), KEY, 2 << 3)
+        now = 14000
+        state(mesh, b"nea", 1, 2, now)
+        for wait in (1, 2):
+            # What it says to have taken counts, until nothing came of it: then that is nothing.
+            mesh.visits.ways.hears(b"nea")
+            assert not mesh.visits.ways.barred(b"nea", now)
+            mesh.visits.ways.barren(now)
+            assert mesh.visits.ways.barred(b"nea", now)
+            hear(mesh, b"nea", frames.with_hop(ack, 2, wait), now + 10)
+            hear(mesh, b"nea", op(2, wait), now + 20)
+            assert mesh.custody.count() == 1
+            assert mesh.visits.ways.find(now + 100) == frames.distance_of(3), "there is no other way"
+            now += pace.AGAIN_MS << wait
+            assert not mesh.visits.ways.barred(b"nea", now)
+            # It is tried again.
+            state(mesh, b"nea", 1 + wait, 2, now)
+            mesh.visits.ways.find(now)
+        hear(mesh, b"nea", frames.with_hop(ack, 2, 3), now + 10)
+        assert not mesh.custody.count()
+
+
+class _Identity:
+    fresh: tuple = ()
+
+
+def test_a_relay_with_an_identity_wants_a_session_over_a_time_that_anybody_may_have_said() -> None:
+    mesh = relay()
+
+    def waits(now: int) -> bool:
+        return bool(frames.decode_state(mesh._say_state(0, now)).flags & BULK)
+
+    assert not waits(1000)
+    mesh.peer.set_time(900000000000, 65, SOURCE_KEEPER, 2000)
+    assert not waits(2000), "without one it can know no better"
+    mesh.peer.members = _Identity()
+    assert waits(3000)
+    mesh.peer.set_time(900000100000, 65, SOURCE_KEEPER, 4000, True)
+    assert not waits(4000) and mesh.peer.utc(4000)[0] == 900000100000

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import struct
+import time
 from collections.abc import AsyncIterator
 
 from bleak.exc import BleakError
@@ -25,6 +26,7 @@ from hedgerow.mesh.frames import (
     make,
 )
 from hedgerow.mesh.tells import encode_call
+from hedgerow.mesh.visits import BEHIND
 from hedgerow.peer import Peer
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import RELAY
@@ -34,7 +36,7 @@ from .world import OUTSIDER, Attacker, World
 
 _FAILURES = (BleakError, TimeoutError, OSError, EOFError)
 _MORE_WAITS = 128
-_ALWAYS = 255
+_FLOOD_S = 60.0
 
 
 def record(message: bytes) -> bytes:
@@ -93,6 +95,7 @@ class Stranger(Attacker):
     power = OUTSIDER
     names = (("radio.refuse", "HANDSHAKE_*"),)
     address = "D0:00:00:00:00:11"
+    rest_s = 20.0
 
     async def run(self, world: World) -> None:
         gate = Gate([world.key])
@@ -117,7 +120,7 @@ class Stranger(Attacker):
 
 class Flooder(Attacker):
     """Begins handshakes with one board as fast as the radio lets it connect, each with the tag of who knows
-    the mesh's name, so that each costs the board what a handshake costs, and goes on until all is over.
+    the mesh's name, so that each costs the board what a handshake costs: for a minute, or until all is over.
     """
 
     power = OUTSIDER
@@ -131,7 +134,8 @@ class Flooder(Attacker):
         gate = Gate([world.key])
         async with Radio(world.air, self.address) as radio:
             caller = Caller(world, radio, world.boards[0])
-            while not world.over.is_set():
+            ends = time.monotonic() + _FLOOD_S
+            while not world.over.is_set() and time.monotonic() < ends:
                 self.begun += await caller.call(record(message_1(gate)), 0.2)
 
 
@@ -152,7 +156,7 @@ class Mirror(Attacker):
                 flags = CONNECTABLE | _MORE_WAITS
                 digest = os.urandom(6)
                 state = State(
-                    world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, _ALWAYS
+                    world.tag[:2], counter, counter % 8, digest, 60_000, 5, flags, 0, author, 3, BEHIND
                 )
                 board.say(advertise(encode_state(state, world.key)))
                 try:

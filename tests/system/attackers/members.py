@@ -14,9 +14,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from hedgerow.crypto.identity import Identity
+from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP
+from hedgerow.peer import Peer
 from hedgerow_bigpeer.auth.credential import CTI_BYTES, Credential
 from hedgerow_bigpeer.auth.scope import ALL
 from hedgerow_cli.logfile.deliver import deliver
@@ -135,6 +137,46 @@ class Thief(_Bringer):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(world.directory / "gateway" / "identity.json", copy)
         return copy
+
+
+class Clone(Attacker):
+    """A board's flash, read early and run a second time: it records on under the same name and keys, and
+    brings the Big Peer what it has written, ahead of the board, once that has all of the board's own: of what
+    the board writes after that nothing counts, a better time included.
+    """
+
+    power = MEMBER
+    names = (("author.fork", "AUTHOR_FORKED"),)
+    address = "credential:*:board1"
+    board = "board1"
+
+    def __init__(self) -> None:
+        self._log: Any = None
+
+    async def run(self, world: World) -> None:
+        folder = world.directory / "stolen" / "clone"
+        flash = world.directory / self.board / "flash.bin"
+        if self._log is None:
+            dump = FlashDump(flash, folder / "flash.bin")
+            log, identity = dump.log(), dump.identity(folder / "identity.json")
+            if Enrolment(identity).author != log.author:
+                # It has not begun to record under its own name yet.
+                return
+            self._log, self._identity = log, identity
+        if not await world.until(world.arrived.is_set, 600):
+            return
+        own = FlashDump(flash, folder / "board.bin").log()
+        enrolment = Enrolment(self._identity)
+        assert enrolment.credential is not None
+        members = Members(self._log, enrolment.trust, enrolment.identity)
+        members.enrol(enrolment.credential)
+        peer = Peer(self._log, 0, name=self.board, mesh=world.tag, members=members)
+        while self._log.held(self._log.author) < own.held(own.author) + 40:
+            peer.insert("readings", {"n": 1, "board": self.board}, 1000)
+        peer.seal(2000)
+        assert self._log.sealed(self._log.author) > own.held(own.author)
+        with contextlib.suppress(HedgerowError):
+            await asyncio.to_thread(deliver, self._log, world.url, world.mesh, 0.0, self._identity)
 
 
 class NetworkStranger(Attacker):

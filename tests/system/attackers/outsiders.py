@@ -1,23 +1,41 @@
 """Radio outsiders that speak: they replay, invent, forge and lie in advertisements."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
 import time
 import urllib.request
 
-from hedgerow.mesh import frames, letters, tells
-from hedgerow.mesh.frames import LETTER_DOWN, OP, RECEIPT, STATE, TIME, Op, advertise, encode_op, make
+from hedgerow.mesh import frames, letters, pace, tells
+from hedgerow.mesh.frames import (
+    LETTER_DOWN,
+    OP,
+    RECEIPT,
+    STATE,
+    TIME,
+    WANTS_TIME,
+    Op,
+    advertise,
+    decode_state,
+    encode_op,
+    make,
+)
+from hedgerow.operation import SOURCE_KEEPER
 from hedgerow_gateway.enrolment import AUTH
 
 from .radio import Radio
-from .world import OUTSIDER, Attacker, World
+from .world import MEMBER, OUTSIDER, Attacker, World
 
-_LISTEN_S = 6.0
+_LISTEN_S = 4.0
 _FORGERIES = 40
 _INVENTED = 600
 _EVERYTHING = (1 << 32) - 2
+_LATE = 100
+_YEAR_MS = 365 * 86_400_000
+# 2000-01-01, from which the mesh counts.
+_EPOCH_S = 946_684_800
 
 
 def kind_of(payload: bytes) -> int | None:
@@ -38,27 +56,79 @@ def issuer_of(url: str) -> bytes:
 
 
 class Replayer(Attacker):
-    """Records STATEs, operations, letters, receipts, names, questions, and says them again later, in another
-    order and from another address: last week's beacons, to peers of which one has lost power since. Not the
-    time: of that anybody is believed in advertisements, which SECURITY.md says.
+    """Records STATEs, operations, letters, receipts, names, questions and the time, and says them again, also
+    those of all rounds before, in another order and from another address: last week's beacons, to peers of
+    which one has lost power since.
     """
 
     power = OUTSIDER
     names = (("radio.refuse", "BEACON_REPLAYED"),)
     address = "D0:00:00:00:00:01"
 
+    def __init__(self) -> None:
+        self._states: list[bytes] = []
+        self._others: list[bytes] = []
+        self.times = 0
+
     async def run(self, world: World) -> None:
+        rng = random.Random(1)
         async with Radio(world.air, self.address) as radio:
             await asyncio.sleep(_LISTEN_S)
-            said = [payload for _, payload in radio.heard if kind_of(payload) is not None]
-            states = [payload for payload in said if kind_of(payload) == STATE]
-            others = [payload for payload in said if kind_of(payload) not in (STATE, TIME)]
-            chosen = [*states[:40], *others[:120]]
-            random.Random(1).shuffle(chosen)
+            recorded = list(radio.heard)
+            # Of what is younger a TIME may be an answer still.
+            await asyncio.sleep(pace.TIME_FRESH_MS / 1000 + 1)
+            for address, payload in recorded:
+                kind = kind_of(payload)
+                if kind is not None and not address.upper().startswith("D0:"):
+                    (self._states if kind == STATE else self._others).append(payload)
+            times = [payload for payload in self._others if kind_of(payload) == TIME]
+            chosen = [
+                *rng.sample(self._states, min(40, len(self._states))),
+                *rng.sample(self._others, min(100, len(self._others))),
+                *times[:20],
+            ]
+            rng.shuffle(chosen)
             for payload in chosen:
                 if world.over.is_set():
                     return
                 await radio.say(payload)
+                self.times += payload in times
+
+
+class ClockTurner(Attacker):
+    """Says the time, a year ago or a year ahead: to one board at once when that asks for it, which without a
+    secret an outsider can and with one whoever has a board; to the others as who has not heard them ask.
+    """
+
+    power = MEMBER
+    names = (("radio.refuse", "TIME_FALSE"),)
+    address = "D0:00:00:00:00:07"
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    async def run(self, world: World) -> None:
+        async with Radio(world.air, self.address) as radio:
+            asked: asyncio.Queue[tuple[bytes, int]] = asyncio.Queue()
+
+            def hear(address: str, payload: bytes) -> None:
+                if kind_of(payload) == STATE:
+                    state = decode_state(frame_of(payload))
+                    late = 0 if address == world.boards[-1] else _LATE
+                    if state.flags & WANTS_TIME or asked.empty():
+                        asked.put_nowait((state.author, state.counter - late & 0xFFFF))
+
+            radio.listener = hear
+            ends = time.monotonic() + _LISTEN_S
+            while time.monotonic() < ends and not world.over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    asker, counter = await asyncio.wait_for(asked.get(), 1.0)
+                    self.answered += 1
+                    off = _YEAR_MS if self.answered % 2 else -_YEAR_MS
+                    moment = int(1000 * (time.time() - _EPOCH_S)) + off
+                    body = tells.encode_time(moment, 5, SOURCE_KEEPER, 0, asker, counter)
+                    await radio.say(advertise(make(TIME, world.tag, body, world.key)), 0.06)
+                    radio.hush()
 
 
 class WrongMesh(Attacker):

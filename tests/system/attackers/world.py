@@ -20,7 +20,7 @@ OUTSIDER, MEMBER, STOLEN_GATEWAY, NETWORK = "radio outsider", "member", "stolen 
 class World:
     """A demo that runs in `directory`: the socket of its `air`, its Big Peer's `url`, its boards' addresses.
 
-    `over` is set when the attackers are to stop.
+    `arrived` is set once everything has arrived, with its time, `over` when the attackers are to stop.
     """
 
     directory: Path
@@ -28,6 +28,7 @@ class World:
     url: str
     boards: list[str]
     mesh: str = "demo"
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -51,12 +52,19 @@ class World:
 
 class Attacker(ABC):
     """`names` are pairs (action, code) of which each is to stand in the audit log, with the attacker as its
-    actor: `address`, or who it is by its credential.
+    actor: `address`, or who it is by its credential. `rest_s` is how long it waits for that before it attacks
+    again: who keeps a board from saying whom it has refused is not named.
     """
 
     power: ClassVar[str]
     names: ClassVar[tuple[tuple[str, str], ...]]
     address: ClassVar[str] = ""
+    rest_s: ClassVar[float] = 2.0
+
+    @property
+    def done(self) -> bool:
+        """Whether it has had its chance."""
+        return True
 
     @abstractmethod
     async def run(self, world: World) -> None:

@@ -1,0 +1,73 @@
+"""`hedgerow bigpeer collections`: for how long a Big Peer keeps readings, over its HTTP interface."""
+
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from hedgerow.errors import HedgerowError
+from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.output import JSON_OPTION, console, print_json, say
+
+app = typer.Typer(no_args_is_help=True, help="Collections, and for how long their readings are kept.")
+
+_PATH = "/api/hedgerow/v1/collections"
+_SECONDS = 30.0
+_PIPE_WIDTH = 4096
+_HOUR_MS = 3_600_000
+Url = Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")]
+Key = Annotated[str, typer.Option(help="API key with the verb admin.", envvar="HEDGEROW_KEY")]
+AsJson = Annotated[bool, JSON_OPTION]
+_URL = "http://127.0.0.1:8080"
+
+
+def _ask(url: str, key: str, path: str, body: Any = None, method: str | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    return request(f"{url.rstrip('/')}{_PATH}{path}", _SECONDS, data, key, method)
+
+
+@app.command("list")
+def list_(url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+    """Show every collection, for how long its readings are kept, and how many have expired."""
+    found = _ask(url, key, "")
+    if as_json:
+        print_json(found)
+        return
+    table = Table("collection", "kind", "kept", "gone before", "expired")
+    for row in found["collections"]:
+        cells = [row["name"], row["kind"] or "", _length(row["keep_ms"]), row["gone_before"] or ""]
+        table.add_row(*[escape(cell) for cell in cells], str(row["expired"]))
+    console.print(table, soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
+
+
+@app.command("retain")
+def retain(
+    name: Annotated[str, typer.Argument(help="Name of the collection.")],
+    keep: Annotated[
+        str,
+        typer.Argument(help="How long readings are kept behind their last change that arrived, such as 90d."),
+    ] = "",
+    forever: Annotated[bool, typer.Option("--forever", help="Keep readings for ever from now on.")] = False,
+    url: Url = _URL,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Keep the readings of a collection for so long; those that are older are removed for good."""
+    if bool(keep) == forever:
+        raise HedgerowError("ARGUMENTS_INVALID", "either a length such as 90d, or --forever")
+    path = f"/{quote(name, safe='')}/retention"
+    answer = _ask(url, key, path, method="DELETE") if forever else _ask(url, key, path, {"keep": keep}, "PUT")
+    if as_json:
+        print_json(answer)
+    else:
+        say(escape(f"readings of {name} are kept {'for ever' if forever else keep}"))
+
+
+def _length(ms: int | None) -> str:
+    if ms is None:
+        return "for ever"
+    hours = ms / _HOUR_MS
+    return f"{hours:g} h" if hours < 48 else f"{hours / 24:g} d"

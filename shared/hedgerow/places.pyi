@@ -1,0 +1,3 @@
+from .peer import Peer
+
+def make_places(peer: Peer, now: int) -> None: ...
