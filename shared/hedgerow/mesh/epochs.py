@@ -43,6 +43,7 @@ class Epochs:
         group = self.group
         found = group.reads(frame)
         if found == STRANGE:
+            self._mesh.stats["strangers"] += 1
             return b""
         kind = frame[0] & 0x0F
         if kind == frames.CALL:

@@ -216,10 +216,12 @@ class Mesh(Carrier):
         good = (kind or not self.epochs) and check(self.key, frame)
         if self.epochs and not good:
             good = self.epochs.read(frame, address, rssi, now)
-            if good and good != frame:
+            if not good:
+                return False
+            if good != frame:
                 # Whoever has the same key goes by the same name for it.
                 return self.heard(address, rssi, payload[:at] + good + payload[stop:], now, connectable)
-        if not good:
+        elif not good:
             self.stats["strangers"] += 1
             return False
         if name and not count:

@@ -156,6 +156,8 @@ def test_who_has_slept_through_epochs_is_visited() -> None:
             (relay(made), b"\x01ut", LEAF, True),
         ):
             assert not hear(mesh, state(stale, 1, author, role)) and mesh.stats["apart"] == 1
+            # It is a member, and whom gateways name has no key of this mesh.
+            assert mesh.stats["strangers"] == 0
             calls = [mesh.visit(now) for now in (0, pace.VISIT_MS)]
             assert calls == [None, None] and mesh.stats["calls"] == comes
             if not comes:
