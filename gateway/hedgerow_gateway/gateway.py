@@ -89,10 +89,11 @@ class Gateway:
 
     def _compose(self) -> None:
         config, now = self.config, self.clock.now
+        base = mesh_key(config.mesh)
         self.peer = Peer(
             self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
-            members=members_of(self.log, self.enrolment),
+            members=members_of(self.log, self.enrolment, base if config.board_keys else b""),
         )  # fmt: skip
         self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
         members = self.peer.members
@@ -100,14 +101,9 @@ class Gateway:
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.mesh = Mesh(
-            self.peer,
-            now(),
-            random=self._rng.randrange,
-            role=GATEWAY,
-            key=mesh_key(config.mesh),
-            hold_off_ms=config.hold_off_ms,
-            table=limits.DEVICES,
-        )
+            self.peer, now(), random=self._rng.randrange, role=GATEWAY, key=base, table=limits.DEVICES,
+            hold_off_ms=config.hold_off_ms, group=None if members is None else members.group,
+        )  # fmt: skip
         self.radios = Radios(config, self._heard, self._rng)
         self.link = BleLink(
             self.peer,
@@ -117,7 +113,7 @@ class Gateway:
             session_s=config.session_s,
             stall_s=config.stall_s,
             enrolment=self.enrolment if config.board_keys else None,
-            gate=Gate([mesh_key(config.mesh)]),
+            gate=Gate([base]),
             forks=self.forks,
         )
         self.suspects = Suspects()

@@ -7,7 +7,8 @@ from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import Schema
 from hedgerow.crypto.members import Members
 from hedgerow.limits import MAX_NUMBER
-from hedgerow.log import ENTRY_OP
+from hedgerow.log import ENTRY_OP, STATE_CONFIG
+from hedgerow.mesh.group import Group, LogStore
 from hedgerow.peer import Peer
 from hedgerow.trust.lost import seal_over
 from hedgerow.trust.seal import SEAL_SIGNED
@@ -18,8 +19,10 @@ from .sqlite_log import SqliteLog
 _READ_BYTES = 65_536
 
 
-def members_of(log: SqliteLog, enrolment: Enrolment | None) -> Members | None:
-    """Return who judges for a log, None without an identity. Raises CREDENTIAL_UNKNOWN before enrolment."""
+def members_of(log: SqliteLog, enrolment: Enrolment | None, base: bytes = b"") -> Members | None:
+    """Return who judges for a log, None without an identity; `base` is the key of the mesh, if its boards
+    have credentials. Raises CREDENTIAL_UNKNOWN before enrolment.
+    """
     if enrolment is None:
         return None
 
@@ -27,7 +30,8 @@ def members_of(log: SqliteLog, enrolment: Enrolment | None) -> Members | None:
         seal = seal_over(log, author, number)
         return seal.credential if seal is not None and seal.kind == SEAL_SIGNED else None
 
-    members = Members(log, enrolment.trust, enrolment.identity, sealed_under)
+    group = Group(base, LogStore(log, STATE_CONFIG)) if base else None
+    members = Members(log, enrolment.trust, enrolment.identity, sealed_under, group)
     assert enrolment.credential is not None
     members.enrol(enrolment.credential)
     return members

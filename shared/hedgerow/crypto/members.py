@@ -31,11 +31,13 @@ class Members(Rules):
     """Rules that a log keeps, and the sealing key of the own `identity`.
 
     `trust` says who is believed, `own` is the own credential, None before there is one; `ready` says that it
-    names the author of the log, so that seals can be signed. `on_judged(author)` is called when verdicts over
-    an author may have changed.
+    names the author of the log, so that seals can be signed. `group` keeps the group key. `on_judged(author)`
+    is called when verdicts over an author may have changed.
     """
 
-    def __init__(self, log: object, trust: Trust, identity: object, sealed_under: object = None):
+    def __init__(
+        self, log: object, trust: Trust, identity: object, sealed_under: object = None, group: object = None
+    ):
         Rules.__init__(self, self._verify_at_once, sealed_under)
         self._log = log
         self.trust = trust
@@ -45,7 +47,8 @@ class Members(Rules):
         self._proofs = Proofs(identity, trust.mode)
         # Revocations that are news, as letters carry them: the mesh engine says them.
         self.fresh: list = []
-        self.words = Words(log, trust, identity.p256)
+        self.words = Words(log, trust, identity.p256, group)
+        self.group = group
         # Delegations as they came, and the keys of whom they have brought in, by number.
         self._delegations: dict = {}
         self._under: dict = {}

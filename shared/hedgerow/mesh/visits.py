@@ -53,6 +53,9 @@ class _Neighbour:
         # Since when that is too much for advertisements.
         self.many_at: int | None = None
         self.many = 0
+        # When it last showed that it is of another epoch, and from when on that is worth a session.
+        self.shown_at = 0
+        self.parted: int | None = None
 
 
 class Visits:
@@ -124,6 +127,25 @@ class Visits:
                 neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
         return news or self.ways.better(neighbour, now)
 
+    def part(self, address: object, state: object, rssi: int, now: int) -> None:
+        """Note a STATE of a member of another epoch: in a session one has the newer key from the other."""
+        neighbour = self._get(address)
+        if neighbour.state is None:
+            neighbour.state = state
+            neighbour.rssi = rssi
+            neighbour.heard_at = now
+        neighbour.shown_at = now
+        if neighbour.parted is None:
+            # Others hear it too.
+            neighbour.parted = now + self._mesh.random(pace.VISIT_MS)
+        self._calm_until = now
+
+    def joined(self, address: object) -> None:
+        """Note a STATE of a member of the same epoch."""
+        neighbour = self._table.get(address)
+        if neighbour is not None:
+            neighbour.parted = None
+
     def _spread(self, wait: int) -> int:
         return wait + self._mesh.random(wait // 2 + 1)
 
@@ -181,7 +203,7 @@ class Visits:
         neighbour.synced_at = now
         neighbour.before = self._gap(neighbour) if neighbour.state else None
         # What was said before the session is no news after it.
-        neighbour.state = None
+        neighbour.state = neighbour.parted = None
         neighbour.digests = {}
         neighbour.news = False
         neighbour.not_before = now + self._spread(self._hold_off_ms)
@@ -192,7 +214,11 @@ class Visits:
         self._called_until = 0
         neighbour = self._get(address)
         neighbour.failures += 1
-        doublings = min(neighbour.failures, limits.MAX_BACKOFF_DOUBLINGS)
+        most = limits.MAX_BACKOFF_DOUBLINGS
+        if neighbour.parted is not None and not (neighbour.state and neighbour.state.role == LEAF):
+            # It may be one that has no way back.
+            most = _MOST_DOUBLINGS
+        doublings = min(neighbour.failures, most)
         neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
         self._calling = None
 
@@ -203,7 +229,7 @@ class Visits:
         """
         if self._calling is not None:
             neighbour = self._table.get(self._calling)
-            if neighbour is not None and neighbour.state and neighbour.heard_at > self._called_at:
+            if neighbour is not None and neighbour.state and _shown(neighbour) > self._called_at:
                 address = self._calling
                 self._calling = None
                 return None if address in busy else address
@@ -225,7 +251,7 @@ class Visits:
                 calm = calm and not (waits and neighbour.state)
                 continue
             worth = self._worth(neighbour, now)
-            calm = calm and not worth and neighbour.many_at is None
+            calm = calm and not worth and neighbour.many_at is None and neighbour.parted is None
             rank = (worth, -neighbour.failures, neighbour.rssi)
             if worth and (best is None or rank > best):
                 best = rank
@@ -240,7 +266,7 @@ class Visits:
     def _may(self, neighbour: _Neighbour, now: int) -> bool:
         state = neighbour.state
         fresh = limits.NEIGHBOUR_FRESH_MS if self.mute else pace.AROUND_MS
-        if state is None or now - neighbour.heard_at > fresh or now < neighbour.not_before:
+        if state is None or now - _shown(neighbour) > fresh or now < neighbour.not_before:
             return False
         return bool(state.flags & frames.CONNECTABLE) and state.role != GATEWAY
 
@@ -254,7 +280,8 @@ class Visits:
         mesh = self._mesh
         self._again_at = now + _CALLED_MS // 4
         body = tells.encode_call(self._table[address].state.author, mesh.peer.author[:3], _CALLED_MS // 1000)
-        frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.key)
+        # Whatever key it has, it knows this one.
+        frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.base)
         mesh.speaker.add(now, OWN, _CALL_NAME, frame, pace.EVENTS)
 
     def _gap(self, neighbour: _Neighbour) -> int:
@@ -280,6 +307,10 @@ class Visits:
         state = neighbour.state
         code = frames.code_of(state.distance)
         ours = code > mesh.code or (code == mesh.code and mesh.flood and state.author > mesh.peer.author[:3])
+        if neighbour.parted is not None and now >= neighbour.parted:
+            # One of two opens the session, and not who cannot.
+            if mesh.collects or state.role == LEAF or state.author > mesh.peer.author[:3]:
+                return 1
         gap = self._gap(neighbour)
         if self.mute:
             return self._worth_mute(neighbour, ours, now)
@@ -359,3 +390,8 @@ class Visits:
         self._weak = least[2]
         self._weak_until = now + pace.LOST_MS // 4 if least[0] else 0
         return worst
+
+
+def _shown(neighbour: _Neighbour) -> int:
+    """Return when somebody was heard last, be it as of another epoch."""
+    return neighbour.heard_at if neighbour.parted is None else max(neighbour.heard_at, neighbour.shown_at)
