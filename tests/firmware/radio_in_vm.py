@@ -192,6 +192,7 @@ class Leaf:
     """As much of a board's peer as opening its node needs."""
 
     role = LEAF
+    keys = None
 
     def __init__(self, state: bytes, slept: int) -> None:
         self.sleeper = Sleeper(state, slept)
