@@ -56,6 +56,8 @@ class _Neighbour:
         # When it last showed that it is of another epoch, and from when on that is worth a session.
         self.shown_at = 0
         self.parted: int | None = None
+        # How many sessions in a row were for that.
+        self.parts = 0
 
 
 class Visits:
@@ -136,8 +138,13 @@ class Visits:
             neighbour.heard_at = now
         neighbour.shown_at = now
         if neighbour.parted is None:
+            # Who was met for that, and is apart again, may be somebody else behind its address.
+            since = now - neighbour.synced_at
+            if since >= self._hold_off_ms << _MOST_DOUBLINGS:
+                neighbour.parts = 0
+            wait = max(0, (self._hold_off_ms << neighbour.parts) - since) if neighbour.parts else 0
             # Others hear it too.
-            neighbour.parted = now + self._mesh.random(pace.VISIT_MS)
+            neighbour.parted = now + wait + self._mesh.random(pace.VISIT_MS)
         self._calm_until = now
 
     def joined(self, address: object) -> None:
@@ -203,6 +210,8 @@ class Visits:
         neighbour.synced_at = now
         neighbour.before = self._gap(neighbour) if neighbour.state else None
         # What was said before the session is no news after it.
+        if neighbour.parted is not None:
+            neighbour.parts = min(neighbour.parts + 1, _MOST_DOUBLINGS)
         neighbour.state = neighbour.parted = None
         neighbour.digests = {}
         neighbour.news = False
@@ -378,17 +387,18 @@ class Visits:
         return neighbour
 
     def _least(self) -> object:
-        """Return whom to forget: who is gone, is no way, is far, was not heard for long."""
+        """Return whom to forget: who is gone, is no way, is apart, is far, was not heard for long."""
         now = max([known.heard_at for known in self._table.values()])
         mine = self._mesh.peer.distance(now)
         worst = least = None
         for address, known in self._table.items():
             near = known.hops < mine and known.share >= STAYS
-            use = now - known.heard_at <= pace.LOST_MS, near, known.rssi, known.heard_at
+            with_us = known.parted is None
+            use = now - known.heard_at <= pace.LOST_MS, near, with_us, known.rssi, known.heard_at
             if least is None or use < least:
                 worst, least = address, use
-        self._weak = least[2]
-        self._weak_until = now + pace.LOST_MS // 4 if least[0] else 0
+        self._weak = least[3]
+        self._weak_until = now + pace.LOST_MS // 4 if least[0] and least[2] else 0
         return worst
 
 
