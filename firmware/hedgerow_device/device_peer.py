@@ -113,7 +113,7 @@ class DevicePeer(ReadyPeer):
             self.unsigned += 1
 
     def seal(self, now: int) -> bool:
-        """See Peer.seal. MemoryError once it has waited for long enough: then room is made (see Room.drop)."""
+        """See Peer.seal. MemoryError once it has waited for long: then room is made (see Room.drop)."""
         found = super().seal(now)
         if self.unsigned > 1:
             raise MemoryError("seal")

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from hedgerow.codec.schema import STREAM
 from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh.group import Group
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import mesh_key, mesh_tag
 from hedgerow.operation import SOURCE_GATEWAY
@@ -25,7 +26,7 @@ from .enrolment import Enrolment
 from .forks import Forks
 from .health import tell_health
 from .link_ble import BleLink
-from .membership import members_of
+from .membership import GroupFile, members_of
 from .mesher import Mesher
 from .notify import Notifier
 from .radios import Radios
@@ -39,6 +40,7 @@ from .uplink import Uplink
 logger = logging.getLogger(__name__)
 
 DATABASE = "gateway.db"
+GROUP = "group.key"
 READINGS = "readings"
 
 
@@ -90,10 +92,11 @@ class Gateway:
     def _compose(self) -> None:
         config, now = self.config, self.clock.now
         base = mesh_key(config.mesh)
+        group = Group(base, GroupFile(config.data / GROUP)) if config.board_keys else None
         self.peer = Peer(
             self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
-            members=members_of(self.log, self.enrolment, base if config.board_keys else b""),
+            members=members_of(self.log, self.enrolment, group),
         )  # fmt: skip
         self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
         members = self.peer.members
@@ -102,7 +105,7 @@ class Gateway:
         self.roster = Roster()
         self.mesh = Mesh(
             self.peer, now(), random=self._rng.randrange, role=GATEWAY, key=base, table=limits.DEVICES,
-            hold_off_ms=config.hold_off_ms, group=None if members is None else members.group,
+            hold_off_ms=config.hold_off_ms, group=group,
         )  # fmt: skip
         self.radios = Radios(config, self._heard, self._rng)
         self.link = BleLink(

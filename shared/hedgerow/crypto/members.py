@@ -16,7 +16,7 @@ from .forks import FORK, Fork
 from .port import finish
 from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
-from .words import ISSUER, REVOCATION, Word, Words, unfold
+from .words import GROUP, ISSUER, REVOCATION, Word, Words, unfold
 
 __all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
 
@@ -230,6 +230,9 @@ class Members(Rules):
             return self._enter_fork(statement, verify)
         if Sign1(statement).kind is not None:
             word = Word(statement, self.trust.app)
+            if word.kind == GROUP:
+                # That would be kept, and told, beside all that anybody may know.
+                raise HedgerowError("STATEMENT_INVALID", GROUP)
             if verify:
                 finish(word.verify(self.identity.p256, self.trust.roots))
             if self.words.keep(word) and verify:

@@ -42,10 +42,12 @@ class Epochs:
         """Return a frame as it is, or under the key that is spoken under; b"" for one to pass over."""
         group = self.group
         found = group.reads(frame)
-        if found == STRANGE:
-            self._mesh.stats["strangers"] += 1
-            return b""
         kind = frame[0] & 0x0F
+        if found == STRANGE:
+            # Of a neighbour it is rather of another epoch than somebody else's.
+            late = kind != frames.STATE and kind != frames.CALL and self._mesh.visits.knows(address)
+            self._mesh.stats["apart" if late else "strangers"] += 1
+            return b""
         if kind == frames.CALL:
             return frame
         if kind != frames.STATE:

@@ -105,18 +105,3 @@ class Group:
     def _write(self, left: int, issued: int, epoch: int, key: bytes, before: bytes, statement: bytes) -> None:
         head = bytes((left,)) + issued.to_bytes(5, "big") + epoch.to_bytes(4, "big")
         self._store.write(head + key + before + statement)
-
-
-class LogStore:
-    """See Group: in a log's own state, for who keeps that as secret as keys."""
-
-    def __init__(self, log: object, kind: int):
-        self._log = log
-        self._kind = kind
-
-    def read(self) -> bytes | None:
-        return self._log.get(self._kind, b"group")
-
-    def write(self, value: bytes) -> None:
-        self._log.put(self._kind, b"group", value)
-        self._log.commit()

@@ -147,6 +147,10 @@ class Visits:
             neighbour.parted = now + wait + self._mesh.random(pace.VISIT_MS)
         self._calm_until = now
 
+    def knows(self, address: object) -> bool:
+        """Say whether a member was heard there, of whatever epoch."""
+        return address in self._table
+
     def joined(self, address: object) -> None:
         """Note a STATE of a member of the same epoch."""
         neighbour = self._table.get(address)

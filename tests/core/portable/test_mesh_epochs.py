@@ -4,7 +4,7 @@ Runs on both VMs.
 """
 
 from kit import Random
-from mesh_kit import KEY
+from mesh_kit import KEY, Air, check_air
 from sync_kit import board
 
 from hedgerow.log import MemoryStore
@@ -12,7 +12,7 @@ from hedgerow.mesh import frames, pace
 from hedgerow.mesh.group import APART, BEFORE, NEWEST, STRANGE, Group
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import check, link_tag
-from hedgerow.sync.hello import LEAF, RELAY
+from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
 
 MESH = b"\x11\x22\x33"
 
@@ -199,3 +199,114 @@ def test_half_a_tag_is_no_half_of_another() -> None:
     made = group(1)
     frame = state(made)
     assert frame[20:22] == link_tag(KEY, frame[:20])[:2] and frame[22:] == link_tag(made.key, frame[:20])[2:]
+
+
+def sessions_for(mesh: Mesh, made: Group, author: bytes, role: int, until: int) -> int:
+    """Return how many sessions somebody gets who shows an old epoch behind a member's address."""
+    count = 0
+    stale = group(1)
+    number = 0
+    for now in range(0, until, 500):
+        number += 1
+        hear(mesh, state(stale, number, author, role), now)
+        at = mesh.visit(now)
+        if at is not None:
+            # The true owner of the address is there, and has the newest key.
+            count += 1
+            mesh.synced(at, None, now)
+            number += 1
+            hear(mesh, state(made, number, author, role), now)
+        mesh.say(now)
+    return count
+
+
+def test_who_plays_a_member_of_another_epoch_behind_its_address_costs_ever_fewer_sessions() -> None:
+    made = group(1, 2, 3)
+    made.settle()
+    for role in (RELAY, LEAF):
+        assert 0 < sessions_for(relay(made), made, b"\xfeut", role, 600000) <= 8
+
+
+def test_who_is_of_another_epoch_pushes_nobody_out() -> None:
+    made = group(1, 2, 3)
+    made.settle()
+    store = MemoryStore()
+    peer = board(store=store, mesh=MESH, role=GATEWAY, keeper=True)
+    mesh = Mesh(peer, 0, random=Random(1).below, role=GATEWAY, key=KEY, group=made, table=8)
+    for number in range(7):
+        author = b"\xfe\x00" + bytes((number,))
+        mesh.heard(b"own%d" % number, -90, frames.advertise(state(made, 1, author)), 0, True)
+    stale = group(1)
+    for number in range(100):
+        frame = frames.advertise(state(stale, 1, bytes((1, 1, number))))
+        mesh.heard(b"out%d" % number, -30, frame, 100 + number, True)
+    names = sorted(mesh.visits._table)
+    assert len([name for name in names if name[:3] == b"own"]) == 7
+    # Nor do they keep out who comes later, however far it is.
+    mesh.flood = False
+    mesh.heard(b"late", -95, frames.advertise(state(made, 1, b"\xfe\x01\x01")), 300, True)
+    assert b"late" in mesh.visits._table
+
+
+def test_a_member_that_is_late_is_no_stranger() -> None:
+    made = group(1, 2, 3)
+    made.settle()
+    mesh = relay(made)
+    hear(mesh, state(group(1)), 0)
+    assert not hear(mesh, op(group(1).key), 100) and mesh.stats["strangers"] == 0
+    # Of an address that no member has shown it is somebody else's, and so is what no member says.
+    assert not hear(mesh, op(group(1).key, 2), 200, b"new") and mesh.stats["strangers"] == 1
+    strange = state(made, 9)
+    assert not hear(mesh, strange[:20] + bytes(4), 300) and mesh.stats["strangers"] == 2
+
+
+def met(air: Air, one: object, two: object) -> None:
+    """Let two have a session, as far as group keys go."""
+    groups = [member.options["group"] for member in (one, two)]
+    epochs = [each.epoch for each in groups]
+    if epochs[0] != epochs[1]:
+        groups[epochs[0] > epochs[1]].take(Word(max(epochs)))
+    for member, other in ((one, two), (two, one)):
+        member.mesh.synced(other.address, None, member.now(air.now))
+        air.look(member)
+
+
+def sessions(air: Air, until: int) -> int:
+    """Run, and let whoever wants one have a session; return how many there were."""
+    count = 0
+    while air.now < until:
+        air.run(air.now + 250)
+        for member in air.members:
+            address = member.mesh.visit(member.now(air.now))
+            for other in air.links[member] if address is not None else ():
+                if other.address == address:
+                    count += 1
+                    met(air, member, other)
+    return count
+
+
+def test_a_gateway_that_is_offline_learns_of_an_epoch_from_boards_and_nothing_is_lost() -> None:
+    air = Air(7, loss=10)
+    keys = [group(1) for _ in range(4)]
+    for made in keys:
+        made.settle()
+    west = air.add("west", GATEWAY, True, group=keys[0])
+    east = air.add("east", GATEWAY, True, group=keys[3])
+    boards = [air.add("board%d" % at, RELAY, group=keys[1 + at]) for at in range(2)]
+    air.line([west, boards[0], boards[1], east])
+    air.readings(boards, 5000, 120000)
+    sessions(air, 20000)
+    # Only the western gateway hears of the next two: its neighbour tells the others.
+    for epoch in (2, 3):
+        keys[0].take(Word(epoch))
+    assert sessions(air, 130000) <= 12
+    assert [made.epoch for made in keys] == [3, 3, 3, 3]
+    for gateway in (west, east):
+        air.settle([gateway], boards, 120000)
+    check_air(air)
+    # After the time of grace nobody goes by an older key, and nobody is apart.
+    sessions(air, 130000 + pace.HANDOVER_MS + pace.GRACE_MS + 60000)
+    apart = [member.mesh.stats["apart"] for member in air.members]
+    sessions(air, air.now + 200000)
+    assert [member.mesh.stats["apart"] for member in air.members] == apart
+    assert all(made.before is None for made in keys)
