@@ -14,6 +14,7 @@ from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import check, link_tag
 from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
 
+HEAP = "2m"
 MESH = b"\x11\x22\x33"
 
 
