@@ -24,6 +24,8 @@ class Statements:
         self.membership = membership
         self._since: int | None = None
         self._waiting: list[tuple[int, bytes]] = []
+        # The group key to be said once nothing else waits, and the one that was said last.
+        self._group = self._said = b""
         self._receipts: dict[bytes, Receipt] = {}
         self._batch_at = self._quiet_at = time.monotonic()
 
@@ -48,10 +50,12 @@ class Statements:
         """Find what is new; say whether anything waits to be said."""
         if self._since is None:
             return False
+        # Before the revocations are read that come before it.
+        self._group = self.membership.group
         for place, body in await work(self.membership.statements, self._since):
             self._since = place
             self._waiting.append((place, body))
-        return bool(self._waiting)
+        return bool(self._waiting) or self._group != self._said
 
     def fill(self, session: Session) -> None:
         """Queue what the other side has room for."""
@@ -60,8 +64,17 @@ class Statements:
             out = bytearray()
             write_uint(out, place)
             session.queue(frames.STATEMENT, bytes(out) + body)
+        if not self._waiting and self._group != self._said and session.room() >= _ROOM:
+            self._tell_group(session)
         if self._receipts and session.keys is not None and self.wait(session) == 0:
             self._tell_receipts(session)
+
+    def _tell_group(self, session: Session) -> None:
+        """Queue the group key for who has shown a credential that stands."""
+        keys = session.keys
+        if keys is not None and keys.done and self.membership.check(keys) is None:
+            self._said = self._group
+            session.queue(frames.WORD, self._group)
 
     def _tell_receipts(self, session: Session) -> None:
         """Queue what was receipted since the last time, in batches; once in a while, as signing is dear."""

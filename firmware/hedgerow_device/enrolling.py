@@ -88,6 +88,8 @@ def take(credential: str, issuers: list, keepers: list, delegation: str = "") ->
     vault.write(vault.KEEPERS, kept)
     vault.write(vault.ISSUERS, b"".join(keys))
     vault.write(vault.DELEGATION, given or b"")
+    # A session brings those of the mesh that it is in now.
+    vault.write(vault.GROUP, b"")
     vault.write(vault.CREDENTIAL, claims.author + found.value)
     return claims.author.hex()
 

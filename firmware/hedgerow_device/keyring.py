@@ -11,6 +11,7 @@ from hashlib import sha256
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_FRESH, const
 from hedgerow.log import STATE_CONFIG, new_author
+from hedgerow.mesh.group import Group
 
 from . import vault
 from .modules import unload
@@ -35,21 +36,31 @@ _CRYPTO = "hedgerow.crypto."
 _ROOMY = const(65536)
 
 
+class _Kept:
+    """Where a Group is kept."""
+
+    def read() -> bytes | None:
+        return vault.read(vault.GROUP)
+
+    def write(value: bytes) -> None:
+        vault.write(vault.GROUP, value)
+
+
 class Keyring:
     """What the vault has, for the peer of a `log`.
 
     `calls` is the address that the next connection of our own goes to. `handshakes` and `resumed` count
     sessions with keys, `multiplications` what was computed for them, `checks` that for what others
-    have signed. It judges nobody's changes.
+    have signed; `group` is the Group of a mesh whose own key is `base`. It judges nobody's changes.
     """
 
     verdict = None
     log: object = None
     calls = b""
 
-    def __init__(self, group: bytes):
+    def __init__(self, base: bytes):
         self.handshakes = self.resumed = self.multiplications = self.checks = 0
-        self._group = group
+        self.group = Group(base, _Kept)
         self._member: object = None
         self._greeting: object = None
         self._words: object = None
@@ -216,9 +227,10 @@ class Keyring:
             trust = Trust(p256, roots, claims.issuer, claims.mode, _PEERS)
             trust.floor = claims.issued
             holder = Own(self._keys[:_PRIVATE], own.value, own.name, issuer=vault.read(vault.DELEGATION))
-            gate = Gate([self._group])
+            # Who has slept through group keys has to get in, too.
+            gate = Gate([self.group.base])
             self._member = Member(holder, Ephemerals(p256), trust, gate, os.urandom, list(claims.mode))
-            self._words = Words(self.log, trust, p256)
+            self._words = Words(self.log, trust, p256, self.group)
             self._member.resumables = Met(_PEERS, trust)
             self._take_waiting(trust.app)
         return self._member

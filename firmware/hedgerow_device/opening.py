@@ -24,6 +24,7 @@ def open_node(peer: object, settings: dict, now: int, on_error: object) -> Node:
         key=mesh_key(settings["mesh"]),
         seal_ms=settings["seal_s"] * 1000,
         budget=budget,
+        group=peer.keys and peer.keys.group,
     )
     if sleeper:
         state = sleeper.mesh_state

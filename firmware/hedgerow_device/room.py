@@ -78,6 +78,7 @@ class Room:
 
         The next ones pack less at once, until one has gone to its end. Where memory is `short` and none runs,
         the engine gives up what others say again; if that does not help for long, all but the small one goes.
+        A seal that waits for room is made while there is no engine.
         """
         if self._conn is not None or self._central:
             self._tight = min(self._tight + 1, _MOST_TIGHT)
@@ -92,6 +93,9 @@ class Room:
             self._open_at = now + _SHELVED_MS
             self._unload_engine()
             self.peer.close_documents()
+        elif short and self.peer.unsigned > 1:
+            # A signature and the engine do not fit the heap together.
+            self._shelve()
         elif short and not self._small:
             self.mesh.spare()
             gc.collect()

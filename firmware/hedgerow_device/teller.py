@@ -55,7 +55,7 @@ class Teller(Pusher):
 
     def __init__(
         self, peer: object, now: int, *, random: object, role: int = LEAF, key: bytes = b"",
-        budget: object = None, seal_ms: int = pace.SEAL_MS,
+        budget: object = None, seal_ms: int = pace.SEAL_MS, group: object = None,
     ):  # fmt: skip
         self.peer = peer
         self.busy = False
@@ -67,7 +67,9 @@ class Teller(Pusher):
         self.woke_at = now
         self.until = now + self.length
         self._random = random
-        self._key = key
+        self._base = key
+        self._group = group
+        self._key = group.key if group else key
         self._seal_ms = seal_ms
         self._counter = random(0x10000)
         self._asked_time = (0, now - pace.TIME_FRESH_MS)
@@ -121,7 +123,7 @@ class Teller(Pusher):
             return True
         if kind == frames.LETTER_DOWN and self._wisher is None:
             return True
-        if kind == frames.HAVE or not check(self._key, frame):
+        if kind == frames.HAVE or not self._is_ours(frame):
             return False
         try:
             self._take(kind, frame, now)
@@ -283,6 +285,8 @@ class Teller(Pusher):
 
     def say(self, now: int) -> tuple | None:
         """See Mesh.say."""
+        if self._group:
+            self._turn(now)
         self._look(now)
         if now >= self._wish_at:
             self._wish(now)
@@ -325,6 +329,9 @@ class Teller(Pusher):
         if self.budget:
             self.budget.said(_EVENTS)
         code = frames.code_of(self.peer.distance(now))
+        if self._group and not check(self._key, frame):
+            # It is older than the key.
+            frame = frame[:-3] + frames.link_tag(self._key, frame[:-3])
         return frames.advertise(frames.with_hop(frame, code, repeat)), False, _EVENTS
 
     def _state(self, now: int) -> bytes:
@@ -342,7 +349,7 @@ class Teller(Pusher):
             peer.mesh[:2], self._counter & 0xFFFF, 0, digest, min(held - receipted, 0xFFFF),
             peer.distance(now), flags, LEAF, peer.author[:3], 0, self._left(now),
         )  # fmt: skip
-        return frames.encode_state(state, self._key)
+        return frames.encode_state(state, self._key, self._base)
 
     def _left(self, now: int) -> int:
         """Return for how many tenths of a second it listens, 255 for always, 254 for a backlog."""

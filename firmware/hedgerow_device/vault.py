@@ -18,6 +18,8 @@ ISSUERS = "issuers"
 #: Keepers that the Authentication Service vouches for: of each its name, the key shared with it, and that
 #: which it seals with.
 KEEPERS = "keepers"
+#: The group keys of the mesh, as hedgerow.mesh.group writes them.
+GROUP = "group"
 
 _SPACE = "hedgerow"
 _CHECK = const(4)

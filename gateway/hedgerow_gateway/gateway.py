@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from hedgerow.codec.schema import STREAM
 from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
+from hedgerow.mesh.group import Group
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import mesh_key, mesh_tag
 from hedgerow.operation import SOURCE_GATEWAY
@@ -25,7 +26,7 @@ from .enrolment import Enrolment
 from .forks import Forks
 from .health import tell_health
 from .link_ble import BleLink
-from .membership import members_of
+from .membership import GroupFile, members_of
 from .mesher import Mesher
 from .notify import Notifier
 from .radios import Radios
@@ -39,6 +40,7 @@ from .uplink import Uplink
 logger = logging.getLogger(__name__)
 
 DATABASE = "gateway.db"
+GROUP = "group.key"
 READINGS = "readings"
 
 
@@ -89,10 +91,12 @@ class Gateway:
 
     def _compose(self) -> None:
         config, now = self.config, self.clock.now
+        base = mesh_key(config.mesh)
+        group = Group(base, GroupFile(config.data / GROUP)) if config.board_keys else None
         self.peer = Peer(
             self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
-            members=members_of(self.log, self.enrolment),
+            members=members_of(self.log, self.enrolment, group),
         )  # fmt: skip
         self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
         members = self.peer.members
@@ -100,14 +104,9 @@ class Gateway:
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.mesh = Mesh(
-            self.peer,
-            now(),
-            random=self._rng.randrange,
-            role=GATEWAY,
-            key=mesh_key(config.mesh),
-            hold_off_ms=config.hold_off_ms,
-            table=limits.DEVICES,
-        )
+            self.peer, now(), random=self._rng.randrange, role=GATEWAY, key=base, table=limits.DEVICES,
+            hold_off_ms=config.hold_off_ms, group=group,
+        )  # fmt: skip
         self.radios = Radios(config, self._heard, self._rng)
         self.link = BleLink(
             self.peer,
@@ -117,7 +116,7 @@ class Gateway:
             session_s=config.session_s,
             stall_s=config.stall_s,
             enrolment=self.enrolment if config.board_keys else None,
-            gate=Gate([mesh_key(config.mesh)]),
+            gate=Gate([base]),
             forks=self.forks,
         )
         self.suspects = Suspects()

@@ -1,25 +1,52 @@
 """What an enrolled peer of this host knows of the others: the core's Members on its log and its identity."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import Schema
 from hedgerow.crypto.members import Members
+from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_NUMBER
 from hedgerow.log import ENTRY_OP
+from hedgerow.mesh.group import Group
 from hedgerow.peer import Peer
 from hedgerow.trust.lost import seal_over
 from hedgerow.trust.seal import SEAL_SIGNED
 
 from .enrolment import Enrolment
+from .files import replace_file
 from .sqlite_log import SqliteLog
 
 _READ_BYTES = 65_536
 
 
-def members_of(log: SqliteLog, enrolment: Enrolment | None) -> Members | None:
-    """Return who judges for a log, None without an identity. Raises CREDENTIAL_UNKNOWN before enrolment."""
+class GroupFile:
+    """See hedgerow.mesh.group.Group: its keys, in a file for its owner only, as the log is not."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> bytes | None:
+        """Return what was written last; None for a file that says nothing: sessions bring it anew."""
+        try:
+            return bytes.fromhex(self._path.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, value: bytes) -> None:
+        """Replace what is there in one step. Raises OSError."""
+        try:
+            replace_file(self._path, value.hex())
+        except HedgerowError as error:
+            raise OSError(str(error)) from error
+
+
+def members_of(log: SqliteLog, enrolment: Enrolment | None, group: Group | None = None) -> Members | None:
+    """Return who judges for a log, None without an identity; `group` keeps the keys of a mesh whose boards
+    have credentials. Raises CREDENTIAL_UNKNOWN before enrolment.
+    """
     if enrolment is None:
         return None
 
@@ -27,7 +54,7 @@ def members_of(log: SqliteLog, enrolment: Enrolment | None) -> Members | None:
         seal = seal_over(log, author, number)
         return seal.credential if seal is not None and seal.kind == SEAL_SIGNED else None
 
-    members = Members(log, enrolment.trust, enrolment.identity, sealed_under)
+    members = Members(log, enrolment.trust, enrolment.identity, sealed_under, group)
     assert enrolment.credential is not None
     members.enrol(enrolment.credential)
     return members

@@ -174,6 +174,8 @@ MAX_METADATA = const(1024)
 MAX_CREDENTIALS = const(32)
 # Revocations, and issuers, that a peer keeps and passes on: the newest ones.
 MAX_WORDS = const(32)
+# How long who hangs up waits for the words that the other side has and has not said.
+WORDS_MS = const(2000)
 MAX_ISSUERS = const(4)
 # Of these, how many that are news wait to be said in advertisements.
 MAX_FRESH = const(4)

@@ -24,6 +24,7 @@ from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable, Resumables
 from hedgerow.custody.receipt import Receipt
+from hedgerow.sync.exchange import Exchange
 
 
 def ephemerals() -> None:
@@ -244,6 +245,24 @@ def words() -> None:
     for word in said[:1:-1]:
         board.members.take_word(word)
     assert board.members.words.digest() == one.members.words.digest()
+
+
+def words_time() -> None:
+    """So long who hangs up waits for words that the other side has and does not say."""
+    one, two = enrolled_kit.Enrolled(73), enrolled_kit.Enrolled(74)
+    two.members.take_word(enrolled_kit.revocation(bytes(8), b"somebody", 0))
+    near, far = (
+        Exchange(member.peer, 0, central=member is one, keys=enrolled_kit.Agreed(other.members.own.claims))
+        for member, other in ((one, two), (two, one))
+    )
+    far._told_words = True
+    for _ in range(20):
+        for side, other in ((near, far), (far, near)):
+            other.receive(side.outgoing(200, 0), 0)
+    assert near.settled
+    for at, ends in ((limits.WORDS_MS - 1, False), (limits.WORDS_MS, True)):
+        near.outgoing(200, at)
+        assert near.session.ending == ends
 
 
 def issuers() -> None:

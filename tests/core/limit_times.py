@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 
+import test_mesh_epochs as epochs
 from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
 from hedgerow import limits
 from hedgerow.mesh import asks, frames, letters, pace, tells
 from hedgerow.mesh.custody import name_of
+from hedgerow.mesh.group import BEFORE, STRANGE
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.speaker import FORWARD
 from hedgerow.operation import SOURCE_KEEPER
@@ -385,3 +387,29 @@ def askers() -> None:
         mesh.down.offer_time(bytes((9, 9, at)), at, 0)
         assert len(mesh.down._askers) == min(at + 1, limits.MESH_ASKERS)
     assert mesh.down._askers[-1][1] == limits.MESH_ASKERS
+
+
+# ---- group keys
+
+
+def handover() -> None:
+    """So long who has a newer group key speaks under the one before."""
+    made = epochs.group(1)
+    mesh = epochs.relay(made)
+    before = made.key
+    made.take(epochs.Word(2))
+    mesh.epochs.look(5)
+    for at, key in ((4 + pace.HANDOVER_MS, before), (5 + pace.HANDOVER_MS, made.key)):
+        mesh.epochs.look(at)
+        assert mesh.key == key
+
+
+def grace() -> None:
+    """So long who speaks under a group key hears the one before it."""
+    made = epochs.group(1, 2)
+    mesh = epochs.relay(made)
+    assert made.before is not None
+    frame = epochs.op(made.before)
+    for at, read in ((pace.GRACE_MS - 1, BEFORE), (pace.GRACE_MS, STRANGE)):
+        mesh.epochs.look(at)
+        assert made.reads(frame) == read

@@ -149,6 +149,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_METADATA": (crypto.metadata, "CREDENTIAL_INVALID"),
     "MAX_CREDENTIALS": (crypto.credentials,),
     "MAX_WORDS": (crypto.words,),
+    "WORDS_MS": (crypto.words_time,),
     "MAX_ISSUERS": (crypto.issuers,),
     "MAX_FRESH": (crypto.fresh,),
     "MAX_BATCH": (crypto.batch, "RECEIPT_INVALID"),

@@ -48,6 +48,8 @@ CHECKS: dict[str, Callable[[], None]] = {
     "LOST_MS": about.lost,
     "APART_MS": about.apart,
     "FALSE_WORD_MS": wishes.false_word,
+    "HANDOVER_MS": times.handover,
+    "GRACE_MS": times.grace,
     "STATE_MIN_MS": times.state_least,
     "STATE_BUSY_MS": times.state_busy,
     "STATE_MAX_MS": times.state_most,

@@ -192,6 +192,7 @@ class Leaf:
     """As much of a board's peer as opening its node needs."""
 
     role = LEAF
+    keys = None
 
     def __init__(self, state: bytes, slept: int) -> None:
         self.sleeper = Sleeper(state, slept)
@@ -245,3 +246,57 @@ idle, called = Seeker(None), Seeker(b"somebody")
 for seeker in (idle, called):
     node.Node._seek(seeker, 1000)
 print("seek", idle.did, called.did)
+
+
+class Tight:
+    """As much of a node, its radio and its peer as a seal needs that waits for room, and what it did."""
+
+    _conn = _central = _open_at = None
+    _generation = generation = 0
+    _tend_at = 1 << 29
+    _small = _chooses = False
+    idle = True
+
+    def __init__(self) -> None:
+        self.mesh = self.radio = self.face = self.peer = self
+        self.unsigned = 2
+        self.did: list = []
+
+    def _shelve(self) -> None:
+        self.mesh = None
+        self.did.append("shelved")
+
+    def seal(self, now: int) -> None:
+        """The peer's."""
+        self.did.append("sealed" if self.mesh is None else "beside")
+
+    def _may_open(self, now: int) -> bool:
+        return True
+
+    def open_mesh(self, now: int) -> None:
+        """The node's."""
+        self.mesh = self
+        self.did.append("opened")
+
+    def take_event(self) -> None:
+        """The radio's."""
+
+    def _hear(self, now: int) -> None:
+        pass
+
+    _listen = _speak = _hear
+
+    def _pressed(self) -> bool:
+        return True
+
+    _said_until = None
+
+    def _visited(self, now: int) -> bool:
+        return False
+
+
+tight = Tight()
+node.Node.drop(tight, 1000, True)
+for now in (1000, 2000):
+    node.Node.step(tight, now)
+print("tight", tight.did, tight.unsigned)

@@ -17,6 +17,7 @@ CORE = Path(__file__).parent.parent / "core"
 sys.path[:0] = [str(CORE / "crypto" / "portable"), str(CORE / "portable")]
 
 from crypto_kit import Issuer, finish  # noqa: E402
+from test_crypto_group import word as group_word  # noqa: E402
 
 from hedgerow.crypto import claims  # noqa: E402
 from hedgerow.crypto.channel import Answering, Member  # noqa: E402
@@ -24,6 +25,7 @@ from hedgerow.crypto.credentials import Credential, Trust  # noqa: E402
 from hedgerow.crypto.ephemeral import Ephemerals  # noqa: E402
 from hedgerow.crypto.greeting import Greeting  # noqa: E402
 from hedgerow.crypto.handshake import Gate, Own  # noqa: E402
+from hedgerow.crypto.words import Word  # noqa: E402
 from hedgerow.errors import HedgerowError  # noqa: E402
 from hedgerow.mesh.tag import mesh_key  # noqa: E402
 from hedgerow_gateway import Gateway, GatewayConfig, limits  # noqa: E402
@@ -202,3 +204,32 @@ def test_a_board_answers_no_stranger(tmp_path: Path) -> None:
 def test_keys_for_boards_want_an_identity(tmp_path: Path) -> None:
     with pytest.raises(HedgerowError, match="SETTING_INVALID"):
         GatewayConfig(data=tmp_path, board_keys=True)
+
+
+def test_a_group_key_is_kept_for_its_owner_only_and_outlives_the_gateway(tmp_path: Path) -> None:
+    enrol(tmp_path / "identity.json")
+    word = Word(group_word(4), "app-1")
+
+    async def main() -> None:
+        async with running(tmp_path, Ether()) as gateway:
+            assert gateway.mesh.epochs.group.epoch == 0
+            gateway.mesh.epochs.group.take(word)
+        kept = tmp_path / "group.key"
+        assert kept.stat().st_mode & 0o777 == 0o600 and word.key.hex() in kept.read_text()
+        for path in tmp_path.iterdir():
+            assert word.key not in path.read_bytes()
+        async with running(tmp_path, Ether()) as gateway:
+            group = gateway.mesh.epochs.group
+            assert (group.epoch, group.key, group.statement) == (4, word.key, word.statement)
+        # What is damaged is no key, and no reason to stay down.
+        kept.write_text("no hexadecimal digits")
+        async with running(tmp_path, Ether()) as gateway:
+            group = gateway.mesh.epochs.group
+            assert group.key == group.base
+            kept.unlink()
+            kept.mkdir()
+            with pytest.raises(OSError, match="IDENTITY_FILE"):
+                group.take(word)
+            assert group.epoch == 0
+
+    run(main())

@@ -61,6 +61,7 @@ class Membership:
         self._proofs = Proofs(self.identity, mode, limits.KNOWN_CREDENTIALS)
         self._since = 0
         self.unjudged: set[bytes] = set()
+        self._group = b""
         self._forked: set[bytes] = set()
 
     def _is_signature(self, key: bytes, message: bytes, signature: bytes) -> bool:
@@ -91,6 +92,8 @@ class Membership:
             if kind is not None:
                 continue
             self._learn(core.Credential(body))
+        # After whom it is no more for.
+        self._group = registry.groups.statement(app)
         self._stay_enrolled(at)
 
     def meet(self, greeting: Greeting) -> None:
@@ -183,6 +186,11 @@ class Membership:
     def statements(self, since: int) -> list[tuple[int, bytes]]:
         """Return (place, object) of what other peers are to know behind a place, in order."""
         return self._registry.database.statements(self._app.id, since)
+
+    @property
+    def group(self) -> bytes:
+        """The newest group key as the issuer says it, b"" for none; for members alone."""
+        return self._group
 
     def _stay_enrolled(self, at: int) -> None:
         for author in self._authors:

@@ -8,6 +8,7 @@ from .apps import App, Apps
 from .audit import Audit
 from .database import Database
 from .forks import Forks
+from .groups import Groups
 from .issuers import Issuers
 from .ledger import Ledger
 from .places import Places
@@ -33,7 +34,8 @@ class Registry:
         self.providers = Providers(self.database, self.audit)
         self.accounts = Accounts(self.database, self.audit)
         self.ledger = Ledger(self.database)
-        self.revocations = Revocations(self.database, self.audit, self.issuers)
+        self.groups = Groups(self.database, self.audit, self.issuers)
+        self.revocations = Revocations(self.database, self.audit, self.issuers, self.groups)
         self.places = Places(self.database, self.audit)
         self.forks = Forks(self.database, self.audit, self.issuers)
         self.challenger = Challenger(self.database)

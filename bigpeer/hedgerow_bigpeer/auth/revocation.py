@@ -18,6 +18,7 @@ from .apps import App
 from .audit import Audit
 from .credential import AUTHOR_BYTES, CTI_BYTES
 from .database import Database, now
+from .groups import Groups
 from .issuers import Issuers
 
 KIND = REVOCATION
@@ -73,14 +74,15 @@ def read_payload(app_id: str, data: bytes) -> tuple[bytes, bytes, int]:
 class Revocations:
     """The revocations of all apps."""
 
-    def __init__(self, database: Database, audit: Audit, issuers: Issuers) -> None:
+    def __init__(self, database: Database, audit: Audit, issuers: Issuers, groups: Groups) -> None:
+        self._groups = groups
         self._database = database
         self._audit = audit
         self._issuers = issuers
 
     def revoke(self, actor: str, app: App, number: bytes, last: int) -> Revocation:
         """Revoke a credential, or raise the last accepted number of one that is revoked; a delegate's
-        delegations go with it.
+        delegations go with it, and in production the group key that its holder has.
 
         Raises CREDENTIAL_UNKNOWN, REVOCATION_LOWER, PERMISSION_INVALID for a senseless number.
         """
@@ -112,6 +114,8 @@ class Revocations:
             for (delegation,) in self._delegations(app, row[2]):
                 if delegation != number and not self.is_revoked(delegation):
                     self.revoke(actor, app, delegation, 0)
+            if before is None and not app.is_playground:
+                self._groups.rotate(actor, app)
         return Revocation(number, author, last, at, actor, body)
 
     def is_revoked(self, number: bytes) -> bool:

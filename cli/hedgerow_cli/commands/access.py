@@ -120,6 +120,16 @@ def apps_rotate(
     done(as_json, row, f"issuer {row['issuers'][0]['kid']} signs")
 
 
+@apps.command("rekey")
+def apps_rekey(
+    name: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False
+) -> None:
+    """Give the mesh of an app in production another group key; members get it in their next session."""
+    with registry_of(data) as (manage, registry):
+        row = manage.rekey(registry, actor(), name)
+    done(as_json, row, f"epoch {row['epoch']} has begun")
+
+
 @keys.command("list")
 def keys_list(app: AppName = _APP, data: Data = DATA, as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show the API keys of an app, without their secrets."""

@@ -24,6 +24,8 @@ DELEGATION = const(-65542)
 UNDER = const(-65543)
 LAST_NUMBER = const(-65544)
 SALT = const(-65545)
+EPOCH = const(-65546)
+GROUP_KEY = const(-65547)
 
 # Modes of a mesh.
 PRODUCTION = const(0)

@@ -16,6 +16,8 @@ DELEGATION: Final = -65542
 UNDER: Final = -65543
 LAST_NUMBER: Final = -65544
 SALT: Final = -65545
+EPOCH: Final = -65546
+GROUP_KEY: Final = -65547
 
 PRODUCTION: Final = 0
 PLAYGROUND: Final = 1

@@ -16,7 +16,7 @@ from .forks import FORK, Fork
 from .port import finish
 from .proofs import is_proof, pair_key, tag
 from .rules import FORBIDDEN, REVOKED, Rules
-from .words import ISSUER, REVOCATION, Word, Words, unfold
+from .words import GROUP, ISSUER, REVOCATION, Word, Words, unfold
 
 __all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
 
@@ -31,11 +31,13 @@ class Members(Rules):
     """Rules that a log keeps, and the sealing key of the own `identity`.
 
     `trust` says who is believed, `own` is the own credential, None before there is one; `ready` says that it
-    names the author of the log, so that seals can be signed. `on_judged(author)` is called when verdicts over
-    an author may have changed.
+    names the author of the log, so that seals can be signed. `group` keeps the group key. `on_judged(author)`
+    is called when verdicts over an author may have changed.
     """
 
-    def __init__(self, log: object, trust: Trust, identity: object, sealed_under: object = None):
+    def __init__(
+        self, log: object, trust: Trust, identity: object, sealed_under: object = None, group: object = None
+    ):
         Rules.__init__(self, self._verify_at_once, sealed_under)
         self._log = log
         self.trust = trust
@@ -45,7 +47,8 @@ class Members(Rules):
         self._proofs = Proofs(identity, trust.mode)
         # Revocations that are news, as letters carry them: the mesh engine says them.
         self.fresh: list = []
-        self.words = Words(log, trust, identity.p256)
+        self.words = Words(log, trust, identity.p256, group)
+        self.group = group
         # Delegations as they came, and the keys of whom they have brought in, by number.
         self._delegations: dict = {}
         self._under: dict = {}
@@ -227,6 +230,9 @@ class Members(Rules):
             return self._enter_fork(statement, verify)
         if Sign1(statement).kind is not None:
             word = Word(statement, self.trust.app)
+            if word.kind == GROUP:
+                # That would be kept, and told, beside all that anybody may know.
+                raise HedgerowError("STATEMENT_INVALID", GROUP)
             if verify:
                 finish(word.verify(self.identity.p256, self.trust.roots))
             if self.words.keep(word) and verify:

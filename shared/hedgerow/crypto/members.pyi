@@ -3,6 +3,7 @@ from typing import Any
 
 from ..codec.schema import Schema
 from ..custody.receipt import Receipt
+from ..mesh.group import Group
 from .claims import Claims
 from .credentials import Credential, Trust
 from .identity import Identity
@@ -24,6 +25,7 @@ class Members(Rules):
         trust: Trust,
         identity: Identity,
         sealed_under: Callable[[bytes, int], bytes | None] | None = None,
+        group: Group | None = None,
     ) -> None: ...
     @property
     def ready(self) -> bool: ...
@@ -43,6 +45,7 @@ class Members(Rules):
     def asking(self, incarnation: int = 0) -> bytes: ...
     def take(self, body: bytes, incarnation: int = 0) -> None: ...
     words: Words
+    group: Group | None
     fresh: list[bytes]
     def take_brief(self, brief: bytes) -> bool: ...
     def take_word(self, statement: bytes) -> None: ...

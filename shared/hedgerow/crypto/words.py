@@ -1,4 +1,5 @@
-"""What issuers say besides credentials: revocations, and the keys that come after their own (SPEC 11.15).
+"""What issuers say besides credentials: revocations, the keys that come after their own, and the mesh's group
+key (SPEC 11.15, 11.16).
 
 Every member keeps the newest of these words and passes them on: whoever was cut off learns of them from any
 other. A word is verified once.
@@ -11,12 +12,14 @@ from ..codec import cbor
 from ..codec.schema import is_integer
 from ..errors import HedgerowError
 from ..log import STATE_CONFIG
+from ..mesh.group import KEY
 from . import claims
 from .cose import Sign1, join, name_of
 from .port import finish
 
 REVOCATION = "hg-rev"
 ISSUER = "hg-iss"
+GROUP = "hg-grp"
 
 _BRIEF = limits.const(97)
 # With the place of what is kept behind it.
@@ -24,11 +27,13 @@ _KEPT = b"word"
 _CLAIMS = {
     ISSUER: (claims.ISS, claims.IAT, claims.CNF),
     REVOCATION: (claims.ISS, claims.IAT, claims.CTI, claims.AUTHOR, claims.LAST_NUMBER),
+    GROUP: (claims.ISS, claims.IAT, claims.EPOCH, claims.GROUP_KEY),
 }
 
 
 class Word:
-    """A revocation (`cti`, `author`, `last` number that counts) or an issuer (`point`), `issued` at a time.
+    """A revocation (`cti`, `author`, `last` number that counts), an issuer (`point`) or a group key (`epoch`,
+    `key`), `issued` at a time.
 
     `name` is the first 8 bytes of its hash, `about` is the same for words of which one goes for all, `rank`
     greater in the one that does. Nothing in it is true before verify() has said so.
@@ -53,6 +58,13 @@ class Word:
             self.point = claims.point_of(parts[2])
             self.about = self.point
             self.rank = (0, self.issued, self.name)
+            return
+        if self.kind == GROUP:
+            self.epoch, self.key = parts[2:]
+            good = is_integer(self.epoch) and 0 < self.epoch < 1 << 30 and isinstance(self.key, bytes)
+            if not good or len(self.key) != KEY or self.issued >> 40:
+                raise HedgerowError("STATEMENT_INVALID", "group key")
+            self.rank = (self.epoch, self.issued, self.name)
             return
         self.cti, self.author, self.last = parts[2:]
         good = isinstance(self.cti, bytes) and isinstance(self.author, bytes) and is_integer(self.last)
@@ -83,6 +95,13 @@ class Word:
             raise HedgerowError("STATEMENT_INVALID", "signature")
 
 
+def _is_of(statement: bytes, app: str) -> bool:
+    try:
+        return Word(statement, app).kind == GROUP
+    except HedgerowError:
+        return False
+
+
 def unfold(brief: bytes, app: str) -> bytes:
     """Return the revocation of an app that Word.brief() has made short; STATEMENT_INVALID."""
     if len(brief) != _BRIEF:
@@ -99,17 +118,21 @@ def unfold(brief: bytes, app: str) -> bytes:
 
 class Words:
     """The newest revocations and issuers that a `log` keeps, each kind by itself: whoever forgot an issuer
-    could not go by what it says. `trust` goes by all of them, `p256` verifies.
+    could not go by what it says. `trust` goes by all of them, `p256` verifies. The newest group key is kept
+    by `group` (see Group), if there is one.
     """
 
-    def __init__(self, log: object, trust: object, p256: object):
+    def __init__(self, log: object, trust: object, p256: object, group: object = None):
         self._log = log
+        self._group = group
         self._trust = trust
         self._p256 = p256
         # What a word is about -> (rank, moment, name, place).
         self._entries: dict = {}
         # The places that nothing is kept in.
         self._free: list = []
+        if group and group.statement and not _is_of(group.statement, trust.app):
+            group.forget()
         for place in range(limits.MAX_WORDS + limits.MAX_ISSUERS):
             kept = log.get(STATE_CONFIG, _KEPT + bytes((place,)))
             if kept:
@@ -120,13 +143,19 @@ class Words:
 
     def digest(self) -> bytes:
         """Return 4 bytes that are the same for who has the same words."""
-        names = sorted([entry[2] for entry in self._entries.values()])
+        names = [entry[2] for entry in self._entries.values()]
+        if self._group and self._group.statement:
+            names.append(sha256(self._group.statement).digest()[:8])
+        names.sort()
         return sha256(b"".join(names)).digest()[:4]
 
     def all(self) -> list:
         """Return the words as they were signed, the oldest first: an issuer comes before what it says."""
         entries = sorted([entry[1:] for entry in self._entries.values()])
-        return [self._log.get(STATE_CONFIG, _KEPT + bytes((entry[2],))) for entry in entries]
+        found = [self._log.get(STATE_CONFIG, _KEPT + bytes((entry[2],))) for entry in entries]
+        if self._group and self._group.statement:
+            found.append(self._group.statement)
+        return found
 
     def hear(self, statement: bytes) -> Word | None:
         """Take what any member passes on; return the word if it is news, which is durable after a commit.
@@ -145,10 +174,25 @@ class Words:
         if [1 for entry in self._entries.values() if entry[2] == name]:
             return None
         word = Word(bytes(statement), self._trust.app)
+        if word.kind == GROUP:
+            self._take_group(word)
+            return None
         if not self._is_news(word):
             return None
         finish(word.verify(self._p256, self._trust.roots))
         return word if self.keep(word) else None
+
+    def _take_group(self, word: Word) -> None:
+        """Go by a group key that is newer than the one here; it is durable on return, or not here at all."""
+        group = self._group
+        if group and (word.epoch, word.issued) > (group.epoch, group.issued):
+            finish(word.verify(self._p256, self._trust.roots))
+            self._trust.floor = max(self._trust.floor, word.issued)
+            try:
+                group.take(word)
+            except OSError:
+                # It comes again with a later session.
+                pass
 
     def keep(self, word: Word) -> bool:
         """Keep a word that was verified, and go by it; say whether it is news and there is room for it."""

@@ -1,11 +1,13 @@
 from collections.abc import Generator
 from typing import Any, Final
 
+from ..mesh.group import Group
 from .credentials import Trust
 from .port import P256
 
 REVOCATION: Final = "hg-rev"
 ISSUER: Final = "hg-iss"
+GROUP: Final = "hg-grp"
 
 class Word:
     statement: bytes
@@ -18,6 +20,8 @@ class Word:
     cti: bytes
     author: bytes
     last: int
+    epoch: int
+    key: bytes
     def __init__(self, statement: bytes, app: str) -> None: ...
     def brief(self) -> bytes: ...
     def verify(self, p256: P256, roots: dict[bytes, bytes]) -> Generator[None, None, None]: ...
@@ -25,7 +29,7 @@ class Word:
 def unfold(brief: bytes, app: str) -> bytes: ...
 
 class Words:
-    def __init__(self, log: Any, trust: Trust, p256: P256) -> None: ...
+    def __init__(self, log: Any, trust: Trust, p256: P256, group: Group | None = None) -> None: ...
     def digest(self) -> bytes: ...
     def all(self) -> list[bytes]: ...
     def hear(self, statement: bytes) -> Word | None: ...

@@ -70,7 +70,7 @@ class Feed:
         self._peer = peer
         self._custody = custody
         self._seen = seen
-        self._key = key
+        self.key = key
         self.sources: dict = {}
         self._schemas: set = set()
         self._again_at: int | None = None
@@ -104,7 +104,7 @@ class Feed:
             return False
         source.resent = number
         try:
-            frames = frames_of(self._peer, author, number, stored, self._key)
+            frames = frames_of(self._peer, author, number, stored, self.key)
         except HedgerowError:
             return False
         # It is on its way anew, whatever behind it got on.
@@ -242,7 +242,7 @@ class Feed:
         if not self._introduce(stored, now):
             return False
         try:
-            frames = frames_of(self._peer, author, number, stored, self._key)
+            frames = frames_of(self._peer, author, number, stored, self.key)
         except HedgerowError:
             self.stuck = True
             return False
@@ -280,7 +280,7 @@ class Feed:
 
     def _letter(self, content: bytes) -> list:
         try:
-            return letter_frames(self._peer, content, self._key)
+            return letter_frames(self._peer, content, self.key)
         except HedgerowError:
             self.stuck = True
             return []

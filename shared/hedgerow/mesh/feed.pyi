@@ -9,6 +9,7 @@ def letter_frames(peer: Peer, content: bytes, key: bytes, kind: int = ...) -> li
 def seal_letter(peer: Peer, author: bytes, body: bytes) -> bytes: ...
 
 class Feed:
+    key: bytes
     sources: dict[bytes, Any]
     stuck: bool
     full: bool

@@ -147,8 +147,8 @@ class State:
         self.window = window
 
 
-def encode_state(state: State, key: bytes) -> bytes:
-    """Return the frame of 24 bytes."""
+def encode_state(state: State, key: bytes, base: bytes = b"") -> bytes:
+    """Return the frame of 24 bytes; half of its tag is under `base`, if that is another key (SPEC 11.16)."""
     frame = struct.pack(
         _STATE,
         VERSION,
@@ -162,7 +162,8 @@ def encode_state(state: State, key: bytes) -> bytes:
         state.window,
         state.author,
     )
-    return frame + link_tag(key, frame)
+    tag = link_tag(key, frame)
+    return frame + (link_tag(base, frame)[:2] + tag[2:] if base and base != key else tag)
 
 
 def decode_state(frame: bytes) -> State:

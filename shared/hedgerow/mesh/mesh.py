@@ -25,7 +25,6 @@ from .talk import STATE_NAME
 from .trickle import Trickle
 from .visits import Visits
 
-_RELAY_DUTY = limits.const(50)
 _MANY_NAMES = limits.const(4096)
 _LEAST_OP = limits.const(22)
 _BITS = limits.const(512)
@@ -40,14 +39,15 @@ _QUIET = (frames.STATE, frames.OP, frames.LETTER_UP, frames.ACK)
 _COUNTERS = (
     "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
     "custody acked left acks repairs wants haves differences receipts announces times states "
-    "passed unpaid calls again wishes fetched false"
+    "passed unpaid calls again wishes fetched false apart"
 )
 
 
 class Mesh(Carrier):
     """What `peer` says and hears; times are the peer's milliseconds.
 
-    `random(n)` gives an integer in [0, n); `key` is the mesh key; `budget` a Budget or None; `seal_ms` the
+    `random(n)` gives an integer in [0, n); `key` is the mesh key, `group` a Group or None;
+    `budget` a Budget or None; `seal_ms` the
     age of the oldest own operation without a seal at which one is made; `hold_off_ms` and `table` are those
     of Visits. `window.period` is the time between two wakes of a leaf, as its shell sets it. Who does not
     `relays` needs a fraction of the room: it says its own, and takes what is for it.
@@ -66,10 +66,12 @@ class Mesh(Carrier):
         hold_off_ms: int = 2000,
         table: int = limits.MAX_NEIGHBOURS,
         relays: bool = True,
+        group: object = None,
     ):
         self.peer = peer
         self.role = role
-        self.key = key or sha256(b"hedgerow beacon " + peer.mesh).digest()
+        self.key = self.base = key or sha256(b"hedgerow beacon " + peer.mesh).digest()
+        self.epochs = None
         self.random = random
         self.budget = budget
         self.stats = dict.fromkeys(_COUNTERS.split(), 0)
@@ -112,6 +114,10 @@ class Mesh(Carrier):
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS
+        if group:
+            from .epochs import Epochs
+
+            self.epochs = Epochs(self, group, now)
         self._begin(now)
 
     def _begin(self, now: int) -> None:
@@ -207,7 +213,15 @@ class Mesh(Carrier):
                     last[1] = bytes(payload)
                 return True
         frame = bytes(payload[at:stop])
-        if not check(self.key, frame):
+        good = (kind or not self.epochs) and check(self.key, frame)
+        if self.epochs and not good:
+            good = self.epochs.read(frame, address, rssi, now)
+            if not good:
+                return False
+            if good != frame:
+                # Whoever has the same key goes by the same name for it.
+                return self.heard(address, rssi, payload[:at] + good + payload[stop:], now, connectable)
+        elif not good:
             self.stats["strangers"] += 1
             return False
         if name and not count:
@@ -360,6 +374,8 @@ class Mesh(Carrier):
             ):
                 if other is not None and other < at:
                     at = other
+            if self.epochs:
+                at = self.epochs.due(at)
             self._due_at = at
         return at if at > now else now
 
@@ -370,6 +386,8 @@ class Mesh(Carrier):
             if now < self.window.wakes_at():
                 return None
             self.wake(now)
+        if self.epochs:
+            self.epochs.look(now)
         self._refresh(now)
         for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
@@ -408,6 +426,8 @@ class Mesh(Carrier):
             return self._send(frame, saying, now)
 
     def _send(self, frame: bytes, saying: list, now: int) -> tuple:
+        if self.epochs:
+            frame = self.epochs.sign(frame)
         kind = frame[0] & 0x0F
         connectable = kind == frames.STATE and self.role != GATEWAY
         if kind != frames.STATE:
@@ -427,24 +447,3 @@ class Mesh(Carrier):
         if self.budget:
             self.budget.said(events)
         return frames.advertise(frame), connectable, events
-
-    # ---- what the shell asks
-
-    def duty(self, now: int) -> int:
-        """Return the percentage of time in which to listen."""
-        duty = _RELAY_DUTY
-        if self.role == LEAF:
-            duty = 100 if now < self.window.until else 0
-        return self.budget.duty(now, duty) if self.budget else duty
-
-    def save(self) -> bytes:
-        """Return what should survive a deep sleep, at most 512 bytes, with its CRC."""
-        from .saved import save
-
-        return save(self)
-
-    def restore(self, data: bytes, now: int = 0) -> bool:
-        """Take back what save() gave, after a sleep of the leaf's period; anything else is passed over."""
-        from .saved import restore
-
-        return restore(self, data, now)

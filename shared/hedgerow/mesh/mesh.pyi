@@ -6,7 +6,9 @@ from .budget import Budget
 from .carrier import Carrier
 from .custody import Custody
 from .down import Down
+from .epochs import Epochs
 from .feed import Feed
+from .group import Group
 from .intake import Intake
 from .names import Names
 from .repair import Repair
@@ -20,6 +22,8 @@ class Mesh(Carrier):
     peer: Peer
     role: int
     key: bytes
+    base: bytes
+    epochs: Epochs | None
     random: Callable[[int], int]
     budget: Budget | None
     stats: dict[str, int]
@@ -56,6 +60,7 @@ class Mesh(Carrier):
         hold_off_ms: int = 2000,
         table: int = ...,
         relays: bool = True,
+        group: Group | None = None,
     ) -> None: ...
     @property
     def intake(self) -> Intake: ...
@@ -65,6 +70,3 @@ class Mesh(Carrier):
     def heard(self, address: Any, rssi: int, payload: bytes, now: int, connectable: bool = False) -> bool: ...
     def due(self, now: int) -> int: ...
     def say(self, now: int) -> tuple[bytes, bool, int] | None: ...
-    def duty(self, now: int) -> int: ...
-    def save(self) -> bytes: ...
-    def restore(self, data: bytes, now: int = 0) -> bool: ...

@@ -63,6 +63,9 @@ LOST_MS = const(560000)
 APART_MS = const(130000)
 # How long no revocation is looked at after one that nobody has signed: it costs two multiplications.
 FALSE_WORD_MS = const(60000)
+# How long who has a newer group key still speaks under the one before, and hears it after that.
+HANDOVER_MS = const(30000)
+GRACE_MS = const(180000)
 # STATE: the shortest interval at a start and later, the longest one in a flood and without one; how long what
 # differs may be on its way; the longest wait until HAVE tells again what has not changed.
 STATE_MIN_MS = const(1000)

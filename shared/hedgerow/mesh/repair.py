@@ -60,7 +60,7 @@ class Repair(Answers):
             return None
         part = 0
         if now_is[0] > now_is[2]:
-            data = self._mesh.key + author
+            data = self._mesh.base + author
             for number in now_is:
                 data += number.to_bytes(4, "big")
             part = int.from_bytes(sha256(data).digest()[:6], "big")

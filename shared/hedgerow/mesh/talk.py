@@ -12,12 +12,32 @@ from .visits import BEHIND, BULK, MANY
 
 STATE_NAME = limits.const(-11)
 SHOWS = limits.const(3)
+_RELAY_DUTY = limits.const(50)
 # Buckets of authors, by the first byte of each: 8.
 LOG2 = 3
 
 
 class Talk:
     """The part of the engine that speaks; it needs the rest of it."""
+
+    def duty(self, now: int) -> int:
+        """Return the percentage of time in which to listen."""
+        duty = _RELAY_DUTY
+        if self.role == LEAF:
+            duty = 100 if now < self.window.until else 0
+        return self.budget.duty(now, duty) if self.budget else duty
+
+    def save(self) -> bytes:
+        """Return what should survive a deep sleep, at most 512 bytes, with its CRC."""
+        from .saved import save
+
+        return save(self)
+
+    def restore(self, data: bytes, now: int = 0) -> bool:
+        """Take back what save() gave, after a sleep of the leaf's period; anything else is passed over."""
+        from .saved import restore
+
+        return restore(self, data, now)
 
     def visit(self, now: int, busy: object = ()) -> object:
         """Return the address to connect to, or None; `busy` are being visited."""
@@ -241,7 +261,7 @@ class Talk:
             peer.distance(now), flags, role, peer.author[:3], LOG2, window,
         )  # fmt: skip
         self.stats["states"] += 1
-        return frames.encode_state(state, self.key)
+        return frames.encode_state(state, self.epochs.group.key if self.epochs else self.key, self.base)
 
     def _mode(self, now: int) -> None:
         """Flood while few authors are about; count who is in reach; let go of what has waited for long."""

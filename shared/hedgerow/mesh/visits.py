@@ -53,6 +53,11 @@ class _Neighbour:
         # Since when that is too much for advertisements.
         self.many_at: int | None = None
         self.many = 0
+        # When it last showed that it is of another epoch, and from when on that is worth a session.
+        self.shown_at = 0
+        self.parted: int | None = None
+        # How many sessions in a row were for that.
+        self.parts = 0
 
 
 class Visits:
@@ -125,6 +130,34 @@ class Visits:
                 neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
         return news or self.ways.better(neighbour, now)
 
+    def part(self, address: object, state: object, rssi: int, now: int) -> None:
+        """Note a STATE of a member of another epoch: in a session one has the newer key from the other."""
+        neighbour = self._get(address)
+        if neighbour.state is None:
+            neighbour.state = state
+            neighbour.rssi = rssi
+            neighbour.heard_at = now
+        neighbour.shown_at = now
+        if neighbour.parted is None:
+            # Who was met for that, and is apart again, may be somebody else behind its address.
+            since = now - neighbour.synced_at
+            if since >= self._hold_off_ms << _MOST_DOUBLINGS:
+                neighbour.parts = 0
+            wait = max(0, (self._hold_off_ms << neighbour.parts) - since) if neighbour.parts else 0
+            # Others hear it too.
+            neighbour.parted = now + wait + self._mesh.random(pace.VISIT_MS)
+        self._calm_until = now
+
+    def knows(self, address: object) -> bool:
+        """Say whether a member was heard there, of whatever epoch."""
+        return address in self._table
+
+    def joined(self, address: object) -> None:
+        """Note a STATE of a member of the same epoch."""
+        neighbour = self._table.get(address)
+        if neighbour is not None:
+            neighbour.parted = None
+
     def _spread(self, wait: int) -> int:
         return wait + self._mesh.random(wait // 2 + 1)
 
@@ -182,7 +215,9 @@ class Visits:
         neighbour.synced_at = now
         neighbour.before = self._gap(neighbour) if neighbour.state else None
         # What was said before the session is no news after it.
-        neighbour.state = None
+        if neighbour.parted is not None:
+            neighbour.parts = min(neighbour.parts + 1, _MOST_DOUBLINGS)
+        neighbour.state = neighbour.parted = None
         neighbour.digests = {}
         neighbour.news = False
         neighbour.not_before = now + self._spread(self._hold_off_ms)
@@ -193,7 +228,11 @@ class Visits:
         self._called_until = 0
         neighbour = self._get(address)
         neighbour.failures += 1
-        doublings = min(neighbour.failures, limits.MAX_BACKOFF_DOUBLINGS)
+        most = limits.MAX_BACKOFF_DOUBLINGS
+        if neighbour.parted is not None and not (neighbour.state and neighbour.state.role == LEAF):
+            # It may be one that has no way back.
+            most = _MOST_DOUBLINGS
+        doublings = min(neighbour.failures, most)
         neighbour.not_before = now + self._spread(self._hold_off_ms << doublings)
         self._calling = None
 
@@ -204,7 +243,7 @@ class Visits:
         """
         if self._calling is not None:
             neighbour = self._table.get(self._calling)
-            if neighbour is not None and neighbour.state and neighbour.heard_at > self._called_at:
+            if neighbour is not None and neighbour.state and _shown(neighbour) > self._called_at:
                 address = self._calling
                 self._calling = None
                 return None if address in busy else address
@@ -226,7 +265,7 @@ class Visits:
                 calm = calm and not (waits and neighbour.state)
                 continue
             worth = self._worth(neighbour, now)
-            calm = calm and not worth and neighbour.many_at is None
+            calm = calm and not worth and neighbour.many_at is None and neighbour.parted is None
             rank = (worth, -neighbour.failures, neighbour.rssi)
             if worth and (best is None or rank > best):
                 best = rank
@@ -241,7 +280,7 @@ class Visits:
     def _may(self, neighbour: _Neighbour, now: int) -> bool:
         state = neighbour.state
         fresh = limits.NEIGHBOUR_FRESH_MS if self.mute else pace.AROUND_MS
-        if state is None or now - neighbour.heard_at > fresh or now < neighbour.not_before:
+        if state is None or now - _shown(neighbour) > fresh or now < neighbour.not_before:
             return False
         return bool(state.flags & frames.CONNECTABLE) and state.role != GATEWAY
 
@@ -255,7 +294,8 @@ class Visits:
         mesh = self._mesh
         self._again_at = now + _CALLED_MS // 4
         body = tells.encode_call(self._table[address].state.author, mesh.peer.author[:3], _CALLED_MS // 1000)
-        frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.key)
+        # Whatever key it has, it knows this one.
+        frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.base)
         mesh.speaker.add(now, OWN, _CALL_NAME, frame, pace.EVENTS)
 
     def _gap(self, neighbour: _Neighbour) -> int:
@@ -281,6 +321,10 @@ class Visits:
         state = neighbour.state
         code = frames.code_of(state.distance)
         ours = code > mesh.code or (code == mesh.code and mesh.flood and state.author > mesh.peer.author[:3])
+        if neighbour.parted is not None and now >= neighbour.parted:
+            # One of two opens the session, and not who cannot.
+            if mesh.collects or state.role == LEAF or state.author > mesh.peer.author[:3]:
+                return 1
         gap = self._gap(neighbour)
         if self.mute:
             return self._worth_mute(neighbour, ours, now)
@@ -348,15 +392,21 @@ class Visits:
         return neighbour
 
     def _least(self) -> object:
-        """Return whom to forget: who is gone, is no way, is far, was not heard for long."""
+        """Return whom to forget: who is gone, is no way, is apart, is far, was not heard for long."""
         now = max([known.heard_at for known in self._table.values()])
         mine = self._mesh.peer.distance(now)
         worst = least = None
         for address, known in self._table.items():
             near = known.hops < mine and known.share >= STAYS
-            use = now - known.heard_at <= pace.LOST_MS, near, known.rssi, known.heard_at
+            with_us = known.parted is None
+            use = now - known.heard_at <= pace.LOST_MS, near, with_us, known.rssi, known.heard_at
             if least is None or use < least:
                 worst, least = address, use
-        self._weak = least[2]
-        self._weak_until = now + pace.LOST_MS // 4 if least[0] else 0
+        self._weak = least[3]
+        self._weak_until = now + pace.LOST_MS // 4 if least[0] and least[2] else 0
         return worst
+
+
+def _shown(neighbour: _Neighbour) -> int:
+    """Return when somebody was heard last, be it as of another epoch."""
+    return neighbour.heard_at if neighbour.parted is None else max(neighbour.heard_at, neighbour.shown_at)

@@ -54,6 +54,8 @@ class Exchange:
         # Frames that the other side may lack: revocations, issuers, batch receipts; whether it has asked.
         self._news: list = []
         self._told_words = False
+        # The other side has words that it has not said to the end.
+        self._owed = False
         self._stalled: set = set()
         self._started = now
         self._asking = False
@@ -229,9 +231,13 @@ class Exchange:
             if self._shows_keeper():
                 members.take(value, self.remote.incarnation)
         elif kind == frames.WORDS:
-            if not self._told_words and value != members.words.digest():
-                self._told_words = True
+            if self._told_words:
+                self._owed = False
+            elif value != members.words.digest():
+                self._told_words = self._owed = True
                 self._news += [(frames.WORD, word) for word in members.words.all()]
+                # Once more, for that is all: who hangs up waits for it.
+                self._news.append((frames.WORDS, value))
         elif kind == frames.WORD:
             members.take_word(value)
             if not members.stands(self.session.keys.claims):
@@ -356,9 +362,13 @@ class Exchange:
             return now
         wakeup = self.session.next_wakeup(now)
         if self._settled_at is not None and self._linger_ms is not None:
-            wakeup = min(wakeup, self._settled_at + self._linger_ms)
+            wakeup = min(wakeup, self._settled_at + self._lingers())
         due = self.peer.seal_due() if self._up else None
         return wakeup if due is None else min(wakeup, due)
+
+    def _lingers(self) -> int:
+        """Return how long to wait once all is said."""
+        return max(self._linger_ms, limits.WORDS_MS) if self._owed else self._linger_ms
 
     def _fill(self, limit: int, now: int) -> bool:
         """Queue about one record of what the other side lacks, as far as it has given credit.
@@ -410,5 +420,5 @@ class Exchange:
             return
         if self._settled_at is None:
             self._settled_at = now
-        if now - self._settled_at >= self._linger_ms:
+        if now - self._settled_at >= self._lingers():
             session.close()

@@ -10,16 +10,20 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "portable"), str(HERE.parent / "portable")]
 
+import test_crypto_group as groups  # noqa: E402
 import test_crypto_receipts as receipts  # noqa: E402
 import test_crypto_words as words  # noqa: E402
+import test_mesh_epochs as epochs  # noqa: E402
 
 from hedgerow.crypto.credentials import Trust  # noqa: E402
 from hedgerow.crypto.members import Members, Proofs  # noqa: E402
+from hedgerow.crypto.port import finish  # noqa: E402
 from hedgerow.crypto.words import Word, Words  # noqa: E402
 from hedgerow.custody.ledger import Ledger  # noqa: E402
 from hedgerow.mesh import pace  # noqa: E402
 from hedgerow.mesh.carrier import Carrier  # noqa: E402
 from hedgerow.mesh.down import Down  # noqa: E402
+from hedgerow.mesh.group import Group  # noqa: E402
 from hedgerow.peer import Peer  # noqa: E402
 from hedgerow.sync import frames  # noqa: E402
 from hedgerow.sync.exchange import Exchange  # noqa: E402
@@ -100,6 +104,27 @@ def false_words_are_looked_at_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pace, "FALSE_WORD_MS", 0)
 
 
+def epochs_go_back(patch: pytest.MonkeyPatch) -> None:
+    def take(self: Words, word: Word) -> None:
+        assert self._group is not None
+        finish(word.verify(self._p256, self._trust.roots))
+        self._group.take(word)
+
+    patch.setattr(Words, "_take_group", take)
+
+
+def group_keys_of_any_app_stay(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Group, "forget", lambda _: None)
+
+
+def nobody_waits_for_words(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Exchange, "_lingers", lambda self: self._linger_ms)
+
+
+def the_key_before_counts_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Group, "settle", lambda _: None)
+
+
 CHECKS: dict[Patch, Callable[[], None]] = {
     any_receipt_proves: receipts.test_receipts_on_the_air_that_nobody_proves_free_nothing,
     any_session_is_the_keepers: receipts.test_who_shows_to_be_the_keeper_needs_no_proof_and_another_does,
@@ -116,6 +141,10 @@ CHECKS: dict[Patch, Callable[[], None]] = {
     ),
     the_session_of_the_revoked_goes_on: words.test_who_is_revoked_in_its_own_session_is_out_at_once,
     words_are_not_said_on_the_air: words.test_a_revocation_reaches_boards_that_nobody_connects_to,
+    epochs_go_back: groups.test_an_epoch_never_goes_back,
+    group_keys_of_any_app_stay: groups.test_the_keys_of_another_app_are_forgotten,
+    nobody_waits_for_words: groups.test_the_newest_key_goes_from_member_to_member_and_outlives_a_power_cut,
+    the_key_before_counts_for_ever: epochs.test_a_rotation_while_frames_are_on_their_way,
     false_words_are_looked_at_again: words.test_false_words_on_the_air_cost_two_multiplications_a_minute,
 }
 

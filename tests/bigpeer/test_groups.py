@@ -1,0 +1,112 @@
+"""A mesh's group key: an epoch begins with every revocation; its key goes to members in sessions alone."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from peer_keys import PeerKeys
+from test_statements import Farm, farm
+
+from hedgerow.crypto.cose import Sign1
+from hedgerow.crypto.words import GROUP, Word
+from hedgerow.errors import HedgerowError
+from hedgerow.sync import frames
+from hedgerow.sync.session import Session
+from hedgerow_bigpeer.auth.credential import read_credential
+from hedgerow_bigpeer.auth.manage import list_audit, rekey, show_app
+from hedgerow_bigpeer.statements import Statements
+
+__all__ = ["farm"]
+
+
+def newest(farm: Farm) -> Word:
+    return Word(farm.registry.groups.statement(farm.app), farm.app.id)
+
+
+def test_every_revocation_begins_an_epoch_and_an_operator_may(farm: Farm) -> None:
+    groups, revocations = farm.registry.groups, farm.registry.revocations
+    assert groups.statement(farm.app) == b""
+    first, second = (read_credential(farm.enrol(PeerKeys()))[0].number for _ in range(2))
+    keys = []
+    for epoch, number in ((1, first), (2, second)):
+        revocations.revoke("test", farm.app, number, 3)
+        keys.append(newest(farm).key)
+        assert newest(farm).epoch == epoch
+    # A number that is raised shuts nobody out.
+    revocations.revoke("test", farm.app, second, 4)
+    assert newest(farm).epoch == 2
+    assert rekey(farm.registry, "test", "farm") == {"id": farm.app.id, "epoch": 3}
+    assert len({*keys, newest(farm).key}) == 3
+    with pytest.raises(HedgerowError) as caught:
+        groups.rotate("test", farm.registry.create_app("test", "play", "playground", "play"))
+    assert caught.value.code == "APP_INVALID"
+
+
+def test_the_issuer_that_signs_now_has_signed_the_key(farm: Farm) -> None:
+    farm.registry.groups.rotate("test", farm.app)
+    before = newest(farm)
+    issuer = farm.registry.issuers.rotate("test", farm.app)
+    again = newest(farm)
+    assert Sign1(again.statement).kid == issuer.kid != Sign1(before.statement).kid
+    assert (again.epoch, again.key) == (before.epoch, before.key)
+    assert farm.registry.groups.statement(farm.app) == again.statement
+
+
+def test_the_key_is_shown_nowhere(farm: Farm, tmp_path: Path) -> None:
+    farm.registry.groups.rotate("test", farm.app)
+    key = newest(farm).key
+    shown = repr(
+        (list_audit(farm.registry, 99), show_app(farm.registry, farm.app), farm.member.statements(0))
+    )
+    assert key.hex() not in shown and repr(key)[2:-1] not in shown
+    with sqlite3.connect(tmp_path / "auth.db") as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            for row in database.execute(f"SELECT * FROM {table}"):
+                assert table == "secrets" or not any(isinstance(part, bytes) and key in part for part in row)
+
+
+class Said:
+    """A session's queue; `done` without keys is one that is not there yet, None is a plain one."""
+
+    def __init__(self, body: bytes, *, done: bool | None = True) -> None:
+        self.frames: list[tuple[int, bytes]] = []
+        shown = SimpleNamespace(claims=Word, done=done)
+        if done:
+            from hedgerow.crypto.claims import Claims
+
+            shown.claims = Claims.decode(Sign1(body).payload)
+        self.keys = None if done is None else shown
+
+    def room(self) -> int:
+        return 1 << 20
+
+    def queue(self, kind: int, body: bytes) -> None:
+        self.frames.append((kind, body))
+
+
+def told(farm: Farm, said: Said, statements: Statements | None = None) -> list[bytes]:
+    """Return the group keys that a session is told after it has asked."""
+    statements = statements or Statements(farm.member)
+    asyncio.run(statements.ask(0))
+    statements.fill(cast(Session, cast(Any, said)))
+    return [body for kind, body in said.frames if kind == frames.WORD]
+
+
+def test_members_are_told_once_and_nobody_else(farm: Farm) -> None:
+    member, thief = farm.enrol(PeerKeys()), farm.enrol(PeerKeys())
+    said, statements = Said(member), Statements(farm.member)
+    farm.member.refresh()
+    assert told(farm, said, statements) == []
+    farm.registry.revocations.revoke("test", farm.app, read_credential(thief)[0].number, 3)
+    farm.member.refresh()
+    for _ in range(2):
+        assert [Word(body, farm.app.id).kind for body in told(farm, said, statements)] == [GROUP]
+    # Whoever has the key knows by then who is out.
+    kinds = [kind for kind, _ in said.frames]
+    assert kinds.index(frames.WORD) == len(kinds) - 1 > 0
+    for nobody in (Said(thief), Said(member, done=False), Said(member, done=None)):
+        assert told(farm, nobody) == []

@@ -1,0 +1,313 @@
+"""Frames under group keys: a rotation while frames are on their way, who is left behind, who is out.
+
+Runs on both VMs.
+"""
+
+from kit import Random
+from mesh_kit import KEY, Air, check_air
+from sync_kit import board
+
+from hedgerow.log import MemoryStore
+from hedgerow.mesh import frames, pace
+from hedgerow.mesh.group import APART, BEFORE, NEWEST, STRANGE, Group
+from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.tag import check, link_tag
+from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
+
+HEAP = "2m"
+MESH = b"\x11\x22\x33"
+
+
+class Store:
+    """What a power cut leaves; `cut` fails the next write, before or after what it does."""
+
+    cut = ""
+
+    def __init__(self) -> None:
+        self.value: bytes | None = None
+
+    def read(self) -> bytes | None:
+        return self.value
+
+    def write(self, value: bytes) -> None:
+        if self.cut != "before":
+            self.value = value
+        if self.cut:
+            raise OSError(self.cut)
+
+
+class Word:
+    """A statement that was verified."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = self.issued = epoch
+        self.key = bytes((epoch,)) * 32
+        self.statement = b"statement %d" % epoch
+
+
+def group(*epochs: int) -> Group:
+    made = Group(KEY, Store())
+    for epoch in epochs:
+        made.take(Word(epoch))
+    return made
+
+
+def relay(made: Group, author: bytes = b"\xf0self678") -> Mesh:
+    store = MemoryStore()
+    store.author = author
+    return Mesh(board(store=store, mesh=MESH), 0, random=Random(1).below, key=KEY, group=made)
+
+
+def op(key: bytes, number: int = 1) -> bytes:
+    return frames.make(frames.OP, MESH, b"aut" + number.to_bytes(2, "big") + bytes(8), key)
+
+
+def state(made: Group | None, counter: int = 1, author: bytes = b"\xfeut", role: int = RELAY) -> bytes:
+    flags = frames.CONNECTABLE | frames.HAS_TIME
+    said = frames.State(MESH[:2], counter, 0, bytes(6), 9, 2, flags, role, author, 3)
+    return frames.encode_state(said, made.key if made else KEY, KEY)
+
+
+def hear(mesh: Mesh, frame: bytes, now: int = 0, address: bytes = b"other") -> bool:
+    return mesh.heard(address, -60, frames.advertise(frame), now, True)
+
+
+def test_half_of_a_state_shows_the_epoch_and_no_byte_more() -> None:
+    first, second, third = group(1), group(1, 2), group(1, 2, 3)
+    for made in (first, second, third):
+        assert len(state(made)) == 24
+    assert second.reads(state(second)) == NEWEST and second.reads(state(first)) == BEFORE
+    assert second.reads(state(third)) == APART and third.reads(state(first)) == APART
+    assert second.reads(state(None)) == APART and first.reads(state(None)) == BEFORE
+    # Without an epoch nothing is other than it was.
+    assert group().reads(state(None)) == NEWEST and check(KEY, state(None))
+    strange = state(second)
+    assert second.reads(strange[:20] + bytes((strange[20] ^ 1,)) + strange[21:]) == STRANGE
+    second.settle()
+    assert second.reads(state(first)) == APART and second.reads(op(first.key)) == STRANGE
+
+
+def test_a_frame_is_heard_under_both_keys_and_is_one() -> None:
+    made = group(1, 2)
+    mesh = relay(made)
+    assert hear(mesh, op(made.before), 0, b"one") and hear(mesh, op(made.key), 0, b"two")
+    assert mesh.epochs.read(op(made.before), b"one", -60, 0) == op(made.key)
+    assert mesh.stats["heard"] == 2 and mesh.stats["strangers"] == 0
+    assert not hear(mesh, op(KEY)) and mesh.stats["strangers"] == 1
+
+
+def test_a_rotation_while_frames_are_on_their_way() -> None:
+    made = group(1)
+    mesh = relay(made)
+    old = made.key
+    said = op(old)
+    made.take(Word(2))
+    mesh.say(1000)
+    # Whoever lacks the key hears it still; whoever has it is heard.
+    assert mesh.key == mesh.feed.key == old and hear(mesh, op(made.key, 2), 1000)
+    assert mesh.epochs.sign(said) == said
+    mesh.say(1000 + pace.HANDOVER_MS)
+    assert mesh.key == mesh.feed.key == made.key and hear(mesh, op(old, 3), 40000)
+    assert check(made.key, mesh.epochs.sign(said)) and mesh.epochs.sign(said)[:-3] == said[:-3]
+    end = 1000 + pace.HANDOVER_MS + pace.GRACE_MS
+    assert mesh.due(end) <= end
+    mesh.say(end)
+    assert made.before is None and not hear(mesh, op(old, 4), end + 1)
+    # What waited all that time is said so that others hear it.
+    assert check(made.key, mesh.epochs.sign(said))
+
+
+def test_the_time_of_grace_outlives_engines_and_not_many_boots() -> None:
+    made = group(1, 2)
+    relay(made)
+    due = made.due
+    mesh = relay(made)
+    assert made.due == due == pace.GRACE_MS
+    mesh.say(due)
+    assert made.before is None and Group(KEY, made._store).before is None
+    store = group(1, 2)._store
+    boots = 0
+    while Group(KEY, store).before:
+        boots += 1
+    assert boots == 8 and Group(KEY, store).epoch == 2
+
+
+def test_a_power_cut_leaves_one_epoch_or_the_other() -> None:
+    for cut, epoch in (("before", 2), ("after", 3)):
+        made = group(1, 2)
+        made._store.cut = cut
+        try:
+            made.take(Word(3))
+            raise AssertionError("no power cut")
+        except OSError:
+            pass
+        assert made.epoch == 2
+        made._store.cut = ""
+        again = Group(KEY, made._store)
+        assert (again.epoch, again.key, again.statement) == (epoch, Word(epoch).key, Word(epoch).statement)
+        assert again.before == Word(epoch - 1).key
+
+
+def test_who_has_slept_through_epochs_is_visited() -> None:
+    made = group(1, 2, 3)
+    for stale in (None, group(1)):
+        for mesh, author, role, comes in (
+            (relay(made), b"\xfeut", RELAY, True),
+            (relay(made), b"\x01ut", RELAY, False),
+            (relay(made), b"\x01ut", LEAF, True),
+        ):
+            assert not hear(mesh, state(stale, 1, author, role)) and mesh.stats["apart"] == 1
+            # It is a member, and whom gateways name has no key of this mesh.
+            assert mesh.stats["strangers"] == 0
+            calls = [mesh.visit(now) for now in (0, pace.VISIT_MS)]
+            assert calls == [None, None] and mesh.stats["calls"] == comes
+            if not comes:
+                # It comes itself.
+                continue
+            # Whatever key it has, it knows the one of the call.
+            while True:
+                frame = mesh.say(pace.VISIT_MS)[0]
+                if frame[4] & 15 == frames.CALL:
+                    break
+            assert check(KEY, frame[4:]) and (stale or group()).reads(frame[4:]) == NEWEST
+            assert not hear(mesh, state(stale, 2, author, role), pace.VISIT_MS + 100)
+            assert mesh.visit(pace.VISIT_MS + 200) == b"other"
+            mesh.synced(b"other", None, 6000)
+            # Now it is of the same epoch, and no reason for more.
+            assert hear(mesh, state(made, 3, author, role), 7000)
+            assert mesh.visits._table[b"other"].parted is None
+
+
+def test_who_is_out_is_no_way_and_brings_nothing() -> None:
+    made = group(1, 2)
+    made.settle()
+    mesh = relay(made)
+    outcast = group(1)
+    for number in range(1, 20):
+        assert not hear(mesh, state(outcast, number), 100 * number)
+        assert not hear(mesh, op(outcast.key, number), 100 * number)
+        assert not hear(mesh, op(KEY, number), 100 * number)
+    known = mesh.visits._table[b"other"]
+    assert known.hops == 255 and known.state.flags == frames.CONNECTABLE and not known.state.open_count
+    assert not mesh.visits.has_time() and mesh.stats["heard"] == 0
+    # Sessions that it cannot have are tried ever less often.
+    for _ in range(12):
+        mesh.failed(b"other", 10000)
+    assert known.not_before >= 10000 + (2000 << 9)
+
+
+def test_half_a_tag_is_no_half_of_another() -> None:
+    made = group(1)
+    frame = state(made)
+    assert frame[20:22] == link_tag(KEY, frame[:20])[:2] and frame[22:] == link_tag(made.key, frame[:20])[2:]
+
+
+def sessions_for(mesh: Mesh, made: Group, author: bytes, role: int, until: int) -> int:
+    """Return how many sessions somebody gets who shows an old epoch behind a member's address."""
+    count = 0
+    stale = group(1)
+    number = 0
+    for now in range(0, until, 500):
+        number += 1
+        hear(mesh, state(stale, number, author, role), now)
+        at = mesh.visit(now)
+        if at is not None:
+            # The true owner of the address is there, and has the newest key.
+            count += 1
+            mesh.synced(at, None, now)
+            number += 1
+            hear(mesh, state(made, number, author, role), now)
+        mesh.say(now)
+    return count
+
+
+def test_who_plays_a_member_of_another_epoch_behind_its_address_costs_ever_fewer_sessions() -> None:
+    made = group(1, 2, 3)
+    made.settle()
+    for role in (RELAY, LEAF):
+        assert 0 < sessions_for(relay(made), made, b"\xfeut", role, 600000) <= 8
+
+
+def test_who_is_of_another_epoch_pushes_nobody_out() -> None:
+    made = group(1, 2, 3)
+    made.settle()
+    store = MemoryStore()
+    peer = board(store=store, mesh=MESH, role=GATEWAY, keeper=True)
+    mesh = Mesh(peer, 0, random=Random(1).below, role=GATEWAY, key=KEY, group=made, table=8)
+    for number in range(7):
+        author = b"\xfe\x00" + bytes((number,))
+        mesh.heard(b"own%d" % number, -90, frames.advertise(state(made, 1, author)), 0, True)
+    stale = group(1)
+    for number in range(100):
+        frame = frames.advertise(state(stale, 1, bytes((1, 1, number))))
+        mesh.heard(b"out%d" % number, -30, frame, 100 + number, True)
+    names = sorted(mesh.visits._table)
+    assert len([name for name in names if name[:3] == b"own"]) == 7
+    # Nor do they keep out who comes later, however far it is.
+    mesh.flood = False
+    mesh.heard(b"late", -95, frames.advertise(state(made, 1, b"\xfe\x01\x01")), 300, True)
+    assert b"late" in mesh.visits._table
+
+
+def test_a_member_that_is_late_is_no_stranger() -> None:
+    made = group(1, 2, 3)
+    made.settle()
+    mesh = relay(made)
+    hear(mesh, state(group(1)), 0)
+    assert not hear(mesh, op(group(1).key), 100) and mesh.stats["strangers"] == 0
+    # Of an address that no member has shown it is somebody else's, and so is what no member says.
+    assert not hear(mesh, op(group(1).key, 2), 200, b"new") and mesh.stats["strangers"] == 1
+    strange = state(made, 9)
+    assert not hear(mesh, strange[:20] + bytes(4), 300) and mesh.stats["strangers"] == 2
+
+
+def met(air: Air, one: object, two: object) -> None:
+    """Let two have a session, as far as group keys go."""
+    groups = [member.options["group"] for member in (one, two)]
+    epochs = [each.epoch for each in groups]
+    if epochs[0] != epochs[1]:
+        groups[epochs[0] > epochs[1]].take(Word(max(epochs)))
+    for member, other in ((one, two), (two, one)):
+        member.mesh.synced(other.address, None, member.now(air.now))
+        air.look(member)
+
+
+def sessions(air: Air, until: int) -> int:
+    """Run, and let whoever wants one have a session; return how many there were."""
+    count = 0
+    while air.now < until:
+        air.run(air.now + 250)
+        for member in air.members:
+            address = member.mesh.visit(member.now(air.now))
+            for other in air.links[member] if address is not None else ():
+                if other.address == address:
+                    count += 1
+                    met(air, member, other)
+    return count
+
+
+def test_a_gateway_that_is_offline_learns_of_an_epoch_from_boards_and_nothing_is_lost() -> None:
+    air = Air(7, loss=10)
+    keys = [group(1) for _ in range(4)]
+    for made in keys:
+        made.settle()
+    west = air.add("west", GATEWAY, True, group=keys[0])
+    east = air.add("east", GATEWAY, True, group=keys[3])
+    boards = [air.add("board%d" % at, RELAY, group=keys[1 + at]) for at in range(2)]
+    air.line([west, boards[0], boards[1], east])
+    air.readings(boards, 5000, 120000)
+    sessions(air, 20000)
+    # Only the western gateway hears of the next two: its neighbour tells the others.
+    for epoch in (2, 3):
+        keys[0].take(Word(epoch))
+    assert sessions(air, 130000) <= 12
+    assert [made.epoch for made in keys] == [3, 3, 3, 3]
+    for gateway in (west, east):
+        air.settle([gateway], boards, 120000)
+    check_air(air)
+    # After the time of grace nobody goes by an older key, and nobody is apart.
+    sessions(air, 130000 + pace.HANDOVER_MS + pace.GRACE_MS + 60000)
+    apart = [member.mesh.stats["apart"] for member in air.members]
+    sessions(air, air.now + 200000)
+    assert [member.mesh.stats["apart"] for member in air.members] == apart
+    assert all(made.before is None for made in keys)
