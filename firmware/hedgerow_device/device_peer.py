@@ -72,8 +72,6 @@ class DevicePeer(ReadyPeer):
     # Whom this boot has refused (accuse), and whether its health document has named all of them.
     suspects = None
     accused = False
-    # How often in a row a signature has found no room.
-    unsigned = 0
     _damaged = _tend_at = _due = 0
 
     def __init__(self, log: object, clock: object, sleeper: object = None, **options: object):
@@ -107,17 +105,8 @@ class DevicePeer(ReadyPeer):
         """See Peer._append_seal; a seal whose signature finds no room waits."""
         try:
             super()._append_seal(now)
-            self.unsigned = 0
         except MemoryError:
             self._sealed_at = now
-            self.unsigned += 1
-
-    def seal(self, now: int) -> bool:
-        """See Peer.seal. MemoryError once it has waited for long: then room is made (see Room.drop)."""
-        found = super().seal(now)
-        if self.unsigned > 1:
-            raise MemoryError("seal")
-        return found
 
     def _write_full(self, error: HedgerowError, now: int, again: object, numbered: bool) -> int:
         """See ReadyPeer._write_full; what it has loaded is given back.

@@ -89,10 +89,6 @@ class Node(Voice, Room):
             self._handle(event, now)
         if self._generation != self.radio.face.generation:
             self._begin_anew(now)
-        if self.mesh is None and self.peer.unsigned > 1:
-            # If there is too little room even now, it tries beside the engine for a while.
-            self.peer.unsigned = -1
-            self.peer.seal(now)
         if self.mesh is None and self.idle and self._may_open(now):
             self.open_mesh(now)
         self._hear(now)

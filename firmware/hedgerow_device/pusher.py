@@ -6,7 +6,6 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP
 from hedgerow.mesh import asks, frames, letters, pace
-from hedgerow.mesh.group import BEFORE, NEWEST
 from hedgerow.mesh.ops import pack
 from hedgerow.mesh.tag import check
 from hedgerow.operation import CLOCK, decode_body
@@ -211,7 +210,7 @@ class Pusher:
         group = self._group
         if group is None:
             return check(self._key, frame)
-        return group.reads(frame) in (NEWEST, BEFORE)
+        return group.counts(frame)
 
     def _turn(self, now: int) -> None:
         """Say all under the newest key, and hear the one before for a while."""

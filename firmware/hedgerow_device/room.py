@@ -78,7 +78,6 @@ class Room:
 
         The next ones pack less at once, until one has gone to its end. Where memory is `short` and none runs,
         the engine gives up what others say again; if that does not help for long, all but the small one goes.
-        A seal that waits for room is made while there is no engine.
         """
         if self._conn is not None or self._central:
             self._tight = min(self._tight + 1, _MOST_TIGHT)
@@ -93,9 +92,6 @@ class Room:
             self._open_at = now + _SHELVED_MS
             self._unload_engine()
             self.peer.close_documents()
-        elif short and self.peer.unsigned > 1:
-            # A signature and the engine do not fit the heap together.
-            self._shelve()
         elif short and not self._small:
             self.mesh.spare()
             gc.collect()
@@ -245,7 +241,13 @@ class Room:
         return (gc.mem_free() >= least or free() >= least) and largest() >= _CENTRAL_BLOCK
 
     def _look_around(self, now: int) -> None:
-        """Now and then: see whether a session would fit, or the engine again."""
+        """Now and then: see whether a session would fit, or the engine again, or a seal only without it."""
+        keys = self.peer.keys
+        if keys and keys.unsigned > 1 and self.idle and self.mesh:
+            self._shelve()
+            # If there is too little room even now, it tries beside the engine for a while.
+            keys.unsigned = -1
+            self.peer.seal(now)
         if self.idle and self.mesh:
             if self._shrunk_at is not None and now - self._shrunk_at > _SHRUNK_MS:
                 self._grow(now)

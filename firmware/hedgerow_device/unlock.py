@@ -12,7 +12,7 @@ def open_keys(config: dict) -> Keyring | None:
     security = config["security"]
     if security == "keys" or (security == "auto" and vault.read(vault.CREDENTIAL)):
         return Keyring(mesh_key(config["mesh"]))
-    unload("hedgerow_device.keyring hedgerow_device.vault")
+    unload("hedgerow_device.keyring hedgerow_device.vault hedgerow.mesh.group")
     return None
 
 

@@ -249,17 +249,16 @@ print("seek", idle.did, called.did)
 
 
 class Tight:
-    """As much of a node, its radio and its peer as a seal needs that waits for room, and what it did."""
+    """As much of a node, its peer and its keys as a seal needs that waits for room."""
 
-    _conn = _central = _open_at = None
-    _generation = generation = 0
-    _tend_at = 1 << 29
-    _small = _chooses = False
     idle = True
+    full = False
+    _small = True
+    _shrunk_at = greeter = None
 
-    def __init__(self) -> None:
-        self.mesh = self.radio = self.face = self.peer = self
-        self.unsigned = 2
+    def __init__(self, unsigned: int) -> None:
+        self.mesh = self.peer = self.keys = self
+        self.unsigned = unsigned
         self.did: list = []
 
     def _shelve(self) -> None:
@@ -270,33 +269,8 @@ class Tight:
         """The peer's."""
         self.did.append("sealed" if self.mesh is None else "beside")
 
-    def _may_open(self, now: int) -> bool:
-        return True
 
-    def open_mesh(self, now: int) -> None:
-        """The node's."""
-        self.mesh = self
-        self.did.append("opened")
-
-    def take_event(self) -> None:
-        """The radio's."""
-
-    def _hear(self, now: int) -> None:
-        pass
-
-    _listen = _speak = _hear
-
-    def _pressed(self) -> bool:
-        return True
-
-    _said_until = None
-
-    def _visited(self, now: int) -> bool:
-        return False
-
-
-tight = Tight()
-node.Node.drop(tight, 1000, True)
-for now in (1000, 2000):
-    node.Node.step(tight, now)
-print("tight", tight.did, tight.unsigned)
+tight, roomy = Tight(2), Tight(1)
+for one in (tight, roomy):
+    node.Node._look_around(one, 1000)
+print("tight", tight.did, tight.unsigned, roomy.did)

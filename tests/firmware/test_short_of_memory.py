@@ -68,23 +68,3 @@ def test_where_nothing_helps_nothing_is_written(
     with pytest.raises(MemoryError):
         peer.execute(INSERT, r={"n": 1})
     assert peer.log.held(peer.author) == held
-
-
-def test_room_is_made_for_a_seal_that_waits(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    peer.execute(INSERT, r={"n": 1})
-    append, room = ReadyPeer._append_seal, [False]
-
-    def fails(peer: Any, now: int) -> None:
-        if not room[0]:
-            raise MemoryError
-        append(peer, now)
-
-    monkeypatch.setattr(ReadyPeer, "_append_seal", fails)
-    peer.seal(9000)
-    with pytest.raises(MemoryError):
-        peer.seal(18000)
-    # Recording goes on.
-    peer.execute(INSERT, r={"n": 2})
-    room[0] = True
-    assert peer.seal(27000) and not peer.unsigned
-    assert peer.log.sealed(peer.author) == peer.log.held(peer.author)

@@ -95,6 +95,10 @@ class Group:
             return NEWEST
         return BEFORE if self.before and link_tag(self.before, said) == tag else STRANGE
 
+    def counts(self, frame: bytes) -> bool:
+        """Say whether a frame is of the newest epoch, or of the one before while that counts."""
+        return self.reads(frame) in (NEWEST, BEFORE)
+
     def _try(self, left: int) -> None:
         try:
             self._write(left, self.issued, self.epoch, self.key, self.before or self.base, self.statement)
