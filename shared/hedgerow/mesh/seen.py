@@ -23,20 +23,16 @@ class Seen:
     def note(self, identity: int, who: int) -> int:
         """Remember a frame from a sender (only its last 3 bits count): 0 if the frame is new, else from how
         many senders it is known now, at least."""
-        keys = self._keys
+        count = self.again(identity, who)
+        if count:
+            return count
         identity = identity or 1
         row = identity % self._sets
         base = row * _WAYS
-        bit = 1 << (who & 7)
-        for at in range(base, base + _WAYS):
-            if keys[at] == identity:
-                bit |= self._senders[at]
-                self._senders[at] = bit
-                return _ONES[bit & 15] + _ONES[bit >> 4]
         at = self._next[row]
         self._next[row] = (at + 1) % _WAYS
-        keys[base + at] = identity
-        self._senders[base + at] = bit
+        self._keys[base + at] = identity
+        self._senders[base + at] = 1 << (who & 7)
         return 0
 
     def again(self, identity: int, who: int) -> int:
@@ -99,10 +95,13 @@ class Marks:
         base = identity % sets * _WAYS
         mark = identity // sets % 0xFFFF + 1
         keys = self._keys
-        for at in (base, base + 1, base + 2, base + 3):
-            if keys[at] == mark:
-                return at
-        return -1
+        if keys[base] == mark:
+            return base
+        if keys[base + 1] == mark:
+            return base + 1
+        if keys[base + 2] == mark:
+            return base + 2
+        return base + 3 if keys[base + 3] == mark else -1
 
     def note(self, identity: int) -> None:
         """Remember an identity, below 2^30."""
