@@ -32,18 +32,10 @@ _PEERS = const(8)
 # Revocations from the air that no session has verified yet, with a place behind it.
 _BRIEF = b"brief"
 _CRYPTO = "hedgerow.crypto."
+# Loaded again for a key that is news.
+_ROTATION = "hedgerow.crypto.rotation"
 # With less than this free, what signs is given back after each signature.
 _ROOMY = const(65536)
-
-
-class _Kept:
-    """Where a Group is kept."""
-
-    def read() -> bytes | None:
-        return vault.read(vault.GROUP)
-
-    def write(value: bytes) -> None:
-        vault.write(vault.GROUP, value)
 
 
 class Keyring:
@@ -62,7 +54,7 @@ class Keyring:
         self.handshakes = self.resumed = self.multiplications = self.checks = 0
         # How often in a row a signature has found no room.
         self.unsigned = 0
-        self.group = Group(base, _Kept)
+        self.group = Group(base, vault)
         self._member: object = None
         self._greeting: object = None
         self._words: object = None
@@ -237,6 +229,7 @@ class Keyring:
             gate = Gate([self.group.base])
             self._member = Member(holder, Ephemerals(p256), trust, gate, os.urandom, list(claims.mode))
             self._words = Words(self.log, trust, p256, self.group)
+            unload(_ROTATION)
             self._member.resumables = Met(_PEERS, trust)
             self._take_waiting(trust.app)
         return self._member

@@ -7,7 +7,6 @@ from hedgerow.limits import const
 from hedgerow.log import ENTRY_SEAL, ENTRY_SKIP
 from hedgerow.mesh import asks, frames, letters, pace
 from hedgerow.mesh.ops import pack
-from hedgerow.mesh.tag import check
 from hedgerow.operation import CLOCK, decode_body
 
 from .modules import unload
@@ -204,22 +203,6 @@ class Pusher:
         except HedgerowError:
             return False
         return True
-
-    def _is_ours(self, frame: bytes) -> bool:
-        """Say whether a frame counts here; of another epoch others learn (see hedgerow.mesh.epochs)."""
-        group = self._group
-        if group is None:
-            return check(self._key, frame)
-        return group.counts(frame)
-
-    def _turn(self, now: int) -> None:
-        """Say all under the newest key, and hear the one before for a while."""
-        group = self._group
-        self._key = group.key
-        if group.before and group.due is None:
-            group.due = now + pace.GRACE_MS
-        elif group.before and now >= group.due:
-            group.settle()
 
     def ask(self, what: int, entry: tuple | bytes) -> None:
         """Say a WANT of one thing."""

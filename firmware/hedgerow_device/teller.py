@@ -48,6 +48,8 @@ _HEARD_MS = const(500)
 # A flag of a STATE: something waits that fits no advertisement.
 _BULK = const(128)
 _SAVED = ">IIIBIB"
+# See hedgerow.mesh.group, which is not loaded where there are no keys.
+_NEWEST = const(2)
 
 
 class Teller(Pusher):
@@ -123,7 +125,9 @@ class Teller(Pusher):
             return True
         if kind == frames.LETTER_DOWN and self._wisher is None:
             return True
-        if kind == frames.HAVE or not self._is_ours(frame):
+        # Of another epoch others learn (see hedgerow.mesh.epochs).
+        ours = self._group.reads(frame) >= _NEWEST if self._group else check(self._key, frame)
+        if kind == frames.HAVE or not ours:
             return False
         try:
             self._take(kind, frame, now)
@@ -286,7 +290,7 @@ class Teller(Pusher):
     def say(self, now: int) -> tuple | None:
         """See Mesh.say."""
         if self._group:
-            self._turn(now)
+            self._key = self._group.turn(now)
         self._look(now)
         if now >= self._wish_at:
             self._wish(now)

@@ -11,7 +11,9 @@ def open_keys(config: dict) -> Keyring | None:
     """Return the board's keys, None for a board that has none, or is to use none."""
     security = config["security"]
     if security == "keys" or (security == "auto" and vault.read(vault.CREDENTIAL)):
-        return Keyring(mesh_key(config["mesh"]))
+        keys = Keyring(mesh_key(config["mesh"]))
+        unload("hedgerow.crypto.rotation")
+        return keys
     unload("hedgerow_device.keyring hedgerow_device.vault hedgerow.mesh.group")
     return None
 

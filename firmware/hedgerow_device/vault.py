@@ -25,19 +25,24 @@ _SPACE = "hedgerow"
 _CHECK = const(4)
 # What the store takes of one value, less a little.
 MOST = 1900
+_SHORT = const(316)
 
 
 def read(name: str) -> bytes | None:
     """Return a value, None if there is none."""
     from esp32 import NVS
 
-    buffer = bytearray(MOST + _CHECK)
-    try:
-        size = NVS(_SPACE).get_blob(name, buffer)
-    except OSError:
-        return None
-    value = bytes(buffer[: size - _CHECK])
-    return value if size > _CHECK and _check(name, value) == buffer[size - _CHECK : size] else None
+    store = NVS(_SPACE)
+    # Most are short, and so much in one piece is not always free.
+    for room in (_SHORT, MOST):
+        buffer = bytearray(room + _CHECK)
+        try:
+            size = store.get_blob(name, buffer)
+        except OSError:
+            continue
+        value = bytes(buffer[: size - _CHECK])
+        return value if size > _CHECK and _check(name, value) == buffer[size - _CHECK : size] else None
+    return None
 
 
 def write(name: str, value: bytes) -> None:

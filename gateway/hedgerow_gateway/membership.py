@@ -28,14 +28,14 @@ class GroupFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> bytes | None:
+    def read(self, _: str) -> bytes | None:
         """Return what was written last; None for a file that says nothing: sessions bring it anew."""
         try:
             return bytes.fromhex(self._path.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
-    def write(self, value: bytes) -> None:
+    def write(self, _: str, value: bytes) -> None:
         """Replace what is there in one step. Raises OSError."""
         try:
             replace_file(self._path, value.hex())

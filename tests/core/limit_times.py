@@ -7,6 +7,7 @@ from limit_custody import NEVER, engine, least, most, op, op_of
 from sync_kit import board, record
 
 from hedgerow import limits
+from hedgerow.crypto.rotation import take
 from hedgerow.mesh import asks, frames, letters, pace, tells
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.group import BEFORE, STRANGE
@@ -397,7 +398,7 @@ def handover() -> None:
     made = epochs.group(1)
     mesh = epochs.relay(made)
     before = made.key
-    made.take(epochs.Word(2))
+    take(made, epochs.Word(2))
     mesh.epochs.look(5)
     for at, key in ((4 + pace.HANDOVER_MS, before), (5 + pace.HANDOVER_MS, made.key)):
         mesh.epochs.look(at)

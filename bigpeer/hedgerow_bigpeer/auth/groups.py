@@ -9,9 +9,9 @@ import os
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims
 from hedgerow.crypto.cose import Sign1
+from hedgerow.crypto.rotation import KEY
 from hedgerow.crypto.words import GROUP, Word
 from hedgerow.errors import HedgerowError
-from hedgerow.mesh.group import KEY
 
 from . import cose
 from .apps import App

@@ -12,7 +12,6 @@ from ..codec import cbor
 from ..codec.schema import is_integer
 from ..errors import HedgerowError
 from ..log import STATE_CONFIG
-from ..mesh.group import KEY
 from . import claims
 from .cose import Sign1, join, name_of
 from .port import finish
@@ -60,6 +59,8 @@ class Word:
             self.rank = (0, self.issued, self.name)
             return
         if self.kind == GROUP:
+            from .rotation import KEY
+
             self.epoch, self.key = parts[2:]
             good = is_integer(self.epoch) and 0 < self.epoch < 1 << 30 and isinstance(self.key, bytes)
             if not good or len(self.key) != KEY or self.issued >> 40:
@@ -95,13 +96,6 @@ class Word:
             raise HedgerowError("STATEMENT_INVALID", "signature")
 
 
-def _is_of(statement: bytes, app: str) -> bool:
-    try:
-        return Word(statement, app).kind == GROUP
-    except HedgerowError:
-        return False
-
-
 def unfold(brief: bytes, app: str) -> bytes:
     """Return the revocation of an app that Word.brief() has made short; STATEMENT_INVALID."""
     if len(brief) != _BRIEF:
@@ -131,8 +125,12 @@ class Words:
         self._entries: dict = {}
         # The places that nothing is kept in.
         self._free: list = []
-        if group and group.statement and not _is_of(group.statement, trust.app):
-            group.forget()
+        # That of the newest group key.
+        self._group_word = b""
+        if group:
+            from .rotation import statement
+
+            self._group_word = statement(group, trust.app)
         for place in range(limits.MAX_WORDS + limits.MAX_ISSUERS):
             kept = log.get(STATE_CONFIG, _KEPT + bytes((place,)))
             if kept:
@@ -144,8 +142,8 @@ class Words:
     def digest(self) -> bytes:
         """Return 4 bytes that are the same for who has the same words."""
         names = [entry[2] for entry in self._entries.values()]
-        if self._group and self._group.statement:
-            names.append(sha256(self._group.statement).digest()[:8])
+        if self._group_word:
+            names.append(sha256(self._group_word).digest()[:8])
         names.sort()
         return sha256(b"".join(names)).digest()[:4]
 
@@ -153,8 +151,8 @@ class Words:
         """Return the words as they were signed, the oldest first: an issuer comes before what it says."""
         entries = sorted([entry[1:] for entry in self._entries.values()])
         found = [self._log.get(STATE_CONFIG, _KEPT + bytes((entry[2],))) for entry in entries]
-        if self._group and self._group.statement:
-            found.append(self._group.statement)
+        if self._group_word:
+            found.append(self._group_word)
         return found
 
     def hear(self, statement: bytes) -> Word | None:
@@ -170,6 +168,8 @@ class Words:
             raise HedgerowError("STATEMENT_INVALID", str(error)) from error
 
     def _take(self, statement: bytes) -> Word | None:
+        if statement == self._group_word:
+            return None
         name = sha256(statement).digest()[:8]
         if [1 for entry in self._entries.values() if entry[2] == name]:
             return None
@@ -184,12 +184,16 @@ class Words:
 
     def _take_group(self, word: Word) -> None:
         """Go by a group key that is newer than the one here; it is durable on return, or not here at all."""
-        group = self._group
-        if group and (word.epoch, word.issued) > (group.epoch, group.issued):
+        if self._group is None:
+            return
+        from .rotation import epoch, take
+
+        if (word.epoch, word.issued) > epoch(self._group)[:2]:
             finish(word.verify(self._p256, self._trust.roots))
             self._trust.floor = max(self._trust.floor, word.issued)
             try:
-                group.take(word)
+                take(self._group, word)
+                self._group_word = word.statement
             except OSError:
                 # It comes again with a later session.
                 pass

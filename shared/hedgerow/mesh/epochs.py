@@ -35,8 +35,11 @@ class Epochs:
                 self._speak(group.key)
                 group.due = now + pace.GRACE_MS
             else:
-                group.settle()
-                group.due = None
+                # Once more later, should there be no room to load it.
+                group.due = now + pace.HANDOVER_MS
+                from ..crypto.rotation import settle
+
+                settle(group)
 
     def read(self, frame: bytes, address: object, rssi: int, now: int) -> bytes:
         """Return a frame as it is, or under the key that is spoken under; b"" for one to pass over."""

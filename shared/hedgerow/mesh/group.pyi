@@ -1,26 +1,22 @@
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-KEY: Final = 32
 STRANGE: Final = 0
-NEWEST: Final = 1
-BEFORE: Final = 2
-APART: Final = 3
+APART: Final = 1
+NEWEST: Final = 2
+BEFORE: Final = 3
+KEPT: Final = "group"
+STATEMENT_AT: Final = 74
 
 class _Store(Protocol):
-    def read(self) -> bytes | None: ...
-    def write(self, value: bytes) -> None: ...
+    def read(self, name: str, /) -> bytes | None: ...
+    def write(self, name: str, value: bytes, /) -> None: ...
 
 class Group:
     base: bytes
     key: bytes
     before: bytes | None
-    epoch: int
-    issued: int
     due: int | None
-    statement: bytes
+    store: _Store
     def __init__(self, base: bytes, store: _Store) -> None: ...
-    def take(self, word: Any) -> None: ...
-    def forget(self) -> None: ...
-    def settle(self) -> None: ...
     def reads(self, frame: bytes) -> int: ...
-    def counts(self, frame: bytes) -> bool: ...
+    def turn(self, now: int) -> bytes: ...

@@ -15,6 +15,7 @@ import test_crypto_receipts as receipts  # noqa: E402
 import test_crypto_words as words  # noqa: E402
 import test_mesh_epochs as epochs  # noqa: E402
 
+from hedgerow.crypto import rotation  # noqa: E402
 from hedgerow.crypto.credentials import Trust  # noqa: E402
 from hedgerow.crypto.members import Members, Proofs  # noqa: E402
 from hedgerow.crypto.port import finish  # noqa: E402
@@ -23,7 +24,6 @@ from hedgerow.custody.ledger import Ledger  # noqa: E402
 from hedgerow.mesh import pace  # noqa: E402
 from hedgerow.mesh.carrier import Carrier  # noqa: E402
 from hedgerow.mesh.down import Down  # noqa: E402
-from hedgerow.mesh.group import Group  # noqa: E402
 from hedgerow.peer import Peer  # noqa: E402
 from hedgerow.sync import frames  # noqa: E402
 from hedgerow.sync.exchange import Exchange  # noqa: E402
@@ -108,13 +108,14 @@ def epochs_go_back(patch: pytest.MonkeyPatch) -> None:
     def take(self: Words, word: Word) -> None:
         assert self._group is not None
         finish(word.verify(self._p256, self._trust.roots))
-        self._group.take(word)
+        rotation.take(self._group, word)
+        self._group_word = word.statement
 
     patch.setattr(Words, "_take_group", take)
 
 
 def group_keys_of_any_app_stay(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Group, "forget", lambda _: None)
+    patch.setattr(rotation, "forget", lambda _: None)
 
 
 def nobody_waits_for_words(patch: pytest.MonkeyPatch) -> None:
@@ -122,7 +123,7 @@ def nobody_waits_for_words(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_key_before_counts_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Group, "settle", lambda _: None)
+    patch.setattr(rotation, "settle", lambda _: None)
 
 
 CHECKS: dict[Patch, Callable[[], None]] = {

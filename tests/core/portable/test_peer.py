@@ -102,7 +102,7 @@ def test_a_seal_covers_what_is_in_the_log_wherever_memory_ran_out() -> None:
     append = peer.log.append
     for written in (False, True):
 
-        def short(*entry: object) -> None:
+        def short(*entry: object, written: bool = written) -> None:
             if written:
                 append(*entry)
             raise MemoryError
