@@ -48,7 +48,7 @@ _HEARD_MS = const(500)
 # A flag of a STATE: something waits that fits no advertisement.
 _BULK = const(128)
 _SAVED = ">IIIBIB"
-# See hedgerow.mesh.group, which is not loaded where there are no keys.
+# As in hedgerow.mesh.epochs.
 _NEWEST = const(2)
 
 

@@ -10,7 +10,7 @@ from hedgerow import limits
 from hedgerow.crypto.rotation import take
 from hedgerow.mesh import asks, frames, letters, pace, tells
 from hedgerow.mesh.custody import name_of
-from hedgerow.mesh.group import BEFORE, STRANGE
+from hedgerow.mesh.epochs import BEFORE, STRANGE
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.speaker import FORWARD
 from hedgerow.operation import SOURCE_KEEPER

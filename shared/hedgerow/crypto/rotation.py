@@ -5,31 +5,33 @@ Loaded for a start, a session, and the end of the time of grace.
 
 from ..errors import HedgerowError
 from ..limits import const
-from ..mesh.group import KEPT, STATEMENT_AT
 
 KEY = const(32)
+#: The name of what is kept.
+KEPT = "group"
 # Boots left for the key before; issued u40, epoch u32, the newest key, the one before; the statement.
 _BOOTS = const(8)
 _EPOCH_AT = const(6)
 _KEY_AT = const(10)
 _BEFORE_AT = const(42)
+_STATEMENT_AT = const(74)
 
 
 def begin(group: object, kept: bytes) -> None:
     """Go by what was kept, at a start: who starts again and again counts starts, as it has no other clock."""
     group.key = kept[_KEY_AT:_BEFORE_AT]
     if kept[0]:
-        group.before = kept[_BEFORE_AT:STATEMENT_AT]
+        group.before = kept[_BEFORE_AT:_STATEMENT_AT]
         _leave(group, kept, kept[0] - 1)
 
 
 def epoch(group: object) -> tuple:
     """Return (epoch, when its key was issued, statement) of the newest one, (0, 0, b"") of none."""
     kept = group.store.read(KEPT)
-    if not kept or len(kept) <= STATEMENT_AT:
+    if not kept or len(kept) <= _STATEMENT_AT:
         return 0, 0, b""
     number = int.from_bytes(kept[_EPOCH_AT:_KEY_AT], "big")
-    return number, int.from_bytes(kept[1:_EPOCH_AT], "big"), kept[STATEMENT_AT:]
+    return number, int.from_bytes(kept[1:_EPOCH_AT], "big"), kept[_STATEMENT_AT:]
 
 
 def statement(group: object, app: str) -> bytes:
@@ -37,12 +39,12 @@ def statement(group: object, app: str) -> bytes:
     from .words import GROUP, Word
 
     kept = group.store.read(KEPT)
-    if not kept or len(kept) <= STATEMENT_AT:
+    if not kept or len(kept) <= _STATEMENT_AT:
         return b""
     if kept[_KEY_AT:_BEFORE_AT] != group.key:
         # A write that was refused has come through.
         begin(group, kept)
-    said = kept[STATEMENT_AT:]
+    said = kept[_STATEMENT_AT:]
     try:
         if Word(said, app).kind == GROUP:
             return said
@@ -80,7 +82,7 @@ def settle(group: object) -> None:
     """The key before counts no more."""
     group.before = group.due = None
     kept = group.store.read(KEPT)
-    if kept and len(kept) > STATEMENT_AT:
+    if kept and len(kept) > _STATEMENT_AT:
         _leave(group, kept, 0)
 
 

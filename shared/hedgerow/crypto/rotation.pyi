@@ -3,6 +3,7 @@ from typing import Any, Final
 from ..mesh.group import Group
 
 KEY: Final = 32
+KEPT: Final = "group"
 
 def begin(group: Group, kept: bytes) -> None: ...
 def epoch(group: Group) -> tuple[int, int, bytes]: ...

@@ -3,10 +3,16 @@
 SPEC 11.16. Loaded where a board or gateway has a credential.
 """
 
+from ..limits import const
 from ..presence import UNKNOWN_DISTANCE
 from . import frames, pace
-from .group import APART, NEWEST, STRANGE
 from .tag import check, link_tag
+
+# What Group.reads() says of a frame: nobody's; a STATE of some other epoch; of the newest, of the one before.
+STRANGE = const(0)
+APART = const(1)
+NEWEST = const(2)
+BEFORE = const(3)
 
 
 class Epochs:

@@ -1,7 +1,12 @@
-from typing import Any
+from typing import Any, Final
 
 from .group import Group
 from .mesh import Mesh
+
+STRANGE: Final = 0
+APART: Final = 1
+NEWEST: Final = 2
+BEFORE: Final = 3
 
 class Epochs:
     group: Group

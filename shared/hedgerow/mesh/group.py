@@ -9,14 +9,12 @@ from . import pace
 from .frames import CALL
 from .tag import link_tag
 
-# What reads() says of a frame: nobody's; a STATE of some other epoch; of the newest, of the one before.
-STRANGE = const(0)
-APART = const(1)
-NEWEST = const(2)
-BEFORE = const(3)
-# The name of what is kept, and the place in it of what comes behind the keys.
-KEPT = "group"
-STATEMENT_AT = const(74)
+# As in hedgerow.mesh.epochs, which says what they mean, and hedgerow.crypto.rotation: names take heap.
+_STRANGE = const(0)
+_APART = const(1)
+_NEWEST = const(2)
+_BEFORE = const(3)
+_STATEMENT_AT = const(74)
 
 
 class Group:
@@ -31,8 +29,8 @@ class Group:
         self.base = self.key = base
         self.before = self.due = None
         self.store = store
-        kept = store.read(KEPT)
-        if kept and len(kept) > STATEMENT_AT:
+        kept = store.read("group")
+        if kept and len(kept) > _STATEMENT_AT:
             from ..crypto.rotation import begin
 
             begin(self, kept)
@@ -45,17 +43,17 @@ class Group:
         size = 3 if kind else 4
         said, tag = frame[:-size], frame[-size:]
         if kind == CALL:
-            return NEWEST if link_tag(self.base, said) == tag else STRANGE
-        missed = STRANGE
+            return _NEWEST if link_tag(self.base, said) == tag else _STRANGE
+        missed = _STRANGE
         half = 0
         if not kind:
             if link_tag(self.base, said)[:2] != tag[:2]:
-                return STRANGE
-            missed = APART
+                return _STRANGE
+            missed = _APART
             half = 2
         if link_tag(self.key, said)[half:] == tag[half:]:
-            return NEWEST
-        return BEFORE if self.before and link_tag(self.before, said)[half:] == tag[half:] else missed
+            return _NEWEST
+        return _BEFORE if self.before and link_tag(self.before, said)[half:] == tag[half:] else missed
 
     def turn(self, now: int) -> bytes:
         """Return the newest key, for who has no Epochs: it hears the one before for a while."""

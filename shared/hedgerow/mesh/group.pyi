@@ -1,11 +1,4 @@
-from typing import Final, Protocol
-
-STRANGE: Final = 0
-APART: Final = 1
-NEWEST: Final = 2
-BEFORE: Final = 3
-KEPT: Final = "group"
-STATEMENT_AT: Final = 74
+from typing import Protocol
 
 class _Store(Protocol):
     def read(self, name: str, /) -> bytes | None: ...

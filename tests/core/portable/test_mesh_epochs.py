@@ -10,7 +10,8 @@ from sync_kit import board
 from hedgerow.crypto.rotation import epoch, settle, take
 from hedgerow.log import MemoryStore
 from hedgerow.mesh import frames, pace
-from hedgerow.mesh.group import APART, BEFORE, NEWEST, STRANGE, Group
+from hedgerow.mesh.epochs import APART, BEFORE, NEWEST, STRANGE
+from hedgerow.mesh.group import Group
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.tag import check, link_tag
 from hedgerow.sync.hello import GATEWAY, LEAF, RELAY

@@ -7,9 +7,9 @@ from test_crypto_words import out
 
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims, cose
-from hedgerow.crypto.rotation import epoch, settle
+from hedgerow.crypto.rotation import KEPT, epoch, settle
 from hedgerow.crypto.words import GROUP, Word, Words
-from hedgerow.mesh.group import KEPT, Group
+from hedgerow.mesh.group import Group
 from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
 
 HEAP = "4m"
