@@ -9,8 +9,7 @@ import os
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims
 from hedgerow.crypto.cose import Sign1
-from hedgerow.crypto.rotation import KEY
-from hedgerow.crypto.words import GROUP, Word
+from hedgerow.crypto.words import GROUP, KEY, Word
 from hedgerow.errors import HedgerowError
 
 from . import cose

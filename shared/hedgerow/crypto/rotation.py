@@ -6,7 +6,6 @@ Loaded for a start, a session, and the end of the time of grace.
 from ..errors import HedgerowError
 from ..limits import const
 
-KEY = const(32)
 #: The name of what is kept.
 KEPT = "group"
 # Boots left for the key before; issued u40, epoch u32, the newest key, the one before; the statement.

@@ -2,7 +2,6 @@ from typing import Any, Final
 
 from ..mesh.group import Group
 
-KEY: Final = 32
 KEPT: Final = "group"
 
 def begin(group: Group, kept: bytes) -> None: ...

@@ -20,6 +20,9 @@ REVOCATION = "hg-rev"
 ISSUER = "hg-iss"
 GROUP = "hg-grp"
 
+# Bytes of a group key.
+KEY = limits.const(32)
+
 _BRIEF = limits.const(97)
 # With the place of what is kept behind it.
 _KEPT = b"word"
@@ -59,8 +62,6 @@ class Word:
             self.rank = (0, self.issued, self.name)
             return
         if self.kind == GROUP:
-            from .rotation import KEY
-
             self.epoch, self.key = parts[2:]
             good = is_integer(self.epoch) and 0 < self.epoch < 1 << 30 and isinstance(self.key, bytes)
             if not good or len(self.key) != KEY or self.issued >> 40:

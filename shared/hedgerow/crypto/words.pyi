@@ -8,6 +8,7 @@ from .port import P256
 REVOCATION: Final = "hg-rev"
 ISSUER: Final = "hg-iss"
 GROUP: Final = "hg-grp"
+KEY: Final = 32
 
 class Word:
     statement: bytes
