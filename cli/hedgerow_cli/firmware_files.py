@@ -33,8 +33,8 @@ _OF_BOTH = (
 #: Of the mesh's modules those that the small engine needs: the heap of a board that loads its firmware from
 #: files has no room for the others.
 OF_SMALL = (
-    "__init__", "asks", "brief", "budget", "frames", "group", "letters", "ops", "pace", "seen", "tag", "tells",
-    "wishes",
+    "__init__", "asks", "brief", "budget", "frames", "group", "letters", "ops", "pace", "seen", "tag",
+    "tells", "wishes",
 )  # fmt: skip
 _MESH = "hedgerow/mesh"
 #: Where MicroPython mounts the image.
