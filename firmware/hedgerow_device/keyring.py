@@ -49,6 +49,8 @@ class Keyring:
 
     def __init__(self, group: bytes):
         self.handshakes = self.resumed = self.multiplications = self.checks = 0
+        # How often in a row a signature has found no room.
+        self.unsigned = 0
         self._group = group
         self._member: object = None
         self._greeting: object = None
@@ -97,10 +99,14 @@ class Keyring:
 
     def sign(self, message: bytes) -> bytes:
         """Return the sealing key's signature."""
+        # Should it fail, to load what it needs, too.
+        self.unsigned += 1
         from hedgerow.crypto.port import P256, finish
 
         try:
-            return finish(P256(os.urandom).sign(self._keys[_PRIVATE:_SEALING_END], message))
+            signed = finish(P256(os.urandom).sign(self._keys[_PRIVATE:_SEALING_END], message))
+            self.unsigned = 0
+            return signed
         finally:
             del P256, finish
             gc.collect()

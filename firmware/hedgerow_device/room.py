@@ -241,7 +241,13 @@ class Room:
         return (gc.mem_free() >= least or free() >= least) and largest() >= _CENTRAL_BLOCK
 
     def _look_around(self, now: int) -> None:
-        """Now and then: see whether a session would fit, or the engine again."""
+        """Now and then: see whether a session would fit, or the engine again, or a seal only without it."""
+        keys = self.peer.keys
+        if keys and keys.unsigned > 1 and self.idle and self.mesh:
+            self._shelve()
+            # If there is too little room even now, it tries beside the engine for a while.
+            keys.unsigned = -1
+            self.peer.seal(now)
         if self.idle and self.mesh:
             if self._shrunk_at is not None and now - self._shrunk_at > _SHRUNK_MS:
                 self._grow(now)

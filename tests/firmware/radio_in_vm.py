@@ -192,6 +192,7 @@ class Leaf:
     """As much of a board's peer as opening its node needs."""
 
     role = LEAF
+    keys = None
 
     def __init__(self, state: bytes, slept: int) -> None:
         self.sleeper = Sleeper(state, slept)
@@ -245,3 +246,31 @@ idle, called = Seeker(None), Seeker(b"somebody")
 for seeker in (idle, called):
     node.Node._seek(seeker, 1000)
 print("seek", idle.did, called.did)
+
+
+class Tight:
+    """As much of a node, its peer and its keys as a seal needs that waits for room."""
+
+    idle = True
+    full = False
+    _small = True
+    _shrunk_at = greeter = None
+
+    def __init__(self, unsigned: int) -> None:
+        self.mesh = self.peer = self.keys = self
+        self.unsigned = unsigned
+        self.did: list = []
+
+    def _shelve(self) -> None:
+        self.mesh = None
+        self.did.append("shelved")
+
+    def seal(self, now: int) -> None:
+        """The peer's."""
+        self.did.append("sealed" if self.mesh is None else "beside")
+
+
+tight, roomy = Tight(2), Tight(1)
+for one in (tight, roomy):
+    node.Node._look_around(one, 1000)
+print("tight", tight.did, tight.unsigned, roomy.did)

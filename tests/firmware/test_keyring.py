@@ -446,3 +446,17 @@ def test_what_the_air_says_of_revocations_is_verified_by_the_next_session() -> N
     assert not keys.stands(out) and keys.words.all() == [word] and keys.checks == 4
     keys.rest()
     assert not keys.stands(out) and keys.checks == 4
+
+
+def test_signatures_that_find_no_room_are_counted_until_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hedgerow.crypto import port
+
+    made()
+    keys = ring()
+    with monkeypatch.context() as short:
+        short.setattr(port, "finish", lambda steps: (_ for _ in ()).throw(MemoryError()))
+        for count in (1, 2):
+            with pytest.raises(MemoryError):
+                keys.sign(b"seal")
+            assert keys.unsigned == count
+    assert keys.sign(b"seal") and keys.unsigned == 0

@@ -114,3 +114,7 @@ def test_what_a_day_took_before_a_deep_sleep_counts_after_it(said: dict[str, str
 def test_nothing_is_given_up_for_a_session_that_nobody_makes(said: dict[str, str]) -> None:
     """Letters in parts were thrown away four times a second while memory was short."""
     assert said["seek"] == "[] ['made room', 'failed']"
+
+
+def test_a_seal_that_waits_for_room_is_made_while_there_is_no_engine(said: dict[str, str]) -> None:
+    assert said["tight"] == "['shelved', 'sealed'] -1 []"
