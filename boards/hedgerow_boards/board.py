@@ -277,6 +277,10 @@ class Board:
         """Process of the VM; None while there is none."""
         return self._supervisor.pid
 
+    def activity(self) -> str:
+        """What the VM's process is doing, for people: its age, and of each thread state and system call."""
+        return self._rack.call(self._supervisor.activity)
+
     @property
     def boots(self) -> int:
         """How often the VM has started: power-ons, resets, wake-ups and soft resets."""

@@ -1,6 +1,7 @@
 """Limits of the board emulator; each names what it bounds and its unit."""
 
-BOOT_SECONDS = 10.0  # from power on until the file system is mounted
+BOOT_SECONDS = 10.0  # from a start of the VM until the file system is mounted
+RETRY_SECONDS = 1.0  # until a VM that the host could not start is tried again
 CONSOLE_LINES = 20_000  # kept per board; older ones are dropped
 CONSOLE_LINE_BYTES = 4_096  # a longer line is split
 PORT_OUTPUT_BYTES = 256 * 1024  # waiting for a reader of the serial port; what is beyond is dropped

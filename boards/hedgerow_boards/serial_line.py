@@ -136,19 +136,22 @@ class SerialLine:
         if events & select.POLLOUT:
             self._rack.watch(self._vm.fileno(), select.POLLIN, self._on_vm)
             self._pump()
-        if events & ~select.POLLOUT and not self._receive():
+        # An event may be that of the VM before, whose descriptor this one has: only an end counts.
+        if events & ~select.POLLOUT and self._receive() == b"":
             self._rack.unwatch(self._vm.fileno())
 
-    def _receive(self) -> bool:
-        """Take what the VM printed; False when it has closed its end or has nothing to say."""
+    def _receive(self) -> bytes | None:
+        """Take what the VM printed; empty when it has closed its end, None when it has nothing to say."""
         assert self._vm is not None
         try:
             data = self._vm.recv(_CHUNK)
+        except BlockingIOError:
+            return None
         except OSError:
-            return False
+            return b""
         self.raw_pastes += data.count(_RAW_PASTE)
         self._send(self._cooked(data))
-        return bool(data)
+        return data
 
     def _cooked(self, data: bytes) -> bytes:
         if _MOUNT_COMMAND in data and not interruptible(self._pid):

@@ -1,5 +1,6 @@
 """Keeps one emulated board's VM running: boots, resets, deep sleep, watchdog and power cuts."""
 
+import logging
 import os
 import random
 import select
@@ -10,17 +11,18 @@ from typing import Any
 
 from hedgerow_boards import flash
 from hedgerow_boards.control import ControlPage
-from hedgerow_boards.limits import EVENT_BYTES, SAMPLES
+from hedgerow_boards.limits import BOOT_SECONDS, EVENT_BYTES, RETRY_SECONDS, SAMPLES
 from hedgerow_boards.rack import Rack, Timer
 from hedgerow_boards.sensor import Sample, SensorSeries
 from hedgerow_boards.serial_line import SerialLine
 from hedgerow_boards.vm import control_layout as layout
-from hedgerow_boards.vm_process import VmProcess
+from hedgerow_boards.vm_process import VmProcess, activity
 
 # What machine.reset_cause() says.
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 _WATCHDOG_SECONDS = 0.02
 _READ = 64 * 1024
+_log = logging.getLogger(__name__)
 
 
 class Supervisor:
@@ -54,6 +56,7 @@ class Supervisor:
         self._resetting = False
         self._raw: int | None = None  # REPL mode in which a VM that ended by itself was
         self._booted = False
+        self._booted_at = 0.0
         self._timer: Timer | None = None
         self.powered = False
         self.boots = 0
@@ -93,9 +96,18 @@ class Supervisor:
             self._control.set(chip_boot_us=_now_us(), watchdog_us=0)
             self._control.clear(layout.PINS, layout.GPIOS)
         self._control.set(reset_cause=cause)
-        self._process = VmProcess({**self._config, "raw": raw}, self._heap_bytes)
+        try:
+            self._process = VmProcess({**self._config, "raw": raw}, self._heap_bytes)
+        except OSError as error:
+            if cause == PWRON_RESET:
+                raise
+            # Nobody waits for this boot who could be told, and the board would be dead without a word.
+            self._complain(f"no VM could be started, it is tried again: {error}")
+            self._timer = self._rack.later(RETRY_SECONDS, lambda: self._boot(cause, raw))
+            return
         self._events.clear()
         self._raw, self._booted = None, False
+        self._booted_at = time.monotonic()
         self.asleep = False
         self.boots += 1
         self._line.connect(self._process.serial, self._process.pid)
@@ -124,8 +136,28 @@ class Supervisor:
         if bites and _now_us() >= bites:
             self._line.say("task watchdog: not fed in time, the board resets")
             self._restart(WDT_RESET)
+        elif self._hangs_in_boot():
+            self._complain(f"no file system after {BOOT_SECONDS:g} s, the board resets: {self.activity()}")
+            self._restart(WDT_RESET)
         else:
             self._timer = self._rack.later(_WATCHDOG_SECONDS, self._look_at_watchdog)
+
+    def _hangs_in_boot(self) -> bool:
+        """As a boot loader's watchdog says; of the boot after power has come, Board.power_on() says it."""
+        late = time.monotonic() - self._booted_at >= BOOT_SECONDS
+        return late and self.mounted.is_set() and not self._booted
+
+    def activity(self) -> str:
+        """Return what the VM is doing, for people: a board that says nothing may hang."""
+        if self._process is None:
+            return "asleep" if self.asleep else "no VM"
+        since = time.monotonic() - self._booted_at
+        mounted = "mounted" if self._booted else "not mounted"
+        return f"VM {self._process.pid}, {mounted}, started {since:.1f} s ago: {activity(self._process.pid)}"
+
+    def _complain(self, text: str) -> None:
+        _log.error("%s: %s", self._config.get("name"), text)
+        self._line.say(f"emulator: {text}")
 
     def _on_events(self) -> None:
         process = self._process

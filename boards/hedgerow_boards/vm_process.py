@@ -1,6 +1,7 @@
 """Starts the process of an emulated board's VM and says what it can run on."""
 
 import atexit
+import contextlib
 import functools
 import importlib.util
 import json
@@ -80,6 +81,17 @@ class VmProcess:
         """Close both descriptors."""
         self.serial.close()
         os.close(self.events)
+
+
+def activity(pid: int) -> str:
+    """Return what each thread of a process does: state, CPU time in ticks, what it waits in (Linux)."""
+    told = []
+    for task in sorted(Path(f"/proc/{pid}/task").glob("*")):
+        with contextlib.suppress(OSError, IndexError):
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            waits = (task / "wchan").read_text()
+            told.append(f"thread {task.name} {fields[0]} {int(fields[11]) + int(fields[12])} ticks {waits}")
+    return "; ".join(told) or "unknown"
 
 
 @functools.cache

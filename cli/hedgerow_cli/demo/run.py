@@ -113,6 +113,8 @@ class Run:
                 ):
                     return
         self.screen.event(f"time is up after {self.options.limit_seconds:.0f} s")
+        for board in self.scene.boards:
+            self.screen.event(f"{board.name}: {board.activity()}")
 
     def audit(self) -> Findings:
         """Ask the Big Peer for everything, board by board, and compare."""
