@@ -22,6 +22,7 @@ from hedgerow_bigpeer.base64url import from_base64
 
 V1 = "/api/hedgerow/v1"
 SELECT = "SELECT * FROM cars ORDER BY _id"
+OIDC = {"type": "oidc", "issuer": "https://login.example", "audience": "cars"}
 
 
 class Farm(Local):
@@ -348,6 +349,9 @@ def test_a_key_rules_its_own_app_alone(farm: Farm, method: str, path: str, body:
         ("POST", "/apps/farm/keys", {"name": "x", "verbs": ["read"], "permission": 1}, "PERMISSION_INVALID"),
         ("DELETE", "/apps/farm/keys/x", None, "API_KEY_UNKNOWN"),
         ("PUT", "/apps/farm/providers/x", {"type": "x"}, "PROVIDER_INVALID"),
+        ("PUT", "/apps/farm/providers/x", {"type": ["oidc"]}, "PROVIDER_INVALID"),
+        ("PUT", "/apps/farm/providers/x", {"type": "anonymous", "kinds": [[]]}, "PROVIDER_INVALID"),
+        ("PUT", "/apps/farm/providers/x", {**OIDC, "algorithms": [[]]}, "PROVIDER_INVALID"),
         (
             "PUT",
             "/apps/farm/providers/x",
@@ -359,6 +363,11 @@ def test_a_key_rules_its_own_app_alone(farm: Farm, method: str, path: str, body:
         ("POST", "/apps/farm/revocations", {"number": "xx"}, "REQUEST_SYNTAX"),
         ("POST", "/apps/farm/revocations", {"number": "00" * 8}, "CREDENTIAL_UNKNOWN"),
         ("GET", "/audit?before=x", None, "REQUEST_SYNTAX"),
+        ("GET", "/audit?actoin=login", None, "REQUEST_SYNTAX"),
+        ("GET", "/apps/farm/credentials?usr=x", None, "REQUEST_SYNTAX"),
+        ("GET", "/auth/revocations?from=1", None, "REQUEST_SYNTAX"),
+        ("POST", "/auth/challenge", {"ap": "farm"}, "REQUEST_SYNTAX"),
+        ("POST", "/apps", {"name": "shed", "mod": "playground"}, "REQUEST_SYNTAX"),
     ],
 )
 def test_senseless_requests_of_operators(farm: Farm, method: str, path: str, body: Any, code: str) -> None:

@@ -286,7 +286,9 @@ def test_only_administrators_have_bridges(admin: Admin) -> None:
     for method, path in (("GET", ""), ("PUT", "/b"), ("DELETE", "/b"), ("POST", "/b/replay")):
         answer = admin.served.request(method, V1 + path, json={})
         assert (answer.status_code, answer.json()["code"]) == (403, "AUTH_FORBIDDEN")
-    assert admin.call("PUT", "/b", {"sink": {"type": "ftp"}}, 400)["code"] == "BRIDGE_INVALID"
+    home = {"type": "mqtt", "url": "mqtt://h", "home_assistant": {"prefix": 5}}
+    for sink in ({"type": "ftp"}, {"type": ["file"]}, home):
+        assert admin.call("PUT", "/b", {"sink": sink}, 400)["code"] == "BRIDGE_INVALID"
     assert admin.call("PUT", "/B!", TO_FILE, 400)["code"] == "BRIDGE_INVALID"
     assert admin.call("POST", "/none/pause", {}, 404)["code"] == "BRIDGE_UNKNOWN"
 

@@ -184,7 +184,9 @@ def _scope(wanted: Row, verbs: list[str]) -> Scope | None:
         return None
     if not isinstance(collections, list):
         raise HedgerowError("PERMISSION_INVALID", "`collections` is no list")
-    queries = {"everything": False, "queriesByCollection": {str(name): ["true"] for name in collections}}
+    if not all(isinstance(name, str) for name in collections):
+        raise HedgerowError("PERMISSION_INVALID", "`collections` are names")
+    queries = {"everything": False, "queriesByCollection": {name: ["true"] for name in collections}}
     return from_permissions({verb: queries for verb in verbs if verb in ("read", "write")})
 
 

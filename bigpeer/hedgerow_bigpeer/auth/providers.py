@@ -152,7 +152,7 @@ def _provider(row: tuple[Any, ...]) -> Provider:
 
 def _check(settings: dict[str, Any], *, playground: bool) -> None:
     kind = settings.get("type")
-    if kind not in _SETTINGS:
+    if kind not in list(_SETTINGS):
         raise _invalid(f"type: one of {', '.join(_SETTINGS)}")
     unknown = sorted(set(settings) - _SETTINGS[kind])
     if unknown:
@@ -168,7 +168,7 @@ def _check(settings: dict[str, Any], *, playground: bool) -> None:
         if type(value) is not int or not least <= value <= most:
             raise _invalid(f"{name}: {least} to {most} seconds")
     kinds = settings.get("kinds", [])
-    if not isinstance(kinds, list) or not all(name in KINDS for name in kinds):
+    if not isinstance(kinds, list) or not all(name in list(KINDS) for name in kinds):
         raise _invalid(f"kinds: some of {', '.join(KINDS)}")
     if not isinstance(settings.get("allowPrivate", False), bool):
         raise _invalid("allowPrivate: true or false")
@@ -191,7 +191,11 @@ def _check_oidc(settings: dict[str, Any], *, private: bool) -> None:
         if name in settings:
             _text(settings, name)
     algorithms = settings.get("algorithms", ["RS256"])
-    if not isinstance(algorithms, list) or not algorithms or not set(algorithms) <= set(ALGORITHMS):
+    if (
+        not isinstance(algorithms, list)
+        or not algorithms
+        or not all(name in ALGORITHMS for name in algorithms)
+    ):
         raise _invalid(f"algorithms: some of {', '.join(ALGORITHMS)}")
     if settings.get("role", "viewer") not in ROLES:
         raise _invalid(f"role: one of {', '.join(ROLES)}")

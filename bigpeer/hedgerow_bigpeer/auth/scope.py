@@ -101,12 +101,12 @@ def _entries(side: str, rules: object) -> Iterable[tuple[str, str]]:
     everything = rules.get("everything", False)
     if not isinstance(everything, bool):
         raise HedgerowError("PERMISSION_INVALID", f"{side}.everything is neither true nor false")
-    if everything:
-        yield EVERYTHING, ""
-        return
     queries = rules.get("queriesByCollection", {})
     if not isinstance(queries, dict):
         raise HedgerowError("PERMISSION_INVALID", f"{side}.queriesByCollection is no object")
+    if everything:
+        yield EVERYTHING, ""
+        return
     for collection, texts in queries.items():
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise HedgerowError(

@@ -73,7 +73,7 @@ def read_config(name: str, body: Any) -> BridgeConfig:
     if form not in FORMATS:
         raise _wrong("format", " or ".join(FORMATS))
     sink = body.get("sink")
-    if not isinstance(sink, dict) or sink.get("type") not in _SINKS:
+    if not isinstance(sink, dict) or sink.get("type") not in list(_SINKS):
         raise _wrong("sink", f"an object with a `type`: {', '.join(_SINKS)}")
     sources = body.get("sources", [])
     if not isinstance(sources, list) or len(sources) > limits.BRIDGE_SOURCES:
@@ -146,7 +146,8 @@ def _check_mqtt(sink: dict[str, Any]) -> None:
     home = sink.get("home_assistant", {})
     if not isinstance(home, dict) or not home.keys() <= {"prefix", "device"}:
         raise _wrong("home_assistant", "an object of `prefix` (homeassistant) and `device` (a field, board)")
-    if not _TOPIC.fullmatch(str(home.get("prefix", "x"))) or not isinstance(home.get("device", ""), str):
+    prefix, device = home.get("prefix", "x"), home.get("device", "")
+    if not isinstance(prefix, str) or not _TOPIC.fullmatch(prefix) or not isinstance(device, str):
         raise _wrong("home_assistant", "`prefix` is a topic, `device` the name of a field")
 
 

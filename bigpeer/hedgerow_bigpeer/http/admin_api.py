@@ -19,6 +19,7 @@ from ..auth.registry import Registry
 from ..base64url import from_hex
 from .answers import add_routes, number_of, read_object, text_of
 from .caller import Name
+from .parameters import known, whole
 
 PREFIX = "/api/hedgerow/v1"
 _BODY_BYTES = 65_536
@@ -45,7 +46,7 @@ class AdminApi:
     async def create_app(self, request: Request) -> Any:
         """Make an app."""
         actor = await self._need(request, "admin")
-        body = await read_object(request, _BODY_BYTES)
+        body = await read_object(request, ("name", "mode", "mesh"), _BODY_BYTES)
         name, mode = text_of(body, "name"), text_of(body, "mode", "production")
         return await work(manage.create_app, self._registry, actor, name, mode, text_of(body, "mesh", name))
 
@@ -67,7 +68,7 @@ class AdminApi:
     async def create_key(self, request: Request) -> Any:
         """Make an API key; the answer is the only place that ever shows it."""
         actor = await self._need(request, "admin")
-        body = await read_object(request, _BODY_BYTES)
+        body = await read_object(request, most=_BODY_BYTES)
         return await work(manage.create_key, self._registry, actor, request.path_params["app"], body)
 
     async def revoke_key(self, request: Request) -> Any:
@@ -84,7 +85,7 @@ class AdminApi:
     async def set_provider(self, request: Request) -> Any:
         """Add an identity provider, or set it anew."""
         actor = await self._need(request, "admin")
-        body = await read_object(request, _BODY_BYTES)
+        body = await read_object(request, most=_BODY_BYTES)
         params = request.path_params
         return await work(manage.set_provider, self._registry, actor, params["app"], params["provider"], body)
 
@@ -102,7 +103,7 @@ class AdminApi:
     async def create_user(self, request: Request) -> Any:
         """Make a local account."""
         actor = await self._need(request, "admin")
-        body = await read_object(request, _BODY_BYTES)
+        body = await read_object(request, ("name", "role", "password"), _BODY_BYTES)
         name, role = text_of(body, "name"), text_of(body, "role", "viewer")
         return await work(manage.create_user, self._registry, actor, name, role, text_of(body, "password"))
 
@@ -114,14 +115,14 @@ class AdminApi:
     async def credentials(self, request: Request) -> Any:
         """List what was issued, the newest first."""
         await self._need(request, "revoke")
-        user = request.query_params.get("user", "")
+        user = known(request, "user").get("user", "")
         app = request.path_params["app"]
         return {"credentials": await work(manage.list_credentials, self._registry, app, user)}
 
     async def revoke_credential(self, request: Request) -> Any:
         """Revoke a credential; without `last`, what is held here of its author stays accepted."""
         actor = await self._need(request, "revoke")
-        body = await read_object(request, _BODY_BYTES)
+        body = await read_object(request, ("number", "last"), _BODY_BYTES)
         app, number = request.path_params["app"], from_hex(text_of(body, "number"), "number")
         if "last" in body:
             last = number_of(body, "last")
@@ -133,11 +134,15 @@ class AdminApi:
     async def audit(self, request: Request) -> Any:
         """Show the audit log, the newest first; `before` an id, of one `action`."""
         await self._need(request, "admin")
-        before, action = request.query_params.get("before"), request.query_params.get("action", "")
-        if before is not None and (not before.isascii() or not before.isdecimal() or len(before) > 15):
-            raise HedgerowError("REQUEST_SYNTAX", "`before` is no id")
-        known = None if before is None else int(before)
-        return await work(manage.list_audit, self._registry, limits.AUDIT_PAGE, known, action)
+        found = known(request, "before", "action")
+        before = whole(found, "before", -1, 0, 10**12 - 1)
+        return await work(
+            manage.list_audit,
+            self._registry,
+            limits.AUDIT_PAGE,
+            None if before < 0 else before,
+            found.get("action", ""),
+        )
 
     async def check_audit(self, request: Request) -> Any:
         """Say whether the audit log was edited."""

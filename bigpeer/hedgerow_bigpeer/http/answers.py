@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -131,8 +131,13 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-async def read_object(request: Request, most: int = limits.UNKNOWN_BYTES) -> dict[str, Any]:
-    """Return a request's JSON object. Raises REQUEST_TYPE, REQUEST_TOO_LARGE, REQUEST_SYNTAX."""
+async def read_object(
+    request: Request, names: Collection[str] | None = None, most: int = limits.UNKNOWN_BYTES
+) -> dict[str, Any]:
+    """Return a request's JSON object, which has no others than `names` (None: whoever asks looks at them).
+
+    Raises REQUEST_TYPE, REQUEST_TOO_LARGE, REQUEST_SYNTAX.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HedgerowError("REQUEST_TYPE", kind[:100] or "no Content-Type")
@@ -142,7 +147,16 @@ async def read_object(request: Request, most: int = limits.UNKNOWN_BYTES) -> dic
         raise HedgerowError("REQUEST_SYNTAX", "no JSON") from None
     if not isinstance(value, dict):
         raise HedgerowError("REQUEST_SYNTAX", "no JSON object")
+    if names is not None:
+        only(value, names)
     return value
+
+
+def only(value: dict[str, Any], names: Collection[str]) -> None:
+    """Raise REQUEST_SYNTAX for a field of another name: a slip would be taken for what is left out."""
+    other = sorted(set(value) - set(names))
+    if other:
+        raise HedgerowError("REQUEST_SYNTAX", f"`{other[0][:40]}` is no field; there are {', '.join(names)}")
 
 
 def text_of(body: dict[str, Any], name: str, default: str | None = None) -> str:

@@ -19,8 +19,9 @@ from ..auth.proof import Proof
 from ..auth.revocation import Revocation
 from ..base64url import from_base64, to_base64
 from ..forks import ForkJudge
-from .answers import add_routes, number_of, read_object, text_of, texts_of
+from .answers import add_routes, number_of, only, read_object, text_of, texts_of
 from .door import Door
+from .parameters import known, whole
 
 PREFIX = "/api/hedgerow/v1/auth"
 _MARK = 16
@@ -43,7 +44,7 @@ class AuthApi:
 
     async def challenge(self, request: Request) -> Any:
         """Give a challenge, for the proof that every other endpoint wants."""
-        app = await self._app(await read_object(request))
+        app = await self._app(await read_object(request, ("app",)))
         made = await work(self._registry.challenger.make, app.id)
         return {
             "challenge": to_base64(made.challenge),
@@ -54,7 +55,7 @@ class AuthApi:
 
     async def login(self, request: Request) -> Any:
         """Exchange an identity provider's token: with a proof for a credential, without for an HTTP token."""
-        body = await read_object(request)
+        body = await read_object(request, ("app", "provider", "token", "proof"))
         app = await self._app(body)
         proof = read_proof(body["proof"]) if body.get("proof") is not None else None
         granted = await self._authority.log_in(app, text_of(body, "provider"), text_of(body, "token"), proof)
@@ -77,7 +78,7 @@ class AuthApi:
 
     async def renew(self, request: Request) -> Any:
         """Give a credential in the place of one that is about to expire."""
-        body = await read_object(request)
+        body = await read_object(request, ("app", "credential", "proof"))
         app = await self._app(body)
         credential = from_base64(body.get("credential"), "credential")
         granted = await self._authority.renew(app, credential, read_proof(body.get("proof")))
@@ -85,7 +86,8 @@ class AuthApi:
 
     async def delegate(self, request: Request) -> Any:
         """Give a gateway a delegation."""
-        body = await read_object(request)
+        names = ("app", "credential", "proof", "collections", "peers", "seconds")
+        body = await read_object(request, names)
         app = await self._app(body)
         granted = await work(
             self._delegations.delegate,
@@ -100,7 +102,7 @@ class AuthApi:
 
     async def countersign(self, request: Request) -> Any:
         """Countersign what was issued under delegations: as many credentials as fit the body."""
-        body = await read_object(request)
+        body = await read_object(request, ("app", "credentials"))
         app = await self._app(body)
         bodies = [from_base64(text, "credentials") for text in texts_of(body, "credentials")]
         found = await work(self._delegations.countersign, app, bodies)
@@ -116,7 +118,7 @@ class AuthApi:
     async def forks(self, request: Request) -> Any:
         """Take evidence that an author of the served app has forked, from whoever met it."""
         self._door.allow(request.scope, limits.FORK_BYTES)
-        body = await read_object(request, limits.FORK_BYTES)
+        body = await read_object(request, ("app", "author", "seal", "marks"), limits.FORK_BYTES)
         if (await self._app(body)).id != self._served.id:
             raise HedgerowError("FORK_UNPROVEN", "an app that is not served here")
         marks = from_base64(body.get("marks"), "marks")
@@ -129,7 +131,7 @@ class AuthApi:
 
     async def issuers(self, request: Request) -> Any:
         """Show the keys that sign for an app, and the statements by which each follows the one before."""
-        app = await self._app(dict(request.query_params))
+        app = await self._app(known(request, "app"))
         found = await work(self._registry.issuers.trusted, app)
         return {
             "app": app.id,
@@ -148,20 +150,18 @@ class AuthApi:
 
     async def jwks(self, request: Request) -> Any:
         """Show the keys that sign tokens, as a JWKS."""
-        return await work(tokens.jwks, self._registry.issuers, await self._app(dict(request.query_params)))
+        return await work(tokens.jwks, self._registry.issuers, await self._app(known(request, "app")))
 
     async def revocations(self, request: Request) -> Any:
         """Show the signed revocations, all or those since a moment."""
-        app = await self._app(dict(request.query_params))
-        since = request.query_params.get("since", "0")
-        if not since.isascii() or not since.isdecimal() or len(since) > 12:
-            raise HedgerowError("REQUEST_SYNTAX", "`since` is no number of seconds")
-        found = await work(self._registry.revocations.all, app, limits.LISTED_ROWS, int(since))
+        asked = known(request, "app", "since")
+        app, since = await self._app(asked), whole(asked, "since", 0, 0, 10**12 - 1)
+        found = await work(self._registry.revocations.all, app, limits.LISTED_ROWS, since)
         return {"revocations": [show_revocation(row) for row in found]}
 
     async def revoke(self, request: Request) -> Any:
         """Take a revocation that a peer of the kind "revoke" signed, and sign it for everybody."""
-        body = await read_object(request)
+        body = await read_object(request, ("app", "credential", "revocation"))
         app = await self._app(body)
         credential = from_base64(body.get("credential"), "credential")
         said = from_base64(body.get("revocation"), "revocation")
@@ -209,6 +209,7 @@ def read_proof(value: object) -> Proof:
     """Read a proof from JSON. Raises REQUEST_SYNTAX."""
     if not isinstance(value, dict):
         raise HedgerowError("REQUEST_SYNTAX", "`proof` is no object")
+    only(value, Proof._fields)
     parts = [from_base64(value.get(name), name) for name in Proof._fields[:5]]
     log = [None if value.get(name) is None else from_base64(value[name], name) for name in ("author", "salt")]
     return Proof(*parts, *log)

@@ -59,7 +59,7 @@ class BridgesApi:
         """Make a bridge, or set it anew; a new one begins with the oldest change that is kept, or `now`."""
         actor = await self._need(request)
         name = self._named(request)
-        body = await read_object(request, _BODY_BYTES)
+        body = await read_object(request, most=_BODY_BYTES)
         place = self._place(text_of(body, "from", "oldest"))
         body.pop("from", None)
         text = await self._service.work(check_runnable, name, body, self._folder)
@@ -89,7 +89,7 @@ class BridgesApi:
     async def reset(self, request: Request) -> Any:
         """Let a bridge begin with the oldest change kept, or behind the newest."""
         actor, name = await self._need(request), self._named(request)
-        place = self._place(text_of(await read_object(request), "from"))
+        place = self._place(text_of(await read_object(request, ("from",)), "from"))
         await self._transact(table.reset, name, place)
         return await self._done(request, actor, "bridge.reset", name)
 
@@ -122,7 +122,7 @@ class BridgesApi:
 
     async def _on_parked(self, request: Request, action: str, function: Callable[..., int]) -> Any:
         actor, name = await self._need(request), self._named(request)
-        body = await read_object(request)
+        body = await read_object(request, ("key",))
         key = text_of(body, "key") if "key" in body else None
         count = await self._transact(function, name, key)
         await work(self._note, actor, action, name)

@@ -13,7 +13,7 @@ from ..service import Service
 from ..store.rows import Retained
 from .answers import add_routes, read_object, text_of
 from .caller import Name
-from .parameters import length, refuse
+from .parameters import length
 from .resources import answer, check_collection
 
 PREFIX = "/api/hedgerow/v1/collections"
@@ -38,9 +38,7 @@ class CollectionsApi:
         """Keep readings for so long: `keep`, such as 90d."""
         actor = await self._need(request)
         name = check_collection(request.path_params["collection"])
-        body = await read_object(request)
-        if set(body) != {"keep"}:
-            raise refuse("keep", "is all that there is")
+        body = await read_object(request, ("keep",))
         keep = length({"keep": text_of(body, "keep")}, "keep") or 0
         check_keep(self._service, name, keep)
         return await self._set(actor, name, keep)
