@@ -93,6 +93,8 @@ RETAINED = 256
 RETAIN_LEAST_MS = 3_600_000
 RETAIN_MOST_MS = 36_500 * DAY_MS
 EXPIRE_EVERY_MS = 600_000
+#: As long is a live answer of one node wrong at most when another has died while readings expired.
+EXPIRE_HEED_SECONDS = 15.0
 EXPIRE_DOCUMENTS = 100
 EXPIRE_OPERATIONS = 1000
 # Clock records of an author that are looked at for what a mapping corrects: at first, and if these do not

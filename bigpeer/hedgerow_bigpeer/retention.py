@@ -42,17 +42,28 @@ class Retention:
             await self._task
 
     async def _look_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while not self._stopping:
+            is_due = self._wake.is_set() or loop.time() >= due
             self._wake.clear()
             try:
-                await self.run()
+                if is_due:
+                    due = loop.time() + limits.EXPIRE_EVERY_MS / 1000
+                    await self.run()
+                await self.heed()
             except HedgerowError as error:
                 log.warning("readings could not expire: %s", error)
             except Exception:
                 log.exception("readings could not expire")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(limits.EXPIRE_EVERY_MS / 1000):
+                async with asyncio.timeout(limits.EXPIRE_HEED_SECONDS):
                     await self._wake.wait()
+
+    async def heed(self) -> None:
+        """See what has expired that no node has told of: one may have died behind its step."""
+        for row in await self._service.store.retention():
+            self._service.heed_expired(row.collection, row.operations)
 
     async def run(self) -> int:
         """Let expire what is old enough; return how many documents went. What fails in one collection is
@@ -121,12 +132,6 @@ def show_retention(rows: Collection[Retained], kinds: dict[str, int]) -> list[di
             }
         )
     return found
-
-
-def length_text(ms: int) -> str:
-    """Return a length as people say it: hours below two days, days above."""
-    hours = ms / 3_600_000
-    return f"{hours:g} h" if hours < 48 else f"{hours / 24:g} d"
 
 
 def check_keep(service: Service, collection: str, keep: int) -> None:

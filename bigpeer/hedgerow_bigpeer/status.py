@@ -1,6 +1,7 @@
 """What the status pages show: authors and how far they have come, and the newest readings."""
 
 import heapq
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ async def readings(service: Service, queries: Queries) -> Readings:
     async with service.store.snapshot() as snapshot:
         rows = await snapshot.newest(streams[0], limits.PLOT_POINTS)
     documents = await queries.documents(rows)
-    field = _plotted([document for _, document, _ in documents])
+    field = _plotted([document for _, document, moment in documents if moment is not None])
     names: dict[bytes, str] = {}
     for row, document, _ in documents:
         device = document.get(DEVICE_FIELD)
@@ -67,16 +68,16 @@ async def readings(service: Service, queries: Queries) -> Readings:
 
 
 def _plotted(documents: list[dict[str, Any]]) -> str:
-    """Choose the field to plot: the first with decimals, else the first with numbers."""
+    """Choose the field to plot: of those with decimals, else with numbers, the one that most have."""
     for kind in (Decimal, object):
-        for document in documents:
-            for name in sorted(document):
-                if (
-                    name not in _NOT_PLOTTED
-                    and is_number(document[name])
-                    and isinstance(document[name], kind)
-                ):
-                    return name
+        counts = Counter(
+            name
+            for document in documents
+            for name in document
+            if name not in _NOT_PLOTTED and is_number(document[name]) and isinstance(document[name], kind)
+        )
+        if counts:
+            return min(counts, key=lambda name: (-counts[name], name))
     return ""
 
 

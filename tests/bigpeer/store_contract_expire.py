@@ -326,10 +326,12 @@ async def a_step_looks_at_so_many_operations(open_store: OpenStore) -> None:
     steps = []
     after: Any = (0, b"")
     while after is not None:
+        seen = await values(store)
         step = await store.expire("readings", JUNE + KEPT + DAY, ALL, after, 100)
-        steps.append(step[:2])
+        steps.append((*step[:2], len(seen)))
         after = step.after
-    assert steps == [(9, 1), (6, 2), (1, 1)]
+    # One with more operations than a step has goes in several, and is seen as it was until the last.
+    assert steps == [(6, 0, 4), (5, 2, 4), (5, 2, 2)]
     assert await values(store) == []
     await store.close()
     ingest.MOMENT_MS, limits.EXPIRE_OPERATIONS = usual, most

@@ -108,6 +108,15 @@ def test_a_node_says_whether_to_start_it_anew_and_whether_to_send_it_anybody(ser
     assert asked() == (200, 503)
 
 
+def test_the_plot_is_of_what_most_readings_have(served: Local) -> None:
+    fill(served)
+    other = Writer("soil")
+    other.insert({"board": "soil", "acidity_ph": Decimal(64, -1)})
+    served.run(served.peer.service.submit(other.entries()))
+    page = served.request("GET", "/").text
+    assert "acidity_ph" not in page and page.count("<polyline") == 1
+
+
 def test_a_value_that_no_axis_holds_is_not_plotted(served: Local) -> None:
     writer = fill(served)
     for value in (float("nan"), float("inf"), -1.7e308, Decimal(1, 127), 7):

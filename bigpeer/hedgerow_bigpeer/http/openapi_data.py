@@ -13,6 +13,7 @@ from .schemas import (
     WHOLE,
     Schema,
     closed,
+    foreign,
     json_of,
     listed,
     operation,
@@ -223,7 +224,8 @@ def _live() -> Schema:
 
 def _probe(about: str, answer: str) -> Schema:
     content = {"description": about, "content": json_of(answer)}
-    return {"get": {"summary": about, "parameters": [], "responses": {"200": content, "503": content}}}
+    responses = {"200": content, "403": foreign({}), "503": content}
+    return {"get": {"summary": about, "parameters": [], "responses": responses}}
 
 
 def data_paths(prefix: str) -> dict[str, Schema]:

@@ -69,7 +69,13 @@ def refusals() -> Schema:
     """Return every answer that is problem details."""
     problem = {"application/problem+json": {"schema": ref("Problem")}}
     statuses = sorted({400, *STATUS.values()})
-    return {str(status): {"description": "Refused.", "content": problem} for status in statuses}
+    found = {str(status): {"description": "Refused.", "content": problem} for status in statuses}
+    return {**found, "403": foreign(problem)}
+
+
+def foreign(content: Schema) -> Schema:
+    """Return the answer 403, which on loopback is for requests that name another host, too."""
+    return {"description": "Refused.", "content": {**content, "text/plain": {"schema": TEXT}}}
 
 
 def operation(about: str, content: Schema, *parameters: Schema, body: str | None = None) -> Schema:

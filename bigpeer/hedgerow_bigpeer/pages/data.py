@@ -18,8 +18,8 @@ from ..auth.authority import work
 from ..auth.rights import EVERY_RIGHT, READER
 from ..http.json_text import render
 from ..index_statement import index_statement
+from ..lengths import length_text
 from ..query import SYSTEM
-from ..retention import length_text
 from .events import PageEvents
 from .opening import Running, guarded, opening
 from .table import make_table

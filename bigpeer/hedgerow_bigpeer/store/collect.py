@@ -7,6 +7,7 @@ from hedgerow.document import Document, key_of
 from hedgerow.limits import MAX_TAKERS
 
 from .merge import changes_of, touched_by
+from .moments import position_at
 from .rows import Arrival, Collected, DocumentRow, Stable
 from .sql import ARRIVAL_QUERY, DOCUMENT_QUERY, Connection, places_left, raise_meta
 
@@ -41,8 +42,7 @@ def confirm(db: Connection, key: Key, peer: bytes, position: int, at: int) -> No
 def stable(db: Connection, key: Key, silent_since: int, before: int) -> Stable:
     """See `Store.stable`."""
     db.execute("DELETE FROM peers WHERE app = ? AND shard = ? AND last_seen < ?", (*key, silent_since))
-    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
-    old = db.execute(query, (*key, before)).fetchone()[0] or 0
+    old, _ = position_at(db, key, before)
     query = "SELECT min(position) FROM peers WHERE app = ? AND shard = ?"
     (told,) = db.execute(query, key).fetchone()
     lowest = old if told is None else min(told, old)
@@ -65,8 +65,7 @@ def stable(db: Connection, key: Key, silent_since: int, before: int) -> Stable:
 
 def trim(db: Connection, key: Key, before: int, limit: int) -> int:
     """See `Store.trim`; the caller begins and commits."""
-    query = "SELECT max(xid) FROM moments WHERE app = ? AND shard = ? AND at < ?"
-    old = db.execute(query, (*key, before)).fetchone()[0] or 0
+    old, _ = position_at(db, key, before)
     # Of one transaction all changes go or none: whoever reads on behind it has read them all.
     query = "SELECT xid FROM outbox WHERE app = ? AND shard = ? AND xid <= ? ORDER BY xid, seq LIMIT ?"
     rows = db.execute(query, (*key, old, limit)).fetchall()

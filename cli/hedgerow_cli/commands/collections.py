@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hedgerow.errors import HedgerowError
+from hedgerow_bigpeer.lengths import length_text
 from hedgerow_cli.big_peer_http import administer
 from hedgerow_cli.output import JSON_OPTION, console, print_json, say
 
@@ -15,7 +16,6 @@ app = typer.Typer(no_args_is_help=True, help="Collections, and for how long thei
 
 _PATH = "/api/hedgerow/v1/collections"
 _PIPE_WIDTH = 4096
-_HOUR_MS = 3_600_000
 Url = Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")]
 Key = Annotated[str, typer.Option(help="API key with the verb admin.", envvar="HEDGEROW_KEY")]
 AsJson = Annotated[bool, JSON_OPTION]
@@ -64,7 +64,4 @@ def retain(
 
 
 def _length(ms: int | None) -> str:
-    if ms is None:
-        return "for ever"
-    hours = ms / _HOUR_MS
-    return f"{hours:g} h" if hours < 48 else f"{hours / 24:g} d"
+    return "for ever" if ms is None else length_text(ms)
