@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bigpeer_harness import Remote, eventually, local, rights_key
+from bigpeer_harness import Local, Remote, eventually, local, rights_key
 from log_writer import Writer
+from raw_author import RawAuthor
 from standby import Pair
 from sync_link import Link
 from test_lost import Board, deliver
@@ -17,8 +18,10 @@ from websockets.exceptions import WebSocketException
 from wire import link
 
 from bench.postgres_server import PostgresServer
+from hedgerow.codec.schema import STREAM
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.store.rows import Retained
+from hedgerow_bigpeer.store import ingest
+from hedgerow_bigpeer.store.rows import Entry, Retained
 
 CHANGES = "/api/hedgerow/v1/changes"
 PEERS, READINGS, THREADS, SEED = 200, 4, 16, 5
@@ -76,6 +79,45 @@ def pair(own_postgres: PostgresServer) -> Iterator[Pair]:
     made = Pair(own_postgres)
     yield made
     made.stop()
+
+
+def test_what_expired_stays_so_when_a_standby_takes_over(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "MOMENT_MS", 0)
+    author = RawAuthor(1, collection="readings", kind=STREAM)
+    brought: list[Entry] = []
+
+    def at(served: Local, days: int, *numbers: int) -> int:
+        """Bring readings in when so many days have gone by, and let expire what is old then."""
+        service = served.peer.service
+        utc = type(service.clock).utc
+        monkeypatch.setattr(service.clock, "utc", lambda: utc(service.clock) + days * limits.DAY_MS)
+        for n in numbers:
+            author.insert(1000 + n, None, n=n)
+        if numbers:
+            author.seal()
+        brought.extend(author.take())
+        served.run(service.submit(brought))
+        return served.run(served.peer.retention.run())
+
+    with local(tmp_path / "node", store=pair.url) as served:
+        served.run(served.peer.service.store.retain("readings", 90 * limits.DAY_MS))
+        assert at(served, 0, 1, 2) == 0 and at(served, 91, 3) == 2
+        before = served.peer.service.store.identity
+        (told,) = served.run(served.peer.service.store.retention())
+    primary = pair.primary
+    primary.stop("immediate")
+    pair.promote()
+    with local(tmp_path / "node", store=pair.url) as served:
+        store = served.peer.service.store
+        assert store.identity.incarnation == before.incarnation + 1
+        assert served.run(store.retention()) == [told] and told.operations == 2
+        # All of it comes again, and what has expired does not come back.
+        assert at(served, 92, 4) == 0
+        assert served.items("SELECT n FROM readings ORDER BY n") == [{"n": 3}, {"n": 4}]
+        assert at(served, 184) == 2 and served.items("SELECT n FROM readings") == []
+    primary.start()
 
 
 class Peers:

@@ -116,7 +116,10 @@ SCHEMAS: dict[str, Schema] = {
         **{"from": TIME},
         to=TIME,
         untimed=WHOLE,
-        goneBefore=or_null(TIME),
+        goneBefore={
+            **or_null(TIME),
+            "description": "Of readings that came before it some may have expired; null if none have.",
+        },
         items=listed({"anyOf": [ref("Point"), ref("Window")]}),
         next=_CURSOR,
     ),
