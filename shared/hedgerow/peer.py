@@ -179,9 +179,14 @@ class Peer(Presence):
         author = self.local if local else self.author
         number = self.log.held(author) + 1
         mark = None if local else h16(author, number, body, self.schemas)
-        self.log.append(ENTRY_OP, author, number, number, body)
         if mark:
+            # Before the operation, as memory may run out: each mark stands for the number at its place.
             self._h16s.append(mark)
+        try:
+            self.log.append(ENTRY_OP, author, number, number, body)
+        finally:
+            if mark and self.log.held(author) < number:
+                self._h16s.pop()
         if len(self._h16s) >= limits.SEAL_EVERY:
             self._append_seal(now)
         self._arrived(author, number, body)
@@ -242,9 +247,11 @@ class Peer(Presence):
             first = self.log.held(self.author) - len(self._h16s) + 1
             last = first + len(marks) - 1
             body = make_seal(self.author, first, last, marks, self._previous, self.members)
+            previous, left = seal_hash(body), self._h16s[len(marks) :]
             self.log.append(ENTRY_SEAL, self.author, first, last, body)
-            self._previous = seal_hash(body)
-            self._h16s = self._h16s[len(marks) :]
+            # Nothing that takes memory lies between the seal and these.
+            self._previous = previous
+            self._h16s = left
         self.touch(self.author)
         self._sealed_at = now
 

@@ -1,7 +1,7 @@
 """What a peer takes in from others, and what it refuses."""
 
 from kit import raises
-from sync_kit import board, check, durable, gateway, keeper, operations, record
+from sync_kit import board, check, durable, gateway, keeper, operations, record, sync
 
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
@@ -74,6 +74,49 @@ def test_seals_come_every_32_operations() -> None:
     assert peer.log.sealed(peer.author) == 71 and peer.seal_due() is None
     peer.insert("readings", {"a": 1}, 20500)
     assert peer.seal_due() == 21000
+
+
+class _Short(list):
+    """Marks of operations, for one more of which there is no room."""
+
+    def append(self, mark: bytes) -> None:
+        raise MemoryError
+
+
+def _runs_out(peer: Peer) -> None:
+    try:
+        record(peer, 1)
+    except MemoryError:
+        return
+    raise AssertionError("there was room")
+
+
+def test_a_seal_covers_what_is_in_the_log_wherever_memory_ran_out() -> None:
+    peer, top = board(), keeper()
+    record(peer, 3)
+    marks, held = peer._h16s, peer.log.held(peer.author)
+    peer._h16s = _Short(marks)
+    _runs_out(peer)
+    assert peer.log.held(peer.author) == held and len(peer._h16s) == len(marks)
+    peer._h16s = marks
+    append = peer.log.append
+    for written in (False, True):
+
+        def short(*entry: object, written: bool = written) -> None:
+            if written:
+                append(*entry)
+            raise MemoryError
+
+        peer.log.append = short
+        _runs_out(peer)
+        peer.log.append = append
+        held += written
+        assert peer.log.held(peer.author) == held and len(peer._h16s) == held
+    record(peer, 2)
+    peer.seal(20000)
+    sync(peer, top, 20000)
+    # A keeper compares each operation with its mark.
+    assert top.log.sealed(peer.author) == peer.log.sealed(peer.author) >= held + 2
 
 
 def test_the_boot_record_says_where_the_clock_stands() -> None:
