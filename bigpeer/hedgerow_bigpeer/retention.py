@@ -24,6 +24,7 @@ class Retention:
         self._service = service
         self._wake = asyncio.Event()
         self._stopping = False
+        self._heed_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -62,8 +63,9 @@ class Retention:
 
     async def heed(self) -> None:
         """See what has expired that no node has told of: one may have died behind its step."""
+        self._heed_at = asyncio.get_running_loop().time() + limits.EXPIRE_HEED_SECONDS
         for row in await self._service.store.retention():
-            self._service.heed_expired(row.collection, row.operations)
+            self._service.heed_expired(row.collection, (row.gone, row.operations))
 
     async def run(self) -> int:
         """Let expire what is old enough; return how many documents went. What fails in one collection is
@@ -98,6 +100,8 @@ class Retention:
                 operations, documents = operations + step.operations, documents + step.documents
                 service.counters.expired += step.operations
                 after = step.after
+                if loop.time() >= self._heed_at:
+                    await self.heed()
                 if after is not None:
                     await self.rest(loop.time() - begun)
         finally:

@@ -86,7 +86,7 @@ class Service:
         self._times: dict[bytes, TimeMap] = {}
         self._touched: dict[str, int] = {}
         self._expired: dict[str, int] = {}
-        self._gone: dict[str, int] = {}
+        self._gone: dict[str, tuple[int, int]] = {}
         self._first = 0
         self._lost: Sequence[Lost] = []
         self._lost_until = 0
@@ -400,15 +400,15 @@ class Service:
         """Return a transaction after which nothing of a collection was touched."""
         return self._touched.get(collection, self._first)
 
-    def expired(self, collection: str) -> tuple[int, int]:
+    def expired(self, collection: str) -> tuple[int, ...]:
         """Return what is another when readings of a collection have expired: the transaction that told so
-        last, and how many operations were seen to be gone.
+        last, and what heed_expired() noted.
         """
-        return self._expired.get(collection, 0), self._gone.get(collection, 0)
+        return self._expired.get(collection, 0), *self._gone.get(collection, (0, 0))
 
-    def heed_expired(self, collection: str, operations: int) -> None:
-        """Note how many operations of a collection have expired."""
-        self._gone[collection] = operations
+    def heed_expired(self, collection: str, gone: tuple[int, int]) -> None:
+        """Note before which moment, in ms, readings of a collection are gone, and how many operations."""
+        self._gone[collection] = gone
 
     def is_stream(self, collection: str) -> bool:
         """Say whether a collection holds readings."""

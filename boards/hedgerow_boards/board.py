@@ -1,5 +1,6 @@
 """An emulated board: the real MicroPython VM behind the serial port, flash, sensor and power of a board."""
 
+import math
 import random
 import re
 import subprocess
@@ -335,6 +336,12 @@ class Board:
     def heap_at_boot(self) -> int:
         """Bytes of heap in use in the newest VM when its file system was mounted, shims included."""
         return self._supervisor.heap_at_boot
+
+    @property
+    def watchdog_s(self) -> float:
+        """Seconds until the watchdog resets the chip unless it is fed; infinite while nothing armed it."""
+        bites = self._control.get("watchdog_us")
+        return bites / 1e6 - time.monotonic() if bites else math.inf
 
     def pin(self, gpio: int) -> int:
         """Level of a pin, 0 or 1."""

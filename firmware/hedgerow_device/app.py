@@ -44,26 +44,14 @@ def report(error: Exception) -> None:
 
 
 class Watchdog:
-    """The chip's watchdog, if `timeout_ms` is not 0."""
+    """The chip's watchdog, which main.py has armed and nothing stops: an hour where `timeout_ms` is 0."""
 
     def __init__(self, timeout_ms: int):
-        self._wdt = None
-        if timeout_ms:
-            from machine import WDT
-
-            self._wdt = WDT(timeout=timeout_ms)
+        self._wdt = machine.WDT(timeout=timeout_ms or _REPL_WATCHDOG_MS)
 
     def feed(self) -> None:
         """Say that the program is alive."""
-        if self._wdt:
-            self._wdt.feed()
-
-    def release(self) -> None:
-        """Give a person at the REPL time."""
-        if self._wdt:
-            from machine import WDT
-
-            WDT(timeout=_REPL_WATCHDOG_MS)
+        self._wdt.feed()
 
 
 async def _program(peer: object, settings: dict) -> None:
@@ -260,7 +248,6 @@ def _be_a_radio(watchdog: Watchdog) -> None:
 
 def main() -> None:
     """Run until Ctrl-C. What cannot be repaired by going on is printed, and the REPL is left."""
-    watchdog = None
     try:
         settings = _settings()
         watchdog = Watchdog(settings["watchdog_ms"])
@@ -277,8 +264,7 @@ def main() -> None:
         report(error)
         machine.reset()
     finally:
-        if watchdog:
-            watchdog.release()
+        Watchdog(0)  # A person at the REPL has time.
         _quiet()
 
 

@@ -74,7 +74,7 @@ class Teller(Pusher):
         self._key = group.key if group else key
         self._seal_ms = seal_ms
         self._counter = random(0x10000)
-        self._asked_time = (0, now - pace.TIME_FRESH_MS)
+        self._asked_time = (0, now - pace.TIME_FRESH_MS) * 2
         # How far the own log was pushed, and what is on its way.
         self._receipted = peer.receipted(peer.author)
         self._begin(self._receipted, self._receipted)
@@ -347,7 +347,7 @@ class Teller(Pusher):
             peer.time_flags(now) | (0 if self.busy else frames.CONNECTABLE) | (_BULK if self._stuck else 0)
         )
         if flags & frames.WANTS_TIME:
-            self._asked_time = (self._counter & 0xFFFF, now)
+            self._asked_time = tells.ask(self._asked_time, self._counter, now)
         digest = receipted.to_bytes(4, "big") + bytes((held >> 8 & 0xFF, held & 0xFF))
         state = frames.State(
             peer.mesh[:2], self._counter & 0xFFFF, 0, digest, min(held - receipted, 0xFFFF),

@@ -317,7 +317,7 @@ async def a_step_looks_at_so_many_operations(open_store: OpenStore) -> None:
     store = await open_store("a")
     await store.retain("readings", KEPT)
     author = readings()
-    for name, count in (("a", 9), ("b", 2), ("c", 4), ("d", 1)):
+    for name, count in (("_", 1), ("a", 9), ("b", 2), ("c", 4), ("d", 1)):
         author.insert(1000, name, n=0)
         for n in range(1, count):
             author.update(1000 + n, name, n=n)
@@ -326,12 +326,10 @@ async def a_step_looks_at_so_many_operations(open_store: OpenStore) -> None:
     steps = []
     after: Any = (0, b"")
     while after is not None:
-        seen = await values(store)
         step = await store.expire("readings", JUNE + KEPT + DAY, ALL, after, 100)
-        steps.append((*step[:2], len(seen)))
+        steps.append(step[:2])
         after = step.after
-    # One with more operations than a step has goes in several, and is seen as it was until the last.
-    assert steps == [(6, 0, 4), (5, 2, 4), (5, 2, 2)]
+    assert steps == [(1, 1), (9, 1), (6, 2), (1, 1)]
     assert await values(store) == []
     await store.close()
     ingest.MOMENT_MS, limits.EXPIRE_OPERATIONS = usual, most

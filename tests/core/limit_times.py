@@ -376,8 +376,8 @@ def late() -> None:
 def time_fresh() -> None:
     """So long after the question an answer is one."""
     author = bytes(8)
-    assert tells.is_answer((5, 1000), author[:3], 5, author, 1000 + pace.TIME_FRESH_MS - 1)
-    assert not tells.is_answer((5, 1000), author[:3], 5, author, 1000 + pace.TIME_FRESH_MS)
+    assert tells.is_answer((5, 1000) * 2, author[:3], 5, author, 1000 + pace.TIME_FRESH_MS - 1)
+    assert not tells.is_answer((5, 1000) * 2, author[:3], 5, author, 1000 + pace.TIME_FRESH_MS)
 
 
 def askers() -> None:

@@ -45,6 +45,9 @@ def start(path: str) -> None:
 
     log = FlashLog(Flash(path))
     log.beside()
+    # Tables of names grow once, whoever is the first to need a place in them.
+    log.index.get(0)
+    log.drop_index()
 
 
 def open_index() -> None:

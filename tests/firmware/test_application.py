@@ -232,3 +232,17 @@ def test_the_smallest_heap_wants_documents_and_goes_on_recording_and_syncing(
     assert len(errors(board)) < 30
     refused = [line.text for line in board.console if line.text.startswith("refused")]
     assert set(refused) <= {"refused DEVICE_MEMORY"}
+
+
+def test_what_hangs_before_the_program_is_ended_by_the_watchdog(boards: Boards, firmware: Path) -> None:
+    (board,) = boards()
+    path = board.directory / "app.py"
+    path.write_text("print('hangs')\nwhile True:\n    pass\n")
+    board.mpremote("mkdir", ":/hedgerow_device")
+    board.mpremote("cp", str(path), ":/hedgerow_device/app.py")
+    install(board, firmware)
+    board.wait_for("hangs", 10)
+    assert 0 < board.watchdog_s <= 30
+    # At the REPL, where an interrupt leaves it, a person has time.
+    board.mpremote("exec", "pass")
+    assert 3000 < board.watchdog_s <= 3600

@@ -1,23 +1,7 @@
-"""What keys do where memory is short: signatures that wait, secrets that are read in little room."""
+"""What a vault reads where memory is short."""
 
 import pytest
-from test_keyring import STORE, _store, made, ring
-
-assert _store, "each test begins with an empty store"
-
-
-def test_signatures_that_find_no_room_are_counted_until_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hedgerow.crypto import port
-
-    made()
-    keys = ring()
-    with monkeypatch.context() as short:
-        short.setattr(port, "finish", lambda steps: (_ for _ in ()).throw(MemoryError()))
-        for count in (1, 2):
-            with pytest.raises(MemoryError):
-                keys.sign(b"seal")
-            assert keys.unsigned == count
-    assert keys.sign(b"seal") and keys.unsigned == 0
+from keyring_kit import STORE, chip  # noqa: F401
 
 
 def test_a_short_secret_is_read_in_little_room_and_a_long_one_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from ..auth.registry import Registry
 from ..base64url import from_hex
 from .answers import add_routes, number_of, read_object, text_of
 from .caller import Name
-from .parameters import known, whole
+from .parameters import MOST_WHOLE, known, whole
 
 PREFIX = "/api/hedgerow/v1"
 _BODY_BYTES = 65_536
@@ -135,7 +135,7 @@ class AdminApi:
         """Show the audit log, the newest first; `before` an id, of one `action`."""
         await self._need(request, "admin")
         found = known(request, "before", "action")
-        before = whole(found, "before", -1, 0, 10**12 - 1)
+        before = whole(found, "before", -1, 0, MOST_WHOLE)
         return await work(
             manage.list_audit,
             self._registry,

@@ -21,7 +21,7 @@ from ..base64url import from_base64, to_base64
 from ..forks import ForkJudge
 from .answers import add_routes, number_of, only, read_object, text_of, texts_of
 from .door import Door
-from .parameters import known, whole
+from .parameters import MOST_WHOLE, known, whole
 
 PREFIX = "/api/hedgerow/v1/auth"
 _MARK = 16
@@ -155,7 +155,7 @@ class AuthApi:
     async def revocations(self, request: Request) -> Any:
         """Show the signed revocations, all or those since a moment."""
         asked = known(request, "app", "since")
-        app, since = await self._app(asked), whole(asked, "since", 0, 0, 10**12 - 1)
+        app, since = await self._app(asked), whole(asked, "since", 0, 0, MOST_WHOLE)
         found = await work(self._registry.revocations.all, app, limits.LISTED_ROWS, since)
         return {"revocations": [show_revocation(row) for row in found]}
 

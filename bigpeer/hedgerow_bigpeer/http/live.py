@@ -134,7 +134,7 @@ class LiveStream:
         self._stopping = False
         self._position = 0
         self._rows = 0
-        self._expired = (0, 0)
+        self._expired: tuple[int, ...] = ()
         service.add_listener(self._committed)
 
     def stop(self) -> None:

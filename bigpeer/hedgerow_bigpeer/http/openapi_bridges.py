@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from hedgerow.limits import MAX_NAME
-
 from .. import limits
 from ..cdc.config import FORMATS
 from .openapi_data import COLLECTION
 from .schemas import (
+    LABEL,
+    LENGTH,
+    NAME,
     TEXT,
     TIME,
     TRUTH,
     WHOLE,
     Schema,
+    answered,
     closed,
     given,
-    json_of,
     listed,
-    operation,
     or_null,
     parameter,
     ref,
@@ -65,7 +65,6 @@ def _taken(sink: Schema) -> Schema:
 
 _FORMAT: Schema = {"enum": list(FORMATS)}
 _FROM: Schema = {"enum": ["oldest", "now"]}
-_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 _ROW: dict[str, Any] = {
     "name": TEXT,
     "kind": or_null({"enum": ["stream", "keep"]}),
@@ -75,13 +74,13 @@ _ROW: dict[str, Any] = {
 }
 
 BRIDGE_SCHEMAS: dict[str, Schema] = {
-    "Source": closed(collection=_NAME, query=TEXT),
+    "Source": closed(collection=NAME, query=TEXT),
     "Sink": {"oneOf": _SINKS, "type": "object"},
     "GivenSink": {"oneOf": [_taken(sink) for sink in _SINKS], "type": "object"},
     "GivenBridge": given(
         "sink",
         sources={
-            **listed(given("collection", collection=_NAME, query=TEXT)),
+            **listed(given("collection", collection=NAME, query=TEXT)),
             "maxItems": limits.BRIDGE_SOURCES,
         },
         format=_FORMAT,
@@ -110,27 +109,22 @@ BRIDGE_SCHEMAS: dict[str, Schema] = {
     "Events": closed(events=WHOLE),
     "Collection": closed(**_ROW),
     "Collections": closed(collections=listed(ref("Collection"))),
-    "Keep": closed(keep={"type": "string", "pattern": "^[1-9][0-9]{0,8}(ms|s|m|h|d)$"}),
+    "Keep": closed(keep=LENGTH),
 }
 
-_BRIDGE = parameter(
-    "bridge",
-    "The name of the bridge.",
-    {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"},
-    "path",
-)
+_BRIDGE = parameter("bridge", "The name of the bridge.", LABEL, "path")
 
 
 def bridge_paths(prefix: str) -> dict[str, Schema]:
     """Return the paths."""
 
     def one(about: str, answer: str, body: str | None = None) -> Schema:
-        return operation(about, json_of(answer), _BRIDGE, body=body)
+        return answered(about, answer, _BRIDGE, body=body)
 
     bridge = f"{prefix}/bridges/{{bridge}}"
     collections = f"{prefix}/collections"
     return {
-        f"{prefix}/bridges": {"get": operation("All bridges.", json_of("Bridges"))},
+        f"{prefix}/bridges": {"get": answered("All bridges.", "Bridges")},
         bridge: {
             "get": one("A bridge.", "Bridge"),
             "put": one("Make a bridge, or set it anew.", "Bridge", "GivenBridge"),
@@ -142,9 +136,9 @@ def bridge_paths(prefix: str) -> dict[str, Schema]:
         f"{bridge}/parked": {"get": one("The oldest parked events.", "ParkedEvents")},
         f"{bridge}/replay": {"post": one("Send parked events again, or those of a key.", "Events", "Key")},
         f"{bridge}/skip": {"post": one("Forget parked events, or those of a key.", "Events", "Key")},
-        collections: {"get": operation("Collections, and how long each is kept.", json_of("Collections"))},
+        collections: {"get": answered("Collections, and how long each is kept.", "Collections")},
         f"{collections}/{{collection}}/retention": {
-            "put": operation("Keep readings for so long.", json_of("Collection"), COLLECTION, body="Keep"),
-            "delete": operation("Keep readings for ever.", json_of("Collection"), COLLECTION),
+            "put": answered("Keep readings for so long.", "Collection", COLLECTION, body="Keep"),
+            "delete": answered("Keep readings for ever.", "Collection", COLLECTION),
         },
     }

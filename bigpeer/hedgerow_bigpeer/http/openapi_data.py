@@ -1,12 +1,14 @@
 """What the description says of statements, live queries, the data resources and the status."""
 
-from hedgerow.limits import MAX_NAME, MAX_STATEMENT
+from hedgerow.limits import MAX_STATEMENT
 from hedgerow_host.limits import STATEMENT_CHARACTERS
 
 from .. import limits
 from .answers import STATUS
 from .schemas import (
     HEX,
+    LENGTH,
+    NAME,
     TEXT,
     TIME,
     TRUTH,
@@ -173,9 +175,7 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 
-COLLECTION = parameter(
-    "collection", "The collection.", {"type": "string", "minLength": 1, "maxLength": MAX_NAME}, "path"
-)
+COLLECTION = parameter("collection", "The collection.", NAME, "path")
 _LIMIT = parameter(
     "limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": limits.MOST_PAGE_DOCUMENTS}
 )
@@ -233,12 +233,11 @@ def _probe(about: str, answer: str) -> Schema:
 
 def data_paths(prefix: str) -> dict[str, Schema]:
     """Return the paths."""
-    lengths = {"type": "string", "pattern": "^[1-9][0-9]{0,8}(ms|s|m|h|d)$"}
     series = (
         COLLECTION,
         parameter("from", "Readings from this time on.", TIME),
         parameter("to", "Readings before this time.", TIME),
-        parameter("window", "Aggregate in windows of this length.", lengths),
+        parameter("window", "Aggregate in windows of this length.", LENGTH),
         parameter("fields", "Only these.", _NAMES),
         parameter("aggregates", f"Of {', '.join(AGGREGATES)}.", _NAMES),
         parameter("group", "A window for each value of these.", _NAMES),
@@ -248,7 +247,7 @@ def data_paths(prefix: str) -> dict[str, Schema]:
     )
     changes = (
         parameter("since", "The `next` of the answer before, or `now`.", TEXT),
-        parameter("collection", "Only this one.", {"type": "string", "minLength": 1, "maxLength": MAX_NAME}),
+        parameter("collection", "Only this one.", NAME),
         _LIMIT,
         parameter(
             "wait",

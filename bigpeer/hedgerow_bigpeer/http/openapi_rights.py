@@ -7,25 +7,25 @@ from ..auth.accounts import ROLES
 from ..auth.api_keys import VERBS
 from ..auth.apps import MODES
 from ..auth.providers import ALGORITHMS, KINDS
+from .parameters import MOST_WHOLE
 from .schemas import (
     BYTES,
     HEX,
+    LABEL,
     SECONDS,
     TEXT,
     TRUTH,
     WHOLE,
     Schema,
+    answered,
     closed,
     given,
-    json_of,
     listed,
-    operation,
     or_null,
     parameter,
     ref,
 )
 
-_APP_NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"}
 _VERBS = listed({"enum": list(VERBS)})
 _URL: Schema = {"type": "string", "minLength": 1, "maxLength": 2000}
 _ROLE: Schema = {"enum": list(ROLES)}
@@ -115,7 +115,7 @@ RIGHTS_SCHEMAS: dict[str, Schema] = {
     "Apps": closed(apps=listed(ref("App"))),
     "GivenApp": given(
         "name",
-        name=_APP_NAME,
+        name=LABEL,
         mode={"enum": list(MODES)},
         mesh={"type": "string", "minLength": 1, "maxLength": 64},
     ),
@@ -125,7 +125,7 @@ RIGHTS_SCHEMAS: dict[str, Schema] = {
     "GivenApiKey": given(
         "name",
         "verbs",
-        name={**_APP_NAME, "maxLength": limits.API_KEY_NAME},
+        name={**LABEL, "maxLength": limits.API_KEY_NAME},
         verbs={**_VERBS, "minItems": 1},
         days={"type": "integer", "minimum": 1, "maximum": limits.API_KEY_SECONDS // limits.DAY_S},
         collections=or_null(listed(TEXT)),
@@ -235,49 +235,49 @@ def rights_paths(prefix: str) -> dict[str, Schema]:
     """Return the paths."""
     app = f"{prefix}/apps/{{app}}"
     before = parameter(
-        "before", "Rows below this id.", {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
+        "before", "Rows below this id.", {"type": "integer", "minimum": 0, "maximum": MOST_WHOLE}
     )
     return {
         f"{prefix}/apps": {
-            "get": _op("The app.", "Apps"),
-            "post": _op("Make an app.", "App", body="GivenApp"),
+            "get": answered("The app.", "Apps"),
+            "post": answered("Make an app.", "App", body="GivenApp"),
         },
-        f"{app}/token": {"post": _op("Give a playground another token.", "App", _APP)},
-        f"{app}/issuers": {"post": _op("Let another key sign.", "App", _APP)},
+        f"{app}/token": {"post": answered("Give a playground another token.", "App", _APP)},
+        f"{app}/issuers": {"post": answered("Let another key sign.", "App", _APP)},
         f"{app}/keys": {
-            "get": _op("The API keys.", "ApiKeys", _APP),
-            "post": _op(
+            "get": answered("The API keys.", "ApiKeys", _APP),
+            "post": answered(
                 "Make an API key; its text is shown this once.", "NewApiKey", _APP, body="GivenApiKey"
             ),
         },
-        f"{app}/keys/{{key}}": {"delete": _op("End an API key.", "ApiKey", _APP, _KEY_ID)},
-        f"{app}/providers": {"get": _op("The identity providers.", "Providers", _APP)},
+        f"{app}/keys/{{key}}": {"delete": answered("End an API key.", "ApiKey", _APP, _KEY_ID)},
+        f"{app}/providers": {"get": answered("The identity providers.", "Providers", _APP)},
         f"{app}/providers/{{provider}}": {
-            "put": _op("Set an identity provider.", "Provider", _APP, _PROVIDER, body="GivenProvider"),
-            "delete": _op("Remove an identity provider.", "Named", _APP, _PROVIDER),
+            "put": answered("Set an identity provider.", "Provider", _APP, _PROVIDER, body="GivenProvider"),
+            "delete": answered("Remove an identity provider.", "Named", _APP, _PROVIDER),
         },
         f"{app}/credentials": {
-            "get": _op("What was issued.", "Credentials", _APP, parameter("user", "To this one.", TEXT))
+            "get": answered("What was issued.", "Credentials", _APP, parameter("user", "To this one.", TEXT))
         },
         f"{app}/revocations": {
-            "post": _op("Revoke a credential.", "Credential", _APP, body="GivenRevocation")
+            "post": answered("Revoke a credential.", "Credential", _APP, body="GivenRevocation")
         },
         f"{prefix}/users": {
-            "get": _op("The local accounts.", "Users"),
-            "post": _op("Make a local account.", "User", body="GivenUser"),
+            "get": answered("The local accounts.", "Users"),
+            "post": answered("Make a local account.", "User", body="GivenUser"),
         },
-        f"{prefix}/users/{{user}}": {"delete": _op("Remove a local account.", "Named", _USER)},
+        f"{prefix}/users/{{user}}": {"delete": answered("Remove a local account.", "Named", _USER)},
         f"{prefix}/audit": {
-            "get": _op("The audit log.", "Audit", before, parameter("action", "Of this action.", TEXT))
+            "get": answered("The audit log.", "Audit", before, parameter("action", "Of this action.", TEXT))
         },
-        f"{prefix}/audit/check": {"get": _op("Whether the audit log was edited.", "AuditCheck")},
+        f"{prefix}/audit/check": {"get": answered("Whether the audit log was edited.", "AuditCheck")},
         **_login_paths(f"{prefix}/auth"),
     }
 
 
 def _login_paths(prefix: str) -> dict[str, Schema]:
     since = parameter(
-        "since", "Those since this second.", {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
+        "since", "Those since this second.", {"type": "integer", "minimum": 0, "maximum": MOST_WHOLE}
     )
     posts = {
         "challenge": ("A challenge, for a proof.", "Challenge", "Asked"),
@@ -289,17 +289,15 @@ def _login_paths(prefix: str) -> dict[str, Schema]:
         "forks": ("Take evidence that an author has forked.", "Fork", "GivenFork"),
     }
     paths: dict[str, Any] = {
-        f"{prefix}/{name}": {"post": _op(about, answer, body=body)}
+        f"{prefix}/{name}": {"post": answered(about, answer, body=body)}
         for name, (about, answer, body) in posts.items()
     }
     return {
         **paths,
-        f"{prefix}/issuers": {"get": _op("The keys that sign for an app.", "Issuers", _OF_APP)},
-        f"{prefix}/jwks": {"get": _op("The keys that sign tokens.", "Jwks", _OF_APP)},
-        f"{prefix}/revocations": {"get": _op("The signed revocations.", "Revocations", _OF_APP, since)},
-        "/_ditto/auth/login": {"post": _op("Log in as Ditto's clients do.", "DittoToken", body="DittoLogin")},
+        f"{prefix}/issuers": {"get": answered("The keys that sign for an app.", "Issuers", _OF_APP)},
+        f"{prefix}/jwks": {"get": answered("The keys that sign tokens.", "Jwks", _OF_APP)},
+        f"{prefix}/revocations": {"get": answered("The signed revocations.", "Revocations", _OF_APP, since)},
+        "/_ditto/auth/login": {
+            "post": answered("Log in as Ditto's clients do.", "DittoToken", body="DittoLogin")
+        },
     }
-
-
-def _op(about: str, answer: str, *parameters: Schema, body: str | None = None) -> Schema:
-    return operation(about, json_of(answer), *parameters, body=body)

@@ -9,6 +9,8 @@ from hedgerow.errors import HedgerowError
 
 from ..clock import EPOCH
 
+#: The largest whole number that is read: one of 12 digits.
+MOST_WHOLE = 10**12 - 1
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LENGTH = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from hedgerow.limits import MAX_NAME
+
 from .answers import STATUS
 
 Schema = dict[str, Any]
@@ -15,6 +17,12 @@ HEX: Schema = {"type": "string", "pattern": "^[0-9a-f]*$"}
 BYTES: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"}
 #: Seconds of UTC since 1970.
 SECONDS: Schema = {"type": "integer", "minimum": 0}
+#: A length of time, such as 90d.
+LENGTH: Schema = {"type": "string", "pattern": "^[1-9][0-9]{0,8}(ms|s|m|h|d)$"}
+#: The name of a collection.
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
+#: A name in small letters, as apps and bridges have it.
+LABEL: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"}
 
 
 def ref(name: str) -> Schema:
@@ -88,3 +96,8 @@ def operation(about: str, content: Schema, *parameters: Schema, body: str | None
     if body is not None:
         found["requestBody"] = {"required": True, "content": json_of(body)}
     return found
+
+
+def answered(about: str, answer: str, *parameters: Schema, body: str | None = None) -> Schema:
+    """Return an operation whose answer is JSON, as the schema of that name has it."""
+    return operation(about, json_of(answer), *parameters, body=body)

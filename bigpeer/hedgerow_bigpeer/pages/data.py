@@ -11,6 +11,7 @@ from starlette.responses import Response
 from hedgerow.codec.schema import is_stream
 from hedgerow.errors import HedgerowError
 from hedgerow_host.dql import parse
+from hedgerow_host.lengths import length_text
 from hedgerow_host.limits import STATEMENT_CHARACTERS
 
 from .. import limits
@@ -18,7 +19,6 @@ from ..auth.authority import work
 from ..auth.rights import EVERY_RIGHT, READER
 from ..http.json_text import render
 from ..index_statement import index_statement
-from ..lengths import length_text
 from ..query import SYSTEM
 from .events import PageEvents
 from .opening import Running, guarded, opening

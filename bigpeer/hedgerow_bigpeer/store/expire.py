@@ -113,7 +113,7 @@ def expire(
     if absent:
         # Who has not been told of a deletion begins anew.
         raise_meta(db, key[0], "collected", max(absent))
-    if work.operations or documents:
+    if documents:
         db.execute(
             "UPDATE retention SET operations = operations + ?,"
             " gone = CASE WHEN gone > ? THEN gone ELSE ? END"
@@ -121,8 +121,8 @@ def expire(
             (work.operations, before, before, *key, collection),
         )
     is_more = looked < len(found) or len(found) == limit
-    place = (found[looked - 1][1], found[looked - 1][0]) if looked else after
-    return Expired(work.operations, documents, place if is_more else None)
+    place = (found[looked - 1][1], found[looked - 1][0]) if is_more else None
+    return Expired(work.operations, documents, place)
 
 
 def _position(db: Connection, key: Key, before: int) -> int:
@@ -153,7 +153,8 @@ class _Expiry:
 
     def look(self, documents: Sequence[tuple[bytes, bool]]) -> int:
         """Remove what may go of the first of some documents (id, whether it has to wait), as many as
-        EXPIRE_OPERATIONS have touched; return how many are done with: none, where one alone has more.
+        EXPIRE_OPERATIONS have touched, one at least; return how many were looked at. All of one goes at once:
+        what is left of it would be merged without its first operations.
         """
         ids = [document_id for document_id, waits in documents if not waits]
         if not ids:
@@ -170,33 +171,9 @@ class _Expiry:
         chosen = {document_id for document_id, waits in documents[:looked] if not waits}
         if not chosen:
             return looked
-        # Where some operations are carried along for ever all must be seen to tell.
-        if total > limits.EXPIRE_OPERATIONS and looked == 1 and not self._kept:
-            return 0 if self._shorten(documents[0][0]) else 1
         query = f"SELECT id, author, number {where} ({_places(chosen)})"
         self._remove(chosen, self._db.execute(query, (*self._key, self._collection, *chosen)).fetchall())
         return looked
-
-    def _shorten(self, document_id: bytes) -> bool:
-        """Forget the first operations of a document with more of them than one step has, if it may go.
-
-        It is seen as it was until the last step; whoever writes to it before that keeps it so.
-        """
-        place = (*self._key, self._collection, document_id)
-        where = "FROM touches WHERE app = ? AND shard = ? AND collection = ? AND id = ?"
-        query = f"SELECT author, max(number) {where} GROUP BY author"
-        newest = dict(self._db.execute(query, place).fetchall())
-        receipted = self._receipted(set(newest))
-        if any(number > receipted.get(author, 0) for author, number in newest.items()):
-            return False
-        query = f"SELECT author, number {where} ORDER BY author, number LIMIT ?"
-        dots = self._db.execute(query, (*place, limits.EXPIRE_OPERATIONS)).fetchall()
-        self._db.executemany(
-            f"DELETE {where} AND author = ? AND number = ?", [(*place, *dot) for dot in dots]
-        )
-        bodies = self._bodies({(author, number) for author, number in dots})
-        self._empty(list(bodies), {dot: decode_body(body)[1] for dot, body in bodies.items()}, {document_id})
-        return True
 
     def _bodies(self, dots: set[Dot]) -> dict[Dot, bytes]:
         # By their keys one by one: a join reads all of them for some where PostgreSQL has no statistics yet.
@@ -227,7 +204,7 @@ class _Expiry:
                 f" AND id IN ({_places(self.gone)})",
                 (*self._key, self._collection, *self.gone),
             )
-        self._empty([entry[1:3] for entry in arrivals if entry.id in self.gone], changes, self.gone)
+        self._empty([entry[1:3] for entry in arrivals if entry.id in self.gone], changes)
 
     def _receipted(self, authors: set[bytes]) -> dict[bytes, int]:
         if not authors:
@@ -236,13 +213,12 @@ class _Expiry:
         query = f"{query} ({_places(authors)})"
         return dict(self._db.execute(query, (*self._key, *authors)).fetchall())
 
-    def _empty(self, dots: Sequence[Dot], changes: dict[Dot, list[list[Any]]], gone: set[bytes]) -> None:
+    def _empty(self, dots: Sequence[Dot], changes: dict[Dot, list[list[Any]]]) -> None:
         """Forget what operations say that no document needs any more; those with a clock record stay."""
         emptied = [
             dot
             for dot in sorted(set(dots))
-            if all(change[0] != CLOCK for change in changes[dot])
-            and not self._is_needed(dot, changes[dot], gone)
+            if all(change[0] != CLOCK for change in changes[dot]) and not self._is_needed(dot, changes[dot])
         ]
         if not emptied:
             return
@@ -265,10 +241,10 @@ class _Expiry:
                 self._note(author, first, last)
         self.operations += len(emptied)
 
-    def _is_needed(self, dot: Dot, changes: list[list[Any]], gone: set[bytes]) -> bool:
-        """Say whether another document than those that go was made from an operation."""
+    def _is_needed(self, dot: Dot, changes: list[list[Any]]) -> bool:
+        """Say whether another document was made from an operation."""
         places = places_of(*dot, changes, self._schemas)
-        others = [place for place in places if place[0] != self._collection or place[1] not in gone]
+        others = [place for place in places if place[0] != self._collection or place[1] not in self.gone]
         return bool(places_left(self._db, self._key, *dot, others))
 
     def _note(self, author: bytes, first: int, last: int) -> None:

@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from hedgerow.errors import HedgerowError
-from hedgerow_bigpeer.lengths import length_text
 from hedgerow_cli.big_peer_http import administer
 from hedgerow_cli.output import JSON_OPTION, console, print_json, say
+from hedgerow_host.lengths import length_text
 
 app = typer.Typer(no_args_is_help=True, help="Collections, and for how long their readings are kept.")
 

@@ -2,6 +2,7 @@ import binascii
 import os
 
 import vfs
+from machine import WDT
 
 
 def rom_is_whole():
@@ -28,9 +29,15 @@ def files_are_whole():
         return False
 
 
-if rom_is_whole() or files_are_whole():
-    from hedgerow_device.app import main
+# Before the program sets its own: what hangs while it is loaded ends as well.
+WDT(timeout=30000)
+try:
+    if rom_is_whole() or files_are_whole():
+        from hedgerow_device.app import main
 
-    main()
-else:
-    print("error FIRMWARE_INCOMPLETE")
+        main()
+    else:
+        print("error FIRMWARE_INCOMPLETE")
+finally:
+    # It cannot be stopped, and a person at the REPL needs time.
+    WDT(timeout=3600000)

@@ -223,7 +223,7 @@ class Talk:
             flags &= ~frames.WANTS_TIME
         self._asks_time = False
         if flags & frames.WANTS_TIME:
-            self.down.asked_time = (self.counter & 0xFFFF, now)
+            self.down.asked_time = tells.ask(self.down.asked_time, self.counter, now)
         if self.role != GATEWAY:
             flags |= frames.CONNECTABLE
         if not self.flood:

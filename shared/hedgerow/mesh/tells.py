@@ -13,8 +13,6 @@ NO_PROOF = bytes(8)
 
 _RECEIPT = ">4sB3sI8s"
 _TIME = ">HIHBB3sH"
-# How many of its own sayings an asker may have said since the STATE that is answered.
-_FRESH = 8
 _ANNOUNCE = ">8sHBHBHBHB"
 _CALL = ">3s3sB"
 _ROLE_SHIFT = 6
@@ -61,11 +59,24 @@ def decode_time(frame: bytes) -> tuple:
     return high << 32 | low, error_ms, source, hops, asker, counter
 
 
+def ask(asked: tuple, counter: int, now: int) -> tuple:
+    """Return what is_answer goes by once a STATE asks for the time: its counter and moment, and those of the
+    first before it to which an answer may be on its way.
+    """
+    last, at, first, since = asked
+    if now - since >= pace.TIME_FRESH_MS:
+        first, since = last, at
+    return counter & 0xFFFF, now, first, since
+
+
 def is_answer(asked: tuple, asker: bytes, counter: int, author: bytes, now: int) -> bool:
-    """Say whether a TIME answers what we have asked lately, (counter, moment): a replayed one does not."""
-    if asker != author[:3] or asked[0] - counter & 0xFFFF > _FRESH:
-        return False
-    return 0 <= now - asked[1] < pace.TIME_FRESH_MS
+    """Say whether a TIME answers a STATE of ours that is young: one that was said before does not."""
+    last, at, first, since = asked
+    if counter != last:
+        if last - counter & 0xFFFF > last - first & 0xFFFF:
+            return False
+        at = since
+    return asker == author[:3] and 0 <= now - at < pace.TIME_FRESH_MS
 
 
 class Announce:

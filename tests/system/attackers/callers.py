@@ -55,11 +55,12 @@ class Caller:
 
     def __init__(self, world: World, radio: Radio, address: str) -> None:
         self._world, self._radio, self._address = world, radio, address
+        radio.listener = self._hear
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[Pipe]:
         """Call, and connect. Raises BleakError, TimeoutError."""
-        short = self._short()
+        short = self._world.names.get(self._address)
         if short is not None:
             body = encode_call(short, os.urandom(3), 5)
             await self._radio.say(advertise(make(CALL, self._world.tag, body, self._world.key)), 0.06)
@@ -78,13 +79,10 @@ class Caller:
             await asyncio.sleep(0.05)
             return False
 
-    def _short(self) -> bytes | None:
-        """Return the short name that the board's last STATE had."""
-        for address, payload in reversed(self._radio.heard):
-            at = find(payload)
-            if address == self._address and at and payload[at] & 0x0F == STATE:
-                return decode_state(payload[at : end(payload, at)]).author
-        return None
+    def _hear(self, address: str, payload: bytes) -> None:
+        at = find(payload)
+        if at and payload[at] & 0x0F == STATE:
+            self._world.names[address] = decode_state(payload[at : end(payload, at)]).author
 
 
 class Stranger(Attacker):

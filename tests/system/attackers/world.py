@@ -20,6 +20,7 @@ OUTSIDER, MEMBER, STOLEN_GATEWAY, NETWORK = "radio outsider", "member", "stolen 
 class World:
     """A demo that runs in `directory`: the socket of its `air`, its Big Peer's `url`, its boards' addresses.
 
+    `names` has the short name that each radio's newest STATE had, by its address: attackers tell each other.
     `arrived` is set once everything has arrived, with its time, `over` when the attackers are to stop.
     """
 
@@ -28,6 +29,7 @@ class World:
     url: str
     boards: list[str]
     mesh: str = "demo"
+    names: dict[str, bytes] = field(default_factory=dict)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
