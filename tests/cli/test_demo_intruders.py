@@ -13,7 +13,7 @@ import pytest
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL
 from hedgerow_cli.demo.audit import audit_refused, audit_revoked
 from hedgerow_cli.demo.intruders import EditedLog
-from hedgerow_cli.demo.ledger import Acknowledgement, BoardLedger
+from hedgerow_cli.demo.ledger import Acknowledgement, BoardLedger, Boot
 from hedgerow_cli.demo.options import DemoOptions
 from hedgerow_cli.demo.provider import server
 
@@ -58,6 +58,27 @@ def ledger() -> BoardLedger:
     board: Any = SimpleNamespace(name="board1", samples=[], sleeps=0)
     said = {n: Acknowledgement(n, n + 1, "1.0", float(n)) for n in range(1, 7)}
     return BoardLedger(board, acknowledged=said)
+
+
+def test_what_counts_of_a_revoked_board_has_its_time() -> None:
+    said = ledger()
+    said.receipted_op = 7
+    # Readings 1 to 6 are operations 2 to 7, a second apart.
+    assert said.receipted_with_time(2) is None
+    said.boots.append(Boot(0.5))
+    assert said.receipted_with_time(2) is None
+    for met, least, receipted, last in (
+        (0.9, 2, 7, 3),
+        (3.5, 2, 7, 5),
+        (3.5, 5, 7, 6),
+        (3.5, 2, 4, None),
+        (3.5, 7, 7, None),
+        (6.5, 2, 7, None),
+        (6.5, 2, 8, 8),
+        (6.5, 7, 8, None),
+    ):
+        said.boots[-1].met_time, said.receipted_op = met, receipted
+        assert said.receipted_with_time(least) == last, (met, least, receipted)
 
 
 def test_a_reading_of_who_may_not_write_is_a_leak() -> None:
