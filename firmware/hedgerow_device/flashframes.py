@@ -104,19 +104,29 @@ class Reader:
     is where the frames end so far, `limit` where they end in all.
     """
 
+    # Set by who crosses damage alone. The table of 17 names is as large a piece of the heap as one can count on
+    # where memory is short.
+    crossed = 0
+
     def __init__(self, ring: object, seq: int, start: int, limit: int = 0):
         self.ring = ring
         self.seq = seq
         self.end = ring.up(start)
         self.limit = limit or ring.end_of(seq)
         self._whole = start == HEADER and not limit
-        self.crossed = 0
         self.authors: dict = {}
         self.held: dict = {}
         self.sealed: dict = {}
-        self.carried = False
         self.author = b""
-        self.kind = self.start = self.type = self.slot = self.first = self.last = self.at = self.size = 0
+        self._mark = self.start = self.type = self.slot = self.first = self.last = self.at = self.size = 0
+
+    @property
+    def carried(self) -> bool:
+        return bool(self._mark & CARRIED)
+
+    @property
+    def kind(self) -> int:
+        return self._mark >> 6
 
     def next(self) -> bool:
         """Go to the next frame, over what is damaged; False if there is none."""
@@ -217,8 +227,7 @@ class Reader:
             self.last, where = read_uint(data, where)
         else:
             slot = self.slot = data[where] & 0x3F
-            self.carried = bool(data[where] & CARRIED)
-            self.kind = data[where] >> 6
+            self._mark = data[where]
             where += 1
             if control == 0:
                 self.authors[slot] = bytes(data[where : where + 8])

@@ -3,22 +3,24 @@
 from hedgerow.mesh.tag import mesh_key
 
 from . import vault
-from .keyring import Keyring
 from .modules import unload
 
 
-def open_keys(config: dict) -> Keyring | None:
-    """Return the board's keys, None for a board that has none, or is to use none."""
+def open_keys(config: dict) -> object:
+    """Return the board's Keyring, None for a board that has none, or is to use none."""
     security = config["security"]
     if security == "keys" or (security == "auto" and vault.read(vault.CREDENTIAL)):
+        # Without a credential nothing of that comes near the heap, which loading and forgetting tears.
+        from .keyring import Keyring
+
         keys = Keyring(mesh_key(config["mesh"]))
         unload("hedgerow.crypto.rotation")
         return keys
-    unload("hedgerow_device.keyring hedgerow_device.vault hedgerow.mesh.group")
+    unload("hedgerow_device.vault")
     return None
 
 
-def give_keys(peer: object, keys: Keyring) -> None:
+def give_keys(peer: object, keys: object) -> None:
     """Let a peer speak and sign with keys; a log of another author goes on under the one that they have."""
     if keys.moves:
         from hedgerow import closing

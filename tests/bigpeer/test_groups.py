@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,8 +16,10 @@ from hedgerow.crypto.words import GROUP, Word
 from hedgerow.errors import HedgerowError
 from hedgerow.sync import frames
 from hedgerow.sync.session import Session
+from hedgerow_bigpeer.auth import groups
 from hedgerow_bigpeer.auth.credential import read_credential
 from hedgerow_bigpeer.auth.manage import list_audit, rekey, show_app
+from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.statements import Statements
 
 __all__ = ["farm"]
@@ -27,22 +30,65 @@ def newest(farm: Farm) -> Word:
 
 
 def test_every_revocation_begins_an_epoch_and_an_operator_may(farm: Farm) -> None:
-    groups, revocations = farm.registry.groups, farm.registry.revocations
-    assert groups.statement(farm.app) == b""
+    revocations = farm.registry.revocations
+    assert farm.registry.groups.statement(farm.app) == b""
     first, second = (read_credential(farm.enrol(PeerKeys()))[0].number for _ in range(2))
     keys = []
-    for epoch, number in ((1, first), (2, second)):
+    for number in (first, second):
+        before = newest(farm).epoch if keys else 0
         revocations.revoke("test", farm.app, number, 3)
         keys.append(newest(farm).key)
-        assert newest(farm).epoch == epoch
+        assert newest(farm).epoch > before
     # A number that is raised shuts nobody out.
+    last = newest(farm).epoch
     revocations.revoke("test", farm.app, second, 4)
-    assert newest(farm).epoch == 2
-    assert rekey(farm.registry, "test", "farm") == {"id": farm.app.id, "epoch": 3}
+    assert newest(farm).epoch == last
+    assert rekey(farm.registry, "test", "farm") == {"id": farm.app.id, "epoch": last + 1}
     assert len({*keys, newest(farm).key}) == 3
     with pytest.raises(HedgerowError) as caught:
-        groups.rotate("test", farm.registry.create_app("test", "play", "playground", "play"))
+        farm.registry.groups.rotate("test", farm.registry.create_app("test", "play", "playground", "play"))
     assert caught.value.code == "APP_INVALID"
+
+
+def test_an_epoch_after_an_old_backup_is_later_than_any_before_and_never_goes_back_with_the_clock(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = groups.now()
+    rotate = farm.registry.groups.rotate
+    monkeypatch.setattr(groups, "now", lambda: at)
+    saved = rotate("test", farm.app)
+    # What the backup has not: members know the key of the last one, and so does whoever is shut out next.
+    monkeypatch.setattr(groups, "now", lambda: at + 3600)
+    lost = [rotate("test", farm.app) for _ in range(5)][-1]
+    farm.registry.database.run("DELETE FROM secrets WHERE name = ?", f"group/{farm.app.id}")
+    monkeypatch.setattr(groups, "now", lambda: at + 86_400)
+    restored = rotate("test", farm.app)
+    assert saved < lost < restored
+    monkeypatch.setattr(groups, "now", lambda: at - 86_400)
+    assert rotate("test", farm.app) == restored + 1
+
+
+def test_who_is_revoked_and_the_next_key_stand_or_fall_together(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = read_credential(farm.enrol(PeerKeys()))[0].number
+    with monkeypatch.context() as cut:
+        cut.setattr(farm.registry.groups, "_save", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            farm.registry.revocations.revoke("test", farm.app, number, 3)
+    assert not farm.registry.revocations.is_revoked(number) and not farm.registry.groups.statement(farm.app)
+    farm.registry.revocations.revoke("test", farm.app, number, 3)
+    assert farm.registry.revocations.is_revoked(number) and newest(farm).epoch
+
+
+def test_two_nodes_that_rotate_at_once_make_two_epochs(farm: Farm, tmp_path: Path) -> None:
+    other = Registry(tmp_path)
+    nodes = (farm.registry, other)
+    app = other.apps.get(farm.app.id)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda at: nodes[at % 2].groups.rotate("test", app), range(8)))
+    other.close()
+    assert len(set(found)) == 8 and newest(farm).epoch == max(found)
 
 
 def test_the_issuer_that_signs_now_has_signed_the_key(farm: Farm) -> None:

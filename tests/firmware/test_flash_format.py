@@ -7,7 +7,7 @@ from flash_cuts import PROGRAM_TEARS
 from hedgerow.log import ENTRY_OP, ENTRY_SKIP
 from hedgerow_device import flashframes as frames
 from hedgerow_device.flashlog import FlashLog
-from hedgerow_device.flashring import RECLAIMS
+from hedgerow_device.flashring import HEADER, RECLAIMS
 from hedgerow_sim.nor import Nor
 
 OTHER = b"author-x"
@@ -24,6 +24,16 @@ def test_authors_keep_their_slots_and_order() -> None:
     again = FlashLog(nor)
     assert again.slots == log.slots and again.authors() == log.authors() == authors[::-1]
     assert [again.indexes[author].slot for author in again.slots] == list(range(5))
+
+
+def test_a_reader_is_no_large_piece_of_a_heap_that_is_torn() -> None:
+    log = FlashLog(Nor(8, 512))
+    log.append(ENTRY_OP, OTHER, 1, 1, b"operation")
+    reader = frames.Reader(log.ring, log.ring.seq, HEADER)
+    while reader.next():
+        pass
+    # With one more the table of its names grows by a third, and is there twice meanwhile.
+    assert reader.type == ENTRY_OP and len(vars(reader)) <= 17
 
 
 def test_an_operation_at_a_known_place_is_verified_alone() -> None:

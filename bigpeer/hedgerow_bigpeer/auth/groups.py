@@ -18,6 +18,10 @@ from .audit import Audit
 from .database import Database, now
 from .issuers import Issuers
 
+# 2020-01-01, in seconds since 1970: an epoch is at least the minutes since then.
+_YEAR_2020 = 1_577_836_800
+_MINUTE = 60
+
 
 class Groups:
     """The group keys of all apps, among the secrets."""
@@ -28,12 +32,14 @@ class Groups:
         self._issuers = issuers
 
     def rotate(self, actor: str, app: App) -> int:
-        """Begin another epoch; return its number, which only rises. Raises APP_INVALID for a playground."""
+        """Begin another epoch; return its number, which only rises, also where the database is an old backup
+        and members know later ones. Raises APP_INVALID for a playground.
+        """
         if app.is_playground:
             raise HedgerowError("APP_INVALID", "a playground has no group key")
         with self._database.change():
             before = self._load(app)
-            epoch = 1 if before is None else before.epoch + 1
+            epoch = max(1 if before is None else before.epoch + 1, (now() - _YEAR_2020) // _MINUTE)
             self._save(app, epoch, os.urandom(KEY))
             self._audit.add(actor, "group.rotate", app.id, epoch=epoch)
         return epoch

@@ -84,6 +84,18 @@ def test_an_epoch_never_goes_back() -> None:
     assert two.members.group.before is None
 
 
+def test_of_two_keys_of_one_epoch_and_second_all_members_go_by_one() -> None:
+    """As two Big Peers make them of which one is a backup of the other."""
+    pair = [word(3, key=bytes((part,)) * 32) for part in (1, 2)]
+    found = []
+    for at in range(2):
+        one = member(91 + at)
+        for said in (pair[at], pair[1 - at], pair[at]):
+            one.members.take_word(said)
+        found.append(one.members.group.key)
+    assert found[0] == found[1]
+
+
 def test_what_no_issuer_has_signed_is_no_key() -> None:
     one = member(21)
     one.members.take_word(word(1, issuer=Issuer(9)))
