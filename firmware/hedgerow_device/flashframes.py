@@ -104,8 +104,8 @@ class Reader:
     is where the frames end so far, `limit` where they end in all.
     """
 
-    # Set by who crosses damage alone. The table of 17 names is as large a piece of the heap as one can count on
-    # where memory is short.
+    # Set by who crosses damage alone. The table of 17 names is as large a piece of the heap as one can
+    # count on where memory is short.
     crossed = 0
 
     def __init__(self, ring: object, seq: int, start: int, limit: int = 0):

@@ -30,6 +30,7 @@ def newest(farm: Farm) -> Word:
 
 
 def test_every_revocation_begins_an_epoch_and_an_operator_may(farm: Farm) -> None:
+    """SPEC 11.16.6."""
     revocations = farm.registry.revocations
     assert farm.registry.groups.statement(farm.app) == b""
     first, second = (read_credential(farm.enrol(PeerKeys()))[0].number for _ in range(2))
@@ -53,6 +54,7 @@ def test_every_revocation_begins_an_epoch_and_an_operator_may(farm: Farm) -> Non
 def test_an_epoch_after_an_old_backup_is_later_than_any_before_and_never_goes_back_with_the_clock(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """SPEC 11.16.6."""
     at = groups.now()
     rotate = farm.registry.groups.rotate
     monkeypatch.setattr(groups, "now", lambda: at)
@@ -71,6 +73,7 @@ def test_an_epoch_after_an_old_backup_is_later_than_any_before_and_never_goes_ba
 def test_who_is_revoked_and_the_next_key_stand_or_fall_together(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """SPEC 11.16.6."""
     number = read_credential(farm.enrol(PeerKeys()))[0].number
     with monkeypatch.context() as cut:
         cut.setattr(farm.registry.groups, "_save", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
@@ -82,6 +85,7 @@ def test_who_is_revoked_and_the_next_key_stand_or_fall_together(
 
 
 def test_two_nodes_that_rotate_at_once_make_two_epochs(farm: Farm, tmp_path: Path) -> None:
+    """SPEC 11.16.6."""
     other = Registry(tmp_path)
     nodes = (farm.registry, other)
     app = other.apps.get(farm.app.id)
@@ -92,6 +96,7 @@ def test_two_nodes_that_rotate_at_once_make_two_epochs(farm: Farm, tmp_path: Pat
 
 
 def test_the_issuer_that_signs_now_has_signed_the_key(farm: Farm) -> None:
+    """SPEC 11.16.6."""
     farm.registry.groups.rotate("test", farm.app)
     before = newest(farm)
     issuer = farm.registry.issuers.rotate("test", farm.app)
@@ -143,6 +148,7 @@ def told(farm: Farm, said: Said, statements: Statements | None = None) -> list[b
 
 
 def test_members_are_told_once_and_nobody_else(farm: Farm) -> None:
+    """SPEC 11.16.7."""
     member, thief = farm.enrol(PeerKeys()), farm.enrol(PeerKeys())
     said, statements = Said(member), Statements(farm.member)
     farm.member.refresh()

@@ -36,6 +36,7 @@ def test_a_short_secret_is_read_in_little_room_and_a_long_one_whole(monkeypatch:
 
 
 def test_a_group_key_that_finds_no_room_is_not_used_and_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC 11.16.1, 11.16.3."""
     from hedgerow_device import vault
 
     root, own = Issuer(1), made()

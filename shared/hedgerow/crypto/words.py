@@ -126,6 +126,8 @@ class Words:
         self._entries: dict = {}
         # The places that nothing is kept in.
         self._free: list = []
+        # What words are about that found no room.
+        self._missed: list = []
         # That of the newest group key.
         self._group_word = b""
         if group:
@@ -184,8 +186,11 @@ class Words:
         return word if self.keep(word) else None
 
     def _take_group(self, word: Word) -> None:
-        """Go by a group key that is newer than the one here; it is durable on return, or not here at all."""
-        if self._group is None:
+        """Go by a group key that is newer than the one here; it is durable on return, or not here at all.
+
+        Who has it goes by the revocations before it: it would be handed on to whom they name.
+        """
+        if self._group is None or self._missed:
             return
         from .rotation import epoch, take
 
@@ -194,6 +199,7 @@ class Words:
             finish(word.verify(self._p256, self._trust.roots))
             self._trust.floor = max(self._trust.floor, word.issued)
             try:
+                self._log.commit()
                 take(self._group, word)
                 self._group_word = word.statement
             except OSError:
@@ -227,7 +233,11 @@ class Words:
             if error.code != "LOG_FULL":
                 raise
             # It comes again with a later session; this one brings the receipts that make room.
+            if word.about not in self._missed:
+                self._missed.append(word.about)
             return False
+        if word.about in self._missed:
+            self._missed.remove(word.about)
         if gone is not None:
             del entries[gone]
         if place in self._free:

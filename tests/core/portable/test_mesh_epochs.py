@@ -75,6 +75,7 @@ def hear(mesh: Mesh, frame: bytes, now: int = 0, address: bytes = b"other") -> b
 
 
 def test_half_of_a_state_shows_the_epoch_and_no_byte_more() -> None:
+    """SPEC 11.16.2."""
     first, second, third = group(1), group(1, 2), group(1, 2, 3)
     for made in (first, second, third):
         assert len(state(made)) == 24
@@ -90,6 +91,7 @@ def test_half_of_a_state_shows_the_epoch_and_no_byte_more() -> None:
 
 
 def test_a_frame_is_heard_under_both_keys_and_is_one() -> None:
+    """SPEC 11.16.2."""
     made = group(1, 2)
     mesh = relay(made)
     assert hear(mesh, op(made.before), 0, b"one") and hear(mesh, op(made.key), 0, b"two")
@@ -99,6 +101,7 @@ def test_a_frame_is_heard_under_both_keys_and_is_one() -> None:
 
 
 def test_a_rotation_while_frames_are_on_their_way() -> None:
+    """SPEC 11.16.3."""
     made = group(1)
     mesh = relay(made)
     old = made.key
@@ -120,6 +123,7 @@ def test_a_rotation_while_frames_are_on_their_way() -> None:
 
 
 def test_the_time_of_grace_outlives_engines_and_not_many_boots() -> None:
+    """SPEC 11.16.3."""
     made = group(1, 2)
     relay(made)
     due = made.due
@@ -135,6 +139,7 @@ def test_the_time_of_grace_outlives_engines_and_not_many_boots() -> None:
 
 
 def test_a_power_cut_leaves_one_epoch_or_the_other() -> None:
+    """SPEC 11.16.1."""
     for cut, number in (("before", 2), ("after", 3)):
         made = group(1, 2)
         made.store.cut = cut
@@ -151,6 +156,7 @@ def test_a_power_cut_leaves_one_epoch_or_the_other() -> None:
 
 
 def test_who_has_slept_through_epochs_is_visited() -> None:
+    """SPEC 11.16.4, 11.16.5."""
     made = group(1, 2, 3)
     for stale in (None, group(1)):
         for mesh, author, role, comes in (
@@ -181,6 +187,7 @@ def test_who_has_slept_through_epochs_is_visited() -> None:
 
 
 def test_who_is_out_is_no_way_and_brings_nothing() -> None:
+    """SPEC 11.16.4."""
     made = group(1, 2)
     settle(made)
     mesh = relay(made)
@@ -224,6 +231,7 @@ def sessions_for(mesh: Mesh, made: Group, author: bytes, role: int, until: int) 
 
 
 def test_who_plays_a_member_of_another_epoch_behind_its_address_costs_ever_fewer_sessions() -> None:
+    """SPEC 11.16.4."""
     made = group(1, 2, 3)
     settle(made)
     for role in (RELAY, LEAF):
@@ -231,6 +239,7 @@ def test_who_plays_a_member_of_another_epoch_behind_its_address_costs_ever_fewer
 
 
 def test_who_is_of_another_epoch_pushes_nobody_out() -> None:
+    """SPEC 11.16.4."""
     made = group(1, 2, 3)
     settle(made)
     store = MemoryStore()
@@ -252,6 +261,7 @@ def test_who_is_of_another_epoch_pushes_nobody_out() -> None:
 
 
 def test_a_member_that_is_late_is_no_stranger() -> None:
+    """SPEC 11.16.2."""
     made = group(1, 2, 3)
     settle(made)
     mesh = relay(made)
@@ -289,6 +299,7 @@ def sessions(air: Air, until: int) -> int:
 
 
 def test_a_gateway_that_is_offline_learns_of_an_epoch_from_boards_and_nothing_is_lost() -> None:
+    """SPEC 11.16.5."""
     air = Air(7, loss=10)
     keys = [group(1) for _ in range(4)]
     for made in keys:

@@ -9,6 +9,7 @@ from hedgerow.codec import cbor
 from hedgerow.crypto import claims, cose
 from hedgerow.crypto.rotation import KEPT, epoch, settle
 from hedgerow.crypto.words import GROUP, Word, Words
+from hedgerow.errors import HedgerowError
 from hedgerow.mesh.group import Group
 from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
 
@@ -49,6 +50,7 @@ def member(seed: int, role: int = RELAY) -> Enrolled:
 
 
 def test_the_newest_key_goes_from_member_to_member_and_outlives_a_power_cut() -> None:
+    """SPEC 11.16.1."""
     gateway, board, other = member(1), member(2, LEAF), member(3)
     for number in (1, 2, 5):
         gateway.members.take_word(word(number))
@@ -66,6 +68,7 @@ def test_the_newest_key_goes_from_member_to_member_and_outlives_a_power_cut() ->
 
 
 def test_an_epoch_never_goes_back() -> None:
+    """SPEC 11.16.1."""
     one, two = member(11), member(12)
     one.members.take_word(word(3))
     two.members.take_word(word(4))
@@ -85,7 +88,7 @@ def test_an_epoch_never_goes_back() -> None:
 
 
 def test_of_two_keys_of_one_epoch_and_second_all_members_go_by_one() -> None:
-    """As two Big Peers make them of which one is a backup of the other."""
+    """As two Big Peers make them of which one is a backup of the other. SPEC 11.16.1."""
     pair = [word(3, key=bytes((part,)) * 32) for part in (1, 2)]
     found = []
     for at in range(2):
@@ -97,6 +100,7 @@ def test_of_two_keys_of_one_epoch_and_second_all_members_go_by_one() -> None:
 
 
 def test_what_no_issuer_has_signed_is_no_key() -> None:
+    """SPEC 11.16."""
     one = member(21)
     one.members.take_word(word(1, issuer=Issuer(9)))
     raises("STATEMENT_INVALID", one.members.take_word, word(1)[:-1] + b"\0")
@@ -111,6 +115,7 @@ def test_what_no_issuer_has_signed_is_no_key() -> None:
 
 
 def test_who_is_out_gets_no_key() -> None:
+    """SPEC 11.16.7."""
     gateway, thief = member(31), member(32)
     gateway.members.take_word(word(1))
     meet(gateway, thief)
@@ -121,7 +126,46 @@ def test_who_is_out_gets_no_key() -> None:
     assert epoch(thief.members.group)[0] == 1
 
 
+def test_who_has_no_room_for_a_revocation_takes_no_key_that_came_after_it() -> None:
+    """It would let in whom that names, and hand on the key. SPEC 11.16.7."""
+    gateway, board, thief = member(35), member(36), member(37)
+    for one in (gateway, board, thief):
+        one.members.take_word(word(1))
+    gateway.members.take_word(out(thief))
+    gateway.members.take_word(word(2))
+
+    def full(*_: object) -> None:
+        raise HedgerowError("LOG_FULL", "for a test")
+
+    put, board.log.put = board.log.put, full
+    meet(gateway, board)
+    meet(board, thief)
+    assert epoch(board.members.group)[0] == epoch(thief.members.group)[0] == 1
+    # Once there is room it has both.
+    board.log.put = put
+    meet(gateway, board)
+    assert epoch(board.members.group)[0] == 2 and not board.members.stands(thief.members.own.claims)
+    meet(board, thief)
+    assert epoch(thief.members.group)[0] == 1
+
+
+def test_a_revocation_is_durable_before_the_key_that_came_after_it() -> None:
+    """SPEC 11.16.7."""
+    board, thief = member(38), member(39)
+    board.members.take_word(out(thief))
+    seen = []
+
+    class Cut(Store):
+        def write(self, name: str, value: bytes) -> None:
+            seen.append([value for value in board.log.store.state.values() if value == out(thief)])
+
+    board.members.group.store = Cut(board.log)
+    board.members.take_word(word(1))
+    assert len(seen) == 1 and seen[0]
+
+
 def test_the_keys_of_another_app_are_forgotten() -> None:
+    """SPEC 11.16.1."""
     one = member(41)
     one.members.take_word(word(7))
     trust = one.members.trust
@@ -133,6 +177,7 @@ def test_the_keys_of_another_app_are_forgotten() -> None:
 
 
 def test_who_has_slept_through_two_epochs_another_issuer_and_its_credential_gets_the_newest() -> None:
+    """SPEC 11.16.5."""
     gateway, sleeper, thief = member(51), member(52, LEAF), member(53)
     for known in (gateway, sleeper, thief):
         known.members.take_word(word(1))
@@ -154,6 +199,7 @@ def test_who_has_slept_through_two_epochs_another_issuer_and_its_credential_gets
 
 
 def test_a_flash_that_was_put_back_gets_the_key_anew() -> None:
+    """SPEC 11.16.5."""
     board, gateway = member(61, LEAF), member(62)
     board.members.take_word(word(1))
     dump = Store(board.log).read(KEPT)
@@ -169,12 +215,14 @@ def test_a_flash_that_was_put_back_gets_the_key_anew() -> None:
 
 
 def test_a_group_key_is_no_statement_that_anybody_may_know() -> None:
+    """SPEC 11.16."""
     one = member(71, GATEWAY)
     raises("STATEMENT_INVALID", one.members.take, varint(7) + word(1))
     assert epoch(one.members.group)[0] == 0 and one.members.words.all() == []
 
 
 def test_a_write_that_was_refused_and_came_through_counts_with_the_next_session() -> None:
+    """SPEC 11.16.1."""
     one = member(81)
 
     class Cut(Store):
