@@ -88,12 +88,16 @@ class Run:
             board.reset()
             self.notes[index] = ""
 
-        with ThreadPoolExecutor(len(self.ledgers)) as pool:
-            waiting = [pool.submit(flash_one, index) for index in range(len(self.ledgers))]
+        pool = ThreadPoolExecutor(len(self.ledgers))
+        waiting = [pool.submit(flash_one, index) for index in range(len(self.ledgers))]
+        try:
             while not all(each.done() for each in waiting):
                 self._step({})
             for each in waiting:
                 each.result()
+        finally:
+            # Who interrupts the demo does not wait for mpremote: that ends once the boards are gone.
+            pool.shutdown(wait=False, cancel_futures=True)
         self._started = time.monotonic()
         self.screen.event(
             f"{firmware.rom.size // 1024} KiB of firmware are on each of {len(self.ledgers)} boards"

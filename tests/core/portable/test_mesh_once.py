@@ -31,7 +31,7 @@ def kinds(mesh: Mesh, now: int, until: int) -> list:
 
 def test_a_question_that_many_pass_on_is_answered_once() -> None:
     with gradient():
-        mesh = relay()
+        mesh = relay(author=b"relay--r")
         for at in range(3):
             record(mesh.peer, at, 0)
         take(mesh, 20000)
@@ -54,7 +54,7 @@ def test_a_question_that_many_pass_on_is_answered_once() -> None:
 def test_a_question_that_two_others_pass_on_need_not_be() -> None:
     for others, says in ((0, 1), (1, 1), (2, 0)):
         with gradient():
-            mesh = relay()
+            mesh = relay(author=b"relay--r")
             mesh.down.note_route(b"aut", 30000)
             question(mesh, b"aut", b"near", 2, 40000)
             # Those nearer do not say that it is on its way down.
@@ -71,7 +71,7 @@ def test_a_question_that_two_others_pass_on_need_not_be() -> None:
 
 def test_as_many_questions_are_remembered_as_wait_for_answers() -> None:
     with gradient():
-        mesh = relay()
+        mesh = relay(author=b"relay--r")
         for at in range(3 * limits.MESH_WANTS):
             question(mesh, b"a" + at.to_bytes(2, "big"), b"near", 2, 40000 + at)
             assert len(mesh.repair._heard) == min(at + 1, limits.MESH_WANTS)
@@ -80,7 +80,7 @@ def test_as_many_questions_are_remembered_as_wait_for_answers() -> None:
 def test_what_comes_back_again_and_again_is_on_its_way() -> None:
     """Who pushes it has not heard that it was taken anew: that is what it has to be told."""
     with gradient():
-        mesh = relay()
+        mesh = relay(author=b"relay--r")
         hear(mesh, b"far", op(4), 10000)
         take(mesh, 10000)
         hear(mesh, b"nea", op(2), 30000)
@@ -107,7 +107,7 @@ def test_those_who_hear_it_well_take_anew_first() -> None:
     waits = []
     for share in (100, 10):
         with gradient():
-            mesh = relay()
+            mesh = relay(author=b"relay--r")
             hear(mesh, b"far", op(4), 10000)
             take(mesh, 10000)
             hear(mesh, b"nea", op(2), 30000)
@@ -123,7 +123,7 @@ def test_those_who_hear_it_well_take_anew_first() -> None:
 
 def test_what_comes_back_and_finds_no_room_is_not_acknowledged() -> None:
     with gradient():
-        mesh = relay()
+        mesh = relay(author=b"relay--r")
         hear(mesh, b"far", op(4), 10000)
         take(mesh, 10000)
         hear(mesh, b"nea", op(2), 30000)
