@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from hedgerow.errors import CODES, HedgerowError
 
 from .. import limits
+from .parameters import only, refuse
 
 log = logging.getLogger(__name__)
 
@@ -152,18 +153,11 @@ async def read_object(
     return value
 
 
-def only(value: dict[str, Any], names: Collection[str]) -> None:
-    """Raise REQUEST_SYNTAX for a field of another name: a slip would be taken for what is left out."""
-    other = sorted(set(value) - set(names))
-    if other:
-        raise HedgerowError("REQUEST_SYNTAX", f"`{other[0][:40]}` is no field; there are {', '.join(names)}")
-
-
 def text_of(body: dict[str, Any], name: str, default: str | None = None) -> str:
     """Return a text of a request's object. Raises REQUEST_SYNTAX."""
     value = body.get(name, default)
     if not isinstance(value, str):
-        raise HedgerowError("REQUEST_SYNTAX", f"`{name}` is no text")
+        raise refuse(name, "is no text")
     return value
 
 
@@ -171,7 +165,7 @@ def number_of(body: dict[str, Any], name: str, default: int | None = None) -> in
     """Return a whole number of a request's object. Raises REQUEST_SYNTAX."""
     value = body.get(name, default)
     if type(value) is not int:
-        raise HedgerowError("REQUEST_SYNTAX", f"`{name}` is no whole number")
+        raise refuse(name, "is no whole number")
     return value
 
 
@@ -179,5 +173,5 @@ def texts_of(body: dict[str, Any], name: str) -> list[str]:
     """Return a list of texts of a request's object. Raises REQUEST_SYNTAX."""
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise HedgerowError("REQUEST_SYNTAX", f"`{name}` is no list of texts")
+        raise refuse(name, "is no list of texts")
     return value
