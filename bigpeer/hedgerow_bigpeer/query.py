@@ -19,6 +19,7 @@ from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
 from .index_statement import IndexStatement, index_statement
 from .lookup import keys_of
+from .names import check_collection
 from .ordered import Enough, in_order, order_of
 from .own import Keep, OwnAuthor, Written
 from .prefilter import filter_of
@@ -100,12 +101,15 @@ class Queries:
         """
         index = index_statement(text)
         if index is not None:
+            check_collection(index.wanted.collection)
+            check_collection(index.wanted.name)
             async with self._changing:
                 return await self._index(index, rights)
         if _WRITES_SYSTEM.match(text):
             raise HedgerowError("SYSTEM_READ_ONLY", text[:60])
         statement = await self.work(parse, text)
         kind: str = statement[0]
+        check_collection(statement[3] if kind == "select" else statement[1])
         counts = self._service.counters.statements
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "select":

@@ -142,8 +142,11 @@ async def read_object(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HedgerowError("REQUEST_TYPE", kind[:100] or "no Content-Type")
+    data = await read_body(request, most)
     try:
-        value = json.loads(await read_body(request, most))
+        value = json.loads(data, parse_constant=_constant)
+        # Text with half a surrogate pair cannot be stored or sent on.
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise HedgerowError("REQUEST_SYNTAX", "no JSON") from None
     if not isinstance(value, dict):
@@ -153,10 +156,14 @@ async def read_object(
     return value
 
 
+def _constant(name: str) -> float:
+    raise ValueError(name)
+
+
 def text_of(body: dict[str, Any], name: str, default: str | None = None) -> str:
-    """Return a text of a request's object. Raises REQUEST_SYNTAX."""
+    """Return a text of a request's object. Raises REQUEST_SYNTAX, also for one with a NUL."""
     value = body.get(name, default)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "\0" in value:
         raise refuse(name, "is no text")
     return value
 

@@ -8,13 +8,14 @@ from starlette.requests import Request
 
 from ..auth.authority import work
 from ..auth.registry import Registry
+from ..names import check_collection
 from ..retention import Retention, check_keep, show_retention
 from ..service import Service
 from ..store.rows import Retained
 from .answers import add_routes, read_object, text_of
 from .caller import Name
 from .parameters import length
-from .resources import answer, check_collection
+from .resources import answer
 
 PREFIX = "/api/hedgerow/v1/collections"
 
