@@ -141,10 +141,12 @@ class Queries:
                 written = await change(partial(once.keep, kind))
                 return Answer(self._service.newest, kind, [], written.ids, written.warnings)
             except HedgerowError as error:
-                if error.code != "REQUEST_REPEATED":
+                if error.code not in ("REQUEST_REPEATED", "QUERY_CONFLICT"):
                     raise
-            # The same request, at the same time, was first.
-            kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+                # The same request, at the same time, may have been first: what it wrote can be in the way.
+                kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+                if kept is None:
+                    raise
         return once.again(kept)
 
     async def _index(self, statement: IndexStatement, rights: Rights) -> Answer:
