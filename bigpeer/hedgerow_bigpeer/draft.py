@@ -16,7 +16,7 @@ from hedgerow_host.dql import dot_of
 from .auth.rights import Rule
 from .service import Service
 from .store.port import Keyed
-from .store.rows import DocumentRow
+from .store.rows import AbsentEntry, DocumentRow
 from .strict import Strict
 from .view import seen
 
@@ -38,6 +38,8 @@ class Draft:
         self.changes: list[list[Any]] = []
         self.schemas: dict[bytes, Schema] = {}
         self.warnings: list[tuple[Any, str]] = []
+        #: Which documents must not exist: what another node writes meanwhile, no view of this one shows.
+        self.absent: list[AbsentEntry] = []
 
     def body(self) -> bytes:
         """Return the operation in its stored form. Raises the codes of operations."""
@@ -116,6 +118,8 @@ class Draft:
                 met.add(key)
                 existing = _document(row)
             plan = _plan_insert(collection, kind, document, policy, initial, existing, strict)
+            if plan is not None and policy == "fail" and document_id is not None:
+                self.absent.append(AbsentEntry(collection, cbor.encode(document_id)))
             if plan is not None:
                 self._write(collection, plan, existing, strict)
             elif policy == "nothing":

@@ -60,7 +60,7 @@ async def peers(service: Service, queries: Queries, remotes: Collection[Remote] 
     for row in rows:
         row["health"] = said.get(bytes.fromhex(row["author"]))
         row["name"] = row["name"] or (row["health"] or {}).get("name") or ""
-    if any(not row["name"] for row in rows) and wanted.keys() - {row["name"] for row in rows}:
+    if any(not row["name"] for row in rows):
         # Who never had a session, and has not told its health yet, may stand in its readings.
         names = (await readings(service, queries)).names
         for row in rows:

@@ -16,6 +16,7 @@ from hedgerow.trust.seal import Seal
 from hedgerow_host.fork import Evidence, Suspects
 
 from . import limits
+from .names import is_collection
 from .service import Service
 from .store.rows import Entry, NameEntry, Operation, SchemaEntry, SealEntry, SkipEntry, Submission
 
@@ -67,11 +68,14 @@ class Intake:
     def add_name(self, author: bytes, name: str) -> None:
         """Take what an author calls itself."""
         if self._is_known(author) or not self._is_full():
-            self._names.append(NameEntry(author, name))
+            self._names.append(NameEntry(author, name.replace("\0", "\ufffd")))
 
     def add_schema(self, encoded: bytes) -> None:
         """Take a schema. One that cannot be learnt is withheld: who uses it will be refused."""
         schema = Schema.decode(encoded)
+        if not is_collection(schema.collection):
+            self._withheld[schema.name] = "SCHEMA_INVALID"
+            return
         known = self._pending.get(schema.name) or self._service.schemas.get(schema.name)
         if known is not None and known.hash != schema.hash:
             self._withheld[schema.name] = "SCHEMA_CONFLICT"

@@ -219,6 +219,7 @@ class OwnAuthor:
             known = self._service.schemas
             entries += [SchemaEntry(s.encoded) for name, s in draft.schemas.items() if name not in known]
             mark = operation.h16(self._author, number, body, known | draft.schemas)
+            entries += draft.absent
             entries.append(Operation(self._author, number, body))
             self._marks = [*marks, mark]
             try:

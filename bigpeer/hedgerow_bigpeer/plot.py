@@ -1,5 +1,6 @@
 """The plot of the status page as the numbers of an inline SVG."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ _RIGHT = 8
 _TOP = 10
 _BOTTOM = 24
 _GRID_LINES = 4
+_DIGITS = 4
 
 
 class Series(NamedTuple):
@@ -67,9 +69,17 @@ def make_plot(points: Sequence[Reading]) -> Plot | None:
         for number, (name, line) in enumerate(list(lines.items())[: limits.PLOT_SERIES])
     ]
     values = [low + (high - low) * step / _GRID_LINES for step in range(_GRID_LINES + 1)]
-    grid = [Label(_LEFT - 6, y(value), f"{value:.4g}") for value in values]
-    times = [Label(x(at), HEIGHT - 6, rfc3339(at)[:19].replace("T", " ")) for at in (begin, end)]
+    digits = _digits(max(abs(low), abs(high)), (high - low) / _GRID_LINES)
+    grid = [Label(_LEFT - 6, y(value), f"{value:.{digits}g}") for value in values]
+    # To the second where that tells them apart.
+    shown = 19 if rfc3339(begin)[:19] != rfc3339(end)[:19] else 23
+    times = [Label(x(at), HEIGHT - 6, rfc3339(at)[:shown].replace("T", " ")) for at in (begin, end)]
     return Plot(WIDTH, HEIGHT, _LEFT, WIDTH - _RIGHT, series, grid, times)
+
+
+def _digits(most: float, step: float) -> int:
+    """Return with how many digits values up to `most` are told apart that are a step from each other."""
+    return max(_DIGITS, math.floor(math.log10(most)) - math.floor(math.log10(step)) + 1)
 
 
 def _padded(values: list[float]) -> tuple[float, float]:

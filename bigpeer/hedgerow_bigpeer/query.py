@@ -19,6 +19,7 @@ from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
 from .index_statement import IndexStatement, index_statement
 from .lookup import keys_of
+from .names import check_collection
 from .ordered import Enough, in_order, order_of
 from .own import Keep, OwnAuthor, Written
 from .prefilter import filter_of
@@ -100,12 +101,15 @@ class Queries:
         """
         index = index_statement(text)
         if index is not None:
+            check_collection(index.wanted.collection)
+            check_collection(index.wanted.name)
             async with self._changing:
                 return await self._index(index, rights)
         if _WRITES_SYSTEM.match(text):
             raise HedgerowError("SYSTEM_READ_ONLY", text[:60])
         statement = await self.work(parse, text)
         kind: str = statement[0]
+        check_collection(statement[3] if kind == "select" else statement[1])
         counts = self._service.counters.statements
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "select":
@@ -137,10 +141,12 @@ class Queries:
                 written = await change(partial(once.keep, kind))
                 return Answer(self._service.newest, kind, [], written.ids, written.warnings)
             except HedgerowError as error:
-                if error.code != "REQUEST_REPEATED":
+                if error.code not in ("REQUEST_REPEATED", "QUERY_CONFLICT"):
                     raise
-            # The same request, at the same time, was first.
-            kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+                # The same request, at the same time, may have been first: what it wrote can be in the way.
+                kept = await store.answer(once.caller, once.key, self._service.clock.utc())
+                if kept is None:
+                    raise
         return once.again(kept)
 
     async def _index(self, statement: IndexStatement, rights: Rights) -> Answer:

@@ -11,11 +11,13 @@ from decimal import Decimal
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from hedgerow.errors import CODES, HedgerowError
 
 FAILED = 1
 INTERRUPTED = 130
+_PIPE_WIDTH = 4096
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -63,6 +65,11 @@ def say(text: str) -> None:
     """A line for people, rich markup included; silent when JSON was asked for."""
     if not Machine.json:
         console.print(text)
+
+
+def print_table(table: Table) -> None:
+    """Print a table; a pipe has no edge to wrap at."""
+    console.print(table, soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
 
 
 def explain(code: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from log_writer import JUNE, Writer
+from raw_author import RawAuthor
 
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
@@ -14,6 +15,7 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.rows import (
+    AbsentEntry,
     AnswerEntry,
     Entry,
     Frontier,
@@ -297,6 +299,25 @@ async def an_answer_is_kept_with_what_was_done_or_refuses_it(open_store: OpenSto
     assert [error and error.code for error in errors] == ["REQUEST_REPEATED", None, "REQUEST_REPEATED"]
     assert (await frontier(store, writer.peer.author)).held == held
     assert (await store.ingest([Submission([entry])], JUNE + DAY)).errors == [None]
+    await store.close()
+
+
+@check
+async def a_document_that_is_not_to_exist_refuses_what_comes_with_it(open_store: OpenStore) -> None:
+    store = await open_store("a")
+    first, second = [RawAuthor(n, collection="plants") for n in (1, 2)]
+    for author in (first, second):
+        author.insert(1000, "x", n=1)
+    absent, late = AbsentEntry("plants", cbor.encode("x")), second.take()
+    # Beside another in the same transaction, and behind it.
+    errors = await take(store, [absent, *first.take()], [absent, *late])
+    assert [error and error.code for error in errors] == [None, "QUERY_CONFLICT"]
+    errors = await take(store, [absent, *late])
+    assert [error and error.code for error in errors] == ["QUERY_CONFLICT"]
+    assert (await frontier(store, second.author)).held == 0
+    first.delete(2000, "x")
+    assert await take(store, first.take()) == [None]
+    assert await take(store, [absent, *late]) == [None]
     await store.close()
 
 

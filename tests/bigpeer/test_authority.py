@@ -144,6 +144,7 @@ def test_both_spellings(service: Service) -> None:
         {"userID": None},
         {"userID": ""},
         {"userID": "x" * 129},
+        {"userID": "a\0b"},
         {"identityServiceMetadata": [1]},
         {"identityServiceMetadata": {"x": "y" * 1100}},
         {"permissions": {"read": {"queriesByCollection": {"c": ["nonsense ("]}}}},

@@ -242,6 +242,17 @@ def test_a_refused_event_parks_its_document_alone(admin: Admin, sink: FakeSink) 
     admin.until(lambda: sink.seen()[-1] == {"_id": 3})
 
 
+def test_any_document_can_be_parked(admin: Admin, sink: FakeSink) -> None:
+    sink.refused = {"poison"}
+    admin.call("PUT", "/b", TO_FILE)
+    admin.insert("c", _id="a\0b", t="poison")
+    admin.insert("c", _id="after")
+    admin.until(lambda: sink.seen() == [{"_id": "after"}])
+    (parked,) = admin.call("GET", "/b/parked")["parked"]
+    assert json.loads(parked["event"])["change"]["newValue"]["_id"] == "a\0b"
+    assert admin.call("POST", "/b/skip", {"key": parked["key"]}) == {"events": 1}
+
+
 def test_parked_events_can_be_skipped(admin: Admin, sink: FakeSink) -> None:
     sink.refused = {"poison"}
     admin.call("PUT", "/b", TO_FILE)

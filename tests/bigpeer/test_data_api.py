@@ -102,6 +102,9 @@ def test_pages_of_a_condition(served: Local) -> None:
         ("/changes", {"since": "AAAA"}, "REQUEST_SYNTAX"),
         ("/changes", {"wait": "31"}, "REQUEST_SYNTAX"),
         ("/peers", {"limit": "1"}, "REQUEST_SYNTAX"),
+        ("/collections/a%00b/documents", {}, "REQUEST_SYNTAX"),
+        ("/timeseries/a%00b", {}, "REQUEST_SYNTAX"),
+        ("/changes", {"collection": "a\0b"}, "REQUEST_SYNTAX"),
     ],
 )
 def test_what_is_wrong_is_a_problem_with_a_code(

@@ -61,6 +61,18 @@ def test_requests_at_the_same_time_are_one(served: Local) -> None:
     assert served.items("SELECT n FROM c") == [{"n": 1}]
 
 
+def test_what_the_same_request_wrote_first_is_in_nobodys_way(served: Local) -> None:
+    async def ask() -> Any:
+        body = {"statement": "INSERT INTO c DOCUMENTS ({'_id': 1})"}
+        return await served._client.post(EXECUTE, json=body, headers={"idempotency-key": "k"})
+
+    async def all_of_them() -> list[Any]:
+        return [answer.json() for answer in await asyncio.gather(*[ask() for _ in range(8)])]
+
+    answers = served.run(all_of_them())
+    assert all(answer == answers[0] for answer in answers) and answers[0]["mutatedDocumentIds"] == [1]
+
+
 def test_a_refusal_is_not_kept(served: Local) -> None:
     insert = "INSERT INTO c DOCUMENTS ({'_id': 1})"
     served.execute(insert)

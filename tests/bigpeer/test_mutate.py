@@ -10,7 +10,7 @@ from bigpeer_harness import Local, local
 from raw_author import YEAR, RawAuthor
 
 from hedgerow.codec.schema import KEEP, SCOPE_BIG_PEER, SCOPE_LOCAL, Schema
-from hedgerow.limits import MAX_CHANGES, MAX_OPERATION
+from hedgerow.limits import MAX_CHANGES, MAX_NAME, MAX_OPERATION
 from hedgerow.operation import decode_body
 from hedgerow_bigpeer.store.rows import SchemaEntry
 
@@ -143,3 +143,23 @@ def test_writes_keep_to_the_scope_of_their_collection(served: Local) -> None:
     found = [schemas[decode_body(entry.body)[1][0][1]].kind for entry in operations]
     # What others keep to themselves is an ordinary collection here.
     assert found == [KEEP + 2 * SCOPE_BIG_PEER, KEEP]
+
+
+def test_a_collection_that_not_every_store_can_hold_is_none(served: Local) -> None:
+    for statement in (
+        "SELECT * FROM `a\0b`",
+        "INSERT INTO `a\0b` DOCUMENTS ({'_id': 1})",
+        "UPDATE `a\0b` SET n = 1",
+        "DELETE FROM `a\0b`",
+        "CREATE INDEX i ON `a\0b` (n)",
+        "CREATE INDEX `a\0b` ON c (n)",
+        "DROP INDEX `a\0b` ON c",
+    ):
+        assert refused(served, statement)[:2] == (400, "REQUEST_SYNTAX")
+        live = served.request("POST", "/api/hedgerow/v1/live", json={"statement": statement})
+        assert (live.status_code, live.json()["error"]["code"] == "STORE_FAILED") == (400, False)
+    # What is in documents is theirs; and so is a name of as many letters as there may be.
+    name, document = "é" * MAX_NAME, {"_id": "a\0b", "a\0b": "a\0b"}
+    done(served, f"INSERT INTO `{name}` DOCUMENTS (:d)", {"d": document})
+    page = served.request("GET", f"/api/hedgerow/v1/collections/{name}/documents")
+    assert page.json()["items"] == [document]

@@ -187,12 +187,30 @@ def test_a_boot_without_time_lies_between_its_neighbours(tmp_path: Path) -> None
         assert again.items(question) == rows
 
 
+def test_who_told_no_health_has_the_name_of_its_readings_on_every_page(served: Local) -> None:
+    writer = Writer("")
+    writer.insert({"board": "moss <1>", "n": 1})
+    served.run(served.peer.service.submit(writer.entries()))
+    author = writer.peer.author.hex()
+    for path in ("/", "/peers", f"/peers/{author}"):
+        page = served.request("GET", path).text
+        assert "moss &lt;1&gt;" in page and f">{author}</a>" not in page, path
+
+
 def test_plots() -> None:
     assert make_plot([]) is None
     plot = make_plot([Reading("a", JUNE, 39.5, "39.50")])
     assert plot is not None and [series.last for series in plot.series] == ["39.50"]
     plot = make_plot([Reading(f"{n:02}", JUNE + n, float(n), str(n)) for n in range(40)])
     assert plot is not None and len(plot.series) == 12
+    # Labels of neighbours differ, however near to each other they are.
+    for step in (1, 1000, 86_400_000):
+        for high in (1e-9, 0.5, 1e7):
+            points = [Reading("a", JUNE + n * step, 101_325.0 + n * high, "") for n in range(2)]
+            plot = make_plot(points)
+            assert plot is not None
+            for labels in (plot.grid, plot.times):
+                assert len({label.text for label in labels}) == len(labels)
 
 
 def test_times_are_written_in_utc() -> None:

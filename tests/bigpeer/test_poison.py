@@ -185,6 +185,19 @@ def test_nobody_writes_under_our_own_name(served: Local) -> None:
     assert state(served, own)[0] == held + 1
 
 
+def test_a_collection_that_not_every_store_can_hold_refuses_who_uses_it(served: Local) -> None:
+    bad, good = Writer("b\0d"), sealed("good", 2)
+    bad.insert({"n": 1})
+    bad.insert({"n": 2}, "a\0b")
+    intake = intake_of(served)
+    intake.add_name(bad.peer.author, bad.name)
+    feed(served, intake, bad)
+    feed(served, intake, good)
+    assert state(served, bad.peer.author) == (2, 0, "SCHEMA_INVALID")
+    assert state(served, good.peer.author) == (3, 3, None)
+    assert served.peer.service.frontier(bad.peer.author).name == "b\ufffdd"
+
+
 @pytest.mark.parametrize("count", [1, 20], ids=["plain", "columnar"])
 def test_a_foreign_schema_of_a_known_name_refuses_who_uses_it(served: Local, count: int) -> None:
     bad, good = Writer("bad"), sealed("good", 2)

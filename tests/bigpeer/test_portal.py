@@ -221,6 +221,44 @@ def test_bridges_are_paused_by_admins(farm: Local) -> None:
     assert '<span class="badge paused">' in viewer.open("/bridges").text
 
 
+def test_admins_say_how_long_readings_are_kept(farm: Local) -> None:
+    writer = Writer(mesh="farm")
+    writer.insert_many(1)
+    farm.run(farm.peer.service.submit(writer.entries()))
+    insert = "INSERT INTO cars DOCUMENTS ({'_id': 1})"
+    operator, admin = entered(farm, "operator"), entered(farm, "admin")
+    assert "1 document changed" in send(operator, insert).text
+    store = farm.peer.service.store
+
+    def kept() -> dict[str, int]:
+        return {row.collection: row.keep for row in farm.run(store.retention()) if row.keep}
+
+    def sent(browser: Browser, keep: str, collection: str = "readings", **other: str) -> int:
+        fields = {"form": browser.form_of("/data"), "collection": collection, "keep": keep, **other}
+        return browser.open("/data/retention", fields).status_code
+
+    assert "<option>readings</option>" in admin.open("/data").text
+    assert "<option>" not in operator.open("/data").text
+    for browser, keep, more, status in (
+        (operator, "90d", {}, 403),
+        (admin, "90d", {"form": "wrong"}, 403),
+        (admin, "soon", {}, 400),
+        (admin, "59m", {}, 400),
+        (admin, "90d", {"collection": "cars"}, 400),
+        (admin, "90d", {"collection": ""}, 400),
+    ):
+        assert sent(browser, keep, **more) == status
+    assert kept() == {}
+    assert sent(admin, "90d") == 303 and kept() == {"readings": 90 * limits.DAY_MS}
+    assert "stream, 90 d" in operator.open("/data").text
+    assert sent(admin, " ") == 303 and kept() == {}
+    told = [entry for entry in farm.peer.registry.audit.newest(20) if "retain" in entry.action]
+    assert [(entry.actor, entry.detail["keep_ms"]) for entry in reversed(told)] == [
+        ("user:admin", 90 * limits.DAY_MS),
+        ("user:admin", None),
+    ]
+
+
 # ---- the data browser
 
 

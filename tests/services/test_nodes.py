@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 from bigpeer_harness import Local, eventually, local
 from test_bridges import TO_FILE, Admin, FakeSink
 
+from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.cdc import runner
+from hedgerow_bigpeer.store.rows import Submission
 
 Url = Callable[[str], str]
 
@@ -37,6 +39,33 @@ def test_a_bridge_goes_on_at_another_node(
     # In order, but for what may have come twice.
     places = list(dict.fromkeys(event.place for event in fake.got))
     assert places == sorted(places)
+
+
+def test_of_two_nodes_that_insert_one_id_one_is_refused(
+    database: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, insert = database("a"), "INSERT INTO c DOCUMENTS ({'_id': 1, 'by': '%s'})"
+    with (
+        local(tmp_path / "two", store=url) as two,
+        local(tmp_path / "one", store=url, rights_key=tmp_path / "two" / "rights.key") as one,
+    ):
+        offer = one.peer.service.offer
+
+        async def late(submissions: Iterable[Submission]) -> Sequence[HedgerowError | None]:
+            # What is offered was planned on a view without the document.
+            monkeypatch.setattr(one.peer.service, "offer", offer)
+            assert (await asyncio.to_thread(two.execute, insert % "two")).status_code == 200
+            return await offer(submissions)
+
+        monkeypatch.setattr(one.peer.service, "offer", late)
+        refused = one.execute(insert % "one")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "QUERY_CONFLICT")
+        done = one.execute("INSERT INTO c DOCUMENTS ({'_id': 2})")
+        token = {"x-ditto-txn-id": str(done.json()["transactionId"])}
+        assert two.execute("SELECT * FROM c ORDER BY _id", **token).json()["items"] == [
+            {"_id": 1, "by": "two"},
+            {"_id": 2},
+        ]
 
 
 def _both_until(one: Local, two: Local, condition: Callable[[], bool]) -> None:

@@ -4,6 +4,7 @@ gap to its reason; at the width of a desk and of a phone, with nothing on the co
 
 import asyncio
 import contextlib
+import re
 import shutil
 import threading
 from collections.abc import Coroutine, Iterator
@@ -196,6 +197,31 @@ def test_a_gap_leads_to_its_reason_at_any_width(chromium: Browser, farm: Served)
             row.locator("a").first.click()
             expect(page.locator("#gaps")).to_contain_text("operations 7 to 7")
             assert window.fits()
+
+
+def test_labels_of_times_tell_their_lines_apart(chromium: Browser, farm: Served) -> None:
+    writer = Writer("fern", mesh="farm")
+    writer.peer.set_time(farm.peer.service.clock.utc() - 60_000, 20, 2, 0)
+    for seconds in (0, 1, 5, 30, 7200, 3 * 86_400):
+        writer.now += 1000 * seconds
+        writer.insert({"board": "fern", "seconds": seconds})
+    farm.run(farm.peer.service.submit(writer.entries()))
+    # A plot's labels are drawn, each line of them by itself: what is written on a canvas is gathered.
+    gather = """window.written = []; const draw = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+            written.push([text, x]); draw.call(this, text, x, y); };"""
+    with windows(chromium, farm.url, DESK, PHONE) as both:
+        for window in both:
+            window.context.add_init_script(gather)
+            log_in(window, "viewer")
+            for count in range(2, 7):
+                window.page.goto(f"/data?statement=SELECT * FROM readings ORDER BY seconds LIMIT {count}")
+                expect(window.page.locator(".uplot")).to_be_visible()
+                labels: dict[float, str] = {}
+                for text, x in window.page.evaluate("written"):
+                    if re.match(r"\d\d[:-]\d\d|\d{4}-\d\d", text):
+                        labels[x] = f"{labels.get(x, '')}{text} "
+                assert len(labels) > 1 and len(set(labels.values())) == len(labels), labels
 
 
 def test_a_board_that_is_cut_off_is_seen_to_be_overdue(chromium: Browser, tmp_path: Path) -> None:

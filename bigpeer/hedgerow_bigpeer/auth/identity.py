@@ -133,7 +133,11 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
 
 
 def _user(user: object) -> str:
-    if not isinstance(user, str) or not 0 < len(user.encode("utf-8", "replace")) <= limits.USER_ID_BYTES:
+    if (
+        not isinstance(user, str)
+        or "\0" in user
+        or not 0 < len(user.encode("utf-8", "replace")) <= limits.USER_ID_BYTES
+    ):
         raise HedgerowError(
             "PROVIDER_FAILED", f"the user's id: no text of at most {limits.USER_ID_BYTES} bytes"
         )

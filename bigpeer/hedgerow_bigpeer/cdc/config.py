@@ -5,11 +5,11 @@ import re
 from typing import Any, NamedTuple
 
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_NAME
 from hedgerow.query.condition import Condition
 
 from .. import limits
 from ..auth.outbound import check_url
+from ..names import is_collection
 
 FORMATS = ("ditto", "cloudevents")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -22,6 +22,9 @@ _POSTGRES_URL = re.compile(
     re.ASCII,
 )
 _TABLE = re.compile(r"([a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,62}", re.ASCII)
+_KAFKA_SERVERS = re.compile(r"[A-Za-z0-9._:,\[\]/ -]{1,1000}", re.ASCII)
+#: As the brokers have it (org.apache.kafka.common.internals.Topic).
+_KAFKA_TOPIC = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}", re.ASCII)
 _TOPIC = re.compile(r"[^/+#\x00-\x1f]([^+#\x00-\x1f]{0,198}[^/+#\x00-\x1f])?")
 #: What decides about delivery is the bridge's; what names files or code is nobody's to set from afar.
 _OWN_OPTIONS = re.compile(
@@ -86,7 +89,7 @@ def _source(entry: Any) -> Source:
     if not isinstance(entry, dict) or not entry.keys() <= {"collection", "query"}:
         raise _wrong("sources", "objects of `collection` and `query`")
     collection, query = entry.get("collection"), entry.get("query", "")
-    if not isinstance(collection, str) or not 0 < len(collection) <= MAX_NAME or not isinstance(query, str):
+    if not isinstance(collection, str) or not is_collection(collection) or not isinstance(query, str):
         raise _wrong("sources", "`collection` is a name, `query` a condition")
     try:
         Condition(query)
@@ -119,17 +122,18 @@ def _check_webhook(sink: dict[str, Any]) -> None:
 
 def _check_kafka(sink: dict[str, Any]) -> None:
     _only(sink, {"servers", "topic", "options"})
-    for name in ("servers", "topic"):
-        value = sink.get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= 1000:
-            raise _wrong(name, "a text")
+    servers, topic = sink.get("servers"), sink.get("topic")
+    if not isinstance(servers, str) or not _KAFKA_SERVERS.fullmatch(servers):
+        raise _wrong("servers", "HOST:PORT, several with commas between")
+    if not isinstance(topic, str) or not _KAFKA_TOPIC.fullmatch(topic):
+        raise _wrong("topic", "1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`")
     options = sink.get("options", {})
     if not isinstance(options, dict) or len(options) > 64:
         raise _wrong("options", "an object of librdkafka's settings")
     for name, value in options.items():
         if not _KAFKA_OPTION.fullmatch(name) or _OWN_OPTIONS.fullmatch(name):
             raise _wrong("options", f"{name[:80]} cannot be set")
-        if not isinstance(value, (str, int, float, bool)):
+        if not isinstance(value, (str, int, float, bool)) or "\0" in str(value):
             raise _wrong("options", f"{name} is no text, number or truth")
 
 
@@ -141,7 +145,8 @@ def _check_mqtt(sink: dict[str, Any]) -> None:
     if not isinstance(topic, str) or not _TOPIC.fullmatch(topic):
         raise _wrong("topic", "1 to 200 characters, no wildcards, no / at its ends")
     for name in ("username", "password"):
-        if not isinstance(sink.get(name, ""), str) or len(sink.get(name, "")) > 1000:
+        value = sink.get(name, "")
+        if not isinstance(value, str) or len(value) > 1000 or "\0" in value:
             raise _wrong(name, "a text")
     home = sink.get("home_assistant", {})
     if not isinstance(home, dict) or not home.keys() <= {"prefix", "device"}:

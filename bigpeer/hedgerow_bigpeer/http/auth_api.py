@@ -19,9 +19,9 @@ from ..auth.proof import Proof
 from ..auth.revocation import Revocation
 from ..base64url import from_base64, to_base64
 from ..forks import ForkJudge
-from .answers import add_routes, number_of, only, read_object, text_of, texts_of
+from .answers import add_routes, number_of, read_object, text_of, texts_of
 from .door import Door
-from .parameters import MOST_WHOLE, known, whole
+from .parameters import MOST_WHOLE, known, only, whole
 
 PREFIX = "/api/hedgerow/v1/auth"
 _MARK = 16

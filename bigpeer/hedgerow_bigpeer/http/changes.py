@@ -15,6 +15,7 @@ from hedgerow.errors import HedgerowError
 
 from .. import limits
 from ..feed import Change, Place, Reader, show
+from ..names import check_collection
 from ..query import Queries
 from ..service import Service
 from .caller import Name
@@ -22,7 +23,7 @@ from .cursors import read_cursor, write_cursor
 from .json_text import render
 from .parameters import known, refuse, whole
 from .places import EventStream, Places
-from .resources import answer, check_collection
+from .resources import answer
 
 _EPOCH_BYTES = 8
 

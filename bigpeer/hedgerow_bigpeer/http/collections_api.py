@@ -8,13 +8,14 @@ from starlette.requests import Request
 
 from ..auth.authority import work
 from ..auth.registry import Registry
+from ..names import check_collection
 from ..retention import Retention, check_keep, show_retention
 from ..service import Service
 from ..store.rows import Retained
 from .answers import add_routes, read_object, text_of
 from .caller import Name
 from .parameters import length
-from .resources import answer, check_collection
+from .resources import answer
 
 PREFIX = "/api/hedgerow/v1/collections"
 
@@ -37,25 +38,31 @@ class CollectionsApi:
     async def retain(self, request: Request) -> Any:
         """Keep readings for so long: `keep`, such as 90d."""
         actor = await self._need(request)
-        name = check_collection(request.path_params["collection"])
         body = await read_object(request, ("keep",))
-        keep = length({"keep": text_of(body, "keep")}, "keep") or 0
-        check_keep(self._service, name, keep)
-        return await self._set(actor, name, keep)
+        return answer(await self.set(actor, request.path_params["collection"], text_of(body, "keep")))
 
     async def keep(self, request: Request) -> Any:
         """Keep readings for ever from now on."""
         actor = await self._need(request)
-        return await self._set(actor, check_collection(request.path_params["collection"]), 0)
+        return answer(await self.set(actor, request.path_params["collection"], None))
 
-    async def _set(self, actor: str, name: str, keep: int) -> Any:
+    async def set(self, actor: str, name: str, text: str | None) -> dict[str, Any]:
+        """Keep the readings of a collection for so long (90d), None for ever; return what is shown of it.
+
+        Raises REQUEST_SYNTAX, RETENTION_INVALID.
+        """
+        check_collection(name)
+        keep = 0
+        if text is not None:
+            keep = length({"keep": text}, "keep") or 0
+            check_keep(self._service, name, keep)
         await self._service.store.retain(name, keep)
         await work(self._note, actor, name, keep)
         self._retention.look()
         rows = [row for row in await self._service.store.retention() if row.collection == name]
         kinds = {key: kind for key, kind in self._service.kinds.items() if key == name}
         (found,) = show_retention(rows or [Retained(name, 0, 0, 0)], kinds)
-        return answer(found)
+        return found
 
     def _note(self, actor: str, name: str, keep: int) -> None:
         self._registry.audit.add(actor, "collection.retain", name, keep_ms=keep or None)

@@ -10,12 +10,13 @@ from hedgerow.errors import HedgerowError
 from hedgerow.query.expression import holds
 
 from .. import limits
+from ..names import check_collection
 from ..query import Queries
 from ..service import Service
 from .caller import Name
 from .cursors import read_cursor, write_cursor
 from .parameters import known, whole
-from .resources import Node, Seen, answer, check_collection, condition_of, scan
+from .resources import Node, Seen, answer, condition_of, scan
 
 
 class DocumentsEndpoint:

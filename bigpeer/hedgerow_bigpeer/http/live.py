@@ -17,6 +17,7 @@ from hedgerow_host.dql import by_text_form, parse
 
 from .. import limits
 from ..auth.rights import Rights, Rule
+from ..names import check_collection
 from ..query import SYSTEM, Queries, covers
 from ..service import Service
 from ..store.rows import DocumentRow
@@ -234,7 +235,7 @@ def _prepare(text: str, arguments: dict[str, Any], by_json: bool) -> Live:
     statement = parse(text)
     if statement[0] != "select":
         raise HedgerowError("QUERY_UNSUPPORTED", "only SELECT has a live answer")
-    if statement[3].startswith(SYSTEM):
+    if check_collection(statement[3]).startswith(SYSTEM):
         raise HedgerowError("QUERY_UNSUPPORTED", f"{statement[3]} has no live answer")
     return Live(by_text_form(statement, arguments if by_json else None), arguments, limits.LIVE_ROWS)
 

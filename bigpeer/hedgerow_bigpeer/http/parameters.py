@@ -1,6 +1,7 @@
-"""Parameters of a URL: each read once, checked, and refused with REQUEST_SYNTAX and its name."""
+"""Parameters of a URL, and names of fields: each checked, and refused with REQUEST_SYNTAX and its name."""
 
 import re
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -16,16 +17,23 @@ _LENGTH = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
 
 
 def refuse(name: str, reason: str) -> HedgerowError:
-    """Return the refusal of a parameter."""
+    """Return the refusal of a parameter or field."""
     return HedgerowError("REQUEST_SYNTAX", f"`{name}` {reason}")
 
 
+def only(given: Iterable[str], names: Collection[str], what: str = "field") -> None:
+    """Raise REQUEST_SYNTAX for a name that is none of `names`: a slip would be taken for what is left out."""
+    for name in given:
+        if name not in names:
+            there = f"are {', '.join(names)}" if names else "is none"
+            raise refuse(name[:40], f"is no {what}; there {there}")
+
+
 def known(request: Request, *names: str) -> dict[str, str]:
-    """Return the parameters; one of another name, or given twice, is refused: a slip would mean all."""
+    """Return the parameters; one of another name, or given twice, is refused."""
+    only(request.query_params, names, "parameter")
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
-        if name not in names:
-            raise refuse(name[:40], f"is no parameter; there are {', '.join(names)}")
         if name in found:
             raise refuse(name, "is given twice")
         found[name] = value

@@ -6,7 +6,6 @@ from typing import Any
 from starlette.responses import Response
 
 from hedgerow.errors import HedgerowError
-from hedgerow.limits import MAX_NAME
 from hedgerow.query.expression import has_aggregate
 from hedgerow.query.load import parse_where
 
@@ -31,13 +30,6 @@ def answer(value: Any) -> Response:
         media_type="application/json",
         headers={"Cache-Control": "no-store"},
     )
-
-
-def check_collection(name: str) -> str:
-    """Return the name of a collection. Raises REQUEST_SYNTAX."""
-    if not name or len(name.encode("utf-8", "replace")) > MAX_NAME:
-        raise HedgerowError("REQUEST_SYNTAX", "no name of a collection")
-    return name
 
 
 def condition_of(text: str | None) -> Node | None:

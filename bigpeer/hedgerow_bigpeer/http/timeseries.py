@@ -18,12 +18,13 @@ from hedgerow.query.values import MISSING, order_key
 
 from .. import limits
 from ..clock import rfc3339
+from ..names import check_collection
 from ..query import Queries
 from ..service import Service
 from .caller import Name
 from .cursors import read_cursor, write_cursor
 from .parameters import known, length, listed, moment, refuse, whole
-from .resources import Node, Seen, answer, check_collection, condition_of, scan
+from .resources import Node, Seen, answer, condition_of, scan
 
 AGGREGATES = ("count", "sum", "avg", "min", "max", "first", "last")
 PARAMETERS = ("from", "to", "window", "fields", "aggregates", "group", "where", "limit", "after")

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from hedgerow.codec.schema import is_stream
 from hedgerow.errors import HedgerowError
@@ -21,7 +21,7 @@ from ..http.json_text import render
 from ..index_statement import index_statement
 from ..query import SYSTEM
 from .events import PageEvents
-from .opening import Running, guarded, opening
+from .opening import Running, guarded, opening, sending
 from .table import make_table
 from .visitor import Visitor, read_form
 
@@ -63,6 +63,12 @@ class DataPages:
             page.headers["HX-Push-Url"] = answer["address"]
         return page
 
+    async def retain(self, visitor: Visitor, fields: dict[str, str]) -> Response:
+        """Set for how long the readings of a collection are kept; for ever where no length is given."""
+        name, keep = fields.get("collection", ""), fields.get("keep", "").strip()
+        await self._running().collections_api.set(visitor.name, name, keep or None)
+        return RedirectResponse(DATA_PATH, 303, {"Cache-Control": "no-store"})
+
     async def _sent(self, request: Request) -> tuple[Visitor, dict[str, str]]:
         """Return who sent the form. Where nobody has to log in, forms of other pages are told by their Origin
         alone, as requests to the API are.
@@ -90,6 +96,7 @@ class DataPages:
         values = {
             "page": "data",
             "collections": collections,
+            "retained": sorted({*kept, *(name for name in kinds if is_stream(kinds[name]))}),
             "system": system,
             "statement": text,
             "writes": peer.visitors.may_write(visitor, _WRITER),
@@ -169,5 +176,6 @@ def add_data_pages(app: FastAPI, running: Running, events: PageEvents) -> None:
     pages = DataPages(running, events)
     app.add_api_route(DATA_PATH, opening(running, pages.show))
     app.add_api_route(DATA_PATH, guarded(running, pages.send), methods=["POST"])
+    app.add_api_route(f"{DATA_PATH}/retention", sending(running, pages.retain, "admin"), methods=["POST"])
     app.add_api_route(f"{DATA_PATH}/live", opening(running, events.rows))
     app.add_api_route("/changed", opening(running, events.changed))

@@ -57,7 +57,7 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
         shown = await status.readings(peer.service, peer.queries)
         everybody = await peers(peer.service, peer.queries)
         names = {bytes.fromhex(row["author"]): row["name"] for row in everybody if row["name"]}
-        rows = status.authors(peer.service, shown.names | names)
+        rows = status.authors(peer.service, names)
         values = {
             "authors": rows,
             "lost": status.lost_rows(await peer.service.lost()),

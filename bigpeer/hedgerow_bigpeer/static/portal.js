@@ -12,11 +12,15 @@
 
   function draw(place) {
     const said = JSON.parse(place.dataset.plot);
-    const time = (seconds, span) => {
-      const at = new Date(seconds * 1000).toISOString();
-      return span > 172800 ? at.slice(5, 10) : span > 300 ? at.slice(11, 16) : at.slice(11, 19);
+    // As much of a time as tells two neighbours apart.
+    const time = (seconds, step, span) => {
+      const at = new Date(Math.round(seconds * 1000)).toISOString();
+      if (step >= 86400) return at.slice(0, 10);
+      const clock = at.slice(11, step >= 60 ? 16 : step >= 1 ? 19 : 23);
+      return span > 86400 ? `${clock}\n${at.slice(5, 10)}` : clock;
     };
-    const times = (plot, splits) => splits.map((at) => time(at, plot.scales.x.max - plot.scales.x.min));
+    const times = (plot, splits, axis, space, step) =>
+      splits.map((at) => time(at, step, plot.scales.x.max - plot.scales.x.min));
     const axis = () => ({stroke: ink("--soft"), grid: {stroke: ink("--line"), width: 1}, ticks: {show: false}});
     const series = said.names.map((name, at) => ({
       label: name, stroke: COLORS[at], width: 1.5, spanGaps: true, points: {show: said.data[0].length < 60, size: 4},
@@ -27,8 +31,8 @@
       ...size(),
       cursor: {drag: {x: true, y: false}},
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-      axes: [{...axis(), values: times}, {...axis(), size: 54}],
-      series: [{label: "UTC", value: (_, at) => at == null ? "–" : new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ")}, ...series],
+      axes: [{...axis(), values: times, space: 90}, {...axis(), size: 54}],
+      series: [{label: "UTC", value: (_, at) => at == null ? "–" : new Date(Math.round(at * 1000)).toISOString().slice(0, 23).replace("T", " ").replace(".000", "")}, ...series],
     }, said.data, place);
     place.classList.add("drawn");
     plots.set(place, {plot, size});

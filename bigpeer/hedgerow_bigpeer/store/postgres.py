@@ -33,6 +33,7 @@ from .filter import POSTGRES
 from .ingest import Ingest
 from .pg_connection import PostgresConnection
 from .rows import (
+    AbsentEntry,
     AnswerEntry,
     ClockRecord,
     Entry,
@@ -357,7 +358,7 @@ def _stripes(entries: Sequence[Entry]) -> set[int]:
     """Return the stripes of the authors and documents that entries are about."""
     found: set[int] = set()
     for entry in entries:
-        if isinstance(entry, (SchemaEntry, AnswerEntry, ExpiredEntry)):
+        if isinstance(entry, (SchemaEntry, AnswerEntry, ExpiredEntry, AbsentEntry)):
             continue
         found.add(_stripe(entry.author))
         if isinstance(entry, Operation):

@@ -93,7 +93,26 @@ class ExpiredEntry(NamedTuple):
     collection: str
 
 
-Entry = Operation | SealEntry | SkipEntry | SchemaEntry | NameEntry | JudgeEntry | AnswerEntry | ExpiredEntry
+class AbsentEntry(NamedTuple):
+    """That a document of the next operation does not exist. Refused if it does [QUERY_CONFLICT]: another node
+    may have been first.
+    """
+
+    collection: str
+    id: bytes
+
+
+Entry = (
+    Operation
+    | SealEntry
+    | SkipEntry
+    | SchemaEntry
+    | NameEntry
+    | JudgeEntry
+    | AnswerEntry
+    | ExpiredEntry
+    | AbsentEntry
+)
 
 
 class Submission(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hedgerow.codec.cbor import decode
 from hedgerow.codec.schema import SCOPE_LOCAL, Schema, scope_of
 from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
@@ -13,6 +14,7 @@ from hedgerow.trust.seal import SEAL_SIGNED, Seal
 from .merge import Merge, places_of
 from .reading import Reading, read
 from .rows import (
+    AbsentEntry,
     AnswerEntry,
     ClockRecord,
     Entry,
@@ -82,6 +84,8 @@ class Work:
                 self._ingest.note_expired(entry.collection)
             elif isinstance(entry, AnswerEntry):
                 self._ingest.keep_answer(entry)
+            elif isinstance(entry, AbsentEntry):
+                self._absent(entry)
             else:
                 self._name(entry)
             self.taken += 1
@@ -149,6 +153,11 @@ class Work:
             raise HedgerowError("SYNC_GAP", f"{entry.author.hex()} skip {skip.first}-{skip.last}")
         self._ingest.add_skip(entry.author, skip, entry.body)
         self._authors[entry.author] = frontier._replace(held=skip.last)
+
+    def _absent(self, entry: AbsentEntry) -> None:
+        row = self._ingest.load_document(entry.collection, entry.id)
+        if row is not None and row.value is not None:
+            raise HedgerowError("QUERY_CONFLICT", f"another was first: {decode(entry.id)!r}"[:200])
 
     def _name(self, entry: NameEntry) -> None:
         self._authors[entry.author] = self._author(entry.author)._replace(name=entry.name)

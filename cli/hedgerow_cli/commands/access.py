@@ -21,7 +21,7 @@ from rich.table import Table
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.extras import extra
-from hedgerow_cli.output import JSON_OPTION, console, print_json, say
+from hedgerow_cli.output import JSON_OPTION, print_json, print_table, say
 
 apps = typer.Typer(no_args_is_help=True, help="Apps: each is a data set with its own issuer, keys and mode.")
 keys = typer.Typer(no_args_is_help=True, help="API keys for the HTTP Data API and for gateways' uplinks.")
@@ -30,7 +30,6 @@ users = typer.Typer(no_args_is_help=True, help="Local accounts for the pages.")
 credentials = typer.Typer(no_args_is_help=True, help="Credentials of peers, and their revocation.")
 forks = typer.Typer(no_args_is_help=True, help="Authors whose key has sealed two contents under one number.")
 
-_PIPE_WIDTH = 4096
 Data = Annotated[
     Path, typer.Option(help="Folder of the Big Peer's database; HEDGEROW_STORE names a shared one.")
 ]
@@ -360,7 +359,7 @@ def show(as_json: bool, name: str, rows: list[dict[str, Any]], columns: tuple[st
     table = Table(*columns)
     for row in rows:
         table.add_row(*(escape(_cell(column, row.get(column))) for column in columns))
-    console.print(table, soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
+    print_table(table)
 
 
 _CELLS: dict[type, Callable[[Any], str]] = {

@@ -11,23 +11,19 @@ from rich.table import Table
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.big_peer_http import administer
-from hedgerow_cli.output import JSON_OPTION, console, print_json, say
+from hedgerow_cli.options import URL, AdminKey, AsJson, Url
+from hedgerow_cli.output import print_json, print_table, say
 
 app = typer.Typer(no_args_is_help=True, help="Bridges send changes on to Kafka, MQTT, a webhook or a file.")
 
 _PATH = "/api/hedgerow/v1/bridges"
-_PIPE_WIDTH = 4096
-Url = Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")]
-Key = Annotated[str, typer.Option(help="API key with the verb admin.", envvar="HEDGEROW_KEY")]
 Name = Annotated[str, typer.Argument(help="Name of the bridge.")]
-AsJson = Annotated[bool, JSON_OPTION]
 Document = Annotated[str, typer.Option("--document", help="Only events of this key; all of them otherwise.")]
 Start = Annotated[str, typer.Option("--from", help="oldest: every change that is kept; now: only new ones.")]
-_URL = "http://127.0.0.1:8080"
 
 
 @app.command("list")
-def list_(url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+def list_(url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
     """Show every bridge, and how far it is behind."""
     found = administer(url, key, _PATH)
     if as_json:
@@ -38,15 +34,15 @@ def list_(url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
         cells = [row["name"], row["sink"]["type"], row["state"], str(row["delivered"]), str(row["lag"])]
         cells += [str(row["age_ms"] // 1000), str(row["parked"]), row["error"]]
         table.add_row(*[escape(cell) for cell in cells])
-    console.print(table, soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
+    print_table(table)
 
 
 @app.command("set")
 def set_(
     name: Name,
     config: Annotated[Path, typer.Argument(help="JSON file of `sources`, `format` and `sink`.")],
-    url: Url = _URL,
-    key: Key = "",
+    url: Url = URL,
+    key: AdminKey = "",
     start: Start = "oldest",
     as_json: AsJson = False,
 ) -> None:
@@ -65,25 +61,25 @@ def set_(
 
 
 @app.command("drop")
-def drop(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+def drop(name: Name, url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
     """Remove a bridge and the events that it has parked."""
     _done(as_json, administer(url, key, f"{_PATH}/{quote(name)}", method="DELETE"), f"{name} is gone")
 
 
 @app.command("pause")
-def pause(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+def pause(name: Name, url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
     """Stop a bridge; changes wait for it as long as they are kept."""
     _done(as_json, administer(url, key, f"{_PATH}/{quote(name)}/pause", {}), f"{name} is paused")
 
 
 @app.command("resume")
-def resume(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+def resume(name: Name, url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
     """Let a paused bridge go on."""
     _done(as_json, administer(url, key, f"{_PATH}/{quote(name)}/resume", {}), f"{name} goes on")
 
 
 @app.command("reset")
-def reset(name: Name, start: Start, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+def reset(name: Name, start: Start, url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
     """Let a bridge begin anew: events that it has sent already are sent again, with the same ids."""
     _done(
         as_json,
@@ -93,7 +89,7 @@ def reset(name: Name, start: Start, url: Url = _URL, key: Key = "", as_json: AsJ
 
 
 @app.command("parked")
-def parked(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+def parked(name: Name, url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
     """Show the events that the sink has refused, and those behind them."""
     found = administer(url, key, f"{_PATH}/{quote(name)}/parked")
     if as_json:
@@ -102,12 +98,12 @@ def parked(name: Name, url: Url = _URL, key: Key = "", as_json: AsJson = False) 
     table = Table("key", "id", "at", "reason")
     for row in found["parked"]:
         table.add_row(*[escape(str(row[field])) for field in ("key", "id", "at", "reason")])
-    console.print(table, soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
+    print_table(table)
 
 
 @app.command("replay")
 def replay(
-    name: Name, document: Document = "", url: Url = _URL, key: Key = "", as_json: AsJson = False
+    name: Name, document: Document = "", url: Url = URL, key: AdminKey = "", as_json: AsJson = False
 ) -> None:
     """Send parked events again."""
     found = administer(url, key, f"{_PATH}/{quote(name)}/replay", {"key": document} if document else {})
@@ -116,7 +112,7 @@ def replay(
 
 @app.command("skip")
 def skip(
-    name: Name, document: Document = "", url: Url = _URL, key: Key = "", as_json: AsJson = False
+    name: Name, document: Document = "", url: Url = URL, key: AdminKey = "", as_json: AsJson = False
 ) -> None:
     """Forget parked events: the sink never gets them."""
     found = administer(url, key, f"{_PATH}/{quote(name)}/skip", {"key": document} if document else {})

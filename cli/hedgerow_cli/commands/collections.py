@@ -9,21 +9,17 @@ from rich.table import Table
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.big_peer_http import administer
-from hedgerow_cli.output import JSON_OPTION, console, print_json, say
+from hedgerow_cli.options import URL, AdminKey, AsJson, Url
+from hedgerow_cli.output import print_json, print_table, say
 from hedgerow_host.lengths import length_text
 
 app = typer.Typer(no_args_is_help=True, help="Collections, and for how long their readings are kept.")
 
 _PATH = "/api/hedgerow/v1/collections"
-_PIPE_WIDTH = 4096
-Url = Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")]
-Key = Annotated[str, typer.Option(help="API key with the verb admin.", envvar="HEDGEROW_KEY")]
-AsJson = Annotated[bool, JSON_OPTION]
-_URL = "http://127.0.0.1:8080"
 
 
 @app.command("list")
-def list_(url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
+def list_(url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
     """Show every collection, for how long its readings are kept, and how many have expired."""
     found = administer(url, key, _PATH)
     if as_json:
@@ -33,7 +29,7 @@ def list_(url: Url = _URL, key: Key = "", as_json: AsJson = False) -> None:
     for row in found["collections"]:
         cells = [row["name"], row["kind"] or "", _length(row["keep_ms"]), row["gone_before"] or ""]
         table.add_row(*[escape(cell) for cell in cells], str(row["expired"]))
-    console.print(table, soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
+    print_table(table)
 
 
 @app.command("retain")
@@ -44,8 +40,8 @@ def retain(
         typer.Argument(help="How long readings are kept behind their last change that arrived, such as 90d."),
     ] = "",
     forever: Annotated[bool, typer.Option("--forever", help="Keep readings for ever from now on.")] = False,
-    url: Url = _URL,
-    key: Key = "",
+    url: Url = URL,
+    key: AdminKey = "",
     as_json: AsJson = False,
 ) -> None:
     """Keep the readings of a collection for so long; those that are older are removed for good."""

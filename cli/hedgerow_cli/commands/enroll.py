@@ -9,6 +9,7 @@ from rich.markup import escape
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.auth_http import posting
 from hedgerow_cli.extras import extra
+from hedgerow_cli.options import URL, Url
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
 
@@ -16,9 +17,7 @@ def enroll(
     identity: Annotated[
         Path, typer.Option(help="File of the keys and the credential; made if need be, for its owner only.")
     ] = Path("identity.json"),
-    url: Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")] = (
-        "http://127.0.0.1:8080"
-    ),
+    url: Url = URL,
     app: Annotated[str, typer.Option(help="The app, by name or id; the one that is served by default.")] = "",
     provider: Annotated[
         str, typer.Option(help="The identity provider that vouches for the user.")

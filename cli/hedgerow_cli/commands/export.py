@@ -15,6 +15,7 @@ import typer
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.big_peer_http import request
+from hedgerow_cli.options import URL, Key, Url
 from hedgerow_cli.output import to_json
 
 _PAGE = 1000
@@ -23,17 +24,13 @@ _SECONDS = 60.0
 
 def export(
     collection: Annotated[str, typer.Argument(help="The collection.")],
-    url: Annotated[
-        str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")
-    ] = "http://127.0.0.1:8080",
+    url: Url = URL,
     where: Annotated[str, typer.Option(help="A DQL condition; without it all documents.")] = "",
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Write CSV with a line of names; without it JSON lines.")
     ] = False,
     output: Annotated[Path | None, typer.Option(help="The file; standard output without it.")] = None,
-    key: Annotated[
-        str, typer.Option(help="API key or token, where the Big Peer asks for one.", envvar="HEDGEROW_KEY")
-    ] = "",
+    key: Key = "",
 ) -> None:
     """Write the documents of a collection, in the order of their ids; decimals keep their digits.
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from hedgerow_cli import logs
 from hedgerow_cli.auth_http import posting
 from hedgerow_cli.extras import extra
+from hedgerow_cli.options import URL, Url
 from hedgerow_cli.output import JSON_OPTION, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="A gateway: collects from boards over Bluetooth, and uplinks.")
@@ -25,9 +26,7 @@ def delegate(
         list[str], typer.Option(help="A collection that the boards may use, of the gateway's own; repeat it.")
     ],
     identity: Identity = Path("gateway-data/identity.json"),
-    url: Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")] = (
-        "http://127.0.0.1:8080"
-    ),
+    url: Url = URL,
     peers: Annotated[int, typer.Option(help="How many boards it may enrol.", min=1, max=10_000)] = 16,
     days: Annotated[int, typer.Option(help="Days until it ends.", min=1, max=30)] = 30,
     plain: Annotated[

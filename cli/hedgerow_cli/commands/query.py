@@ -9,25 +9,21 @@ from rich.table import Table
 
 from hedgerow.errors import HedgerowError
 from hedgerow_cli.big_peer_http import execute
-from hedgerow_cli.output import JSON_OPTION, console, print_json, say, to_json
-
-DEFAULT_URL = "http://127.0.0.1:8080"
-_PIPE_WIDTH = 4096
+from hedgerow_cli.options import URL, AsJson, Key, Url
+from hedgerow_cli.output import print_json, print_table, say, to_json
 
 
 def query(
     statement: Annotated[
         str, typer.Argument(help="A DQL statement, such as 'SELECT * FROM readings LIMIT 10'.")
     ],
-    url: Annotated[str, typer.Option(help="Address of the Big Peer.", envvar="HEDGEROW_URL")] = DEFAULT_URL,
+    url: Url = URL,
     args: Annotated[
         str, typer.Option(help="Values of the statement's :parameters, as a JSON object: '{\"n\": 3}'.")
     ] = "{}",
-    key: Annotated[
-        str, typer.Option(help="API key or token, where the Big Peer asks for one.", envvar="HEDGEROW_KEY")
-    ] = "",
+    key: Key = "",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1)] = 30.0,
-    as_json: Annotated[bool, JSON_OPTION] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run one DQL statement at a Big Peer and show its answer.
 
@@ -39,8 +35,7 @@ def query(
         return
     items = answer.get("items") or []
     if items:
-        # A pipe has no edge to wrap at.
-        console.print(_table(items), soft_wrap=False, width=None if console.is_terminal else _PIPE_WIDTH)
+        print_table(_table(items))
     if items or not answer.get("mutatedDocumentIds"):
         say("1 row" if len(items) == 1 else f"{len(items)} rows")
     for document_id in answer.get("mutatedDocumentIds") or []:

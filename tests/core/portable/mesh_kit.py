@@ -16,6 +16,8 @@ from hedgerow.sync import hello
 
 KEY = mesh_key("test")
 EVENT_MS = 105
+#: What a keeper of pair() believes the time to be, ms since 2000.
+NOW = 900000000000
 
 
 class Member:
@@ -244,3 +246,13 @@ def check_air(air: Air) -> None:
     check_receipts(peers)
     for member in air.members:
         assert durable(member.peer).held(member.author) >= member.acked
+
+
+def pair(seed: int, keeper: bool = True, loss: int = 0) -> tuple:
+    """Return (air, one that has the time, a board in its reach); the one may be a keeper."""
+    air = Air(seed, loss=loss, duty=100)
+    first = air.add("keeper", hello.GATEWAY, True) if keeper else air.add("one")
+    first.peer.set_time(NOW, 5, 4, 0)
+    other = air.add("other", seal_ms=1000)
+    air.link(first, other)
+    return air, first, other

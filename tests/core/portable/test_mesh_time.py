@@ -1,22 +1,11 @@
 """Who asks for the time, who answers, and which answers count (SPEC 6.29). Runs on both VMs."""
 
-from mesh_kit import KEY, Air
+from mesh_kit import KEY, NOW, Air, pair
 
 from hedgerow import limits
 from hedgerow.mesh import frames, pace, tells
-from hedgerow.sync import hello
 
 HEAP = "2m"
-NOW = 900000000000
-
-
-def pair(seed: int, keeper: bool = True, loss: int = 0) -> tuple:
-    air = Air(seed, loss=loss, duty=100)
-    first = air.add("keeper", hello.GATEWAY, True) if keeper else air.add("one")
-    first.peer.set_time(NOW, 5, 4, 0)
-    other = air.add("other", seal_ms=1000)
-    air.link(first, other)
-    return air, first, other
 
 
 def test_the_time_is_said_twice_each_time_for_its_own_moment() -> None:

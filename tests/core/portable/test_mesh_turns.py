@@ -1,7 +1,7 @@
 """Whose turn it is to speak, and what is said again because nobody was heard to have it. Runs on both VMs."""
 
 from kit import Random
-from mesh_kit import KEY, Air
+from mesh_kit import KEY, Air, pair
 from sync_kit import board
 
 from hedgerow import limits
@@ -10,20 +10,9 @@ from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.seen import who_of
 from hedgerow.mesh.speaker import ANSWER, DOWN, FORWARD, OWN, REPAIR, STATUS, Speaker
-from hedgerow.sync import hello
 
 HEAP = "2m"
-NOW = 900000000000
 MESH = b"\x11\x22\x33"
-
-
-def pair(seed: int, keeper: bool = True, loss: int = 0) -> tuple:
-    air = Air(seed, loss=loss, duty=100)
-    first = air.add("keeper", hello.GATEWAY, True) if keeper else air.add("one")
-    first.peer.set_time(NOW, 5, 4, 0)
-    other = air.add("other", seal_ms=1000)
-    air.link(first, other)
-    return air, first, other
 
 
 def count(air: Air, kind: int, member: object, until: int) -> int:
