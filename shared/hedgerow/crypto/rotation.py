@@ -63,7 +63,9 @@ def take(group: object, word: object) -> None:
     group.store.write(KEPT, head + word.key + before + word.statement)
     group.key = word.key
     group.before = before if left else None
-    group.due = None
+    if not same:
+        # Of the same key the time of grace goes on.
+        group.due = None
 
 
 def forget(group: object) -> None:

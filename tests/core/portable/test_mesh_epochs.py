@@ -41,8 +41,9 @@ class Store:
 class Word:
     """A statement that was verified."""
 
-    def __init__(self, epoch: int) -> None:
-        self.epoch = self.issued = epoch
+    def __init__(self, epoch: int, issued: int = 0) -> None:
+        self.epoch = epoch
+        self.issued = issued or epoch
         self.key = bytes((epoch,)) * 32
         self.statement = b"statement %d" % epoch
 
@@ -120,6 +121,23 @@ def test_a_rotation_while_frames_are_on_their_way() -> None:
     assert made.before is None and not hear(mesh, op(old, 4), end + 1)
     # What waited all that time is said so that others hear it.
     assert check(made.key, mesh.epochs.sign(said))
+
+
+def test_a_key_that_is_signed_anew_ends_no_handover() -> None:
+    """SPEC 11.16.1, 11.16.3."""
+    end = 1000 + pace.HANDOVER_MS + pace.GRACE_MS
+    for at in (10000, 60000):
+        made = group(1)
+        mesh = relay(made)
+        old = made.key
+        take(made, Word(2))
+        for now in range(1000, end + 1, 1000):
+            if now == at:
+                take(made, Word(2, 9))
+            mesh.say(now)
+            assert (mesh.key == old) == (now < 1000 + pace.HANDOVER_MS)
+            assert (made.before == old) == (now < end)
+        assert epoch(made)[1] == 9 and not hear(mesh, op(old), end + 1)
 
 
 def test_the_time_of_grace_outlives_engines_and_not_many_boots() -> None:
