@@ -24,7 +24,8 @@ class Epochs:
         self._newest = group.key
         if group.before and group.due is None:
             group.due = now + pace.GRACE_MS
-        self._speak(group.key)
+        handing = group.before and now < group.due - pace.GRACE_MS
+        self._speak(group.before if handing else group.key)
 
     def _speak(self, key: bytes) -> None:
         self._mesh.key = self._mesh.feed.key = key
@@ -35,11 +36,10 @@ class Epochs:
         if group.key != self._newest:
             self._newest = group.key
             self._speak(group.before or group.key)
-            group.due = now + pace.HANDOVER_MS if group.before else None
-        elif group.due is not None and now >= group.due:
+            group.due = now + pace.HANDOVER_MS + pace.GRACE_MS if group.before else None
+        elif group.due is not None and now >= self.due(group.due):
             if self._mesh.key != group.key:
                 self._speak(group.key)
-                group.due = now + pace.GRACE_MS
             else:
                 # Once more later, should there be no room to load it.
                 group.due = now + pace.HANDOVER_MS
@@ -84,4 +84,7 @@ class Epochs:
     def due(self, at: int) -> int:
         """Return the earlier one of a moment and of what is due here."""
         due = self.group.due
+        if due is not None and self._mesh.key != self.group.key:
+            # First it goes on to speak under the newest key.
+            due -= pace.GRACE_MS
         return at if due is None or due > at else due

@@ -21,8 +21,8 @@ class Group:
     """`key` is that of the newest epoch, `base` itself before there is one; `before` the last one, or None.
 
     `store` has read(name) and write(name, value): what is written is there whole after a power cut, or what
-    was there before. write() raises OSError where it cannot. `due` is when an engine goes on to use the
-    newest key alone, which outlives engines.
+    was there before. write() raises OSError where it cannot. `due` is when the one before counts no
+    more, which outlives engines.
     """
 
     def __init__(self, base: bytes, store: object):

@@ -156,6 +156,24 @@ def test_the_time_of_grace_outlives_engines_and_not_many_boots() -> None:
     assert boots == 8 and epoch(Group(KEY, store))[0] == 2
 
 
+def test_an_engine_that_is_made_anew_goes_on_with_the_handover() -> None:
+    """SPEC 11.16.3."""
+    made = group(1)
+    old = made.key
+    mesh = relay(made)
+    take(made, Word(2))
+    mesh.say(1000)
+    spoken = 1000 + pace.HANDOVER_MS
+    for now in range(2000, spoken + pace.GRACE_MS + 1, 5000):
+        store = MemoryStore()
+        mesh = Mesh(board(store=store, mesh=MESH), now, random=Random(1).below, key=KEY, group=made)
+        assert (mesh.key == old) == (now < spoken)
+        mesh.say(now + 1)
+        assert made.before == old and now < mesh.due(now) <= spoken + (pace.GRACE_MS if now >= spoken else 0)
+    mesh.say(spoken + pace.GRACE_MS)
+    assert made.before is None and mesh.key == made.key
+
+
 def test_a_power_cut_leaves_one_epoch_or_the_other() -> None:
     """SPEC 11.16.1."""
     for cut, number in (("before", 2), ("after", 3)):
