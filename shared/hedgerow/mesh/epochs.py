@@ -37,6 +37,9 @@ class Epochs:
             self._newest = group.key
             self._speak(group.before or group.key)
             group.due = now + pace.HANDOVER_MS + pace.GRACE_MS if group.before else None
+            # Whoever lacks it learns of it from that.
+            self._mesh.show(now)
+            self._mesh.restate(now)
         elif group.due is not None and now >= self.due(group.due):
             if self._mesh.key != group.key:
                 self._speak(group.key)

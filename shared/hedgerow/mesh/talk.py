@@ -193,6 +193,11 @@ class Talk:
         self._shows = SHOWS
         self.speaker.add(now, OWN, STATE_NAME, self._say_state, 2)
 
+    def restate(self, now: int) -> None:
+        """Say our STATE more often for a while: who is in reach has to see that it is of another epoch."""
+        self._trickle.inconsistent(now)
+        self._due_at = None
+
     def tell_distance(self, now: int) -> None:
         """Say our STATE to somebody who is awake for a moment and knows no way to a keeper."""
         if now >= self._told_at and self.code < frames.UNKNOWN:

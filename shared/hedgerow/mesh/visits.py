@@ -85,6 +85,8 @@ class Visits:
         # How weak it was who made room last, and until when nobody else as weak gets in.
         self._weak = 0
         self._weak_until = 0
+        # When the next one of another epoch may be answered.
+        self._answer_at = now
 
     def heard(self, address: object, state: object, rssi: int, now: int) -> bool:
         """Note a STATE; say whether the way to a keeper may be another by it."""
@@ -145,8 +147,19 @@ class Visits:
                 neighbour.parts = 0
             wait = max(0, (self._hold_off_ms << neighbour.parts) - since) if neighbour.parts else 0
             # Others hear it too.
-            neighbour.parted = now + wait + self._mesh.random(pace.VISIT_MS)
+            mesh = self._mesh
+            neighbour.parted = now + wait + mesh.random(pace.VISIT_MS)
+            if now >= self._answer_at and not self._opens(state):
+                # It has to hear us, to see that.
+                self._answer_at = now + pace.STATE_MAX_MS
+                mesh.restate(now)
         self._calm_until = now
+
+    def _opens(self, state: object) -> bool:
+        """Say whether the session with somebody of another epoch is ours to open: of two one's, who can."""
+        mesh = self._mesh
+        ours = mesh.collects or state.role == LEAF or state.author > mesh.peer.author[:3]
+        return bool(ours and state.role != GATEWAY)
 
     def knows(self, address: object) -> bool:
         """Say whether a member was heard there, of whatever epoch."""
@@ -322,8 +335,7 @@ class Visits:
         code = frames.code_of(state.distance)
         ours = code > mesh.code or (code == mesh.code and mesh.flood and state.author > mesh.peer.author[:3])
         if neighbour.parted is not None and now >= neighbour.parted:
-            # One of two opens the session, and not who cannot.
-            if mesh.collects or state.role == LEAF or state.author > mesh.peer.author[:3]:
+            if self._opens(state):
                 return 1
         gap = self._gap(neighbour)
         if self.mute:

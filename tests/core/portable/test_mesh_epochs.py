@@ -65,6 +65,16 @@ def op(key: bytes, number: int = 1) -> bytes:
     return frames.make(frames.OP, MESH, b"aut" + number.to_bytes(2, "big") + bytes(8), key)
 
 
+def states(mesh: Mesh, since: int, until: int) -> list[int]:
+    """Return when it says a STATE, of a time in which nobody connects to it."""
+    found = []
+    for now in range(since, until, 100):
+        said = mesh.say(now)
+        if said is not None and said[0][frames.find(said[0])] & 15 == frames.STATE:
+            found.append(now)
+    return found
+
+
 def state(made: Group | None, counter: int = 1, author: bytes = b"\xfeut", role: int = RELAY) -> bytes:
     flags = frames.CONNECTABLE | frames.HAS_TIME
     said = frames.State(MESH[:2], counter, 0, bytes(6), 9, 2, flags, role, author, 3)
@@ -309,6 +319,40 @@ def test_a_member_that_is_late_is_no_stranger() -> None:
     assert not hear(mesh, strange[:20] + bytes(4), 300) and mesh.stats["strangers"] == 2
 
 
+def test_who_has_a_new_key_shows_it_at_once_and_often() -> None:
+    """SPEC 11.16.3."""
+    mesh = relay(group(1))
+    states(mesh, 0, 200000)
+    # Long before its next one would have been due.
+    assert mesh.due(200000) < mesh._trickle.due and mesh._trickle.due > 210000
+    take(mesh.epochs.group, Word(2))
+    assert states(mesh, 200000, 200100) == [200000] and len(states(mesh, 200100, 240000)) >= 3
+
+
+def test_who_waits_to_be_visited_by_somebody_of_another_epoch_shows_itself() -> None:
+    """SPEC 11.16.4."""
+    stale = group(1)
+    for author, role, answers in (
+        (b"\x01ut", RELAY, True),
+        (b"\xfeut", RELAY, False),
+        (b"\xfeut", GATEWAY, True),
+    ):
+        mesh = relay(group(1, 2, 3))
+        settle(mesh.epochs.group)
+        states(mesh, 0, 200000)
+        assert mesh._trickle.due > 210000
+        hear(mesh, state(stale, 1, author, role), 200000)
+        assert bool(states(mesh, 200000, 204100)) == answers
+    # Whoever has many addresses makes it say no more than that.
+    mesh = relay(group(1, 2, 3))
+    settle(mesh.epochs.group)
+    count = 0
+    for number in range(600):
+        hear(mesh, state(stale, 1, b"\1" + number.to_bytes(2, "big")), 1000 * number, b"out%d" % number)
+        count += len(states(mesh, 1000 * number, 1000 * number + 1000))
+    assert count <= 6 * 600000 // pace.STATE_MAX_MS
+
+
 def met(air: Air, one: object, two: object) -> None:
     """Let two have a session, as far as group keys go."""
     groups = [member.options["group"] for member in (one, two)]
@@ -360,3 +404,19 @@ def test_a_gateway_that_is_offline_learns_of_an_epoch_from_boards_and_nothing_is
     sessions(air, air.now + 200000)
     assert [member.mesh.stats["apart"] for member in air.members] == apart
     assert all(made.before is None for made in keys)
+
+
+def test_a_key_is_handed_on_within_seconds_where_nothing_else_happens() -> None:
+    """SPEC 11.16.4: a line, so each waits for the one before it."""
+    air = Air(7, loss=10)
+    keys = [group(1) for _ in range(9)]
+    for made in keys:
+        settle(made)
+    members = [air.add("gate", GATEWAY, True, group=keys[0])]
+    members += [air.add("board%d" % at, RELAY, group=made) for at, made in enumerate(keys[1:])]
+    air.line(members)
+    sessions(air, 60000)
+    take(keys[0], Word(2))
+    # One each, and no more of them.
+    assert sessions(air, 60000 + 8 * 25000) == 8
+    assert [epoch(made)[0] for made in keys] == [2] * 9
