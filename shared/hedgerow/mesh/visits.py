@@ -53,9 +53,10 @@ class _Neighbour:
         # Since when that is too much for advertisements.
         self.many_at: int | None = None
         self.many = 0
-        # When it last showed that it is of another epoch, and from when on that is worth a session.
+        # Its last STATE of another epoch, if no newer one is of ours; when; when that is worth a session.
+        self.apart: object = None
         self.shown_at = 0
-        self.parted: int | None = None
+        self.parted = 0
         # How many sessions in a row were for that.
         self.parts = 0
 
@@ -136,11 +137,10 @@ class Visits:
         """Note a STATE of a member of another epoch: in a session one has the newer key from the other."""
         neighbour = self._get(address)
         if neighbour.state is None:
-            neighbour.state = state
             neighbour.rssi = rssi
-            neighbour.heard_at = now
-        neighbour.shown_at = now
-        if neighbour.parted is None:
+        if neighbour.apart is None:
+            if neighbour.state is None:
+                neighbour.heard_at = now
             # Who was met for that, and is apart again, may be somebody else behind its address.
             since = now - neighbour.synced_at
             if since >= self._hold_off_ms << _MOST_DOUBLINGS:
@@ -153,12 +153,13 @@ class Visits:
                 # It has to hear us, to see that.
                 self._answer_at = now + pace.STATE_MAX_MS
                 mesh.restate(now)
+        neighbour.apart = state
+        neighbour.shown_at = now
         self._calm_until = now
 
     def _opens(self, state: object) -> bool:
         """Say whether the session with somebody of another epoch is ours to open: of two one's, who can."""
-        mesh = self._mesh
-        ours = mesh.collects or state.role == LEAF or state.author > mesh.peer.author[:3]
+        ours = self._mesh.collects or state.role == LEAF or state.author > self._mesh.peer.author[:3]
         return bool(ours and state.role != GATEWAY)
 
     def knows(self, address: object) -> bool:
@@ -169,7 +170,7 @@ class Visits:
         """Note a STATE of a member of the same epoch."""
         neighbour = self._table.get(address)
         if neighbour is not None:
-            neighbour.parted = None
+            neighbour.apart = None
 
     def _spread(self, wait: int) -> int:
         return wait + self._mesh.random(wait // 2 + 1)
@@ -228,9 +229,9 @@ class Visits:
         neighbour.synced_at = now
         neighbour.before = self._gap(neighbour) if neighbour.state else None
         # What was said before the session is no news after it.
-        if neighbour.parted is not None:
+        if neighbour.apart is not None:
             neighbour.parts = min(neighbour.parts + 1, _MOST_DOUBLINGS)
-        neighbour.state = neighbour.parted = None
+        neighbour.state = neighbour.apart = None
         neighbour.digests = {}
         neighbour.news = False
         neighbour.not_before = now + self._spread(self._hold_off_ms)
@@ -242,7 +243,7 @@ class Visits:
         neighbour = self._get(address)
         neighbour.failures += 1
         most = limits.MAX_BACKOFF_DOUBLINGS
-        if neighbour.parted is not None and not (neighbour.state and neighbour.state.role == LEAF):
+        if neighbour.apart is not None:
             # It may be one that has no way back.
             most = _MOST_DOUBLINGS
         doublings = min(neighbour.failures, most)
@@ -256,12 +257,13 @@ class Visits:
         """
         if self._calling is not None:
             neighbour = self._table.get(self._calling)
-            if neighbour is not None and neighbour.state and _shown(neighbour) > self._called_at:
+            known = _last(neighbour)
+            if known and _shown(neighbour) > self._called_at:
                 address = self._calling
                 self._calling = None
                 return None if address in busy else address
-            if now - self._called_at < _CALLED_MS:
-                if neighbour is not None and neighbour.state and now >= self._again_at:
+            if now - self._called_at < _CALLED_MS and not (known and _asleep(neighbour, now)):
+                if known and now >= self._again_at:
                     # It may not have heard the first one.
                     self._say_call(self._calling, now)
                 return None
@@ -275,10 +277,10 @@ class Visits:
         for address, neighbour in self._table.items():
             if not self._may(neighbour, now) or address in busy:
                 waits = address in busy or now < neighbour.not_before
-                calm = calm and not (waits and neighbour.state)
+                calm = calm and not (waits and _last(neighbour))
                 continue
             worth = self._worth(neighbour, now)
-            calm = calm and not worth and neighbour.many_at is None and neighbour.parted is None
+            calm = calm and not worth and neighbour.many_at is None and neighbour.apart is None
             rank = (worth, -neighbour.failures, neighbour.rssi)
             if worth and (best is None or rank > best):
                 best = rank
@@ -291,7 +293,7 @@ class Visits:
         return found
 
     def _may(self, neighbour: _Neighbour, now: int) -> bool:
-        state = neighbour.state
+        state = _last(neighbour)
         fresh = limits.NEIGHBOUR_FRESH_MS if self.mute else pace.AROUND_MS
         if state is None or now - _shown(neighbour) > fresh or now < neighbour.not_before:
             return False
@@ -301,12 +303,15 @@ class Visits:
         self._calling = address
         self._called_at = now
         self._mesh.stats["calls"] += 1
+        # Who was called before hears no more of it.
+        self._mesh.speaker.drop(_CALL_NAME)
         self._say_call(address, now)
 
     def _say_call(self, address: object, now: int) -> None:
         mesh = self._mesh
         self._again_at = now + _CALLED_MS // 4
-        body = tells.encode_call(self._table[address].state.author, mesh.peer.author[:3], _CALLED_MS // 1000)
+        author = _last(self._table[address]).author
+        body = tells.encode_call(author, mesh.peer.author[:3], _CALLED_MS // 1000)
         # Whatever key it has, it knows this one.
         frame = frames.make(frames.CALL, mesh.peer.mesh, body, mesh.base)
         mesh.speaker.add(now, OWN, _CALL_NAME, frame, pace.EVENTS)
@@ -331,12 +336,17 @@ class Visits:
     def _worth(self, neighbour: _Neighbour, now: int) -> int:
         """Return how much a session would bring: operations up, or what no advertisement carries."""
         mesh = self._mesh
+        if neighbour.apart is not None:
+            if now >= neighbour.parted and self._opens(neighbour.apart) and not _asleep(neighbour, now, 75):
+                return 1
+            if neighbour.heard_at < neighbour.shown_at:
+                # What it said before is no reason any more.
+                return 0
         state = neighbour.state
+        if state is None:
+            return 0
         code = frames.code_of(state.distance)
         ours = code > mesh.code or (code == mesh.code and mesh.flood and state.author > mesh.peer.author[:3])
-        if neighbour.parted is not None and now >= neighbour.parted:
-            if self._opens(state):
-                return 1
         gap = self._gap(neighbour)
         if self.mute:
             return self._worth_mute(neighbour, ours, now)
@@ -386,7 +396,7 @@ class Visits:
 
         found = []
         for neighbour in self._table.values():
-            state = neighbour.state
+            state = neighbour.state or neighbour.apart
             if state:
                 names = self._mesh.names.find(state.author)
                 name = names[0] if len(names) == 1 else state.author
@@ -410,7 +420,7 @@ class Visits:
         worst = least = None
         for address, known in self._table.items():
             near = known.hops < mine and known.share >= STAYS
-            with_us = known.parted is None
+            with_us = known.apart is None
             use = now - known.heard_at <= pace.LOST_MS, near, with_us, known.rssi, known.heard_at
             if least is None or use < least:
                 worst, least = address, use
@@ -421,4 +431,16 @@ class Visits:
 
 def _shown(neighbour: _Neighbour) -> int:
     """Return when somebody was heard last, be it as of another epoch."""
-    return neighbour.heard_at if neighbour.parted is None else max(neighbour.heard_at, neighbour.shown_at)
+    return max(neighbour.heard_at, neighbour.shown_at)
+
+
+def _last(neighbour: _Neighbour | None) -> object:
+    """Return the last STATE of somebody, be it as of another epoch."""
+    return neighbour and (neighbour.apart or neighbour.state)
+
+
+def _asleep(neighbour: _Neighbour, now: int, part: int = 100) -> bool:
+    """Say whether somebody of another epoch is a leaf of whose window so many percent are over."""
+    state = neighbour.apart
+    sleeps = state is not None and state.role == LEAF and state.window < BEHIND
+    return sleeps and now - neighbour.shown_at > (state.window or pace.LEAF_WINDOW_MS // 100) * part
