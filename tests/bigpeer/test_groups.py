@@ -20,6 +20,7 @@ from hedgerow_bigpeer.auth import groups
 from hedgerow_bigpeer.auth.credential import read_credential
 from hedgerow_bigpeer.auth.manage import list_audit, rekey, show_app
 from hedgerow_bigpeer.auth.registry import Registry
+from hedgerow_bigpeer.auth.shared import TableVault
 from hedgerow_bigpeer.statements import Statements
 
 __all__ = ["farm"]
@@ -106,18 +107,57 @@ def test_the_issuer_that_signs_now_has_signed_the_key(farm: Farm) -> None:
     assert farm.registry.groups.statement(farm.app) == again.statement
 
 
-def test_the_key_is_shown_nowhere(farm: Farm, tmp_path: Path) -> None:
+def test_one_of_two_nodes_signs_the_key_anew(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other statement for it would go to all members once more. SPEC 11.16.6."""
+    farm.registry.groups.rotate("test", farm.app)
+    issuer = farm.registry.issuers.rotate("test", farm.app)
+    other = Registry(tmp_path)
+    faster: list[bytes] = []
+    load = farm.registry.groups._load
+
+    def late(app: Any) -> Any:
+        found = load(app)
+        if not faster:
+            # Between what this node has read and its turn to write.
+            monkeypatch.setattr(groups, "now", lambda: at - 1)
+            faster.append(other.groups.statement(other.apps.get(farm.app.id)))
+            monkeypatch.setattr(groups, "now", lambda: at)
+        return found
+
+    at = groups.now()
+    monkeypatch.setattr(farm.registry.groups, "_load", late)
+    assert farm.registry.groups.statement(farm.app) == faster[0] and Sign1(faster[0]).kid == issuer.kid
+    other.close()
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_the_key_is_shown_nowhere(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
+    """Sealed: as in a database that nodes share."""
+    database = farm.registry.database
+    if sealed:
+        with database.change():
+            vault = TableVault(database, tmp_path / "test.key", may_make=True)
+        monkeypatch.setattr(database.vault, "seal", vault.seal)
+        monkeypatch.setattr(database.vault, "unseal", vault.unseal)
     farm.registry.groups.rotate("test", farm.app)
     key = newest(farm).key
     shown = repr(
         (list_audit(farm.registry, 99), show_app(farm.registry, farm.app), farm.member.statements(0))
     )
     assert key.hex() not in shown and repr(key)[2:-1] not in shown
-    with sqlite3.connect(tmp_path / "auth.db") as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = []
+    with sqlite3.connect(tmp_path / "auth.db") as opened:
+        tables = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
-            for row in database.execute(f"SELECT * FROM {table}"):
-                assert table == "secrets" or not any(isinstance(part, bytes) and key in part for part in row)
+            for row in opened.execute(f"SELECT * FROM {table}"):
+                if any(isinstance(part, bytes) and key in part for part in row):
+                    found.append((table, row[0]))
+    # In a file for its owner only it lies among the secrets, once.
+    assert found == ([] if sealed else [("secrets", f"group/{farm.app.id}")])
 
 
 class Said:
@@ -162,3 +202,42 @@ def test_members_are_told_once_and_nobody_else(farm: Farm) -> None:
     assert kinds.index(frames.WORD) == len(kinds) - 1 > 0
     for nobody in (Said(thief), Said(member, done=False), Said(member, done=None)):
         assert told(farm, nobody) == []
+
+
+def test_a_key_is_told_to_nobody_whose_revocation_came_with_it_while_the_first_was_read(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPEC 11.16.7."""
+    member, thief = farm.enrol(PeerKeys()), farm.enrol(PeerKeys())
+    revocations = farm.registry.revocations
+    number = read_credential(thief)[0].number
+    farm.member.refresh()
+    read = revocations.sealing_keys
+
+    def between(app: Any) -> Any:
+        found = read(app)
+        revocations.revoke("another node", farm.app, number, 3)
+        return found
+
+    with monkeypatch.context() as cut:
+        cut.setattr(revocations, "sealing_keys", between)
+        farm.member.refresh()
+    assert newest(farm).epoch and told(farm, Said(thief)) == []
+    farm.member.refresh()
+    assert told(farm, Said(thief)) == [] and told(farm, Said(member)) == [newest(farm).statement]
+
+
+def test_a_refresh_that_fails_half_way_tells_no_newer_key(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPEC 11.16.7."""
+    thief = farm.enrol(PeerKeys())
+    farm.member.refresh()
+    farm.registry.revocations.revoke("test", farm.app, read_credential(thief)[0].number, 3)
+    with monkeypatch.context() as cut:
+        cut.setattr(
+            farm.registry.revocations, "last_numbers", lambda *_: (_ for _ in ()).throw(OSError("disk"))
+        )
+        with pytest.raises(OSError, match="disk"):
+            farm.member.refresh()
+    assert told(farm, Said(thief)) == []

@@ -73,6 +73,8 @@ class Membership:
         oneself, which may fail without harm to the rest. `unjudged` has who is to be judged anew.
         """
         registry, app, at = self._registry, self._app, now()
+        # Before the revocations are read that were written with it, or earlier; it counts after them.
+        group = registry.groups.statement(app)
         self.trust.roots = {issuer.kid: issuer.point for issuer in registry.issuers.trusted(app)}
         revoked = registry.revocations.last_numbers(app)
         self.trust.revoked = {number: last for number, _, last in revoked}
@@ -92,8 +94,7 @@ class Membership:
             if kind is not None:
                 continue
             self._learn(core.Credential(body))
-        # After whom it is no more for.
-        self._group = registry.groups.statement(app)
+        self._group = group
         self._stay_enrolled(at)
 
     def meet(self, greeting: Greeting) -> None:
