@@ -21,6 +21,7 @@ def begin(group: object, kept: bytes) -> None:
     group.key = kept[_KEY_AT:_BEFORE_AT]
     if kept[0]:
         group.before = kept[_BEFORE_AT:_STATEMENT_AT]
+        group.due = None
         _leave(group, kept, kept[0] - 1)
 
 

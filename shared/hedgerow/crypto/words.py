@@ -24,6 +24,8 @@ GROUP = "hg-grp"
 KEY = limits.const(32)
 
 _BRIEF = limits.const(97)
+# Bytes of what a revocation is about.
+_OUT = limits.const(16)
 # With the place of what is kept behind it.
 _KEPT = b"word"
 _CLAIMS = {
@@ -126,8 +128,8 @@ class Words:
         self._entries: dict = {}
         # The places that nothing is kept in.
         self._free: list = []
-        # What words are about that found no room.
-        self._missed: list = []
+        # What words are about that found no room -> (moment, name): the newest ones.
+        self._missed: dict = {}
         # That of the newest group key.
         self._group_word = b""
         if group:
@@ -190,12 +192,16 @@ class Words:
 
         Who has it goes by the revocations before it: it would be handed on to whom they name.
         """
-        if self._group is None or self._missed:
+        if self._group is None or self._lacks():
             return
-        from .rotation import epoch, take
+        from .rotation import epoch, statement, take
 
+        here = epoch(self._group)
+        if word.statement == here[2]:
+            # Writing it was refused, and has come through.
+            self._group_word = statement(self._group, self._trust.app)
         # Of two that are alike in both all members go by the same one.
-        if (word.epoch, word.issued, word.statement) > epoch(self._group):
+        elif (word.epoch, word.issued, word.statement) > here:
             finish(word.verify(self._p256, self._trust.roots))
             self._trust.floor = max(self._trust.floor, word.issued)
             try:
@@ -205,6 +211,23 @@ class Words:
             except OSError:
                 # It comes again with a later session.
                 pass
+
+    def _full(self, about: bytes) -> list:
+        """Return the words of a kind as [((moment, name), place, about)] if there may be no more, else []."""
+        alike = [
+            (entry[1:3], entry[3], known)
+            for known, entry in self._entries.items()
+            if len(known) == len(about)
+        ]
+        return alike if len(alike) >= (limits.MAX_WORDS if len(about) == _OUT else limits.MAX_ISSUERS) else []
+
+    def _lacks(self) -> bool:
+        """Say whether a word found no room that would be among the newest ones."""
+        for about, at in self._missed.items():
+            full = self._full(about)
+            if not full or min(full)[0] < at:
+                return True
+        return False
 
     def keep(self, word: Word) -> bool:
         """Keep a word that was verified, and go by it; say whether it is news and there is room for it."""
@@ -216,16 +239,12 @@ class Words:
         if known is not None:
             place = known[3]
         else:
-            alike = [
-                (entry[1:3], entry[3], about)
-                for about, entry in entries.items()
-                if len(about) == len(word.about)
-            ]
-            if len(alike) < (limits.MAX_ISSUERS if word.kind == ISSUER else limits.MAX_WORDS):
+            full = self._full(word.about)
+            if not full:
                 place = self._free[0]
             else:
-                _, place, gone = min(alike)
-                if (word.issued, word.name) < entries[gone][1:3]:
+                oldest, place, gone = min(full)
+                if (word.issued, word.name) < oldest:
                     return False
         try:
             self._log.put(STATE_CONFIG, _KEPT + bytes((place,)), word.statement)
@@ -233,11 +252,12 @@ class Words:
             if error.code != "LOG_FULL":
                 raise
             # It comes again with a later session; this one brings the receipts that make room.
-            if word.about not in self._missed:
-                self._missed.append(word.about)
+            missed = self._missed
+            missed[word.about] = (word.issued, word.name)
+            if len(missed) > limits.MAX_WORDS:
+                del missed[min(missed, key=missed.get)]
             return False
-        if word.about in self._missed:
-            self._missed.remove(word.about)
+        self._missed.pop(word.about, None)
         if gone is not None:
             del entries[gone]
         if place in self._free:

@@ -1,16 +1,18 @@
 """The group key goes from member to member in sessions, never back, to nobody that is out. On both VMs."""
 
 from crypto_kit import APP, DAY, NOW, Issuer, finish
-from enrolled_kit import ROOT, Enrolled, meet, next_issuer, varint
+from enrolled_kit import ROOT, Enrolled, meet, next_issuer, revocation, varint
 from kit import raises
 from test_crypto_words import out
 
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims, cose
-from hedgerow.crypto.rotation import KEPT, epoch, settle
+from hedgerow.crypto.rotation import KEPT, epoch, forget, settle
 from hedgerow.crypto.words import GROUP, Word, Words
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_WORDS
 from hedgerow.mesh.group import Group
+from hedgerow.mesh.pace import GRACE_MS
 from hedgerow.sync.hello import GATEWAY, LEAF, RELAY
 
 HEAP = "4m"
@@ -133,10 +135,6 @@ def test_who_has_no_room_for_a_revocation_takes_no_key_that_came_after_it() -> N
         one.members.take_word(word(1))
     gateway.members.take_word(out(thief))
     gateway.members.take_word(word(2))
-
-    def full(*_: object) -> None:
-        raise HedgerowError("LOG_FULL", "for a test")
-
     put, board.log.put = board.log.put, full
     meet(gateway, board)
     meet(board, thief)
@@ -147,6 +145,49 @@ def test_who_has_no_room_for_a_revocation_takes_no_key_that_came_after_it() -> N
     assert epoch(board.members.group)[0] == 2 and not board.members.stands(thief.members.own.claims)
     meet(board, thief)
     assert epoch(thief.members.group)[0] == 1
+
+
+def full(*_: object) -> None:
+    raise HedgerowError("LOG_FULL", "for a test")
+
+
+def test_a_revocation_that_found_no_room_is_waited_for_until_the_newest_ones_are_here() -> None:
+    """SPEC 11.15, 11.16.7."""
+    board = member(36)
+    words, put = board.members.words, board.log.put
+    board.log.put = full
+    board.members.take_word(revocation(b"author00", b"cti00000", 0))
+    board.log.put = put
+    for at in range(1, MAX_WORDS + 1):
+        board.members.take_word(word(at))
+        assert epoch(board.members.group)[0] == 0
+        board.members.take_word(revocation(b"auth%04d" % at, b"cti%05d" % at, 0, at=NOW + at))
+    # Nobody keeps the first one any more: it does not come again, and nothing waits for it.
+    board.members.take_word(revocation(b"author00", b"cti00000", 0))
+    board.members.take_word(word(99))
+    assert epoch(board.members.group)[0] == 99 and len(words.all()) == MAX_WORDS + 1
+    # It would be among the newest ones if there were room.
+    board.log.put = full
+    board.members.take_word(revocation(b"author99", b"cti99999", 0, at=NOW + 99))
+    board.members.take_word(word(100))
+    assert epoch(board.members.group)[0] == 99
+
+
+def test_of_revocations_without_room_no_more_are_remembered_than_are_kept() -> None:
+    """SPEC 11.15."""
+    board = member(34)
+    put, board.log.put = board.log.put, full
+    said = [revocation(b"auth%04d" % at, b"cti%05d" % at, 0, at=NOW + at) for at in range(MAX_WORDS + 8)]
+    for each in said:
+        board.members.take_word(each)
+    missed = board.members.words._missed
+    assert sorted(at for at, _ in missed.values()) == [NOW + at for at in range(8, MAX_WORDS + 8)]
+    board.log.put = put
+    for each in said[8:]:
+        assert epoch(board.members.group)[0] == 0
+        board.members.take_word(each)
+        board.members.take_word(word(1))
+    assert not missed and epoch(board.members.group)[0] == 1
 
 
 def test_a_revocation_is_durable_before_the_key_that_came_after_it() -> None:
@@ -230,10 +271,28 @@ def test_a_write_that_was_refused_and_came_through_counts_with_the_next_session(
             Store.write(self, name, value)
             raise OSError
 
+    other = member(82)
+    other.members.take_word(word(3))
     group = one.members.group
+    for anew in (True, False):
+        group.store = Cut(one.log)
+        one.members.take_word(word(3))
+        assert group.key == BASE
+        group.store = Store(one.log)
+        if anew:
+            Words(one.log, one.members.trust, one.identity.p256, group)
+        else:
+            # A gateway does not start anew for months.
+            meet(other, one)
+            assert one.members.words.digest() == other.members.words.digest()
+        assert (group.key, group.before, epoch(group)[2]) == (b"\3" * 32, BASE, word(3))
+        if anew:
+            forget(group)
+    # The key before is heard as long as ever.
+    assert group.turn(1000) == group.key and group.due == 1000 + GRACE_MS
+    other.members.take_word(word(4))
     group.store = Cut(one.log)
-    one.members.take_word(word(3))
-    assert group.key == BASE
+    one.members.take_word(word(4))
     group.store = Store(one.log)
-    Words(one.log, one.members.trust, one.identity.p256, group)
-    assert (group.key, group.before, epoch(group)[2]) == (b"\3" * 32, BASE, word(3))
+    meet(other, one)
+    assert group.turn(GRACE_MS) == b"\4" * 32 and group.due == 2 * GRACE_MS
