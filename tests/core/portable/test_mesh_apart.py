@@ -242,3 +242,36 @@ def test_who_waits_to_be_visited_by_somebody_of_another_epoch_shows_itself() -> 
         hear(mesh, state(stale, 1, b"\1" + number.to_bytes(2, "big")), 1000 * number, b"out%d" % number)
         count += len(states(mesh, 1000 * number, 1000 * number + 1000))
     assert count <= 6 * 600000 // pace.STATE_MAX_MS
+
+
+def test_who_has_the_key_from_somebody_else_is_left_alone() -> None:
+    """SPEC 11.16.4."""
+    for joined in (False, True):
+        mesh = gateway()
+        hear(mesh, state(group(1), 1), 0)
+        if joined:
+            hear(mesh, state(mesh.epochs.group, 2), 1000)
+        assert bool(called(mesh, 1000, 20000)) != joined
+    # Nor is whoever was met for that, and has said nothing since.
+    mesh = gateway()
+    hear(mesh, state(group(1), 1), 0)
+    mesh.synced(b"other", None, 1000)
+    assert called(mesh, 1000, 60000) == []
+
+
+def test_who_is_of_another_epoch_is_a_neighbour_of_whom_little_is_known() -> None:
+    """SPEC 11.16.4."""
+    mesh = gateway(3)
+    stale = group(1)
+    hear(mesh, state(mesh.epochs.group, 1, b"\xfe\0\1"), 0, b"gone")
+    hear(mesh, state(mesh.epochs.group, 1, b"\xfe\0\2"), 600000, b"live")
+    for number, rssi in ((1, -80), (2, -50)):
+        frame = frames.advertise(state(stale, number, b"\xfe\0\3"))
+        mesh.heard(b"apart", rssi, frame, 600000 + number, True)
+    found = [each for each in mesh.neighbours(600002) if each[0] == b"\xfe\0\3"]
+    assert [(each[1], each[3]) for each in found] == [(-50, 255)]
+    # Who was not heard for long makes room for it; who is here does not.
+    hear(mesh, state(stale, 1, b"\xfe\0\4"), 600010, b"other")
+    assert sorted(mesh.visits._table) == [b"apart", b"live", b"other"]
+    hear(mesh, state(stale, 1, b"\xfe\0\5"), 600020, b"third")
+    assert b"live" in mesh.visits._table and b"third" in mesh.visits._table
