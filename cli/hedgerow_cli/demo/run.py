@@ -216,8 +216,8 @@ class Run:
         return True
 
     def _is_settled(self) -> bool:
-        """Whether everything has its time, and nothing is seen that counts no more: what a board says of its clock
-        may come after its readings, and a Big Peer hears of a revocation within seconds.
+        """Whether everything has its time, and nothing is seen that counts no more: what a board says of its
+        clock may come after its readings, and a Big Peer hears of a revocation within seconds.
         """
         if time.monotonic() - self._audited_at < _AUDIT_SECONDS:
             return False
