@@ -19,7 +19,7 @@ from .feed import Feed
 from .names import Names
 from .schedule import Leaves, Window
 from .seen import Seen, who_of
-from .speaker import FORWARD, OWN, STATUS, Speaker
+from .speaker import FORWARD, OWN, REPAIR, STATUS, Speaker
 from .tag import check
 from .talk import STATE_NAME
 from .trickle import Trickle
@@ -241,7 +241,9 @@ class Mesh(Carrier):
         self.stats["echoes"] += 1
         hop = payload[at + 3]
         if name in self.speaker.names:
-            saying = self.speaker.echo(name, count, self.gets_on(kind, hop >> 3))
+            # Who is as far is heard by those who asked, too.
+            level = self.speaker.names[name][1] == REPAIR
+            saying = self.speaker.echo(name, count, self.gets_on(kind, (hop >> 3) - level))
             if saying:
                 self._due_at = None
                 self.say_onward(saying, now)
@@ -371,7 +373,9 @@ class Mesh(Carrier):
                 return None
             self.wake(now)
         self._refresh(now)
-        for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
+        # Without a flood all that is to be passed on waits there alike.
+        since = self.custody.due() if self.flood else None
+        for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now, since) else ():
             self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
             if not own:
                 self.custody.know(name, now)
