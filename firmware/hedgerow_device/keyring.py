@@ -3,7 +3,6 @@
 Loaded where the board has a credential; what only a session or a seal needs, when there is one.
 """
 
-import gc
 import os
 import sys
 from hashlib import sha256
@@ -13,7 +12,7 @@ from hedgerow.limits import MAX_FRESH, const
 from hedgerow.log import STATE_CONFIG, new_author
 
 from . import vault
-from .modules import unload
+from .modules import is_tight, unload
 
 # Two private keys, the salt; then the author, and whether a log has had it.
 _PRIVATE = const(32)
@@ -31,8 +30,6 @@ _PEERS = const(8)
 # Revocations from the air that no session has verified yet, with a place behind it.
 _BRIEF = b"brief"
 _CRYPTO = "hedgerow.crypto."
-# With less than this free, what signs is given back after each signature.
-_ROOMY = const(65536)
 
 
 class Keyring:
@@ -109,8 +106,7 @@ class Keyring:
             return signed
         finally:
             del P256, finish
-            gc.collect()
-            if self._member is None and gc.mem_free() < _ROOMY:
+            if is_tight() and self._member is None:
                 self.rest()
 
     # ---- receipts
