@@ -19,7 +19,7 @@ from .feed import Feed
 from .names import Names
 from .schedule import Leaves, Window
 from .seen import Seen, who_of
-from .speaker import FORWARD, OWN, REPAIR, STATUS, Speaker
+from .speaker import OWN, REPAIR, STATUS, Speaker
 from .tag import check
 from .talk import STATE_NAME
 from .trickle import Trickle
@@ -373,16 +373,7 @@ class Mesh(Carrier):
                 return None
             self.wake(now)
         self._refresh(now)
-        # Without a flood all that is to be passed on waits there alike.
-        since = self.custody.due() if self.flood else None
-        for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now, since) else ():
-            self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
-            if not own:
-                self.custody.know(name, now)
-                self.down.carried(frame, now)
-        if self.custody.vain:
-            self.visits.ways.unheard(self.custody.vain, now)
-            self.custody.vain = 0
+        self._push(now)
         if now >= self._wishes_at:
             self._step_wishes(now)
         at = self._repair.due() if self._repair is not None else None

@@ -432,10 +432,8 @@ class Repair(Answers):
         height = min(intake.heights.get(author, 0), base + 16)
         bits = 0
         for number in range(base + 1, height + 1):
-            if number & 0xFFFF in sure:
-                continue
             # What is here and could not follow what is held is another's of the same short name.
-            if number == base + 1 or number & 0xFFFF not in here:
+            if number & 0xFFFF not in sure and (number == base + 1 or number & 0xFFFF not in here):
                 bits |= 1 << number - base - 1
                 want[3] = number
         if bits:

@@ -121,8 +121,8 @@ class Speaker:
         return max(self._next, self.free_at)
 
     def free(self, now: int, since: int | None = None) -> bool:
-        """Say whether what is added now as something to pass on is said at once, or soon; or, if it has waited
-        `since` then as an own operation, whether that was longer than anything that is due."""
+        """Say whether what is added now as something to pass on is said at once, or soon; or, if it has
+        waited `since` then as an own operation, whether that was longer than anything that is due."""
         if now < self.free_at:
             return False
         for saying in self.names.values():
