@@ -51,7 +51,8 @@ class KafkaServer:
         self._settings.write_text(settings)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
-            [*_command(), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)],
+            # Bound to its option: one in 64 begins with a dash.
+            [*_command(), "kafka.tools.StorageTool", "format", f"-t={cluster}", "-c", str(self._settings)],
             capture_output=True,
             text=True,
             check=False,

@@ -11,14 +11,12 @@ from hedgerow.limits import const
 from hedgerow.mesh import pace
 from hedgerow.operation import CLOCK, decode_body
 
-from .modules import unload
+from .modules import is_tight, unload
 
 # One call may look at as many documents, which takes about a second; the radio's queues hold as long.
 _LOOK = const(1000)
 _ROWS = const(64)
-# With less than this free, sessions and documents take turns in the heap.
-_ROOMY = const(65536)
-# Bytes of operations that a statement reads at once then.
+# Bytes of operations that a statement reads at once where the heap is tight.
 _TIGHT_READ = const(256)
 # How often a question is asked again for which there was no room.
 _AGAIN = const(3)
@@ -113,7 +111,7 @@ class DevicePeer(ReadyPeer):
 
         DEVICE_MEMORY if it does not fit: nothing has been written then, but room may have been made.
         """
-        if self.make_room and _free() < _ROOMY:
+        if self.make_room and is_tight():
             self.make_room()
         log = self.log
         try:
@@ -150,7 +148,7 @@ class DevicePeer(ReadyPeer):
 
     def rest(self) -> None:
         """Give back what the log has loaded and does not need now, where the heap is small."""
-        if self._down is None and _free() < _ROOMY:
+        if self._down is None and is_tight():
             from .flashrest import rest
 
             rest(self.log)
@@ -250,7 +248,7 @@ class DevicePeer(ReadyPeer):
 
         DEVICE_MEMORY if it does not fit: what it was to write may be written then.
         """
-        tight = not self._observers and _free() < _ROOMY
+        tight = not self._observers and is_tight()
         log = self.log
         limit = 0
         if tight:
@@ -289,7 +287,7 @@ class DevicePeer(ReadyPeer):
         """See ReadyPeer.subscribe; the small engine asks soon."""
         self.wish_at = 0
         self.wish_eager = pace.PUSHES
-        if self.make_room and _free() < _ROOMY:
+        if self.make_room and is_tight():
             self.make_room()
         try:
             return super().subscribe(text, hops, **parameters)
@@ -298,7 +296,7 @@ class DevicePeer(ReadyPeer):
 
     def close_documents(self) -> None:
         """Give back what documents take, where the heap is small."""
-        if _free() < _ROOMY:
+        if is_tight():
             self._close_documents()
 
     def _close_documents(self) -> None:
@@ -370,8 +368,3 @@ class DevicePeer(ReadyPeer):
                 if document is None or Condition(interest.where, interest.parameters).holds(document):
                     return True
         return False
-
-
-def _free() -> int:
-    gc.collect()
-    return gc.mem_free()

@@ -3,9 +3,7 @@
 Private keys never leave the board. Bytes go in and out as hexadecimal text.
 """
 
-import gc
 import os
-import sys
 
 from hedgerow.crypto.claims import KEEPS
 from hedgerow.crypto.credentials import Credential, Trust
@@ -16,6 +14,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 
 from . import vault
+from .modules import WIDE, free
 
 _AUTHOR = 8
 _PRIVATE = const(32)
@@ -29,8 +28,7 @@ def identity() -> Identity:
     entropy of the chip. Whole in the vault on return, or not at all. DEVICE_MEMORY on a heap that has no room
     for signatures and handshakes beside all else.
     """
-    gc.collect()
-    if gc.mem_free() < _LEAST_FREE * (2 if sys.maxsize >> 32 else 1):
+    if free() < _LEAST_FREE * WIDE:
         raise HedgerowError("DEVICE_MEMORY", "keys want the heap of an ESP32-C3 or S3")
     p256 = P256(os.urandom)
     kept = vault.read(vault.KEYS)

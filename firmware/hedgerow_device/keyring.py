@@ -3,7 +3,6 @@
 Loaded where the board has a credential; what only a session or a seal needs, when there is one.
 """
 
-import gc
 import os
 import sys
 from hashlib import sha256
@@ -14,7 +13,7 @@ from hedgerow.log import STATE_CONFIG, new_author
 from hedgerow.mesh.group import Group
 
 from . import vault
-from .modules import unload
+from .modules import is_tight, unload
 
 # Two private keys, the salt; then the author, and whether a log has had it.
 _PRIVATE = const(32)
@@ -34,8 +33,6 @@ _BRIEF = b"brief"
 _CRYPTO = "hedgerow.crypto."
 # Loaded again for a key that is news.
 _ROTATION = "hedgerow.crypto.rotation"
-# With less than this free, what signs is given back after each signature.
-_ROOMY = const(65536)
 
 
 class Keyring:
@@ -112,8 +109,7 @@ class Keyring:
             return signed
         finally:
             del P256, finish
-            gc.collect()
-            if self._member is None and gc.mem_free() < _ROOMY:
+            if is_tight() and self._member is None:
                 self.rest()
 
     # ---- receipts

@@ -3,6 +3,24 @@
 import gc
 import sys
 
+from hedgerow.limits import const
+
+# Pointers take twice as much on 64 bits, where the firmware runs on a host; what is free is given for 32.
+WIDE = 2 if sys.maxsize >> 32 else 1
+# With less than this free, sessions, documents and signatures take turns in the heap.
+_ROOMY = const(65536)
+
+
+def free() -> int:
+    """Return how many bytes of the heap are free."""
+    gc.collect()
+    return gc.mem_free()
+
+
+def is_tight() -> bool:
+    """Say whether what is needed at times is given back after each use."""
+    return free() < _ROOMY * WIDE
+
 
 def unload(*groups: str) -> None:
     """Forget modules, given by their dotted names with blanks between; the next import loads them again.

@@ -5,7 +5,7 @@ import sys
 
 from hedgerow.limits import const
 
-from .modules import unload
+from .modules import WIDE, free, is_tight, unload
 from .uptime import now as uptime
 
 # Of the memory that the radio's own software lives in: connecting in less has ended in a panic.
@@ -18,8 +18,6 @@ _SESSION = (
 )
 # What the engine, or the log, loads now and then.
 _SELDOM = "hedgerow.mesh.brief hedgerow.codec.unfold hedgerow_device.flashscan hedgerow_device.flashsummary"
-# With less than this free, what only sessions need is given back after each.
-_ROOMY = const(65536)
 # What a session with keys takes, a handshake first: with less, the engine is given back meanwhile.
 _KEYED_FREE = const(36864)
 _KEYED_LEAST = const(24576)
@@ -30,6 +28,8 @@ _LEAST_FREE = const(10240)
 _EASY_FREE = const(20480)
 _PRESSED_FREE = const(8192)
 NO_ROOM_MS = const(2000)
+# What a statement takes that looks at documents: with less, it and the engine take turns.
+_BESIDE_FREE = const(20480)
 # What the small engine takes, with something to spare; how long it is gone for documents, at least.
 _OPEN_FREE = const(10240)
 _SHELVED_MS = const(1000)
@@ -39,7 +39,6 @@ _SHRUNK_MS = const(600000)
 # With less than this free before the mesh is there (on 32 bits), the board speaks for itself alone, and gives
 # the mesh back while a session runs.
 _RELAY_FREE = const(36864)
-_WIDE = 2 if sys.maxsize >> 32 else 1
 _ENGINE = "hedgerow.mesh."
 _TELLER = (
     "hedgerow_device.teller hedgerow_device.pusher hedgerow_device.wisher hedgerow.mesh.frames "
@@ -57,7 +56,7 @@ class Room:
     def _open_room(self, now: int) -> None:
         # Where the firmware lies in files, the engine's code would be in the heap as well.
         in_heap = __file__.startswith("/lib")
-        self._small = in_heap or free() < _RELAY_FREE * _WIDE
+        self._small = in_heap or free() < _RELAY_FREE * WIDE
         # Since when it does with the small engine because memory failed; when it failed last.
         self._shrunk_at: int | None = None
         self._short_at = now - _SHORT_MS
@@ -127,7 +126,7 @@ class Room:
         self._shrunk_at = now
         self._shelve()
         self.saved = b""
-        if free() >= _RELAY_FREE * _WIDE:
+        if free() >= _RELAY_FREE * WIDE:
             self._small = False
             self._shrunk_at = None
 
@@ -142,7 +141,7 @@ class Room:
         keys = self.peer.keys
         if keys:
             keys.parted()
-        if self._shelved or free() < _ROOMY:
+        if self._shelved or is_tight():
             unload(_SESSION)
             if keys:
                 keys.rest()
@@ -161,14 +160,16 @@ class Room:
             unload(_SESSION, _SELDOM)
         if self.mesh is None:
             return
-        if self._small and self.idle:
-            self._shelve()
-            self._open_at = now + _SHELVED_MS
-        elif not self._small and short:
-            self._shrink(now)
-            self._open_at = now + _SHELVED_MS
-        elif not self._small and free() < _LEAST_FREE * _WIDE:
+        if self._small:
+            # What it has of letters goes with it.
+            if self.idle and (short or free() < _BESIDE_FREE * WIDE):
+                self._shelve()
+                self._open_at = now + _SHELVED_MS
+        elif short or free() < _LEAST_FREE * WIDE:
             self.mesh.spare()
+            if short and free() < _BESIDE_FREE * WIDE:
+                self._shrink(now)
+                self._open_at = now + _SHELVED_MS
 
     def _run_errand(self, now: int) -> None:
         """Do what is to be done for documents, without the small engine."""
@@ -197,7 +198,7 @@ class Room:
             return True
         if now < self._open_at:
             return False
-        if free() < _OPEN_FREE * _WIDE:
+        if free() < _OPEN_FREE * WIDE:
             self._open_at = now + _SHELVED_MS
             return False
         self._open_at = None
@@ -207,21 +208,21 @@ class Room:
         """Say whether there is room for a session, at the price of what waits in the engine if need be, or of
         the engine where the session has keys: _reopen() makes it again.
         """
-        if self.peer.greeter and free() < _KEYED_FREE * _WIDE:
+        if self.peer.greeter and free() < _KEYED_FREE * WIDE:
             if self.mesh and not self._small:
                 unload(_SELDOM)
                 self._shelve()
                 self._shelved = True
-            if free() >= _KEYED_LEAST * _WIDE:
+            if free() >= _KEYED_LEAST * WIDE:
                 return True
             self._reopen(uptime())
             return False
-        if self._small or gc.mem_free() >= _EASY_FREE * _WIDE or free() >= _EASY_FREE * _WIDE:
+        if self._small or gc.mem_free() >= _EASY_FREE * WIDE or free() >= _EASY_FREE * WIDE:
             return True
         if self.mesh:
             self.mesh.spare()
         unload(_SELDOM)
-        return gc.mem_free() >= _SESSION_FREE * _WIDE
+        return gc.mem_free() >= _SESSION_FREE * WIDE
 
     def _reopen(self, now: int) -> None:
         """Make the engine again that was given back for a session."""
@@ -232,12 +233,12 @@ class Room:
     def _pressed(self) -> bool:
         """Say whether a session needs all of the memory: the engine has no ears and no voice meanwhile."""
         running = self._link is not None or (self._central and self._central.link)
-        least = _PRESSED_FREE * _WIDE
+        least = _PRESSED_FREE * WIDE
         return bool(running) and not self._small and gc.mem_free() < least and free() < least
 
     def _may_seek(self) -> bool:
         """Say whether a connection of our own would fit; nothing is given up for it before it is made."""
-        least = _LEAST_FREE * _WIDE
+        least = _LEAST_FREE * WIDE
         return (gc.mem_free() >= least or free() >= least) and largest() >= _CENTRAL_BLOCK
 
     def _look_around(self, now: int) -> None:
@@ -251,17 +252,11 @@ class Room:
         if self.idle and self.mesh:
             if self._shrunk_at is not None and now - self._shrunk_at > _SHRUNK_MS:
                 self._grow(now)
-            self.full = not self._small and gc.mem_free() < _LEAST_FREE * _WIDE
+            self.full = not self._small and gc.mem_free() < _LEAST_FREE * WIDE
             if self._small and self.peer.greeter:
-                self.full = free() < _KEYED_LEAST * _WIDE
+                self.full = free() < _KEYED_LEAST * WIDE
             elif self.full:
-                self.full = free() < _LEAST_FREE * _WIDE
-
-
-def free() -> int:
-    """Return how many bytes of the heap are free."""
-    gc.collect()
-    return gc.mem_free()
+                self.full = free() < _LEAST_FREE * WIDE
 
 
 def largest() -> int:

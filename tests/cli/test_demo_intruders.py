@@ -5,12 +5,14 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL
+from hedgerow_boards.sensor import Sample
 from hedgerow_cli.demo.audit import audit_refused, audit_revoked
 from hedgerow_cli.demo.intruders import EditedLog
 from hedgerow_cli.demo.ledger import Acknowledgement, BoardLedger, Boot
@@ -60,27 +62,6 @@ def ledger() -> BoardLedger:
     return BoardLedger(board, acknowledged=said)
 
 
-def test_what_counts_of_a_revoked_board_has_its_time() -> None:
-    said = ledger()
-    said.receipted_op = 7
-    # Readings 1 to 6 are operations 2 to 7, a second apart.
-    assert said.receipted_with_time(2) is None
-    said.boots.append(Boot(0.5))
-    assert said.receipted_with_time(2) is None
-    for met, least, receipted, last in (
-        (0.9, 2, 7, 3),
-        (3.5, 2, 7, 5),
-        (3.5, 5, 7, 6),
-        (3.5, 2, 4, None),
-        (3.5, 7, 7, None),
-        (6.5, 2, 7, None),
-        (6.5, 2, 8, 8),
-        (6.5, 7, 8, None),
-    ):
-        said.boots[-1].met_time, said.receipted_op = met, receipted
-        assert said.receipted_with_time(least) == last, (met, least, receipted)
-
-
 def test_a_reading_of_who_may_not_write_is_a_leak() -> None:
     assert vars(audit_refused(ledger(), 7, [])) | {"refused": 0} == vars(audit_refused(ledger(), 1, [])) | {
         "missing": 0
@@ -96,6 +77,21 @@ def test_what_came_after_the_last_accepted_operation_is_a_leak() -> None:
     assert (found.leaked, found.revoked_after, found.at_big_peer, found.missing) == (0, 3, 3, 0)
     assert audit_revoked(ledger(), "t", documents[:2], 4).missing == 1
     assert audit_revoked(ledger(), "t", documents, 4).leaked == 3
+
+
+def test_a_revoked_board_may_have_learnt_the_time_too_late() -> None:
+    said = ledger()
+    said.board.samples += [Sample(n - 0.1, n, "1.0") for n in range(1, 7)]
+    documents: list[dict[str, Any]] = [
+        {"n": n, "_id": ["a", n + 1], "t": Decimal("1.0")} for n in range(1, 4)
+    ]
+    # Readings 1 to 3 count, operations 2 to 4, the last of them said at 3.0.
+    for met, wrong in ((None, 0), (3.5, 0), (2.5, 3)):
+        said.boots[:] = [Boot(0.5, met)]
+        assert audit_revoked(said, "t", documents, 4).time_wrong == wrong, met
+    false = [each | {"_time": "2020-01-01T00:00:00Z", "_time_error_ms": 5} for each in documents]
+    said.boots[:] = [Boot(0.5)]
+    assert audit_revoked(said, "t", false, 4).time_wrong == 3
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Boards whose log on flash fills up: a peer as on a board, power cuts anywhere, and a keeper in the end."""
 
-import gc
 import random
 import sys
 import time
@@ -49,7 +48,7 @@ class Board(device_peer.DevicePeer):
     look_limit = 1 << 20
 
 
-device_peer._free = lambda: gc.get_count()[0] + (1 << 30)  # type: ignore[attr-defined]
+device_peer.is_tight = lambda: False
 
 
 class Rig(MemoryRig):

@@ -227,7 +227,7 @@ def test_a_board_that_closes_its_documents_drops_the_index(monkeypatch: pytest.M
     monkeypatch.setattr(time, "ticks_diff", lambda a, b: a - b, raising=False)
     from hedgerow_device import device_peer
 
-    monkeypatch.setattr(device_peer, "_free", lambda: 0)
+    monkeypatch.setattr(device_peer, "is_tight", lambda: True)
     log = FlashLog(Nor(64))
     peer = device_peer.DevicePeer(log, lambda: 1000, name="board", kinds={"plants": KEEP})
     for name in "abc":

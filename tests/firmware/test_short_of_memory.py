@@ -20,7 +20,7 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(time, "ticks_diff", lambda later, now: later - now, raising=False)
     from hedgerow_device import device_peer
 
-    monkeypatch.setattr(device_peer, "_free", lambda: 1 << 20)
+    monkeypatch.setattr(device_peer, "is_tight", lambda: False)
     return device_peer.DevicePeer(FlashLog(Nor(16)), lambda: 1000, kinds={"readings": STREAM})
 
 

@@ -1,5 +1,6 @@
 """The demo, as a newcomer runs it, and what must happen when the radio or a signal ends it."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -49,7 +50,11 @@ def test_everything_that_it_started_ends_with_it(number: signal.Signals, tmp_pat
         pytest.skip("processes are counted in /proc")
     directory = tmp_path / "demo"
     command = [sys.executable, "-m", "hedgerow_cli", "demo", "--boards", "2", "--directory", str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    # What runs in the background of a shell ignores SIGINT, and so does all that it starts.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=heed
+    ) as process:
         _until(
             lambda: len(_processes_of(directory)) >= 6, "demo, Big Peer, provider, gateway and two boards run"
         )

@@ -4,6 +4,12 @@
 (() => {
   const COLORS = ["#2a7f3f", "#c2571a", "#2f6fb3", "#a23b8f", "#8a7a12", "#168a8a",
     "#c23b4a", "#6a5acd", "#5b8c1f", "#b08020", "#4a7a9a", "#9a5a4a"];
+  // Steps of a time axis in seconds, each at most 2.5 times the one before it.
+  const DAY = 86400;
+  const STEPS = [[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5], [1, 2, 5, 10, 15, 30],
+    [1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60), [1, 2, 3, 6, 12].map((hours) => hours * 3600),
+    [1, 2, 5, 10, 15, 30, 60, 90, 180].map((days) => days * DAY),
+    [1, 2, 5, 10, 20, 50, 100].map((years) => years * 365 * DAY)].flat();
   const plots = new Map();
 
   function ink(name) {
@@ -12,13 +18,16 @@
 
   function draw(place) {
     const said = JSON.parse(place.dataset.plot);
-    // As much of a time as tells two neighbours apart.
+    // As much of a time as tells two neighbours apart, narrow enough for five of them on a phone.
     const time = (seconds, step, span) => {
       const at = new Date(Math.round(seconds * 1000)).toISOString();
-      if (step >= 86400) return at.slice(0, 10);
-      const clock = at.slice(11, step >= 60 ? 16 : step >= 1 ? 19 : 23);
-      return span > 86400 ? `${clock}\n${at.slice(5, 10)}` : clock;
+      if (step >= DAY) return `${at.slice(5, 10)}\n${at.slice(0, 4)}`;
+      if (step < 1) return `${at.slice(11, 19)}\n${at.slice(19, 23)}`;
+      const clock = at.slice(11, step >= 60 ? 16 : 19);
+      return span > DAY ? `${clock}\n${at.slice(5, 10)}` : clock;
     };
+    // At least two lines, wherever the times begin: a step is half of what is shown at most.
+    const space = (plot, axis, min, max, width) => Math.min(90, width / 5);
     const times = (plot, splits, axis, space, step) =>
       splits.map((at) => time(at, step, plot.scales.x.max - plot.scales.x.min));
     const axis = () => ({stroke: ink("--soft"), grid: {stroke: ink("--line"), width: 1}, ticks: {show: false}});
@@ -31,7 +40,7 @@
       ...size(),
       cursor: {drag: {x: true, y: false}},
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-      axes: [{...axis(), values: times, space: 90}, {...axis(), size: 54}],
+      axes: [{...axis(), values: times, incrs: STEPS, space}, {...axis(), size: 54}],
       series: [{label: "UTC", value: (_, at) => at == null ? "–" : new Date(Math.round(at * 1000)).toISOString().slice(0, 23).replace("T", " ").replace(".000", "")}, ...series],
     }, said.data, place);
     place.classList.add("drawn");

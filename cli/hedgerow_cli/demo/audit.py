@@ -61,15 +61,22 @@ def audit_refused(ledger: BoardLedger, held: int, documents: Sequence[dict[str, 
 def audit_revoked(
     ledger: BoardLedger, field: str, documents: Sequence[dict[str, Any]], last: int
 ) -> Findings:
-    """As audit_board, of a board whose operations count up to `last`."""
-    found = audit_board(ledger.until(last), field, [each for each in documents if _operation(each) <= last])
+    """As audit_board, of a board whose operations count up to `last`, which may learn the time later."""
+    kept = ledger.until(last)
+    counted = [each for each in documents if _operation(each) <= last]
+    found = audit_board(kept, field, counted, timeless=not kept.timed)
     found.leaked = sum(_operation(each) > last for each in documents)
     found.revoked_after = len(ledger.acknowledged) - ledger.up_to(last)
     return found
 
 
-def audit_board(ledger: BoardLedger, field: str, documents: Sequence[dict[str, Any]]) -> Findings:
-    """Compare what the Big Peer has of one board with what the board said and what its sensor measured."""
+def audit_board(
+    ledger: BoardLedger, field: str, documents: Sequence[dict[str, Any]], timeless: bool = False
+) -> Findings:
+    """Compare what the Big Peer has of one board with what the board said and what its sensor measured.
+
+    `timeless` readings may lack their time; one that is wrong is wrong.
+    """
     samples = ledger.board.samples
     by_number: dict[int, dict[str, Any]] = {}
     found = Findings()
@@ -89,7 +96,7 @@ def audit_board(ledger: BoardLedger, field: str, documents: Sequence[dict[str, A
         sample = next((each for each in candidates if _same(document.get(field), each.text)), None)
         if sample is None:
             found.wrong += 1
-        elif not _time_is_right(ledger, document, sample):
+        elif not (timeless and "_time" not in document) and not _time_is_right(ledger, document, sample):
             found.time_wrong += 1
         found.receipted += _operation(document) <= ledger.receipted_op
     return found

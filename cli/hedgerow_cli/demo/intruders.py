@@ -49,19 +49,20 @@ class Intruders:
             self.trial.notes[options.barred] = "may not write readings"
 
     def revoke(self, until: Callable[[Callable[[], bool]], bool]) -> None:
-        """Revoke a board's credential once a third of its readings is receipted, with their time: a record of
-        its clock that came later would count no more. `until` waits for that.
-        """
+        """Revoke a board's credential once a third of its readings is receipted; `until` waits for that."""
         revoked = self._options.revoked
         if revoked is None:
             return
         ledger = self._ledgers[revoked]
-        least = max(1, self._options.readings_of(revoked) // _REVOKED_AT)
-        if not until(lambda: ledger.receipted_with_time(least) is not None):
+        n = max(1, self._options.readings_of(revoked) // _REVOKED_AT)
+
+        def is_receipted() -> bool:
+            reading = ledger.acknowledged.get(n)
+            return reading is not None and ledger.receipted_op >= reading.op
+
+        if not until(is_receipted):
             return
-        last = ledger.receipted_with_time(least)
-        assert last is not None
-        n = max(n for n, reading in ledger.acknowledged.items() if reading.op <= last)
+        last = ledger.acknowledged[n].op
         self._identities.revoke(ledger.board.name, last)
         self.trial.last = last
         self.trial.notes[revoked] = f"revoked, after reading {n}"

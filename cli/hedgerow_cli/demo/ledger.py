@@ -81,26 +81,16 @@ class BoardLedger:
         """Whether the board has learnt the time since it last started."""
         return bool(self.boots) and self.boots[-1].met_time is not None
 
+    @property
+    def timed(self) -> bool:
+        """Whether it has said something since it learnt the time: the record of that comes before."""
+        last = max((each.host_time for each in self.acknowledged.values()), default=0.0)
+        return any(boot.met_time is not None and boot.met_time < last for boot in self.boots)
+
     def boot_at(self, host_time: float) -> Boot | None:
         """The boot during which a moment lies."""
         before = [boot for boot in self.boots if boot.host_time <= host_time]
         return before[-1] if before else None
-
-    def receipted_with_time(self, least: int) -> int | None:
-        """Return an operation up to which so many readings are receipted, and the record of the time that the
-        board has now; None for not yet.
-        """
-        if not self.met_time or max(self.acknowledged, default=0) < least:
-            return None
-        met = self.boots[-1].met_time
-        behind = [
-            reading.op
-            for n, reading in self.acknowledged.items()
-            if n >= least and met is not None and reading.host_time > met and reading.op <= self.receipted_op
-        ]
-        # The record may be the last thing that the board has written.
-        recorded = max(reading.op for reading in self.acknowledged.values())
-        return min(behind, default=self.receipted_op if self.receipted_op > recorded else None)
 
     def until(self, op: int) -> "BoardLedger":
         """Return what was said of operations up to a number, to be looked at only."""

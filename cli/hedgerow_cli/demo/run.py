@@ -112,7 +112,7 @@ class Run:
                 raise director.failure
             if self._recorded() and director.done:
                 finished_at = finished_at or time.monotonic()
-                if (self._arrived() and self._has_its_time()) or (
+                if (self._arrived() and self._is_settled()) or (
                     not self.options.air and time.monotonic() - finished_at > _SILENT_SECONDS
                 ):
                     return
@@ -215,13 +215,15 @@ class Run:
                 return False
         return True
 
-    def _has_its_time(self) -> bool:
-        """Whether everything has its time: what a board says of its clock may come after its readings."""
+    def _is_settled(self) -> bool:
+        """Whether everything has its time, and nothing is seen that counts no more: what a board says of its
+        clock may come after its readings, and a Big Peer hears of a revocation within seconds.
+        """
         if time.monotonic() - self._audited_at < _AUDIT_SECONDS:
             return False
         found = self.audit()
         self._audited_at = time.monotonic()
-        return not found.time_wrong
+        return not found.time_wrong and not found.leaked
 
 
 def run_demo(options: DemoOptions) -> bool:

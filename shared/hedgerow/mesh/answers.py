@@ -9,7 +9,7 @@ from .custody import name_of
 from .feed import frames_of, letter_frames, seal_letter
 from .frames import LETTER_DOWN, LETTER_UP
 from .ops import nearest
-from .speaker import OWN, REPAIR
+from .speaker import ONWARD, OWN, REPAIR
 
 _ALL = limits.const(0xFFFFFFFF)
 _OF_OPERATIONS = (asks.WANT_OPERATIONS, asks.WANT_WHOLE)
@@ -22,6 +22,7 @@ class Answers:
         """Answer what is asked for and here; pass on what concerns those farther away."""
         what, entries = asks.decode_want(frame)
         mesh = self._mesh
+        self._asker = frame[3] >> 3
         if not mesh.flood and what in _OF_OPERATIONS and self._again(frame, now):
             return
         for entry in entries:
@@ -164,4 +165,6 @@ class Answers:
         mesh.stats["repairs"] += 1
         # A leaf sleeps before what is patient has its turn.
         urgency = OWN if mesh.role == LEAF else REPAIR
-        mesh.speaker.add(now + 30 + mesh.spread(), urgency, name_of(frame), frame, pace.EVENTS, 1)
+        # Those who are farther may say the same without being heard by who asks.
+        quiet = ONWARD if self._asker < mesh.code else 1
+        mesh.speaker.add(now + 30 + mesh.spread(), urgency, name_of(frame), frame, pace.EVENTS, quiet)

@@ -70,7 +70,7 @@ class Down:
         self._lower: list = []
         # From how far the time came; how often it is still to be said.
         self._hops = 0
-        # Counter and moment of the last STATE that asked for the time; none yet.
+        # Which STATEs asked for the time, as tells.ask has it; none yet.
         self.asked_time = (0, -pace.TIME_FRESH_MS) * 2
         # Whom the time is to be said to: [short name, counter of the STATE that asked, times, when it asked];
         # which STATEs were to be answered.

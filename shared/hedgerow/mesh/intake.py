@@ -378,6 +378,19 @@ class Intake:
                 return what
         return None
 
+    def here(self, author: bytes) -> tuple:
+        """Return the low 16 bits of the numbers of an author that wait here: those for certain, which no
+        question brings on, and those that may be another's of the same short name."""
+        sure: list = []
+        likely: list = []
+        alone = len(self._names.find(author[:3])) < 2
+        for what, why, _ in self.waiting.values():
+            if what[0] == _OP and what[4:7] == author[:3]:
+                (sure if alone and why == SCHEMA else likely).append(what[7] << 8 | what[8])
+            elif what[0] in letters.OPERATIONS and what[1:9] == author:
+                sure.append(letters.decode_operation(what)[1] & 0xFFFF)
+        return sure, likely
+
     def lacks_seal(self, author: bytes) -> bool:
         """Say whether a seal waits although all operations under it are here: for the one before it."""
         for what, _, _ in self.waiting.values():

@@ -19,7 +19,7 @@ from .feed import Feed
 from .names import Names
 from .schedule import Leaves, Window
 from .seen import Seen, who_of
-from .speaker import FORWARD, OWN, STATUS, Speaker
+from .speaker import OWN, REPAIR, STATUS, Speaker
 from .tag import check
 from .talk import STATE_NAME
 from .trickle import Trickle
@@ -255,7 +255,9 @@ class Mesh(Carrier):
         self.stats["echoes"] += 1
         hop = payload[at + 3]
         if name in self.speaker.names:
-            saying = self.speaker.echo(name, count, self.gets_on(kind, hop >> 3))
+            # Who is as far is heard by those who asked, too.
+            level = self.speaker.names[name][1] == REPAIR
+            saying = self.speaker.echo(name, count, self.gets_on(kind, (hop >> 3) - level))
             if saying:
                 self._due_at = None
                 self.say_onward(saying, now)
@@ -389,14 +391,7 @@ class Mesh(Carrier):
         if self.epochs:
             self.epochs.look(now)
         self._refresh(now)
-        for name, frame, own in self.custody.step(now, 1) if self.speaker.free(now) else ():
-            self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
-            if not own:
-                self.custody.know(name, now)
-                self.down.carried(frame, now)
-        if self.custody.vain:
-            self.visits.ways.unheard(self.custody.vain, now)
-            self.custody.vain = 0
+        self._push(now)
         if now >= self._wishes_at:
             self._step_wishes(now)
         at = self._repair.due() if self._repair is not None else None

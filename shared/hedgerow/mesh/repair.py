@@ -5,7 +5,7 @@ from hashlib import sha256
 from .. import limits
 from . import asks, pace
 from .answers import Answers
-from .frames import HAVE, OP, VERSION, WANT, make
+from .frames import HAVE, WANT, make
 from .ops import nearest
 from .outcome import AUTHOR, SCHEMA, WHOLE
 from .speaker import REPAIR
@@ -46,6 +46,8 @@ class Repair(Answers):
         # of a name: what somebody holds of its author, whether it is for a plan
         self._wants: dict = {}
         self._lag = 0
+        # The distance code of who asked last.
+        self._asker = 0
         self._answered, self._heard = b"", {}
         self._next: int | None = None
 
@@ -174,6 +176,7 @@ class Repair(Answers):
         """Ask for what the sender holds and we lack; tell it what it lacks and we hold."""
         _, bucket, entries = asks.decode_have(frame)
         mesh = self._mesh
+        self._asker = frame[3] >> 3
         level = True
         self._lag = 0
         if frame[4:-3] != self._answered:
@@ -417,11 +420,7 @@ class Repair(Answers):
     def _lacks_operations(self, author: bytes, want: list) -> tuple | None:
         intake = self._mesh.intake
         base = intake.base(author)
-        here = [
-            what[7] << 8 | what[8]
-            for what, _, _ in intake.waiting.values()
-            if what[0] == VERSION | OP and what[4:7] == author[:3]
-        ]
+        sure, here = intake.here(author)
         if base != want[2]:
             # It gets on: what is lacking now is asked for the first time.
             want[1] = 0
@@ -434,7 +433,7 @@ class Repair(Answers):
         bits = 0
         for number in range(base + 1, height + 1):
             # What is here and could not follow what is held is another's of the same short name.
-            if number == base + 1 or number & 0xFFFF not in here:
+            if number & 0xFFFF not in sure and (number == base + 1 or number & 0xFFFF not in here):
                 bits |= 1 << number - base - 1
                 want[3] = number
         if bits:

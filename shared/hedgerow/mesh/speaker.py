@@ -120,13 +120,15 @@ class Speaker:
             self._next = min([saying[_AT] for saying in self.names.values()])
         return max(self._next, self.free_at)
 
-    def free(self, now: int) -> bool:
-        """Say whether what is added now as something to pass on is said at once, or soon."""
+    def free(self, now: int, since: int | None = None) -> bool:
+        """Say whether what is added now as something to pass on is said at once, or soon; or, if it has
+        waited `since` then as an own operation, whether that was longer than anything that is due."""
         if now < self.free_at:
             return False
         for saying in self.names.values():
             if saying[_URGENCY] <= FORWARD and saying[_AT] <= now:
-                return False
+                if since is None or _rank(saying)[0] <= since + OWN * _PATIENCE_MS:
+                    return False
         return True
 
     def after(self, at: int | None) -> int | None:

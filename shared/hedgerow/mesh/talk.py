@@ -77,6 +77,20 @@ class Talk:
         """Return [(name, rssi, age_ms, distance, role, due_ms or None, overdue)]."""
         return self.visits.report(now)
 
+    def _push(self, now: int) -> None:
+        """Put what waits in custody, or in the own window, to what is to be said, if that is next."""
+        custody = self.custody
+        # Without a flood all that is to be passed on waits there alike.
+        since = custody.due() if self.flood else None
+        for name, frame, own in custody.step(now, 1) if self.speaker.free(now, since) else ():
+            self.speaker.add(now, OWN if own else FORWARD, name, frame, pace.EVENTS)
+            if not own:
+                custody.know(name, now)
+                self.down.carried(frame, now)
+        if custody.vain:
+            self.visits.ways.unheard(custody.vain, now)
+            custody.vain = 0
+
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
         """Say soon what somebody else has said, unless enough others do."""
         self.stats["passed"] += 1
