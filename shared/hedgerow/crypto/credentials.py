@@ -79,7 +79,10 @@ class Trust:
         """Say whether neither a credential, nor another of its key, nor its delegation is revoked."""
         if claims.sealing in self.revoked_keys or claims.author in self.revoked_authors:
             return False
-        return claims.cti not in self.revoked and claims.under not in self.revoked
+        if claims.cti in self.revoked or claims.under in self.revoked:
+            return False
+        delegate = self.delegation(claims.under) if claims.under else None
+        return delegate is None or delegate.claims.sealing not in self.revoked_keys
 
     def revoke(self, cti: bytes, author: bytes, last: int) -> None:
         """Shut out the holder of a credential, and of the log of an author (zeros for none)."""

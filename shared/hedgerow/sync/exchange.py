@@ -178,7 +178,8 @@ class Exchange:
                 self._taker.mark(value[0], value[1])
                 if not self._taker.waiting:
                     self.courier.check_claim()
-            else:
+            elif self.session.trusts(KEEPS | GIVES_TIME):
+                # What a peer forgets for it does not come back: the word of who only records is not enough.
                 self._taker.pass_frontier(value[0], value[1], now)
             return
         if self._giver is None:

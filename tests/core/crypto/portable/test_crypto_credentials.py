@@ -137,6 +137,13 @@ def test_a_revoked_delegate_brings_nobody_in() -> None:
     raises("CREDENTIAL_REVOKED", finish, world.trust.accept(found, gateway.value))
     # As a statement of what was given before it stands.
     assert finish(world.trust.verify(found, gateway.value)).claims.cti == gateway.cti
+    # Whom it has brought in before its key was revoked is out as well.
+    world.trust.revoked_keys.clear()
+    world.accept(found.value, gateway.value)
+    assert world.trust.stands(found.claims)
+    world.trust.revoked_keys.add(gateway.public)
+    assert not world.trust.stands(found.claims)
+    raises("CREDENTIAL_REVOKED", finish, world.trust.accept(found))
 
 
 def test_another_delegation_of_the_same_gateway() -> None:
