@@ -159,6 +159,19 @@ def test_a_reading_without_time_is_wrong(tmp_path: Path) -> None:
     assert audit(tmp_path, changed).time_wrong == 1
 
 
+def test_a_boot_that_lost_power_before_it_met_time_may_lack_it_and_no_other(tmp_path: Path) -> None:
+    lines = [line for line in LINES if not line[1].startswith("time")]
+    found = documents()
+    for each in found:
+        del each["_time"]
+    # The last boot may still learn it.
+    assert audit(tmp_path, found, lines).time_wrong == 1
+    found = documents()
+    found[0] = document(1, 2, Decimal("39.4"), 1.7, 60)
+    # A time that is there is looked at all the same.
+    assert audit(tmp_path, found, lines).time_wrong == 1
+
+
 def test_a_new_author_is_found(tmp_path: Path) -> None:
     lines = [
         (at, text.replace(f"boot 2 author={AUTHOR}", "boot 2 author=ff00000000000000")) for at, text in LINES

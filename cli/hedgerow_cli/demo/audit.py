@@ -75,7 +75,8 @@ def audit_board(
 ) -> Findings:
     """Compare what the Big Peer has of one board with what the board said and what its sensor measured.
 
-    `timeless` readings may lack their time; one that is wrong is wrong.
+    `timeless` readings, and those of a boot that lost power before it learnt the time, may lack their
+    time; one that is wrong is wrong.
     """
     samples = ledger.board.samples
     by_number: dict[int, dict[str, Any]] = {}
@@ -96,7 +97,9 @@ def audit_board(
         sample = next((each for each in candidates if _same(document.get(field), each.text)), None)
         if sample is None:
             found.wrong += 1
-        elif not (timeless and "_time" not in document) and not _time_is_right(ledger, document, sample):
+        elif "_time" not in document and (timeless or ledger.ended_timeless(sample.host_time)):
+            pass
+        elif not _time_is_right(ledger, document, sample):
             found.time_wrong += 1
         found.receipted += _operation(document) <= ledger.receipted_op
     return found

@@ -92,6 +92,13 @@ class BoardLedger:
         before = [boot for boot in self.boots if boot.host_time <= host_time]
         return before[-1] if before else None
 
+    def ended_timeless(self, host_time: float) -> bool:
+        """Whether the boot during which a moment lies lost power before it learnt the time: nobody can tell
+        it any more.
+        """
+        boot = self.boot_at(host_time)
+        return boot is not None and boot.met_time is None and boot is not self.boots[-1]
+
     def until(self, op: int) -> "BoardLedger":
         """Return what was said of operations up to a number, to be looked at only."""
         kept = {n: reading for n, reading in self.acknowledged.items() if reading.op <= op}
