@@ -188,6 +188,7 @@ def test_what_was_receipted_while_a_fork_was_written_down_counts(field: Field) -
 
 def test_asking_again_and_again_makes_nothing_wait_twice() -> None:
     class Many:
+        group = b""
         said = [(place, bytes(100)) for place in range(1, 2001)]
 
         def statements(self, since: int) -> list[tuple[int, bytes]]:
