@@ -12,6 +12,7 @@ import pytest
 from bigpeer_harness import STATUS, Local
 from identity_provider import Running
 from test_access_http import farm_at
+from test_pages import fill
 
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import manage
@@ -241,6 +242,17 @@ def test_senseless_forms(farm: Local) -> None:
     ):
         assert browser.open(path, {**fields, "form": form}).status_code in (400, 403, 413), path
     assert browser.open("/audit?before=x").status_code == 200
+
+
+def test_the_overview_shows_readings_to_whom_the_api_answers(tmp_path: Path) -> None:
+    running = farm_at(tmp_path)
+    fill(running)
+    page = running.request("GET", "/")
+    assert page.status_code == 200 and "users add" in page.text
+    assert "<polyline" not in page.text and "data-plot" not in page.text and "temperature" not in page.text
+    manage.create_user(running.peer.registry, "test", "viewer", "viewer", PASSWORD)
+    assert "<polyline" in entered(running, "viewer").open("/").text
+    running.close()
 
 
 def test_pages_off_loopback_want_a_login_to_be_there(tmp_path: Path) -> None:
