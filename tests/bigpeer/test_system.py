@@ -20,8 +20,6 @@ from hedgerow.peer import Peer
 from hedgerow.sync.hello import GATEWAY, KEEPER
 from hedgerow.trust.lost import make_lost
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.auth import scope, tokens
-from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.health import Place, place_of
 from hedgerow_bigpeer.http.encoding import CBOR
 from hedgerow_bigpeer.presence import Remote
@@ -436,24 +434,3 @@ def test_rights_hold_as_for_any_collection(farm: Farm) -> None:
     assert farm.ask(statement, may_read(f"_id = '{own}'")) == [{"_id": own}]
     assert farm.ask(statement, may_read("_id = 'other'")) == []
     assert farm.ask("SELECT * FROM system:gaps", may_read("true")) == (403, "AUTH_FORBIDDEN")
-
-
-def test_they_are_for_who_may_see_the_status(farm: Farm) -> None:
-    issuers, app = farm.peer.registry.issuers, farm.peer.app
-    token = tokens.make(issuers, app, "ann", b"12345678", now() + 60, (scope.Entry("*", claims.READ),))
-    named = {"read": {"everything": False, "queriesByCollection": {"system:peers": ["true"]}}}
-    watcher = farm.bearer("read", "status")
-    shut = (
-        farm.bearer("read", "write", "sync", "revoke", "admin"),
-        farm.bearer("read", permission=named),
-        {"authorization": f"Bearer {token}"},
-    )
-    for name in farm.peer.queries.system:
-        assert isinstance(farm.ask(f"SELECT * FROM {name}", watcher), list)
-        for headers in shut:
-            assert farm.ask(f"SELECT * FROM {name}", headers) == (403, "AUTH_FORBIDDEN")
-            for path in ("/changes?collection=", "/timeseries/"):
-                assert farm.call("GET", path + name, headers) == (403, "AUTH_FORBIDDEN")
-    for headers in (watcher, *shut):
-        body = {"statement": "SELECT * FROM system:peers"}
-        assert farm.call("POST", "/live", headers, body) == (400, "QUERY_UNSUPPORTED")
