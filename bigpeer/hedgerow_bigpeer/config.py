@@ -6,10 +6,9 @@ from pathlib import Path
 
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_PEER_NAME
+from hedgerow_host.loopback import LOOPBACK
 
 from . import limits
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def host_name() -> str:
