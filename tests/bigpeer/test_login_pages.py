@@ -346,28 +346,6 @@ def test_logging_in_by_openid_connect(farm: Local, idp: Running) -> None:
     assert (entry.actor, entry.detail) == ("user:login:olga", {"by": "login", "role": "operator"})
 
 
-def test_logins_end_with_their_provider(farm: Local, idp: Running) -> None:
-    registry = farm.peer.registry
-
-    def standing() -> list[bool]:
-        return [registry.accounts.logged_in(token) is not None for token in tokens]
-
-    set_login(farm, idp)
-    users = ("log_n:eve", "login:eve", "login:olga", "viewer")
-    tokens = [registry.accounts.log_in(user, "viewer", "test")[1] for user in users]
-    set_login(farm, idp)
-    assert standing() == [True, True, True, True], "nothing was changed"
-    set_login(farm, idp, role="viewer")
-    assert standing() == [True, False, False, True]
-    tokens = [registry.accounts.log_in(user, "viewer", "test")[1] for user in users]
-    manage.remove_provider(registry, "test", "farm", "login")
-    assert standing() == [True, False, False, True]
-    hook = {"type": "webhookUrl", "webhookUrl": "https://login.example/hook"}
-    manage.set_provider(registry, "test", "farm", "log_n", hook)
-    manage.remove_provider(registry, "test", "farm", "log_n")
-    assert standing() == [False, False, False, True]
-
-
 def test_a_login_begun_elsewhere_is_not_finished_here(farm: Local, idp: Running) -> None:
     set_login(farm, idp)
     victim, attacker = Browser(farm), Browser(farm)

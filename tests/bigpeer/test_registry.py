@@ -290,6 +290,31 @@ def test_logins_end(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None
     assert not accounts.any
 
 
+def test_logins_end_with_their_provider(registry: Registry, farm: App) -> None:
+    oidc = {"type": "oidc", "issuer": "https://login.example", "audience": "x", "clientId": "c"}
+    providers, accounts = registry.providers, registry.accounts
+
+    def log_in() -> list[str]:
+        users = ("log_n:eve", "login:eve", "login:olga", "viewer")
+        return [accounts.log_in(user, "viewer", "test")[1] for user in users]
+
+    def standing(tokens: list[str]) -> list[bool]:
+        return [accounts.logged_in(token) is not None for token in tokens]
+
+    for name in ("login", "log_n"):
+        providers.set("test", farm, name, oidc)
+    tokens = log_in()
+    providers.set("test", farm, "login", oidc)
+    assert standing(tokens) == [True, True, True, True], "nothing was changed"
+    providers.set("test", farm, "login", {**oidc, "role": "viewer"})
+    assert standing(tokens) == [True, False, False, True]
+    tokens = log_in()
+    providers.remove("test", farm, "login")
+    assert standing(tokens) == [True, False, False, True]
+    providers.remove("test", farm, "log_n")
+    assert standing(tokens) == [False, False, False, True]
+
+
 def test_the_audit_log_only_grows(registry: Registry, farm: App) -> None:
     registry.audit.add("key:ab", "test.word", "subject", more=1)
     (newest, *_) = registry.audit.newest(10)
