@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from hedgerow.errors import HedgerowError
 from hedgerow_host.dql import make_ready
+from hedgerow_host.loopback import LoopbackOnly
 
 from . import limits
 from .auth.apps import App
@@ -37,7 +38,6 @@ from .http.openapi import description
 from .http.peers import PeersEndpoint
 from .http.rates import Rates
 from .http.timeseries import TimeSeriesEndpoint
-from .loopback import LoopbackOnly
 from .own import OwnAuthor
 from .pages.access import add_access_pages
 from .pages.bridges import add_bridges_pages

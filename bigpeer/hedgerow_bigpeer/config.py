@@ -6,10 +6,9 @@ from pathlib import Path
 
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_PEER_NAME
+from hedgerow_host.loopback import LOOPBACK
 
 from . import limits
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def host_name() -> str:
@@ -47,8 +46,8 @@ class BigPeerConfig:
             raise HedgerowError("SETTING_INVALID", "outbox_days: not within 0.01 and 3650")
         if not 0 <= self.requests_per_second <= 1_000_000:
             raise HedgerowError("SETTING_INVALID", "requests_per_second: not within 0 and 1000000")
-        if self.store and not self.store.startswith(("postgresql://", "postgres://")):
-            raise HedgerowError("SETTING_INVALID", "store: no URL of PostgreSQL")
+        if self.store:
+            _check_store(self.store)
         if not self.is_loopback and self.tls_key is None and not self.plain:
             reason = "is not loopback: set tls_certificate and tls_key, or plain where a proxy does TLS"
             raise HedgerowError("SETTING_INVALID", f"host: {self.host} {reason}")
@@ -84,3 +83,17 @@ class BigPeerConfig:
     def store_path(self) -> Path:
         """The database file."""
         return self.data / "bigpeer.db"
+
+
+def _check_store(url: str) -> None:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise HedgerowError("SETTING_INVALID", "store: no URL of PostgreSQL")
+    # Its driver is needed by nobody else.
+    import psycopg
+
+    from .postgres_line import read_url
+
+    try:
+        read_url(url)
+    except psycopg.Error as error:
+        raise HedgerowError("SETTING_INVALID", f"store: {error}") from None

@@ -151,7 +151,7 @@ BATCH_QUIET_SECONDS = 2.0
 # API keys
 API_KEY_SECONDS = 365 * DAY_S
 API_KEY_NAME = 63
-API_KEYS = 10_000
+API_KEYS = 10_000  # of an app, with those that ended, which make room
 
 # Identity providers
 PROVIDER_SECONDS = 5.0

@@ -3,6 +3,9 @@
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_NAME
 
+#: What the names of system collections begin with.
+SYSTEM = "system:"
+
 
 def is_collection(name: str) -> bool:
     """Say whether a collection can be called so: PostgreSQL has no text with a NUL."""

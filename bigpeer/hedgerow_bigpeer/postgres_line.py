@@ -1,5 +1,6 @@
 """Connections to PostgreSQL that give up soon when the other side goes away without a word."""
 
+import re
 from typing import Any
 
 import psycopg
@@ -16,11 +17,29 @@ LINE: dict[str, Any] = {
 }
 
 
+def read_url(url: str) -> dict[str, Any]:
+    """Return what a URL says. Raises psycopg.ProgrammingError, whose text has no part of the URL: any may be
+    of a password.
+    """
+    refusal = psycopg.ProgrammingError(
+        "no URL of PostgreSQL: reserved characters of a password are written as %XX"
+    )
+    try:
+        found: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise refusal from None
+    # A password with a bare / or @ in it would be read as a host, a port or a name, which errors show.
+    names, ports = f"{found.get('host', '')}{found.get('dbname', '')}", str(found.get("port", ""))
+    if "@" in names or not re.fullmatch(r"[0-9,]*", ports):
+        raise refusal
+    return found
+
+
 def connect(url: str, **settings: str | None) -> psycopg.Connection[Any]:
     """Connect; statements commit by themselves. What the URL says of the line goes before.
 
     Raises psycopg.Error.
     """
     own = {name: value for name, value in settings.items() if value is not None}
-    merged: dict[str, Any] = LINE | conninfo_to_dict(url) | own
+    merged: dict[str, Any] = LINE | read_url(url) | own
     return psycopg.connect(autocommit=True, **merged)

@@ -19,7 +19,7 @@ from .auth.rights import EVERY_RIGHT, Rights, Rule
 from .draft import Draft
 from .index_statement import IndexStatement, index_statement
 from .lookup import keys_of
-from .names import check_collection
+from .names import SYSTEM, check_collection
 from .ordered import Enough, in_order, order_of
 from .own import Keep, OwnAuthor, Written
 from .prefilter import filter_of
@@ -33,8 +33,6 @@ from .view import Moment, seen
 
 Result = TypeVar("Result")
 
-#: What the names of system collections begin with.
-SYSTEM = "system:"
 _WRITES_SYSTEM = re.compile(
     r"\s*(?:INSERT\s+INTO|UPDATE|(?:DELETE|TOMBSTONE|EVICT)\s+FROM)\s+system\s*:", re.I
 )

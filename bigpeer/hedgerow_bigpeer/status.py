@@ -39,11 +39,14 @@ class Readings(NamedTuple):
     names: dict[bytes, str]
 
 
+NO_READINGS = Readings("", "", [], {})
+
+
 async def readings(service: Service, queries: Queries) -> Readings:
     """Return the newest readings of the first stream collection, oldest first."""
     streams = sorted(name for name in service.kinds if service.is_stream(name))
     if not streams:
-        return Readings("", "", [], {})
+        return NO_READINGS
     async with service.store.snapshot() as snapshot:
         rows = await snapshot.newest(streams[0], limits.PLOT_POINTS)
     documents = await queries.documents(rows)

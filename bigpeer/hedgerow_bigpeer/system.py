@@ -9,8 +9,9 @@ from . import limits
 from .clock import unix_seconds
 from .expected import peers
 from .gaps import gaps
+from .names import SYSTEM
 from .presence import Remote
-from .query import SYSTEM, Queries
+from .query import Queries
 from .retention import show_retention
 from .service import Service
 

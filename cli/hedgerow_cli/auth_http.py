@@ -17,8 +17,8 @@ def posting(url: str, *, plain: bool) -> Callable[[str, dict[str, Any]], dict[st
     Raises `ARGUMENTS_INVALID` for http:// beyond this machine that may not be `plain`; what is returned
     raises `BIG_PEER_UNREACHABLE`, `BIG_PEER_ANSWER` and refusals.
     """
-    from hedgerow_gateway.config import LOOPBACK
     from hedgerow_gateway.enrolment import AUTH
+    from hedgerow_host.loopback import LOOPBACK
 
     if url.startswith("http://") and not plain and _host(url) not in LOOPBACK:
         raise HedgerowError("ARGUMENTS_INVALID", f"--url: {url} is not loopback: https://, or --plain")

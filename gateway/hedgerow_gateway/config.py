@@ -10,6 +10,7 @@ from bleak.backends.scanner import BaseBleakScanner
 
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_PEER_NAME
+from hedgerow_host.loopback import LOOPBACK
 
 from . import clock, limits
 from .adapter import PowerCycle
@@ -22,7 +23,6 @@ NONE = "none"
 OFF = "off"
 USB = "usb:"
 IDENTITY = "identity.json"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def check_uplink(name: str, url: str | None, *, plain: bool = False) -> None:

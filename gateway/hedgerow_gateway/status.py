@@ -1,4 +1,6 @@
-"""The local HTTP pages: /status, /metrics, /healthz. No security yet, so on loopback only."""
+"""The local HTTP pages: /status, /metrics, /healthz. No security yet, so on loopback only, and not for pages
+elsewhere that a browser here shows.
+"""
 
 import asyncio
 import contextlib
@@ -11,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from hedgerow.errors import HedgerowError
+from hedgerow_host.loopback import LoopbackOnly
 
 from . import metrics
 from .report import Report
@@ -19,6 +22,7 @@ from .report import Report
 def make_app(report: Callable[[], Report]) -> FastAPI:
     """Return the application; `report` is called in the event loop, once per request."""
     app = FastAPI(title="Hedgerow gateway", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(LoopbackOnly)
 
     @app.get("/status")
     async def status() -> JSONResponse:

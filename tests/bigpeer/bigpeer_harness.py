@@ -53,6 +53,10 @@ class Local:
         """Run a statement from within the loop."""
         return await self._client.post(EXECUTE, json={"statement": statement})
 
+    async def send(self, path: str, fields: dict[str, str], **headers: str) -> httpx.Response:
+        """Send a form from within the loop."""
+        return await self._client.post(path, data=fields, headers=headers)
+
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send one request; the answer is as it is described, if it is."""
         answer = self.run(self._client.request(method, path, **options))

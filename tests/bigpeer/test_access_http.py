@@ -230,6 +230,27 @@ def test_a_token_for_http_and_its_revocation(farm: Farm) -> None:
     assert farm.ask(SELECT, headers) == (401, "AUTH_INVALID")
 
 
+def test_system_collections_are_for_who_may_see_the_status(farm: Farm) -> None:
+    issuers, app = farm.peer.registry.issuers, farm.peer.app
+    token = tokens.make(issuers, app, "ann", b"12345678", now() + 60, (Entry("*", claims.READ),))
+    named = {"read": {"everything": False, "queriesByCollection": {"system:peers": ["true"]}}}
+    watcher = farm.bearer("read", "status")
+    shut = (
+        farm.bearer("read", "write", "sync", "revoke", "admin"),
+        farm.bearer("read", permission=named),
+        {"authorization": f"Bearer {token}"},
+    )
+    for name in farm.peer.queries.system:
+        assert isinstance(farm.ask(f"SELECT * FROM {name}", watcher), list)
+        for headers in shut:
+            assert farm.ask(f"SELECT * FROM {name}", headers) == (403, "AUTH_FORBIDDEN")
+            for path in ("/changes?collection=", "/timeseries/"):
+                assert farm.call("GET", path + name, headers) == (403, "AUTH_FORBIDDEN")
+    for headers in (watcher, *shut):
+        body = {"statement": "SELECT * FROM system:peers"}
+        assert farm.call("POST", "/live", headers, body) == (400, "QUERY_UNSUPPORTED")
+
+
 # ---- operators
 
 

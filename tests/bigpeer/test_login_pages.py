@@ -1,6 +1,8 @@
 """Pages that people open: logins, roles, forms that count only from our own pages, the audit log."""
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ import pytest
 from bigpeer_harness import STATUS, Local
 from identity_provider import Running
 from test_access_http import farm_at
+from test_pages import fill
 
+from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import manage
+from hedgerow_bigpeer.auth.accounts import User
 from hedgerow_bigpeer.auth.ledger import Issued
 from hedgerow_bigpeer.config import BigPeerConfig
 from hedgerow_bigpeer.pages.visitor import Visitors
@@ -131,6 +136,40 @@ def test_guessing_is_slow(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     assert browser.log_in("viewer").status_code == 200
 
 
+def test_guessing_at_once_is_as_slow(farm: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WRONG_PASSWORDS", 3)
+    accounts, looked = farm.peer.registry.accounts, []
+
+    def check(name: str, password: str) -> User:
+        looked.append(password)
+        time.sleep(0.02)
+        if password == "broken":
+            raise HedgerowError("REGISTRY_FAILED")
+        if password != PASSWORD:
+            raise HedgerowError("LOGIN_FAILED")
+        return User(name, "viewer", 0)
+
+    monkeypatch.setattr(accounts, "check", check)
+    browser = Browser(farm)
+    form = browser.form_of("/login")
+    cookie = f"hedgerow-form={browser.cookies['hedgerow-form'][0]}"
+
+    def tries(*passwords: str) -> list[int]:
+        async def together() -> list[int]:
+            fields = [{"form": form, "name": "viewer", "password": password} for password in passwords]
+            sent = [farm.send("/login", data, cookie=cookie) for data in fields]
+            return [answer.status_code for answer in await asyncio.gather(*sent)]
+
+        farm.forget_cookies()
+        return farm.run(together())
+
+    assert tries(*[PASSWORD] * 8) == [200] * 8, "who is right is not late"
+    assert tries(*["broken"] * 8) == [401] * 8, "nobody was wrong"
+    looked.clear()
+    assert sorted(tries(*["wrong"] * 11, PASSWORD)) == [401] * 3 + [429] * 9
+    assert looked == ["wrong"] * 3
+
+
 def test_the_login_form_counts_only_from_its_own_page(farm: Local) -> None:
     fields = {"name": "viewer", "password": PASSWORD}
     browser = Browser(farm)
@@ -241,6 +280,17 @@ def test_senseless_forms(farm: Local) -> None:
     ):
         assert browser.open(path, {**fields, "form": form}).status_code in (400, 403, 413), path
     assert browser.open("/audit?before=x").status_code == 200
+
+
+def test_the_overview_shows_readings_to_whom_the_api_answers(tmp_path: Path) -> None:
+    running = farm_at(tmp_path)
+    fill(running)
+    page = running.request("GET", "/")
+    assert page.status_code == 200 and "users add" in page.text
+    assert "<polyline" not in page.text and "data-plot" not in page.text and "temperature" not in page.text
+    manage.create_user(running.peer.registry, "test", "viewer", "viewer", PASSWORD)
+    assert "<polyline" in entered(running, "viewer").open("/").text
+    running.close()
 
 
 def test_pages_off_loopback_want_a_login_to_be_there(tmp_path: Path) -> None:

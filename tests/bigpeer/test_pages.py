@@ -5,6 +5,7 @@ import gc
 import re
 import socket
 import sqlite3
+import traceback
 import xml.etree.ElementTree
 from collections.abc import Iterator
 from dataclasses import fields
@@ -17,6 +18,7 @@ from log_writer import JUNE, Writer
 from hedgerow.codec.decimal import Decimal
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import BigPeerConfig, metrics, run_bigpeer
+from hedgerow_bigpeer.auth.postgres import PostgresEngine
 from hedgerow_bigpeer.clock import rfc3339
 from hedgerow_bigpeer.plot import make_plot
 from hedgerow_bigpeer.status import Reading
@@ -225,6 +227,27 @@ def test_times_are_written_in_utc() -> None:
 def test_senseless_settings_are_refused(tmp_path: Path, setting: dict[str, object]) -> None:
     with pytest.raises(HedgerowError, match="SETTING_INVALID"):
         BigPeerConfig(data=tmp_path, **setting)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:S3C%zzRETpw@127.0.0.1:1/x",
+        "postgresql://u:S3C%00RETpw@127.0.0.1:1/x",
+        "postgres://u:S3CRETpw@[::1/x",
+        "postgresql://u:S3CRETpw@127.0.0.1:1/x?S3CRETopt=1",
+        "postgresql://u:pw@S3CRETpw@127.0.0.1:1/x",
+        "postgresql://u:S3CRET/pw@127.0.0.1:1/x",
+        "postgresql://u:1/S3CRETpw@127.0.0.1:1/x",
+    ],
+)
+def test_a_url_that_cannot_be_read_shows_no_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(HedgerowError, match="SETTING_INVALID") as refused:
+        BigPeerConfig(data=tmp_path, store=url)
+    with pytest.raises(HedgerowError, match="REGISTRY_FAILED") as failed:
+        PostgresEngine(url)
+    told = traceback.format_exception(refused.value) + traceback.format_exception(failed.value)
+    assert "S3C" not in "".join(told)
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path) -> None:

@@ -178,6 +178,41 @@ def test_an_api_key_ends(registry: Registry, farm: App, clock: Clock) -> None:
         registry.keys.check(text)
 
 
+def test_keys_that_ended_make_room(
+    registry: Registry, farm: App, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "API_KEYS", 3)
+    barn = registry.create_app("test", "barn", "production", "fields")
+    elsewhere, _ = registry.keys.create("test", barn, "elsewhere", ["read"], 1)
+
+    def make(name: str, seconds: int = DAY) -> str:
+        return registry.keys.create("test", farm, name, ["read"], seconds)[0].id
+
+    def names() -> set[str]:
+        return {key.name for key in registry.keys.all(farm)}
+
+    make("stands")
+    make("short", 60)
+    revoked = make("revoked")
+    for _ in range(2):
+        with pytest.raises(HedgerowError, match="API_KEY_INVALID: 3 keys"):
+            make("more")
+        assert names() == {"stands", "short", "revoked"}
+    registry.keys.revoke("test", farm, revoked)
+    clock.at += 60
+    make("first")
+    assert names() == {"stands", "short", "first"}, "what ended first goes first"
+    make("second")
+    assert names() == {"stands", "first", "second"}
+    with pytest.raises(HedgerowError, match="API_KEY_INVALID: 3 keys"):
+        make("more")
+    registry.keys.revoke("test", farm, registry.keys.all(farm)[0].id)
+    for _ in range(10):
+        registry.keys.revoke("test", farm, make("turn"))
+    assert len(names()) == 3
+    assert registry.keys.all(barn) == [elsewhere]
+
+
 @pytest.mark.parametrize(
     "name, verbs, seconds, rules",
     [
@@ -253,6 +288,31 @@ def test_logins_end(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None
     assert accounts.logged_in(third) is None
     accounts.remove("test", "ann")
     assert not accounts.any
+
+
+def test_logins_end_with_their_provider(registry: Registry, farm: App) -> None:
+    oidc = {"type": "oidc", "issuer": "https://login.example", "audience": "x", "clientId": "c"}
+    providers, accounts = registry.providers, registry.accounts
+
+    def log_in() -> list[str]:
+        users = ("log_n:eve", "login:eve", "login:olga", "viewer")
+        return [accounts.log_in(user, "viewer", "test")[1] for user in users]
+
+    def standing(tokens: list[str]) -> list[bool]:
+        return [accounts.logged_in(token) is not None for token in tokens]
+
+    for name in ("login", "log_n"):
+        providers.set("test", farm, name, oidc)
+    tokens = log_in()
+    providers.set("test", farm, "login", oidc)
+    assert standing(tokens) == [True, True, True, True], "nothing was changed"
+    providers.set("test", farm, "login", {**oidc, "role": "viewer"})
+    assert standing(tokens) == [True, False, False, True]
+    tokens = log_in()
+    providers.remove("test", farm, "login")
+    assert standing(tokens) == [True, False, False, True]
+    providers.remove("test", farm, "log_n")
+    assert standing(tokens) == [False, False, False, True]
 
 
 def test_the_audit_log_only_grows(registry: Registry, farm: App) -> None:

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -105,6 +106,18 @@ def test_the_pages(tmp_path: Path) -> None:
         assert kind.startswith("text/plain; version=0.0.4")
         assert "hedgerow_gateway_operations_held 2\n" in text
         assert "# TYPE hedgerow_gateway_beacons_total counter\n" in text
+        # A page whose name leads here now is not shown what its browser sees.
+        port = str(gateway.url).rpartition(":")[2]
+        for header, value in (("Host", f"evil.example:{port}"), ("Origin", "http://evil.example")):
+            for path in ("/status", "/metrics", "/healthz"):
+                asked = urllib.request.Request(f"{gateway.url}{path}", headers={header: value})
+                with pytest.raises(urllib.error.HTTPError) as refused:
+                    await asyncio.to_thread(urllib.request.urlopen, asked, timeout=5)
+                assert refused.value.code == 403
+                refused.value.close()
+        named = urllib.request.Request(f"{gateway.url}/healthz", headers={"Host": f"localhost:{port}"})
+        with await asyncio.to_thread(urllib.request.urlopen, named, timeout=5) as answer:
+            assert answer.status == 200
         gateway.stop()
         await task
 

@@ -50,7 +50,8 @@ class ApiKeys:
     ) -> tuple[ApiKey, str]:
         """Make a key; return it with the text that is shown this once.
 
-        Without a scope, `read` and `write` reach every collection. Raises API_KEY_INVALID.
+        Without a scope, `read` and `write` reach every collection. Of more than `limits.API_KEYS` those that
+        ended first are forgotten. Raises API_KEY_INVALID.
         """
         asked = tuple(verb for verb in VERBS if verb in set(verbs))
         if not asked or set(verbs) - set(VERBS):
@@ -72,14 +73,28 @@ class ApiKeys:
         values = (key.id, app.id, name, sha256(secret.encode()).digest(), json.dumps(asked))
         written = json.dumps(write_scope(scope))
         with self._database.change():
-            (count,) = self._database.rows("SELECT COUNT(*) FROM keys WHERE app = ?", app.id)[0]
-            if count >= limits.API_KEYS:
-                raise HedgerowError("API_KEY_INVALID", f"{limits.API_KEYS} keys are there")
+            self._make_room(app, at)
             self._database.run(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", *values, written, at, key.expires
             )
             self._audit.add(actor, "key.create", key.id, app=app.id, name=name, verbs=asked)
         return key, f"{PREFIX}{key.id}_{secret}"
+
+    def _make_room(self, app: App, at: int) -> None:
+        """Forget the keys that ended first where there are as many as may be. Raises API_KEY_INVALID if too
+        many stand.
+        """
+        (count,) = self._database.rows("SELECT COUNT(*) FROM keys WHERE app = ?", app.id)[0]
+        over = count - limits.API_KEYS + 1
+        if over <= 0:
+            return
+        forgotten = self._database.run(
+            "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE app = ?"
+            " AND (revoked IS NOT NULL OR expires <= ?) ORDER BY coalesce(revoked, expires), id LIMIT ?)",
+            *(app.id, at, over),
+        )
+        if forgotten < over:
+            raise HedgerowError("API_KEY_INVALID", f"{limits.API_KEYS} keys are there")
 
     def check(self, text: str) -> ApiKey:
         """Return the key whose text this is. Raises AUTH_INVALID if it is unknown, expired or revoked."""

@@ -102,7 +102,10 @@ class Providers:
         self._audit = audit
 
     def set(self, actor: str, app: App, name: str, settings: dict[str, Any]) -> Provider:
-        """Add a provider, or set it anew. Raises PROVIDER_INVALID, PROVIDER_ADDRESS, PERMISSION_INVALID."""
+        """Add a provider, or set it anew: if to something else, who has logged in by it is out.
+
+        Raises PROVIDER_INVALID, PROVIDER_ADDRESS, PERMISSION_INVALID.
+        """
         if not _NAME.fullmatch(name) or name in RESERVED:
             raise _invalid("name: 1 to 64 letters, digits, _ and -")
         _check(settings, playground=app.is_playground)
@@ -113,6 +116,8 @@ class Providers:
             )[0]
             if count >= limits.PROVIDERS:
                 raise _invalid(f"{limits.PROVIDERS} providers are there")
+            if settings not in [known.settings for known in self.all(app) if known.name == name]:
+                self._end_logins(name)
             self._database.run(
                 "INSERT INTO providers VALUES (?, ?, ?, ?, ?) ON CONFLICT (app, name)"
                 " DO UPDATE SET kind = excluded.kind, settings = excluded.settings",
@@ -138,11 +143,19 @@ class Providers:
         return [_provider(row) for row in rows]
 
     def remove(self, actor: str, app: App, name: str) -> None:
-        """Remove a provider: nobody logs in or renews by it any more. Raises PROVIDER_UNKNOWN."""
+        """Remove a provider: nobody logs in or renews by it any more, and who has logged in by it is out.
+
+        Raises PROVIDER_UNKNOWN.
+        """
         with self._database.change():
             if not self._database.run("DELETE FROM providers WHERE app = ? AND name = ?", app.id, name):
                 raise HedgerowError("PROVIDER_UNKNOWN", name[:100])
+            self._end_logins(name)
             self._audit.add(actor, "provider.remove", name, app=app.id)
+
+    def _end_logins(self, name: str) -> None:
+        people = f"{name}:"
+        self._database.run("DELETE FROM sessions WHERE substr(user, 1, ?) = ?", len(people), people)
 
 
 def _provider(row: tuple[Any, ...]) -> Provider:

@@ -7,6 +7,7 @@ from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow.query.condition import Condition
 
+from ..names import SYSTEM
 from .scope import ALL, EVERYTHING, Entry, Scope
 
 
@@ -31,14 +32,19 @@ WHOLE = Rule(())
 
 
 class Rights:
-    """The rights of one caller. Conditions are parsed once."""
+    """The rights of one caller. Conditions are parsed once. `sees_status`: it has the verb status."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, *, sees_status: bool = False) -> None:
         self.scope = scope
+        self._sees_status = sees_status
         self._rules: dict[tuple[str, int], Rule | None] = {}
 
     def to_read(self, collection: str) -> Rule:
-        """Return what may be read of a collection. Raises AUTH_FORBIDDEN if nothing may."""
+        """Return what may be read of a collection. Raises AUTH_FORBIDDEN if nothing may; of the system
+        collections nothing without the verb status, which guards what they show.
+        """
+        if collection.startswith(SYSTEM) and not self._sees_status:
+            raise HedgerowError("AUTH_FORBIDDEN", f"status {collection}"[:200])
         return self._need(collection, claims.READ, "read")
 
     def to_write(self, collection: str) -> Rule:
@@ -65,5 +71,5 @@ class Rights:
         return Rule([Condition(entry.condition) for entry in entries])
 
 
-EVERY_RIGHT = Rights(ALL)
-READER = Rights((Entry(EVERYTHING, claims.READ),))
+EVERY_RIGHT = Rights(ALL, sees_status=True)
+READER = Rights((Entry(EVERYTHING, claims.READ),), sees_status=True)

@@ -69,7 +69,9 @@ class Gate:
             key = self._registry.keys.check(token)
             if key.app != self._app.id:
                 raise HedgerowError("AUTH_FORBIDDEN", "the API key belongs to another app")
-            return Caller(f"key:{key.id}", Rights(key.scope), frozenset(key.verbs))
+            return Caller(
+                f"key:{key.id}", Rights(key.scope, sees_status="status" in key.verbs), frozenset(key.verbs)
+            )
         user, number, scope = tokens.read(self._registry.issuers, self._app, token)
         if self._registry.revocations.is_revoked(number):
             raise HedgerowError("AUTH_INVALID", f"the token {number.hex()} was revoked")

@@ -17,8 +17,8 @@ from hedgerow_host.dql import by_text_form, parse
 
 from .. import limits
 from ..auth.rights import Rights, Rule
-from ..names import check_collection
-from ..query import SYSTEM, Queries, covers
+from ..names import SYSTEM, check_collection
+from ..query import Queries, covers
 from ..service import Service
 from ..store.rows import DocumentRow
 from .answers import answering, read_body

@@ -19,7 +19,7 @@ from ..auth.authority import work
 from ..auth.rights import EVERY_RIGHT, READER
 from ..http.json_text import render
 from ..index_statement import index_statement
-from ..query import SYSTEM
+from ..names import SYSTEM
 from .events import PageEvents
 from .opening import Running, guarded, opening, sending
 from .table import make_table

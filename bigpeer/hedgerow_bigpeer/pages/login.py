@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from hedgerow.errors import HedgerowError
 
 from .. import limits
-from ..auth.accounts import ROLES
+from ..auth.accounts import ROLES, User
 from ..auth.authority import work
 from ..auth.database import now
 from ..auth.providers import SECRET, Provider
@@ -51,6 +51,12 @@ class Attempts:
         self._wrong[who] = (count + 1, since)
         while len(self._wrong) > _ADDRESSES:
             self._wrong.popitem(last=False)
+
+    def forgive(self, who: tuple[str, str]) -> None:
+        """Count one less: it was not wrong."""
+        count, since = self._wrong.pop(who, (0, 0.0))
+        if count > 1:
+            self._wrong[who] = (count - 1, since)
 
 
 class LoginPages:
@@ -96,17 +102,28 @@ class LoginPages:
         address = request.client.host if request.client else ""
         who = (origin_of(address), name)
         try:
-            self._attempts.check(who)
-            async with self._hashes:
-                user = await work(accounts.check, name, password)
+            user = await self._check(who, name, password)
         except HedgerowError as error:
-            if error.code == "LOGIN_FAILED":
-                self._attempts.note(who)
             # What is no name may be a password in the wrong field.
             subject = name if await work(accounts.is_known, name) else "unknown"
             await work(self._running().registry.audit.refuse, f"address:{address}", "login.fail", subject)
             return await self._show(error.code, 429 if error.code == "LOGIN_LATE" else 401)
         return await self._enter(user.name, user.role, "password")
+
+    async def _check(self, who: tuple[str, str], name: str, password: str) -> User:
+        """Return whom a password opens for. Raises LOGIN_LATE, LOGIN_FAILED."""
+        async with self._hashes:
+            # Who is looked at counts as wrong until it was not: else all who come at once would be.
+            self._attempts.check(who)
+            self._attempts.note(who)
+            try:
+                user = await work(self._running().registry.accounts.check, name, password)
+            except HedgerowError as error:
+                if error.code != "LOGIN_FAILED":
+                    self._attempts.forgive(who)
+                raise
+            self._attempts.forgive(who)
+            return user
 
     async def _enter(self, user: str, role: str, by: str) -> Response:
         peer = self._running()

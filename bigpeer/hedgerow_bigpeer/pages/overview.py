@@ -54,7 +54,8 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
 
     async def overview(request: Request, visitor: Visitor) -> Response:
         peer = running()
-        shown = await status.readings(peer.service, peer.queries)
+        allowed = peer.visitors.may_see_data(visitor)
+        shown = await status.readings(peer.service, peer.queries) if allowed else status.NO_READINGS
         everybody = await peers(peer.service, peer.queries)
         names = {bytes.fromhex(row["author"]): row["name"] for row in everybody if row["name"]}
         rows = status.authors(peer.service, names)
@@ -67,6 +68,7 @@ def add_overview_pages(app: FastAPI, running: Callable[[], "BigPeer"]) -> None:
             "transaction": peer.service.transaction,
             "page": "overview",
             "overdue": sum(row["overdue"] for row in everybody),
+            "allowed": allowed,
             "readings": shown,
             "plot": make_plot(shown.points),
             "plotted": plot_json(shown.field, [(p.series, unix_of(p.at), p.value) for p in shown.points]),

@@ -9,7 +9,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .config import LOOPBACK
+#: The names of this machine that only it can connect to.
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class LoopbackOnly:
