@@ -96,6 +96,26 @@ def test_who_may_not_delegate(field: Field) -> None:
     assert refusal(lambda: field.delegate()) == "CREDENTIAL_REVOKED"
 
 
+def test_a_key_gets_so_many_delegations_a_month_however_short(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a word of its own when the key is revoked, and boards keep few. SPEC 12.6."""
+    at, month = now(), limits.DELEGATION_SECONDS
+    second, other = field.credential(field.gateway, claims.DELEGATES), PeerKeys()
+    for _ in range(limits.DELEGATIONS):
+        field.delegate(seconds=1)
+    body = field.credential(other, claims.DELEGATES)
+    field.delegate(body=body, peer=other)
+    for later, refused in ((0, True), (60, True), (month + 1, False)):
+        monkeypatch.setattr("hedgerow_bigpeer.auth.delegations.now", lambda later=later: at + later)
+        said = field.registry.database.statements(field.app.id, 0)
+        if refused:
+            assert refusal(lambda: field.delegate(body=second)) == "DELEGATION_INVALID"
+            assert field.registry.database.statements(field.app.id, 0) == said
+        else:
+            field.delegate(body=second)
+
+
 def test_countersigned_are_the_same_claims_under_the_apps_issuer(field: Field) -> None:
     delegation, board = field.delegate(), PeerKeys()
     body = field.gateway.enrol(field.app, delegation, board)

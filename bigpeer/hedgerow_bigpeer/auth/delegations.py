@@ -72,6 +72,10 @@ class Delegations:
         )
         signed = delegation.sign(self._registry.issuers.private(app))
         with self._registry.database.change():
+            since = at - limits.DELEGATION_SECONDS
+            given = self._registry.ledger.count_since(app, holder.sealing, DELEGATION, since)
+            if given >= limits.DELEGATIONS:
+                raise HedgerowError("DELEGATION_INVALID", f"{given} in 30 days; another one later")
             row = issued_of(delegation, signed, DELEGATION, issued.identified, proof.challenge)
             self._registry.ledger.add(row)
             # Whoever is told of those that it brings in has to know it.

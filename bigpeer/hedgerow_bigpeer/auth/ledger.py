@@ -94,6 +94,16 @@ class Ledger:
         query = "SELECT DISTINCT sealing FROM credentials WHERE under = ?"
         return {row[0] for row in self._database.rows(query, number)}
 
+    def count_since(self, app: App, sealing: bytes, provider: str, since: int) -> int:
+        """Return how many credentials a sealing key was given from a provider after a moment."""
+        query = (
+            "SELECT count(*) FROM credentials"
+            " WHERE app = ? AND issued > ? AND sealing = ? AND provider = ? AND under IS NULL"
+        )
+        row = self._database.row(query, app.id, since, sealing, provider)
+        assert row is not None
+        return int(row[0])
+
     def bind_author(self, app: App, author: bytes, sealing: bytes) -> None:
         """Let an author belong to a sealing key, which has so many in its life.
 
