@@ -229,6 +229,32 @@ def test_after_its_revocation_a_delegation_brings_nobody_in(field: Field) -> Non
     assert field.show(field.gateway.enrol(field.app, delegation, late)) == ["CREDENTIAL_REVOKED"]
 
 
+def test_a_key_that_is_revoked_is_countersigned_nothing_new(field: Field) -> None:
+    """SPEC 11.13.2."""
+    delegation, board = field.delegate(), PeerKeys()
+    first, second = (field.gateway.enrol(field.app, delegation, board) for _ in range(2))
+    assert field.show(first) == [""]
+    field.registry.revocations.revoke("user:ann", field.app, read_credential(first)[0].number, 0)
+    said = field.registry.database.statements(field.app.id, 0)
+    assert field.show(second, first) == ["CREDENTIAL_REVOKED", ""], "what it has it keeps"
+    assert field.registry.database.statements(field.app.id, 0) == said
+
+
+def test_who_is_revoked_while_it_asks_gets_no_delegation(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPEC 11.13.2."""
+    current = field.authority.current
+
+    def revoked_since(*shown: Any) -> Any:
+        found = current(*shown)
+        field.registry.revocations.revoke("another node", field.app, found[0].number, 0)
+        return found
+
+    monkeypatch.setattr(field.authority, "current", revoked_since)
+    assert refusal(field.delegate) == "CREDENTIAL_REVOKED"
+
+
 def test_what_was_issued_in_time_is_countersigned_however_late(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
