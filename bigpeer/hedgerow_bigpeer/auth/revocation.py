@@ -82,8 +82,8 @@ class Revocations:
 
     def revoke(self, actor: str, app: App, number: bytes, last: int) -> Revocation:
         """Revoke a credential, or raise the last accepted number of one that is revoked; a delegate's
-        delegations go with it, and in production the group key that its holder has. Of a token for HTTP, which
-        has no keys, nobody but the Big Peer is told.
+        delegations go with it, and in production the group key that its holder has. Of a token for HTTP,
+        which has no keys, nobody but the Big Peer is told.
 
         Raises CREDENTIAL_UNKNOWN, REVOCATION_LOWER, PERMISSION_INVALID for a senseless number.
         """
