@@ -1,13 +1,19 @@
 """Delegations: what a gateway may issue while the Big Peer is away, and what of it is countersigned."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from peer_keys import PeerKeys
 
 from hedgerow.crypto import claims
+from hedgerow.crypto import credentials as core
+from hedgerow.crypto.greeting import Greeting
+from hedgerow.crypto.port import finish
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import cose
@@ -16,6 +22,7 @@ from hedgerow_bigpeer.auth.credential import Credential, Limits, read_credential
 from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.auth.delegations import Delegations
 from hedgerow_bigpeer.auth.identity import Identity
+from hedgerow_bigpeer.auth.membership import Membership
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.auth.scope import Entry
 
@@ -134,6 +141,51 @@ def test_the_count_is_of_peers_and_holds(field: Field) -> None:
     shown = [field.gateway.enrol(field.app, delegation, peer) for peer in (first, second, third, first)]
     assert field.show(*shown) == ["", "", "DELEGATION_FULL", ""]
     assert field.show(shown[2]) == ["DELEGATION_FULL"]
+
+
+def met(member: Membership, delegation: bytes, body: bytes) -> str:
+    """Show a credential in a session, beside its delegation; return the code, "" if it goes on."""
+    found = core.Credential(body)
+    finish(member.trust.accept(found, core.Credential(delegation).value))
+    try:
+        member.meet(cast(Greeting, SimpleNamespace(channel=SimpleNamespace(remote=found.name))))
+    except HedgerowError as error:
+        return error.code
+    return ""
+
+
+def test_the_count_holds_over_whom_all_nodes_meet_and_what_is_countersigned(
+    field: Field, tmp_path: Path
+) -> None:
+    """SPEC 12.6. Also where the database is of an earlier version, and after a start."""
+    delegation = field.delegate(peers=3)
+    body = field.registry.ledger.get(field.app, delegation.number).body
+    shown = [field.gateway.enrol(field.app, delegation, PeerKeys()) for _ in range(4)]
+    shown.append(field.gateway.enrol(field.app, delegation, PeerKeys(), author=None, salt=None))
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as before:
+        before.execute("DROP TABLE met")
+    codes = []
+    for turn in (shown[:1], shown[1:2], shown[:1], shown[3:]):
+        node = Registry(tmp_path)
+        member = Membership(node, node.apps.get(field.app.id), b"keeper--")
+        member.refresh()
+        codes += [met(member, body, each) for each in turn]
+        node.close()
+        if len(codes) == 2:
+            assert field.show(shown[2]) == [""]
+    assert codes == ["", "", "", "DELEGATION_FULL", "DELEGATION_FULL"]
+    assert field.show(*shown) == ["", "", "", "DELEGATION_FULL", "DELEGATION_FULL"]
+
+
+def test_whose_author_is_anothers_is_refused_and_not_counted(field: Field) -> None:
+    delegation, board, thief = field.delegate(peers=2), PeerKeys(), PeerKeys()
+    body = field.registry.ledger.get(field.app, delegation.number).body
+    member = Membership(field.registry, field.app, b"keeper--")
+    member.refresh()
+    assert met(member, body, field.gateway.enrol(field.app, delegation, board)) == ""
+    field.registry.ledger.bind_author(field.app, thief.author, board.sealing)
+    assert met(member, body, field.gateway.enrol(field.app, delegation, thief)) == "AUTHOR_TAKEN"
+    assert field.registry.ledger.sealing_keys_under(delegation.number) == {board.sealing}
 
 
 @pytest.mark.parametrize("code", ["ISSUER_MISSING", "REGISTRY_FAILED"])
