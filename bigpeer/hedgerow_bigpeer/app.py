@@ -165,10 +165,13 @@ class BigPeer:
 
     async def connect(self, socket: WebSocket) -> None:
         """Let a peer sync that shows its credential; to a playground it may come with an API key instead."""
+
+        async def ask_on() -> None:
+            (await self.gate.caller(socket.headers)).need("sync")
+
         plain = False
         try:
-            caller = await self.gate.caller(socket.headers)
-            caller.need("sync")
+            await ask_on()
             plain = self.app.is_playground
         except HedgerowError as error:
             if error.code != "AUTH_MISSING":
@@ -176,7 +179,9 @@ class BigPeer:
                 return
         if plain and not self.gate.is_open:
             self.door.know(socket.scope)
-        await self.sync.serve(socket, lambda: self.door.know(socket.scope), plain=plain)
+        # Who came without an API key has none that could end.
+        again = ask_on if "authorization" in socket.headers else None
+        await self.sync.serve(socket, lambda: self.door.know(socket.scope), plain=plain, ask_on=again)
 
     async def start(self) -> None:
         """Make ready to serve."""

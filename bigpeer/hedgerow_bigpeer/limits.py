@@ -136,6 +136,9 @@ RENEWAL_SECONDS = 30 * DAY_S
 ISSUER_OVERLAP_SECONDS = 45 * DAY_S
 DELEGATION_SECONDS = 30 * DAY_S
 DELEGATION_PEERS = 10_000
+# Of one sealing key within DELEGATION_SECONDS, also of those that have ended by then: each is a word of its
+# own when the key is revoked, and boards keep 32.
+DELEGATIONS = 4
 CLOCK_SKEW_SECONDS = 60
 TOKEN_SECONDS = 8 * 3600
 COUNTERSIGNED_AT_ONCE = 64

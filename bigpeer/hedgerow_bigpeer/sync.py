@@ -33,7 +33,7 @@ from .presence import Remote
 from .service import Service
 from .sharing import Sharing
 from .statements import Statements
-from .watch import Watch, Watched
+from .watch import AskOn, Watch, Watched
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +65,17 @@ class SyncEndpoint:
         self._watch = asyncio.create_task(Watch(self._service, self._membership, lambda: self._open).run())
 
     async def serve(
-        self, socket: WebSocket, greeted: Callable[[], None] = lambda: None, *, plain: bool = True
+        self,
+        socket: WebSocket,
+        greeted: Callable[[], None] = lambda: None,
+        *,
+        plain: bool = True,
+        ask_on: AskOn | None = None,
     ) -> None:
         """Run one connection to its end; what goes wrong ends it alone.
 
         `greeted()` is called once the other side has said a hello that is taken; `plain`: it may come without
-        a credential.
+        a credential; `ask_on()` raises once it may not go on.
         """
         await socket.accept()
         greeted_here = sum(other.remote is not None for other in self._open)
@@ -80,6 +85,7 @@ class SyncEndpoint:
             return
         keys = self._membership.greeting(self._service.clock.uptime(), optional=plain)
         connection = Connection(self._service, self._mesh, socket, greeted, self._membership, keys)
+        connection.ask_on = ask_on
         self._open.add(connection)
         self._service.connections = len(self._open)
         try:

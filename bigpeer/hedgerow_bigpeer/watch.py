@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from hedgerow.crypto.greeting import Greeting
 from hedgerow.errors import HedgerowError
@@ -14,9 +14,14 @@ from .service import Service
 
 log = logging.getLogger(__name__)
 
+#: Raises AUTH_INVALID or AUTH_FORBIDDEN once the API key that opened a session counts no more.
+AskOn = Callable[[], Awaitable[None]]
+
 
 class Watched:
-    """What is asked of an open session."""
+    """What is asked of an open session; `ask_on` where it was opened with an API key."""
+
+    ask_on: AskOn | None = None
 
     @property
     def keys(self) -> Greeting | None:
@@ -51,7 +56,7 @@ class Watch:
 
     async def look(self) -> None:
         """Look once. Each step stands for itself: what one lacks keeps no revocation from the others."""
-        for step in (self._refresh, self._ask_on, self._stand_by, self._judge):
+        for step in (self._refresh, self._ask_on, self._ask_api_keys, self._stand_by, self._judge):
             try:
                 await step()
             except Exception:
@@ -71,6 +76,17 @@ class Watch:
         news, self._known = count != self._known, count
         for session in sessions:
             await session.tell(news=news)
+
+    async def _ask_api_keys(self) -> None:
+        for session in list(self._sessions()):
+            try:
+                if session.ask_on is not None:
+                    await session.ask_on()
+            except HedgerowError as error:
+                # The database of rights may fail for a while: that is no verdict.
+                if not error.code.startswith("AUTH_"):
+                    raise
+                session.end(error)
 
     async def _stand_by(self) -> None:
         service = self._service

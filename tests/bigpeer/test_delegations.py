@@ -1,13 +1,19 @@
 """Delegations: what a gateway may issue while the Big Peer is away, and what of it is countersigned."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from peer_keys import PeerKeys
 
 from hedgerow.crypto import claims
+from hedgerow.crypto import credentials as core
+from hedgerow.crypto.greeting import Greeting
+from hedgerow.crypto.port import finish
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import cose
@@ -16,6 +22,7 @@ from hedgerow_bigpeer.auth.credential import Credential, Limits, read_credential
 from hedgerow_bigpeer.auth.database import now
 from hedgerow_bigpeer.auth.delegations import Delegations
 from hedgerow_bigpeer.auth.identity import Identity
+from hedgerow_bigpeer.auth.membership import Membership
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.auth.scope import Entry
 
@@ -96,6 +103,26 @@ def test_who_may_not_delegate(field: Field) -> None:
     assert refusal(lambda: field.delegate()) == "CREDENTIAL_REVOKED"
 
 
+def test_a_key_gets_so_many_delegations_a_month_however_short(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a word of its own when the key is revoked, and boards keep few. SPEC 12.6."""
+    at, month = now(), limits.DELEGATION_SECONDS
+    second, other = field.credential(field.gateway, claims.DELEGATES), PeerKeys()
+    for _ in range(limits.DELEGATIONS):
+        field.delegate(seconds=1)
+    body = field.credential(other, claims.DELEGATES)
+    field.delegate(body=body, peer=other)
+    for later, refused in ((0, True), (60, True), (month + 1, False)):
+        monkeypatch.setattr("hedgerow_bigpeer.auth.delegations.now", lambda later=later: at + later)
+        said = field.registry.database.statements(field.app.id, 0)
+        if refused:
+            assert refusal(lambda: field.delegate(body=second)) == "DELEGATION_INVALID"
+            assert field.registry.database.statements(field.app.id, 0) == said
+        else:
+            field.delegate(body=second)
+
+
 def test_countersigned_are_the_same_claims_under_the_apps_issuer(field: Field) -> None:
     delegation, board = field.delegate(), PeerKeys()
     body = field.gateway.enrol(field.app, delegation, board)
@@ -114,6 +141,51 @@ def test_the_count_is_of_peers_and_holds(field: Field) -> None:
     shown = [field.gateway.enrol(field.app, delegation, peer) for peer in (first, second, third, first)]
     assert field.show(*shown) == ["", "", "DELEGATION_FULL", ""]
     assert field.show(shown[2]) == ["DELEGATION_FULL"]
+
+
+def met(member: Membership, delegation: bytes, body: bytes) -> str:
+    """Show a credential in a session, beside its delegation; return the code, "" if it goes on."""
+    found = core.Credential(body)
+    finish(member.trust.accept(found, core.Credential(delegation).value))
+    try:
+        member.meet(cast(Greeting, SimpleNamespace(channel=SimpleNamespace(remote=found.name))))
+    except HedgerowError as error:
+        return error.code
+    return ""
+
+
+def test_the_count_holds_over_whom_all_nodes_meet_and_what_is_countersigned(
+    field: Field, tmp_path: Path
+) -> None:
+    """SPEC 12.6. Also where the database is of an earlier version, and after a start."""
+    delegation = field.delegate(peers=3)
+    body = field.registry.ledger.get(field.app, delegation.number).body
+    shown = [field.gateway.enrol(field.app, delegation, PeerKeys()) for _ in range(4)]
+    shown.append(field.gateway.enrol(field.app, delegation, PeerKeys(), author=None, salt=None))
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as before:
+        before.execute("DROP TABLE met")
+    codes = []
+    for turn in (shown[:1], shown[1:2], shown[:1], shown[3:]):
+        node = Registry(tmp_path)
+        member = Membership(node, node.apps.get(field.app.id), b"keeper--")
+        member.refresh()
+        codes += [met(member, body, each) for each in turn]
+        node.close()
+        if len(codes) == 2:
+            assert field.show(shown[2]) == [""]
+    assert codes == ["", "", "", "DELEGATION_FULL", "DELEGATION_FULL"]
+    assert field.show(*shown) == ["", "", "", "DELEGATION_FULL", "DELEGATION_FULL"]
+
+
+def test_whose_author_is_anothers_is_refused_and_not_counted(field: Field) -> None:
+    delegation, board, thief = field.delegate(peers=2), PeerKeys(), PeerKeys()
+    body = field.registry.ledger.get(field.app, delegation.number).body
+    member = Membership(field.registry, field.app, b"keeper--")
+    member.refresh()
+    assert met(member, body, field.gateway.enrol(field.app, delegation, board)) == ""
+    field.registry.ledger.bind_author(field.app, thief.author, board.sealing)
+    assert met(member, body, field.gateway.enrol(field.app, delegation, thief)) == "AUTHOR_TAKEN"
+    assert field.registry.ledger.sealing_keys_under(delegation.number) == {board.sealing}
 
 
 @pytest.mark.parametrize("code", ["ISSUER_MISSING", "REGISTRY_FAILED"])
@@ -207,6 +279,32 @@ def test_after_its_revocation_a_delegation_brings_nobody_in(field: Field) -> Non
     assert field.show(field.gateway.enrol(field.app, delegation, early)) == [""]
     field.registry.revocations.revoke("user:ann", field.app, delegation.number, 0)
     assert field.show(field.gateway.enrol(field.app, delegation, late)) == ["CREDENTIAL_REVOKED"]
+
+
+def test_a_key_that_is_revoked_is_countersigned_nothing_new(field: Field) -> None:
+    """SPEC 11.13.2."""
+    delegation, board = field.delegate(), PeerKeys()
+    first, second = (field.gateway.enrol(field.app, delegation, board) for _ in range(2))
+    assert field.show(first) == [""]
+    field.registry.revocations.revoke("user:ann", field.app, read_credential(first)[0].number, 0)
+    said = field.registry.database.statements(field.app.id, 0)
+    assert field.show(second, first) == ["CREDENTIAL_REVOKED", ""], "what it has it keeps"
+    assert field.registry.database.statements(field.app.id, 0) == said
+
+
+def test_who_is_revoked_while_it_asks_gets_no_delegation(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPEC 11.13.2."""
+    current = field.authority.current
+
+    def revoked_since(*shown: Any) -> Any:
+        found = current(*shown)
+        field.registry.revocations.revoke("another node", field.app, found[0].number, 0)
+        return found
+
+    monkeypatch.setattr(field.authority, "current", revoked_since)
+    assert refusal(field.delegate) == "CREDENTIAL_REVOKED"
 
 
 def test_what_was_issued_in_time_is_countersigned_however_late(

@@ -18,6 +18,7 @@ from hedgerow.sync import frames
 from hedgerow.sync.session import Session
 from hedgerow_bigpeer.auth import groups
 from hedgerow_bigpeer.auth.credential import read_credential
+from hedgerow_bigpeer.auth.identity import Identity
 from hedgerow_bigpeer.auth.manage import list_audit, rekey, show_app
 from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.auth.shared import TableVault
@@ -50,6 +51,15 @@ def test_every_revocation_begins_an_epoch_and_an_operator_may(farm: Farm) -> Non
     with pytest.raises(HedgerowError) as caught:
         farm.registry.groups.rotate("test", farm.registry.create_app("test", "play", "playground", "play"))
     assert caught.value.code == "APP_INVALID"
+
+
+def test_a_token_for_http_that_is_revoked_is_nothing_to_the_mesh(farm: Farm) -> None:
+    """SPEC 12.9: boards keep 32 revocations, and each epoch is a session with every member."""
+    token = farm.authority._grant(farm.app, "login", Identity("ann", 3600, (), {}), None)
+    said = farm.kinds()
+    farm.registry.revocations.revoke("test", farm.app, token.number, 0)
+    assert farm.registry.revocations.is_revoked(token.number)
+    assert farm.kinds() == said and farm.registry.groups.statement(farm.app) == b""
 
 
 def test_an_epoch_after_an_old_backup_is_later_than_any_before_and_never_goes_back_with_the_clock(

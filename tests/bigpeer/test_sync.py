@@ -22,6 +22,7 @@ from hedgerow.mesh.tag import mesh_tag
 from hedgerow.sync import frames
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
+from hedgerow_bigpeer.auth.registry import Registry
 
 
 @pytest.fixture
@@ -240,6 +241,30 @@ def test_a_web_page_elsewhere_is_refused(server: Remote, origin: str) -> None:
     with pytest.raises(InvalidStatus) as caught, connect(server.sync_url, origin=Origin(origin)):
         pass
     assert caught.value.response.status_code == 403
+
+
+def test_a_session_ends_with_the_api_key_that_opened_it(server: Remote) -> None:
+    registry = Registry(server.directory)
+    (app,) = registry.apps.all()
+    made = {name: registry.keys.create("test", app, name, ["sync"], 3600) for name in ("over", "out", "good")}
+    ends = {
+        "over": lambda key: registry.database.run("UPDATE keys SET expires = 1 WHERE id = ?", key.id),
+        "out": lambda key: registry.keys.revoke("test", app, key.id),
+    }
+    links = {}
+    for name in (*made, ""):
+        writer = Writer(name)
+        writer.insert_many(3)
+        links[name] = Link(writer.peer, server.sync_url, writer.now, key=made[name][1] if name else "")
+        links[name].until(3)
+    for name, end in ends.items():
+        end(made[name][0])
+        error = links[name].error()
+        assert error is not None and error.code == "AUTH_INVALID"
+    assert links["good"].step() and links[""].step(), "the others go on"
+    for link in links.values():
+        link.close()
+    registry.close()
 
 
 @pytest.mark.parametrize("seed", range(4))

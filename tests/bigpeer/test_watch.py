@@ -164,6 +164,27 @@ def test_a_session_that_cannot_be_told_keeps_nobody_from_being_judged(field: Fie
     asyncio.run(main())
 
 
+def test_a_database_of_rights_that_fails_ends_no_session_and_an_api_key_that_is_out_does(
+    field: Field,
+) -> None:
+    async def main() -> None:
+        session, service = Session(field), Judging(field.keys.author)
+        codes = ["REGISTRY_FAILED", "AUTH_INVALID"]
+
+        async def ask_on() -> None:
+            raise HedgerowError(codes.pop(0), "for a test")
+
+        session.ask_on = ask_on
+        watch = Watch(service, field.membership, lambda: [session])
+        for ended in ([], ["AUTH_INVALID"]):
+            field.membership.unjudged.add(field.keys.author)
+            service.judged.clear()
+            await watch.look()
+            assert session.ended == ended and service.judged == [field.keys.author]
+
+    asyncio.run(main())
+
+
 def test_what_was_receipted_while_a_fork_was_written_down_counts(field: Field) -> None:
     """A commit under way, and other nodes until they look, receipt more than was known to be receipted."""
 

@@ -180,6 +180,18 @@ def test_a_file_that_a_server_uses_stays_its_own(
     assert files(data) == {"auth.db.moved"}
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_whom_a_server_has_met_comes_along(database: Url, data: Path, *, older: bool) -> None:
+    alone = Registry(data)
+    alone.ledger.note_met(b"delegate", b"key")
+    if older:
+        alone.database.run("DROP TABLE met")
+    alone.close()
+    shared = Registry(data, database("a"), take_over=True)
+    assert shared.ledger.sealing_keys_under(b"delegate") == (set() if older else {b"key"})
+    shared.close()
+
+
 def test_a_file_of_a_newer_version_is_not_taken(database: Url, data: Path) -> None:
     newer = Registry(data)
     newer.database.run("PRAGMA user_version = 99")

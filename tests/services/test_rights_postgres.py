@@ -247,6 +247,18 @@ def test_text_that_postgres_does_not_hold(registry: Registry, farm: App) -> None
         registry.accounts.check("an\0n", "x")
 
 
+def test_an_older_database_gets_what_came_later(database: Url, tmp_path: Path) -> None:
+    again = partial(Registry, tmp_path, database("a"))
+    registry = again()
+    registry.database.run("DROP TABLE met")
+    registry.close()
+    registry = again()
+    for _ in range(2):
+        registry.ledger.note_met(b"delegate", b"key")
+    assert registry.ledger.sealing_keys_under(b"delegate") == {b"key"}
+    registry.close()
+
+
 def test_a_newer_database_is_refused(database: Url, tmp_path: Path) -> None:
     again = partial(Registry, tmp_path, database("a"))
     registry = again()

@@ -85,10 +85,18 @@ class Authority:
         if credential.app != app.id or not registry.issuers.is_signed(app, signed):
             raise HedgerowError("CREDENTIAL_INVALID", "no issuer of this app")
         issued = registry.ledger.get(app, credential.number)
-        self._check_key(app, credential)
+        self.check_key(app, credential)
         if credential.expires <= now():
             raise HedgerowError("CREDENTIAL_EXPIRED", credential.number.hex())
         return credential, issued
+
+    def check_key(self, app: App, credential: Credential) -> None:
+        """Refuse the holder of anything that is revoked: keys, not numbers, say who it is.
+
+        Raises CREDENTIAL_REVOKED; within the change that is to give something.
+        """
+        if credential.sealing in self.registry.revocations.sealing_keys(app):
+            raise HedgerowError("CREDENTIAL_REVOKED", f"a key of {credential.user}"[:200])
 
     def _grant(self, app: App, provider: str, identity: Identity, proof: Proof | None) -> Granted:
         if proof is None:
@@ -156,7 +164,7 @@ class Authority:
         registry = self.registry
         body = credential.sign(registry.issuers.private(app))
         with registry.database.change():
-            self._check_key(app, credential)
+            self.check_key(app, credential)
             if credential.author is not None:
                 registry.ledger.bind_author(app, credential.author, credential.sealing)
             registry.ledger.add(issued_of(credential, body, provider, identified, proof.challenge))
@@ -170,11 +178,6 @@ class Authority:
                 kinds=credential.kinds,
             )
         return Granted(credential.number, credential.user, credential.expires, body)
-
-    def _check_key(self, app: App, credential: Credential) -> None:
-        """Refuse the holder of anything that is revoked: keys, not numbers, say who it is."""
-        if credential.sealing in self.registry.revocations.sealing_keys(app):
-            raise HedgerowError("CREDENTIAL_REVOKED", f"a key of {credential.user}"[:200])
 
     def _note_refusal(self, app: App, provider: str, error: HedgerowError) -> None:
         self.registry.audit.refuse(f"provider:{provider}"[:80], "login.refuse", app.id, code=error.code)

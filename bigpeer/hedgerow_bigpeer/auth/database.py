@@ -83,6 +83,10 @@ class Engine(Protocol):
         """Make the tables; within a change."""
         ...
 
+    def add(self, statement: str) -> None:
+        """Make a table that came later, if it is not there; within a change."""
+        ...
+
     def close(self) -> None:
         """Close."""
         ...
@@ -138,6 +142,10 @@ class Database:
             raise HedgerowError("REGISTRY_VERSION", f"version {version}, {VERSION} is the newest known")
         if version == 0:
             self._engine.make(_statements(), VERSION)
+            return
+        for statement in _statements():
+            if "IF NOT EXISTS" in statement:
+                self._engine.add(statement)
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
@@ -252,6 +260,10 @@ class SqliteEngine:
         for statement in statements:
             self.execute(statement)
         self.execute(f"PRAGMA user_version = {version}")
+
+    def add(self, statement: str) -> None:
+        """See `Engine`."""
+        self.execute(statement)
 
     def close(self) -> None:
         """See `Engine`."""

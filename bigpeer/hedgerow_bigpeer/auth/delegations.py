@@ -72,6 +72,11 @@ class Delegations:
         )
         signed = delegation.sign(self._registry.issuers.private(app))
         with self._registry.database.change():
+            self._authority.check_key(app, holder)
+            since = at - limits.DELEGATION_SECONDS
+            given = self._registry.ledger.count_since(app, holder.sealing, DELEGATION, since)
+            if given >= limits.DELEGATIONS:
+                raise HedgerowError("DELEGATION_INVALID", f"{given} in 30 days; another one later")
             row = issued_of(delegation, signed, DELEGATION, issued.identified, proof.challenge)
             self._registry.ledger.add(row)
             # Whoever is told of those that it brings in has to know it.
@@ -132,6 +137,7 @@ class Delegations:
             if cose.read(known.body).payload != signed.payload:
                 raise HedgerowError("DELEGATION_INVALID", "two credentials of one number")
             return known.body
+        self._authority.check_key(app, credential)
         assert delegation.delegation is not None
         enrolled = registry.ledger.sealing_keys_under(delegation.number)
         if credential.sealing not in enrolled and len(enrolled) >= delegation.delegation.peers:

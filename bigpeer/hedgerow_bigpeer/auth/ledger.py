@@ -90,9 +90,26 @@ class Ledger:
         return b"" if row is None else bytes(row[0])
 
     def sealing_keys_under(self, number: bytes) -> set[bytes]:
-        """Return the sealing keys of the peers that were enrolled under a delegation."""
-        query = "SELECT DISTINCT sealing FROM credentials WHERE under = ?"
-        return {row[0] for row in self._database.rows(query, number)}
+        """Return the sealing keys of the peers that were countersigned or met under a delegation."""
+        query = (
+            "SELECT sealing FROM credentials WHERE under = ?"
+            " UNION SELECT sealing FROM met WHERE delegation = ?"
+        )
+        return {row[0] for row in self._database.rows(query, number, number)}
+
+    def note_met(self, number: bytes, sealing: bytes) -> None:
+        """Count a peer that was met under a delegation."""
+        self._database.run("INSERT INTO met VALUES (?, ?) ON CONFLICT DO NOTHING", number, sealing)
+
+    def count_since(self, app: App, sealing: bytes, provider: str, since: int) -> int:
+        """Return how many credentials a sealing key was given from a provider after a moment."""
+        query = (
+            "SELECT count(*) FROM credentials"
+            " WHERE app = ? AND issued > ? AND sealing = ? AND provider = ? AND under IS NULL"
+        )
+        row = self._database.row(query, app.id, since, sealing, provider)
+        assert row is not None
+        return int(row[0])
 
     def bind_author(self, app: App, author: bytes, sealing: bytes) -> None:
         """Let an author belong to a sealing key, which has so many in its life.

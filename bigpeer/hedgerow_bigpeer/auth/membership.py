@@ -106,21 +106,29 @@ class Membership:
         found = None if remote is None else self.trust.known(remote)
         if found is None:
             return
-        author = found.claims.author
-        if author is not None and found.claims.under is not None:
+        if found.claims.under is not None:
             # What we have issued is bound already.
-            assert found.claims.sealing is not None
-            self._check_count(found.claims)
-            self._registry.ledger.bind_author(self._app, author, found.claims.sealing)
+            self._admit(found)
         self._learn(found)
 
-    def _check_count(self, shown: Claims) -> None:
-        """Refuse who would be countersigned no more."""
-        delegation = self.trust.delegation(shown.under or b"")
-        enrolled = self._registry.ledger.sealing_keys_under(shown.under or b"")
+    def _admit(self, found: core.Credential) -> None:
+        """Count who was met under a delegation, at all nodes together, and refuse who is one too many."""
+        ledger, number, author = self._registry.ledger, found.claims.under, found.claims.author
+        assert number is not None
+        # Who seals nothing is somebody all the same.
+        key = found.claims.sealing or found.agreement
+        if key in ledger.sealing_keys_under(number):
+            if author is not None:
+                ledger.bind_author(self._app, author, key)
+            return
+        delegation = self.trust.delegation(number)
         limit = None if delegation is None else delegation.claims.delegation
-        if delegation is not None and limit and shown.sealing not in enrolled and len(enrolled) >= limit[1]:
-            raise HedgerowError("DELEGATION_FULL", number_of(delegation.claims))
+        with self._registry.database.change():
+            if limit and len(ledger.sealing_keys_under(number) - {key}) >= limit[1]:
+                raise HedgerowError("DELEGATION_FULL", number.hex())
+            if author is not None:
+                ledger.bind_author(self._app, author, key)
+            ledger.note_met(number, key)
 
     def _learn(self, found: core.Credential) -> None:
         if self.rules.add(found.name, found.claims) and found.claims.author is not None:

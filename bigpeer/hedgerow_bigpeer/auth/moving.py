@@ -17,7 +17,7 @@ from .vault import IDENTITY, FileVault
 
 _TABLES = (
     *("apps", "issuers", "keys", "providers", "users", "sessions", "credentials", "authors"),
-    *("revocations", "statements", "audit"),
+    *("revocations", "statements", "audit", "met"),
 )
 _SAID = ("apps", "keys", "providers", "users", "credentials", "revocations")
 _BUSY_SECONDS = 1.0
@@ -67,7 +67,9 @@ class Move:
         return False
 
     def _copy(self, file: sqlite3.Connection, database: Database) -> None:
-        for table in _TABLES:
+        there = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        # A file that was made by an earlier version lacks what came later.
+        for table in (name for name in _TABLES if name in there):
             for row in file.execute(f"SELECT * FROM {table}").fetchall():  # noqa: S608
                 marks = ", ".join("?" * len(row))
                 database.run(f"INSERT INTO {table} VALUES ({marks})", *row)  # noqa: S608

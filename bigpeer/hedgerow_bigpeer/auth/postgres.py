@@ -99,11 +99,15 @@ class PostgresEngine:
         """See `Engine`."""
         for statement in statements:
             if "CREATE TRIGGER" not in statement:
-                for theirs, ours in _TYPES.items():
-                    statement = statement.replace(theirs, ours)
-                self.execute(statement)
+                self.add(statement)
         self.execute(_APPEND_ONLY)
         self.execute("INSERT INTO version VALUES (?)", (version,))
+
+    def add(self, statement: str) -> None:
+        """See `Engine`."""
+        for theirs, ours in _TYPES.items():
+            statement = statement.replace(theirs, ours)
+        self.execute(statement)
 
     def close(self) -> None:
         """See `Engine`."""

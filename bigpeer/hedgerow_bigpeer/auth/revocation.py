@@ -82,7 +82,8 @@ class Revocations:
 
     def revoke(self, actor: str, app: App, number: bytes, last: int) -> Revocation:
         """Revoke a credential, or raise the last accepted number of one that is revoked; a delegate's
-        delegations go with it, and in production the group key that its holder has.
+        delegations go with it, and in production the group key that its holder has. Of a token for HTTP,
+        which has no keys, nobody but the Big Peer is told.
 
         Raises CREDENTIAL_UNKNOWN, REVOCATION_LOWER, PERMISSION_INVALID for a senseless number.
         """
@@ -109,12 +110,15 @@ class Revocations:
                 " by = excluded.by, body = excluded.body",
                 *(number, author, app.id, last, at, actor, body),
             )
-            self._database.state(app.id, body)
+            has_keys = bool(row[2])
+            if has_keys:
+                # A token for HTTP is nothing to the mesh, where few revocations are kept.
+                self._database.state(app.id, body)
             self._audit.add(actor, "credential.revoke", number.hex(), app=app.id, user=row[1], last=last)
             for (delegation,) in self._delegations(app, row[2]):
                 if delegation != number and not self.is_revoked(delegation):
                     self.revoke(actor, app, delegation, 0)
-            if before is None and not app.is_playground:
+            if before is None and has_keys and not app.is_playground:
                 self._groups.rotate(actor, app)
         return Revocation(number, author, last, at, actor, body)
 

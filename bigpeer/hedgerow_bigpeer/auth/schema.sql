@@ -88,6 +88,14 @@ CREATE TABLE authors (
     PRIMARY KEY (app, author)
 ) STRICT;
 
+-- Whom a Big Peer has met under a delegation, by sealing keys, before anything of theirs was countersigned. Databases
+-- that were made earlier get it when they are opened.
+CREATE TABLE IF NOT EXISTS met (
+    delegation BLOB NOT NULL,
+    sealing BLOB NOT NULL,
+    PRIMARY KEY (delegation, sealing)
+) STRICT;
+
 CREATE TABLE revocations (
     number BLOB NOT NULL,
     author BLOB NOT NULL,
