@@ -1,15 +1,18 @@
 """What an enrolled peer of this host knows of the others: the core's Members on its log and its identity."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.credentials import Credential, Trust
+from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Members
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_NUMBER
-from hedgerow.log import ENTRY_OP
+from hedgerow.log import ENTRY_OP, STATE_CONFIG
 from hedgerow.mesh.group import Group
 from hedgerow.peer import Peer
 from hedgerow.trust.lost import seal_over
@@ -20,6 +23,9 @@ from .files import replace_file
 from .sqlite_log import SqliteLog
 
 _READ_BYTES = 65_536
+# Before the number of a delegation (8 bytes), and the first 8 of the hash of a sealing key: the value.
+_MET = b"u:"
+_MET_KEY = 18
 
 
 class GroupFile:
@@ -43,7 +49,39 @@ class GroupFile:
             raise OSError(str(error)) from error
 
 
-def members_of(log: SqliteLog, enrolment: Enrolment | None, group: Group | None = None) -> Members | None:
+class HostMembers(Members):
+    """Members on the log of a host, which count under a delegation whom sessions have shown before, too."""
+
+    _under: dict[bytes, set[bytes]]
+
+    def __init__(
+        self,
+        log: SqliteLog,
+        trust: Trust,
+        identity: Identity,
+        sealed_under: Callable[[bytes, int], bytes | None] | None = None,
+        group: Group | None = None,
+    ) -> None:
+        super().__init__(log, trust, identity, sealed_under, group)
+        self._kept = log
+        for key, sealing in log.items(STATE_CONFIG):
+            if key[:2] == _MET and len(key) == _MET_KEY:
+                self._under.setdefault(key[2:10], set()).add(sealing)
+
+    def admit(self, found: Credential) -> None:
+        """Do as meet() of what a session has shown, and count it for ever, durably on return.
+
+        Raises DELEGATION_FULL, and what a log raises.
+        """
+        under, sealing = found.claims.under or b"", found.claims.sealing or b""
+        before = sealing in self._under.get(under, ())
+        self.meet(found)
+        if not before and sealing in self._under.get(under, ()):
+            self._kept.put(STATE_CONFIG, _MET + under + sha256(sealing).digest()[:8], sealing)
+            self._kept.commit()
+
+
+def members_of(log: SqliteLog, enrolment: Enrolment | None, group: Group | None = None) -> HostMembers | None:
     """Return who judges for a log, None without an identity; `group` keeps the keys of a mesh whose boards
     have credentials. Raises CREDENTIAL_UNKNOWN before enrolment.
     """
@@ -54,7 +92,7 @@ def members_of(log: SqliteLog, enrolment: Enrolment | None, group: Group | None 
         seal = seal_over(log, author, number)
         return seal.credential if seal is not None and seal.kind == SEAL_SIGNED else None
 
-    members = Members(log, enrolment.trust, enrolment.identity, sealed_under, group)
+    members = HostMembers(log, enrolment.trust, enrolment.identity, sealed_under, group)
     assert enrolment.credential is not None
     members.enrol(enrolment.credential)
     return members

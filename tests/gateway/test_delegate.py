@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_board_keys import MODE, ROOT, Issuer, enrol, text
+from fake_ble import Ether
+from gateway_kit import run, until
+from test_board_keys import MODE, ROOT, Issuer, enrol, running, text
 
 from hedgerow.crypto import claims
 from hedgerow.crypto.credentials import Credential, Trust
@@ -206,6 +208,36 @@ def test_who_is_met_under_a_delegation_is_counted_here_too(tmp_path: Path) -> No
             with pytest.raises(HedgerowError, match="DELEGATION_FULL"):
                 members.meet(found)
         assert members.knows(found.claims.author or b"") == good
+
+
+def test_whom_a_gateway_has_met_counts_after_each_start(tmp_path: Path) -> None:
+    """SPEC 12.6. By its own files it has enrolled none of them, as who has its key could do elsewhere."""
+    delegate = made(tmp_path / "elsewhere", 9)
+    delegate.ask(giving(delegate._enrolment, 2), ["readings"], 2, DAY)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Delegate, "boards", lambda self: [])
+        answers = [ask(delegate, board()) for _ in range(3)]
+    enrol(tmp_path / "identity.json")
+    codes: list[str] = []
+
+    async def start(*shown: Any) -> None:
+        async with running(tmp_path, Ether()) as gateway:
+            enrolment = gateway.enrolment
+            assert enrolment is not None
+            await until(lambda: enrolment.on_met, "started")
+            for answer in shown:
+                found = Credential(to_bytes(answer["credential"]))
+                finish(enrolment.trust.accept(found, to_bytes(answer["delegation"])))
+                try:
+                    assert enrolment.on_met is not None
+                    enrolment.on_met(found)
+                    codes.append("")
+                except HedgerowError as error:
+                    codes.append(error.code)
+
+    for turn in (answers[:1], answers[1:2], answers[:1], answers[2:]):
+        run(start(*turn))
+    assert codes == ["", "", "", "DELEGATION_FULL"]
 
 
 def test_a_board_that_is_refused_hides_none_that_were_enrolled_after_it(
