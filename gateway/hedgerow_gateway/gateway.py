@@ -93,13 +93,13 @@ class Gateway:
         config, now = self.config, self.clock.now
         base = mesh_key(config.mesh)
         group = Group(base, GroupFile(config.data / GROUP)) if config.board_keys else None
-        self.members = members = members_of(self.log, self.enrolment, group)
         self.peer = Peer(
             self.log, now(), name=config.name, role=GATEWAY, mesh=mesh_tag(config.mesh),
             kinds={READINGS: STREAM}, credit=limits.CREDIT_BYTES, keeper=config.keeper,
-            members=members,
+            members=members_of(self.log, self.enrolment, group),
         )  # fmt: skip
         self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
+        members = self.peer.members
         self.forks = Forks(members) if members is not None and self.enrolment is not None else None
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
@@ -195,9 +195,9 @@ class Gateway:
             self._keep_time(),
             tell_health(self.config, self.peer, self.log.path, lambda: self.clock.now(), self.suspects),
         ]
-        if self.members is not None and self.enrolment is not None and self.delegate is not None:
-            self.enrolment.on_met = self.members.admit
-            parts.append(know_boards(self.delegate, self.members))
+        if self.peer.members is not None and self.enrolment is not None and self.delegate is not None:
+            self.enrolment.on_met = self.peer.members.meet
+            parts.append(know_boards(self.delegate, self.peer.members))
         if not self.config.keeper:
             # A keeper's own receipts say that it holds the only copy that counts.
             parts.append(self.reclaimer.run())

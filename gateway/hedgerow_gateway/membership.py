@@ -68,14 +68,13 @@ class HostMembers(Members):
             if key[:2] == _MET and len(key) == _MET_KEY:
                 self._under.setdefault(key[2:10], set()).add(sealing)
 
-    def admit(self, found: Credential) -> None:
-        """Do as meet() of what a session has shown, and count it for ever, durably on return.
-
-        Raises DELEGATION_FULL, and what a log raises.
+    def meet(self, found: Credential) -> None:
+        """See Members; who was met counts for ever, durably on return. Raises DELEGATION_FULL, and what a log
+        raises.
         """
         under, sealing = found.claims.under or b"", found.claims.sealing or b""
         before = sealing in self._under.get(under, ())
-        self.meet(found)
+        super().meet(found)
         if not before and sealing in self._under.get(under, ()):
             self._kept.put(STATE_CONFIG, _MET + under + sha256(sealing).digest()[:8], sealing)
             self._kept.commit()
