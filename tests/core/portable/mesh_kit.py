@@ -256,3 +256,15 @@ def pair(seed: int, keeper: bool = True, loss: int = 0) -> tuple:
     other = air.add("other", seal_ms=1000)
     air.link(first, other)
     return air, first, other
+
+
+def away(seed: int) -> tuple:
+    """Return (air, a keeper that knows a board by name, that board, which has recorded out of its reach)."""
+    air = Air(seed, loss=0, duty=100)
+    keeper = air.add("keeper", hello.GATEWAY, True, author=b"keeper-1")
+    one = air.add("one", author=b"one-auth")
+    air.link(keeper, one)
+    air.run(20000)
+    air.unlink(keeper, one)
+    air.reading(one)
+    return air, keeper, one

@@ -2,7 +2,7 @@
 says what is its own, too. Runs on both VMs."""
 
 from kit import Random
-from mesh_kit import KEY, Air
+from mesh_kit import KEY, away
 from sync_kit import board, record
 from ways_kit import MESH
 
@@ -15,7 +15,6 @@ from hedgerow.mesh.outcome import WAITS
 from hedgerow.mesh.repair import BUCKETS
 from hedgerow.mesh.speaker import FORWARD
 from hedgerow.mesh.talk import LOG2
-from hedgerow.sync import hello
 from hedgerow.sync.hello import RELAY
 
 HEAP = "8m"
@@ -32,13 +31,7 @@ def frame_of(payload: bytes) -> bytes:
 
 def asked_for(whole: bool) -> list:
     """What a keeper asks for in ten minutes while an operation waits there for its schema."""
-    air = Air(10, loss=0, duty=100)
-    keeper = air.add("keeper", hello.GATEWAY, True, author=b"keeper-1")
-    one = air.add("one", author=b"one-auth")
-    air.link(keeper, one)
-    air.run(20000)
-    air.unlink(keeper, one)
-    air.reading(one)
+    air, keeper, one = away(10)
     number = one.peer.log.held(one.author)
     stored = one.peer.log.fetch(one.author, number)
     intake, now = keeper.mesh.intake, keeper.now(air.now)

@@ -1,7 +1,7 @@
 """What waits for something missing, and how that is asked for until it has come. Runs on both VMs."""
 
 from kit import Random
-from mesh_kit import KEY, Air, check_air
+from mesh_kit import KEY, Air, away, check_air
 from sync_kit import keeper as a_keeper
 
 from hedgerow import limits
@@ -211,13 +211,7 @@ def test_a_seal_waits_at_a_gateway_though_as_many_operations_do_as_may() -> None
 
 
 def test_a_schema_that_operations_wait_for_is_asked_for_however_often_nobody_answers() -> None:
-    air = Air(10, loss=0, duty=100)
-    keeper = air.add("keeper", hello.GATEWAY, True, author=b"keeper-1")
-    one = air.add("one", author=b"one-auth")
-    air.link(keeper, one)
-    air.run(20000)
-    air.unlink(keeper, one)
-    air.reading(one)
+    air, keeper, one = away(10)
     number = one.peer.log.held(one.author)
     assert take(keeper, op(one, number), keeper.now(air.now)) == WAITS
     # Nobody pushes it any more, nor the schema.
