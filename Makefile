@@ -10,6 +10,8 @@ FUZZ_STAMP := $(VENV)/installed-fuzz
 # Long simulations take half the time under PyPy 3.11, which has an environment of its own: PYPY=pypy3.
 SIM_VENV := $(if $(PYPY),.venv-pypy,$(VENV))
 PYPY_STAMP := .venv-pypy/installed
+# By itself PyPy goes through what is new each 4 MiB, at which much of a thousand boards' is not old yet.
+export PYPY_GC_NURSERY ?= 32M
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-cluster test test-services soak image check bench size fuzz sim powercut flash emulate format docs clean

@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.resources
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from .auth.registry import Registry
 from .cdc.runner import Bridges
 from .config import BigPeerConfig
 from .forks import ForkJudge
+from .grants import Grants
 from .http.admin_api import PREFIX, AdminApi, add_admin_api
 from .http.answers import Endpoint, answering
 from .http.auth_api import AuthApi, add_auth_api
@@ -118,6 +119,7 @@ class BigPeer:
         self.visitors = Visitors(config, registry, app, self.gate, door)
         self.membership = Membership(registry, app, store.identity.keeper, store.identity.author)
         self.own = OwnAuthor(self.service, self.membership)
+        self.grants = Grants(self.service, self.own, self.membership, registry, app)
         self.queries = Queries(self.service, self.own)
         self.sync = SyncEndpoint(self.service, self.membership)
         self.system = SystemCollections(self.service, self.queries, self.sync.remotes)
@@ -132,10 +134,12 @@ class BigPeer:
         }
         self.execute = ExecuteEndpoint(self.service, self.queries, self.name)
         self.live = LiveEndpoint(self.service, self.queries, self.name)
-        self.bridges = Bridges(self.service, config.bridges_path, config.app)
+        self.bridges = Bridges(self.service, config.bridges_path, config.app, self.concealed)
         self.bridges_api = BridgesApi(self.service, self.bridges, registry, config.bridges_path, self.name)
         self.retention = Retention(self.service)
-        self.collections_api = CollectionsApi(self.service, self.retention, registry, self.name)
+        self.collections_api = CollectionsApi(
+            self.service, self.retention, registry, app, self.grants, self.name
+        )
         forks = ForkJudge(self.service, self.membership)
         self.auth_api = AuthApi(self.authority, app, self.membership, forks, door)
         self.admin_api = AdminApi(registry, app, self.name, self.held)
@@ -163,6 +167,10 @@ class BigPeer:
         """Return up to which number an author is held here."""
         return self.service.frontier(author).held
 
+    async def concealed(self) -> Collection[str]:
+        """Return which collections are confidential, as every node knows it from this moment on."""
+        return await work(self.registry.confidential.epochs, self.app)
+
     async def connect(self, socket: WebSocket) -> None:
         """Let a peer sync that shows its credential; to a playground it may come with an API key instead."""
 
@@ -187,12 +195,16 @@ class BigPeer:
         """Make ready to serve."""
         await work(self.membership.refresh)
         self.service.store.rules = self.membership.rules
+        await self.grants.open()
         self.service.prove = self.membership.prove
+        if not self.app.is_playground:
+            self.service.vouch = self.membership.sign_frontier
         await self.service.start()
         await self.service.judge(self.membership.unjudged)
         self.sync.start()
         self.suspects.start()
         await self.own.start()
+        self.grants.start()
         self.bridges.start()
         self.retention.start()
         # Nobody waits for it who asks for something else.
@@ -201,6 +213,7 @@ class BigPeer:
     async def stop(self) -> None:
         """End the sessions, seal, commit, and close the store."""
         await self.suspects.stop()
+        await self.grants.stop()
         self.live.stop()
         self.changes.stop()
         await self._ready

@@ -13,7 +13,7 @@ from hedgerow.codec.segment import encode_segment, segment_schemas
 from hedgerow.custody.skip import RECEIPTED, Skip
 from hedgerow.document import Document
 from hedgerow.limits import MARK_EVERY_MS, MAX_WANT_NUMBERS, MAX_WANTS
-from hedgerow.operation import DELETE, decode_body, scope_of_changes
+from hedgerow.operation import DELETE, HIDDEN, decode_body, scope_of_changes
 from hedgerow.query.condition import Condition
 from hedgerow.sync import frames
 from hedgerow.sync.hello import Hello
@@ -209,9 +209,12 @@ class Giver:
     def _wanted(self, asked: _Asked, key: bytes, history: Sequence[Arrival]) -> bool:
         """Say whether some first changes of a document, in the order of their keys, fulfil the condition, or
         one of them deletes it: whoever has seen it fulfil the condition may have seen no more than them.
+
+        What is confidential is no matter of conditions, whose answers would tell it: also who has a right to
+        it asks for others, and passes on what comes. Whoever can read it judges for itself.
         """
-        steps = steps_of(history, asked.collection, key, self._service.schemas)
-        if any(step.change[0] == DELETE for step in steps):
+        steps = steps_of(history, asked.collection, key, self._service.schemas, None)
+        if any(step.change[0] in (DELETE, HIDDEN) for step in steps):
             return True
         whole = Document()
         for step in steps:

@@ -6,14 +6,14 @@ from typing import Any
 from hedgerow import operation
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import HEALTH, KEEP, Schema
+from hedgerow.codec.schema import CONFIDENTIAL, GRANTS, HEALTH, KEEP, Schema
 from hedgerow.document import Document, document_ids
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_CHANGES, MAX_OPERATION
 from hedgerow.query.mutate import plan_delete, plan_insert, plan_update, set_merge_stamp
 from hedgerow_host.dql import dot_of
 
-from .auth.rights import Rule
+from .auth.rights import KEEPER, Rule
 from .service import Service
 from .store.port import Keyed
 from .store.rows import AbsentEntry, DocumentRow
@@ -42,9 +42,15 @@ class Draft:
         self.absent: list[AbsentEntry] = []
 
     def body(self) -> bytes:
-        """Return the operation in its stored form. Raises the codes of operations."""
+        """Return the operation in its stored form: what is confidential is encrypted. Raises the codes of
+        operations.
+        """
+        changes, keys = self.changes, self._service.store.keys
+        if keys is not None and any(schema.kind & CONFIDENTIAL for schema in self.schemas.values()):
+            schemas = list(self.schemas.values())
+            changes = keys.conceal(self._author, self._number, self._stamp, changes, schemas)
         try:
-            return operation.encode_body(self._stamp, self.changes)
+            return operation.encode_body(self._stamp, changes)
         except HedgerowError as error:
             if error.code == "OPERATION_TOO_LARGE":
                 raise _too_much(error.code, f"{error.detail} bytes, {MAX_OPERATION} fit") from None
@@ -52,11 +58,13 @@ class Draft:
 
     def check(self) -> None:
         """Raise AUTH_FORBIDDEN if a document is changed that the rule does not cover, before and after, or
-        that is another author's health (SPEC 5.15).
+        that is another author's health (SPEC 5.15), or a grant.
         """
         for change, (schema, _) in zip(self.changes, self._origins, strict=True):
             if schema.collection == HEALTH and change[2] != self._author:
                 raise HedgerowError("AUTH_FORBIDDEN", f"write {HEALTH}: a peer's word of itself")
+            if schema.collection == GRANTS and self._rule is not KEEPER:
+                raise HedgerowError("AUTH_FORBIDDEN", f"write {GRANTS}: what a Big Peer grants")
         if self._rule.is_whole:
             return
         after: dict[bytes, tuple[Any, Document]] = {}
@@ -145,7 +153,8 @@ class Draft:
         self._add(row.collection, plan, _document(row))
 
     def _kind(self, collection: str) -> int:
-        return self._service.kinds.get(collection, KEEP)
+        kind, keys = self._service.kinds.get(collection, KEEP), self._service.store.keys
+        return kind | CONFIDENTIAL if keys is not None and keys.newest(collection) else kind
 
     def _write(
         self,

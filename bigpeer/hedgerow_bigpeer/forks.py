@@ -9,8 +9,10 @@ from hedgerow_host.fork import Evidence, Held, contradicts
 
 from .auth.authority import work
 from .auth.membership import Membership
+from .greeting import entry_of
 from .intake import Intake
 from .service import Service
+from .store.rows import CutEntry
 from .store.sql import Connection
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,22 @@ class ForkJudge:
     def __init__(self, service: Service, membership: Membership) -> None:
         self._service = service
         self._membership = membership
+
+    async def amend(self, shown: Evidence) -> bool:
+        """Give up what no seal covers of an author that has sealed something else; say whether it went.
+
+        It came before the author's credential was known, or by its own session before it was set back.
+        Raises CREDENTIAL_UNKNOWN, SEAL_INVALID, STORE_FAILED.
+        """
+        rules, before = self._membership.rules, self._service.frontier(shown.author)
+        if rules.forked(shown.author) is not None or not shown.is_word(rules):
+            return False
+        await self._service.submit([CutEntry(shown.author, Seal.decode(shown.seal).first, shown.marks)])
+        after = self._service.frontier(shown.author)
+        if (after.sealed, after.held) >= (before.sealed, before.held):
+            return False
+        log.warning("author %s: what it had not sealed itself was not its own, and went", shown.author.hex())
+        return True
 
     async def judge(self, actor: str, shown: Evidence) -> int:
         """Quarantine an author behind what is receipted of it; return that number.
@@ -37,6 +55,7 @@ class ForkJudge:
         held = await self._service.store.transact(lambda db, key: _held(db, key, shown))
         contradicted = contradicts(shown, held, membership.rules)
         if not contradicted:
+            await self.amend(shown)
             raise HedgerowError("FORK_UNPROVEN", "nothing held contradicts it")
         # What was receipted stands: its author may have nothing of it any more.
         last = self._service.frontier(shown.author).sealed
@@ -53,6 +72,12 @@ async def look_again(service: Service, membership: Membership, session: Session,
         session.queue_have([(author, number, number, 0)])
     for shown in evidence:
         try:
+            if await ForkJudge(service, membership).amend(shown):
+                # What its author has sealed comes in its place.
+                intake.take_again(shown.author)
+                session.queue_want_schema([])
+                session.queue_have([entry_of(service, shown.author)])
+                continue
             actor = membership.actor(session.keys) or "address:"
             await ForkJudge(service, membership).judge(actor, shown)
         except HedgerowError as error:

@@ -10,9 +10,14 @@ from .service import Service
 
 
 def entry_of(service: Service, author: bytes) -> tuple[bytes, int, int, int]:
-    """Return how far an author is held, sealed and receipted here, as a vector has it."""
-    frontier = service.frontier(author)
-    return author, frontier.held, frontier.sealed, frontier.receipted
+    """Return how far an author is held, sealed and receipted here, as a vector has it: of what others have
+    sealed for it, its own seals are wanted.
+    """
+    frontier, rules = service.frontier(author), service.store.rules
+    sealed = frontier.sealed
+    if rules is not None and rules.forked(author) is None:
+        sealed = min(sealed, frontier.receipted)
+    return author, frontier.held, sealed, frontier.receipted
 
 
 def hello_of(service: Service, mesh: bytes, told: Iterable[bytes], *, partial: bool) -> hello.Hello:

@@ -173,6 +173,9 @@ class Intake:
 
     async def commit(self) -> list[bytes]:
         """Make all that was taken durable; return the authors that newly wait for a schema."""
+        if self._learn is not None and any(map(self._is_new, self._runs)):
+            # Unknown, what a relay changes would stand unsealed in the place of the author's own.
+            await self._learn()
         schemas = [Submission([SchemaEntry(schema.encoded)]) for schema in self._pending.values()]
         names = [Submission(self._names)] if self._names else []
         waiting = [author for author in self._runs if author in self._stalled]
@@ -269,6 +272,21 @@ class Intake:
         """Say whether only a seal shows that what this session brings of an author is that author's."""
         rules = self._service.store.rules
         return rules is not None and rules.knows(author) and self._owner() != author
+
+    def _is_new(self, author: bytes) -> bool:
+        """Say whether this is the first of an author, whose credential may be of a moment ago."""
+        rules = self._service.store.rules
+        known = rules is None or rules.knows(author) or self._owner() == author
+        return not known and not self._service.frontier(author).held
+
+    def refuses(self, author: bytes) -> bool:
+        """Say whether nothing more of an author is taken."""
+        return author in self._refused
+
+    def take_again(self, author: bytes) -> None:
+        """Take an author again of which a seal did not fit what was held."""
+        self._refused.discard(author)
+        self._forgiven.add(author)
 
     def forgive(self) -> list[bytes]:
         """Take authors again that were refused for a credential that nobody knew; return them."""

@@ -130,8 +130,6 @@ METADATA_BYTES = 1024
 SCOPE_ENTRIES = 16
 USER_ID_BYTES = 128
 CHALLENGE_SECONDS = 60
-# Logs, each of an author of its own, that one sealing key may have.
-LOG_EPOCHS = 16
 RENEWAL_SECONDS = 30 * DAY_S
 ISSUER_OVERLAP_SECONDS = 45 * DAY_S
 DELEGATION_SECONDS = 30 * DAY_S
@@ -149,7 +147,14 @@ KNOWN_CREDENTIALS = 4096
 REVOCATION_LOOK_SECONDS = 1.0
 # What was receipted in a session is signed so seldom, once no receipt was given for so long.
 BATCH_SECONDS = 3600.0
+#: Authors in one that a gateway says in a letter: four always fit.
+BATCH_LETTER = 4
 BATCH_QUIET_SECONDS = 2.0
+
+# Confidential collections of an app, so that one key of each fits; the bytes of all that somebody is granted,
+# which are one operation.
+CONFIDENTIAL_COLLECTIONS = 24
+GRANT_BYTES = 3200
 
 # API keys
 API_KEY_SECONDS = 365 * DAY_S

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from .service import STATEMENT_BUCKETS, Counters, Service
+from .counters import STATEMENT_BUCKETS, Counters
+from .service import Service
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

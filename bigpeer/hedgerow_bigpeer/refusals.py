@@ -55,3 +55,7 @@ class Refusals:
         entry = self._entries.get(frontier.author)
         if entry is not None and (frontier.held, frontier.sealed) > entry[1:]:
             del self._entries[frontier.author]
+
+    def forget(self, author: bytes) -> None:
+        """Forget a refusal whose reason has gone."""
+        self._entries.pop(author, None)

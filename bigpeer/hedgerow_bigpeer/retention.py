@@ -117,13 +117,16 @@ class Retention:
         await asyncio.sleep(seconds)
 
 
-def show_retention(rows: Collection[Retained], kinds: dict[str, int]) -> list[dict[str, Any]]:
+def show_collections(
+    rows: Collection[Retained], kinds: dict[str, int], epochs: dict[str, int]
+) -> list[dict[str, Any]]:
     """Return every collection by name: its `kind`, for how many ms its readings are kept (`keep_ms`, None for
-    ever), before which time of arrival they may be `gone_before`, and how many operations have `expired`.
+    ever), before which time of arrival they may be `gone_before`, and how many operations have `expired`;
+    whether it is `confidential`, and in which `epoch` then.
     """
     set_ = {row.collection: row for row in rows}
     found = []
-    for name in sorted({*set_, *kinds}):
+    for name in sorted({*set_, *kinds, *epochs}):
         row = set_.get(name, Retained(name, 0, 0, 0))
         kind = kinds.get(name)
         found.append(
@@ -133,6 +136,8 @@ def show_retention(rows: Collection[Retained], kinds: dict[str, int]) -> list[di
                 "keep_ms": row.keep or None,
                 "gone_before": rfc3339(row.gone) if row.gone else None,
                 "expired": row.operations,
+                "confidential": name in epochs,
+                "epoch": epochs.get(name),
             }
         )
     return found

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hedgerow.clock.timemap import TimeMap
-from hedgerow.codec.schema import KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
+from hedgerow.codec.schema import CONFIDENTIAL, KEEP, SCOPE_LOCAL, Schema, is_stream, scope_of
 from hedgerow.crypto.rules import FORKED
 from hedgerow.custody.frontier import Frontier as StabilityFrontier
 from hedgerow.custody.receipt import Receipt
@@ -20,6 +19,7 @@ from hedgerow.limits import MAX_FRONTIER
 from . import limits
 from .clock import Clock
 from .config import BigPeerConfig
+from .counters import Counters
 from .refusals import Refusals
 from .store.port import Store
 from .store.rows import Entry, Frontier, Ingested, JudgeEntry, Lost, Stable, Submission
@@ -30,39 +30,6 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 Listener = Callable[[Iterable[bytes]], None]
-
-
-#: Upper bounds of a histogram, in seconds.
-STATEMENT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, float("inf"))
-
-
-@dataclass
-class Counters:
-    """What happened since the start, for /metrics."""
-
-    operations: int = 0
-    documents: int = 0
-    commits: int = 0
-    refusals: int = 0
-    sessions: int = 0
-    session_errors: int = 0
-    picked: int = 0
-    shared: int = 0
-    collected: int = 0
-    expired: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    statements: dict[str, int] = field(default_factory=dict)
-    statement_errors: int = 0
-    statement_seconds: float = 0.0
-    slow: list[int] = field(default_factory=lambda: [0] * len(STATEMENT_BUCKETS))
-    refused: dict[str, int] = field(default_factory=dict)
-
-    def time_statement(self, seconds: float) -> None:
-        """Count a statement that took so long, in every bucket that it is within."""
-        self.statement_seconds += seconds
-        for at, limit in enumerate(STATEMENT_BUCKETS):
-            self.slow[at] += seconds <= limit
 
 
 class Service:
@@ -77,12 +44,15 @@ class Service:
         self.healthy = True
         # Adds to a receipt what proves it to its author.
         self.prove: Callable[[Receipt], Receipt] | None = None
+        # Signs a stability frontier.
+        self.vouch: Callable[[StabilityFrontier], None] | None = None
         # The newest transaction before which none is on its way, and the newest that was written here.
         self.transaction = 0
         self.written = 0
         self.frontiers: dict[bytes, Frontier] = {}
         self.schemas: dict[bytes, Schema] = {}
         self.kinds: dict[str, int] = {}
+        self.epochs: dict[str, int] = {}  # of confidential collections
         self._times: dict[bytes, TimeMap] = {}
         self._touched: dict[str, int] = {}
         self._expired: dict[str, int] = {}
@@ -115,10 +85,7 @@ class Service:
             self.frontiers[frontier.author] = frontier
         for encoded in await self.store.schemas():
             self._add_schema(Schema.decode(encoded))
-        for record in await self.store.clocks():
-            self._time_map(record.author).add(*record[1:])
-        for written in await self.store.boundaries():
-            self._time_map(written.author).note(written.number, written.stamp)
+        await self._read_times(self.frontiers)
         self._tasks = [asyncio.create_task(self._commit_forever()), asyncio.create_task(self._keep_time())]
         if self.store.is_shared:
             self._tasks.append(asyncio.create_task(self._follow_forever()))
@@ -220,6 +187,7 @@ class Service:
             self.counters.commits += 1
             self.written = max(self.written, ingested.transaction)
             self._note(ingested)
+            await self._read_times(ingested.cut)
             if self.store.is_shared:
                 await self._follow()
             errors = ingested.errors
@@ -241,9 +209,12 @@ class Service:
             self._time_map(record.author).add(*record[1:])
         for written in ingested.written:
             self._time_map(written.author).note(written.number, written.stamp)
+        for author in ingested.cut:
+            self.refusals.forget(author)
         for frontier in ingested.frontiers:
             known = self.frontier(frontier.author)
-            if (frontier.held, frontier.sealed) >= (known.held, known.sealed):
+            is_newer = (frontier.held, frontier.sealed) >= (known.held, known.sealed)
+            if is_newer or frontier.author in ingested.cut:
                 self.frontiers[frontier.author] = frontier
                 self.refusals.moved(frontier)
         if ingested.due != self._due:
@@ -282,6 +253,7 @@ class Service:
         self.healthy = True
         if news is not None and news.transaction > self.transaction:
             self._note(news, followed=True)
+            await self._read_times(news.cut)
 
     def _tell(self, moved: list[bytes]) -> None:
         for listener in list(self._listeners):
@@ -293,7 +265,21 @@ class Service:
         if scope_of(schema.kind) != SCOPE_LOCAL and (
             is_stream(schema.kind) or schema.collection not in self.kinds
         ):
-            self.kinds[schema.collection] = schema.kind
+            # What is confidential the rights say.
+            self.kinds[schema.collection] = schema.kind & ~CONFIDENTIAL
+
+    async def _read_times(self, authors: Collection[bytes]) -> None:
+        """Read anew what authors say of time: something that they were said to have written went, too."""
+        if not authors:
+            return
+        for author in authors:
+            self._times.pop(author, None)
+        for record in await self.store.clocks():
+            if record.author in authors:
+                self._time_map(record.author).add(*record[1:])
+        for written in await self.store.boundaries():
+            if written.author in authors:
+                self._time_map(written.author).note(written.number, written.stamp)
 
     def _time_map(self, author: bytes) -> TimeMap:
         return self._times.setdefault(author, TimeMap())
@@ -335,9 +321,10 @@ class Service:
             )
             numbers = {author: stable.numbers[author] for author in authors}
             identity = self.store.identity
-            self.frontier_said = StabilityFrontier(
-                identity.keeper, identity.incarnation, stable.position, numbers
-            )
+            said = StabilityFrontier(identity.keeper, identity.incarnation, stable.position, numbers)
+            if self.vouch is not None:
+                self.vouch(said)
+            self.frontier_said = said
             self._tell([])
         return stable
 

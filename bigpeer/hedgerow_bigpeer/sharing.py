@@ -62,6 +62,9 @@ class Sharing:
             # A skip stands there: that is said with the receipt that covers it.
             return
         segment = await self._service.work(encode_segment, author, first, bodies, self._service.schemas)
+        if self._intake.refuses(author):
+            # Who is asked for what it has itself would take that for ours.
+            return
         self._giver.need_schemas(segment_schemas(bodies))
         self._session.queue_segment(segment)
         self._sent[author] = first + len(bodies) - 1

@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 _BUSY = 1013
 # What nobody meets by accident, unless the other side has said it.
 _OFFENCES = (
-    "CREDENTIAL_", "HANDSHAKE_", "COSE_", "TAG_INVALID", "POINT_INVALID", "RECORD_TAG", "SESSION_PLAIN",
+    "CREDENTIAL_", "HANDSHAKE_", "COSE_", "TAG_INVALID", "POINT_INVALID", "RECORD_TAG", "RECORD_SEQUENCE",
+    "SESSION_PLAIN",
 )  # fmt: skip
 _SAID = "said by the other side"
 _POLICY = 1008
@@ -173,8 +174,7 @@ class Connection(Watched):
 
     def _owner(self) -> bytes | None:
         """Return the author that the other side has shown by its keys to be."""
-        keys = self.keys
-        return keys.claims.author if keys is not None and keys.done else None
+        return self._statements.membership.owner(self.keys) if self._statements is not None else None
 
     def stop(self) -> None:
         """End the session in order."""

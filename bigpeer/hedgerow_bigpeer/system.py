@@ -12,7 +12,7 @@ from .gaps import gaps
 from .names import SYSTEM
 from .presence import Remote
 from .query import Queries
-from .retention import show_retention
+from .retention import show_collections
 from .service import Service
 
 _CONNECTED = {True: "Connected", False: "Not Connected"}
@@ -65,7 +65,9 @@ class SystemCollections:
     async def collections(self) -> list[dict[str, Any]]:
         """Return the collections, and for how long their readings are kept."""
         rows = await self._service.store.retention()
-        return [{"_id": row["name"], **row} for row in show_retention(rows, self._service.kinds)]
+        service = self._service
+        found = show_collections(rows, service.kinds, service.epochs)
+        return [{"_id": row["name"], **row} for row in found]
 
     async def indexes(self) -> list[dict[str, Any]]:
         """Return the indexes."""

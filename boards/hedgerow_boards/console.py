@@ -8,6 +8,8 @@ from hedgerow.errors import HedgerowError
 from hedgerow_boards.limits import CONSOLE_LINE_BYTES, CONSOLE_LINES
 
 _PROMPTS = (">>> ", "... ", "=== ")
+#: How many of the newest lines a time-out's notes have.
+_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,16 @@ class Console:
                     return ConsoleLine(self._partial_since, partial)
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
-                    last = self._lines[-1].text if self._lines else ""
-                    raise HedgerowError(
-                        "BOARD_TIMEOUT", f"no {text!r} on the console in {timeout} s; last line {last!r}"
-                    )
+                    raise self._timed_out(text, timeout)
+
+    def _timed_out(self, text: str, timeout: float) -> HedgerowError:
+        shown = [line.text for line in self._lines[-_SHOWN:]]
+        last = shown[-1] if shown else ""
+        error = HedgerowError(
+            "BOARD_TIMEOUT", f"no {text!r} on the console in {timeout} s; last line {last!r}"
+        )
+        error.add_note("\n".join(shown))
+        return error
 
 
 def _text(line: bytes) -> str:

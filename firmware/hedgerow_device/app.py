@@ -116,10 +116,14 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
         gc.collect()
         peer.heap_low = min(peer.heap_low, gc.mem_free())
         try:
-            if turn == 0 or (turn % _EARLY == 0 and peer.suspects and not peer.accused):
-                told = _look(peer, seen, told)
-                unload(_LOOKED)
+            due = turn == 0 or (turn % _EARLY == 0 and peer.suspects and not peer.accused)
             turn = (turn + 1) % every
+            if due:
+                try:
+                    told = _look(peer, seen, told)
+                finally:
+                    # Where memory ran out, too: the next look is as far away as ever.
+                    unload(_LOOKED)
             _tend(peer)
             # What waits for its time comes without an event.
             _tell(peer)
@@ -198,8 +202,8 @@ def _recover(node: object, error: Exception) -> None:
         node.drop(now(), isinstance(error, MemoryError))
         gc.collect()
         report(error)
-    except MemoryError:
-        # The next turn finds what has been given up already.
+    except (MemoryError, OSError):
+        # Of memory, or what the radio refuses: the next turn finds what has been given up already.
         pass
 
 

@@ -149,7 +149,7 @@ class Central:
     def _disconnect(self, now: int) -> None:
         self._closing = True
         self._deadline = now + _STEP_MS
-        if self._conn is None or not self._radio.ble.gap_disconnect(self._conn):
+        if self._conn is None or not self._radio.disconnect(self._conn):
             self._end()
 
     def _end(self) -> None:

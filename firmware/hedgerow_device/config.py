@@ -34,6 +34,7 @@ _FIELDS = {
     "place": (str, "", 0, 64),
     "voltage_pin": (int, -1, -1, 63),
     "voltage_percent": (int, 100, 1, 10000),
+    "confidential": (bool, False, 0, 1),
 }
 _POLICIES = ("refuse", "oldest", "thin")
 _COLLECTIONS = const(16)
@@ -103,7 +104,7 @@ def _check(fields: dict, values: dict, besides: tuple) -> dict:
     for name in fields:
         kind, default, low, high = fields[name]
         value = values.get(name, default)
-        wrong = not isinstance(value, kind) or value is True or value is False
+        wrong = not isinstance(value, kind) or (kind is not bool and isinstance(value, bool))
         if wrong or not low <= (len(value) if kind is str else value) <= high:
             raise HedgerowError("CONFIG_INVALID", name)
         known[name] = value

@@ -1,5 +1,6 @@
 """Readings that count on over restarts: `n` has no holes and none comes twice, whenever the power goes."""
 
+from hedgerow.codec.schema import CONFIDENTIAL
 from hedgerow.log import ENTRY_OP, STATE_CONFIG
 from hedgerow.operation import INSERT, decode_body
 
@@ -45,7 +46,7 @@ class Counting:
             for kind, _, last, body in log.read(self._author, self._seen, held, _READ_BYTES):
                 if self._seen < last <= held:
                     if kind == ENTRY_OP:
-                        self._newest = max(self._newest, self._n_of(body))
+                        self._newest = max(self._newest, self._n_of(self._author, last, body))
                     self._seen = last
             if self._seen == before:
                 # The rest cannot be read.
@@ -92,7 +93,7 @@ class Counting:
                 if last > high:
                     break
                 here = True
-                n = self._n_of(body) if kind == ENTRY_OP else 0
+                n = self._n_of(author, last, body) if kind == ENTRY_OP else 0
                 if n:
                     found = (n, last)
             if found[0]:
@@ -104,13 +105,20 @@ class Counting:
             high = low
         return (0, 0)
 
-    def _n_of(self, body: bytes) -> int:
+    def _n_of(self, author: bytes, number: int, body: bytes) -> int:
         """Return the `n` of a reading, 0 for what is none."""
-        change = decode_body(body)[1][0]
+        stamp, changes = decode_body(body)
+        change = changes[0]
         schema = self._peer.schemas.get(change[1]) if change[0] == INSERT else None
         if change[0] == INSERT and schema is None:
             # The schema is lost: it may be a reading.
             self._unread = True
         if schema is None or schema.collection != self._collection:
             return 0
+        if schema.kind & CONFIDENTIAL:
+            keys = self._peer.collection_keys
+            change = keys and keys.reveal(author, number, stamp, 0, change, schema)
+            if not change:
+                self._unread = True
+                return 0
         return schema.unpack(change[3]).get("n", 0)

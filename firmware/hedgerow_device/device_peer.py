@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 
 from hedgerow import limits
 from hedgerow.application import ReadyPeer
@@ -11,13 +12,17 @@ from hedgerow.limits import const
 from hedgerow.mesh import pace
 from hedgerow.operation import CLOCK, decode_body
 
-from .modules import is_tight, unload
+from .modules import WIDE, free, is_tight, unload
 
 # One call may look at as many documents, which takes about a second; the radio's queues hold as long.
 _LOOK = const(1000)
 _ROWS = const(64)
 # Bytes of operations that a statement reads at once where the heap is tight.
 _TIGHT_READ = const(256)
+# With less than this free (on 32 bits) documents are no reason to keep what the log has loaded.
+_LEAST_FREE = const(12288)
+# How often more is given up for a reading.
+_GIVEN = const(2)
 # How often a question is asked again for which there was no room.
 _AGAIN = const(3)
 _DOCUMENTS = (
@@ -26,13 +31,15 @@ _DOCUMENTS = (
     "hedgerow.clock.timemap hedgerow.clock.civil hedgerow.query.evaluate "
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
     "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text "
-    "hedgerow_device.flashkeys hedgerow_device.flashkeysload hedgerow_device.flashkeyswrite"
+    "hedgerow_device.flashkeys hedgerow_device.flashkeysload hedgerow_device.flashkeyswrite "
+    "hedgerow_device.wanting"
 )
 # What is loaded while a full log makes room.
 _FULL = (
     "hedgerow.full hedgerow.thin hedgerow.summary hedgerow.trust.lost hedgerow.trust.verify "
     "hedgerow.clock.civil"
 )
+_PLACES = "hedgerow.places"
 CLOSING = "hedgerow.closing hedgerow_device.flashrepair hedgerow.trust.lost hedgerow.trust.verify"
 # How often damage is looked into, and told, at most.
 _TEND_MS = const(60000)
@@ -52,7 +59,7 @@ class DevicePeer(ReadyPeer):
 
     # Set by the node: gives back what only sessions need, if none runs; if that was too little, all it can.
     make_room = None
-    # Set by the node too: gives up the sessions that run.
+    # Set by the node too: gives up the sessions that run, or the engine as well.
     give_up = None
     # Whether it carries what is others', and whether the next session has room for what comes down.
     relays = asks = True
@@ -99,12 +106,14 @@ class DevicePeer(ReadyPeer):
                 raise HedgerowError("LOG_FULL", "since this boot")
         return super().write(changes, schemas, now, local, stamp)
 
-    def _append_seal(self, now: int) -> None:
-        """See Peer._append_seal; a seal whose signature finds no room waits."""
+    def append_seal(self, now: int, at_once: bool = False) -> None:
+        """See Peer.append_seal; a seal that is signed in slices waits, or one that finds no room."""
+        if not at_once and self.keys and self.give_up and self._to_seal() and self.keys.sign_soon(self, now):
+            return
         try:
-            super()._append_seal(now)
+            super().append_seal(now)
         except MemoryError:
-            self._sealed_at = now
+            self.sealed_at = now
 
     def _write_full(self, error: HedgerowError, now: int, again: object, numbered: bool) -> int:
         """See ReadyPeer._write_full; what it has loaded is given back.
@@ -124,6 +133,25 @@ class DevicePeer(ReadyPeer):
         finally:
             log.urgent = False
             unload(_FULL)
+
+    def ingest_schema(self, encoded: bytes, beside: list | None = None) -> bool:
+        """See Presence.ingest_schema."""
+        try:
+            return super().ingest_schema(encoded, beside)
+        finally:
+            self._rest_places()
+
+    def keep_schemas(self, author: bytes, bodies: list) -> None:
+        """See Presence.keep_schemas."""
+        try:
+            super().keep_schemas(author, bodies)
+        finally:
+            self._rest_places()
+
+    def _rest_places(self) -> None:
+        # Seldom needed, and what comes next, the operation itself, needs the room.
+        if _PLACES in sys.modules:
+            unload(_PLACES)
 
     def tend(self, now: int) -> int:
         """Take up what the log has met of damage; return how many places, 0 if that is no news.
@@ -147,8 +175,10 @@ class DevicePeer(ReadyPeer):
         return log.damaged
 
     def rest(self) -> None:
-        """Give back what the log has loaded and does not need now, where the heap is small."""
-        if self._down is None and is_tight():
+        """Give back what the log has loaded and does not need now, where the heap is small; beside documents,
+        which have use for some of it soon, where it is used up nearly.
+        """
+        if is_tight() if self._down is None else free() < _LEAST_FREE * WIDE:
             from .flashrest import rest
 
             rest(self.log)
@@ -195,15 +225,6 @@ class DevicePeer(ReadyPeer):
         while True:
             await asyncio.sleep_ms(_DONE_MS)
 
-    @property
-    def sealed_at(self) -> int:
-        """The uptime at which a tail without a seal began to wait for one."""
-        return self._sealed_at
-
-    @sealed_at.setter
-    def sealed_at(self, at: int) -> None:
-        self._sealed_at = at
-
     def time_to_keep(self, now: int) -> tuple:
         """Return (ms since 2000, error in ms, source), zeros where there is none."""
         if self._time is None:
@@ -220,23 +241,27 @@ class DevicePeer(ReadyPeer):
         """See ReadyPeer._record; where memory is short a reading is worth more than a session."""
         log = self.log
         before = log.held(self.author), log.held(self.local)
-        try:
-            return super()._record(text, parameters)
-        except MemoryError:
-            if self.give_up is None or before != (log.held(self.author), log.held(self.local)):
-                raise
-        self.give_up()
-        self.close_documents()
-        return super()._record(text, parameters)
+        given = 0
+        while True:
+            try:
+                return super()._record(text, parameters)
+            except MemoryError:
+                written = before != (log.held(self.author), log.held(self.local))
+                if self.give_up is None or written or given == _GIVEN:
+                    raise
+            # The sessions first, then the engine too.
+            given += 1
+            self.give_up(given == _GIVEN)
+            self.close_documents()
 
     def dispatch(self) -> None:
         """See ReadyPeer.dispatch; for nobody nothing is loaded."""
         if self._observers:
             super().dispatch()
 
-    def wants(self, now: int) -> bool:
+    def wants(self, now: int, keeper: bool = False) -> bool:
         """See Peer.wants; where memory ran out in a session, the next one is without the way down."""
-        return self.asks and super().wants(now)
+        return self.asks and super().wants(now, keeper)
 
     def note_interests(self, interests: list, now: int) -> None:
         """See Peer.note_interests; who relays for nobody takes none on."""
@@ -342,29 +367,11 @@ class DevicePeer(ReadyPeer):
         else:
             return False
         try:
-            if (
-                tight
-                and author not in (self.author, self.local)
-                and not self._wants_any(author, number, changes)
-            ):
-                return False
+            if tight and author not in (self.author, self.local):
+                from .wanting import wants_any
+
+                if not wants_any(self, author, number, changes):
+                    return False
             return not self.down.documents.superseded(author, number, body)
         except MemoryError:
             return True
-
-    def _wants_any(self, author: bytes, number: int, changes: list) -> bool:
-        """Say whether an own subscription matches one of the documents that an operation changes."""
-        documents = self.down.documents
-        for collection, document_id in documents.named(author, number, changes):
-            for interest in self.down.subscriptions.own:
-                if interest.collection != collection:
-                    continue
-                if not interest.where:
-                    return True
-                from hedgerow.query.condition import Condition
-
-                # Of a deleted one nobody can say what it was.
-                document = documents.view(collection, document_id)
-                if document is None or Condition(interest.where, interest.parameters).holds(document):
-                    return True
-        return False

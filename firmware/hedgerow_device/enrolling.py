@@ -60,36 +60,61 @@ def prove(app: str, challenge: str, point: str) -> dict:
     return {name: proof[name].hex() for name in proof}
 
 
-def take(credential: str, issuers: list, keepers: list, delegation: str = "") -> str:
+def take(credential: str, issuers: list, keepers: list, delegation: str = "", keys: str = "") -> str:
     """Keep a credential for these keys that one of the issuers has signed, or a gateway under a `delegation`;
     return the author that it names.
 
-    `keepers` are the credentials of those whose receipts are to count. CREDENTIAL_INVALID for another's, and
-    what Trust.verify refuses. The one before stays then.
+    `keepers` are the credentials of those whose receipts are to count, `keys` those of confidential
+    collections (SPEC 11.17), besides those that the board has from the same service.
+    CREDENTIAL_INVALID for another's, KEYS_INVALID, and what Trust.verify refuses. The one before stays then.
     """
     own = identity()
     found = Credential(bytes.fromhex(credential))
     claims = found.claims
     if claims.agreement != own.agreement or claims.sealing != own.sealing or claims.author != own.author:
         raise HedgerowError("CREDENTIAL_INVALID", "for another key")
-    keys = [bytes.fromhex(key) for key in issuers]
+    roots = [bytes.fromhex(key) for key in issuers]
     from hedgerow.crypto.cose import name_of
 
-    trust = Trust(own.p256, {name_of(key): key for key in keys}, claims.issuer, claims.mode)
+    trust = Trust(own.p256, {name_of(key): key for key in roots}, claims.issuer, claims.mode)
     given = Credential(bytes.fromhex(delegation)).value if delegation else None
     finish(trust.verify(found, given))
     # Before anything is written: what is kept goes together.
     for value, more in ((found.value, _AUTHOR), (given or b"", 0)):
         if len(value) + more > vault.MOST:
             raise HedgerowError("CREDENTIAL_INVALID", "%d bytes" % len(value))
+    collections = _collections(claims, keys)
     kept = b"".join([_share(own, trust, bytes.fromhex(keeper)) for keeper in keepers[:_KEEPERS]])
+    # Before the credential: with that the board records under these.
+    vault.write(vault.COLLECTIONS, collections)
     vault.write(vault.KEEPERS, kept)
-    vault.write(vault.ISSUERS, b"".join(keys))
+    vault.write(vault.ISSUERS, b"".join(roots))
     vault.write(vault.DELEGATION, given or b"")
     # A session brings those of the mesh that it is in now.
     vault.write(vault.GROUP, b"")
     vault.write(vault.CREDENTIAL, claims.author + found.value)
     return claims.author.hex()
+
+
+def _collections(claims: object, keys: str) -> bytes:
+    """Return what the vault is to keep of keys of confidential collections: those that it has from the same
+    service stay, lest a narrower right let the board write in the clear. KEYS_INVALID.
+    """
+    before, kept = vault.read(vault.CREDENTIAL), b""
+    if before:
+        was = Credential(before[_AUTHOR:]).claims
+        if (was.issuer, was.mode) == (claims.issuer, claims.mode):
+            kept = vault.read(vault.COLLECTIONS) or b""
+    if not keys:
+        return kept
+    from hedgerow.crypto.confidential import join_keys, read_keys
+
+    from .confiding import pack
+
+    entries = read_keys(bytes.fromhex(keys))
+    if kept[:_AUTHOR] == claims.author:
+        entries = join_keys(entries, read_keys(kept[_AUTHOR:]))
+    return pack(claims.author, entries)
 
 
 def _share(own: Identity, trust: Trust, credential: bytes) -> bytes:

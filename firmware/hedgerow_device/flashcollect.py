@@ -6,7 +6,7 @@ small ones. `flashreclaim` does the rest at once where that was not enough.
 
 from hedgerow.codec.varint import write_uint
 from hedgerow.limits import const
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, STATE_SCHEMA
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, stored_schema
 from hedgerow.operation import CLOCK, decode_body
 
 from . import flashframes as frames
@@ -306,7 +306,7 @@ class Collector:
         if reader.author not in log.own:
             return False
         for change in decode_body(reader.body())[1]:
-            if change[0] != CLOCK and not schema_kind(log.get(STATE_SCHEMA, change[1]) or b"") & 1:
+            if change[0] != CLOCK and not schema_kind(stored_schema(log, change[1])) & 1:
                 return True
         return False
 

@@ -7,6 +7,9 @@ from hedgerow.limits import const
 # Sectors noted for all authors together.
 MAX_INDEX = const(1024)
 
+# No author comes to this number.
+_ABOVE = const(0xFFFFFFFF)
+
 # What the summary of a sector may ask for that has one author and few values.
 MAX_FRESH = const(128)
 # The least that is planned for a slice.
@@ -26,7 +29,8 @@ class AuthorIndex:
     bounds of what is beside the run there, 0 for nothing; `lowest` and `highest` those in the whole ring.
 
     `seqs[i]` is a sector in which the author has entries, `floors[i]` the number it held before the first
-    of them there; both rise. Sectors may be missing once it is `thinned`, then searches begin earlier.
+    of them there; both rise. A last floor may have no sector as yet. Sectors may be missing once it is
+    `thinned`, then searches begin earlier.
     """
 
     def __init__(self, slot: int):
@@ -39,11 +43,15 @@ class AuthorIndex:
         self.floors = array("I")
 
     def introduced(self, seq: int, held: int) -> None:
-        """Note that entries of the author follow in sector `seq`."""
-        self.here = seq
+        """Note that entries of the author follow in sector `seq`; where memory runs out nothing is noted."""
         if not self.seqs or self.seqs[-1] != seq:
+            if len(self.floors) == len(self.seqs):
+                self.floors.append(held)
+            # Above all numbers, should memory run out before the sector has its place.
+            self.floors[-1] = _ABOVE
             self.seqs.append(seq)
-            self.floors.append(held)
+            self.floors[-1] = held
+        self.here = seq
 
     def touch(self, seq: int) -> bool:
         """Have the summary of sector `seq` name the author; say whether that is new."""

@@ -12,7 +12,7 @@ from hedgerow.codec.varint import read_uint
 from hedgerow.documents import CLOCKS, index_key
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
-from hedgerow.log import STATE_SCHEMA
+from hedgerow.log import stored_schema
 from hedgerow.operation import CLOCK, decode_body
 
 from .modules import unload
@@ -213,7 +213,7 @@ class FlashIndex:
         """Return the collection of a schema in the log."""
         from hedgerow.codec import cbor
 
-        return cbor.decode(self.log.get(STATE_SCHEMA, name))[1]
+        return cbor.decode(stored_schema(self.log, name))[1]
 
     def _note(self, key: int, author: bytes, number: int, removed: int) -> None:
         """Take an entry into the buffer, in the place of one that it makes void."""

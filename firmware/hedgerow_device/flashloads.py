@@ -66,10 +66,10 @@ class Loads:
     def position(self) -> int:
         return self.arrived
 
-    def since(self, position: int, max_bytes: int) -> list:
+    def since(self, position: int, max_bytes: int, gone: bool = False) -> list:
         from .flashscan import since
 
-        return since(self, position, max_bytes)
+        return since(self, position, max_bytes, gone)
 
     # ---- documents
 

@@ -136,8 +136,13 @@ class FlashLog(Loads):
         index = self.indexes.get(author)
         if index is None:
             index = self.indexes[author] = AuthorIndex(slot)
-            while len(self.slots) <= slot:
-                self.slots.append(b"")
+            try:
+                while len(self.slots) <= slot:
+                    self.slots.append(b"")
+            except MemoryError:
+                # Else the next author would get its slot.
+                del self.indexes[author]
+                raise
             self.slots[slot] = author
         return index
 
@@ -428,7 +433,9 @@ def _comes_first(name: bytes) -> bool:
 
 
 def schema_kind(value: bytes) -> int:
-    """Return the kind that a stored schema, CBOR [1, collection, kind, fields], says."""
+    """Return the kind that a stored schema, CBOR [1, collection, kind, fields], says; STREAM for none."""
+    if not value:
+        return STREAM
     at = 4 + value[3] if value[2:3] == b"\x78" else 3 + (value[2] & 0x1F)
     return value[at] if at < len(value) else STREAM
 

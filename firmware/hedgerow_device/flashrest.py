@@ -5,7 +5,7 @@ from .modules import unload
 _SELDOM = (
     "hedgerow_device.flashmissing hedgerow_device.flashmount hedgerow_device.flashfind "
     "hedgerow_device.flashcursor hedgerow_device.flashrepair hedgerow_device.flashmoved "
-    "hedgerow_device.flashstorage hedgerow_device.flashscan "
+    "hedgerow_device.flashstorage "
 )
 # Each append may have use for these while the ring is nearly full.
 _COLLECTING = (
@@ -24,7 +24,8 @@ def rest(log: object) -> None:
     if more and not (more.ranges or more.cuts or more.stale or log.totals[0] or log.totals[2]):
         more = log.more = None
     if not more:
-        names += "hedgerow_device.flashbeside "
+        # The one holds on to the other.
+        names += "hedgerow_device.flashbeside hedgerow_device.flashscan "
     if log.ring.free() - log.spare > log.band():
         # What was refused when it was full is worked out again when it is full again.
         log.gathering = None

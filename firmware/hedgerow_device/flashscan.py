@@ -113,7 +113,7 @@ def newest(log: object, author: bytes) -> bytes | None:
     return body
 
 
-def since(log: object, position: int, max_bytes: int) -> list:
+def since(log: object, position: int, max_bytes: int, gone: bool) -> list:
     """See MemoryLog.since; a position is sector sequence * sector size + end of the frame."""
     ring = log.ring
     void = log.beside().void if log.has_beside() or log.totals[0] or log.totals[2] else None
@@ -129,7 +129,9 @@ def since(log: object, position: int, max_bytes: int) -> list:
             if reader.end <= behind or reader.type not in (ENTRY_OP, frames.FILLED):
                 continue
             if void(reader) if void else _hidden(log, reader):
-                continue
+                # A boot begins to collect its sector anew.
+                if not (gone and seq == ring.tail and reader.start < log.cursor):
+                    continue
             max_bytes -= reader.size
             if found and max_bytes < 0:
                 return found

@@ -66,12 +66,17 @@ def close(log: object) -> None:
     marks = log.marks
     before = (marks.begun, marks.whole, marks.slot, marks.after)
     limit = min(room, marks.plan)
-    if limit >= _LEAST:
-        body.extend(_slice(log, limit))
+    ring.summary = 0
     try:
+        if limit >= _LEAST:
+            body.extend(_slice(log, limit))
         ring.summary = ring.program(control_frame(ring.seq, 7, b"", body))
     except NotTaken:
-        marks.begun, marks.whole, marks.slot, marks.after = before
+        pass
+    finally:
+        if not ring.summary:
+            # Memory may have run out, too: the slice comes with the next summary.
+            marks.begun, marks.whole, marks.slot, marks.after = before
     ring.closed = True
 
 
@@ -99,14 +104,17 @@ def _head(log: object) -> bytearray:
     write_uint(body, log.cursor)
     for total in log.totals:
         write_uint(body, total)
-    write_uint(body, len(log.marks.new))
-    for slot in log.marks.new:
+    # Where memory ran out for one that is new it has no slot yet.
+    new = [slot for slot in log.marks.new if slot < len(log.slots) and log.slots[slot]]
+    write_uint(body, len(new))
+    for slot in new:
         body.append(slot)
         body.extend(log.slots[slot])
     touched = [index for index in log.indexes.values() if index.touched == ring.seq]
     write_uint(body, len(touched))
     for index in touched:
-        floor = index.floors[-1] if index.seqs and index.seqs[-1] == ring.seq else -1
+        zones = len(index.seqs)
+        floor = index.floors[zones - 1] if zones and index.seqs[-1] == ring.seq else -1
         body.append(index.slot | (FLOOR if floor >= 0 else 0) | (BESIDE if index.low else 0))
         write_uint(body, index.held)
         write_uint(body, index.held - min(index.sealed, index.held))

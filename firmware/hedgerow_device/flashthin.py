@@ -4,9 +4,10 @@ from array import array
 
 
 def keep(index: object, places: list) -> None:
-    """Forget all sectors but those at some places of the lists."""
-    index.seqs = array("I", [index.seqs[i] for i in places])
+    """Forget all sectors but those at some places of the lists; none where memory runs out."""
+    seqs = array("I", [index.seqs[i] for i in places])
     index.floors = array("I", [index.floors[i] for i in places])
+    index.seqs = seqs
 
 
 def drop_below(index: object, tail: int) -> None:
@@ -32,8 +33,9 @@ def tidy(index: object, tail: int) -> None:
             kept.pop()
         if not kept or kept[-1][0] != seq:
             kept.append((seq, floor))
-    index.seqs = array("I", [pair[0] for pair in kept])
+    seqs = array("I", [pair[0] for pair in kept])
     index.floors = array("I", [pair[1] for pair in kept])
+    index.seqs = seqs
 
 
 def state(index: object) -> tuple:

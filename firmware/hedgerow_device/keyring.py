@@ -11,6 +11,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_FRESH, const
 from hedgerow.log import STATE_CONFIG, new_author
 from hedgerow.mesh.group import Group
+from hedgerow.operation import CLOCK, decode_body
 
 from . import vault
 from .modules import is_tight, unload
@@ -22,14 +23,14 @@ _OWN = const(80)
 _AUTHOR_END = const(88)
 _CREDENTIAL_AT = const(8)
 # A keeper's name, the key that proves its receipts, the key that it seals with.
-_KEEPER = const(8)
-_SHARED_END = const(40)
-_KEEPER_END = const(73)
 _PUBLIC = const(33)
 # Gateways and boards that it can meet again without a handshake.
 _PEERS = const(8)
 # Revocations from the air that no session has verified yet, with a place behind it.
 _BRIEF = b"brief"
+_AGAIN_MS = const(10000)
+# So long a board that has heard of a revocation waits for a gateway to tell it other keys.
+_MISSED_MS = const(600000)
 _CRYPTO = "hedgerow.crypto."
 # Loaded again for a key that is news.
 _ROTATION = "hedgerow.crypto.rotation"
@@ -46,16 +47,30 @@ class Keyring:
     verdict = None
     log: object = None
     calls = b""
+    # Whether there are keys of confidential collections; from when on they are seen to, 0 for never; a grant
+    # that a session has brought; since when there may be another that no gateway has told of, -1 for since
+    # now; and until when the mesh is asked for it.
+    confides = False
+    due = missed = until = 0
+    grant = b""
+    # A batch of receipts from the air that is to be verified; what verifies it; the moment of the last one.
+    batch = b""
+    batching: object = None
+    said_at = 0
 
     def __init__(self, base: bytes):
         self.handshakes = self.resumed = self.multiplications = self.checks = 0
         # How often in a row a signature has found no room.
         self.unsigned = 0
+        # The seal that is being signed in slices: its generator.
+        self.signing: object = None
         self.group = Group(base, vault)
         self._member: object = None
         self._greeting: object = None
         self._words: object = None
         self.fresh: list = []
+        # See Members.said.
+        self.said: list = []
         self._place = 0
         # Credentials by the address at which they were met.
         self._met: dict = {}
@@ -101,33 +116,93 @@ class Keyring:
         """Return the sealing key's signature."""
         # Should it fail, to load what it needs, too.
         self.unsigned += 1
-        from hedgerow.crypto.port import P256, finish
+        from hedgerow.crypto.port import finish
 
         try:
-            signed = finish(P256(os.urandom).sign(self._keys[_PRIVATE:_SEALING_END], message))
-            self.unsigned = 0
-            return signed
+            return finish(self.slices(message))
         finally:
-            del P256, finish
-            if is_tight() and self._member is None:
-                self.rest()
+            del finish
+            if is_tight():
+                self.settle()
+
+    def slices(self, message: bytes) -> object:
+        """Sign as sign() does: a generator that returns the signature."""
+        from hedgerow.crypto.port import P256
+
+        signed = yield from P256(os.urandom).sign(self._keys[_PRIVATE:_SEALING_END], message)
+        self.unsigned = 0
+        return signed
+
+    def sign_soon(self, peer: object, now: int) -> bool:
+        """Have what is unsealed signed in slices; False where it is made at once: a session waits for it,
+        the board sleeps soon, or the last signature found no room.
+        """
+        if self._greeting is not None or peer.sleeper:
+            return False
+        if self.signing is None:
+            if self.unsigned:
+                return False
+            from .sealing import steps
+
+            # Until it is there.
+            self.unsigned = 1
+            self.signing = steps(peer, now)
+        return True
+
+    def sign_on(self) -> None:
+        """Do a slice of the seal that is being signed; a session needs the heap, and seals at once."""
+        try:
+            if self._greeting is None:
+                next(self.signing)
+                return
+        except (StopIteration, MemoryError):
+            pass
+        self.signing = None
+        unload("hedgerow_device.sealing")
+        if is_tight():
+            self.settle()
 
     # ---- receipts
 
     def proves(self, receipt: object) -> bool:
         """Say whether a receipt over what this board wrote is by one of the keepers that it has keys with."""
-        kept = vault.read(vault.KEEPERS) or b""
-        for at in range(0, len(kept), _KEEPER_END):
-            if kept[at : at + _KEEPER] == receipt.keeper:
-                from hedgerow.crypto.proofs import is_proof
+        pair = self.pair_of(receipt.keeper)
+        if pair is None:
+            return False
+        from hedgerow.crypto.proofs import is_proof
 
-                try:
-                    return is_proof(kept[at + _KEEPER : at + _SHARED_END], receipt)
-                finally:
-                    del is_proof
-                    if self._member is None:
-                        self.rest()
-        return False
+        try:
+            return is_proof(pair, receipt)
+        finally:
+            del is_proof
+            self.settle()
+
+    def pair_of(self, keeper: bytes) -> bytes | None:
+        """Return the key that this board shares with a keeper, None for who is none that it knows."""
+        for name, shared, _ in vault.keepers():
+            if name == keeper:
+                return shared
+        return None
+
+    def grants_for(self, remote: object) -> list:
+        """A board has none for others; who meets a gateway is told its own."""
+        from hedgerow.sync.hello import GATEWAY
+
+        if remote.role == GATEWAY:
+            self.missed = 0
+        return []
+
+    def take_grant(self, data: bytes) -> None:
+        """Keep a grant until no session needs the heap."""
+        self.grant = data
+        self.due = 1
+
+    def filled(self, bodies: list) -> None:
+        """Operations came down; one that grants keys is looked at once nothing else needs the heap."""
+        for body in bodies:
+            for change in decode_body(body)[1]:
+                if change[0] != CLOCK and change[2] == self.named:
+                    self.due = 1
 
     def take_batch(self, data: bytes, peer: object) -> list:
         """Return the receipts in a batch of a keeper that this board has keys with: none, and nothing is
@@ -138,19 +213,52 @@ class Keyring:
 
         member = self._open()
         batch = Batch(data, member.trust.app)
-        kept = vault.read(vault.KEEPERS) or b""
-        known = peer.log.authors()
+        known = [author for author in peer.log.authors() if author != self.named]
         news = [entry for entry in batch.entries if entry[0] in known and peer.receipted(entry[0]) < entry[1]]
-        for at in range(0, len(kept) if news else 0, _KEEPER_END):
-            if kept[at : at + _KEEPER] == batch.keeper:
-                sealing = kept[at + _SHARED_END : at + _KEEPER_END]
+        for name, _, sealing in vault.keepers() if news else ():
+            if name == batch.keeper:
                 self._check(finish, batch.verify(member.ephemerals.p256, sealing))
-                return batch.receipts()
+                return batch.receipts(self.named)
         return []
+
+    def take_said(self, brief: bytes, peer: object) -> bool:
+        """Keep a batch from the air, one at a time, to be verified while no session runs."""
+        self.batch = self.batch or brief
+        return True
+
+    def proves_frontier(self, frontier: object) -> bool:
+        """Say whether a keeper that this board has keys with has signed a stability frontier."""
+        for name, _, sealing in vault.keepers() if frontier.signature else ():
+            if name == frontier.keeper:
+                p256 = self._open().ephemerals.p256
+                from hedgerow.crypto.port import finish
+
+                return self._check(finish, p256.verify(sealing, frontier.signed(), frontier.signature))
+        return False
 
     def batches(self, vector: list) -> list:
         """A board keeps none for others."""
         return []
+
+    def tend(self, peer: object, now: int) -> None:
+        """Now and then, while no session runs: go by a grant that has come, ask for one that may have not."""
+        if self.batch:
+            from .batching import look
+
+            if look(peer, self):
+                del look
+                unload("hedgerow_device.batching")
+        if self.missed < 0:
+            self.missed = now
+        asks = 0 < self.missed <= now - _MISSED_MS
+        if 0 < self.due <= now or asks or 0 < self.until <= now:
+            # Where memory runs out, it is looked at again later.
+            self.due = now + _AGAIN_MS
+            from .confiding import look
+
+            look(peer, now, asks)
+            del look
+            unload("hedgerow_device.confiding")
 
     # ---- sessions
 
@@ -196,6 +304,11 @@ class Keyring:
         """Give back what only sessions and seals need, while none runs."""
         self._member = self._words = None
         unload(*[name for name in sys.modules if name.startswith(_CRYPTO)])
+
+    def settle(self) -> None:
+        """Rest, if no session runs."""
+        if self._member is None:
+            self.rest()
 
     def _open(self) -> object:
         if self._member is None:
@@ -251,21 +364,17 @@ class Keyring:
         self._follow(word)
         if word and word.author:
             self.fresh = self.fresh[1 - MAX_FRESH :] + [word.brief()]
+            if self.confides:
+                self.missed = -1
 
     def _follow(self, word: object) -> None:
         """Forget the keeper that a word shuts out."""
         if word and word.author:
-            kept = vault.read(vault.KEEPERS) or b""
-            left = b"".join(
-                [
-                    kept[at : at + _KEEPER_END]
-                    for at in range(0, len(kept), _KEEPER_END)
-                    if kept[at : at + _KEEPER] != word.author
-                ]
-            )
+            kept = vault.keepers()
+            left = [entry for entry in kept if entry[0] != word.author]
             if left != kept:
                 try:
-                    vault.write(vault.KEEPERS, left)
+                    vault.write(vault.KEEPERS, b"".join([b"".join(entry) for entry in left]))
                 except OSError:
                     # A store that does not even take less is no reason to end a session.
                     pass

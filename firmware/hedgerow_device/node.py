@@ -89,6 +89,8 @@ class Node(Voice, Room):
             self._handle(event, now)
         if self._generation != self.radio.face.generation:
             self._begin_anew(now)
+        if self._past and self._settle_at <= now and self._conn is None and not self._central:
+            self._settle(now)
         if self.mesh is None and self.idle and self._may_open(now):
             self.open_mesh(now)
         self._hear(now)
@@ -103,6 +105,10 @@ class Node(Voice, Room):
         elif self._chooses and not self._small and now >= self._seek_at and not self._visited(now):
             # One session at a time: two do not fit the heap of the smallest board.
             self._seek(now)
+        keys = self.peer.keys
+        if keys and keys.signing:
+            keys.sign_on()
+            self.wake()
         if self.mesh:
             self._listen(now)
             if self._said_until is not None or not self._pressed():
@@ -112,7 +118,8 @@ class Node(Voice, Room):
 
     def rest_until(self, now: int) -> int | None:
         """Return until when the board may sleep: all is said, and nobody is in the middle of anything."""
-        if not self.idle or self.mesh is None:
+        keys = self.peer.keys
+        if not self.idle or self._past or self.mesh is None or (keys and 0 < keys.due <= now):
             return None
         until = self.mesh.sleep_until(now)
         # Nothing new is begun then.
@@ -165,11 +172,15 @@ class Node(Voice, Room):
     def _tend(self, now: int) -> None:
         """Now and then: an application may have switched the radio off, or a central may say nothing."""
         self._look_around(now)
+        if self.mesh is None and self.idle and self._silence_ms and now - self._heard_at > self._silence_ms:
+            # What is heard reaches nobody: such a board is as deaf as one whose radio is silent.
+            self._heard_at = now
+            self._mend(now)
         face = self.radio.face
         face.tend()
         for conn in list(self._silent):
             if now - self._silent[conn][0] > _FIRST_WORD_MS and face.claims(conn):
-                self.radio.ble.gap_disconnect(conn)
+                self.radio.disconnect(conn)
 
     def _begin_anew(self, now: int) -> None:
         """The radio was switched off and on, or has other services: all that it did has ended."""
@@ -217,9 +228,13 @@ class Node(Voice, Room):
     def _meet(self, conn: int, now: int) -> None:
         """A central has written to us: its connection is ours, unless there is another."""
         if conn in self._silent and self._conn is None:
+            if self._past:
+                # The engine would have to go again at once.
+                self._clear_up()
+                self._tell_past(now)
             if not self._fits():
                 self.full = True
-                self.radio.ble.gap_disconnect(conn)
+                self.radio.disconnect(conn)
                 return
             _, self._caller, self._conn_mtu = self._silent.pop(conn)
             self._conn = self.radio.session = conn
@@ -263,20 +278,27 @@ class Node(Voice, Room):
             if link.finished or link.failed:
                 self._ended_at = now
         if self._ended_at is not None and now - self._ended_at > _FAREWELL_MS:
-            self.radio.ble.gap_disconnect(self._conn)
             self._ended_at = now
+            if not self.radio.disconnect(self._conn):
+                # There was no place for the event that has said so.
+                self._hang_up(now)
 
     def _notify(self, chunk: bytes) -> None:
         self.radio.ble.gatts_notify(self._conn, self.radio.face.tx, chunk)
 
     def _hang_up(self, now: int) -> None:
-        said = self._result(self._link)
-        self._spend(now)
+        self._over(self._caller, self._result(self._link), False, now)
         self._conn = self._link = self._ended_at = None
         self.radio.session = radio.NO_SESSION
-        self._clear_up()
-        self._reopen(now)
-        self._tell(self._caller, said, now)
+
+    def _over(self, address: bytes, said: object, ours: bool, now: int) -> None:
+        """A session is over; what it leaves is settled in a turn of its own."""
+        self._spend(now)
+        if self._past:
+            self._tell_past(now)
+        self._past = (address, said, ours)
+        self._settle_at = self._heard_at = now
+        self.wake()
 
     def _spend(self, now: int) -> None:
         if self._options["budget"]:
@@ -314,7 +336,7 @@ class Node(Voice, Room):
 
     def _seek(self, now: int) -> None:
         self._seek_at = now + _SEEK_MS
-        if self.mesh is None:
+        if self.mesh is None or self._past:
             return
         if not self._may_seek():
             # Before anybody is asked to be connectable.
@@ -339,15 +361,10 @@ class Node(Voice, Room):
             self.mesh.failed(address, now)
 
     def _part(self, now: int) -> None:
-        address = self._central.address
-        said = self._result(self._central.link) if self._central.succeeded else self._central.error
-        self._spend(now)
+        central = self._central
+        said = self._result(central.link) if central.succeeded else central.error
+        self._over(central.address, said, True, now)
         self._central = None
-        self._clear_up()
-        self._reopen(now)
-        if not isinstance(said, tuple) and self.mesh:
-            self.mesh.failed(address, now)
-        self._tell(address, said, now)
 
 
 def _random(bound: int) -> int:

@@ -216,6 +216,14 @@ class Radio:
         at = (self._events_in - 1) % _EVENTS * _EVENT_BYTES
         return self._events[at] == GATTS_WRITE and self._events[at + 1] == conn
 
+    def disconnect(self, conn: int) -> bool:
+        """Part from a peer; False where it has parted already."""
+        try:
+            return self.ble.gap_disconnect(conn)
+        except OSError:
+            # It is being parted from (EALREADY), or will be when the radio is back.
+            return True
+
     # ---- what the main loop takes
 
     def take_event(self) -> tuple | None:

@@ -66,6 +66,9 @@ class Room:
         self.full = False
         # The engine is away for a session with keys.
         self._shelved = False
+        # Of a session that has ended, until its memory is free: whose, what it has left, whether it was ours.
+        self._past: tuple | None = None
+        self._settle_at = now
         # How often sessions were given up lately.
         self._tight = 0
         self.peer.relays = not self._small
@@ -78,6 +81,11 @@ class Room:
         The next ones pack less at once, until one has gone to its end. Where memory is `short` and none runs,
         the engine gives up what others say again; if that does not help for long, all but the small one goes.
         """
+        keys = self.peer.keys
+        if short and keys:
+            keys.signing = keys.batching = None
+            # There will be another.
+            keys.batch = b""
         if self._conn is not None or self._central:
             self._tight = min(self._tight + 1, _MOST_TIGHT)
             self.peer.asks = not (short and self._small and self.peer.asks)
@@ -130,10 +138,16 @@ class Room:
             self._small = False
             self._shrunk_at = None
 
-    def _give_up(self) -> None:
-        """Make room for a reading, at the price of what could be sent again."""
-        self.drop(uptime(), True)
+    def _give_up(self, engine: bool = False) -> None:
+        """Make room for a reading, at the price of what could be sent again; of a large `engine`, too."""
+        now = uptime()
+        self.drop(now, True)
         gc.collect()
+        # What the session has loaded is most of it, and its connection may take long to part.
+        self._clear_up()
+        if self.mesh and (engine or (self._small and self._conn is None and not self._central)):
+            self._shelve()
+            self._open_at = now + _SHELVED_MS
 
     def _clear_up(self) -> None:
         """Give back the memory of what only the session that ended has needed."""
@@ -147,6 +161,32 @@ class Room:
                 keys.rest()
             # What came down has loaded some of that.
             self.peer.close_documents()
+
+    def _settle(self, now: int) -> None:
+        """Give back what a session has taken, then let the engine know what it came to; all of it again later
+        where memory fails, for what it has loaded would stay.
+
+        Not from where the session has just ended: the VM's frames hold on to what was passed in them, and the
+        collector goes by them.
+        """
+        self._settle_at = now + _SHELVED_MS
+        self._clear_up()
+        self._reopen(now)
+        self._tell_past(now)
+
+    def _tell_past(self, now: int) -> None:
+        """Let the engine, if it is there, know what the session before has come to."""
+        past = self._past
+        self._past = None
+        address, said, ours = past
+        try:
+            if ours and not isinstance(said, tuple) and self.mesh:
+                self.mesh.failed(address, now)
+            self._tell(address, said, now)
+        except MemoryError:
+            # What is an error was said.
+            self._past = past if isinstance(said, tuple) else None
+            raise
 
     def _make_room(self, short: bool = False) -> None:
         """Give back what sessions need, and the small engine, before a statement that needs documents.
@@ -244,6 +284,8 @@ class Room:
     def _look_around(self, now: int) -> None:
         """Now and then: see whether a session would fit, or the engine again, or a seal only without it."""
         keys = self.peer.keys
+        if keys and self.idle:
+            keys.tend(self.peer, now)
         if keys and keys.unsigned > 1 and self.idle and self.mesh:
             self._shelve()
             # If there is too little room even now, it tries beside the engine for a while.

@@ -1,6 +1,6 @@
 """How a board's log is opened and its peer boots on it: loaded once, forgotten after."""
 
-from hedgerow.codec.schema import STREAM
+from hedgerow.codec.schema import CONFIDENTIAL, STREAM
 from hedgerow.limits import const
 from hedgerow.mesh.tag import mesh_tag
 from hedgerow.sync.hello import LEAF, RELAY
@@ -57,14 +57,14 @@ def open_device_peer(config: dict) -> DevicePeer:
         name=config["name"],
         role=LEAF if config["role"] == "leaf" else RELAY,
         mesh=mesh_tag(config["mesh"]),
-        kinds={config["collection"]: STREAM},
+        kinds={config["collection"]: STREAM | (CONFIDENTIAL if config.get("confidential") else 0)},
         credit=CREDIT,
         quota=_QUOTA,
         full=config.get("full"),
         members=keys if keys and keys.ready else None,
     )
     if keys:
-        give_keys(peer, keys)
+        give_keys(peer, keys, config)
     unload("hedgerow.start hedgerow_device.unlock", CLOSING)
     peer.settings = config
     log.spare = _SPARE

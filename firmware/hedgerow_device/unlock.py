@@ -20,11 +20,21 @@ def open_keys(config: dict) -> object:
     return None
 
 
-def give_keys(peer: object, keys: object) -> None:
-    """Let a peer speak and sign with keys; a log of another author goes on under the one that they have."""
+def give_keys(peer: object, keys: object, config: dict) -> None:
+    """Let a peer speak and sign with keys, and go by those of confidential collections; a log of another
+    author goes on under the one that they have.
+    """
     if keys.moves:
         from hedgerow import closing
 
         closing.close(peer, peer.log.held(peer.author))
     peer.keys = peer.members = keys
     peer.greeter = keys.greet
+    kept = vault.read(vault.COLLECTIONS)
+    if kept or config.get("confidential"):
+        from .confiding import begin, give
+
+        give(peer, keys, kept)
+        begin(peer)
+        del begin, give
+        unload("hedgerow_device.confiding")

@@ -18,10 +18,16 @@ ISSUERS = "issuers"
 #: Keepers that the Authentication Service vouches for: of each its name, the key shared with it, and that
 #: which it seals with.
 KEEPERS = "keepers"
+#: Keys of confidential collections: the author that they were granted to, and the entries (SPEC 11.17).
+COLLECTIONS = "collections"
 #: The group keys of the mesh, as hedgerow.mesh.group writes them.
 GROUP = "group"
 
 _SPACE = "hedgerow"
+# Ends of a keeper's name, of the key shared with it, and of that which it seals with.
+_NAME = const(8)
+_SHARED = const(40)
+_SEALING = const(73)
 _CHECK = const(4)
 # What the store takes of one value, less a little.
 MOST = 1900
@@ -43,6 +49,15 @@ def read(name: str) -> bytes | None:
         value = bytes(buffer[: size - _CHECK])
         return value if size > _CHECK and _check(name, value) == buffer[size - _CHECK : size] else None
     return None
+
+
+def keepers() -> list:
+    """Return of each keeper (its name, the key shared with it, that which it seals with)."""
+    kept = read(KEEPERS) or b""
+    return [
+        (kept[at : at + _NAME], kept[at + _NAME : at + _SHARED], kept[at + _SHARED : at + _SEALING])
+        for at in range(0, len(kept), _SEALING)
+    ]
 
 
 def write(name: str, value: bytes) -> None:

@@ -17,11 +17,13 @@ from typing import Any
 from hedgerow.codec import cbor
 from hedgerow.crypto import claims
 from hedgerow.crypto.claims import Claims
+from hedgerow.crypto.confidential import WHOLE, author_key
 from hedgerow.crypto.cose import name_of, sign1
 from hedgerow.crypto.credentials import Credential
 from hedgerow.crypto.kdf import expand, extract, hmac, same
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256, finish
+from hedgerow.crypto.rules import check_author
 from hedgerow.errors import HedgerowError
 
 from . import limits
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _DELEGATION = "delegation.json"
 _PLACE = 6
+_NUMBER = 8
 _BOARDS = "[0-9]" * _PLACE + "-*.json"
 _SEALING = slice(32, 64)
 
@@ -40,12 +43,14 @@ _SEALING = slice(32, 64)
 class Board:
     """A board that was enrolled: its file, its credential as it was issued (base64url), what became of it.
 
-    `state` is "waiting", "countersigned", or the code with which the Big Peer refused it.
+    `state` is "waiting", "countersigned", or the code with which the Big Peer refused it; `proof` (base64url)
+    the signature of the board that it has what is in the credential (SPEC 12.6).
     """
 
     file: str
     credential: str
     state: str = "waiting"
+    proof: str = ""
 
     @property
     def read(self) -> Credential:
@@ -108,11 +113,12 @@ class Delegate:
 
         "challenge", then "login" with the user in the place of a token, and `collections` and `seconds` if
         the board is to have less than the delegation. Raises DELEGATION_NONE, DELEGATION_FULL,
-        DELEGATION_INVALID, CREDENTIAL_EXPIRED, PROOF_INVALID.
+        DELEGATION_INVALID, CREDENTIAL_EXPIRED, PROOF_INVALID, KEY_WORN_OUT.
         """
         app = self._enrolment.claims.issuer
         if path == "challenge":
-            challenge = os.urandom(40)
+            # What the board signs is good for one credential under this delegation, and no other.
+            challenge = os.urandom(_NUMBER) + self.delegation.claims.cti
             private, point = finish(P256(os.urandom).make_key())
             self._challenges = {challenge: private}
             return {"challenge": to_text(challenge), "point": to_text(point), "app": app}
@@ -120,13 +126,15 @@ class Delegate:
         self._check(app, proof)
         kept = self._kept()
         delegation = Credential(to_bytes(kept["delegation"]))
+        if proof["challenge"][_NUMBER:] != delegation.claims.cti:
+            raise HedgerowError("CHALLENGE_INVALID", "of another delegation")
         signed = self._issue(delegation, proof, body)
         found = Credential(signed)
         finish(self._enrolment.trust.verify(found, delegation.value))
         place = 1 + max((int(name[:_PLACE]) for name in self._names()), default=0)
         name = f"{place:0{_PLACE}}-{found.claims.cti.hex()}.json"
-        self._write(name, asdict(Board(name, to_text(signed))))
-        return {
+        self._write(name, asdict(Board(name, to_text(signed), proof=to_text(proof["signature"]))))
+        answer = {
             "app": app,
             "number": found.claims.cti.hex(),
             "user_id": found.claims.subject,
@@ -136,6 +144,10 @@ class Delegate:
             "keepers": kept["keepers"],
             "delegation": kept["delegation"],
         }
+        keys = _keys_for(found.claims, self._enrolment.granted()[1])
+        if keys:
+            answer["keys"] = to_text(cbor.encode(keys))
+        return answer
 
     def _check(self, app: str, proof: dict[str, bytes]) -> None:
         """Judge a board's proof of both keys and its log (SPEC 12.4); a challenge is good once."""
@@ -164,7 +176,13 @@ class Delegate:
         identity = self._enrolment.identity
         if proof["sealing"] == identity.sealing or proof["agreement"] == identity.agreement:
             raise HedgerowError("DELEGATION_INVALID", "a delegate enrols others, not itself")
-        enrolled = {board.read.claims.sealing for board in self.boards() if _is_under(board, given)}
+        boards = self.boards()
+        authors = {
+            board.read.claims.author for board in boards if board.read.claims.sealing == proof["sealing"]
+        }
+        owner = proof["sealing"] if proof["author"] in authors else None
+        check_author(proof["author"], proof["sealing"], owner, len(authors))
+        enrolled = {board.read.claims.sealing for board in boards if _is_under(board, given)}
         if proof["sealing"] not in enrolled and len(enrolled) >= peers:
             raise HedgerowError("DELEGATION_FULL", f"{peers} peers")
         wanted = body.get("collections")
@@ -177,7 +195,7 @@ class Delegate:
             claims.SUB: body.get("token") or f"board-{proof['author'].hex()}",
             claims.EXP: min(until, at + body.get("seconds", until)),
             claims.IAT: at,
-            claims.CTI: os.urandom(8),
+            claims.CTI: proof["challenge"][:_NUMBER],
             claims.CNF: claims.key_of(proof["agreement"]),
             claims.SCOPE: scope,
             claims.SEALING_KEY: proof["sealing"],
@@ -225,7 +243,11 @@ class Delegate:
         while waiting:
             some = _fitting(waiting)
             waiting = waiting[len(some) :]
-            body = {"app": self._enrolment.claims.issuer, "credentials": [board.credential for board in some]}
+            body = {
+                "app": self._enrolment.claims.issuer,
+                "credentials": [board.credential for board in some],
+                "proofs": [board.proof for board in some],
+            }
             answers = post("countersign", body).get("credentials")
             if not isinstance(answers, list) or len(answers) != len(some):
                 raise HedgerowError("ENROLMENT_ANSWER", "countersign")
@@ -280,9 +302,26 @@ async def know_boards(delegate: Delegate, members: Members) -> None:
 def _know(boards: list[Board], members: Members) -> None:
     for board in boards:
         try:
-            members.meet(board.read)
+            # Its proof was judged here, unless the Big Peer has judged otherwise since.
+            members.meet(board.read, board.state in ("waiting", "countersigned"))
         except HedgerowError as error:
             logger.warning("board %s, enrolled here: %s", board.read.claims.cti.hex(), error)
+
+
+def _keys_for(holder: Claims, granted: list[list[Any]]) -> list[list[Any]]:
+    """Return which keys of confidential collections (SPEC 11.17) the holder of a credential gets of those
+    that were granted here: the collection's for who may read all of it, its author's for who may only write.
+    """
+    found = []
+    for collection, epoch, key in granted:
+        if len(key) != WHOLE:
+            # Ours to write under, and nobody else's.
+            continue
+        if "" in holder.may(collection, claims.READ):
+            found.append([collection, epoch, key])
+        elif holder.may(collection, claims.WRITE) and holder.author:
+            found.append([collection, epoch, author_key(key, holder.author)])
+    return found
 
 
 def _is_under(board: Board, delegation: Claims) -> bool:
@@ -292,9 +331,9 @@ def _is_under(board: Board, delegation: Claims) -> bool:
 def _fitting(boards: list[Board]) -> list[Board]:
     """Return the first of these that fit one request; one at least."""
     size, count = 0, 0
-    while count < len(boards) and (
-        not count or size + len(boards[count].credential) < limits.COUNTERSIGN_BYTES
-    ):
-        size += len(boards[count].credential)
+    for board in boards:
+        size += len(board.credential) + len(board.proof)
+        if count and size >= limits.COUNTERSIGN_BYTES:
+            break
         count += 1
     return boards[:count]

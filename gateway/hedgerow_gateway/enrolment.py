@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from hedgerow.codec import cbor
 from hedgerow.crypto.channel import Member, Opening
 from hedgerow.crypto.claims import CNF, ISS, KEEPS, Claims, point_of
+from hedgerow.crypto.confidential import OWN, join_keys, read_keys
 from hedgerow.crypto.cose import Sign1, name_of
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.ephemeral import Ephemerals
@@ -27,6 +28,7 @@ from hedgerow.crypto.members import ISSUER
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumables
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_OWN_AUTHORS
 
 from . import limits
 from .files import replace_file
@@ -38,6 +40,8 @@ GIVEN = ("app", "number", "user_id", "expires", "credential", "issuers")
 BIG_PEER = ""
 _KEYS = (("agreement", 0, 32), ("sealing", 32, 64), ("salt", 64, 80))
 
+#: An author, and the keys that are its own.
+Former = tuple[bytes, list[list[Any]]]
 #: Sends JSON to a path below AUTH of a Big Peer; returns its answer, or raises its refusal.
 Post = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -164,12 +168,21 @@ class Enrolment:
             answer = post(what, {**named, **body, "proof": shown})
             roots = dict(self.trust.roots) if what == "renew" else None
             issuers = self._believed(answer, roots)
+            was = self.credential.claims if self.credential else None
             self._given = {**{name: answer[name] for name in GIVEN}, "issuers": issuers}
             self._take_credential()
             self.member()
+            keys = read_keys(to_bytes(answer["keys"])) if "keys" in answer else []
         except (KeyError, TypeError, ValueError) as error:
             raise HedgerowError("ENROLMENT_ANSWER", f"{what}: {error!r}") from None
         self.save()
+        author, kept = self.granted()
+        if was is None or was.issuer != self.claims.issuer:
+            self.forget_granted()
+        elif author == self.claims.author:
+            # Whose right is narrower now writes nothing in the clear.
+            keys = join_keys(keys, kept)
+        self.keep_granted(self.claims.author or b"", keys)
         return answer
 
     def _believed(self, answer: dict[str, Any], roots: dict[bytes, bytes] | None) -> list[str]:
@@ -209,6 +222,57 @@ class Enrolment:
         """Say whether the credential is for another log, or half of its time is over."""
         claims = self.claims
         return claims.author != self.author or 2 * now_s >= claims.issued + claims.expires
+
+    # ---- keys of confidential collections
+
+    def granted(self) -> tuple[bytes, list[list[Any]]]:
+        """Return for which author, and which keys (see read_keys) were granted last: in a file of their own,
+        for a running peer and the command that enrols write it both. Raises IDENTITY_FILE.
+        """
+        return self._granted()[0]
+
+    def former(self) -> list[Former]:
+        """Return the keys of authors that this peer was before: what it wrote under them it reads by them.
+        Raises IDENTITY_FILE.
+        """
+        return self._granted()[1]
+
+    def _granted(self) -> tuple[tuple[bytes, list[list[Any]]], list[Former]]:
+        path = self._granted_path()
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            former = [(to_bytes(name), read_keys(to_bytes(keys))) for name, keys in kept.get("former", [])]
+            return (to_bytes(kept["author"]), read_keys(to_bytes(kept["keys"]))), former
+        except FileNotFoundError:
+            return (b"", []), []
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, HedgerowError) as error:
+            raise HedgerowError("IDENTITY_FILE", f"{path}: {error}") from None
+
+    def keep_granted(self, author: bytes, entries: list[list[Any]]) -> None:
+        """Replace what was granted before in one step, if it is another; for its owner only. What another
+        author alone can write under stays, as a former one's.
+        """
+        before, former = self._granted()
+        if (author, entries) == before or not (entries or self._granted_path().exists()):
+            return
+        own = [entry for entry in before[1] if len(entry[2]) == OWN]
+        if before[0] != author and own:
+            former = [each for each in former if each[0] != before[0]] + [(before[0], own)]
+        kept = {
+            "author": to_text(author),
+            "keys": to_text(cbor.encode(entries)),
+            "former": [
+                [to_text(name), to_text(cbor.encode(keys))] for name, keys in former[-MAX_OWN_AUTHORS:]
+            ],
+        }
+        replace_file(self._granted_path(), json.dumps(kept))
+
+    def forget_granted(self) -> None:
+        """Forget what was granted: it was another app's."""
+        self._granted_path().unlink(missing_ok=True)
+
+    def _granted_path(self) -> Path:
+        return self.path.with_suffix(".granted")
 
     # ---- sessions
 

@@ -20,6 +20,7 @@ from . import limits, status
 from .bounded import wait_event
 from .central import Central
 from .clock import Clock, rfc3339
+from .confidences import Confidences
 from .config import OFF, GatewayConfig, name_of_mesh
 from .delegate import Delegate, know_boards
 from .enrolment import Enrolment
@@ -100,7 +101,10 @@ class Gateway:
         )  # fmt: skip
         self.delegate = None if self.enrolment is None else Delegate(self.enrolment)
         members = self.peer.members
-        self.forks = Forks(members) if members is not None and self.enrolment is not None else None
+        self.forks: Forks | None = None
+        if members is not None and self.enrolment is not None:
+            self.forks = Forks(members)
+            Confidences(self.peer, members, self.enrolment, boards=True)
         self.reclaimer = Reclaimer(self.log, self.peer, config.log_bytes)
         self.roster = Roster()
         self.mesh = Mesh(

@@ -20,11 +20,12 @@ from hedgerow.transaction import Transaction
 from . import limits
 from .bounded import wait_event
 from .clock import KERNEL, Clock
+from .confidences import Confidences
 from .config import check_uplink, host_name
 from .enrolment import Enrolment
 from .gateway import tell_time
 from .home import Home
-from .membership import EnrolledPeer, members_of, tell_observers
+from .membership import ProgramPeer, members_of, tell_observers
 from .reclaim import Reclaimer
 from .sqlite_log import SqliteLog
 from .uplink import Uplink
@@ -366,7 +367,8 @@ def open_peer(
 ) -> LocalPeer:
     """Open or make the log at `path` and return a ready peer on it.
 
-    `kinds` maps collections to hedgerow's STREAM or KEEP. With `url` (ws:// or wss://) it syncs with a Big
+    `kinds` maps collections to hedgerow's STREAM or KEEP, with CONFIDENTIAL (`|`) where without a key of it
+    nothing is to be written. With `url` (ws:// or wss://) it syncs with a Big
     Peer: for as long as the event loop runs that is running now, or, in a plain program, on a thread of its
     own until it is closed. Without a url it is used on this thread, with a loop or without.
     `log_bytes` is the greatest size of the file; `full` maps collections to what becomes of their operations
@@ -389,8 +391,7 @@ def open_peer(
             # A full log is opened too, or it could never be delivered.
             log.urgent = True
             members = members_of(log, enrolment)
-            make_peer = ReadyPeer if members is None else EnrolledPeer
-            core = make_peer(
+            core = ProgramPeer(
                 log,
                 clock.now,
                 name=host_name() if name is None else name,
@@ -400,8 +401,9 @@ def open_peer(
                 full=full,
                 members=members,
             )
-            if members is not None:
+            if members is not None and enrolment is not None:
                 members.on_judged = lambda author: tell_observers(core, author)
+                Confidences(core, members, enrolment)
             log.urgent = False
             core.reclaim = Reclaimer(log, core, log_bytes).make_room
             return LocalPeer(home, log, core, clock, url, enrolment)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hedgerow.application import ReadyPeer
-from hedgerow.codec.schema import Schema
+from hedgerow.codec.schema import CONFIDENTIAL, Schema
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Members
@@ -23,9 +23,14 @@ from .files import replace_file
 from .sqlite_log import SqliteLog
 
 _READ_BYTES = 65_536
-# Before the number of a delegation (8 bytes), and the first 8 of the hash of a sealing key: the value.
+# Before the number of a delegation (8 bytes), and the first 8 of the hash of a sealing key: the value is
+# that, and the authors that were met of it, one after the other.
 _MET = b"u:"
 _MET_KEY = 18
+# Before the name of a collection: the kind that this peer has written it as, openly.
+_OPEN = b"o:"
+_SEALING = 33
+_AUTHOR = 8
 
 
 class GroupFile:
@@ -52,7 +57,7 @@ class GroupFile:
 class HostMembers(Members):
     """Members on the log of a host, which count under a delegation whom sessions have shown before, too."""
 
-    _under: dict[bytes, set[bytes]]
+    _under: dict[bytes, dict[bytes, set[bytes]]]
 
     def __init__(
         self,
@@ -64,19 +69,22 @@ class HostMembers(Members):
     ) -> None:
         super().__init__(log, trust, identity, sealed_under, group)
         self._kept = log
-        for key, sealing in log.items(STATE_CONFIG):
+        for key, value in log.items(STATE_CONFIG):
             if key[:2] == _MET and len(key) == _MET_KEY:
-                self._under.setdefault(key[2:10], set()).add(sealing)
+                authors = {value[at : at + _AUTHOR] for at in range(_SEALING, len(value), _AUTHOR)}
+                self._under.setdefault(key[2:10], {})[value[:_SEALING]] = authors
 
-    def meet(self, found: Credential) -> None:
-        """See Members; who was met counts for ever, durably on return. Raises DELEGATION_FULL, and what a log
-        raises.
+    def meet(self, found: Credential, proven: bool = False) -> None:
+        """See Members; who was met counts for ever, durably on return. Raises DELEGATION_FULL, AUTHOR_TAKEN,
+        KEY_WORN_OUT, and what a log raises.
         """
         under, sealing = found.claims.under or b"", found.claims.sealing or b""
-        before = sealing in self._under.get(under, ())
-        super().meet(found)
-        if not before and sealing in self._under.get(under, ()):
-            self._kept.put(STATE_CONFIG, _MET + under + sha256(sealing).digest()[:8], sealing)
+        before = self._under.get(under, {}).get(sealing)
+        super().meet(found, proven)
+        authors = self._under.get(under, {}).get(sealing)
+        if authors is not None and authors != before:
+            value = sealing + b"".join(sorted(authors))
+            self._kept.put(STATE_CONFIG, _MET + under + sha256(sealing).digest()[:8], value)
             self._kept.commit()
 
 
@@ -97,8 +105,31 @@ def members_of(log: SqliteLog, enrolment: Enrolment | None, group: Group | None 
     return members
 
 
-class EnrolledPeer(ReadyPeer):
-    """A peer whose own writes are refused here where its credential does not allow them."""
+class ProgramPeer(ReadyPeer):
+    """A program's peer. Own writes are refused here where the credential does not allow them, and what it has
+    written openly it goes on to write so, whoever says that the collection is confidential, until it has a
+    key; of what it never wrote, whoever says so is believed: nothing is in the clear by mistake.
+    """
+
+    def __init__(self, log: SqliteLog, clock: Callable[[], int], **options: Any) -> None:
+        super().__init__(log, clock, **options)
+        self._named = frozenset(self.kinds)
+        self._open = {
+            key[len(_OPEN) :].decode(): value[0]
+            for key, value in log.items(STATE_CONFIG)
+            if key[: len(_OPEN)] == _OPEN
+        }
+
+    def kind_of(self, collection: str) -> int:
+        """See Peer."""
+        kind = super().kind_of(collection)
+        keys = self.collection_keys
+        if collection in self._named or (keys is not None and keys.newest(collection)):
+            return kind
+        if collection in self._open:
+            return self._open[collection]
+        known = [schema.kind for schema in self.schemas.values() if schema.collection == collection]
+        return next((said for said in known if said & CONFIDENTIAL), kind)
 
     def write(
         self,
@@ -112,7 +143,21 @@ class EnrolledPeer(ReadyPeer):
         if self.members is not None and not local:
             known = {**self.schemas, **{schema.name: schema for schema in schemas}}
             self.members.permit(self.log.held(self.author) + 1, changes, known)
-        return super().write(changes, schemas, now, local, stamp)
+        number = super().write(changes, schemas, now, local, stamp)
+        self._note_open([] if local else schemas)
+        return number
+
+    def _note_open(self, schemas: Sequence[Schema]) -> None:
+        news = {
+            schema.collection: schema.kind
+            for schema in schemas
+            if not schema.kind & CONFIDENTIAL and schema.collection not in self._open
+        }
+        for collection, kind in news.items():
+            self.log.put(STATE_CONFIG, _OPEN + collection.encode(), bytes((kind,)))
+        if news:
+            self._open |= news
+            self.commit()
 
 
 def tell_observers(peer: Peer, author: bytes) -> None:

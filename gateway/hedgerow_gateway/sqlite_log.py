@@ -328,10 +328,11 @@ class SqliteLog:
         """Return the position of the entry that arrived last, 0 if none did."""
         return self._position
 
-    def since(self, position: int, max_bytes: int) -> list[tuple[int, bytes, int, bytes]]:
+    def since(self, position: int, max_bytes: int, gone: bool = False) -> list[tuple[int, bytes, int, bytes]]:
         """Return [(position, author, number, body)]: operations in the order of their arrival.
 
         Those behind `position` (0: all), at least one if there is any, then no more than fit `max_bytes`.
+        Here what is `gone` stays so.
         """
         found = self._merge(((_ARRIVED, (position,)), (_ARRIVED_FILLED, (position,))), max_bytes)
         return [(at, self._names[row], number, body) for at, row, number, body in found]

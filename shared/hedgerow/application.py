@@ -156,10 +156,16 @@ class ReadyPeer(Peer):
         """Run a statement as a generator that yields now and then, and returns the Result."""
         from .statements import steps
 
-        batch = self.begin(divisible=True)
-        result = yield from steps(self, batch, self.parse(text), parameters)
-        if batch.commit():
-            result.mutated = batch.mutated
+        statement = self.parse(text)
+        if statement[0] == "select":
+            # What only reads needs no operation, and boards no memory for one.
+            self._refresh()
+            result = yield from steps(self, self.down.documents, statement, parameters)
+        else:
+            batch = self.begin(divisible=True)
+            result = yield from steps(self, batch, statement, parameters)
+            if batch.commit():
+                result.mutated = batch.mutated
         self.dispatch()
         return result
 

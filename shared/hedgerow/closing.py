@@ -38,7 +38,7 @@ def repair(peer: object) -> bool:
         if last > peer.receipted(author) and not _is_named(peer, author, first, last):
             lost.append((author, max(first, peer.receipted(author) + 1), last))
     ends = [last for author, _, last in lost if author == peer.author]
-    if not ends and not peer.seal_tail():
+    if not ends and not _seal_tail(peer):
         # A lost schema: what is there can be read by others, and cannot be sealed here.
         ends = [log.held(peer.author)]
     if ends:
@@ -61,6 +61,16 @@ def repair(peer: object) -> bool:
     return bool(lost)
 
 
+def _seal_tail(peer: object) -> bool:
+    """Seal the own operations that no seal covers yet, if all of them are here; say whether they are."""
+    author, first, _, marks, _ = peer.unsealed()
+    if first != peer.log.sealed(author) + 1:
+        return False
+    if marks:
+        peer.append_seal(peer.sealed_at, True)
+    return True
+
+
 def _is_named(peer: object, author: bytes, first: int, last: int) -> bool:
     """Say whether a range is held as lost already."""
     return bool([1 for low, high in peer.lost(author) if low <= first and last <= high])
@@ -71,7 +81,7 @@ def close(peer: object, number: int) -> None:
     log = peer.log
     author = peer.author
     try:
-        peer.seal_tail()
+        _seal_tail(peer)
     except HedgerowError as error:
         _pass_full(error)
     _note(peer, author, number)

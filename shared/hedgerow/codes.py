@@ -175,6 +175,11 @@ CODES = {
     "PEER_UNKNOWN": (639, "Nobody with this author is known here."),
     "BRIDGE_UNKNOWN": (633, "There is no bridge of this name."),
     "BRIDGE_INVALID": (634, "A bridge that cannot be made so; the detail names what."),
+    "CONFIDENTIAL_INVALID": (636, "No collection that can be confidential, or that is; the detail says why."),
+    "BRIDGE_CONFIDENTIAL": (
+        637,
+        "A source is confidential: the bridge waits until it is set anew with that.",
+    ),
     "RETENTION_INVALID": (635, "Readings cannot be kept so; the detail says why."),
     "TRANSACTION_NOT_REACHED": (626, "The transaction that the request waits for has not happened here."),
     "SYNC_BUSY": (640, "As many peers are connected as are allowed; try again later."),
@@ -425,6 +430,8 @@ CODES = {
     ),
     "FORK_UNKNOWN": (944, "No author of this name has forked."),
     "FORK_UNPROVEN": (943, "What was shown as a fork contradicts nothing that is held, or is nobody's word."),
+    "KEYS_INVALID": (945, "Keys of confidential collections that break the rules of SPEC 11.17."),
+    "COLLECTION_KEY_MISSING": (946, "No key here of a confidential collection: enrol with a right to it."),
     "STATEMENT_INVALID": (
         933,
         "A credential or revocation in a session that breaks the rules of SPEC 11.13.",

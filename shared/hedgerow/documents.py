@@ -9,9 +9,9 @@ from binascii import crc32
 from . import limits
 from .clock import hlc
 from .codec import cbor
-from .codec.schema import HEALTH, SCOPE_BIG_PEER, is_stream, scope_of
+from .codec.schema import CONFIDENTIAL, HEALTH, SCOPE_BIG_PEER, is_stream, scope_of
 from .document import Document, document_ids, key_of
-from .operation import CLOCK, DELETE, INITIAL, INSERT, decode_body
+from .operation import CLOCK, HIDDEN, INITIAL, INSERT, decode_body
 
 # The key under which the clock records of all authors stand.
 CLOCKS = 0x3FFFFFFF
@@ -152,10 +152,15 @@ class Documents:
                 continue
             stamp, changes = decode_body(body)
             ids = document_ids(author, number, changes)
-            for change, named in zip(changes, ids):
-                if change[0] != CLOCK and cbor.encode(named) == encoded:
+            for at in range(len(changes)):
+                change = changes[at]
+                if change[0] != CLOCK and cbor.encode(ids[at]) == encoded:
                     schema = self._peer.schemas[change[1]]
                     if schema.collection == collection:
+                        if schema.kind & CONFIDENTIAL:
+                            from .reveal import revealed
+
+                            change = revealed(self._peer, author, number, stamp, at, change)
                         found.append((author, number, stamp, change, schema))
         return found
 
@@ -184,8 +189,12 @@ class Documents:
             self.waiting.append(entry)
 
     def _seen(self, author: bytes, number: int, stamp: bytes, change: list, schema: object) -> bool:
-        """Say whether a change counts here: not if it is for Big Peers alone, or may not be written."""
+        """Say whether a change counts here: not if it cannot be read, is for Big Peers alone, or may not be
+        written.
+        """
         peer = self._peer
+        if change[0] == HIDDEN:
+            return False
         if schema.collection == HEALTH and change[2] != author:
             return False
         if scope_of(schema.kind) == SCOPE_BIG_PEER and not peer.keeper and not peer.is_own(author):
@@ -207,7 +216,8 @@ class Documents:
         """Return the document that these changes alone make, as queries see it."""
         document = Document()
         for author, _, stamp, change, schema in changes:
-            document.apply(change, schema, stamp, author)
+            if change[0] != HIDDEN:
+                document.apply(change, schema, stamp, author)
         return self._shown(document, document_id, changes)
 
     def load(self, collection: str, document_id: object) -> Document:
@@ -253,18 +263,23 @@ class Documents:
                     if encoded in met:
                         continue
                     met.append(encoded)
-                shown = self._first(collection, ids[at], author, number, stamp, change)
+                shown = self._first(collection, ids[at], author, number, stamp, at, change)
                 if shown is not None:
                     yield shown
 
     def _first(
-        self, collection: str, document_id: object, author: bytes, number: int, stamp: bytes, change: list
-    ) -> dict | None:
+        self, collection: str, document_id: object, author: bytes, number: int, stamp: bytes, at: int,
+        change: list,
+    ) -> dict | None:  # fmt: skip
         """Return the document if this operation is the one under which a scan shows it."""
         key = index_key(collection, document_id)
         if change[2] is None and not self._index.get(key):
             # The common case: one operation, one document.
             schema = self._peer.schemas[change[1]]
+            if schema.kind & CONFIDENTIAL:
+                from .reveal import revealed
+
+                change = revealed(self._peer, author, number, stamp, at, change)
             if not self._seen(author, number, stamp, change, schema):
                 return None
             document = Document()
@@ -294,68 +309,6 @@ class Documents:
             if waits or document.carries(change, schema, stamp, author):
                 return False
         return True
-
-    def collect(self, frontier: object = None) -> tuple:
-        """Drop receipted operations that are superseded, and what is deleted below the frontier.
-
-        What a keeper holds goes below the frontier alone. Returns (how many were dropped because they are
-        superseded, how many with deleted documents, the position of the last one of these or 0).
-        """
-        peer = self._peer
-        dropped = gone_with = collected = position = 0
-        deletes: list = []
-        entries = self._log.since(0, _READ_BYTES)
-        while entries:
-            for position, author, number, body in entries:
-                stable = self._stable(frontier, author, number)
-                if not stable and (peer.keeper or peer.carries(author, number)):
-                    continue
-                gone = stable and self._gone(author, number, frontier)
-                if gone and peer.writer_of(author) is None:
-                    collected = position
-                stamp, changes = decode_body(body)
-                if gone and [1 for change in changes if change[0] == DELETE]:
-                    deletes.append((stamp, author, number))
-                elif gone or self.superseded(author, number, body):
-                    self.forget(author, number, body)
-                    gone_with += gone
-                    dropped += not gone
-            entries = self._log.since(position, _READ_BYTES)
-        # A power cut must not leave the documents without their deletes.
-        for _, author, number in sorted(deletes):
-            self.forget(author, number, self._log.fetch(author, number))
-        return dropped, gone_with + len(deletes), collected
-
-    def _stable(self, frontier: object, author: bytes, number: int) -> bool:
-        """Say whether everybody who has to know of an operation does, and no seal needs it."""
-        if self._peer.writer_of(author) is not None:
-            return True
-        below = frontier is not None and frontier.covers(author, number)
-        return below and not self._peer.carries(author, number)
-
-    def _gone(self, author: bytes, number: int, frontier: object) -> bool:
-        """Say whether all documents of an operation are deleted, and that everywhere.
-
-        So must be those of all operations that go with it: no delete leaves before what it deletes.
-        """
-        waiting = self.touched(author, number)
-        found = bool(waiting)
-        met: list = []
-        while waiting:
-            collection, document_id = waiting.pop()
-            place = (collection, cbor.encode(document_id))
-            if place in met:
-                continue
-            met.append(place)
-            document, judged = self._merge(collection, document_id)
-            if document.exists() or not document.deleted():
-                return False
-            for entry in judged:
-                if not self._stable(frontier, entry[0], entry[1]):
-                    return False
-                if len(decode_body(self._log.fetch(entry[0], entry[1]))[1]) > 1:
-                    waiting += self.touched(entry[0], entry[1])
-        return found
 
     def forget(self, author: bytes, number: int, body: bytes) -> None:
         """Drop an operation from log and index; in this order, so that the index never lacks what is here."""

@@ -99,9 +99,12 @@ class Down:
             peer.check_schemas([body])
             if number > self._log.held(author):
                 peer.meet_own(author, number)
+            peer.keep_schemas(author, [body])
             self._log.fill(author, number, body)
             self.arrived(author, number, body)
             news += 1
+        if news and peer.on_filled:
+            peer.on_filled(bodies)
         return news
 
     def want(self, author: bytes, first: int, last: int) -> None:
@@ -215,7 +218,9 @@ class Down:
 
     def collect(self) -> int:
         """Drop what is superseded, and deleted documents below the frontier; return how many operations."""
-        dropped, gone, collected = self.documents.collect(self.frontier)
+        from .collect import collect
+
+        dropped, gone, collected = collect(self._peer, self.frontier)
         if dropped:
             self.thinned = self._log.position()
             self._log.put(STATE_CONFIG, _THINNED, self.thinned.to_bytes(8, "big"))

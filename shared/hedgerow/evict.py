@@ -2,7 +2,8 @@
 
 from .codec import cbor
 from .errors import HedgerowError
-from .operation import COUNTER, decode_body
+from .operation import COUNTER, HIDDEN, decode_body
+from .reveal import reveal
 
 
 def evict(peer: object, collection: str, ids: list, force: bool) -> tuple:
@@ -60,4 +61,8 @@ def _why_not(peer: object, dots: list, leaving: dict) -> str:
 
 def _counts(peer: object, author: bytes, number: int) -> bool:
     body = peer.log.fetch(author, number)
-    return body is not None and bool([1 for change in decode_body(body)[1] if change[0] == COUNTER])
+    if body is None:
+        return False
+    stamp, changes = decode_body(body)
+    changes = reveal(peer, author, number, stamp, changes)
+    return bool([1 for change in changes if change[0] in (COUNTER, HIDDEN)])

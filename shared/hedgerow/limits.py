@@ -33,17 +33,20 @@ MAX_SEGMENT_OPERATIONS = const(256)
 MAX_SEGMENT_BYTES = const(8192)
 MAX_SEAL_OPERATIONS = const(256)
 
-# What a peer remembers for good. Own schemas and those learnt from others are MAX_SCHEMAS together.
+# What a peer remembers. Own schemas and those learnt from others are MAX_SCHEMAS together; who judges by
+# credentials takes no more from authors without one when MAX_STRANGE_SCHEMAS are in use.
 # MAX_AUTHORS: in one vector, in the log of a board, refused in one session; and as many authors that the log
 # does not hold may have receipts, or name keepers. MAX_KNOWN_KEEPERS: whose incarnation is remembered.
+# MAX_FRONTIER: authors in a stability frontier, which fits a frame whatever their numbers.
 # MAX_RECEIPTS: for each author in the log, and MAX_AUTHORS besides; those of required keepers always.
 MAX_AUTHORS = const(64)
 MAX_SCHEMAS = const(64)
 MAX_LEARNT_SCHEMAS = const(56)
+MAX_STRANGE_SCHEMAS = const(28)
 MAX_KEEPERS = const(3)
 MAX_KNOWN_KEEPERS = const(16)
 MAX_RECEIPTS = const(4)
-MAX_FRONTIER = const(256)
+MAX_FRONTIER = const(240)
 # Takers that a keeper waits for; more begin anew if something went by them.
 MAX_TAKERS = const(16384)
 
@@ -172,6 +175,8 @@ MAX_SUBJECT = const(128)
 MAX_SCOPE = const(16)
 MAX_METADATA = const(1024)
 MAX_CREDENTIALS = const(32)
+# Keys of confidential collections, over all of their epochs, that a peer has.
+MAX_COLLECTION_KEYS = const(32)
 # Revocations, and issuers, that a peer keeps and passes on: the newest ones.
 MAX_WORDS = const(32)
 # How long who hangs up waits for the words that the other side has and has not said.
@@ -182,6 +187,10 @@ MAX_FRESH = const(4)
 # Authors in a batch receipt, which has to fit the credit of a board; batches that a gateway keeps for others.
 MAX_BATCH = const(48)
 MAX_BATCHES = const(8)
+# Of one that goes as a letter, bytes; seconds between two of them, a little less than the hour in which there
+# is one at most.
+MAX_FOLDED = const(127)
+BATCH_APART_S = const(3000)
 # Records under one key. Peers that can be met again without a handshake, contacts until there is one all the
 # same, and how long after its end a credential is good for that.
 REKEY_RECORDS = const(16384)

@@ -50,6 +50,17 @@ def check_replace(own: bool, first: int, last: int, held: int) -> None:
         raise HedgerowError("LOG_OUT_OF_ORDER", "replace %d-%d of %d" % (first, last, held))
 
 
+def stored_schema(log: object, name: bytes) -> bytes:
+    """Return a schema that a log keeps, encoded, b"" for none: it stands where there was a place for it."""
+    found = log.get(STATE_SCHEMA, name) or b""
+    if sha256(found).digest()[:4] == name:
+        return found
+    for _, found in log.items(STATE_SCHEMA):
+        if sha256(found).digest()[:4] == name:
+            return found
+    return b""
+
+
 def __getattr__(name: str) -> object:
     # A board has no use for the log in memory: it is loaded only when somebody asks for it.
     if name in ("MemoryLog", "MemoryStore"):

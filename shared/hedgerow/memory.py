@@ -309,12 +309,12 @@ class MemoryLog:
         """Return the position of the operation that arrived last, 0 if none did."""
         return len(self._arrivals)
 
-    def since(self, position: int, max_bytes: int) -> list:
+    def since(self, position: int, max_bytes: int, gone: bool = False) -> list:
         """Return [(position, author, number, body)]: operations in the order of their arrival.
 
         Those behind `position` (0: all), at least one if there is any, then no more than fit `max_bytes`.
         What is not here any more is left out; what came twice comes once, at its last place. What a log has
-        moved may show up again behind that.
+        moved may show up again behind that. With `gone` come those too that may be here again after a boot.
         """
         found: list = []
         while position < len(self._arrivals):

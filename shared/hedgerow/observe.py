@@ -11,11 +11,14 @@ class Observer:
     """
 
     def __init__(self, peer: object, statement: tuple, parameters: dict, on_change: object):
+        self._peer = peer
         self._documents = peer.down.documents
         self._on_change = on_change
         self._live = Live(statement, parameters, peer.answer_rows)
         self._touched: dict = {}
         self._fresh = True
+        # With others other documents can be read.
+        self._keys = peer.collection_keys
         self._busy = False
 
     def touch(self, collection: str, document_id: object) -> None:
@@ -25,7 +28,7 @@ class Observer:
 
     def run(self) -> None:
         """Tell what has changed since the last time, if anything has."""
-        if self._busy or not (self._fresh or self._touched):
+        if self._busy or not (self._fresh or self._touched or self._keys is not self._peer.collection_keys):
             return
         self._busy = True
         try:
@@ -39,7 +42,9 @@ class Observer:
     def _step(self) -> object:
         touched, self._touched = self._touched, {}
         live = self._live
-        scan = self._fresh
+        keys = self._peer.collection_keys
+        scan = self._fresh or self._keys is not keys
+        self._keys = keys
         if not scan:
             collection = live.collection
             ids = [touched[key] for key in sorted(touched)]

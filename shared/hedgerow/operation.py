@@ -19,6 +19,8 @@ UPDATE = 2
 DELETE = 3
 CLOCK = 4
 COUNTER = 5
+# Stands for a change whose values cannot be read here; nothing stored has it.
+HIDDEN = 6
 
 # Options of a change
 MERGE_STAMP = 1

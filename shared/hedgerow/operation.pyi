@@ -9,6 +9,7 @@ UPDATE: Final = 2
 DELETE: Final = 3
 CLOCK: Final = 4
 COUNTER: Final = 5
+HIDDEN: Final = 6
 MERGE_STAMP: Final = 1
 UNSET: Final = 2
 SOURCE_BOOT: Final = 0

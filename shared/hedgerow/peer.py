@@ -1,7 +1,7 @@
 """A peer: one log, the author who writes it, its clock, its receipts, and what it tells the others."""
 
 from . import limits
-from .codec.schema import KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
+from .codec.schema import CONFIDENTIAL, KEEP, SCOPE_LOCAL, Schema, schema_for, scope_of
 from .custody.ledger import Ledger
 from .custody.skip import LOST, RECEIPTED, Skip
 from .errors import HedgerowError
@@ -35,6 +35,11 @@ class Peer(Presence):
     # When the ends of former authors are written, 0 for not soon, None for nothing to write.
     closing_at: int | None = None
     _anew = False
+    # What is here of confidential collections' keys (crypto.confidential), and who is told of operations that
+    # came down, as they may grant some.
+    collection_keys: object = None
+    on_filled: object = None
+    sleeper: object = None  # of a board that sleeps deeply
 
     def __init__(
         self,
@@ -84,11 +89,15 @@ class Peer(Presence):
         self._listeners: list = []
         self._time: tuple | None = None
         self._proven = False
-        self._sealed_at = now
+        # When a tail without a seal began to wait for one.
+        self.sealed_at = now
         self.schemas: dict = {}
-        for _, encoded in log.items(STATE_SCHEMA):
-            schema = Schema.decode(encoded)
-            self.schemas[schema.name] = schema
+        for key, encoded in log.items(STATE_SCHEMA):
+            schema = Schema.decode(encoded) if encoded else None
+            if schema:
+                self.schemas[schema.name] = schema
+            if not schema or schema.name != key:
+                self.loose = []
         self.ledger = Ledger(log, self.author, keepers)
         for author in self.former:
             self.ledger.required[author] = tuple(keepers)
@@ -156,13 +165,19 @@ class Peer(Presence):
         return self.write([[INSERT, schema.name, None, schema.pack(document)]], [schema], now)
 
     def kind_of(self, collection: str) -> int:
-        """Return the kind of a collection: as configured, else as others know it, else keep."""
-        if collection not in self.kinds:
+        """Return the kind of a collection: as configured, else as others know it, else keep; confidential
+        where a key of it is here.
+        """
+        kind = self.kinds.get(collection)
+        if kind is None:
             found = sorted([s.name for s in self.schemas.values() if s.collection == collection])
-            if not found:
-                return KEEP
-            self.kinds[collection] = self.schemas[found[0]].kind
-        return self.kinds[collection]
+            kind = KEEP
+            if found:
+                kind = self.kinds[collection] = self.schemas[found[0]].kind
+        keys = self.collection_keys
+        if keys and scope_of(kind) != SCOPE_LOCAL and keys.newest(collection):
+            kind |= CONFIDENTIAL
+        return kind
 
     def write(
         self, changes: list, schemas: list, now: int, local: bool = False, stamp: bytes | None = None
@@ -173,11 +188,18 @@ class Peer(Presence):
         number of its own. `stamp` is one that the clock gave out before, and nothing was written since.
         """
         self.introduce(now)
-        body = encode_body(stamp or self.clock.tick(now), changes)
-        for schema in schemas:
-            self._add_schema(schema)
         author = self.local if local else self.author
         number = self.log.held(author) + 1
+        stamp = stamp or self.clock.tick(now)
+        for schema in schemas:
+            if schema.kind & CONFIDENTIAL:
+                from .reveal import conceal
+
+                changes = conceal(self, author, number, stamp, changes, schemas)
+                break
+        body = encode_body(stamp, changes)
+        for schema in schemas:
+            self._add_schema(schema, schemas)
         mark = None if local else h16(author, number, body, self.schemas)
         if mark:
             # Before the operation, as memory may run out: each mark stands for the number at its place.
@@ -188,7 +210,7 @@ class Peer(Presence):
             if mark and self.log.held(author) < number:
                 self._h16s.pop()
         if len(self._h16s) >= limits.SEAL_EVERY:
-            self._append_seal(now)
+            self.append_seal(now)
         self._arrived(author, number, body)
         self.touch(author)
         self.commit()
@@ -229,11 +251,11 @@ class Peer(Presence):
             self._down = Down(self)
         return self._down
 
-    def wants(self, now: int) -> bool:
-        """Say whether this peer has something to ask of others, for itself or for its neighbours."""
+    def wants(self, now: int, keeper: bool = False) -> bool:
+        """Say whether this peer has something to ask of others, or of a `keeper`, for itself or others."""
         if self._down is None and not self.may_want:
             return False
-        return bool(self.down.subscriptions.active(now) or self.down.holes())
+        return bool(self.down.subscriptions.active(now, keeper) or self.down.holes())
 
     def note_interests(self, interests: list, now: int) -> None:
         """Take on a neighbour's interests, where they may go on."""
@@ -241,19 +263,28 @@ class Peer(Presence):
             for interest in interests:
                 self.down.subscriptions.adopt(interest, now)
 
-    def _append_seal(self, now: int) -> None:
+    def append_seal(self, now: int, at_once: bool = False) -> None:
+        """Seal what is unsealed; durable after commit()."""
         while self._to_seal():
-            marks = self._h16s[: limits.MAX_SEAL_OPERATIONS]
-            first = self.log.held(self.author) - len(self._h16s) + 1
-            last = first + len(marks) - 1
-            body = make_seal(self.author, first, last, marks, self._previous, self.members)
-            previous, left = seal_hash(body), self._h16s[len(marks) :]
-            self.log.append(ENTRY_SEAL, self.author, first, last, body)
-            # Nothing that takes memory lies between the seal and these.
-            self._previous = previous
-            self._h16s = left
-        self.touch(self.author)
-        self._sealed_at = now
+            self.put_seal(self.unsealed(), self.members, now)
+
+    def unsealed(self) -> tuple:
+        """Return what the next seal is over: (author, first, last, the H16s, hash of the seal before)."""
+        marks = self._h16s[: limits.MAX_SEAL_OPERATIONS]
+        first = self.log.held(self.author) - len(self._h16s) + 1
+        return self.author, first, first + len(marks) - 1, marks, self._previous
+
+    def put_seal(self, run: tuple, signer: object, now: int) -> None:
+        """Seal what unsealed() gave, if nothing has been sealed since; `signer` as make_seal() has it."""
+        author, first, last, marks, previous = run
+        body = make_seal(author, first, last, marks, previous, signer)
+        previous, left = seal_hash(body), self._h16s[len(marks) :]
+        self.log.append(ENTRY_SEAL, author, first, last, body)
+        # Nothing that takes memory lies between the seal and these.
+        self._previous = previous
+        self._h16s = left
+        self.touch(author)
+        self.sealed_at = now
 
     def _to_seal(self) -> bool:
         return bool(self._h16s) and (self.members is None or self.members.ready)
@@ -266,24 +297,15 @@ class Peer(Presence):
             step(self, now)
         if not self._to_seal():
             return False
-        self._append_seal(now)
+        self.append_seal(now)
         self.commit()
-        return True
-
-    def seal_tail(self) -> bool:
-        """Seal the own operations that no seal covers yet, if all of them are here; say whether they are."""
-        log = self.log
-        if len(self._h16s) != log.held(self.author) - log.sealed(self.author):
-            return False
-        if self._h16s:
-            self._append_seal(self._sealed_at)
         return True
 
     def seal_due(self) -> int | None:
         """Return the moment from which an unsealed tail deserves a seal of its own, None without a tail."""
         if self.closing_at is not None:
             return self.closing_at
-        return self._sealed_at + limits.SEAL_DELAY_MS if self._to_seal() else None
+        return self.sealed_at + limits.SEAL_DELAY_MS if self._to_seal() else None
 
     def commit(self) -> None:
         """Make all that was taken in durable, and tell the listeners."""
@@ -322,16 +344,13 @@ class Peer(Presence):
         if author in self.former and first > max(held, self.receipted(author)) + 1:
             return self.down.fill(author, first, fresh, True)
         self._bridge(author, held, first)
+        self.keep_schemas(author, fresh)
         for number, body in enumerate(fresh, first):
             self.log.append(ENTRY_OP, author, number, number, body)
             self._arrived(author, number, body)
         self.ledger.reach(author, number)
         self.touch(author)
         return len(fresh)
-
-    def shared_schemas(self) -> list:
-        """Return the names of the schemas that others may see."""
-        return [name for name in self.schemas if scope_of(self.schemas[name].kind) != SCOPE_LOCAL]
 
     def check_schemas(self, bodies: list) -> None:
         """Refuse operations that do not fit their schemas, or that should not have left their peer.
@@ -397,37 +416,17 @@ class Peer(Presence):
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
         self.touch(author)
 
-    def ingest_schema(self, encoded: bytes) -> None:
-        """Take a schema; SCHEMA_CONFLICT if another one bears its name, SCHEMAS_FULL over the limit.
-
-        That lies below the limit for own ones: others cannot keep this peer from writing. SCOPE_LOCAL for one
-        of what never leaves its peer: nobody may make a collection here such a one.
-        """
-        schema = Schema.decode(encoded)
-        if scope_of(schema.kind) == SCOPE_LOCAL:
-            raise HedgerowError("SCOPE_LOCAL", schema.collection)
-        self._add_schema(schema, limits.MAX_LEARNT_SCHEMAS)
-
-    def _add_schema(self, schema: Schema, most: int = limits.MAX_SCHEMAS) -> None:
+    def _add_schema(self, schema: Schema, beside: list = ()) -> None:
         known = self.schemas.get(schema.name)
-        if known is None:
-            if len(self.schemas) >= most:
-                raise HedgerowError("SCHEMAS_FULL", str(most))
+        if known is None or (self.loose and schema.name in self.loose):
+            if self.loose is not None or len(self.schemas) >= limits.MAX_SCHEMAS:
+                from .places import place
+
+                return place(self, schema, beside)
             self.log.put(STATE_SCHEMA, schema.name, schema.encoded)
             self.schemas[schema.name] = schema
         elif known.hash != schema.hash:
             raise HedgerowError("SCHEMA_CONFLICT", repr(schema.name))
-
-    def note_keeper(self, keeper: bytes, incarnation: int) -> None:
-        """Learn a keeper's incarnation; its words of lower ones count no more."""
-        self.ledger.note_keeper(keeper, incarnation)
-        self._summary = None
-        self.touch(b"")
-
-    def note_keepers(self, author: bytes, keepers: list) -> None:
-        """Learn whose receipts another author requires."""
-        self.ledger.require(author, keepers)
-        self.touch(author)
 
     # ---- receipts
 
@@ -436,7 +435,3 @@ class Peer(Presence):
         if self.keeper:
             return min(self.log.held(author), self.log.sealed(author))
         return self.ledger.receipted(author)
-
-    def carries(self, author: bytes, number: int) -> bool:
-        """Say whether an operation here is one that this peer has to bring to a keeper."""
-        return author not in self._locals and self.receipted(author) < number <= self.log.held(author)

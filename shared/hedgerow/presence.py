@@ -1,6 +1,9 @@
-"""What a peer tells others of itself: its distance, its vector, hellos, and the time."""
+"""What a peer tells others of itself: its distance, its vector, hellos, schemas, and the time."""
+
+from hashlib import sha256
 
 from . import limits
+from .codec.schema import SCOPE_LOCAL, scope_of
 from .custody.receipt import Receipt
 from .errors import HedgerowError
 from .operation import CLOCK, SOURCE_BOOT
@@ -31,6 +34,10 @@ class Presence:
     carried: object = None
     greeter: object = None
     before_receipt: object = None
+    # Schemas that no operation has used yet, oldest first, None where each that is durable has its own place;
+    # and how far a search for others has come (places.look).
+    loose: list | None = None
+    search: list | None = None
 
     def __init__(self, role: int, distance: int, now: int):
         self.role = role
@@ -146,6 +153,43 @@ class Presence:
             for author, held, sealed, receipted in self.vector()
         }
 
+    # ---- schemas
+
+    def ingest_schema(self, encoded: bytes, beside: list | None = None) -> bool:
+        """Take a schema, durable with the first operation under it; say whether it is news. It takes no place
+        of those named `beside` it, and is named there then.
+        SCHEMA_CONFLICT if another one bears its name; SCHEMAS_FULL, below the limit for own ones, where all
+        are in use; SCOPE_LOCAL for one of what never leaves its peer, lest others make a collection local.
+        """
+        known = self.schemas.get(sha256(encoded).digest()[:4])
+        if known and known.encoded == encoded:
+            # It is said again and again: what learns need not be loaded for that.
+            if beside is not None and known.name not in beside:
+                beside.append(known.name)
+            return False
+        from .places import learn
+
+        return learn(self, encoded, beside)
+
+    def keep_schemas(self, author: bytes, bodies: list) -> None:
+        """Make the schemas durable that another author's operations, about to be taken, are the first to use.
+
+        SCHEMAS_FULL where there is no place left for this author, LOG_FULL.
+        """
+        for name in self.loose or ():
+            if [1 for body in bodies if name in body]:
+                from .places import settle
+
+                return settle(self, author, bodies)
+
+    def shared_schemas(self) -> list:
+        """Return the names of the schemas that others may see."""
+        return [name for name in self.schemas if scope_of(self.schemas[name].kind) != SCOPE_LOCAL]
+
+    def carries(self, author: bytes, number: int) -> bool:
+        """Say whether an operation here is one that this peer has to bring to a keeper."""
+        return author not in self._locals and self.receipted(author) < number <= self.log.held(author)
+
     # ---- receipts
 
     def receipts(self, author: bytes) -> list:
@@ -183,6 +227,17 @@ class Presence:
         if self.on_receipt and self.receipted(author) > before:
             self.on_receipt(author, self.receipted(author))
         return True
+
+    def note_keeper(self, keeper: bytes, incarnation: int) -> None:
+        """Learn a keeper's incarnation; its words of lower ones count no more."""
+        self.ledger.note_keeper(keeper, incarnation)
+        self._summary = None
+        self.touch(b"")
+
+    def note_keepers(self, author: bytes, keepers: list) -> None:
+        """Learn whose receipts another author requires."""
+        self.ledger.require(author, keepers)
+        self.touch(author)
 
     def receipt(self, author: bytes) -> Receipt | None:
         """Return the lowest of the receipts behind receipted(), if there is one."""

@@ -9,7 +9,8 @@ from .result import Result
 def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> object:
     """Yield None after each slice of documents that was looked at, then return the Result (a generator).
 
-    Changes go into the batch, which the caller commits. An EVICT is carried out at once.
+    Changes go into the batch, which the caller commits; to a SELECT anything that scans will do. An EVICT is
+    carried out at once.
     """
     kind = statement[0]
     if kind == "select":
@@ -34,15 +35,21 @@ def steps(peer: object, batch: object, statement: tuple, arguments: dict) -> obj
 
 
 def _select(batch: object, statement: tuple, arguments: dict, max_rows: int) -> object:
-    from .query.live import Live
+    from .query.evaluate import Select
 
-    query = Live(statement, arguments, max_rows)
+    query: object = Select(statement, arguments, max_rows)
+    plain = query.plain
+    if plain:
+        # Equal rows come in the order of their ids.
+        from .query.live import Live
+
+        query = Live(statement, arguments, max_rows)
     for document in batch.scan(query.collection):
         if document is None:
             yield
         else:
             query.add(document)
-    return query.finish().rows
+    return query.finish().rows if plain else query.rows()
 
 
 def _insert(peer: object, batch: object, statement: tuple, arguments: dict) -> list:

@@ -2,6 +2,7 @@
 
 from . import limits
 from .codec import cbor
+from .codec.schema import GRANTS
 from .errors import HedgerowError
 from .log import STATE_CONFIG
 from .marks import Marks
@@ -75,10 +76,12 @@ class Subscriptions:
             self._marks.forget(key)
             self._trust.pop(key, None)
 
-    def active(self, now: int) -> list:
-        """Return the interests to tell a store of: the own ones first, as many as fit one frame."""
+    def active(self, now: int, keeper: bool = False) -> list:
+        """Return the interests to tell a store of: the own ones first, as many as fit one frame. Who asks for
+        the grants of all asks a `keeper` alone: no board is to carry those of others.
+        """
         self._expire(now)
-        found = list(self.own)
+        found = [asked for asked in self.own if keeper or asked.where or asked.collection != GRANTS]
         for key in sorted(self.adopted):
             candidate = found + [self.adopted[key][0]]
             try:

@@ -102,7 +102,7 @@ class BoardLog(MemoryLog):
         """See MemoryLog.position."""
         return self._base + len(self._arrivals)
 
-    def since(self, position: int, max_bytes: int) -> list[tuple[int, bytes, int, bytes]]:
+    def since(self, position: int, max_bytes: int, gone: bool = False) -> list[tuple[int, bytes, int, bytes]]:
         """See MemoryLog.since."""
         found: list[tuple[int, bytes, int, bytes]] = []
         at = max(position - self._base, 0)
@@ -133,9 +133,10 @@ class BoardLog(MemoryLog):
         """Forget receipted stream operations and their seals; own newest ones stay, for the clock's sake."""
         receipted = frontiers(self.items(STATE_RECEIPT))
         streams = set()
-        for name, encoded in self.items(STATE_SCHEMA):
-            if is_stream(Schema.decode(encoded).kind):
-                streams.add(name)
+        for _, encoded in self.items(STATE_SCHEMA):
+            schema = Schema.decode(encoded) if encoded else None
+            if schema and is_stream(schema.kind):
+                streams.add(schema.name)
         entries: list[tuple[int, Entry]] = []
         store = self.store
         for author in self._authors:

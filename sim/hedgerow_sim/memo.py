@@ -3,7 +3,9 @@
 Only what depends on nothing but its arguments, and whose results nobody changes.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any
 
 from hedgerow.mesh import asks, frames, mesh, tells
 
@@ -28,4 +30,23 @@ def share() -> None:
         function = getattr(module, name)
         if not hasattr(function, "cache_info"):
             size = _ADDRESSES if name == "who_of" else _KEPT
-            setattr(module, name, lru_cache(size)(function))
+            setattr(module, name, _once(function, size))
+
+
+def _once(function: Callable[..., Any], size: int) -> Callable[..., Any]:
+    """A function that remembers `size` results, and the last one at hand: all who hear an event ask one after
+    another, and where lru_cache is Python, as in PyPy, that spares most of what it costs."""
+    kept = lru_cache(size)(function)
+    last: tuple[Any, ...] | None = None
+    found: Any = None
+
+    @wraps(function)
+    def asked(*arguments: Any) -> Any:
+        nonlocal last, found
+        if arguments != last:
+            found = kept(*arguments)
+            last = arguments
+        return found
+
+    asked.cache_info = kept.cache_info  # type: ignore[attr-defined]
+    return asked

@@ -27,16 +27,16 @@ ALLOWED = {"read": {"everything": True}, "write": {"everything": True}}
 
 
 class Farm:
-    """A production app in its own process, and who vouches for its users."""
+    """A production app, in its own process or as `serve` has it, and who vouches for its users."""
 
-    def __init__(self, directory: Path, idp: Running) -> None:
+    def __init__(self, directory: Path, idp: Running, serve: Callable[..., Any] = Remote) -> None:
         self.directory = directory
         self.registry = Registry(directory)
         self.app = self.registry.create_app("test", "farm", "production", "farm")
         hook: dict[str, Any] = {"type": "webhookUrl", "webhookUrl": f"{idp.url}/hook", "allowPrivate": True}
         hook["kinds"] = ["delegate"]
         manage.set_provider(self.registry, "test", "farm", "hook", hook)
-        self.served = Remote(directory, app="farm", mesh="farm")
+        self.served = serve(directory, app="farm", mesh="farm")
         self.key = ""
 
     def enrol(

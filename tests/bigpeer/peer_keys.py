@@ -1,17 +1,27 @@
 """A peer's keys in tests: it answers challenges, and issues credentials under a delegation."""
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hedgerow.crypto import credentials as core
 from hedgerow.crypto.claims import author_of
+from hedgerow.crypto.greeting import Greeting
+from hedgerow.crypto.port import finish
+from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.auth import cose, proof
 from hedgerow_bigpeer.auth.apps import App
 from hedgerow_bigpeer.auth.credential import CTI_BYTES, SALT_BYTES, Credential
 from hedgerow_bigpeer.auth.database import now
+from hedgerow_bigpeer.auth.membership import Membership
 from hedgerow_bigpeer.auth.proof import Challenge, Proof
 from hedgerow_bigpeer.auth.scope import Entry
+
+# What boards have signed for credentials that delegates issued to them, by those.
+PROOFS: dict[bytes, bytes] = {}
 
 
 class PeerKeys:
@@ -37,7 +47,9 @@ class PeerKeys:
         )
 
     def enrol(self, app: App, delegation: Credential, peer: "PeerKeys", /, **changes: Any) -> bytes:
-        """Issue a credential to another peer, as a delegate; `changes` are to its claims."""
+        """Issue a credential to another peer, which proves its keys for it, as a delegate; `changes` are to
+        its claims.
+        """
         at = now()
         values: dict[str, Any] = {
             "app": app.id,
@@ -54,4 +66,32 @@ class PeerKeys:
             "salt": peer.salt,
             "under": delegation.number,
         }
-        return Credential(**{**values, **changes}).sign(self.sealing_key)
+        given = Credential(**{**values, **changes})
+        body = given.sign(self.sealing_key)
+        shown = Proof(
+            peer.agreement, peer.sealing, given.number + (given.under or b""), b"", b"", given.author
+        )
+        PROOFS[body] = cose.raw_signature(peer.sealing_key, proof.statement(app.id, shown))
+        return body
+
+
+def met(member: Membership, delegation: bytes, body: bytes) -> str:
+    """Show a credential in a session, beside its delegation; return the code, "" if it goes on."""
+    found = core.Credential(body)
+    finish(member.trust.accept(found, core.Credential(delegation).value))
+    try:
+        member.meet(greeting_of(found))
+    except HedgerowError as error:
+        return error.code
+    return ""
+
+
+def greeting_of(found: core.Credential) -> Greeting:
+    """Return what a session is to a Membership in which a credential was shown."""
+    channel = SimpleNamespace(remote=found.name)
+    return cast(Greeting, SimpleNamespace(channel=channel, done=True, claims=found.claims))
+
+
+def proofs_of(bodies: Sequence[bytes]) -> list[bytes]:
+    """Return the proofs of credentials that delegates issued, b"" for what nobody has proven anything for."""
+    return [PROOFS.get(body, b"") for body in bodies]

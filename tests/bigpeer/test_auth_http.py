@@ -11,7 +11,7 @@ from bigpeer_harness import Local, local
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from identity_provider import Running
-from peer_keys import PeerKeys
+from peer_keys import PeerKeys, proofs_of
 from test_access_http import farm_at
 from test_authority import ALLOWED
 
@@ -133,7 +133,14 @@ def test_a_gateway_enrols_a_board_and_shows_it_later(farm: Local) -> None:
     credential, _ = read_credential(from_base64(delegation["credential"], ""))
     issued = gateway.enrol(farm.peer.app, credential, board)
     forged = gateway.enrol(farm.peer.app, credential, board, kinds=claims.KEEPS)
-    shown = post(farm, "countersign", {"credentials": [to_base64(issued), to_base64(forged), "AAAA"]})
+    shown = post(
+        farm,
+        "countersign",
+        {
+            "credentials": [to_base64(issued), to_base64(forged), "AAAA"],
+            "proofs": [to_base64(proof) for proof in proofs_of([issued, forged])],
+        },
+    )
     first, second, third = shown["credentials"]
     assert cose.read(from_base64(first["credential"], "")).payload == cose.read(issued).payload
     assert (second["error"]["code"], third["error"]["code"]) == ("DELEGATION_INVALID", "CREDENTIAL_INVALID")
@@ -180,6 +187,7 @@ fields = (
     "proof",
     "credential",
     "credentials",
+    "proofs",
     "collections",
     "peers",
     "revocation",

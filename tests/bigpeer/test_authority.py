@@ -14,6 +14,7 @@ from peer_keys import PeerKeys
 
 from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_OWN_AUTHORS
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import authority, database, ledger, proof, tokens
 from hedgerow_bigpeer.auth.apps import App
@@ -356,7 +357,7 @@ def test_an_author_stays_with_its_key(service: Service) -> None:
 def test_a_key_has_so_many_logs_and_no_more(service: Service) -> None:
     peer, other = PeerKeys(), PeerKeys()
     ledger = service.registry.ledger
-    authors = [bytes((at,)) * 8 for at in range(limits.LOG_EPOCHS)]
+    authors = [bytes((at,)) * 8 for at in range(MAX_OWN_AUTHORS)]
     for author in [*authors, *authors]:
         ledger.bind_author(service.app, author, peer.sealing)
     assert refusal(lambda: ledger.bind_author(service.app, b"one more", peer.sealing)) == "KEY_WORN_OUT"

@@ -361,3 +361,22 @@ def test_a_lease_has_one_holder(admin: Admin) -> None:
     assert run(table.bridge).transaction == 5
     run(table.reset, (0, 0))
     assert not run(table.advance, two.fence, (6, 6), 1, [])
+
+
+def test_whoever_runs_a_bridge_does_not_take_the_next_of_its_name_for_it(
+    admin: Admin, sink: FakeSink
+) -> None:
+    admin.call("PUT", "/b", {**TO_FILE, "sources": [{"collection": "cars"}]})
+    admin.until(lambda: admin.call("GET", "/b")["state"] == "runs")
+    config = admin.call("GET", "/b")
+
+    def replace(db: Any, key: Any) -> None:
+        table.drop_bridge(db, key, "b")
+        settings = {name: config[name] for name in ("format", "sink")}
+        text = json.dumps({**settings, "sources": [{"collection": "people", "query": ""}]})
+        table.set_bridge(db, key, "b", text, (0, 0))
+
+    admin.served.run(admin.served.peer.service.store.transact(replace))
+    admin.until(lambda: admin.call("GET", "/b")["state"] == "runs")
+    admin.insert("people", _id=1)
+    admin.until(lambda: sink.seen() == [{"_id": 1}])

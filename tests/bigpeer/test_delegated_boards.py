@@ -14,9 +14,11 @@ from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256
 from hedgerow.errors import HedgerowError
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL
 from hedgerow.memory import MemoryLog, MemoryStore
-from hedgerow.operation import INSERT
+from hedgerow.operation import INSERT, h16
 from hedgerow.peer import Peer
+from hedgerow.trust.seal import NO_SEAL, make_seal
 from hedgerow_bigpeer.auth import manage
 from hedgerow_gateway import Gateway, limits
 from hedgerow_gateway.delegate import Delegate
@@ -134,6 +136,70 @@ def test_boards_of_a_gateway_are_countersigned_and_one_too_many_is_refused_and_n
     # What the delegation does not cover is kept, and never shown.
     assert farm.rows("SELECT _id FROM readings") == [{"_id": 1}]
     assert farm.rows("SELECT _id FROM secrets") == []
+
+
+@pytest.mark.parametrize("seals", ["none", "of kind 0", "true operations"])
+def test_what_another_has_brought_of_a_board_that_nobody_knew_goes(
+    farm: Farm, tmp_path: Path, seals: str
+) -> None:
+    """DESIGN 7: on a conflict of dots the sealed one stands, however late its credential becomes known.
+
+    Who seals it, as an author without a credential does, would have the board let go of what it wrote: that
+    would be told of a receipt with a proof.
+    """
+    base = 100 * (1 + ["none", "of kind 0", "true operations"].index(seals))
+    data, thief = tmp_path / "gw", tmp_path / "thief"
+    giver, url = delegate(farm, data / "identity.json", 1), farm.served.sync_url
+    thief.mkdir()
+    farm.enrol(thief / "identity.json", "thief")
+    board, store = Board(giver), MemoryStore()
+    store.author = board.author
+    false = Peer(MemoryLog(store), 0, mesh=b"msh")
+    for n in (base + 1, base + 2):
+        board.record("readings", n)
+    schema = schema_for("readings", KEEP, {"n": 1})
+    for n in (base + 1, base + 66, base + 67, base + 68, base + 69):
+        false.write([[INSERT, schema.name, n, schema.pack({"n": n})]], [schema], 0)
+    log = board.peer.log if seals == "true operations" else false.log
+    brought = [entry for entry in log.read(board.author, 0, 0, 1 << 20) if entry[0] == ENTRY_OP]
+    before = brought[-1][1]
+    if seals != "none":
+        marks = [h16(board.author, first, body, {schema.name: schema}) for _, first, _, body in brought]
+        brought.append((ENTRY_SEAL, 1, before, make_seal(board.author, 1, before, marks, NO_SEAL)))
+
+    def shown() -> list[int]:
+        query = f"SELECT n FROM readings WHERE n > {base} AND n < {base + 100} ORDER BY n"
+        return [row["n"] for row in farm.rows(query)]
+
+    def held() -> Any:
+        row = farm.status(board.author)
+        return row["held"], row["receipted"], row["refused"]
+
+    async def main() -> None:
+        async with gateway_at(thief, url) as gateway:
+            gateway.peer.ingest_schema(schema.encoded)
+            for kind, first, last, body in brought:
+                gateway.log.append(kind, board.author, first, last, body)
+            gateway.peer.touch(board.author)
+            gateway.peer.commit()
+            await until(lambda: base + 1 in shown() and len(shown()) == before - 1, "brought")
+            await until(lambda: seals == "none" or held() == (before, before, None), "believed")
+            giver.countersign(poster(url))
+            await until(lambda: not held()[1], "receipted no more")
+        async with gateway_at(data, url) as gateway:
+            await until(lambda: gateway.peer.members.knows(board.author), "known")
+            board.hand_to(gateway)
+            await until(lambda: held() == (3, 3, None), "receipted")
+        # Nothing of it holds up what comes next, by a gateway that was told nothing of it.
+        board.record("readings", base + 3)
+        farm.enrol(tmp_path / "identity.json", "next")
+        async with gateway_at(tmp_path, url) as gateway:
+            await until(lambda: gateway.peer.members.knows(board.author), "known")
+            board.hand_to(gateway)
+            await until(lambda: receipts(gateway, board) == 4, "receipted")
+
+    run(main())
+    assert shown() == [base + 1, base + 2, base + 3] and held() == (4, 4, None)
 
 
 def test_revoking_a_gateway_ends_what_it_may_give(farm: Farm, tmp_path: Path) -> None:

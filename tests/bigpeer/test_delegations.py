@@ -4,17 +4,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from peer_keys import PeerKeys
+from peer_keys import PROOFS, PeerKeys, greeting_of, met, proofs_of
 
 from hedgerow.crypto import claims
 from hedgerow.crypto import credentials as core
-from hedgerow.crypto.greeting import Greeting
-from hedgerow.crypto.port import finish
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_OWN_AUTHORS
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import cose
 from hedgerow_bigpeer.auth.authority import Authority
@@ -63,7 +61,7 @@ class Field:
 
     def show(self, *bodies: bytes) -> list[str]:
         """Show credentials; return the code of each, "" for what was countersigned."""
-        found = self.delegations.countersign(self.app, bodies)
+        found = self.delegations.countersign(self.app, bodies, proofs_of(bodies))
         return [each.error.code if each.error else "" for each in found]
 
 
@@ -126,11 +124,11 @@ def test_a_key_gets_so_many_delegations_a_month_however_short(
 def test_countersigned_are_the_same_claims_under_the_apps_issuer(field: Field) -> None:
     delegation, board = field.delegate(), PeerKeys()
     body = field.gateway.enrol(field.app, delegation, board)
-    (first,) = field.delegations.countersign(field.app, [body])
+    (first,) = field.delegations.countersign(field.app, [body], proofs_of([body]))
     credential, signed = read_credential(first.body)
     assert credential == read_credential(body)[0] and signed.payload == cose.read(body).payload
     assert field.registry.issuers.is_signed(field.app, signed) and not signed.is_by(field.gateway.sealing)
-    assert field.delegations.countersign(field.app, [body]) == [first], "shown again, it is the same"
+    assert field.delegations.countersign(field.app, [body], []) == [first], "shown again, it is the same"
     assert field.authority.current(field.app, first.body)[0] == credential
     assert field.registry.ledger.find(field.app, credential.number)
 
@@ -141,17 +139,6 @@ def test_the_count_is_of_peers_and_holds(field: Field) -> None:
     shown = [field.gateway.enrol(field.app, delegation, peer) for peer in (first, second, third, first)]
     assert field.show(*shown) == ["", "", "DELEGATION_FULL", ""]
     assert field.show(shown[2]) == ["DELEGATION_FULL"]
-
-
-def met(member: Membership, delegation: bytes, body: bytes) -> str:
-    """Show a credential in a session, beside its delegation; return the code, "" if it goes on."""
-    found = core.Credential(body)
-    finish(member.trust.accept(found, core.Credential(delegation).value))
-    try:
-        member.meet(cast(Greeting, SimpleNamespace(channel=SimpleNamespace(remote=found.name))))
-    except HedgerowError as error:
-        return error.code
-    return ""
 
 
 def test_the_count_holds_over_whom_all_nodes_meet_and_what_is_countersigned(
@@ -186,6 +173,80 @@ def test_whose_author_is_anothers_is_refused_and_not_counted(field: Field) -> No
     field.registry.ledger.bind_author(field.app, thief.author, board.sealing)
     assert met(member, body, field.gateway.enrol(field.app, delegation, thief)) == "AUTHOR_TAKEN"
     assert field.registry.ledger.sealing_keys_under(delegation.number) == {board.sealing}
+
+
+class Two:
+    """Two gateways that enrol boards: one of them honest, and what a Big Peer knows."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.thief = PeerKeys()
+        narrow = field.credential(self.thief, claims.DELEGATES)
+        self.good = field.delegate()
+        self.bad = field.delegate(("notes",), body=narrow, peer=self.thief)
+        self.member = Membership(field.registry, field.app, b"keeper--")
+        self.member.refresh()
+
+    def enrol(self, board: PeerKeys, **changes: Any) -> bytes:
+        return self.field.gateway.enrol(self.field.app, self.good, board, **changes)
+
+    def copy(self, board: PeerKeys, **changes: Any) -> bytes:
+        """Return what the other one signs for the public keys of a board: later, and for less."""
+        issued = {"issued": now() + 60, "expires": now() + DAY, "scope": (Entry("notes", 1),)}
+        return self.thief.enrol(self.field.app, self.bad, board, **{**issued, **changes})
+
+    def met(self, delegation: Credential, body: bytes) -> str:
+        row = self.field.registry.ledger.get(self.field.app, delegation.number)
+        return met(self.member, row.body, body)
+
+    def may_write(self, board: PeerKeys) -> bool:
+        self.member.refresh()
+        holder = self.member.rules.holder(board.author)
+        return holder is not None and bool(holder.may("readings", claims.WRITE))
+
+
+def test_a_delegate_narrows_no_rights_of_whom_it_did_not_enrol(field: Field) -> None:
+    """The keys in a credential, and what a log was formatted with, are public: see SPEC 12.6."""
+    two, board = Two(field), PeerKeys()
+    first = two.enrol(board)
+    copied = two.copy(board, number=read_credential(first)[0].number)
+    for proof in (b"", bytes(64), PROOFS[first]):
+        (shown,) = field.delegations.countersign(field.app, [copied], [proof])
+        assert shown.error is not None and shown.error.code == "PROOF_INVALID"
+    (named,) = {row.actor for row in field.registry.audit.newest(9, action="delegation.refuse")}
+    assert named.startswith(f"delegation:{two.bad.number.hex()}:")
+    # Whoever comes first has said nothing either, in a session neither.
+    copied = two.copy(board, agreement=PeerKeys().agreement)
+    assert two.met(two.bad, copied) == "" and not two.may_write(board)
+    assert two.met(two.good, first) == ""
+    assert field.show(first) == [""] and two.may_write(board)
+    later = two.copy(board)
+    assert two.met(two.bad, later) == "" and two.may_write(board)
+    assert two.member.owner(greeting_of(core.Credential(later))) is None
+    assert two.member.owner(greeting_of(core.Credential(first))) == board.author
+    holders = [each.issued for each in two.member.holders() if each.author == board.author]
+    assert holders == [read_credential(first)[0].issued]
+
+
+def test_a_board_that_moves_to_another_gateway_proves_its_keys_to_that(field: Field) -> None:
+    two, board = Two(field), PeerKeys()
+    assert field.show(two.enrol(board)) == [""] and two.may_write(board)
+    moved = two.copy(board)
+    assert two.met(two.bad, moved) == "" and two.may_write(board), "not before it is countersigned"
+    assert field.show(moved) == [""] and not two.may_write(board)
+
+
+def test_a_key_has_so_many_logs_in_sessions_too(field: Field) -> None:
+    """Of each delegation by itself: one wears out no keys of boards that others have enrolled."""
+    two, board = Two(field), PeerKeys()
+    salts = [bytes((at,)) * 16 for at in range(MAX_OWN_AUTHORS + 1)]
+    logs = [{"salt": salt, "author": claims.author_of(board.sealing, salt)} for salt in salts]
+    codes = [two.met(two.bad, two.copy(board, **log)) for log in [*logs, logs[0]]]
+    assert codes == [""] * MAX_OWN_AUTHORS + ["KEY_WORN_OUT", ""]
+    two.member = Membership(field.registry, field.app, b"keeper--")
+    two.member.refresh()
+    assert two.met(two.bad, two.copy(board, **logs[-1])) == "KEY_WORN_OUT", "at all nodes, for ever"
+    assert two.met(two.good, two.enrol(board)) == "" and field.show(two.enrol(board)) == [""]
 
 
 @pytest.mark.parametrize("code", ["ISSUER_MISSING", "REGISTRY_FAILED"])

@@ -1,5 +1,6 @@
 """What may be forgotten below the stability frontier, who is told, and survivors (SPEC 5.11, 10.14)."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,14 @@ from wire import Asker, Subscriber, done, has, ids, link
 from hedgerow.clock.hlc import pack
 from hedgerow.codec.schema import KEEP, Schema
 from hedgerow.codec.segment import encode_segment
+from hedgerow.crypto.port import P256, finish
 from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.skip import LOST, Skip
 from hedgerow.operation import INSERT, encode_body
 from hedgerow.sync import frames
 from hedgerow.sync.interest import write_wants
 from hedgerow_bigpeer import limits
+from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_bigpeer.store import ingest
 from hedgerow_bigpeer.store.rows import Operation, SkipEntry
 
@@ -132,3 +135,21 @@ def test_a_survivor_of_what_is_lost_is_asked_for(served: Local) -> None:
     holder.wire.until(lambda: service.transaction > transaction)
     assert served.items("SELECT n FROM cars") == [{"n": 0}, {"n": 1}, {"n": 2}]
     assert service.frontier(author.author).held == 3 and not service.refusals.authors()
+
+
+def test_what_everybody_was_told_is_signed_in_production(tmp_path: Path, forgetful: Local) -> None:
+    """SPEC 5.11.6."""
+    registry = Registry(tmp_path)
+    registry.create_app("test", "farm", "production", "farm")
+    registry.close()
+    with local(tmp_path, app="farm", mesh="farm", collect_after_days=0) as served:
+        served.run(served.peer.service.refresh_frontier())
+        said = served.peer.service.frontier_said
+        own = served.peer.membership.identity
+        assert said.position and said.keeper == served.peer.service.store.identity.keeper
+        verify = P256(os.urandom).verify
+        assert finish(verify(own.sealing, said.signed(), said.signature))
+    # A playground has nobody to know it by.
+    forgetful.run(forgetful.peer.service.refresh_frontier())
+    said = forgetful.peer.service.frontier_said
+    assert said.position and said.signature == b""

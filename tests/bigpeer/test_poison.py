@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from bigpeer_harness import Local, Remote, eventually, local, remote
-from log_writer import Writer
+from log_writer import JUNE, Writer
+from raw_author import RawAuthor
 from sync_link import Link
 
 from hedgerow.codec.schema import STREAM, schema_for
@@ -15,11 +16,11 @@ from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import SEAL_EVERY
 from hedgerow.log import ENTRY_OP
-from hedgerow.operation import INSERT, decode_body, encode_body
+from hedgerow.operation import INSERT, SOURCE_GATEWAY, decode_body, encode_body
 from hedgerow.trust.seal import NO_SEAL, Seal, make_seal
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.intake import Intake
-from hedgerow_bigpeer.store.rows import Operation, SealEntry
+from hedgerow_bigpeer.store.rows import CutEntry, Operation, SealEntry
 
 
 def carry(author: Writer, relay: Writer, seals: bool = True) -> None:
@@ -284,3 +285,18 @@ def test_a_failure_inside_stays_with_its_submission(served: Local, monkeypatch: 
     refused, taken = served.run(both())
     assert isinstance(refused, HedgerowError) and refused.code == "OPERATION_INVALID" and taken is None
     assert state(served, good.peer.author)[1] == 3 and state(served, bad.peer.author)[0] == 0
+
+
+def test_what_goes_is_not_in_memory_either(served: Local) -> None:
+    """Neither how far its author is held, nor what it was said to have written of time."""
+    service, author, true = served.peer.service, RawAuthor(7), RawAuthor(7)
+    author.clock(epoch=1, uptime=0, source=SOURCE_GATEWAY, utc=JUNE, error=10)
+    author.insert(1000, None, n=1)
+    true.insert(1000, "x", n=2)
+    stamp = decode_body(author.entries[-1].body)[0]  # type: ignore[union-attr]
+    served.run(service.submit(author.take()))
+    assert service.frontier(author.author).held == 2
+    assert service.time_of(author.author, 2, stamp) is not None
+    served.run(service.submit([CutEntry(author.author, 1, tuple(true._marks))]))
+    assert service.frontier(author.author).held == 0
+    assert service.time_of(author.author, 2, stamp) is None

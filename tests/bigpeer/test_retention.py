@@ -117,6 +117,7 @@ def test_a_setting_is_made_by_who_may_and_shown_everywhere(aged: Aged) -> None:
     status, answer = aged.ask("DELETE", PATH)
     assert (status, answer) == (200, {**shown, "keep_ms": None})
     never = {"name": "never", "kind": None, "keep_ms": None, "gone_before": None, "expired": 0}
+    never |= {"confidential": False, "epoch": None}
     assert aged.ask("DELETE", f"{V1}/collections/never/retention") == (200, never)
     told = [entry for entry in aged.served.peer.registry.audit.newest(20) if "retain" in entry.action]
     assert [(entry.subject, entry.detail["keep_ms"]) for entry in reversed(told)] == [

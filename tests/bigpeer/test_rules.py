@@ -18,7 +18,8 @@ from enrolled_kit import Enrolled, entries, hand, revocation, varint  # noqa: E4
 from hedgerow.codec.segment import encode_segment  # noqa: E402
 from hedgerow.crypto.rules import Rules  # noqa: E402
 from hedgerow.errors import HedgerowError  # noqa: E402
-from hedgerow.operation import UPDATE  # noqa: E402
+from hedgerow.operation import UPDATE, h16  # noqa: E402
+from hedgerow.trust.seal import NO_SEAL, make_seal, seal_hash  # noqa: E402
 from hedgerow_bigpeer import limits  # noqa: E402
 from hedgerow_bigpeer.intake import Intake  # noqa: E402
 from hedgerow_bigpeer.store.rows import (  # noqa: E402
@@ -189,7 +190,11 @@ def _intake(served: Local, learn: Any) -> Intake:
 
 def _bring(served: Local, intake: Intake, one: Enrolled) -> None:
     """Hand over what a peer wrote, as a session does."""
-    for entry in written(one):
+    _hand(served, intake, one, written(one))
+
+
+def _hand(served: Local, intake: Intake, one: Enrolled, brought: list[Entry]) -> None:
+    for entry in brought:
         if isinstance(entry, SchemaEntry):
             intake.add_schema(entry.encoded)
         elif isinstance(entry, Operation):
@@ -215,6 +220,31 @@ def test_a_credential_of_a_moment_ago_is_looked_for_before_anybody_is_refused(tm
         _bring(served, intake, one)
         assert served.peer.service.frontier(author).receipted == 2
         assert served.peer.service.refusals.code(author) is None
+
+
+def test_what_others_bring_of_an_author_of_a_moment_ago_waits_for_its_seal_as_well(tmp_path: Path) -> None:
+    """Else what a relay changes would stand, unsealed, in the place of what such an author has written."""
+    one = Enrolled(48)
+    one.put("cars", 1, {"color": "red"})
+    one.peer.seal(0)
+    author = one.identity.author
+    with local(tmp_path) as served:
+        rules, service = served.peer.membership.rules, served.peer.service
+
+        async def learn() -> None:
+            rules.add(one.members.own.name, one.members.own.claims)
+
+        relay = _intake(served, learn)
+        changed = [
+            entry._replace(body=entry.body[:-1] + bytes((entry.body[-1] ^ 1,)))
+            if isinstance(entry, Operation) and entry.number == one.log.held(author)
+            else entry
+            for entry in written(one)
+        ]
+        _hand(served, relay, one, changed)
+        assert service.frontier(author).held == 0 and service.refusals.code(author) == "SEAL_INVALID"
+        _bring(served, Intake(service, lambda: "test", learn, lambda: author), one)
+        assert service.frontier(author).receipted == one.log.held(author)
 
 
 def test_who_was_refused_for_a_credential_comes_again_once_it_is_known(tmp_path: Path) -> None:
@@ -297,3 +327,39 @@ def test_what_waits_for_seals_is_bounded(tmp_path: Path, monkeypatch: pytest.Mon
         fourth.put("cars", 1, {"color": "red"})
         _bring(served, intake, fourth)
         assert service.refusals.code(fourth.identity.author) == "SYNC_GAP", "over what all may have"
+
+
+def test_what_was_sealed_before_there_was_a_credential_waits_for_a_seal_of_it(tmp_path: Path) -> None:
+    """Anybody could have sealed it, and its author would let go of what it wrote for a receipt."""
+    one = Enrolled(11, [["cars", 3]])
+    author = one.identity.author
+    for name in ("a", "b", "c"):
+        one.put("cars", name, {"color": "red"})
+    ops = [entry for entry in written(one) if not isinstance(entry, SealEntry)]
+    bodies = [entry for entry in ops if isinstance(entry, Operation)]
+    marks = [h16(author, op.number, op.body, one.peer.schemas) for op in bodies]
+    early = make_seal(author, 1, 2, marks[:2], NO_SEAL)
+    late = make_seal(author, 3, len(marks), marks[2:], seal_hash(early), one.members)
+
+    async def main() -> None:
+        store = await SqliteStore.open(tmp_path / "store.db", full_sync=False)
+        store.rules = rules = Rules(one.members._verify)
+
+        async def frontier(*said: Entry) -> tuple[int, int]:
+            done = await store.ingest([Submission(said)] if said else [], JUNE)
+            assert not any(done.errors), done.errors
+            (found,) = await store.frontiers()
+            assert not said or list(done.frontiers) == [found]
+            return found.sealed, found.receipted
+
+        assert await frontier(*ops, SealEntry(author, early)) == (2, 2)
+        found = one.members.own
+        rules.add(found.name, found.claims)
+        assert await frontier(JudgeEntry(author)) == (2, 0)
+        assert await frontier(SealEntry(author, late)) == (len(marks), len(marks))
+        # Judged again it stays.
+        done = await store.ingest([Submission([JudgeEntry(author)])], JUNE)
+        assert list(done.frontiers) == [] and await frontier() == (len(marks), len(marks))
+        await store.close()
+
+    asyncio.run(main())

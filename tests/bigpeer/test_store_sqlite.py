@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import store_contract_cut  # noqa: F401  (adds its checks)
 import store_contract_down  # noqa: F401  (adds its checks)
 import store_contract_expire  # noqa: F401  (adds its checks)
 import store_contract_times  # noqa: F401  (adds its checks)

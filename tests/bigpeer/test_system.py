@@ -385,7 +385,7 @@ def test_statements_over_system_collections(served: Local) -> None:
     assert row == {"name": "fern", "mv": 3712}
     (counted,) = served.items("SELECT count(*) FROM system:peers")
     assert counted == {"count(*)": 2}
-    notes = {"keep_ms": None, "gone_before": None, "expired": 0}
+    notes = {"keep_ms": None, "gone_before": None, "expired": 0, "confidential": False, "epoch": None}
     assert {"_id": "notes", "name": "notes", "kind": "keep", **notes} in served.items(
         "SELECT * FROM system:collections"
     )

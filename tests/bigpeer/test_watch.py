@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from peer_keys import PeerKeys
 from hedgerow.crypto.claims import Claims
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
+from hedgerow.sync.hello import GATEWAY, RELAY
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth.apps import App
 from hedgerow_bigpeer.auth.credential import Credential
@@ -253,6 +255,7 @@ def test_who_gives_no_credit_is_not_waited_for_in_a_circle(monkeypatch: pytest.M
 
     class Remote:
         keys = object()
+        remote = None
         credit = 0
 
         def __init__(self) -> None:
@@ -274,3 +277,36 @@ def test_who_gives_no_credit_is_not_waited_for_in_a_circle(monkeypatch: pytest.M
     assert statements.wait(remote) == 0
     statements.fill(remote)
     assert remote.said == [bytes(1)] and statements.wait(remote) == limits.BATCH_SECONDS
+
+
+def test_a_gateway_gets_a_short_batch_besides_each_time_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Signer:
+        def sign_batch(self, receipts: list[Receipt]) -> bytes:
+            return b"".join([receipt.author[-1:] for receipt in receipts])
+
+    class Remote:
+        keys = object()
+
+        def __init__(self, role: int) -> None:
+            self.said: list[bytes] = []
+            self.remote = SimpleNamespace(role=role)
+
+        def room(self) -> int:
+            return 1 << 16
+
+        def queue(self, kind: int, body: bytes) -> None:
+            self.said.append(body)
+
+    monkeypatch.setattr(limits, "BATCH_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "BATCH_SECONDS", 0.0)
+
+    def told(role: int, authors: int) -> list[bytes]:
+        statements, remote = Statements(cast(Membership, Signer())), cast(Any, Remote(role))
+        for _ in range(3):
+            for at in range(authors):
+                statements.note(Receipt(b"bigpeer!", 1, b"author-%d" % at, 5))
+            statements.fill(remote)
+        return cast(list[bytes], remote.said)
+
+    assert told(GATEWAY, 6) == [b"012345", b"0123", b"012345", b"4501", b"012345", b"2345"]
+    assert told(GATEWAY, 4) == [b"0123"] * 3 and told(RELAY, 6) == [b"012345"] * 3

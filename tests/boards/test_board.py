@@ -80,6 +80,22 @@ asyncio.run(main())
     assert board.mpremote("exec", program).stdout == "[1, 1, 1, 3, 3, 3] True\n"
 
 
+def test_ticks_take_no_memory(board: Board) -> None:
+    """As on a chip: an interrupt handler that asked for them with a full heap was dropped for good."""
+    program = """
+import micropython, time
+def look():
+    first = time.ticks_ms()
+    return time.ticks_diff(time.ticks_ms(), first) < 1000 and time.ticks_us() > 0
+look()
+micropython.heap_lock()
+fine = look()
+micropython.heap_unlock()
+print(fine)
+"""
+    assert board.mpremote("exec", program).stdout == "True\n"
+
+
 def test_clock_starts_in_2000_and_drifts(boards: Callable[..., list[Board]]) -> None:
     fast, true = boards(2, clock_drift_ppm=100_000.0)[0], boards(1)[0]
     look = "import time; print(time.time(), time.gmtime(0)[:6], time.ticks_add(2**30 - 1, 2))"
@@ -154,6 +170,8 @@ def test_waiting_for_the_console_ends(board: Board) -> None:
     with pytest.raises(HedgerowError) as caught:
         board.wait_for("never printed", 0.05)
     assert caught.value.code == "BOARD_TIMEOUT"
+    # Whoever reads it sees what was printed instead.
+    assert caught.value.__notes__ == ["\n".join(line.text for line in board.console)]
 
 
 def test_a_damaged_file_system_is_not_formatted(boards: Callable[..., list[Board]]) -> None:

@@ -76,6 +76,7 @@ def test_a_bridge_from_the_command_line(peer: Peer, tmp_path: Path) -> None:
     assert "out.jsonl" not in peer.run("bigpeer", "bridges", "list") and "3" in peer.run(
         "bigpeer", "bridges", "list"
     )
+    assert peer.bridges("set", "b", str(config), "--confidential")["confidential"] is True
     assert peer.bridges("pause", "b")["state"] == "paused"
     assert peer.bridges("resume", "b")["name"] == "b"
     assert peer.bridges("reset", "b", "--from", "now")["transactionId"] > 0
@@ -100,6 +101,8 @@ def test_retention_from_the_command_line(peer: Peer) -> None:
     assert "90 d" in said and "for ever" in said
     assert "kept for ever" in peer.run("bigpeer", "collections", "retain", "a/b", "--forever")
     assert "a/b" not in {row["name"] for row in retention("list")["collections"]}
+    # A playground has nobody to keep secrets for.
+    assert retention("confidential", "c", status=1)["error"]["code"] == "APP_INVALID"
     # Its documents live on.
     assert retention("retain", "c", "90d", status=1)["error"]["code"] == "RETENTION_INVALID"
     for words in (("retain", "a"), ("retain", "a", "90d", "--forever")):

@@ -24,7 +24,7 @@ from hedgerow_cli.logfile.image import custody, open_image
 PROFILE = PROFILES["esp32c3"]
 LOG = PROFILE.table[-1]
 FILES_AT = 0x200000
-TAIL_AT = 0x2E0000  # with the firmware among the files
+TAIL_AT = 0x300000  # with the firmware among the files
 SERIES = SensorSeries("celsius", [f"{20 + n}.5" for n in range(50)])
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from cli_kit import first_json, hedgerow, interrupt, running
 
+from hedgerow.application import ReadyPeer
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP
 from hedgerow_boards.board import Board
@@ -138,6 +140,21 @@ def test_ranges_that_are_missing_are_named(tmp_path: Path) -> None:
     assert [row.get("number") for row in rows] == [1, 2, 3, None]
     assert (rows[3]["first"], rows[3]["last"]) == (4, 5)
     assert rows[3]["missing"] == "dropped by this board to make room"
+
+
+def test_what_is_confidential_is_named_and_not_read(tmp_path: Path) -> None:
+    """SPEC 11.17."""
+    device = ImageDevice(b"\xff" * 65536)
+    log = FlashLog(device)
+    author = ReadyPeer(log, lambda: 1000)
+    author.collection_keys = CollectionKeys(author.author, [["visits", 1, bytes(32)]])
+    author.insert("visits", {"who": "Ada"}, 1000)
+    path = tmp_path / "log"
+    path.write_bytes(device.cells)
+    assert b"Ada" not in device.cells
+    (row,) = [json.loads(line) for line in hedgerow("log", "read", str(path)).stdout.splitlines()]
+    assert (row["collection"], row["confidential"], row["number"]) == ("visits", True, 2)
+    assert "who" not in row
 
 
 def test_every_reading_of_an_export_arrives_once(board: Board, tmp_path: Path) -> None:

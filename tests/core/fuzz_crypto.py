@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from crypto_kit import APP, Given, Issuer, Known, Peers, drive, meet, member, talk
@@ -10,10 +11,12 @@ from enrolled_kit import Enrolled, revocation, varint
 
 from hedgerow import limits
 from hedgerow.codec import cbor
-from hedgerow.crypto import cose, edhoc
-from hedgerow.crypto.batches import Batch, sign_batch
+from hedgerow.codec.schema import CONFIDENTIAL, Schema
+from hedgerow.crypto import confidential, cose, edhoc
+from hedgerow.crypto.batches import Batch, sign_batch, unfold_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
+from hedgerow.crypto.confidential import CollectionKeys, read_keys
 from hedgerow.crypto.credentials import Credential
 from hedgerow.crypto.greeting import END, PART, Greeting
 from hedgerow.crypto.handshake import KNOWN, Handshake, Own
@@ -24,7 +27,10 @@ from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable
 from hedgerow.crypto.words import Word, unfold
 from hedgerow.custody.receipt import Receipt
+from hedgerow.document import Document
+from hedgerow.errors import HedgerowError
 from hedgerow.limits import HANDSHAKE_MS
+from hedgerow.operation import INSERT
 from hedgerow.sync.hello import Hello
 from hedgerow.sync.session import Session
 
@@ -32,6 +38,8 @@ ROOT = Issuer(1)
 GATEWAY = ROOT.delegate(2)
 CREDENTIAL = GATEWAY.credential(ROOT.public, METADATA={"site": "north"}, AUTHOR=b"author-1", KINDS=1)
 KEY = bytes(range(16))
+AUTHOR = b"author-1"
+VISITS = Schema("visits", CONFIDENTIAL, (("n", None), ("who", None)))
 SEALED = cose.encrypt0(KEY, bytes(13), b"payload", b"name")
 #: Given once: nothing of a try may stay for the next.
 PAIR = finish(ROOT.p256.make_key())
@@ -160,6 +168,9 @@ def knower() -> Enrolled:
     return Enrolled(61)
 
 
+_NOBODY = knower()
+
+
 def statement(data: bytes) -> None:
     """Only what an issuer has signed changes what is known."""
     members = knower().members
@@ -196,6 +207,14 @@ def _batch() -> bytes:
     return signed
 
 
+def folded(data: bytes) -> None:
+    """Whatever a letter has of a batch is what it is made to again; who is not known has signed nothing."""
+    found = unfold_batch(bytes(data), APP, [(b"keeper-1", ROOT.public)])
+    if found is not None and len(data) <= limits.MAX_FOLDED:
+        assert found[0].keeper == b"keeper-1" and found[0].fold() == bytes(data)
+    assert _NOBODY.members.take_said(bytes(data), _NOBODY.peer) and not _NOBODY.members.said
+
+
 def keyed(data: bytes) -> None:
     """Whatever a stranger says to a session with keys: nothing of it counts, and the link ends."""
     peer = members()[1]
@@ -217,6 +236,36 @@ def parts(message: bytes) -> bytes:
         + message[at : at + 20]
         for at in range(0, len(message), 20)
     )
+
+
+def collection_keys(data: bytes) -> None:
+    """Whatever is read as keys can be held."""
+    keys = CollectionKeys(AUTHOR, read_keys(bytes(data)))
+    assert keys.newest("visits") >= 0
+
+
+def values(data: bytes) -> None:
+    """What whoever has the right encrypts shows as a change that breaks no rule, or not at all."""
+    keys = CollectionKeys(AUTHOR, [["visits", 1, KEY]])
+    bound = confidential._bound(AUTHOR, 7, bytes(8), 0, [INSERT, VISITS.name, "id"], VISITS)
+    iv = sha256(bound).digest()[:13]
+    blob = b"\2" + confidential.seal(KEY, iv, confidential._structure(bound), bytes(data))
+    change = [INSERT, VISITS.name, "id", [blob, cbor.UNDEFINED]]
+    found = keys.reveal(AUTHOR, 7, bytes(8), 0, change, VISITS)
+    if found is None:
+        raise HedgerowError("KEYS_INVALID", "hidden")
+    assert found[:3] == change[:3] and len(found[3]) == 2
+    Document().apply(found, VISITS, bytes(8), AUTHOR)
+
+
+def blob(data: bytes) -> None:
+    """Nothing that was not encrypted under the key shows."""
+    keys = CollectionKeys(AUTHOR, [["visits", 1, KEY]])
+    for change in (
+        [INSERT, VISITS.name, None, [bytes(data), cbor.UNDEFINED]],
+        [2, VISITS.name, 1, [data, 3]],
+    ):
+        assert keys.reveal(AUTHOR, 7, bytes(8), 0, change, VISITS) is None
 
 
 STATEMENTS = [ROOT.credential(ROOT.public, AUTHOR=b"author-1"), revocation(b"author-1", bytes(8), 7, ROOT)]
@@ -254,6 +303,15 @@ TARGETS: list[tuple[str, Callable[[bytes], object], list[bytes], int]] = [
     ("word", word, STATEMENTS[1:], 2),
     ("brief word", brief, [Word(STATEMENTS[1], APP).brief()], 1),
     ("batch", batch, [_batch()], 2),
+    ("batch-folded", folded, [Batch(_batch(), APP).fold()], 1),
+    ("collection keys", collection_keys, [cbor.encode([["visits", 1, KEY], ["visits", 2, bytes(32)]])], 1),
+    (
+        "encrypted values",
+        values,
+        [cbor.encode([INSERT, [5, {"a": [1, "b"]}]]), cbor.encode([INSERT, [1, 2]])],
+        1,
+    ),
+    ("values of a stranger", blob, [b"\2" + bytes(20)], 1),
     (
         "session with keys",
         keyed,

@@ -5,6 +5,7 @@ from limit_custody import engine, op_of
 from hedgerow import limits
 from hedgerow.mesh import frames, pace
 from hedgerow.mesh.custody import name_of
+from hedgerow.mesh.density import Steady
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.sync.hello import RELAY
 
@@ -56,6 +57,22 @@ def crowd_of_neighbours() -> None:
         mesh.visits.heard(b"a", state, -50, moment)
         mesh._mode(moment)
         assert mesh.flood == flood
+
+
+def steady() -> None:
+    """Once a peer has run for a while, who is heard counts if it is heard again in another slice of time."""
+    start, period = pace.STATE_MAX_MS, 2 * pace.AROUND_MS
+    for again, count in ((pace.STEADY_MS - 1, 0), (pace.STEADY_MS, 1), (period, 1), (3 * period, 0)):
+        counted = Steady(512, period, 0)
+        counted.add(7, start)
+        assert counted.estimate(start) == 0
+        # Somebody else, for the slice to end.
+        counted.add(8, start + max(again - 1, 0))
+        counted.add(7, start + again)
+        assert counted.estimate(start + again) == count
+    counted = Steady(512, period, 0)
+    counted.add(7, start - 1)
+    assert counted.estimate(start) == 1
 
 
 def around() -> None:

@@ -115,9 +115,26 @@ def schemas(full: str, hello_: str, frame_: str) -> None:
 def learnt_schemas(code: str) -> None:
     peer = board()
     for at in range(limits.MAX_LEARNT_SCHEMAS):
-        peer.ingest_schema(Schema("c%d" % at, KEEP, ()).encoded)
+        _bring(peer, at)
     refuses(peer, code, peer.ingest_schema, EMPTY.encoded)
     peer.insert("own", {}, 5)
+
+
+def _bring(peer: Peer, at: int) -> None:
+    """Take a schema and the next operation under it."""
+    schema = Schema("c%d" % at, KEEP, ())
+    peer.ingest_schema(schema.encoded)
+    peer.ingest(AUTHOR, at + 1, [encode_body(STAMP, [[INSERT, schema.name, None, []]])])
+
+
+def strange_schemas(code: str) -> None:
+    peer = gateway()
+    peer.members = SimpleNamespace(knows=lambda author: author != AUTHOR)  # type: ignore[assignment]
+    most = limits.MAX_STRANGE_SCHEMAS
+    for at in range(most):
+        _bring(peer, at)
+    raises(code, _bring, peer, most)
+    assert peer.log.held(AUTHOR) == most
 
 
 def known_keepers(code: str) -> None:
@@ -207,7 +224,7 @@ def seal_delay() -> None:
         exchange._linger_ms = None
         said(exchange)
         peer.write([[DELETE, EMPTY.name, 1]], [EMPTY], 0)
-        start = peer._sealed_at
+        start = peer.sealed_at
         said(exchange, start + moment)
         assert (peer.log.sealed(peer.author) == peer.log.held(peer.author)) == bool(sealed)
 

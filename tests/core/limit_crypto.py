@@ -10,10 +10,12 @@ from kit import raises
 
 from hedgerow import limits
 from hedgerow.codec import cbor
+from hedgerow.codec.schema import CONFIDENTIAL, STREAM, Schema
 from hedgerow.crypto import claims, edhoc
 from hedgerow.crypto.batches import Batch, sign_batch
 from hedgerow.crypto.channel import Answering, Channel, Opening
 from hedgerow.crypto.claims import Claims
+from hedgerow.crypto.confidential import CollectionKeys, read_keys
 from hedgerow.crypto.credentials import Credential
 from hedgerow.crypto.edhoc import KID
 from hedgerow.crypto.ephemeral import Ephemerals
@@ -33,6 +35,18 @@ def ephemerals() -> None:
     for _ in range(limits.MAX_EPHEMERALS + 2):
         finish(store.prepare())
     assert len(store) == limits.MAX_EPHEMERALS == store.p256.multiplications
+
+
+def collection_keys(code: str) -> None:
+    """So many keys are taken, and no more; what is derived of them is forgotten."""
+    entry = ["visits", 1, bytes(32)]
+    assert read_keys(cbor.encode([entry] * limits.MAX_COLLECTION_KEYS))
+    raises(code, read_keys, cbor.encode([entry] * (limits.MAX_COLLECTION_KEYS + 1)))
+    keys = CollectionKeys(bytes(8), [entry])
+    schema = Schema("visits", STREAM | CONFIDENTIAL, (("n", None),))
+    for number in range(2 * limits.MAX_COLLECTION_KEYS):
+        keys.conceal(number.to_bytes(8, "big"), 1, bytes(8), [[0, schema.name, None, [1]]], [schema])
+        assert len(keys._derived) <= limits.MAX_COLLECTION_KEYS
 
 
 # ---- handshakes
@@ -305,6 +319,34 @@ def _batch(authors: int, moment: int = 1) -> bytes:
 def batch(code: str) -> None:
     assert len(Batch(_batch(limits.MAX_BATCH), crypto_kit.APP).entries) == limits.MAX_BATCH
     raises(code, Batch, _batch(limits.MAX_BATCH + 1), crypto_kit.APP)
+
+
+def folded() -> None:
+    """One that is a byte longer goes into no letter, which begins with a byte that says what it is."""
+    keys = enrolled_kit.Enrolled(74)
+    own = keys.identity
+    for last, length in ((127, limits.MAX_FOLDED), (128, 0)):
+        made = [
+            Receipt(b"keeper-1", 1, bytes((at,)) * 8, number)
+            for at, number in enumerate((1 << 21, 1 << 21, 1 << 14, 1, last))
+        ]
+        signing = sign_batch(keys.p256, own.keys[32:64], own.sealing, crypto_kit.APP, 1, made)
+        assert len(Batch(finish(signing), crypto_kit.APP).fold()) == length
+    assert limits.MAX_FOLDED + 1 == limits.MAX_FRAGMENTS * 16
+
+
+def batch_apart() -> None:
+    """Of two that are signed within that time one is said."""
+    keeper = enrolled_kit.Enrolled(75, keeper=True, kinds=claims.KEEPS)
+    for later, said in ((limits.BATCH_APART_S - 1, 1), (limits.BATCH_APART_S, 2)):
+        gateway = enrolled_kit.Enrolled(76)
+        gateway.members.add(keeper.members.own.name, keeper.members.own.claims)
+        for moment in (crypto_kit.NOW, crypto_kit.NOW + later):
+            receipt = Receipt(keeper.identity.author, 1, bytes(8), moment - crypto_kit.NOW + 1)
+            own = keeper.identity
+            signing = sign_batch(keeper.p256, own.keys[32:64], own.sealing, crypto_kit.APP, moment, [receipt])
+            assert gateway.members.take_batch(finish(signing), gateway.peer)
+        assert len(gateway.members.said) == said
 
 
 def batches() -> None:

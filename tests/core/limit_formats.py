@@ -261,7 +261,9 @@ def seal_operations(code: str) -> None:
 
 
 def frontier(code: str) -> None:
-    numbers = {b"%08d" % at: 1 for at in range(limits.MAX_FRONTIER)}
+    numbers = {b"%08d" % at: limits.MAX_NUMBER for at in range(limits.MAX_FRONTIER)}
+    whole = Frontier(b"keeper-1", limits.MAX_NUMBER, (1 << 53) - 1, numbers, bytes(64))
+    assert len(b"\1" + whole.encode()) <= limits.MAX_FRAME
     data = Frontier(b"keeper-1", 1, 5, numbers).encode()
     assert Frontier.decode(data).numbers == numbers
     raises(code, Frontier(b"keeper-1", 1, 5, {**numbers, AUTHOR: 1}).encode)

@@ -103,7 +103,7 @@ def false_word() -> None:
     looked = []
 
     class Members:
-        fresh = ()
+        fresh = said = ()
 
         def take_brief(self, brief: bytes) -> None:
             looked.append(brief)

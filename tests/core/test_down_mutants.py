@@ -12,12 +12,12 @@ import test_sync_down as down_tests
 from sync_kit import board, converse, gateway, keeper, record, sync
 from test_sync_down import delete, names, put, want
 
+from hedgerow import collect as collect_module
 from hedgerow import document as document_module
 from hedgerow import documents as documents_module
 from hedgerow.application import ReadyPeer
 from hedgerow.custody.ledger import Ledger
 from hedgerow.custody.stability import Stability
-from hedgerow.documents import Documents
 from hedgerow.down import Down
 from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
@@ -362,18 +362,20 @@ def losses_are_not_said(patch: pytest.MonkeyPatch) -> None:
 
 
 def deletes_leave_alone(patch: pytest.MonkeyPatch) -> None:
-    def gone(self: Documents, author: bytes, number: int, frontier: Any) -> bool:
-        places = self.touched(author, number)
-        states = [self._merge(*place) for place in places]
-        stable = [self._stable(frontier, *entry[:2]) for _, judged in states for entry in judged]
-        dead = [not document.exists() and document.deleted() for document, _ in states]
+    def gone(peer: Any, frontier: Any, author: bytes, number: int) -> bool:
+        documents = peer.down.documents
+        places = documents.touched(author, number)
+        dots = [dot for place in places for dot in documents.dots(*place)]
+        stable = [collect_module._stable(peer, frontier, *dot) for dot in dots]  # type: ignore[attr-defined]
+        found = [documents.load(*place) for place in places]
+        dead = [not document.exists() and document.deleted() for document in found]
         return bool(places) and all(stable) and all(dead)
 
-    patch.setattr(Documents, "_gone", gone)
+    patch.setattr(collect_module, "_gone", gone)
 
 
 def everything_is_stable(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Documents, "_stable", lambda *_args: True)
+    patch.setattr(collect_module, "_stable", lambda *_args: True)
 
 
 def taker_counts_at_once(patch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "STATE_MAX_MS": times.state_most,
     "STATE_CALM_MS": times.state_calm,
     "STATE_SETTLE_MS": times.state_settle,
+    "STEADY_MS": about.steady,
     "HAVE_MAX_MS": times.have_most,
     "LEAF_WINDOW_MS": leaves.leaf_window,
     "LEAF_MOST_MS": leaves.leaf_most,

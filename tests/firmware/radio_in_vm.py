@@ -3,6 +3,7 @@
 Prints one line for each question that the test asks.
 """
 
+import gc
 import time
 
 import micropython
@@ -216,6 +217,8 @@ print("budget", took > 5000 * 350, went_on == 57 * 10 + 50000, second_wake.saved
 class Seeker:
     """As much of a node as looking for somebody to connect to needs, and what it did."""
 
+    _past = None
+
     def __init__(self, address: object) -> None:
         self.address = address
         self.did: list = []
@@ -261,6 +264,9 @@ class Tight:
         self.unsigned = unsigned
         self.did: list = []
 
+    def tend(self, peer: object, now: int) -> None:
+        """No keys of confidential collections are here."""
+
     def _shelve(self) -> None:
         self.mesh = None
         self.did.append("shelved")
@@ -274,3 +280,164 @@ tight, roomy = Tight(2), Tight(1)
 for one in (tight, roomy):
     node.Node._look_around(one, 1000)
 print("tight", tight.did, tight.unsigned, roomy.did)
+
+
+class Parting:
+    """As much of a node as a session's end needs; the radio answers as it is told."""
+
+    _link = None
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+        self.radio = radio.Radio(heard.wake)
+        self.radio.ble = self
+        self._conn = 3
+        self._ended_at = 0
+        self.hung_up = 0
+
+    def gap_disconnect(self, conn: int) -> bool:
+        """The radio's."""
+        if self.answer is None:
+            raise OSError(114)
+        return self.answer
+
+    def gatts_read(self, handle: int) -> bytes:
+        """The radio's."""
+        return b""
+
+    def _hang_up(self, now: int) -> None:
+        self.hung_up += 1
+
+
+partings = [Parting(answer) for answer in (True, None, False)]
+for parting in partings:
+    node.Node._serve(parting, 10000)
+print("partings", [(parting.hung_up, parting._ended_at) for parting in partings])
+
+
+SIZE = 16000
+
+
+class Session:
+    """A link and its exchange, of some size, that has ended well."""
+
+    error = None
+    finished = True
+    summary = None
+
+    def __init__(self) -> None:
+        self.exchange = self.courier = self
+        self.memory = bytearray(SIZE)
+
+    def told(self) -> int:
+        """The exchange's."""
+        return 0
+
+    def theirs(self, author: bytes) -> tuple:
+        """The courier's."""
+        return 0, 0
+
+
+class Ended(node.Node):
+    """As much of a node as a turn needs in which a session ends."""
+
+    def __init__(self, events: list, own: bool) -> None:
+        self.events = events
+        self.radio = self.peer = self.face = self
+        self._options = {"budget": None}
+        self._tend_at = self._looked_at = 100000
+        self._generation = self.generation = self._began = 0
+        self._past = self._conn = self._central = self._link = self.keys = self.mesh = None
+        self._silent = {}
+        self._caller = self.author = b""
+        self._small = True
+        self._chooses = self.idle = False
+        if own:
+            self._central = Visit()
+        else:
+            self._conn = 3
+            self._link = Session()
+
+    def wake(self) -> None:
+        """The node's."""
+
+    def take_event(self) -> object:
+        """The radio's."""
+        return self.events.pop() if self.events else None
+
+    def take_report(self) -> None:
+        """The radio's."""
+
+    def _clear_up(self) -> None:
+        gc.collect()
+        self.left = gc.mem_alloc()
+
+    def _reopen(self, now: int) -> None:
+        pass
+
+    def _may_open(self, now: int) -> bool:
+        return False
+
+
+class Visit:
+    """A session of its own that ends in its next turn."""
+
+    done = succeeded = True
+    address = b""
+    error = None
+
+    def __init__(self) -> None:
+        self.link = Session()
+
+    def step(self, now: int) -> None:
+        """The session's."""
+
+
+class Deaf(Ended):
+    """A board for whose engine there is no room."""
+
+    _settle_at = _heard_at = 0
+    _silence_ms = 60000
+
+    def __init__(self) -> None:
+        Ended.__init__(self, [], False)
+        self._conn = self._link = None
+        self._tend_at = 0
+        self.mended = []
+
+    def tend(self) -> None:
+        """The radio's."""
+
+    def _look_around(self, now: int) -> None:
+        pass
+
+    def _mend(self, now: int) -> None:
+        self.mended.append(now)
+
+
+deaf = Deaf()
+for now in range(0, 200000, 500):
+    deaf.step(now)
+print("deaf", deaf.mended)
+
+said = []
+for own in (False, True):
+    gc.collect()
+    before = gc.mem_alloc()
+    ended = Ended([] if own else [(radio.CENTRAL_DISCONNECT, 3)], own)
+    for turn in range(2):
+        ended.step(1000 + turn)
+    said.append(ended.left - before < SIZE // 2)
+    del ended
+print("settled", said)
+
+# Two that end at once.
+both = Ended([], True)
+both._conn, both._link = 3, Session()
+both.told = []
+both._tell = lambda address, said, now: both.told.append(address)
+both._caller = b"caller"
+both._hang_up(1000)
+both._part(1000)
+both.step(1000)
+print("both", both.told, both._past, both._heard_at, both.rest_until(1000))

@@ -55,7 +55,7 @@ def _held(peer: Peer, author: bytes) -> dict:
 def _n_of(peer: Peer, author: bytes) -> list:
     counting = Counting.__new__(Counting)
     counting._peer, counting._collection = peer, "readings"
-    found = [counting._n_of(body) for body in _held(peer, author).values()]
+    found = [counting._n_of(author, number, body) for number, body in _held(peer, author).items()]
     return [n for n in found if n]
 
 

@@ -1,5 +1,7 @@
 """Giving back what a log has loaded: what holds something that flash does not tell at once stays."""
 
+import time
+
 import pytest
 
 from hedgerow.log import ENTRY_OP
@@ -40,7 +42,9 @@ def test_what_is_void_or_beside_a_run_is_not_forgotten(unloaded: list[str]) -> N
     log = filled(Nor(16))
     log.drop(OTHER, 3, 4)
     flashrest.rest(log)
-    assert log.has_beside() and "hedgerow_device.flashbeside" not in unloaded
+    assert log.has_beside()
+    # The one holds on to the other: loaded anew, it would be in the heap twice.
+    assert not {"hedgerow_device.flashbeside", "hedgerow_device.flashscan"} & set(unloaded)
     assert log.fetch(OTHER, 3) is None and len(log.since(0, 1000)) == 8
     log = filled(Nor(16))
     log.cut(OTHER, 7)
@@ -63,3 +67,21 @@ def test_who_collects_stays_while_the_ring_is_nearly_full(unloaded: list[str]) -
     flashrest.rest(log)
     assert log.gathering is collector
     assert not {"hedgerow_device.flashcollect", "hedgerow_device.flashreclaim"} & set(unloaded)
+
+
+def test_documents_are_no_reason_to_keep_it_where_the_heap_is_used_up(
+    unloaded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What CPython's time lacks
+    monkeypatch.setattr(time, "ticks_ms", lambda: 0, raising=False)
+    monkeypatch.setattr(time, "ticks_diff", lambda a, b: a - b, raising=False)
+    from hedgerow_device import device_peer, modules
+
+    monkeypatch.setattr(device_peer, "is_tight", lambda: True)
+    least = device_peer._LEAST_FREE * modules.WIDE
+    peer = device_peer.DevicePeer(FlashLog(Nor(16)), lambda: 1000)
+    assert peer.down and not unloaded
+    for left, gone in ((least, False), (least - 1, True)):
+        monkeypatch.setattr(device_peer, "free", lambda left=left: left)
+        peer.rest()
+        assert bool(unloaded) == gone

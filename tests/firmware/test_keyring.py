@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,6 +202,20 @@ def test_a_heap_without_room_gets_no_keys(monkeypatch: pytest.MonkeyPatch) -> No
     assert STORE == {}
 
 
+def check_batches(keys: Any, keeper: Identity, true: Receipt) -> None:
+    """A batch counts for what a board wrote before, and others; what is no news is not even verified."""
+    holds = Holds(b"a former")
+    said = [true, Receipt(keeper.author, 1, b"a former", 7)]
+    batch = finish(sign_batch(keeper.p256, keeper.keys[32:64], keeper.sealing, "app-1", 1, said))
+    forged = batch[:-1] + bytes([batch[-1] ^ 1])
+    (found,) = keys.take_batch(batch, holds)
+    assert (found.keeper, found.author, found.number) == (keeper.author, b"a former", 7)
+    with pytest.raises(HedgerowError, match="RECEIPT_INVALID"):
+        keys.take_batch(forged, holds)
+    holds.known = 7
+    assert keys.take_batch(forged, holds) == keys.take_batch(forged, Holds(true.author)) == []
+
+
 def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
 
     from hedgerow_device import enrolling, vault
@@ -238,8 +253,8 @@ def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
     keys.log = Log(state["author"])
     assert keys.ready
     keys.greet(0, False)
-    # What that keeper says of this board is proven, and nothing else; nothing is computed on the curve.
     keys.parted()
+    # What that keeper says of this board is proven, and nothing else; nothing is computed on the curve.
     keys.multiplications = 0
     proofs = Proofs(keeper, MODE)
     true = proofs.prove(Receipt(keeper.author, 1, state["author"], 7), state["agreement"])
@@ -253,15 +268,7 @@ def test_a_credential_is_kept_only_if_an_issuer_gave_it_to_these_keys() -> None:
         Proofs(Identity.make(P256(os.urandom)), MODE).prove(true, state["agreement"]),
     ):
         assert not keys.proves(wrong)
-    # The same in a batch for everybody; what is no news to it, it does not even verify.
-    holds = Holds(state["author"])
-    batch = finish(sign_batch(keeper.p256, keeper.keys[32:64], keeper.sealing, "app-1", 1, [true]))
-    (found,) = keys.take_batch(batch, holds)
-    assert (found.keeper, found.author, found.number) == (keeper.author, state["author"], 7)
-    with pytest.raises(HedgerowError, match="RECEIPT_INVALID"):
-        keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds)
-    holds.known = 7
-    assert keys.take_batch(batch[:-1] + bytes([batch[-1] ^ 1]), holds) == []
+    check_batches(keys, keeper, true)
 
 
 def test_what_a_gateway_issued_is_kept_with_its_delegation_and_shown_with_it() -> None:

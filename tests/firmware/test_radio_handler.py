@@ -118,3 +118,22 @@ def test_nothing_is_given_up_for_a_session_that_nobody_makes(said: dict[str, str
 
 def test_a_seal_that_waits_for_room_is_made_while_there_is_no_engine(said: dict[str, str]) -> None:
     assert said["tight"] == "['shelved', 'sealed'] -1 []"
+
+
+def test_a_connection_that_has_gone_already_holds_no_session_s_place(said: dict[str, str]) -> None:
+    """A full queue may have lost the event; one that is being parted from (EALREADY) brings it yet."""
+    assert said["partings"] == "[(0, 10000), (0, 10000), (1, 10000)]"
+
+
+def test_what_a_session_leaves_is_settled_where_no_frame_holds_on_to_it(said: dict[str, str]) -> None:
+    """The engine had to fit beside a session that had ended: it did not, again and again."""
+    assert said["settled"] == "[True, True]"
+
+
+def test_a_board_whose_engine_cannot_be_made_is_mended_as_a_deaf_one(said: dict[str, str]) -> None:
+    """Memory was short for good, and it neither heard nor said anything any more."""
+    assert said["deaf"] == "[61000, 122000, 183000]"
+
+
+def test_of_two_sessions_that_end_at_once_both_are_told(said: dict[str, str]) -> None:
+    assert said["both"] == "[b'caller', b''] None 1000 None"

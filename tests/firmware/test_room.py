@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hedgerow.errors import HedgerowError
 from hedgerow_device import modules
 
 KIB = 1024
@@ -58,6 +59,7 @@ def made(heap: dict[str, Any], small: bool, free: int, spares: int = 0) -> Any:
         def __init__(self) -> None:
             self._small, self.mesh = small, heap["mesh"]
             self._open_at = self._shrunk_at = None
+            self._silence_ms = 0
 
         def _quiet(self) -> None: ...
 
@@ -94,3 +96,89 @@ def test_a_heap_is_as_tight_on_a_host_as_on_its_chip(monkeypatch: pytest.MonkeyP
     for free, tight in ((64 * KIB - 1, True), (64 * KIB, False)):
         monkeypatch.setattr(gc, "mem_free", lambda free=free: free * modules.WIDE, raising=False)
         assert modules.is_tight() == tight
+
+
+@pytest.mark.parametrize(("small", "connected"), [(True, False), (True, True), (False, False), (False, True)])
+def test_for_a_reading_goes_what_a_session_has_loaded_and_a_small_engine(
+    heap: dict[str, Any], monkeypatch: pytest.MonkeyPatch, small: bool, connected: bool
+) -> None:
+    """A reading was lost where a session was given up and what it had loaded was not."""
+    from hedgerow_device import room
+
+    unloaded: list[str] = []
+    monkeypatch.setattr(room, "unload", lambda *groups: unloaded.extend(groups))
+    monkeypatch.setattr(room, "is_tight", lambda: True)
+    node = made(heap, small, 4 * KIB)
+    node.given_up = []
+    node._conn, node._central, node._link = (3, None, object()) if connected else (None, None, None)
+    node._shelved, node._tight, node._short_at, node.asks = False, 0, -100_000, True
+    node.peer = node
+    node.keys = None
+    node.close_documents = lambda: None
+    node._hang_up_soon = node.given_up.append
+    node._give_up()
+    assert room._SESSION in unloaded
+    assert (node._link, node.given_up) == (None, [1000] if connected else [])
+    assert (node.mesh is None) == (small and not connected)
+    node._give_up(True)
+    assert node.mesh is None
+
+
+@pytest.mark.parametrize("where", ["_clear_up", "_reopen"])
+def test_a_session_is_settled_again_where_memory_fails(
+    heap: dict[str, Any], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What a session had loaded stayed for good, and with it the engine away: a board fell silent."""
+    from hedgerow_device.room import Room
+
+    happened: list[Any] = []
+    node = made(heap, False, 16 * KIB)
+    node.mesh, heap["mesh"] = None, node.mesh
+
+    def clear_up(self: Any) -> None:
+        happened.append("_clear_up")
+        if happened == [where]:
+            raise MemoryError
+
+    def reopen(self: Any, now: int) -> None:
+        happened.append("_reopen")
+        if happened == ["_clear_up", where]:
+            raise MemoryError
+        self.mesh = heap["mesh"]
+
+    monkeypatch.setattr(Room, "_clear_up", clear_up)
+    monkeypatch.setattr(Room, "_reopen", reopen)
+    heap["mesh"].failed = lambda address, now: happened.append(("failed", address))
+    node._tell = lambda *said: happened.append(said)
+    error = HedgerowError("CREDENTIAL_REVOKED", "x")
+    node._past, node._settle_at = (b"them", error, True), 0
+    with pytest.raises(MemoryError):
+        node._settle(500)
+    assert node._past and node._settle_at == 1500
+    happened.clear()
+    happened.append("again")
+    node._settle(1500)
+    assert happened == ["again", "_clear_up", "_reopen", ("failed", b"them"), (b"them", error, 1500)]
+    assert node._past is None
+
+
+def test_what_a_session_came_to_is_told_once_there_is_room_to(heap: dict[str, Any]) -> None:
+    node = made(heap, False, 16 * KIB)
+    node._clear_up = lambda: None
+    node._reopen = lambda now: None
+    told: list[Any] = []
+
+    def tell(address: bytes, said: Any, now: int) -> None:
+        told.append(said)
+        if len(told) == 1:
+            raise MemoryError
+
+    node._tell = tell
+    for said, times in ((("summary",), 2), (HedgerowError("LINK_LOST", "x"), 1)):
+        told.clear()
+        node._past = (b"them", said, False)
+        with pytest.raises(MemoryError):
+            node._settle(1000)
+        if node._past:
+            node._settle(2000)
+        assert told == [said] * times and node._past is None

@@ -1,7 +1,10 @@
 """A reading for which memory is short is written once, at the price of a session, or not at all."""
 
+import asyncio
+import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,15 +45,26 @@ def short(monkeypatch: pytest.MonkeyPatch, times: int, after: bool = False) -> N
 
 def test_a_session_is_given_up_for_a_reading(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given_up: list[bool] = []
-    peer.give_up = lambda: given_up.append(True)
+    peer.give_up = given_up.append
     held = peer.log.held(peer.author)
     short(monkeypatch, 1)
     peer.execute(INSERT, r={"n": 1})
-    assert peer.log.held(peer.author) == held + 1 and given_up == [True]
+    assert peer.log.held(peer.author) == held + 1 and given_up == [False]
+
+
+def test_the_engine_is_given_up_where_a_session_was_too_little(
+    peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[bool] = []
+    peer.give_up = given_up.append
+    held = peer.log.held(peer.author)
+    short(monkeypatch, 2)
+    peer.execute(INSERT, r={"n": 1})
+    assert peer.log.held(peer.author) == held + 1 and given_up == [False, True]
 
 
 def test_what_is_written_is_not_written_again(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    peer.give_up = lambda: None
+    peer.give_up = lambda engine: None
     held = peer.log.held(peer.author)
     short(monkeypatch, 1, after=True)
     with pytest.raises(MemoryError):
@@ -62,9 +76,42 @@ def test_what_is_written_is_not_written_again(peer: Any, monkeypatch: pytest.Mon
 def test_where_nothing_helps_nothing_is_written(
     peer: Any, monkeypatch: pytest.MonkeyPatch, node: bool
 ) -> None:
-    peer.give_up = (lambda: None) if node else None
+    peer.give_up = (lambda engine: None) if node else None
     held = peer.log.held(peer.author)
-    short(monkeypatch, 2)
+    short(monkeypatch, 3)
     with pytest.raises(MemoryError):
         peer.execute(INSERT, r={"n": 1})
     assert peer.log.held(peer.author) == held
+
+
+def test_what_a_look_has_loaded_goes_where_memory_failed_and_the_next_one_has_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It stayed, and the look came again each second."""
+    monkeypatch.setitem(sys.modules, "machine", SimpleNamespace())
+    monkeypatch.setattr(time, "ticks_ms", lambda: 0, raising=False)
+    from hedgerow_device import app
+
+    happened: list[str] = []
+    turns = iter(range(2 * app._LOOK_EVERY))
+
+    async def sleep_ms(_: int) -> None:
+        if next(turns, None) is None:
+            raise KeyboardInterrupt
+
+    def look(*_: Any) -> int:
+        happened.append("look")
+        raise MemoryError
+
+    monkeypatch.setattr(app.asyncio, "sleep_ms", sleep_ms, raising=False)
+    monkeypatch.setattr(app.gc, "mem_free", lambda: 0, raising=False)
+    monkeypatch.setattr(app, "now", lambda: 0)
+    monkeypatch.setattr(app, "_look", look)
+    monkeypatch.setattr(app, "unload", lambda *groups: happened.append("unload"))
+    monkeypatch.setattr(app, "report", lambda error: happened.append("report"))
+    steady = SimpleNamespace(
+        settings={"health_s": 0}, suspects={}, tend=lambda now: 0, dispatch=lambda: None, rest=lambda: None
+    )
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(app._feed(SimpleNamespace(feed=lambda: None), steady, None))
+    assert happened == ["look", "unload", "report"] * 3

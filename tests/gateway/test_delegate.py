@@ -5,6 +5,7 @@ import json
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,21 @@ from gateway_kit import run, until
 from test_board_keys import MODE, ROOT, Issuer, enrol, running, text
 
 from hedgerow.crypto import claims
+from hedgerow.crypto.confidential import author_key, read_keys
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256, finish
 from hedgerow.errors import HedgerowError
+from hedgerow.limits import MAX_OWN_AUTHORS
 from hedgerow.memory import MemoryLog, MemoryStore
 from hedgerow.peer import Peer
 from hedgerow_gateway import limits, uplink
-from hedgerow_gateway.delegate import Delegate, know_boards
+from hedgerow_gateway.delegate import Delegate, _know, know_boards
 from hedgerow_gateway.enrolment import Enrolment, to_bytes
 from hedgerow_gateway.forks import Forks
+from hedgerow_gateway.membership import HostMembers
+from hedgerow_gateway.sqlite_log import SqliteLog
 from hedgerow_host.fork import Evidence
 
 NOW = 1_800_000_000
@@ -84,6 +89,22 @@ def test_what_it_issues_is_good_for_who_knows_the_issuer(tmp_path: Path) -> None
     rest = Credential(to_bytes(ask(delegate, board())["credential"])).claims
     assert rest.scope == [["readings", 3], ["alarms", 2]] and rest.expires == NOW + 30 * DAY
     assert rest.subject.startswith("board-")
+
+
+def test_a_board_gets_the_keys_that_the_gateway_has_and_its_rights_allow(tmp_path: Path) -> None:
+    delegate, who = made(tmp_path), board()
+    assert "keys" not in ask(delegate, board())
+    whole, other = bytes(range(32)), bytes(range(32, 64))
+    enrolment = Enrolment(tmp_path / "identity.json")
+    granted = [["readings", 1, whole], ["alarms", 2, other], ["alarms", 3, bytes(16)], ["visits", 1, other]]
+    enrolment.keep_granted(enrolment.author, granted)
+    # It may read readings, and only write alarms; the gateway's own key of an epoch is nobody else's.
+    for collections, keys in (
+        (None, [["readings", 1, whole], ["alarms", 2, author_key(other, who.author)]]),
+        (["alarms"], [["alarms", 2, author_key(other, who.author)]]),
+    ):
+        answer = ask(delegate, who, collections=collections)
+        assert read_keys(to_bytes(answer["keys"])) == keys
 
 
 def test_so_many_boards_and_each_as_often_as_it_likes(tmp_path: Path) -> None:
@@ -210,6 +231,64 @@ def test_who_is_met_under_a_delegation_is_counted_here_too(tmp_path: Path) -> No
         assert members.knows(found.claims.author or b"") == good
 
 
+def test_a_peer_has_so_many_logs_here_too_and_after_each_start(tmp_path: Path) -> None:
+    """The limit of the Big Peer (SPEC 12.4), before that has heard of any."""
+    delegate, who = made(tmp_path), board()
+    enrolment = delegate._enrolment
+    found = []
+    for turn in range(MAX_OWN_AUTHORS + 1):
+        if turn == MAX_OWN_AUTHORS:
+            with pytest.raises(HedgerowError, match="KEY_WORN_OUT"):
+                ask(delegate, who)
+        with pytest.MonkeyPatch.context() as patched:
+            if turn == MAX_OWN_AUTHORS:
+                # As who has the gateway's key could.
+                patched.setattr(Delegate, "boards", lambda self: [])
+            answer = ask(delegate, who)
+        found.append(Credential(to_bytes(answer["credential"])))
+        finish(enrolment.trust.accept(found[-1], to_bytes(answer["delegation"])))
+        who = who.reformatted()
+    codes = []
+    for shown in (found[:2], found[1:]):
+        log = SqliteLog(tmp_path / "log.db")
+        members = HostMembers(log, enrolment.trust, enrolment.identity)
+        for each in shown:
+            try:
+                members.meet(each)
+                codes.append("")
+            except HedgerowError as error:
+                codes.append(error.code)
+        log.close()
+    assert codes == [""] * (MAX_OWN_AUTHORS + 1) + ["KEY_WORN_OUT"]
+
+
+def test_what_a_session_shows_is_not_newer_than_what_was_proven(tmp_path: Path) -> None:
+    """Another delegate may have signed it for keys that it does not have: see SPEC 12.6."""
+    delegate, who = made(tmp_path), board()
+    ask(delegate, who, collections=["alarms"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(delegate, "_now_s", lambda: NOW + 60)
+        later = ask(delegate, who, collections=["readings"])
+    trust = Trust(P256(os.urandom), ROOT.roots, "app-1", MODE)
+    members = Members(MemoryLog(MemoryStore()), trust, board())
+    shown = Credential(to_bytes(later["credential"]))
+    finish(trust.accept(shown, to_bytes(later["delegation"])))
+    known = delegate.boards()
+
+    def may() -> list[str]:
+        holder = members.holder(who.author)
+        return [entry[0] for entry in holder.scope] if holder else []
+
+    members.meet(shown)
+    assert may() == ["readings"]
+    _know(known[:1], members)
+    assert may() == ["alarms"]
+    _know([replace(known[1], state="PROOF_INVALID")], members)
+    assert may() == ["alarms"]
+    _know(known[1:], members)
+    assert may() == ["readings"]
+
+
 def test_whom_a_gateway_has_met_counts_after_each_start(tmp_path: Path) -> None:
     """SPEC 12.6. By its own files it has enrolled none of them, as who has its key could do elsewhere."""
     delegate = made(tmp_path / "elsewhere", 9)
@@ -251,10 +330,10 @@ def test_a_board_that_is_refused_hides_none_that_were_enrolled_after_it(
         ask(delegate, who)
     meet, refused = members.meet, boards[1].author
 
-    def choosy(found: Credential) -> None:
+    def choosy(found: Credential, proven: bool = False) -> None:
         if found.claims.author == refused:
             raise HedgerowError("DELEGATION_FULL", "for a test")
-        meet(found)
+        meet(found, proven)
 
     monkeypatch.setattr(members, "meet", choosy)
     monkeypatch.setattr(limits, "DELEGATED_LOOK_S", 0)

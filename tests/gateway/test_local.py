@@ -18,11 +18,12 @@ from hedgerow.codec.schema import KEEP
 from hedgerow.errors import HedgerowError
 from hedgerow.memory import MemoryLog
 from hedgerow_gateway import LocalPeer, limits, local, open_peer
+from hedgerow_gateway.membership import ProgramPeer
 
 NOWHERE = "ws://127.0.0.1:1/"
 
 
-class Core(ReadyPeer):
+class Core(ProgramPeer):
     """A peer whose statements tell who called them."""
 
     observers: list[Callable[[Any], object]] = []
@@ -55,7 +56,7 @@ class Core(ReadyPeer):
 @pytest.fixture
 def telling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let peers have a core that says on which thread it was called."""
-    monkeypatch.setattr(local, "ReadyPeer", Core)
+    monkeypatch.setattr(local, "ProgramPeer", Core)
 
 
 def elsewhere(function: Callable[[], object]) -> Any:

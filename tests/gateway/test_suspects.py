@@ -20,7 +20,7 @@ from hedgerow.operation import INSERT, SOURCE_GATEWAY, SOURCE_KEEPER, decode_bod
 from hedgerow.peer import Peer
 from hedgerow_device import accuse
 from hedgerow_gateway import Gateway, limits
-from hedgerow_gateway.suspects import CROWDED, FORGED, RECEIPT, REPLAYED, TAG, TIME_FALSE, Suspects
+from hedgerow_gateway.suspects import CROWDED, FORGED, RECEIPT, REPLAYED, TAG, TIME_FALSE, Suspects, Watcher
 
 KEY = mesh_key("demo")
 YEAR_MS = 365 * 86_400_000
@@ -137,6 +137,19 @@ def test_a_time_that_is_far_from_the_hosts_is_found_out(said: Said) -> None:
     hear(-YEAR_MS, 5, ATTACKER)
     hear(YEAR_MS, 5, ATTACKER)
     assert said.counts == {(TIME_FALSE, ATTACKER): 2}
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "other"),
+    [(Watcher, "_hear_time", lambda *_: None), (Peer, "time_source", lambda _: SOURCE_GATEWAY)],
+    ids=["nobody_looks", "any_time_is_a_hosts"],
+)
+def test_without_the_guard_who_turns_clocks_is_not_named_or_who_does_not_is(
+    said: Said, monkeypatch: pytest.MonkeyPatch, what: type, name: str, other: object
+) -> None:
+    monkeypatch.setattr(what, name, other)
+    with pytest.raises(AssertionError):
+        test_a_time_that_is_far_from_the_hosts_is_found_out(said)
 
 
 def test_a_receipt_over_more_than_its_keeper_has_is_found_out(said: Said) -> None:

@@ -154,7 +154,8 @@ def receipted_beyond(boards: list[Board], number: int) -> None:
 
 
 def at_new(node: Remote, key: str) -> bool:
-    """Say whether a node takes writes."""
+    """Say whether a node takes writes; one that ended is a failure at once."""
+    assert node.process.poll() is None, node.log.read_text()[-2000:]
     with contextlib.suppress(httpx.HTTPError):
         return ask(node.url, key, "INSERT INTO marks DOCUMENTS ({'a': 1})").status_code == 200
     return False

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 from bigpeer_harness import Local, eventually, local
+from log_writer import JUNE
+from raw_author import RawAuthor
+from store_contract_expire import KEPT, expire, readings
 from test_bridges import TO_FILE, Admin, FakeSink
 
 from hedgerow.errors import HedgerowError
+from hedgerow.operation import SOURCE_GATEWAY
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.cdc import runner
-from hedgerow_bigpeer.store.rows import Submission
+from hedgerow_bigpeer.store import ingest
+from hedgerow_bigpeer.store.postgres import PostgresStore
+from hedgerow_bigpeer.store.rows import JudgeEntry, SchemaEntry, Submission
 
 Url = Callable[[str], str]
 
@@ -66,6 +72,33 @@ def test_of_two_nodes_that_insert_one_id_one_is_refused(
             {"_id": 1, "by": "two"},
             {"_id": 2},
         ]
+
+
+def test_what_another_node_wrote_under_new_schemas_is_read_before_it_is_told(database: Url) -> None:
+    """A node that has just opened its store judges authors: others have written there since."""
+
+    async def run() -> None:
+        one, two = [await PostgresStore.open(database("a")) for _ in range(2)]
+        author = RawAuthor(2)
+        author.clock(epoch=1, uptime=0, source=SOURCE_GATEWAY, utc=JUNE, error=10)
+        author.insert(1000, "barn", n=1)
+        await one.ingest([Submission(author.take())], JUNE)
+        assert list((await two.ingest([Submission([JudgeEntry(author.author)])], JUNE)).errors) == [None]
+        # Whoever asks this store has been told of none yet.
+        said = [SchemaEntry(encoded) for encoded in await one.schemas()]
+        again = await two.ingest([Submission([*said, *said])], JUNE)
+        assert list(again.schemas) == list(await one.schemas())
+        await one.retain("readings", KEPT)
+        writer = readings()
+        for n in range(3):
+            writer.insert(1000 + n, None, n=n)
+            writer.seal()
+            await two.ingest([Submission(writer.take())], JUNE + n * ingest.MOMENT_MS)
+        assert await expire(one, JUNE + 3 * KEPT) == (3, 3)
+        await one.close()
+        await two.close()
+
+    asyncio.run(run())
 
 
 def _both_until(one: Local, two: Local, condition: Callable[[], bool]) -> None:

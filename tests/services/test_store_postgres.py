@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import store_contract_cut  # noqa: F401  (adds its checks)
 import store_contract_down  # noqa: F401  (adds its checks)
 import store_contract_expire  # noqa: F401  (adds its checks)
 import store_contract_times  # noqa: F401  (adds its checks)
@@ -23,6 +24,7 @@ from store_contract import CHECKS, OpenStore
 from bench.postgres_server import PostgresServer
 from hedgerow.codec import cbor
 from hedgerow.errors import HedgerowError
+from hedgerow.operation import SOURCE_GATEWAY
 from hedgerow_bigpeer.prefilter import filter_of
 from hedgerow_bigpeer.store.corrections import DOTS, NAMED_QUERY
 from hedgerow_bigpeer.store.facets import facets_of
@@ -30,7 +32,7 @@ from hedgerow_bigpeer.store.filter import POSTGRES, write
 from hedgerow_bigpeer.store.pg_connection import PostgresConnection
 from hedgerow_bigpeer.store.port import Store
 from hedgerow_bigpeer.store.postgres import PostgresStore
-from hedgerow_bigpeer.store.rows import Entry, Identity, Index, NameEntry, Operation, Submission
+from hedgerow_bigpeer.store.rows import CutEntry, Entry, Identity, Index, NameEntry, Operation, Submission
 from hedgerow_bigpeer.store.sql_store import KEPT_READERS
 from hedgerow_host.dql import parse
 
@@ -67,6 +69,33 @@ def test_nodes_have_authors_of_their_own_and_take_them_up_again(database: Url) -
         again = await PostgresStore.open(database("a"))
         assert again.identity == first._replace(boot=first.boot + 1)
         await again.close()
+        await two.close()
+
+    asyncio.run(run())
+
+
+def test_another_node_hears_of_what_went(database: Url) -> None:
+    """What it has in memory of an author may have fallen, and its times may be others."""
+
+    async def run() -> None:
+        one, two = await _stores(database, "a", "a")()
+        true, false = RawAuthor(2), RawAuthor(2)
+        true.insert(1000, "barn", n=1)
+        false.clock(epoch=1, uptime=0, source=SOURCE_GATEWAY, utc=JUNE, error=10)
+        false.insert(1001, "mill", n=2)
+        await one.ingest([Submission(false.take())], JUNE)
+        seen = await two.follow(0)
+        assert seen is not None and (seen.frontiers[0].held, list(seen.cut)) == (2, [])
+        said = CutEntry(true.author, 1, tuple(true._marks))
+        await one.ingest([Submission([said])], JUNE)
+        # It hears of both at once.
+        await one.ingest([Submission(true.take())], JUNE)
+        news = await two.follow(seen.transaction)
+        assert news is not None and (news.frontiers[0].held, list(news.cut)) == (1, [true.author])
+        after = await two.ingest([Submission([NameEntry(b"somebody", "x")])], JUNE)
+        later = await two.follow(news.transaction)
+        assert later is None or not later.cut, after
+        await one.close()
         await two.close()
 
     asyncio.run(run())

@@ -18,7 +18,7 @@ from .authority import Authority, Granted
 from .credential import CTI_BYTES, Credential, Limits, read_credential
 from .database import now
 from .ledger import issued_of
-from .proof import Proof
+from .proof import Proof, statement
 from .revocation import DELEGATION
 from .scope import Entry, Scope
 
@@ -93,17 +93,19 @@ class Delegations:
             )
         return Granted(delegation.number, delegation.user, delegation.expires, signed)
 
-    def countersign(self, app: App, bodies: Sequence[bytes]) -> list[Countersigned]:
-        """Countersign credentials that delegates issued; each stands or falls alone, and is named in the log.
+    def countersign(self, app: App, bodies: Sequence[bytes], proofs: Sequence[bytes]) -> list[Countersigned]:
+        """Countersign credentials that delegates issued, each with a proof by the sealing key in it (SPEC
+        12.6); each stands or falls alone, and is named in the log.
 
         It does not matter who brings them, nor how late: what they say is judged by their own times. Raises
         DELEGATION_INVALID for too many, ISSUER_MISSING, REGISTRY_FAILED: they are to be shown again then.
         """
         if len(bodies) > limits.COUNTERSIGNED_AT_ONCE:
             raise HedgerowError("DELEGATION_INVALID", f"at most {limits.COUNTERSIGNED_AT_ONCE} at once")
-        return [self._countersign(app, body) for body in bodies]
+        shown = [*proofs, *[b""] * len(bodies)]
+        return [self._countersign(app, body, proof) for body, proof in zip(bodies, shown, strict=False)]
 
-    def _countersign(self, app: App, body: bytes) -> Countersigned:
+    def _countersign(self, app: App, body: bytes, proof: bytes) -> Countersigned:
         subject, actor = "", f"app:{app.name}"
         try:
             credential, signed = read_credential(body)
@@ -111,7 +113,7 @@ class Delegations:
             delegation = self._delegation(app, credential, signed)
             actor = f"delegation:{delegation.number.hex()}:{delegation.user}"
             with self._registry.database.change():
-                return Countersigned(self._judge(app, credential, signed, delegation, body))
+                return Countersigned(self._judge(app, credential, signed, delegation, body, proof))
         except HedgerowError as error:
             if error.code.startswith(_FAULTS):
                 raise
@@ -126,7 +128,13 @@ class Delegations:
             return Countersigned(error=error)
 
     def _judge(
-        self, app: App, credential: Credential, signed: cose.Signed, delegation: Credential, shown: bytes
+        self,
+        app: App,
+        credential: Credential,
+        signed: cose.Signed,
+        delegation: Credential,
+        shown: bytes,
+        proof: bytes,
     ) -> bytes:
         registry = self._registry
         if registry.revocations.is_revoked(delegation.number):
@@ -137,6 +145,7 @@ class Delegations:
             if cose.read(known.body).payload != signed.payload:
                 raise HedgerowError("DELEGATION_INVALID", "two credentials of one number")
             return known.body
+        _check_proof(app, credential, proof)
         self._authority.check_key(app, credential)
         assert delegation.delegation is not None
         enrolled = registry.ledger.sealing_keys_under(delegation.number)
@@ -169,6 +178,17 @@ class Delegations:
         if not signed.is_by(delegation.sealing):
             raise HedgerowError("DELEGATION_INVALID", "not signed by the delegate")
         return delegation
+
+
+def _check_proof(app: App, credential: Credential, signature: bytes) -> None:
+    """Refuse what the sealing key in a credential has not signed for: a delegate could name another's, and
+    what it gives would count in the place of what that has. Raises PROOF_INVALID.
+    """
+    assert credential.under is not None
+    challenge = credential.number + credential.under
+    shown = Proof(credential.agreement, credential.sealing, challenge, signature, b"", credential.author)
+    if not cose.is_signature(credential.sealing, signature, statement(app.id, shown)):
+        raise HedgerowError("PROOF_INVALID", "the sealing key has not signed for this credential")
 
 
 def check_limits(app: App, credential: Credential, delegation: Credential) -> None:

@@ -1,11 +1,11 @@
 """The credentials that were issued or countersigned, and whose author is whose."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from hedgerow.crypto.rules import check_author
 from hedgerow.errors import HedgerowError
 
-from .. import limits
 from .apps import App
 from .credential import Credential
 from .database import Database, Violated
@@ -116,19 +116,38 @@ class Ledger:
 
         Raises AUTHOR_TAKEN if it belongs to another, KEY_WORN_OUT for one more.
         """
-        find = "SELECT sealing FROM authors WHERE app = ? AND author = ?"
-        row = self._database.row(find, app.id, author)
+        owner = self._owner(app, author)
+        count = "SELECT count(*) FROM authors WHERE app = ? AND sealing = ?"
+        check_author(author, sealing, owner, self._count(count, app.id, sealing))
+        if owner is None:
+            self._database.run("INSERT INTO authors VALUES (?, ?, ?)", app.id, author, sealing)
+
+    def note_author(self, app: App, number: bytes, author: bytes, sealing: bytes) -> None:
+        """Note that an author was met with a sealing key under a delegation, which proves nothing of that
+        key: it uses up none of its logs elsewhere. Within a change. Raises as bind_author().
+        """
+        find = "SELECT sealing FROM met_authors WHERE delegation = ? AND author = ?"
+        row = self._database.row(find, number, author)
+        owner = self._owner(app, author) or (None if row is None else bytes(row[0]))
+        count = "SELECT count(*) FROM met_authors WHERE delegation = ? AND sealing = ?"
+        check_author(author, sealing, owner, self._count(count, number, sealing))
         if row is None:
-            of_key = "SELECT count(*) FROM authors WHERE app = ? AND sealing = ?"
-            count = self._database.row(of_key, app.id, sealing)
-            if count is not None and count[0] >= limits.LOG_EPOCHS:
-                raise HedgerowError("KEY_WORN_OUT", f"{limits.LOG_EPOCHS} logs")
-            self._database.run(
-                "INSERT INTO authors VALUES (?, ?, ?) ON CONFLICT DO NOTHING", app.id, author, sealing
-            )
-            row = self._database.row(find, app.id, author)
-        if row is None or row[0] != sealing:
-            raise HedgerowError("AUTHOR_TAKEN", author.hex())
+            self._database.run("INSERT INTO met_authors VALUES (?, ?, ?)", number, author, sealing)
+
+    def has_met(self, number: bytes, author: bytes | None, sealing: bytes) -> bool:
+        """Say whether an author (None: nobody's) was met with a sealing key under a delegation."""
+        if author is None:
+            return sealing in self.sealing_keys_under(number)
+        query = "SELECT count(*) FROM met_authors WHERE delegation = ? AND author = ? AND sealing = ?"
+        return self._count(query, number, author, sealing) > 0
+
+    def _owner(self, app: App, author: bytes) -> bytes | None:
+        row = self._database.row("SELECT sealing FROM authors WHERE app = ? AND author = ?", app.id, author)
+        return None if row is None else bytes(row[0])
+
+    def _count(self, query: str, *values: Any) -> int:
+        row = self._database.row(query, *values)
+        return 0 if row is None else int(row[0])
 
 
 def issued_of(

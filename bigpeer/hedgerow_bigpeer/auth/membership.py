@@ -16,8 +16,10 @@ from hedgerow.crypto.greeting import Greeting
 from hedgerow.crypto.identity import KEYS, Identity
 from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
+from hedgerow.crypto.proofs import pair_key
 from hedgerow.crypto.resume import Resumables
 from hedgerow.crypto.rules import Rules
+from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
 from hedgerow_host.fork import Evidence
@@ -63,6 +65,7 @@ class Membership:
         self.unjudged: set[bytes] = set()
         self._group = b""
         self._forked: set[bytes] = set()
+        self._holders: dict[bytes, Claims] = {}
 
     def _is_signature(self, key: bytes, message: bytes, signature: bytes) -> bool:
         good: bool = finish(self._p256.verify(key, message, signature))
@@ -93,14 +96,16 @@ class Membership:
                     self.unjudged.add(fork.author)
             if kind is not None:
                 continue
-            self._learn(core.Credential(body))
+            # What auth.db has was issued to who has shown the keys in it, or countersigned for who has.
+            self._learn(core.Credential(body), True)
         self._group = group
         self._stay_enrolled(at)
 
     def meet(self, greeting: Greeting) -> None:
         """Take the credential that the other side of a session has shown, as refresh() does those of auth.db.
 
-        Raises AUTHOR_TAKEN if its author is somebody else's, DELEGATION_FULL for one peer too many.
+        Raises AUTHOR_TAKEN if its author is somebody else's, DELEGATION_FULL for one peer too many,
+        KEY_WORN_OUT for one log too many of a peer.
         """
         remote = greeting.channel.remote
         found = None if remote is None else self.trust.known(remote)
@@ -109,7 +114,8 @@ class Membership:
         if found.claims.under is not None:
             # What we have issued is bound already.
             self._admit(found)
-        self._learn(found)
+        # A session shows the agreement key; who may issue may have put another's sealing key beside it.
+        self._learn(found, found.signed.kid in self.trust.roots)
 
     def _admit(self, found: core.Credential) -> None:
         """Count who was met under a delegation, at all nodes together, and refuse who is one too many."""
@@ -117,9 +123,7 @@ class Membership:
         assert number is not None
         # Who seals nothing is somebody all the same.
         key = found.claims.sealing or found.agreement
-        if key in ledger.sealing_keys_under(number):
-            if author is not None:
-                ledger.bind_author(self._app, author, key)
+        if ledger.has_met(number, author, key):
             return
         delegation = self.trust.delegation(number)
         limit = None if delegation is None else delegation.claims.delegation
@@ -127,12 +131,45 @@ class Membership:
             if limit and len(ledger.sealing_keys_under(number) - {key}) >= limit[1]:
                 raise HedgerowError("DELEGATION_FULL", number.hex())
             if author is not None:
-                ledger.bind_author(self._app, author, key)
+                ledger.note_author(self._app, number, author, key)
             ledger.note_met(number, key)
 
-    def _learn(self, found: core.Credential) -> None:
-        if self.rules.add(found.name, found.claims) and found.claims.author is not None:
+    def _learn(self, found: core.Credential, proven: bool) -> None:
+        claims = found.claims
+        if proven and claims.author is not None and claims.agreement != self.identity.agreement:
+            known = self._holders.get(claims.author, claims)
+            alike = (known.agreement, known.sealing) == (claims.agreement, claims.sealing)
+            # Whoever vouches for another agreement key has its grants and receipts go there: not for that.
+            if alike and (known.issued, known.cti or b"") <= (claims.issued, claims.cti or b""):
+                self._holders[claims.author] = claims
+        if self.rules.add(found.name, found.claims, proven) and found.claims.author is not None:
             self.unjudged.add(found.claims.author)
+
+    def owner(self, greeting: Greeting | None) -> bytes | None:
+        """Return the author that the other side of a session has shown by its keys to be, None for nobody."""
+        if greeting is None or not greeting.done or greeting.channel.remote is None:
+            return None
+        author: bytes | None = greeting.claims.author
+        is_shown = author is not None and self.rules.is_proven(author, greeting.channel.remote)
+        return author if is_shown else None
+
+    @property
+    def standing(self) -> tuple[int, int]:
+        """What is another when others are known, or shut out, than before."""
+        return self.rules.count, len(self.trust.revoked)
+
+    def holders(self) -> list[Claims]:
+        """Return the newest credential of each author but those here, where it stands and has not expired; of
+        those for the keys that it was first known with.
+        """
+        at, found = now(), [self._holders[author] for author in sorted(self._holders)]
+        return [claims for claims in found if self.trust.stands(claims) and at < (claims.expires or 0)]
+
+    def pair_with(self, agreement: bytes) -> bytes:
+        """Return the key that is shared with the holder of an agreement key (SPEC 11.14)."""
+        private = self.identity.keys[: _SEALING.start]
+        key: bytes = finish(pair_key(self._p256, private, agreement, self._mode))
+        return key
 
     def actor(self, greeting: Greeting | None) -> str:
         """Return who the other side is, as the audit log has it; "" for nobody known."""
@@ -174,7 +211,7 @@ class Membership:
 
     def prove(self, receipt: Receipt) -> Receipt:
         """Return a receipt of this store with its proof, if a credential of its author is known."""
-        author = self.rules.holder(receipt.author)
+        author = self._holders.get(receipt.author) or self.rules.holder(receipt.author)
         return receipt if author is None else self._proofs.prove(receipt, author.agreement)
 
     def sign_batch(self, receipts: list[Receipt]) -> bytes:
@@ -184,6 +221,10 @@ class Membership:
         signed = sign_batch(self._p256, private, own.sealing, self._app.id, now(), receipts)
         batch: bytes = finish(signed)
         return batch
+
+    def sign_frontier(self, frontier: Frontier) -> None:
+        """Sign a stability frontier of this store (SPEC 5.11.6)."""
+        frontier.signature = finish(self._p256.sign(self.identity.keys[_SEALING], frontier.signed()))
 
     # ---- the seals of this store
 
@@ -207,7 +248,7 @@ class Membership:
             if own is None or not self._is_good(own, at):
                 self._own[author] = self._find(author, at) or self._issue(author, at)
                 # Own seals name it from now on.
-                self._learn(self._own[author])
+                self._learn(self._own[author], True)
 
     def _is_good(self, own: core.Credential, at: int) -> bool:
         return own.signed.kid in self.trust.roots and not self._is_worn(own.claims, at)

@@ -17,7 +17,7 @@ from .vault import IDENTITY, FileVault
 
 _TABLES = (
     *("apps", "issuers", "keys", "providers", "users", "sessions", "credentials", "authors"),
-    *("revocations", "statements", "audit", "met"),
+    *("revocations", "statements", "audit", "met", "met_authors", "epochs"),
 )
 _SAID = ("apps", "keys", "providers", "users", "credentials", "revocations")
 _BUSY_SECONDS = 1.0

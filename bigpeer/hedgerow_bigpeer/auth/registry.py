@@ -6,6 +6,7 @@ from .accounts import Accounts
 from .api_keys import ApiKeys
 from .apps import App, Apps
 from .audit import Audit
+from .confidential import Confidential
 from .database import Database
 from .forks import Forks
 from .groups import Groups
@@ -35,7 +36,10 @@ class Registry:
         self.accounts = Accounts(self.database, self.audit)
         self.ledger = Ledger(self.database)
         self.groups = Groups(self.database, self.audit, self.issuers)
-        self.revocations = Revocations(self.database, self.audit, self.issuers, self.groups)
+        self.confidential = Confidential(self.database, self.audit)
+        self.revocations = Revocations(
+            self.database, self.audit, self.issuers, self.groups, self.confidential
+        )
         self.places = Places(self.database, self.audit)
         self.forks = Forks(self.database, self.audit, self.issuers)
         self.challenger = Challenger(self.database)

@@ -16,6 +16,7 @@ from hedgerow.limits import MAX_NUMBER
 from . import cose
 from .apps import App
 from .audit import Audit
+from .confidential import Confidential
 from .credential import AUTHOR_BYTES, CTI_BYTES
 from .database import Database, now
 from .groups import Groups
@@ -74,16 +75,24 @@ def read_payload(app_id: str, data: bytes) -> tuple[bytes, bytes, int]:
 class Revocations:
     """The revocations of all apps."""
 
-    def __init__(self, database: Database, audit: Audit, issuers: Issuers, groups: Groups) -> None:
+    def __init__(
+        self,
+        database: Database,
+        audit: Audit,
+        issuers: Issuers,
+        groups: Groups,
+        confidential: Confidential,
+    ) -> None:
         self._groups = groups
+        self._confidential = confidential
         self._database = database
         self._audit = audit
         self._issuers = issuers
 
     def revoke(self, actor: str, app: App, number: bytes, last: int) -> Revocation:
         """Revoke a credential, or raise the last accepted number of one that is revoked; a delegate's
-        delegations go with it, and in production the group key that its holder has. Of a token for HTTP,
-        which has no keys, nobody but the Big Peer is told.
+        delegations go with it, and in production the group key and the keys of confidential collections that
+        its holder has. Of a token for HTTP, which has no keys, nobody but the Big Peer is told.
 
         Raises CREDENTIAL_UNKNOWN, REVOCATION_LOWER, PERMISSION_INVALID for a senseless number.
         """
@@ -120,6 +129,7 @@ class Revocations:
                     self.revoke(actor, app, delegation, 0)
             if before is None and has_keys and not app.is_playground:
                 self._groups.rotate(actor, app)
+                self._confidential.shut_out(actor, app, self._bodies(app, row[2]))
         return Revocation(number, author, last, at, actor, body)
 
     def is_revoked(self, number: bytes) -> bool:
@@ -155,6 +165,11 @@ class Revocations:
             " WHERE app = ? AND sealing = ? AND provider = ? AND under IS NULL ORDER BY number"
         )
         return self._database.rows(query, app.id, sealing, DELEGATION)
+
+    def _bodies(self, app: App, sealing: bytes) -> list[bytes]:
+        """Return all that a key was issued: it may have been granted more before."""
+        query = "SELECT body FROM credentials WHERE app = ? AND sealing = ?"
+        return [body for (body,) in self._database.rows(query, app.id, sealing)]
 
     def _find(self, number: bytes, author: bytes) -> Revocation | None:
         row = self._database.row(

@@ -29,6 +29,8 @@ class Rule:
 
 #: The rule that covers every document.
 WHOLE = Rule(())
+#: That of what the store itself has to say: nobody else writes grants.
+KEEPER = Rule(())
 
 
 class Rights:

@@ -96,6 +96,22 @@ CREATE TABLE IF NOT EXISTS met (
     PRIMARY KEY (delegation, sealing)
 ) STRICT;
 
+-- Of which authors, before anything proved that their keys are theirs: of each delegation by itself. As above.
+CREATE TABLE IF NOT EXISTS met_authors (
+    delegation BLOB NOT NULL,
+    author BLOB NOT NULL,
+    sealing BLOB NOT NULL,
+    PRIMARY KEY (delegation, author)
+) STRICT;
+
+-- Which collections are confidential, and their epochs: the keys follow from a secret. As above, it may come later.
+CREATE TABLE IF NOT EXISTS epochs (
+    app TEXT NOT NULL REFERENCES apps (id),
+    collection TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    PRIMARY KEY (app, collection, epoch)
+) STRICT;
+
 CREATE TABLE revocations (
     number BLOB NOT NULL,
     author BLOB NOT NULL,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from hedgerow.errors import HedgerowError
@@ -42,12 +43,24 @@ class Source(NamedTuple):
 
 
 class BridgeConfig(NamedTuple):
-    """A bridge as it was set; no sources are all collections. `sink` has a `type` and its own settings."""
+    """A bridge as it was set; no sources are all collections. `sink` has a `type` and its own settings;
+    `confidential` says that what is so may go there.
+    """
 
     name: str
     sources: tuple[Source, ...]
     format: str
     sink: dict[str, Any]
+    confidential: bool = False
+
+    def check(self, confidential: Iterable[str]) -> None:
+        """Raise BRIDGE_CONFIDENTIAL if one of these collections is among the sources, and nobody said it may
+        leave.
+        """
+        names = {source.collection for source in self.sources}
+        found = sorted(name for name in confidential if not names or name in names)
+        if found and not self.confidential:
+            raise HedgerowError("BRIDGE_CONFIDENTIAL", f"{found[0]} is confidential"[:200])
 
     def text(self) -> str:
         """Return it as it is stored."""
@@ -56,6 +69,7 @@ class BridgeConfig(NamedTuple):
                 "sources": [source._asdict() for source in self.sources],
                 "format": self.format,
                 "sink": self.sink,
+                "confidential": self.confidential,
             },
             sort_keys=True,
         )
@@ -70,8 +84,8 @@ def check_name(name: str) -> str:
 
 def read_config(name: str, body: Any) -> BridgeConfig:
     """Return a bridge from its JSON. Raises BRIDGE_INVALID, which says what is wrong."""
-    if not isinstance(body, dict) or not body.keys() <= {"sources", "format", "sink"}:
-        raise _wrong("bridge", "an object of `sources`, `format` and `sink`")
+    if not isinstance(body, dict) or not body.keys() <= {"sources", "format", "sink", "confidential"}:
+        raise _wrong("bridge", "an object of `sources`, `format`, `sink` and `confidential`")
     form = body.get("format", "ditto")
     if form not in FORMATS:
         raise _wrong("format", " or ".join(FORMATS))
@@ -81,8 +95,12 @@ def read_config(name: str, body: Any) -> BridgeConfig:
     sources = body.get("sources", [])
     if not isinstance(sources, list) or len(sources) > limits.BRIDGE_SOURCES:
         raise _wrong("sources", f"a list of at most {limits.BRIDGE_SOURCES}")
+    confidential = body.get("confidential", False)
+    if not isinstance(confidential, bool):
+        raise _wrong("confidential", "true or false")
     _SINKS[sink["type"]](sink)
-    return BridgeConfig(check_name(name), tuple([_source(entry) for entry in sources]), form, sink)
+    found = tuple([_source(entry) for entry in sources])
+    return BridgeConfig(check_name(name), found, form, sink, confidential)
 
 
 def _source(entry: Any) -> Source:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hedgerow.errors import HedgerowError
 from .. import limits
 from ..service import Service
 from . import table
-from .config import read_config
+from .config import BridgeConfig, read_config
 from .events import Event, Events
 from .sinks import BEHIND, Later, Sink, open_sink
 from .table import Bridge, Parked
@@ -26,6 +26,9 @@ from .table import Bridge, Parked
 log = logging.getLogger(__name__)
 
 _FIRST_WAIT = 0.2
+
+#: Tells which collections are confidential at this moment, whichever node was told so.
+Concealed = Callable[[], Awaitable[Collection[str]]]
 
 
 class LeaseLost(Exception):
@@ -35,7 +38,10 @@ class LeaseLost(Exception):
 class Runner:
     """Runs one bridge while this node has its lease; `run` ends when it is paused, changed or lost."""
 
-    def __init__(self, service: Service, owner: str, bridge: Bridge, folder: Path, app: str) -> None:
+    def __init__(
+        self, service: Service, owner: str, bridge: Bridge, folder: Path, app: str, concealed: Concealed
+    ) -> None:
+        self._concealed = concealed
         self._service = service
         self._owner = owner
         self._bridge = bridge
@@ -45,10 +51,11 @@ class Runner:
         self._tries = 0
         self._sink: Sink
         self._events: Events
+        self._config: BridgeConfig
 
     async def run(self) -> None:
         """Run until cancelled, paused, changed or lost."""
-        config = read_config(self._bridge.name, json.loads(self._bridge.config))
+        config = self._config = read_config(self._bridge.name, json.loads(self._bridge.config))
         self._events = Events(config, self._app, self._service.store.identity.epoch)
         self._sink = open_sink(config, self._folder)
         self._service.add_listener(self._committed)
@@ -109,6 +116,7 @@ class Runner:
 
     async def step(self) -> bool:
         """Deliver the next events; say whether there were any. Raises Later, LeaseLost."""
+        await self._check(self._service.epochs)
         if await self._replay() or await self._requery():
             return True
         bridge = self._bridge
@@ -143,10 +151,21 @@ class Runner:
         """Return the outcomes of those that are decided, and why the others are not."""
         if not events:
             return [], None
+        # Asked for behind the reading of what is sent: nothing of it was confidential if nothing is now.
+        await self._check(await self._concealed())
         try:
             return list(await self._sink.deliver(events)), None
         except Later as later:
             return [""] * later.taken, later
+
+    async def _check(self, concealed: Collection[str]) -> None:
+        """Pause the bridge if one of these collections must not leave. Raises LeaseLost then."""
+        try:
+            self._config.check(concealed)
+        except HedgerowError as error:
+            log.warning("bridge %s is paused: %s", self._bridge.name, error)
+            await self._transact(table.halt, self._bridge.fence, str(error))
+            raise LeaseLost from error
 
     def _before(self, rows: Any, event: Event) -> tuple[int, int]:
         """Return the place right before an event's change."""
@@ -214,9 +233,12 @@ class Runner:
         return True
 
 
-def check_runnable(name: str, body: Any, folder: Path) -> str:
-    """Return the settings of a bridge as they are stored; its sink can be opened. Raises BRIDGE_INVALID."""
+def check_runnable(name: str, body: Any, folder: Path, concealed: Collection[str]) -> str:
+    """Return the settings of a bridge as they are stored; its sink can be opened. Raises BRIDGE_INVALID, and
+    BRIDGE_CONFIDENTIAL for one that sends on what is `concealed` without a word of it.
+    """
     config = read_config(name, body)
+    config.check(concealed)
     open_sink(config, folder)
     return config.text()
 
@@ -224,7 +246,8 @@ def check_runnable(name: str, body: Any, folder: Path) -> str:
 class Bridges:
     """Runs the bridges that no other node runs. `start` and `stop` with the service."""
 
-    def __init__(self, service: Service, folder: Path, app: str) -> None:
+    def __init__(self, service: Service, folder: Path, app: str, concealed: Concealed) -> None:
+        self.concealed = concealed
         self._service = service
         self._folder = folder
         self._app = app
@@ -283,7 +306,8 @@ class Bridges:
     async def _guard(self, bridge: Bridge) -> None:
         """Run a bridge; a fault in it stays its own."""
         try:
-            await Runner(self._service, self._owner, bridge, self._folder, self._app).run()
+            runner = Runner(self._service, self._owner, bridge, self._folder, self._app, self.concealed)
+            await runner.run()
         except HedgerowError as error:
             log.warning("bridge %s: %s", bridge.name, error)
             if error.code == "BRIDGE_INVALID":

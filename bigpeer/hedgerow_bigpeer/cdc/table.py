@@ -3,6 +3,7 @@
 Each function runs in a transaction of its own, through `Store.transact`.
 """
 
+import random
 from typing import NamedTuple
 
 from hedgerow.codec import cbor
@@ -22,6 +23,7 @@ _LEASE = (
     " owner = ?, lease = ? WHERE app = ? AND name = ? AND paused = 0 AND (lease < ? OR owner = ?)"
     " RETURNING name, config, version, xid, seq, paused, owner, lease, fence, delivered, error"
 )
+_VERSION_BITS = 48
 
 
 class Bridge(NamedTuple):
@@ -64,15 +66,19 @@ def bridge(db: Connection, key: Key, name: str) -> Bridge:
 
 
 def set_bridge(db: Connection, key: Key, name: str, config: str, place: tuple[int, int]) -> None:
-    """Make a bridge that begins behind a place, or set a known one anew: it goes on where it is."""
+    """Make a bridge that begins behind a place, or set a known one anew: it goes on where it is, also where
+    it was halted for what its settings did not allow.
+    """
     known = db.execute("SELECT name FROM bridges WHERE app = ?", (key[0],)).fetchall()
     if (name,) not in known and len(known) >= limits.BRIDGES:
         raise HedgerowError("BRIDGE_INVALID", f"there are {limits.BRIDGES} bridges")
     db.execute(
-        "INSERT INTO bridges (app, name, config, version, xid, seq) VALUES (?, ?, ?, 1, ?, ?)"
+        "INSERT INTO bridges (app, name, config, version, xid, seq) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (app, name) DO UPDATE SET config = excluded.config, version = bridges.version + 1,"
+        " paused = CASE WHEN bridges.error LIKE 'BRIDGE_CONFIDENTIAL%' THEN 0 ELSE bridges.paused END,"
         " error = ''",
-        (key[0], name, config, *place),
+        # Whoever runs one of the same name that is gone is to see that this is another.
+        (key[0], name, config, random.getrandbits(_VERSION_BITS), *place),
     )
 
 
@@ -87,6 +93,14 @@ def pause(db: Connection, key: Key, name: str, paused: bool) -> None:
     """Stop a bridge, or let it go on. Raises BRIDGE_UNKNOWN."""
     bridge(db, key, name)
     db.execute("UPDATE bridges SET paused = ? WHERE app = ? AND name = ?", (int(paused), key[0], name))
+
+
+def halt(db: Connection, key: Key, name: str, fence: int, error: str) -> None:
+    """Stop a bridge that this fence runs, for a reason that goes with the next settings."""
+    db.execute(
+        "UPDATE bridges SET paused = 1, error = ? WHERE app = ? AND name = ? AND fence = ?",
+        (error, key[0], name, fence),
+    )
 
 
 def reset(db: Connection, key: Key, name: str, place: tuple[int, int]) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from hedgerow.codec import cbor
 from hedgerow.crypto import claims
+from hedgerow.crypto.cose import Sign1
 from hedgerow.errors import HedgerowError
 from hedgerow_host.fork import Evidence
 
@@ -59,7 +61,7 @@ class AuthApi:
         app = await self._app(body)
         proof = read_proof(body["proof"]) if body.get("proof") is not None else None
         granted = await self._authority.log_in(app, text_of(body, "provider"), text_of(body, "token"), proof)
-        return await self._granted(app, granted)
+        return await self._with_keys(app, granted)
 
     async def ditto_login(self, request: Request) -> Any:
         """Answer a login where Ditto's peers and scripts ask for it."""
@@ -82,7 +84,7 @@ class AuthApi:
         app = await self._app(body)
         credential = from_base64(body.get("credential"), "credential")
         granted = await self._authority.renew(app, credential, read_proof(body.get("proof")))
-        return await self._granted(app, granted)
+        return await self._with_keys(app, granted)
 
     async def delegate(self, request: Request) -> Any:
         """Give a gateway a delegation."""
@@ -101,11 +103,12 @@ class AuthApi:
         return await self._granted(app, granted)
 
     async def countersign(self, request: Request) -> Any:
-        """Countersign what was issued under delegations: as many credentials as fit the body."""
-        body = await read_object(request, ("app", "credentials"))
+        """Countersign what was issued under delegations: as many, with their proofs, as fit the body."""
+        body = await read_object(request, ("app", "credentials", "proofs"))
         app = await self._app(body)
         bodies = [from_base64(text, "credentials") for text in texts_of(body, "credentials")]
-        found = await work(self._delegations.countersign, app, bodies)
+        proofs = [from_base64(text, "proofs") for text in texts_of(body, "proofs")]
+        found = await work(self._delegations.countersign, app, bodies, proofs)
         return {
             "credentials": [
                 {"credential": to_base64(each.body)}
@@ -185,6 +188,17 @@ class AuthApi:
             # Its token may have changed since the start.
             return await work(self._registry.apps.get, self._served.id)
         return await work(self._registry.apps.get, text_of(body, "app"))
+
+    async def _with_keys(self, app: App, granted: Granted) -> dict[str, Any]:
+        """Return what was granted with the keys of confidential collections, if there are any: who has to
+        write there does not wait for the first session.
+        """
+        answer = await self._granted(app, granted)
+        if not granted.body:
+            return answer
+        holder = claims.Claims.decode(Sign1(granted.body).payload)
+        entries = await work(self._registry.confidential.entries_for, app, holder)
+        return {**answer, "keys": to_base64(cbor.encode(entries))} if entries else answer
 
     async def _granted(self, app: App, granted: Granted) -> dict[str, Any]:
         trusted = await work(self._registry.issuers.trusted, app)

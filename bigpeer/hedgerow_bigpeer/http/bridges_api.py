@@ -14,7 +14,7 @@ from .. import limits
 from ..auth.authority import work
 from ..auth.registry import Registry
 from ..cdc import table
-from ..cdc.config import check_name
+from ..cdc.config import check_name, read_config
 from ..cdc.runner import Bridges, check_runnable
 from ..cdc.table import Bridge
 from ..clock import rfc3339
@@ -62,7 +62,8 @@ class BridgesApi:
         body = await read_object(request, most=_BODY_BYTES)
         place = self._place(text_of(body, "from", "oldest"))
         body.pop("from", None)
-        text = await self._service.work(check_runnable, name, body, self._folder)
+        concealed = await self._bridges.concealed()
+        text = await self._service.work(check_runnable, name, body, self._folder, concealed)
         await self._transact(table.set_bridge, name, text, place)
         return await self._done(request, actor, "bridge.set", name)
 
@@ -83,6 +84,8 @@ class BridgesApi:
     async def resume(self, request: Request) -> Any:
         """Let a bridge go on."""
         actor, name = await self._need(request), self._named(request)
+        bridge: Bridge = await self._transact(table.bridge, name)
+        read_config(name, json.loads(bridge.config)).check(await self._bridges.concealed())
         await self._transact(table.pause, name, False)
         return await self._done(request, actor, "bridge.resume", name)
 
@@ -179,7 +182,7 @@ def _without_secrets(text: str) -> dict[str, Any]:
     if "options" in sink:
         # Passwords are among librdkafka's settings.
         sink["options"] = sorted(sink["options"])
-    return {**config, "sink": sink}
+    return {"confidential": False, **config, "sink": sink}
 
 
 _ROUTES = (

@@ -1,4 +1,4 @@
-"""What the description says of bridges and of how long collections are kept."""
+"""What the description says of bridges, and of collections as a whole."""
 
 from typing import Any
 
@@ -71,6 +71,8 @@ _ROW: dict[str, Any] = {
     "keep_ms": or_null(WHOLE),
     "gone_before": or_null(TIME),
     "expired": WHOLE,
+    "confidential": TRUTH,
+    "epoch": or_null(WHOLE),
 }
 
 BRIDGE_SCHEMAS: dict[str, Schema] = {
@@ -85,6 +87,7 @@ BRIDGE_SCHEMAS: dict[str, Schema] = {
         },
         format=_FORMAT,
         sink=ref("GivenSink"),
+        confidential=TRUTH,
         **{"from": _FROM},
     ),
     "Bridge": closed(
@@ -92,6 +95,7 @@ BRIDGE_SCHEMAS: dict[str, Schema] = {
         sources=listed(ref("Source")),
         format=_FORMAT,
         sink=ref("Sink"),
+        confidential=TRUTH,
         state={"enum": ["paused", "runs", "waits"]},
         transactionId=WHOLE,
         delivered=WHOLE,
@@ -110,6 +114,7 @@ BRIDGE_SCHEMAS: dict[str, Schema] = {
     "Collection": closed(**_ROW),
     "Collections": closed(collections=listed(ref("Collection"))),
     "Keep": closed(keep=LENGTH),
+    "Concealed": closed(**_ROW, plain_before=TRUTH),
 }
 
 _BRIDGE = parameter("bridge", "The name of the bridge.", LABEL, "path")
@@ -140,5 +145,16 @@ def bridge_paths(prefix: str) -> dict[str, Schema]:
         f"{collections}/{{collection}}/retention": {
             "put": answered("Keep readings for so long.", "Collection", COLLECTION, body="Keep"),
             "delete": answered("Keep readings for ever.", "Collection", COLLECTION),
+        },
+        f"{collections}/{{collection}}/confidential": {
+            "put": answered(
+                "Let a collection be confidential from now on. `plain_before`: something was written before, "
+                "and stays in the clear.",
+                "Concealed",
+                COLLECTION,
+            ),
+        },
+        f"{collections}/{{collection}}/rekey": {
+            "post": answered("Begin another epoch of a confidential collection.", "Collection", COLLECTION),
         },
     }

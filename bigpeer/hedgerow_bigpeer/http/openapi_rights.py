@@ -184,9 +184,15 @@ RIGHTS_SCHEMAS: dict[str, Schema] = {
     ),
     "Granted": {
         "type": "object",
-        "oneOf": [closed(**_GRANTED, credential=BYTES), closed(**_GRANTED, token=TEXT)],
+        "oneOf": [
+            # Keys of confidential collections, where there are any.
+            given(*_GRANTED, "credential", **_GRANTED, credential=BYTES, keys=BYTES),
+            closed(**_GRANTED, token=TEXT),
+        ],
     },
-    "ToCountersign": given("credentials", **_ASKED, credentials=listed(BYTES)),
+    "ToCountersign": given(
+        "credentials", "proofs", **_ASKED, credentials=listed(BYTES), proofs=listed(BYTES)
+    ),
     "Countersigned": closed(
         credentials=listed({"anyOf": [closed(credential=BYTES), closed(error=ref("Fault"))]})
     ),

@@ -88,6 +88,7 @@ class DataPages:
             (
                 name,
                 _kind(stream=is_stream(kinds[name]), keep=kept.get(name, 0)),
+                name in peer.service.epochs,
                 _browse(name, stream=is_stream(kinds[name])),
             )
             for name in sorted(kinds)

@@ -2,6 +2,7 @@
 
 from hedgerow import operation
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.custody.skip import SUPERSEDED, Skip
 from hedgerow.document import Document, key_of
 from hedgerow.limits import MAX_TAKERS
@@ -85,13 +86,14 @@ def collect(
     db: Connection,
     key: Key,
     schemas: dict[bytes, Schema],
+    keys: CollectionKeys | None,
     position: int,
     after: tuple[str, bytes],
     limit: int,
 ) -> Collected:
     """See `Store.collect`; the caller begins and commits."""
     rows = db.execute(_SWEEP_QUERY, (*key, *after, limit)).fetchall()
-    work = _Collect(db, key, schemas)
+    work = _Collect(db, key, schemas, keys)
     for collection, document_id, transaction, suspect in rows:
         if suspect and transaction <= position and work.sweep(collection, document_id):
             raise_meta(db, key[0], "collected", transaction)
@@ -100,7 +102,10 @@ def collect(
 
 
 class _Collect:
-    def __init__(self, db: Connection, key: Key, schemas: dict[bytes, Schema]) -> None:
+    def __init__(
+        self, db: Connection, key: Key, schemas: dict[bytes, Schema], keys: CollectionKeys | None
+    ) -> None:
+        self._keys = keys
         self._db = db
         self._key = key
         self._schemas = schemas
@@ -114,7 +119,7 @@ class _Collect:
         arrivals = [Arrival(*arrival) for arrival in self._db.execute(ARRIVAL_QUERY, place)]
         if not all(self._is_settled(arrival) for arrival in arrivals):
             return False
-        sweep = _Sweep(DocumentRow(*row), arrivals, self._schemas)
+        sweep = _Sweep(DocumentRow(*row), arrivals, self._schemas, self._keys)
         for arrival, dominator in sweep.superseded:
             self._drop(place, arrival, dominator)
         if sweep.gone:
@@ -164,7 +169,13 @@ class _Sweep:
     nothing is left but its deletion. That is superseded then too, by itself.
     """
 
-    def __init__(self, row: DocumentRow, arrivals: list[Arrival], schemas: dict[bytes, Schema]) -> None:
+    def __init__(
+        self,
+        row: DocumentRow,
+        arrivals: list[Arrival],
+        schemas: dict[bytes, Schema],
+        keys: CollectionKeys | None,
+    ) -> None:
         document = Document.decode(row.state) if row.state else Document()
         dots: dict[bytes, Dot] = {}
         dominated: list[tuple[Arrival, bytes]] = []
@@ -173,7 +184,12 @@ class _Sweep:
         for arrival in arrivals:
             author, number, body, stamp, _ = arrival
             dominators: list[bytes | None] = []
-            for change, schema in changes_of(author, number, body, row.collection, row.id, schemas):
+            for change, schema in changes_of(author, number, body, row.collection, row.id, schemas, keys):
+                if change[0] == operation.HIDDEN:
+                    # Whoever can read it may need it.
+                    dominators.append(None)
+                    only_deletes = False
+                    continue
                 dots[key_of(change, schema, stamp, author)] = (author, number)
                 dominators.append(document.superseded_by(change, schema, stamp, author))
                 if dominators[-1] is None:

@@ -24,6 +24,7 @@ class Effects:
     collections: dict[str, None] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     expired: dict[str, None] = field(default_factory=dict)
+    cut: dict[bytes, None] = field(default_factory=dict)
 
     def copy(self) -> "Effects":
         """Return a copy that later effects do not reach."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import HEALTH, Schema
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.crypto.rules import Rules
 from hedgerow.custody.skip import Skip
 from hedgerow.errors import HedgerowError
@@ -13,11 +14,13 @@ from hedgerow.operation import INSERT, decode_body
 from hedgerow.trust.lost import check_word
 from hedgerow.trust.seal import Seal
 
-from .. import limits
 from . import ahead
+from .answers import keep_answer
 from .corrections import corrections
+from .cut import give_up, unseal
 from .effects import Effects
 from .facets import facets_of
+from .frontiers import withdraw, write_frontier
 from .judge import Judge
 from .losses import lost_between
 from .merge import Change, Documents, Merge, touched_by
@@ -27,6 +30,7 @@ from .rows import (
     AnswerEntry,
     Arrival,
     ClockRecord,
+    CutEntry,
     DocumentRow,
     Entry,
     Frontier,
@@ -43,7 +47,10 @@ from .sql import (
     FRONTIER_QUERY,
     OPERATIONS,
     OUTBOX,
+    SAVE_AGAIN,
+    SCHEMA_QUERY,
     SHARD,
+    TOUCH_AGAIN,
     TOUCHES,
     Connection,
     Table,
@@ -56,16 +63,6 @@ log = logging.getLogger(__name__)
 MOMENT_MS = 600_000
 DUE_AT_ONCE = 256
 PREFETCHED = 256
-
-_TOUCH_AGAIN = (
-    f"{TOUCHES.insert} ON CONFLICT (app, shard, collection, id, author, number)"
-    " DO UPDATE SET xid = excluded.xid"
-)
-_SAVE_AGAIN = (
-    f"{DOCUMENTS.insert} ON CONFLICT (app, shard, collection, id) DO UPDATE SET state = excluded.state,"
-    " value = excluded.value, author = excluded.author, number = excluded.number,"
-    " stamp = excluded.stamp, rank = excluded.rank, xid = excluded.xid, facets = excluded.facets"
-)
 
 
 class Ingest(Documents):
@@ -83,10 +80,12 @@ class Ingest(Documents):
         at: int,
         transaction: int,
         rules: Rules | None = None,
+        keys: CollectionKeys | None = None,
     ) -> None:
         self._db = connection
         self._rules = rules
-        self._judge = Judge(connection, (app, SHARD), rules)
+        self.keys = keys
+        self._judge = Judge(connection, (app, SHARD), rules, keys)
         self._app = app
         self._key = (app, SHARD)
         self._identity = identity
@@ -123,6 +122,7 @@ class Ingest(Documents):
             list(effects.collections),
             effects.refused,
             list(effects.expired),
+            list(effects.cut),
         )
 
     def _correct_times(self) -> None:
@@ -231,42 +231,39 @@ class Ingest(Documents):
     def save_author(self, frontier: Frontier) -> None:
         """Write a frontier, and with it the receipt that it allows."""
         receipted = min(frontier.held, frontier.sealed)
+        if receipted > frontier.receipted:
+            receipted = min(receipted, self.vouched(frontier))
         forked = None if self._rules is None else self._rules.forked(frontier.author)
         if forked is not None:
             receipted = min(receipted, forked)
         frontier = frontier._replace(receipted=max(receipted, frontier.receipted), last_seen=self.at)
-        self._db.execute(
-            "INSERT INTO authors (app, shard, author, name, held, sealed, last_seen, xid)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (app, shard, author) DO UPDATE SET name = excluded.name, held = excluded.held,"
-            " sealed = excluded.sealed, last_seen = excluded.last_seen, xid = excluded.xid",
-            (*self._key, *frontier[:4], frontier.last_seen, self._xid),
-        )
-        if receipted:
-            self._db.execute(
-                "INSERT INTO receipts (app, shard, author, incarnation, number, at) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (app, shard, author) DO UPDATE SET incarnation = excluded.incarnation,"
-                " number = excluded.number, at = excluded.at WHERE excluded.number > receipts.number",
-                (*self._key, frontier.author, self._identity.incarnation, receipted, self.at),
-            )
+        write_frontier(self._db, self._key, frontier, self._identity.incarnation, self._xid)
         self.effects.moved[frontier.author] = frontier
+
+    def vouched(self, frontier: Frontier) -> int:
+        """Return up to which number an author has vouched itself for what is sealed here."""
+        return self._judge.vouched(frontier.author, frontier.sealed)
+
+    def withdraw(self, author: bytes, number: int) -> None:
+        """Take back what was receipted of an author behind a number."""
+        withdraw(self._db, self._key, author, number)
+        self.effects.changed = True
 
     def add_schema(self, encoded: bytes) -> None:
         """Learn a schema."""
         schema = Schema.decode(encoded)
         known = self.effects.schemas.get(schema.name)
         if known is None:
-            self._db.execute(
-                "INSERT INTO schemas VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (*self._key, schema.name, schema.encoded, self._xid),
-            )
+            query, key = "INSERT INTO schemas VALUES (?, ?, ?, ?, ?)", (*self._key, schema.name)
+            self._db.execute(f"{query} ON CONFLICT DO NOTHING", (*key, schema.encoded, self._xid))
             # Another node may have been first.
-            query = "SELECT encoded FROM schemas WHERE app = ? AND shard = ? AND name = ?"
-            (encoded,) = self._db.execute(query, (*self._key, schema.name)).fetchone()
+            (encoded,) = self._db.execute(f"{SCHEMA_QUERY} AND name = ?", key).fetchone()
             known = self.effects.schemas[schema.name] = Schema.decode(encoded)
-            self.effects.new_schemas.append(known.encoded)
         if known.hash != schema.hash:
             raise HedgerowError("SCHEMA_CONFLICT", schema.name.hex())
+        # What others added is known to this store, and not yet to whoever asks it.
+        if known.encoded not in self.effects.new_schemas:
+            self.effects.new_schemas.append(known.encoded)
 
     def has_operation(self, author: bytes, number: int) -> bool:
         """Say whether an operation is, or was, held, and not only a skip in its place."""
@@ -331,18 +328,24 @@ class Ingest(Documents):
 
     def keep_answer(self, entry: AnswerEntry) -> None:
         """Keep an answer; there is none of its key yet. Old ones go."""
-        self._db.execute(
-            "DELETE FROM answers WHERE app = ? AND shard = ? AND at <= ?",
-            (*self._key, self.at - limits.ANSWER_MS),
-        )
-        # RETURNING says whether this one is it: another transaction may be writing the same key.
-        kept = self._db.execute(
-            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING xid",
-            (*self._key, *entry, self._xid, self.at),
-        ).fetchall()
-        if not kept:
-            raise HedgerowError("REQUEST_REPEATED", entry.key)
+        keep_answer(self._db, self._key, entry, self._xid, self.at)
         self.effects.changed = True
+
+    def cut(self, entry: CutEntry, frontier: Frontier, number: int, merge: Merge) -> Frontier | None:
+        """Give up what an author has not vouched for, which is what lies behind a number: seals, and what
+        is not what it has sealed. Return its frontier now, None if nothing went.
+        """
+        self._flush()
+        found = give_up(self._db, self._key, entry, number, self.effects.schemas)
+        if found is None and frontier.sealed <= number:
+            return None
+        unseal(self._db, self._key, entry.author, number, self._xid)
+        for place, dot in (found or {}).items():
+            merge.rebuild(*place, self.effects.schemas, dot)
+        self._marks.pop(entry.author, None)
+        self.effects.cut[entry.author] = None
+        self.effects.changed = True
+        return frontier._replace(held=frontier.held if found is None else number, sealed=number)
 
     # ---- who may write what
 
@@ -405,15 +408,13 @@ class Ingest(Documents):
     def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
         if (collection, key) in self._known:
             return self._known[collection, key]
-        row = self._db.execute(
-            f"{DOCUMENT_QUERY} AND collection = ? AND id = ?",
-            (*self._key, collection, key),
-        ).fetchone()
+        query = f"{DOCUMENT_QUERY} AND collection = ? AND id = ?"
+        row = self._db.execute(query, (*self._key, collection, key)).fetchone()
         return DocumentRow(*row) if row else None
 
     def touch(self, collection: str, key: bytes, author: bytes, number: int, *, is_new: bool = False) -> None:
         self._write(
-            TOUCHES if is_new else _TOUCH_AGAIN,
+            TOUCHES if is_new else TOUCH_AGAIN,
             (*self._key, collection, key, author, number, self._xid),
         )
 
@@ -435,7 +436,7 @@ class Ingest(Documents):
         if facets is None and row.value is not None:
             facets = facets_of(cbor.decode(row.id), cbor.decode(row.value))
         self._known[row.collection, row.id] = row
-        self._write(DOCUMENTS if change.is_new else _SAVE_AGAIN, (*self._key, *row, self._xid, facets))
+        self._write(DOCUMENTS if change.is_new else SAVE_AGAIN, (*self._key, *row, self._xid, facets))
         if row.value == change.before:
             return
         kind = "c" if change.before is None else "d" if row.value is None else "u"

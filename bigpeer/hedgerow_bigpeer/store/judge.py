@@ -4,19 +4,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.crypto.rules import Rules
-from hedgerow.operation import CLOCK, decode_body
+from hedgerow.operation import CLOCK, HIDDEN
 from hedgerow.trust.seal import NO_SEAL, SEAL_SIGNED, Seal, check_seal, is_bare, names_holder
 from hedgerow.trust.verify import names
 
+from .reveal import UNREADABLE, read_operation
 from .rows import Refused
 from .sql import Connection
 
 
 class Judge:
-    """Asks `rules` (None: everything counts), and keeps what was refused; within a transaction."""
+    """Asks `rules` (None: everything counts), and keeps what was refused; within a transaction. `keys` reveal
+    what is confidential.
+    """
 
-    def __init__(self, connection: Connection, key: tuple[str, int], rules: Rules | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        key: tuple[str, int],
+        rules: Rules | None,
+        keys: CollectionKeys | None,
+    ) -> None:
+        self._keys = keys
         self._db = connection
         self._key = key
         self._rules = rules
@@ -55,6 +66,19 @@ class Judge:
             good = before is None or names(seal.previous, before[0])
             good = good and names_holder(author, seal, rules)
         return bool(good)
+
+    def vouched(self, author: bytes, sealed: int) -> int:
+        """Return up to which number an author has vouched itself for what is `sealed`: of one with a
+        credential up to its last signed seal, which names those before it.
+        """
+        if self._rules is None or not self._rules.knows(author):
+            return sealed
+        query = "SELECT last, body FROM seals WHERE app = ? AND shard = ? AND author = ? ORDER BY last DESC"
+        for end in (" LIMIT 1", ""):
+            for last, body in self._db.execute(query + end, (*self._key, author)):
+                if Seal.decode(body).kind == SEAL_SIGNED:
+                    return int(last)
+        return 0
 
     def why_not(self, author: bytes, number: int, change: list[Any], schema: Schema) -> str:
         """Return the code of why a change does not count, "" if it does."""
@@ -104,8 +128,14 @@ class Judge:
             key,
         ).fetchall()
         for number, body in rows:
-            changes = [change for change in decode_body(body)[1] if change[0] != CLOCK]
-            codes = [self.why_not(author, number, change, schemas[change[1]]) for change in changes]
+            changes = read_operation(author, number, body, schemas, self._keys)
+            codes = [
+                UNREADABLE
+                if change[0] == HIDDEN
+                else self.why_not(author, number, change, schemas[change[1]])
+                for change in changes
+                if change[0] != CLOCK
+            ]
             code = next((code for code in codes if code), None)
             # Of several changes some may count now, and others no more.
             if code == before.get(number) and (code is None or len(codes) == 1):

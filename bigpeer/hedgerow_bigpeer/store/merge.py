@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 from hedgerow import operation
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.document import Document, document_ids, key_of
 from hedgerow.errors import HedgerowError
 
 from .ahead import dot_author, is_ahead, stays_out
 from .reading import Reading
+from .reveal import UNREADABLE, read_operation
 from .rows import Arrival, DocumentRow
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,9 @@ class Change(NamedTuple):
 
 
 class Documents:
-    """What merging asks of the store."""
+    """What merging asks of the store; `keys` reveal what is confidential."""
+
+    keys: CollectionKeys | None = None
 
     def load_document(self, collection: str, key: bytes) -> DocumentRow | None:
         """Return a document's row, None for a document that was never touched."""
@@ -134,7 +138,7 @@ class Merge:
     def apply(
         self, author: bytes, number: int, stamp: bytes, changes: list[list[Any]], schemas: dict[bytes, Schema]
     ) -> None:
-        """Apply the changes of an operation that was kept just now."""
+        """Apply the changes of an operation that was kept just now, as they are read."""
         dot = (author, number, stamp)
         ahead = is_ahead(stamp, self._at)
         for change, document_id in zip(changes, document_ids(author, number, changes), strict=True):
@@ -145,7 +149,8 @@ class Merge:
             self._store.touch(schema.collection, key, author, number)
             working = self._open(schema.collection, key)
             working.touched = dot
-            code = self._store.why_not(author, number, change, schema)
+            hidden = change[0] == operation.HIDDEN
+            code = UNREADABLE if hidden else self._store.why_not(author, number, change, schema)
             if code:
                 self._store.note_refused(author, number, code)
                 continue
@@ -195,16 +200,21 @@ class Merge:
         else:
             working.apply(change, schema, dot)
 
-    def rebuild(self, collection: str, key: bytes, schemas: dict[bytes, Schema]) -> None:
-        """Merge a document anew from its operations: what may be in the view has changed."""
+    def rebuild(
+        self, collection: str, key: bytes, schemas: dict[bytes, Schema], gone: Dot | None = None
+    ) -> None:
+        """Merge a document anew from its operations: what is in view may have changed, or one is `gone`."""
         working = self._open(collection, key)
         working.clear()
+        if gone is not None:
+            working.last = working.touched = gone
         document_id = cbor.decode(key)
         arrivals = self._store.arrivals(collection, key)
         for author, number, body, stamp, _ in arrivals:
             others = any(arrival.author != dot_author(document_id) for arrival in arrivals)
-            for change, schema in changes_of(author, number, body, collection, key, schemas):
-                if self._store.why_not(author, number, change, schema):
+            found = changes_of(author, number, body, collection, key, schemas, self._store.keys)
+            for change, schema in found:
+                if change[0] == operation.HIDDEN or self._store.why_not(author, number, change, schema):
                     continue
                 if is_ahead(stamp, self._at) and stays_out(change, document_id, author, others=others):
                     self._store.hold_out(author, number, stamp)
@@ -228,10 +238,16 @@ class Merge:
 
 
 def changes_of(
-    author: bytes, number: int, body: bytes, collection: str, key: bytes, schemas: dict[bytes, Schema]
+    author: bytes,
+    number: int,
+    body: bytes,
+    collection: str,
+    key: bytes,
+    schemas: dict[bytes, Schema],
+    keys: CollectionKeys | None,
 ) -> Iterable[tuple[list[Any], Schema]]:
-    """Return the changes of an operation that are of one document, each with its schema."""
-    _, changes = operation.decode_body(body)
+    """Return the changes of an operation that are of one document, as they are read, each with its schema."""
+    changes = read_operation(author, number, body, schemas, keys)
     for change, document_id in zip(changes, document_ids(author, number, changes), strict=True):
         if change[0] != operation.CLOCK and schemas[change[1]].collection == collection:
             if cbor.encode(document_id) == key:
@@ -248,13 +264,17 @@ class Step(NamedTuple):
 
 
 def steps_of(
-    arrivals: Sequence[Arrival], collection: str, key: bytes, schemas: dict[bytes, Schema]
+    arrivals: Sequence[Arrival],
+    collection: str,
+    key: bytes,
+    schemas: dict[bytes, Schema],
+    keys: CollectionKeys | None,
 ) -> list[Step]:
-    """Return the changes of a document in the order of their keys."""
+    """Return the changes of a document, as they are read, in the order of their keys."""
     found = [
         (key_of(change, schema, arrival.stamp, arrival.author), arrival, change, schema)
         for arrival in arrivals
-        for change, schema in changes_of(*arrival[:3], collection, key, schemas)
+        for change, schema in changes_of(*arrival[:3], collection, key, schemas, keys)
     ]
     found.sort(key=lambda entry: (entry[0], entry[1][:2]))
     return [Step(change, schema, arrival.stamp, arrival.author) for _, arrival, change, schema in found]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.crypto.rules import Rules
 from hedgerow.errors import HedgerowError
 
@@ -90,12 +91,14 @@ class Snapshot(Keyed, Protocol):
 
 class Store(Protocol):
     """The database of one app; opened by its implementation, closed by close(). `rules` say what counts of
-    what is ingested, and who signs seals; None: all does, and nobody. `outdated` is why it has to be opened
+    what is ingested, and who signs seals; None: all does, and nobody. `keys` reveal what is confidential:
+    what they do not shows nowhere, and is kept and given like all else. `outdated` is why it has to be opened
     anew: it refuses everything then. `gaps` are (last, first): transactions between them, if there were any,
     were lost when the store was put back.
     """
 
     rules: Rules | None
+    keys: CollectionKeys | None
     outdated: HedgerowError | None
     gaps: list[tuple[int, int]]
 

@@ -29,6 +29,7 @@ from hedgerow.operation import decode_body
 
 from .. import limits
 from . import fence
+from .cut import cut_since
 from .filter import POSTGRES
 from .ingest import Ingest
 from .pg_connection import PostgresConnection
@@ -36,6 +37,7 @@ from .rows import (
     AbsentEntry,
     AnswerEntry,
     ClockRecord,
+    CutEntry,
     Entry,
     ExpiredEntry,
     Frontier,
@@ -48,8 +50,17 @@ from .rows import (
     Submission,
     Written,
 )
-from .sql import FRONTIER_QUERY, Connection, gaps_of, get_meta, set_meta, skip_transactions
-from .sql_store import CLOCK_QUERY, SCHEMA_QUERY, SqlStore
+from .sql import (
+    CLOCK_QUERY,
+    FRONTIER_QUERY,
+    SCHEMA_QUERY,
+    Connection,
+    gaps_of,
+    get_meta,
+    set_meta,
+    skip_transactions,
+)
+from .sql_store import SqlStore
 
 Result = TypeVar("Result")
 
@@ -126,8 +137,8 @@ class PostgresStore(SqlStore):
         self._anchor = self._connect()
         self._db = connection = self._connect()
         try:
-            self._write(migrate, connection)
-            self._identity = self._write(self._introduce)
+            self._transaction(range(STRIPES), migrate, connection)
+            self._identity = self._transaction(range(STRIPES), self._introduce)
             self._read_schemas()
             self._read_indexes()
         except BaseException:
@@ -181,7 +192,11 @@ class PostgresStore(SqlStore):
     # ---- writing
 
     def _write(self, function: Callable[..., Result], *args: Any) -> Result:
-        return self._transaction(range(STRIPES), function, *args)
+        def informed() -> Result:
+            self._read_new_schemas()
+            return function(*args)
+
+        return self._transaction(range(STRIPES), informed)
 
     def _aside(self, function: Callable[..., Result], *args: Any) -> Result:
         self._mend()
@@ -209,12 +224,20 @@ class PostgresStore(SqlStore):
                 raise
         raise AssertionError("a loop that returns or raises")
 
+    def _read_new_schemas(self) -> None:
+        """Know every schema: other nodes may have written since the last look, and what they wrote under new
+        ones cannot be read without.
+        """
+        query = "SELECT count(*) FROM schemas WHERE app = ? AND shard = ?"
+        if self._db.execute(query, self._key).fetchone()[0] != len(self._schemas):
+            self._read_schemas()
+
     def _ingest(self, submissions: Sequence[Submission], at: int) -> Ingested:
         self._mend()
         query = "SELECT 1 FROM ahead WHERE app = ? AND shard = ? AND due <= ? LIMIT 1"
         due = self._db.execute(query, (*self._key, at)).fetchone()
         # What becomes due, or is judged anew, may be any documents.
-        judged = (JudgeEntry,) if self.rules is None else (JudgeEntry, SealEntry)
+        judged = (JudgeEntry, CutEntry) if self.rules is None else (JudgeEntry, CutEntry, SealEntry)
         entries = [entry for submission in submissions for entry in submission.entries]
         anything = due or any(isinstance(entry, judged) for entry in entries)
         stripes = range(STRIPES) if anything else _stripes(entries)
@@ -223,6 +246,7 @@ class PostgresStore(SqlStore):
         return ingested
 
     def _take(self, submissions: Sequence[Submission], at: int) -> tuple[Ingest, Ingested]:
+        self._read_new_schemas()
         newest = self._newest(self._db)
         row = self._db.execute(
             "SELECT n.boot, m.value, pg_current_xact_id()::text::bigint FROM nodes n JOIN meta m"
@@ -233,7 +257,7 @@ class PostgresStore(SqlStore):
         if row is None or (row[0], int(row[1])) != (identity.boot, identity.incarnation):
             raise self._outdate("another node is here in this one's place")
         xid = row[2] + self._base
-        ingest = Ingest(self._db, self._app, identity, self._schemas, at, xid, self.rules)
+        ingest = Ingest(self._db, self._app, identity, self._schemas, at, xid, self.rules, self.keys)
         ingested = ingest.run(submissions, newest)
         if ingested.transaction == xid:
             self._db.execute(
@@ -329,6 +353,7 @@ class PostgresStore(SqlStore):
             [collection for (collection,) in collections],
             (),
             [name for (name,) in rows(EXPIRED_QUERY)],
+            cut_since(self._db, self._app, after),
         )
 
     # ---- reading

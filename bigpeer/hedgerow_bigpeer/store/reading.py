@@ -14,7 +14,7 @@ from hedgerow import limits
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
-from hedgerow.codec.schema import Schema, is_integer
+from hedgerow.codec.schema import CONFIDENTIAL, Schema, is_integer
 from hedgerow.document import Document
 from hedgerow.operation import INSERT, check_id, check_value
 
@@ -62,10 +62,12 @@ class Shape:
 
 @functools.lru_cache(maxsize=KEPT)
 def _shape(encoded: bytes) -> Shape | None:
-    """Return the shape of documents of a schema; None if fields lie within others, or one is never seen."""
+    """Return the shape of documents of a schema; None if fields lie within others, or one is never seen, or
+    values do not stand there as they are.
+    """
     schema = Schema.decode(encoded)
     plain = all(isinstance(name, str) and name != "_id" for name, _ in schema.fields)
-    return Shape(schema) if plain else None
+    return Shape(schema) if plain and not schema.kind & CONFIDENTIAL else None
 
 
 def read(author: bytes, number: int, body: bytes, schemas: dict[bytes, Schema]) -> Reading | None:

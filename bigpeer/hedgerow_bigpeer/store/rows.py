@@ -62,6 +62,16 @@ class JudgeEntry(NamedTuple):
     author: bytes
 
 
+class CutEntry(NamedTuple):
+    """That an author has sealed operations with these H16 (16 bytes each), the first under number `first`:
+    where others are held that no seal covers, they and what follows go.
+    """
+
+    author: bytes
+    first: int
+    marks: tuple[bytes, ...]
+
+
 class AnswerEntry(NamedTuple):
     """What is answered to a caller's request of this key. Refused if it has an answer [REQUEST_REPEATED]."""
 
@@ -109,6 +119,7 @@ Entry = (
     | SchemaEntry
     | NameEntry
     | JudgeEntry
+    | CutEntry
     | AnswerEntry
     | ExpiredEntry
     | AbsentEntry
@@ -163,7 +174,7 @@ class Ingested(NamedTuple):
     submission that was taken to its end and the refusal of each that was not; `frontiers` those that moved;
     `due` the moment (ms since 2000) at which the next operation enters the view, None for none; `collections`
     those of which a document was touched; `refused` what does not count since then; `expired` the collections
-    of which readings have expired.
+    of which readings have expired; `cut` the authors of whom something went: their frontiers may have fallen.
     """
 
     transaction: int
@@ -178,6 +189,7 @@ class Ingested(NamedTuple):
     collections: Sequence[str]
     refused: Sequence[Refused] = ()
     expired: Sequence[str] = ()
+    cut: Sequence[bytes] = ()
 
 
 class DocumentRow(NamedTuple):

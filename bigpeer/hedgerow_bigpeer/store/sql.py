@@ -16,6 +16,18 @@ ARRIVAL_QUERY = (
     " JOIN operations o USING (app, shard, author, number)"
     " WHERE t.app = ? AND t.shard = ? AND t.collection = ? AND t.id = ? ORDER BY +t.xid, o.author, o.number"
 )
+SCHEMA_QUERY = "SELECT encoded FROM schemas WHERE app = ? AND shard = ?"
+CLOCK_QUERY = (
+    "SELECT author, number, epoch, uptime, base, source, utc, error FROM clocks WHERE app = ? AND shard = ?"
+)
+# The last operation before each clock record, and the last of each author.
+BOUNDARY_QUERY = (
+    "SELECT o.author, o.number, o.stamp FROM authors a JOIN operations o"
+    " ON o.app = a.app AND o.shard = a.shard AND o.author = a.author"
+    " WHERE a.app = ? AND a.shard = ? AND (o.number = a.held OR EXISTS"
+    " (SELECT 1 FROM clocks c WHERE c.app = o.app AND c.shard = o.shard"
+    " AND c.author = o.author AND c.number = o.number + 1))"
+)
 FRONTIER_QUERY = (
     "SELECT a.author, a.name, a.held, a.sealed, coalesce(r.number, 0), a.last_seen FROM authors a"
     " LEFT JOIN receipts r ON r.app = a.app AND r.shard = a.shard AND r.author = a.author"
@@ -41,6 +53,16 @@ OPERATIONS = Table("operations", "app shard author number stamp body h16 xid")
 DOCUMENTS = Table("documents", "app shard collection id state value author number stamp rank xid facets")
 TOUCHES = Table("touches", "app shard collection id author number xid")
 OUTBOX = Table("outbox", "app shard epoch xid collection id op before after author number stamp at")
+#: For rows that may be there.
+TOUCH_AGAIN = (
+    f"{TOUCHES.insert} ON CONFLICT (app, shard, collection, id, author, number)"
+    " DO UPDATE SET xid = excluded.xid"
+)
+SAVE_AGAIN = (
+    f"{DOCUMENTS.insert} ON CONFLICT (app, shard, collection, id) DO UPDATE SET state = excluded.state,"
+    " value = excluded.value, author = excluded.author, number = excluded.number,"
+    " stamp = excluded.stamp, rank = excluded.rank, xid = excluded.xid, facets = excluded.facets"
+)
 
 
 class Cursor(Protocol):

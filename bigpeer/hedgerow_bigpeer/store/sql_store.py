@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.crypto.rules import Rules
 from hedgerow.errors import HedgerowError
 
@@ -41,7 +42,16 @@ from .rows import (
     Touched,
     Written,
 )
-from .sql import ARRIVAL_QUERY, FRONTIER_QUERY, SHARD, Connection, get_meta
+from .sql import (
+    ARRIVAL_QUERY,
+    BOUNDARY_QUERY,
+    CLOCK_QUERY,
+    FRONTIER_QUERY,
+    SCHEMA_QUERY,
+    SHARD,
+    Connection,
+    get_meta,
+)
 from .sql_view import SqlSnapshot, View
 
 Result = TypeVar("Result")
@@ -54,18 +64,6 @@ TOUCHED_QUERY = (
 OUTBOX_QUERY = (
     "SELECT seq, xid, collection, id, op, before, after, author, number, stamp, at FROM outbox"
     " WHERE app = ? AND shard = ? AND (xid, seq) > (?, ?) AND xid <= ? ORDER BY xid, seq LIMIT ?"
-)
-SCHEMA_QUERY = "SELECT encoded FROM schemas WHERE app = ? AND shard = ?"
-CLOCK_QUERY = (
-    "SELECT author, number, epoch, uptime, base, source, utc, error FROM clocks WHERE app = ? AND shard = ?"
-)
-# The last operation before each clock record, and the last of each author.
-BOUNDARY_QUERY = (
-    "SELECT o.author, o.number, o.stamp FROM authors a JOIN operations o"
-    " ON o.app = a.app AND o.shard = a.shard AND o.author = a.author"
-    " WHERE a.app = ? AND a.shard = ? AND (o.number = a.held OR EXISTS"
-    " (SELECT 1 FROM clocks c WHERE c.app = o.app AND c.shard = o.shard"
-    " AND c.author = o.author AND c.number = o.number + 1))"
 )
 
 log = logging.getLogger(__name__)
@@ -95,6 +93,7 @@ class SqlStore(ABC):
         self._schemas: dict[bytes, Schema] = {}
         self._indexes: dict[str, set[str]] = {}
         self.rules: Rules | None = None
+        self.keys: CollectionKeys | None = None
         self.outdated: HedgerowError | None = None
         self.gaps: list[tuple[int, int]] = []
         self._identity: Identity
@@ -263,7 +262,8 @@ class SqlStore(ABC):
     async def collect(self, position: int, after: tuple[str, bytes], limit: int) -> Collected:
         """See `port.Store`."""
         return await self._run(
-            self._write, lambda: collect(self._db, self._key, self._schemas, position, after, limit)
+            self._write,
+            lambda: collect(self._db, self._key, self._schemas, self.keys, position, after, limit),
         )
 
     async def retention(self) -> Sequence[Retained]:

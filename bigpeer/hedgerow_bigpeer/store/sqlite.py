@@ -158,7 +158,9 @@ class SqliteStore(SqlStore):
 
     def _take(self, submissions: Sequence[Submission], at: int) -> tuple[Ingest, Ingested]:
         newest = self._newest(self._db)
-        ingest = Ingest(self._db, self._app, self._identity, self._schemas, at, newest + 1, self.rules)
+        ingest = Ingest(
+            self._db, self._app, self._identity, self._schemas, at, newest + 1, self.rules, self.keys
+        )
         ingested = ingest.run(submissions, newest)
         if ingested.transaction != newest:
             set_meta(self._db, self._app, {"xid": str(ingested.transaction).encode()})

@@ -13,10 +13,12 @@ from hedgerow.trust.seal import SEAL_SIGNED, Seal
 
 from .merge import Merge, places_of
 from .reading import Reading, read
+from .reveal import reveal
 from .rows import (
     AbsentEntry,
     AnswerEntry,
     ClockRecord,
+    CutEntry,
     Entry,
     ExpiredEntry,
     Frontier,
@@ -79,7 +81,9 @@ class Work:
             elif isinstance(entry, SchemaEntry):
                 self._ingest.add_schema(entry.encoded)
             elif isinstance(entry, JudgeEntry):
-                self._ingest.judge(entry.author, 1, MAX_NUMBER, self._merge)
+                self._judge(entry.author)
+            elif isinstance(entry, CutEntry):
+                self._cut(entry)
             elif isinstance(entry, ExpiredEntry):
                 self._ingest.note_expired(entry.collection)
             elif isinstance(entry, AnswerEntry):
@@ -119,6 +123,7 @@ class Work:
             if change[0] == CLOCK:
                 self._ingest.add_clock(ClockRecord(entry.author, entry.number, *change[1:]))
         self._ingest.add_operation(entry, stamp, mark)
+        changes = reveal(entry.author, entry.number, stamp, changes, schemas, self._ingest.keys)
         self._merge.apply(entry.author, entry.number, stamp, changes, schemas)
 
     def _insert(self, entry: Operation, reading: Reading) -> bool:
@@ -133,6 +138,9 @@ class Work:
         frontier = self._author(entry.author)
         seal = Seal.decode(entry.body)
         if seal.last <= frontier.sealed:
+            if seal.kind == SEAL_SIGNED and seal.first > self._ingest.vouched(frontier):
+                # Somebody else has sealed something there, before its author had a credential.
+                raise HedgerowError("SEAL_INVALID", f"{entry.author.hex()} {seal.first}-{seal.last}")
             return
         apart = seal.first > frontier.sealed + 1
         if seal.last > frontier.held or (
@@ -143,6 +151,27 @@ class Work:
         self._authors[entry.author] = frontier._replace(sealed=seal.last)
         if seal.kind == SEAL_SIGNED:
             self._ingest.judge(entry.author, seal.first, seal.last, self._merge)
+
+    def _judge(self, author: bytes) -> None:
+        self._ingest.judge(author, 1, MAX_NUMBER, self._merge)
+        frontier = self._authors.get(author) or self._ingest.load_author(author)
+        number = self._ingest.vouched(frontier)
+        if number < min(frontier.receipted, frontier.sealed):
+            # Whoever has sealed that, its author need not have.
+            self._withdraw(frontier, number)
+
+    def _cut(self, entry: CutEntry) -> None:
+        frontier = self._author(entry.author)
+        number = self._ingest.vouched(frontier)
+        after = self._ingest.cut(entry, frontier, number, self._merge) if number < entry.first else None
+        if after is not None:
+            self._withdraw(after, number)
+
+    def _withdraw(self, frontier: Frontier, number: int) -> None:
+        if frontier.receipted > number:
+            self._ingest.withdraw(frontier.author, number)
+            frontier = frontier._replace(receipted=number)
+        self._authors[frontier.author] = frontier
 
     def _skip(self, entry: SkipEntry) -> None:
         frontier = self._author(entry.author)

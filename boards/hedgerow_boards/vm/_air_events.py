@@ -33,11 +33,13 @@ _LINK_GONE = (7, 13)
 
 
 def unpack(code, frame, size):
-    """The event's tuple; what is a memoryview or a UUID in it is the frame's, and blanked with it."""
+    """The event's tuple, () of a frame that is none; what is a memoryview or a UUID in it is the frame's, and
+    blanked with it.
+    """
     if code == 5:
         rssi = frame[9] - 256 if frame[9] > 127 else frame[9]
         return (frame[1], frame[2:8], frame[8], rssi, frame[10:size])
-    if code == 6:
+    if code not in _HEADS:
         return ()
     head = struct.unpack_from(_HEADS[code], frame, 1)
     if code in (1, 2, 7, 8):

@@ -325,6 +325,8 @@ class BLE(Server, Client):
             return
         link = self._link
         begun = link.begun == link.tail
+        # Before it counts as begun: on a chip events take no memory, and none is lost for that.
+        event = () if begun else unpack(code, frame, size)
         link.begun = link.tail
         heard = self._note(code, frame, begun)
         handle = frame[3] | frame[4] << 8
@@ -332,7 +334,7 @@ class BLE(Server, Client):
         if not begun:
             if code == 3:
                 self._attributes.store(handle, frame[6:size])
-            said = self._call(code, unpack(code, frame, size)) if heard else None
+            said = self._call(code, event) if heard else None
             status = verdict(said) if code == 4 else 0
         if not self._active:
             return  # switched off by the handler

@@ -23,6 +23,8 @@ _gmtime = gmtime
 _mktime = mktime
 _wall_ns = time_ns
 _drift_ppb = _emulator.config["drift_ppb"]
+# Read once, and as a small integer: on a chip the ticks take no memory, and interrupt handlers ask for them.
+_chip_boot_us = int(str(_emulator.control.chip_boot_us))
 
 
 def _drifted(us):
@@ -30,7 +32,7 @@ def _drifted(us):
 
 
 def _uptime_us():
-    return _drifted(_monotonic_us() - _emulator.control.chip_boot_us)
+    return _drifted(_monotonic_us() - _chip_boot_us)
 
 
 def _clock_us():

@@ -40,10 +40,15 @@ def list_(url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
 @app.command("set")
 def set_(
     name: Name,
-    config: Annotated[Path, typer.Argument(help="JSON file of `sources`, `format` and `sink`.")],
+    config: Annotated[
+        Path, typer.Argument(help="JSON file of `sources`, `format`, `sink` and `confidential`.")
+    ],
     url: Url = URL,
     key: AdminKey = "",
     start: Start = "oldest",
+    confidential: Annotated[
+        bool, typer.Option("--confidential", help="Confidential collections among the sources may leave.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a bridge, or set it anew; one that is there goes on where it is."""
@@ -53,9 +58,10 @@ def set_(
         raise HedgerowError("ARGUMENTS_INVALID", f"{config}: {error}") from None
     if not isinstance(body, dict):
         raise HedgerowError("ARGUMENTS_INVALID", f"{config} is no JSON object")
+    said = {"confidential": True} if confidential else {}
     _done(
         as_json,
-        administer(url, key, f"{_PATH}/{quote(name)}", {**body, "from": start}, "PUT"),
+        administer(url, key, f"{_PATH}/{quote(name)}", {**body, **said, "from": start}, "PUT"),
         f"{name} is set",
     )
 

@@ -1,4 +1,4 @@
-"""`hedgerow bigpeer collections`: for how long a Big Peer keeps readings, over its HTTP interface."""
+"""`hedgerow bigpeer collections`: how a Big Peer keeps them, over its HTTP interface."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -13,22 +13,27 @@ from hedgerow_cli.options import URL, AdminKey, AsJson, Url
 from hedgerow_cli.output import print_json, print_table, say
 from hedgerow_host.lengths import length_text
 
-app = typer.Typer(no_args_is_help=True, help="Collections, and for how long their readings are kept.")
+app = typer.Typer(
+    no_args_is_help=True, help="Collections: for how long readings are kept, and which are confidential."
+)
 
 _PATH = "/api/hedgerow/v1/collections"
 
 
 @app.command("list")
 def list_(url: Url = URL, key: AdminKey = "", as_json: AsJson = False) -> None:
-    """Show every collection, for how long its readings are kept, and how many have expired."""
+    """Show every collection, for how long its readings are kept, how many have expired, and which are
+    confidential, in which epoch.
+    """
     found = administer(url, key, _PATH)
     if as_json:
         print_json(found)
         return
-    table = Table("collection", "kind", "kept", "gone before", "expired")
+    table = Table("collection", "kind", "kept", "gone before", "expired", "confidential")
     for row in found["collections"]:
         cells = [row["name"], row["kind"] or "", _length(row["keep_ms"]), row["gone_before"] or ""]
-        table.add_row(*[escape(cell) for cell in cells], str(row["expired"]))
+        epoch = "" if row["epoch"] is None else f"epoch {row['epoch']}"
+        table.add_row(*[escape(cell) for cell in cells], str(row["expired"]), epoch)
     print_table(table)
 
 
@@ -57,6 +62,38 @@ def retain(
         print_json(answer)
     else:
         say(escape(f"readings of {name} are kept {'for ever' if forever else keep}"))
+
+
+@app.command("confidential")
+def confidential(
+    name: Annotated[str, typer.Argument(help="Name of the collection.")],
+    url: Url = URL,
+    key: AdminKey = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let only who has a right to read a collection read it, wherever its documents are carried; for ever."""
+    answer = administer(url, key, f"{_PATH}/{quote(name, safe='')}/confidential", {}, "PUT")
+    if as_json:
+        print_json(answer)
+        return
+    say(escape(f"{name} is confidential, in epoch {answer['epoch']}"))
+    if answer["plain_before"]:
+        say(escape("what was written before stays in the clear"))
+
+
+@app.command("rekey")
+def rekey(
+    name: Annotated[str, typer.Argument(help="Name of the collection.")],
+    url: Url = URL,
+    key: AdminKey = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give a confidential collection another key, as a revocation of one of its readers does."""
+    answer = administer(url, key, f"{_PATH}/{quote(name, safe='')}/rekey", {})
+    if as_json:
+        print_json(answer)
+    else:
+        say(escape(f"{name} is in epoch {answer['epoch']}"))
 
 
 def _length(ms: int | None) -> str:

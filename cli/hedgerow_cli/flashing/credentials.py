@@ -60,10 +60,12 @@ def enrol_board(
         issuers, keepers = (
             [_from_text(value).hex() for value in answer[name]] for name in ("issuers", "keepers")
         )
-        delegation = _from_text(answer.get("delegation", "")).hex()
+        delegation, keys = (_from_text(answer.get(name, "")).hex() for name in ("delegation", "keys"))
     except (KeyError, TypeError, ValueError) as error:
         raise HedgerowError("ENROLMENT_ANSWER", f"{what}: {error!r}") from None
-    author = _call(port, "take", credential, issuers, keepers, *([delegation] if delegation else []))
+    # What an earlier firmware does not know of is said only where there is something to say.
+    more = (delegation, keys) if keys else (delegation,) if delegation else ()
+    author = _call(port, "take", credential, issuers, keepers, *more)
     if start:
         restart(port)
     return {**answer, "author": author}

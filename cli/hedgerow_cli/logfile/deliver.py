@@ -44,7 +44,7 @@ class Courier(Peer):
         """Take no time: that would be an operation of our own."""
         return False
 
-    def wants(self, now: int) -> bool:
+    def wants(self, now: int, keeper: bool = False) -> bool:
         """Say that nothing is asked for: the board's interests, which the log remembers, are not ours."""
         return False
 

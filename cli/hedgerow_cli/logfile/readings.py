@@ -9,6 +9,7 @@ from hedgerow.clock.civil import rfc3339
 from hedgerow.clock.timemap import TimeMap
 from hedgerow.codec.decimal import Decimal as Fixed
 from hedgerow.codec.schema import Schema
+from hedgerow.crypto.confidential import is_open
 from hedgerow.custody.skip import DAMAGED, DROPPED, LOST, RECEIPTED, RESTORED, SUPERSEDED, Skip
 from hedgerow.document import document_ids
 from hedgerow.errors import HedgerowError
@@ -38,8 +39,11 @@ def storage(log: Any) -> dict[str, Any]:
 def entries(log: Any) -> Iterator[dict[str, Any]]:
     """Each change of each operation, author by author in order, and in their places the ranges that are
     missing: {"author", "number", "collection", "change", "_id", "_time"..., fields}, or {"author", "first",
-    "last", "missing": why}. A field of a document within a document is named by its path with dots."""
-    schemas = {key: Schema.decode(value) for key, value in log.items(STATE_SCHEMA)}
+    "last", "missing": why}. A field of a document within a document is named by its path with dots. In the
+    place of the fields of a confidential collection stands "confidential": true.
+    """
+    known = [Schema.decode(value) for _, value in log.items(STATE_SCHEMA) if value]
+    schemas = {schema.name: schema for schema in known}
     for author in log.authors():
         times = _times(log, author)
         number = 0
@@ -87,6 +91,9 @@ def _changes(
         row = {"author": author.hex(), "number": number, "change": _KINDS[change[0]], "_id": _plain(identity)}
         if schema is None:
             yield {**row, "schema": change[1].hex(), **moment}
+            continue
+        if not is_open(change, schema):
+            yield {**row, "collection": schema.collection, **moment, "confidential": True}
             continue
         fields = schema.unpack(change[3]) if change[0] != DELETE else {}
         named = {name if isinstance(name, str) else ".".join(name): fields[name] for name in fields}

@@ -7,9 +7,10 @@ from ..errors import HedgerowError
 from . import cbor
 from .decimal import Decimal
 
-# A kind: STREAM or KEEP, plus twice the scope.
+# A kind: STREAM or KEEP, plus twice the scope, plus CONFIDENTIAL.
 KEEP = 0
 STREAM = 1
+CONFIDENTIAL = 8
 
 # Scopes: which peers a collection's operations go to
 SCOPE_ALL = 0
@@ -18,6 +19,8 @@ SCOPE_LOCAL = 2
 
 # Where peers write their health documents (SPEC 5.15)
 HEALTH = "__health"
+# Where keepers grant the keys of confidential collections (SPEC 11.17.4)
+GRANTS = "__keys"
 
 _VERSION = 1
 
@@ -105,7 +108,7 @@ def is_stream(kind: int) -> bool:
 
 def scope_of(kind: int) -> int:
     """Return the scope of a collection of this kind: SCOPE_ALL, SCOPE_BIG_PEER or SCOPE_LOCAL."""
-    return kind >> 1
+    return kind >> 1 & 3
 
 
 def is_integer(value: object) -> bool:
@@ -115,7 +118,10 @@ def is_integer(value: object) -> bool:
 
 def _check(collection: object, kind: object, fields: tuple) -> None:
     check_name(collection)
-    if not is_integer(kind) or not 0 <= kind <= STREAM + 2 * SCOPE_LOCAL:
+    if not is_integer(kind) or kind >> 4 or scope_of(kind) > SCOPE_LOCAL:
+        raise HedgerowError("SCHEMA_INVALID", "kind")
+    if kind & CONFIDENTIAL and scope_of(kind) == SCOPE_LOCAL:
+        # What never leaves its peer has nobody to hide from.
         raise HedgerowError("SCHEMA_INVALID", "kind")
     if len(fields) > limits.MAX_FIELDS:
         raise HedgerowError("DOCUMENT_FIELDS", str(len(fields)))

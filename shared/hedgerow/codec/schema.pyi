@@ -2,8 +2,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 HEALTH: Final = "__health"
+GRANTS: Final = "__keys"
 KEEP: Final = 0
 STREAM: Final = 1
+CONFIDENTIAL: Final = 8
 SCOPE_ALL: Final = 0
 SCOPE_BIG_PEER: Final = 1
 SCOPE_LOCAL: Final = 2

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from ..codec import cbor
 from ..errors import HedgerowError
-from . import port
+from .cipher import seal, unseal
 
 _ALGORITHM = 1
 _CRITICAL = 2
@@ -89,7 +89,7 @@ def encrypt0(key: bytes, iv: bytes, payload: bytes, kid: bytes = b"", aad: bytes
     headers: dict = {_IV: iv}
     if kid:
         headers[_KID] = kid
-    sealed = port.seal(key, iv, _encrypted(head, aad), payload)
+    sealed = seal(key, iv, _encrypted(head, aad), payload)
     return _ENCRYPT0 + cbor.encode([head, headers, sealed])
 
 
@@ -106,7 +106,7 @@ def decrypt0(keys: object, data: bytes, aad: bytes = b"") -> bytes:
     key = keys(kid) if isinstance(kid, bytes) else None
     if key is None:
         raise HedgerowError("KEY_UNKNOWN", "of an encrypted object")
-    return port.unseal(key, iv, _encrypted(head, aad), sealed)
+    return unseal(key, iv, _encrypted(head, aad), sealed)
 
 
 def _encrypted(head: bytes, aad: bytes) -> bytes:

@@ -9,18 +9,20 @@ from ..errors import HedgerowError
 from ..log import STATE_CONFIG
 from ..operation import CLOCK
 from . import claims
-from .batches import Batch
+from .batches import Batch, unfold_batch
 from .cose import Sign1, name_of
 from .credentials import Credential, Trust
 from .forks import FORK, Fork
 from .port import finish
 from .proofs import is_proof, pair_key, tag
-from .rules import FORBIDDEN, REVOKED, Rules
+from .rules import FORBIDDEN, REVOKED, Rules, check_author
 from .words import GROUP, ISSUER, REVOCATION, Word, Words, unfold
 
 __all__ = ("ISSUER", "REVOCATION", "Members", "Proofs")
 
 _BATCH = b"batch"
+# Sessions in which a board is told its grant.
+_TELL_GRANT = limits.const(3)
 _PRIVATE = limits.const(32)
 _POSITION = b"statements to"
 # With the first 8 bytes of the hash of what is kept behind it.
@@ -47,9 +49,18 @@ class Members(Rules):
         self._proofs = Proofs(identity, trust.mode)
         # Revocations that are news, as letters carry them: the mesh engine says them.
         self.fresh: list = []
+        # Batches to be said in letters, [(what is said, entries)]; the moment of the last one.
+        self.said: list = []
+        self._said_at = 0
+        # Gives the grant (SPEC 11.17.4) that is here for an author, None for none; boards are told it in
+        # sessions, and how often each was.
+        self.grant_of: object = None
+        self._granted: dict = {}
+        # The short names of boards for which there is one that no session has told them.
+        self.owed: set = set()
         self.words = Words(log, trust, identity.p256, group)
         self.group = group
-        # Delegations as they came, and the keys of whom they have brought in, by number.
+        # Delegations as they came, and whom they have brought in, by number: authors by sealing keys.
         self._delegations: dict = {}
         self._under: dict = {}
         for key, value in log.items(STATE_CONFIG):
@@ -103,25 +114,105 @@ class Members(Rules):
 
     def proves(self, receipt: Receipt) -> bool:
         """Say whether a receipt over what we wrote ourselves is by a keeper that is known."""
-        keeper = self.holder(receipt.keeper)
-        if keeper is None or not keeper.kinds & claims.KEEPS or not self.trust.stands(keeper):
-            return False
-        return self._proofs.proves(receipt, keeper.agreement)
+        keeper = self._keeper(receipt.keeper)
+        return keeper is not None and self._proofs.proves(receipt, keeper.agreement)
+
+    def proves_frontier(self, frontier: object) -> bool:
+        """Say whether a keeper that is known has signed a stability frontier (SPEC 5.11.6)."""
+        keeper = self._keeper(frontier.keeper)
+        signature = frontier.signature
+        return bool(keeper and signature) and self._verify_at_once(
+            keeper.sealing, frontier.signed(), signature
+        )
+
+    def pair_of(self, author: bytes) -> bytes | None:
+        """Return the key that we share with a keeper (SPEC 11.14), None for who is none that is known."""
+        keeper = self._keeper(author)
+        return None if keeper is None else self._proofs.key(keeper.agreement)
+
+    def _keeper(self, author: bytes) -> claims.Claims | None:
+        """Return the newest credential by which an author is a keeper, None for who is none that is known, or
+        is revoked: a delegate may issue later ones for any author, of no kind.
+        """
+        for entry in reversed(self._of.get(author, ())):
+            found = self._named[entry[2]]
+            if found.kinds & claims.KEEPS:
+                return found if self.trust.stands(found) else None
+        return None
 
     def take_batch(self, data: bytes, peer: object) -> list:
         """Return the receipts in a keeper's batch, which is kept for others; none of a keeper that is not
         known. RECEIPT_INVALID.
         """
         batch = Batch(data, self.trust.app)
-        keeper = self.holder(batch.keeper)
-        if keeper is None or not keeper.kinds & claims.KEEPS or not self.trust.stands(keeper):
+        keeper = self._keeper(batch.keeper)
+        if keeper is None:
             return []
-        finish(batch.verify(self.identity.p256, keeper.sealing))
-        moments = {place: moment for moment, place, _ in self._batches()}
+        kept = self._batches()
+        if not [1 for _, _, known in kept if known.data == data]:
+            # What is kept was verified when it came.
+            finish(batch.verify(self.identity.p256, keeper.sealing))
+        self._say(batch)
+        if [1 for _, _, known in kept if known.covers(batch)]:
+            # The one for a letter.
+            return batch.receipts(self._mine())
+        moments = {place: moment for moment, place, _ in kept}
         free = [place for place in range(limits.MAX_BATCHES) if place not in moments]
         place = free[0] if free else min([(moment, place) for place, moment in moments.items()])[1]
         self._log.put(STATE_CONFIG, _BATCH + bytes((place,)), batch.data)
-        return batch.receipts()
+        return batch.receipts(self._mine())
+
+    def take_said(self, brief: bytes, peer: object) -> bool:
+        """Go by a batch from a letter, if its keeper is known and it is time for one. Says that it need not
+        be verified later. RECEIPT_INVALID.
+        """
+        keepers = [(author, self._keeper(author)) for author in self._of if author[:4] == brief[:4]]
+        known = [(name, found.sealing) for name, found in keepers if found]
+        found = unfold_batch(brief, self.trust.app, known)
+        if found is None or not self._is_due(found[0]):
+            return True
+        batch, sealing = found
+        finish(batch.verify(self.identity.p256, sealing))
+        self._say(batch)
+        known = peer.log.authors()
+        for receipt in batch.receipts(self._mine()):
+            if receipt.author in known:
+                peer.ingest_receipt(receipt, True)
+        return True
+
+    def _mine(self) -> bytes:
+        author = self.own.claims.author if self.own else None
+        return author or b""
+
+    def _is_due(self, batch: Batch) -> bool:
+        return batch.moment >= self._said_at + limits.BATCH_APART_S
+
+    def _say(self, batch: Batch) -> None:
+        """Have it said in a letter, if it fits one, and none was for about an hour."""
+        brief = batch.fold()
+        if brief and self._is_due(batch):
+            self._said_at = batch.moment
+            self.said = self.said[-1:] + [(brief, batch.entries)]
+
+    def grants_for(self, remote: object) -> list:
+        """Return the grant that is here for who has said a hello, [] once it was told that a few times."""
+        author = remote.author
+        grant = self.grant_of(author) if self.grant_of else None
+        told, times = self._granted.get(author, (grant, 0))
+        self.owed.discard(author[:3])
+        if grant is None or (told == grant and times >= _TELL_GRANT):
+            return []
+        self._granted[author] = (grant, times + 1 if told == grant else 1)
+        return [grant]
+
+    def owe(self, author: bytes) -> None:
+        """Note that a grant for somebody has come: a session is worth its price where another was told."""
+        grant = self.grant_of(author) if self.grant_of else None
+        if grant is not None and self._granted.get(author, (None, 0))[0] != grant:
+            self.owed.add(author[:3])
+
+    def take_grant(self, data: bytes) -> None:
+        """Pass over a grant: who keeps documents has it as one."""
 
     def batches(self, vector: list) -> list:
         """Return the batches, the latest first, of those whose holder of a vector would learn something."""
@@ -203,21 +294,28 @@ class Members(Rules):
         if brief:
             self.fresh = self.fresh[1 - limits.MAX_FRESH :] + [brief]
 
-    def meet(self, found: Credential) -> None:
+    def meet(self, found: Credential, proven: bool = False) -> None:
         """Take a delegate's credential that a session has shown, once trust has accepted it; what an issuer
-        has given comes as a statement. DELEGATION_FULL for one peer more than the delegation allows, as far
-        as they were met here.
+        has given comes as a statement. `proven`: see Rules; a session shows the agreement key alone.
+        DELEGATION_FULL for one peer more than the delegation allows, as far as they were met here;
+        AUTHOR_TAKEN, and KEY_WORN_OUT for one log more of a peer than it may have.
         """
         known = found.claims
         if known.under is None:
             return
         delegation = self.trust.delegation(known.under)
         if delegation is not None:
-            under = self._under.setdefault(known.under, set())
+            under = self._under.setdefault(known.under, {})
             if known.sealing not in under and len(under) >= delegation.claims.delegation[1]:
                 raise HedgerowError("DELEGATION_FULL", known.under.hex())
-            under.add(known.sealing)
-        if self.add(found.name, known) and self.on_judged:
+            authors = under.get(known.sealing, set())
+            if known.author is not None:
+                # Of each delegation by itself: whoever has another's wears out no key of this one's peers.
+                owner = known.sealing if known.author in authors else self.owner(known.author)
+                check_author(known.author, known.sealing, owner, len(authors))
+                authors = authors | {known.author}
+            under[known.sealing] = authors
+        if self.add(found.name, known, proven or found.signed.kid in self.trust.roots) and self.on_judged:
             self.on_judged(known.author)
 
     def stands(self, known: claims.Claims) -> bool:
@@ -289,7 +387,8 @@ class Proofs:
         self._most = most
         self._keys: dict = {}
 
-    def _key(self, public: bytes) -> bytes:
+    def key(self, public: bytes) -> bytes:
+        """Return the key shared with the holder of an agreement key."""
         key = self._keys.get(public)
         if key is None:
             if len(self._keys) >= self._most:
@@ -300,9 +399,9 @@ class Proofs:
 
     def prove(self, receipt: Receipt, public: bytes) -> Receipt:
         """Return a receipt with the proof for the author whose agreement key is given."""
-        proof = tag(self._key(public), receipt)
+        proof = tag(self.key(public), receipt)
         return Receipt(receipt.keeper, receipt.incarnation, receipt.author, receipt.number, PROOF_MAC, proof)
 
     def proves(self, receipt: Receipt, public: bytes) -> bool:
         """Say whether a receipt, over what we wrote, is by the keeper whose agreement key is given."""
-        return is_proof(self._key(public), receipt)
+        return is_proof(self.key(public), receipt)

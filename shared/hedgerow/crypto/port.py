@@ -2,11 +2,12 @@
 
 import sys
 
+from .cipher import seal, unseal
+
 if sys.implementation.name == "micropython":
-    from .ccm import seal, unseal
     from .curve import P256
 else:
-    from .host import P256, seal, unseal
+    from .host import P256
 
 __all__ = ("P256", "finish", "seal", "unseal")
 

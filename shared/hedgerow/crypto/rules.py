@@ -6,11 +6,11 @@ of arrival, no other document. What is known comes in any order, and may change 
 
 from .. import limits
 from ..codec import cbor
-from ..codec.schema import HEALTH, path_of
+from ..codec.schema import GRANTS, HEALTH, path_of
 from ..errors import HedgerowError
 from ..operation import CLOCK, COUNTER, DELETE
 from ..query.condition import Condition
-from .claims import WRITE, Claims
+from .claims import KEEPS, WRITE, Claims
 
 FORBIDDEN = "WRITE_FORBIDDEN"
 REVOKED = "WRITE_REVOKED"
@@ -24,6 +24,9 @@ class Rules:
     names, None for none; it is asked where credentials of the author differ. `verify(key, message,
     signature)` says whether a key (33 bytes) made an ES256 signature. Who has no credential that is known
     here may write: what it wrote is judged when one comes.
+
+    A credential is *proven* if its issuer was shown the keys in it, by whoever has them: it is an issuer's,
+    or countersigned. Of an author that has such a one no other is the newest, however late it was issued.
     """
 
     def __init__(self, verify: object, sealed_under: object = None):
@@ -38,12 +41,14 @@ class Rules:
 
     # ---- what is known
 
-    def add(self, name: bytes, claims: Claims) -> bool:
+    def add(self, name: bytes, claims: Claims, proven: bool = True) -> bool:
         """Take a credential that was verified; say whether that may change verdicts over its author."""
-        if name in self._named:
-            return False
         author = claims.author
         before = self._of.get(author, [])
+        entry = ((proven, claims.issued), claims.cti, name)
+        rest = [one for one in before if one[2] != name]
+        if name in self._named and (len(rest) == len(before) or entry in before or not proven):
+            return False
         if author is not None and before and self._named[before[0][2]].sealing != claims.sealing:
             # An author belongs to the key that it was first known with.
             return False
@@ -51,7 +56,7 @@ class Rules:
         if author is None:
             return False
         # In the order of their issue: the last one counts for what no signed seal covers.
-        after = sorted(before + [(claims.issued, claims.cti, name)])
+        after = sorted(rest + [entry])
         self._of[author] = after
         return not before or len({cbor.encode(self._named[entry[2]].scope) for entry in after}) > 1
 
@@ -89,6 +94,15 @@ class Rules:
     def knows(self, author: bytes) -> bool:
         """Say whether a credential of an author is known."""
         return author in self._of
+
+    def is_proven(self, author: bytes, name: bytes) -> bool:
+        """Say whether a credential of an author is known to be proven."""
+        return bool([1 for entry in self._of.get(author, ()) if entry[2] == name and entry[0][0]])
+
+    def owner(self, author: bytes) -> bytes | None:
+        """Return the sealing key that an author belongs to, None if no credential of it is known."""
+        of = self._of.get(author)
+        return self._named[of[0][2]].sealing if of else None
 
     def holder(self, author: bytes) -> Claims | None:
         """Return the newest credential of an author, None if none is known."""
@@ -139,6 +153,9 @@ class Rules:
         of = self._of.get(author)
         if change[0] != CLOCK and schema.collection == HEALTH:
             return "" if change[2] == author else FORBIDDEN
+        if change[0] != CLOCK and schema.collection == GRANTS:
+            keeps = [1 for entry in of or () if self._named[entry[2]].kinds & KEEPS]
+            return "" if keeps else FORBIDDEN
         if not of or change[0] == CLOCK:
             return ""
         verdicts = [self._may(self._named[entry[2]], author, number, change, schema) for entry in of]
@@ -172,6 +189,16 @@ class Rules:
                 found = Condition("false")
             self._conditions[text] = found
         return found
+
+
+def check_author(author: bytes, sealing: bytes, owner: bytes | None, count: int) -> None:
+    """Refuse an author for a sealing key: one of another key, the `owner` (None: of nobody yet), and one more
+    than a key may have that has `count` already. AUTHOR_TAKEN, KEY_WORN_OUT.
+    """
+    if owner is None and count >= limits.MAX_OWN_AUTHORS:
+        raise HedgerowError("KEY_WORN_OUT", "%d logs" % limits.MAX_OWN_AUTHORS)
+    if owner not in (None, sealing):
+        raise HedgerowError("AUTHOR_TAKEN", author.hex())
 
 
 def _carried(author: bytes, number: int, change: list, schema: object) -> dict:

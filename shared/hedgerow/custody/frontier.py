@@ -9,21 +9,26 @@ from ..codec.schema import is_integer
 from ..errors import HedgerowError
 
 PROOF_NONE = 0
+PROOF_SIGNED = 1
 NO_PROOF = bytes(8)
+
+_SIGNATURE = limits.const(64)
 
 
 class Frontier:
-    """A keeper's word: up to `position` of its arrivals, which is `numbers` {author: number}, all have heard.
+    """A keeper's word: up to `position` of its arrivals, which is `numbers` {author: number}, all have heard;
+    its `signature` over that (64 bytes), b"" of one that has no identity.
 
     Of two frontiers of one keeper the one with the higher (incarnation, position) is the later; those of
     different keepers say nothing about each other, and a peer follows the one that it met first.
     """
 
-    def __init__(self, keeper: bytes, incarnation: int, position: int, numbers: dict):
+    def __init__(self, keeper: bytes, incarnation: int, position: int, numbers: dict, signature: bytes = b""):
         self.keeper = keeper
         self.incarnation = incarnation
         self.position = position
         self.numbers = numbers
+        self.signature = signature
 
     def covers(self, author: bytes, number: int) -> bool:
         """Say whether an operation lies below."""
@@ -57,10 +62,18 @@ class Frontier:
 
     def encode(self) -> bytes:
         """Return CBOR [1, keeper, incarnation, position, [[author, number], ...], proof kind, proof]."""
+        proof = [PROOF_SIGNED, self.signature] if self.signature else [PROOF_NONE, NO_PROOF]
+        return cbor.encode([1] + self._parts() + proof)
+
+    def signed(self) -> bytes:
+        """Return what the keeper signs."""
+        return cbor.encode(["hedgerow frontier"] + self._parts())
+
+    def _parts(self) -> list:
         if len(self.numbers) > limits.MAX_FRONTIER:
             raise HedgerowError("FRONTIER_INVALID", "%d authors" % len(self.numbers))
         rows = [[author, self.numbers[author]] for author in sorted(self.numbers)]
-        return cbor.encode([1, self.keeper, self.incarnation, self.position, rows, PROOF_NONE, NO_PROOF])
+        return [self.keeper, self.incarnation, self.position, rows]
 
     @staticmethod
     def decode(data: bytes) -> "Frontier":
@@ -70,9 +83,12 @@ class Frontier:
             raise HedgerowError("FRONTIER_INVALID", "shape")
         if not is_integer(parts[0]) or parts[0] != 1:
             raise HedgerowError("FRONTIER_INVALID", "version")
-        if not is_integer(parts[5]) or parts[5:] != [PROOF_NONE, NO_PROOF]:
+        _, keeper, incarnation, position, rows, kind, signature = parts
+        good = is_integer(kind) and isinstance(signature, bytes)
+        if not good or (kind != PROOF_SIGNED and [kind, signature] != [PROOF_NONE, NO_PROOF]):
             raise HedgerowError("FRONTIER_INVALID", "proof")
-        _, keeper, incarnation, position, rows, _, _ = parts
+        if kind == PROOF_SIGNED and len(signature) != _SIGNATURE:
+            raise HedgerowError("FRONTIER_INVALID", "signature")
         if not isinstance(keeper, bytes) or len(keeper) != 8:
             raise HedgerowError("FRONTIER_INVALID", "keeper")
         if not is_integer(incarnation) or not 0 < incarnation <= limits.MAX_NUMBER:
@@ -91,4 +107,4 @@ class Frontier:
                 raise HedgerowError("FRONTIER_INVALID", "authors out of order")
             last = row[0]
             numbers[last] = row[1]
-        return Frontier(keeper, incarnation, position, numbers)
+        return Frontier(keeper, incarnation, position, numbers, signature if kind else b"")

@@ -58,5 +58,8 @@ class Stability:
             return False
         if known is not None and position == known.position:
             return False
-        down.pass_frontier(Frontier(self._peer.identity, log.incarnation, position, numbers), False)
+        frontier = Frontier(self._peer.identity, log.incarnation, position, numbers)
+        if self._peer.members:
+            frontier.signature = self._peer.members.sign(frontier.signed())
+        down.pass_frontier(frontier, False)
         return True

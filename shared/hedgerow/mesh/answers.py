@@ -12,11 +12,18 @@ from .ops import nearest
 from .speaker import ONWARD, OWN, REPAIR
 
 _ALL = limits.const(0xFFFFFFFF)
+_MOST_DOUBLINGS = limits.const(7)
+# Of seals in letters that are asked for: of how many authors, and over how many operations at most.
+_LATELY = limits.const(8)
+_SEARCHED = limits.const(32)
 _OF_OPERATIONS = (asks.WANT_OPERATIONS, asks.WANT_WHOLE)
 
 
 class Answers:
     """The part of Repair that answers; it needs the rest of it."""
+
+    # When a letter that is asked for is looked for in the log next.
+    _sought_at = 0
 
     def heard_want(self, frame: bytes, now: int) -> None:
         """Answer what is asked for and here; pass on what concerns those farther away."""
@@ -27,14 +34,14 @@ class Answers:
             return
         for entry in entries:
             self._asked(what, entry, now)
-            if mesh.flood and not mesh.lot():
+            if mesh.flood and not self._falls(what, entry, now):
                 continue
             if what == asks.WANT_OPERATIONS or what == asks.WANT_WHOLE:
                 self._answer(frame, entry, now)
             elif what == asks.WANT_LETTERS:
-                known = mesh.letter(entry[0])
-                if known is not None:
-                    self._say_letter(known[0], entry[1] or 0xFF, now, known[1])
+                content, kind = mesh.letter(entry[0]) or (self._seal_of(entry[0], now), LETTER_UP)
+                if content:
+                    self._say_letter(content, entry[1] or 0xFF, now, kind)
             elif what == asks.WANT_ANNOUNCES:
                 for author in mesh.names.find(entry):
                     mesh.down.say_announce(author, now + 50 + mesh.random(700))
@@ -47,15 +54,34 @@ class Answers:
                         content = bytes((letters.SCHEMA,)) + self._peer.schemas[schema].encoded
                         self._say_letter(content, 0xFF, now, kind)
 
+    def _falls(self, what: int, entry: tuple | bytes, now: int) -> bool:
+        """Say whether it falls to us to answer: by lot, and with twice the chance each time that it is asked
+        again, for fewer may be here than seem to be.
+        """
+        # Below those of frames.
+        name = -1 - (int.from_bytes((entry if isinstance(entry, bytes) else entry[0])[:3], "big") * 8 + what)
+        known = self._heard.get(name)
+        if known is None or now - known[0] >= pace.STATE_MAX_MS // 2:
+            known = self._hear(name, now)
+        elif now - known[0] >= pace.ASK_MS:
+            known[0] = now
+            known[1] = min(known[1] + 1, _MOST_DOUBLINGS)
+        return self._mesh.lot(known[1])
+
+    def _hear(self, name: int, now: int) -> list:
+        """Remember that a question was heard."""
+        heard = self._heard
+        if len(heard) >= limits.MESH_WANTS and name not in heard:
+            del heard[min([(heard[one][0], one) for one in heard])[1]]
+        entry = heard[name] = [now, 0]
+        return entry
+
     def _again(self, frame: bytes, now: int) -> bool:
         """Say whether a question was heard a moment ago: answered each time it would bring all of it anew."""
         name = name_of(frame)
-        heard = self._heard
-        known = heard.get(name)
+        known = self._heard.get(name)
         if known is None or now - known[0] >= pace.SAME_MS:
-            if len(heard) >= limits.MESH_WANTS:
-                del heard[min([(heard[one][0], one) for one in heard])[1]]
-            heard[name] = [now, 0]
+            self._hear(name, now)
             return False
         if frame[3] >> 3 >= self._mesh.code:
             # It is on its way down there, whether this peer says it or not.
@@ -149,6 +175,30 @@ class Answers:
                 if not self._mesh.said_lately(content, now):
                     self._say_letter(content, 0xFF, now)
         return found
+
+    def _seal_of(self, letter: bytes, now: int) -> bytes:
+        """Return the content of a letter with the last seal of an author that changed lately, b"" for none.
+
+        Others may have been said since. It is looked for once in a while: anybody may ask for anything.
+        """
+        if now < self._sought_at:
+            return b""
+        self._sought_at = now + pace.ASK_MS
+        log = self._peer.log
+        for author, entry in self._entries.items():
+            sealed = log.sealed(author)
+            if not sealed or not entry[1] or entry[2] <= self._serial - _LATELY:
+                continue
+            for kind, first, last, body in log.read(author, _ALL, sealed - 1, 1):
+                if kind != ENTRY_SEAL or last - first >= _SEARCHED:
+                    continue
+                try:
+                    content = seal_letter(self._peer, author, body)
+                    if letters.split(content)[0][:3] == letter:
+                        return content
+                except HedgerowError:
+                    continue
+        return b""
 
     def _say_letter(self, content: bytes, bits: int, now: int, kind: int = LETTER_UP) -> None:
         try:

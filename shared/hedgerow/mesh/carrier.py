@@ -6,7 +6,7 @@ from ..sync.hello import LEAF
 from . import asks, frames, pace
 from .custody import AGAIN, BACK, ONCE, name_of
 from .feed import letter_frames
-from .letters import OPERATIONS, REVOKED
+from .letters import BATCH, OPERATIONS, REVOKED
 from .letters import SCHEMA as SCHEMA_LETTER
 from .ops import nearest
 from .outcome import KNOWN, REFUSED, WAITS
@@ -130,11 +130,12 @@ class Carrier(Talk):
         content = self.intake.letters.take(frame, now)
         if content is not None:
             if content[0] == SCHEMA_LETTER and self.repair.wants(asks.WANT_SCHEMAS):
-                self.peer.ingest_schema(content[1:])
+                news = self.peer.ingest_schema(content[1:])
                 self.peer.commit()
+                self.intake.look(now, news)
             self.stats["letters"] += 1
-            if content[0] == REVOKED:
-                self._hear_word(content[1:], now)
+            if content[0] == REVOKED or content[0] == BATCH:
+                self._hear_word(content, now)
                 return
             if self.wishes is None:
                 from .wishes import Wishes
@@ -144,13 +145,17 @@ class Carrier(Talk):
         elif not self.intake.letters.done(letter, now):
             self.repair.want(asks.WANT_LETTERS, letter, now, 600 if self.role == LEAF else 0)
 
-    def _hear_word(self, brief: bytes, now: int) -> None:
-        """Take a revocation; one that nobody has signed, as far as is known, costs a while without others."""
+    def _hear_word(self, content: bytes, now: int) -> None:
+        """Take a revocation, or a batch of receipts; what nobody has signed, as far as is known, costs a
+        while without others. Of a batch who passes nothing on needs no more than its own receipts."""
         members = self.peer.members
         if members and now >= self._words_at:
             good = False
             try:
-                good = members.take_brief(brief)
+                if content[0] == REVOKED:
+                    good = members.take_brief(content[1:])
+                else:
+                    good = not self.relays or members.take_said(content[1:], self.peer)
                 self.peer.commit()
             except HedgerowError:
                 self.stats["false"] += 1
@@ -162,6 +167,13 @@ class Carrier(Talk):
         members = self.peer.members
         while members and members.fresh:
             self.say_down(bytes((REVOKED,)) + members.fresh.pop(0), now + 20 + self.spread(), False)
+        while members and members.said:
+            brief, entries = members.said.pop(0)
+            self.visits.ways.alive_at = now
+            for author, number in entries:
+                self.custody.receipted(author[:3], number, now, True)
+            if self.relays:
+                self.say_down(bytes((BATCH,)) + brief, now + 20 + self.spread(), False)
 
     def say_down(self, content: bytes, at: int, hurry: bool) -> None:
         """Say a letter on its way down."""
@@ -256,7 +268,7 @@ class Carrier(Talk):
             if passed is not None:
                 self._due_at = None
             if passed:
-                self.visits.ways.hears(address)
+                self.visits.ways.hears(address, now)
                 self.window.stir(now)
             # One who says so is enough.
             self._acks.pop(key, None)
@@ -328,6 +340,7 @@ class Carrier(Talk):
         if self._fill or self.custody.freed or (again is not None and now >= again):
             self._fill = self.custody.freed = False
             self.feed.fill(now)
+            self.visits.ways.judge(now)
             many = self.feed.backlog() > MANY
             if many != self.many:
                 # A session would bring it sooner, or is not needed any more: who may open one has to know.

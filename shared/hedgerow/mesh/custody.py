@@ -11,7 +11,7 @@ from ..errors import HedgerowError
 from ..log import STATE_CUSTODY
 from . import pace
 from .asks import ACK_HELD, ACK_UPTO, covers
-from .frames import UNKNOWN, identity
+from .frames import OP, UNKNOWN, identity
 from .seen import Recent
 
 # Places of others' frames come first, then those of the own window, whose frames the log can make again.
@@ -307,12 +307,15 @@ class Custody:
                     self.echo(name, code, 0, now)
         return found
 
-    def receipted(self, short: bytes, number: int, now: int) -> None:
-        """Push the own frames of a short author up to a number no more."""
+    def receipted(self, short: bytes, number: int, now: int, others: bool = False) -> None:
+        """Push the own frames of a short author up to a number no more; the operations of `others` too, if a
+        keeper has told so in a way that acts everywhere."""
         for place in list(self._index.values()):
-            mine = place >= _OWN and self._short[place] == int.from_bytes(short, "big")
-            if mine and number - self._number[place] & 0xFFFF < 0x8000:
-                self._acknowledge(place, now)
+            if self._short[place] != int.from_bytes(short, "big"):
+                continue
+            if number - self._number[place] & 0xFFFF < 0x8000:
+                if place >= _OWN or (others and self._frame(place)[0] & 0x0F == OP):
+                    self._acknowledge(place, now)
 
     def move(self, code: int, now: int) -> None:
         """Take another distance: what found nobody who takes it may do so now."""

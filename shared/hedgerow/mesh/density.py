@@ -6,6 +6,7 @@ Linear counting (Whang, Vander-Zanden and Taylor, 1990): m bits, of which z stay
 from math import log
 
 from .. import limits
+from . import pace
 
 
 def number_of(short: bytes) -> int:
@@ -74,6 +75,46 @@ class Window:
         self._census, self._before = self._before, self._census
         self._census.clear()
         self._until += self._period
+
+
+class Steady(Window):
+    """Counts those that were met in two slices of time: who comes in great number for a moment counts for
+    nothing. At first all count, lest many who start together take each other for few.
+    """
+
+    def __init__(self, bits: int, period_ms: int, now: int):
+        super().__init__(bits, period_ms, now)
+        self._slice_at = now + pace.STEADY_MS
+        self._sure_at = now + pace.STATE_MAX_MS
+        self._mask = bits - 1
+        # Bitmaps of who was met in this slice, and in others of this period and of the one before.
+        self._fresh = bytearray(bits // 8)
+        self._met = bytearray(bits // 8)
+        self._old = bytearray(bits // 8)
+
+    def add(self, number: int, now: int) -> None:
+        """Count a number that was met now, if it was before."""
+        if now >= self._until:
+            self._turn(now)
+        if now >= self._slice_at:
+            self._slice_at = now + pace.STEADY_MS
+            for at in range(len(self._fresh)):
+                self._met[at] |= self._fresh[at]
+                self._fresh[at] = 0
+        at = (number & self._mask) >> 3
+        bit = 1 << (number & 7)
+        if now < self._sure_at or (self._met[at] | self._old[at]) & bit:
+            super().add(number, now)
+        self._fresh[at] |= bit
+
+    def _turn(self, now: int) -> None:
+        stale = now - self._until >= self._period
+        super()._turn(now)
+        for at in range(len(self._old)):
+            self._old[at] = 0 if stale else self._met[at]
+            self._met[at] = 0
+            if stale:
+                self._fresh[at] = 0
 
 
 def interval_floor(neighbours: int, events: int) -> int:

@@ -24,8 +24,8 @@ class _Source:
     def __init__(self, number: int, sealed: int, now: int):
         self.number = number
         self.sealed = sealed
-        # When what is not receipted is pushed again, and how often it was.
-        self.again_at = now
+        # When what is not receipted is pushed again, when and how often it was.
+        self.again_at = self.pushed_at = now
         self.tries = 0
         self.receipted = 0
         self.seal: tuple | None = None
@@ -77,6 +77,8 @@ class Feed:
         # The last pushes: [(names of frames, how far the own author was pushed before)].
         self._pushed: list = []
         self.stuck = self.full = False
+        # Since when own operations that were pushed have had no receipt, when they are pushed again.
+        self.silent_since: int | None = None
         self.add(peer.author, now)
 
     def add(self, author: bytes, now: int) -> None:
@@ -215,6 +217,10 @@ class Feed:
             if author != self._peer.author and self._peer.log.held(author) <= receipted:
                 del self.sources[author]
         elif now >= source.again_at:
+            if source.tries and author == self._peer.author:
+                # The first time may be right after the seal.
+                self.silent_since = source.pushed_at
+            source.pushed_at = now
             source.tries = min(source.tries + 1, _MOST_DOUBLINGS)
             source.again_at = now + (pace.AGAIN_MS << source.tries)
             source.number = source.sealed = receipted

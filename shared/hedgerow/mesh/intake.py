@@ -190,13 +190,11 @@ class Intake:
             return self._note(content, content[1:9], content[9:])
         if kind != letters.SCHEMA:
             return REFUSED
-        known = len(peer.schemas)
-        peer.ingest_schema(content[1:])
-        if len(peer.schemas) == known:
+        if not peer.ingest_schema(content[1:]):
             return KNOWN
         peer.commit()
         self.taken.append((None, content))
-        self.look(self._now)
+        self.look(self._now, True)
         return TAKEN
 
     def _operation(self, content: bytes) -> int:
@@ -336,6 +334,10 @@ class Intake:
 
     def expire(self, now: int) -> None:
         """Let go of what has waited for long: whoever has written it says it again."""
+        if self._peer.search:
+            from ..places import look
+
+            look(self._peer)
         for name in [name for name in self.waiting if now - self.waiting[name][2] >= pace.WAITING_MS]:
             del self.waiting[name]
             self._mesh.stats["forgotten"] += 1
@@ -412,9 +414,9 @@ class Intake:
                 self.heights.clear()
             self.heights[author] = number
 
-    def look(self, now: int) -> None:
-        """Try again what waits for a schema, if this peer has learnt one."""
-        if len(self._peer.schemas) != self._schemas:
+    def look(self, now: int, news: bool = False) -> None:
+        """Try again what waits for a schema, if this peer has learnt one: `news`, or there are more."""
+        if news or len(self._peer.schemas) != self._schemas:
             self._schemas = len(self._peer.schemas)
             self.retry(SCHEMA, None, now)
 

@@ -8,6 +8,7 @@ SKIP: Final = 5
 INTEREST: Final = 6
 SEAL_BRIEF: Final = 8
 CLOCK_BRIEF: Final = 9
+BATCH: Final = 10
 OPERATIONS: Final = (1, 9)
 OF_AUTHORS: tuple[int, ...]
 

@@ -12,8 +12,8 @@ from ..sync.hello import GATEWAY, LEAF, RELAY
 from . import frames, pace
 from .carrier import Carrier
 from .custody import ONCE, Custody, name_of
+from .density import Steady, number_of
 from .density import Window as Count
-from .density import number_of
 from .down import Down
 from .feed import Feed
 from .names import Names
@@ -39,7 +39,7 @@ _QUIET = (frames.STATE, frames.OP, frames.LETTER_UP, frames.ACK)
 _COUNTERS = (
     "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
     "custody acked left acks repairs wants haves differences receipts announces times states "
-    "passed unpaid calls again wishes fetched false apart"
+    "passed unpaid calls again wishes fetched false apart barren"
 )
 
 
@@ -126,7 +126,7 @@ class Mesh(Carrier):
         self._trickle = Trickle(pace.STATE_MIN_MS, pace.STATE_MAX_MS, 2, random, now)
         bits = _BITS if self.relays else _FEW_BITS
         self._census = Count(bits, pace.CENSUS_MS, now)
-        self._around = Count(bits, 2 * pace.AROUND_MS, now)
+        self._around = Steady(bits, 2 * pace.AROUND_MS, now)
         self.announce_at = now + random(2000)
         self._check_at = now
         # Where all boards of a field start at once, they do not speak at once.
@@ -273,11 +273,13 @@ class Mesh(Carrier):
             return not self.down.of_use(kind, payload, at, now)
         code = hop >> 3
         custody = self.custody
+        if self.visits.ways.barred(address, code, now):
+            return True
         here = custody.has(name)
         if here:
             key = custody.echo(name, code, hop & 7, now)
             if key:
-                self.visits.ways.hears(address)
+                self.visits.ways.hears(address, now)
                 if not self.flood and self.visits.ways.nearer > 1:
                     # Others who are about to take it need not.
                     self._acknowledge(key, now, 20)
@@ -291,6 +293,8 @@ class Mesh(Carrier):
 
     def _take(self, kind: int, frame: bytes, name: int, count: int, where: tuple, now: int) -> None:
         address, rssi, connectable = where
+        if kind and kind in _QUIET and self.visits.ways.barred(address, frame[3] >> 3, now):
+            return
         if kind == frames.OP or kind == frames.LETTER_UP:
             if not count and kind == frames.OP:
                 self._count(frame[4:7], now)
@@ -311,6 +315,8 @@ class Mesh(Carrier):
         elif kind == frames.CALL:
             self.visits.heard_call(frame, now)
         elif kind == frames.RECEIPT:
+            if not self.peer.members:
+                self.visits.ways.word(frame, now)
             self.down.heard_receipt(frame, name, now)
         elif kind == frames.ANNOUNCE:
             self.down.heard_announce(frame, name, now)

@@ -73,6 +73,8 @@ STATE_BUSY_MS = const(4000)
 STATE_MAX_MS = const(64000)
 STATE_CALM_MS = const(128000)
 STATE_SETTLE_MS = const(5000)
+# Who is heard again after so long is in reach.
+STEADY_MS = const(10000)
 HAVE_MAX_MS = const(256000)
 # A leaf listens so long after it spoke or was spoken to, and in one wake at most; how often it wakes
 # without a plan, and pushes while it is awake.

@@ -157,9 +157,10 @@ class Talk:
         """Return a wait within which about one of all in reach speaks each time that one frame takes."""
         return self.random(self._turns)
 
-    def lot(self) -> bool:
-        """Say whether it falls to us to do what about three of all in reach should do."""
-        return self.random(1 + self.speaker.neighbours) <= pace.FEW
+    def lot(self, doublings: int = 0) -> bool:
+        """Say whether it falls to us to do what about three of all in reach should do, or so many times twice
+        as many."""
+        return self.random(1 + self.speaker.neighbours) < pace.FEW + 1 << doublings
 
     def remember(self, parts: list, content: bytes, now: int, kind: int = frames.LETTER_UP) -> None:
         """Keep a letter that is said now, to say fragments of it again."""
@@ -293,7 +294,7 @@ class Talk:
         elif few and self._crowd.estimate(now) <= limits.FLOOD_AGAIN_AUTHORS:
             self._crowded = False
         # Those nearer hear of more: who is at the edge floods only if they do, who is new only if all do.
-        flood = not (self._crowded or self.visits.gradient(now, not few))
+        flood = not (self._crowded or self.visits.ways.gradient(now, not few))
         if self.flood and not flood:
             # What a neighbour has in a flood is not on its way to a keeper yet.
             self.feed.rewind(self.peer.author, 0, now, False)

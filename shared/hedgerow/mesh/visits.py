@@ -23,6 +23,10 @@ BEHIND = 254
 class _Neighbour:
     """What is remembered of one address."""
 
+    # When it last took what we pushed; until when it is no way, since no receipt came of that; how often.
+    took_at = -1
+    barred_until = barren = 0
+
     def __init__(self) -> None:
         self.state: object = None
         self.rssi = 0
@@ -198,19 +202,6 @@ class Visits:
         """Say whether somebody wants to connect to us now."""
         return now < self._called_until
 
-    def gradient(self, now: int, any_: bool) -> bool:
-        """Say whether a neighbour does not flood, one that is nearer a keeper or `any_`."""
-        mine = self._mesh.peer.distance(now)
-        for neighbour in self._table.values():
-            if (
-                neighbour.state
-                and neighbour.state.flags & frames.GRADIENT
-                and (any_ or neighbour.hops < mine)
-            ):
-                if now - neighbour.heard_at <= pace.LOST_MS:
-                    return True
-        return False
-
     def authors(self, address: object) -> list:
         """Return the authors whom an address spoke of in the last session."""
         neighbour = self._table.get(address)
@@ -347,6 +338,10 @@ class Visits:
             return 0
         code = frames.code_of(state.distance)
         ours = code > mesh.code or (code == mesh.code and mesh.flood and state.author > mesh.peer.author[:3])
+        members = mesh.peer.members
+        if mesh.collects and members and state.author in members.owed and not _asleep(neighbour, now, 75):
+            # Keys, which only a session tells.
+            return 1
         gap = self._gap(neighbour)
         if self.mute:
             return self._worth_mute(neighbour, ours, now)
@@ -440,7 +435,7 @@ def _last(neighbour: _Neighbour | None) -> object:
 
 
 def _asleep(neighbour: _Neighbour, now: int, part: int = 100) -> bool:
-    """Say whether somebody of another epoch is a leaf of whose window so many percent are over."""
-    state = neighbour.apart
+    """Say whether somebody is a leaf of whose window so many percent are over."""
+    state = _last(neighbour)
     sleeps = state is not None and state.role == LEAF and state.window < BEHIND
-    return sleeps and now - neighbour.shown_at > (state.window or pace.LEAF_WINDOW_MS // 100) * part
+    return sleeps and now - _shown(neighbour) > (state.window or pace.LEAF_WINDOW_MS // 100) * part

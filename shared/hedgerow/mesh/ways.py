@@ -19,6 +19,10 @@ _SLOTS = limits.const(24)
 _DEAF = limits.const(16)
 # Of one who took something before it takes so many more.
 _TRUST = limits.const(48)
+# Who brought no receipt is no way for twice as long each time, up to this often.
+_BARREN = limits.const(4)
+# So long one author's receipts are watched: it may seal once an hour.
+_WATCH_MS = limits.const(9000000)
 
 
 def slot(short: bytes, counter: int) -> int:
@@ -36,6 +40,9 @@ class Ways:
         self._base = UNKNOWN_DISTANCE
         self._ranked_at = self._apart_until = now
         self._late_at = now + pace.AROUND_MS // 3
+        # When a keeper's word came last; without proofs, a receipt that is watched, and when it was chosen.
+        self.alive_at = self._word_at = now - 2 * pace.AGAIN_MS
+        self._word = b""
         # How many are nearer.
         self.nearer = 0
 
@@ -56,6 +63,9 @@ class Ways:
         for neighbour in self._table.values():
             hops = learnt(neighbour.hops)
             if hops == UNKNOWN_DISTANCE or (now - neighbour.heard_at > pace.LOST_MS and not leaf):
+                continue
+            if now < neighbour.barred_until:
+                last = min(last, hops)
                 continue
             if neighbour.deaf >= _DEAF:
                 if now - neighbour.deaf_at < pace.AGAIN_MS:
@@ -78,6 +88,10 @@ class Ways:
                 found = hops
         if way == UNKNOWN_DISTANCE:
             way = found
+            if way == UNKNOWN_DISTANCE != last:
+                # Nobody else is a way, so those who bring no receipt are as good as any.
+                for neighbour in self._table.values():
+                    neighbour.barred_until = 0
         if way > mine + 1 and kept:
             # To lose a way costs more than to have one that is bad.
             return mine
@@ -116,6 +130,8 @@ class Ways:
             return True
         mine = self._mesh.peer.distance(now)
         hops = learnt(neighbour.hops)
+        if now < neighbour.barred_until:
+            return False
         return hops < mine and (mine == UNKNOWN_DISTANCE or self.quality(neighbour, hops, mine) >= _STEADY)
 
     def heard(self, counter: int, now: int) -> bytes:
@@ -178,8 +194,54 @@ class Ways:
         if deaf:
             self.rank(now)
 
-    def hears(self, address: object) -> None:
+    def hears(self, address: object, now: int) -> None:
         """Note that an address has taken, or acknowledged, what we pushed."""
         neighbour = self._table.get(address)
         if neighbour is not None:
             neighbour.deaf = -_TRUST
+            neighbour.took_at = now
+
+    def gradient(self, now: int, any_: bool) -> bool:
+        """Say whether a neighbour does not flood, one that is nearer a keeper or `any_`."""
+        mine = self._mesh.peer.distance(now)
+        for neighbour in self._table.values():
+            state = neighbour.state
+            if state and state.flags & GRADIENT and (any_ or neighbour.hops < mine):
+                if now - neighbour.heard_at <= pace.LOST_MS and now >= neighbour.barred_until:
+                    return True
+        return False
+
+    # ---- who brings no receipts
+
+    def word(self, frame: bytes, now: int) -> None:
+        """Note a RECEIPT where none has a proof: one that says more than before shows a keeper is there."""
+        # Keeper and author; the number.
+        if self._word[:8] == frame[4:12] and frame[12:16] > self._word[8:]:
+            self.alive_at = now
+        elif self._word and now - self._word_at < _WATCH_MS:
+            return
+        self._word = frame[4:16]
+        self._word_at = now
+
+    def judge(self, now: int) -> None:
+        """Where no receipt came of own operations that are pushed again: while a keeper is heard of, who is
+        nearer, and took them, is no way for a while."""
+        mesh = self._mesh
+        since = mesh.feed.silent_since
+        mesh.feed.silent_since = None
+        if since is None or mesh.flood or mesh.role == LEAF or self.alive_at < since + pace.ROUTE_MS:
+            return
+        mine = mesh.peer.distance(now)
+        for neighbour in self._table.values():
+            if neighbour.took_at >= since and neighbour.hops < mine:
+                late = now - neighbour.barred_until >= pace.CROWD_MS
+                neighbour.barren = 1 if late else min(neighbour.barren + 1, _BARREN)
+                neighbour.barred_until = now + (pace.AGAIN_MS << neighbour.barren)
+                mesh.stats["barren"] += 1
+        self.rank(now)
+
+    def barred(self, address: object, code: int, now: int) -> bool:
+        """Say whether an address is no way now as nothing came of what it took: what it says to have, as one
+        who is nearer, counts for nothing."""
+        neighbour = self._table.get(address)
+        return neighbour is not None and now < neighbour.barred_until and code < self._mesh.code

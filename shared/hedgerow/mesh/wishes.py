@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from .. import limits
 from ..codec import cbor
+from ..codec.schema import CONFIDENTIAL, SCOPE_ALL, scope_of
 from ..errors import HedgerowError
 from ..operation import CLOCK, decode_body
 from ..sync.hello import LEAF
@@ -150,13 +151,14 @@ class Wishes:
         found = []
         for change in decode_body(body)[1]:
             schema = self._peer.schemas.get(change[1]) if change[0] != CLOCK else None
-            if schema is not None and schema.kind >> 1 == 0:
+            if schema is not None and scope_of(schema.kind) == SCOPE_ALL:
                 found.append(schema.collection)
         return found
 
     def _fits(self, interest: object, author: bytes, number: int) -> bool:
         """Say whether an operation's documents fulfil a condition, or are gone."""
-        if not interest.where:
+        if not interest.where or self._peer.kind_of(interest.collection) & CONFIDENTIAL:
+            # Which of what is confidential comes must not tell what it says.
             return True
         from ..query.condition import Condition
 

@@ -14,7 +14,7 @@ the next one of the same document is planned.
 from .. import limits
 from ..clock import hlc
 from ..codec import cbor
-from ..codec.schema import Schema, schema_for
+from ..codec.schema import CONFIDENTIAL, Schema, schema_for
 from ..errors import HedgerowError
 from ..operation import COUNTER, DELETE, INITIAL, INSERT, MERGE_STAMP, UNSET, UPDATE, check_id
 from .arithmetic import calculate
@@ -24,6 +24,8 @@ from .values import MISSING, is_float, is_number, order_key
 # What an operation holds besides its changes, and what a merge stamp adds to a change.
 _HEAD = limits.const(12)
 _MERGE_STAMP = limits.const(11)
+# What encrypting adds to a change at most, besides a byte for each field.
+_CONCEALED = limits.const(28)
 
 
 def targets(statement: tuple, columns: tuple = (("column", ("path", ("_id",)), "_id"),)) -> tuple:
@@ -175,6 +177,8 @@ def batches(documents: list) -> list:
     room = changes = 0
     for plans in documents:
         size = sum([len(cbor.encode(change)) + _MERGE_STAMP for change, _ in plans])
+        hidden = [_CONCEALED + len(schema.fields) for _, schema in plans if schema.kind & CONFIDENTIAL]
+        size += sum(hidden)
         if not found or size > room or changes + len(plans) > limits.MAX_CHANGES:
             found.append([])
             room = limits.MAX_OPERATION - _HEAD

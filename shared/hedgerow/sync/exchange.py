@@ -51,12 +51,15 @@ class Exchange:
         self._central = central
         self._linger_ms = linger_ms
         self._up = False
-        # Frames that the other side may lack: revocations, issuers, batch receipts; whether it has asked.
+        # Frames that the other side may lack: revocations, issuers, batch receipts, its grant; whether it has
+        # asked.
         self._news: list = []
         self._told_words = False
         # The other side has words that it has not said to the end.
         self._owed = False
         self._stalled: set = set()
+        # What it has brought: the one that comes next takes no place of these.
+        self._schemas: list = []
         self._started = now
         self._asking = False
         self._ask_at = now
@@ -143,7 +146,7 @@ class Exchange:
                         self._refuse(author, error)
         elif kind == frames.SCHEMA:
             try:
-                peer.ingest_schema(value)
+                peer.ingest_schema(value, self._schemas)
             except HedgerowError as error:
                 self._refuse(Schema.decode(value).name, error)
         elif kind == frames.RECEIPT:
@@ -213,10 +216,10 @@ class Exchange:
             if remote.role == hello.KEEPER:
                 self.session.queue(frames.STATEMENTS, peer.members.asking(remote.incarnation))
             else:
+                self._news += [(frames.BATCH, batch) for batch in peer.members.batches(remote.vector)]
+                self._news += [(frames.GRANT, grant) for grant in peer.members.grants_for(remote)]
                 # What is larger than its credit never comes.
-                for batch in peer.members.batches(remote.vector):
-                    if len(batch) + 3 < remote.credit:
-                        self._news.append((frames.BATCH, batch))
+                self._news = [entry for entry in self._news if len(entry[1]) + 3 < remote.credit]
             self.session.queue(frames.WORDS, peer.members.words.digest())
         if peer.role >= hello.GATEWAY:
             lost = [entry[:2] for entry in remote.vector if peer.lost(entry[0])]
@@ -243,6 +246,8 @@ class Exchange:
             members.take_word(value)
             if not members.stands(self.session.keys.claims):
                 raise HedgerowError("CREDENTIAL_REVOKED", "by a word of its own session")
+        elif kind == frames.GRANT:
+            members.take_grant(value)
         elif kind == frames.BATCH:
             for receipt in members.take_batch(value, self.peer):
                 self.peer.ingest_receipt(receipt, True)
@@ -262,7 +267,7 @@ class Exchange:
         """Tell the other side what is wanted here, if that is news."""
         if self._taker is not None:
             self._taker.say(now)
-        elif self.peer.wants(now):
+        elif self.peer.wants(now, self.remote.role == hello.KEEPER):
             from .taker import Taker
 
             self._taker = Taker(self, now)

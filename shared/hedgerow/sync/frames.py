@@ -30,7 +30,8 @@ STATEMENT = 21
 WORDS = 22
 WORD = 23
 BATCH = 24
-LAST_TYPE = 24
+GRANT = 25
+LAST_TYPE = 25
 
 # The frame's body goes on in the next frame, which has the same type.
 CONTINUED = 0x80
@@ -79,7 +80,7 @@ def check_sequence(found: int, expected: int) -> None:
 
 def counted(kind: int) -> bool:
     """Say whether a frame counts against credit: what must become durable before it is acknowledged does."""
-    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK, STATEMENT, WORD, BATCH)
+    return SCHEMA <= kind <= RECEIPT or kind in (PICK, MARK, STATEMENT, WORD, BATCH, GRANT)
 
 
 def frame_size(size: int) -> int:

@@ -5,7 +5,7 @@ It keeps no memory of whom it has answered: the position that the other side nam
 
 from .. import limits
 from ..codec import cbor
-from ..codec.schema import SCOPE_ALL, scope_of
+from ..codec.schema import CONFIDENTIAL, SCOPE_ALL, scope_of
 from ..codec.segment import encode_segment, segment_schemas
 from ..custody.skip import RECEIPTED, Skip
 from ..document import document_ids
@@ -207,6 +207,9 @@ class Giver:
         if [1 for dot in new if self._below(dot)] and [1 for entry in history if entry[3][0] == DELETE]:
             # Who has collected the document already must not get it back without its delete.
             return dots
+        if [1 for entry in history if entry[4].kind & CONFIDENTIAL]:
+            # Which of these go must not tell what they say; what came before in the clear may not have gone.
+            return dots if [1 for entry in history if not entry[4].kind & CONFIDENTIAL] else new
         if asked.condition is None or asked.wants(documents, document_id, history, batch):
             return new
         if asked.wants(documents, document_id, history, ()):

@@ -3,6 +3,7 @@
 from ..errors import HedgerowError
 from ..subscriptions import TOLD
 from . import frames
+from .hello import KEEPER
 from .interest import write_interests, write_wants
 
 _MISSED = ("LOG_FULL", "AUTHORS_FULL", "SCHEMA_UNKNOWN", "SCHEMA_CONFLICT", "SCHEMAS_FULL")
@@ -32,10 +33,10 @@ class Taker:
             self._serial += 1
             self.waiting = True
             session.queue(frames.WANT, write_wants(holes))
-        interests = down.subscriptions.active(now)
+        remote = self._exchange.remote
+        interests = down.subscriptions.active(now, remote.role == KEEPER)
         if [interest.key for interest in interests] == [interest.key for interest in self._said]:
             return
-        remote = self._exchange.remote
         self._said = interests
         self._serial += 1
         self.waiting = True
@@ -84,6 +85,13 @@ class Taker:
     def pass_frontier(self, below: bool, frontier: object, now: int) -> None:
         """Take a stability frontier that the other side has passed; `below`: we have to begin anew."""
         down = self._peer.down
+        members = self._peer.members
+        known = down.frontier
+        news = known is None or known.signed() != frontier.signed()
+        if members and news and frontier.reaches(known) and not members.proves_frontier(frontier):
+            # Nobody's word: what is here below it stays. It may be true: who signs it is asked as before.
+            self._missed = self._missed or below
+            return
         # Who has passed less than we have may hold what was deleted since.
         self._passed = frontier.reaches(down.frontier)
         if self._passed and down.pass_frontier(frontier, below, self._said):

@@ -51,7 +51,10 @@ class Seal:
         return Seal(first, last, credential, previous, kind, signature)
 
 
-def _signed(author: bytes, credential: bytes, first: int, last: int, h16s: list, previous: bytes) -> bytes:
+def signed_part(
+    author: bytes, first: int, last: int, h16s: list, previous: bytes, credential: bytes
+) -> bytes:
+    """Return what the signature of a seal is over; the first five as make_seal() has them."""
     root = sha256(b"".join(h16s)).digest()
     return cbor.encode([1, author, credential, first, last, root, previous])
 
@@ -64,7 +67,7 @@ def make_seal(
     `signer` has the name of a `credential` (8 bytes), and sign() for its key; without one it is of kind 0.
     """
     credential = signer.credential if signer else NO_CREDENTIAL
-    signed = _signed(author, credential, first, last, h16s, previous)
+    signed = signed_part(author, first, last, h16s, previous, credential)
     kind = SEAL_SIGNED if signer else SEAL_HASH
     signature = signer.sign(signed) if signer else sha256(signed).digest() + bytes(32)
     return cbor.encode([1, first, last, credential, previous, kind, signature])
@@ -80,7 +83,7 @@ def check_seal(author: bytes, body: bytes, h16s: list, rules: object = None) -> 
 
 
 def _is_word(author: bytes, seal: Seal, h16s: list, rules: object) -> bool:
-    signed = _signed(author, seal.credential, seal.first, seal.last, h16s, seal.previous)
+    signed = signed_part(author, seal.first, seal.last, h16s, seal.previous, seal.credential)
     if seal.kind == SEAL_SIGNED:
         return rules is not None and rules.check_seal(author, seal.credential, signed, seal.signature)
     if rules is not None and rules.knows(author):

@@ -26,6 +26,9 @@ class _Signer(Protocol):
     def credential(self) -> bytes: ...
     def sign(self, message: bytes) -> bytes: ...
 
+def signed_part(
+    author: bytes, first: int, last: int, h16s: Sequence[bytes], previous: bytes, credential: bytes
+) -> bytes: ...
 def make_seal(
     author: bytes,
     first: int,

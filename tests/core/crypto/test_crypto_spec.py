@@ -4,15 +4,20 @@ import re
 from pathlib import Path
 
 from hedgerow import limits
+from hedgerow.clock import hlc
+from hedgerow.codec.schema import CONFIDENTIAL, STREAM, Schema
 from hedgerow.crypto import claims, cose, handshake, resume
+from hedgerow.crypto.confidential import CollectionKeys, author_key
 from hedgerow.crypto.proofs import tag
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.resume import Answerer, Beginner, Resumable
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import CODES
+from hedgerow.operation import INSERT, decode_body, encode_body
 
 TEXT = (Path(__file__).parents[3] / "SPEC.md").read_text(encoding="utf-8").split("\n## 11 ")[1]
 SECRET = bytes(range(32))
+AUTHOR = bytes.fromhex("0123456789abcdef")
 
 
 def example(number: str) -> list[str]:
@@ -29,6 +34,16 @@ def contact() -> list[str]:
     return [one.first.hex(), two.second.hex(), one.answer(two.second).hex()]
 
 
+def concealed() -> bytes:
+    schema = Schema("readings", STREAM | CONFIDENTIAL, (("humidity", -1), ("temperature", -1)))
+    keys = CollectionKeys(AUTHOR, [["readings", 1, author_key(SECRET, AUTHOR)]])
+    change = [INSERT, schema.name, None, [512, 394]]
+    stamp = hlc.pack(837_000_000_000)
+    body = encode_body(stamp, keys.conceal(AUTHOR, 7, stamp, [change], [schema]))
+    assert bytes(decode_body(body)[1][0][3][0]) in body
+    return body
+
+
 def test_examples() -> None:
     sealed = cose.encrypt0(SECRET[:16], SECRET[:13], b"hi")
     assert example("11.4") == [sealed.hex()]
@@ -36,7 +51,9 @@ def test_examples() -> None:
     assert example("11.10") == [RecordKeys(SECRET).seal(0, b"hi").hex()]
     receipt = Receipt(b"keeper-1", 2, bytes.fromhex("0123456789abcdef"), 40)
     assert example("11.14") == [tag(SECRET, receipt).hex()]
-    assert len(re.findall(r"^Example ", TEXT, re.MULTILINE)) == 4
+    assert example("11.17a") == [author_key(SECRET, AUTHOR).hex()]
+    assert example("11.17b") == [concealed().hex()]
+    assert len(re.findall(r"^Example ", TEXT, re.MULTILINE)) == 6
 
 
 def test_codes_exist() -> None:

@@ -97,8 +97,9 @@ def says(mesh: Mesh, at: int, others: list) -> int:
 
 
 def among(mesh: Mesh, neighbours: int, now: int = 0) -> Mesh:
-    for at in range(neighbours):
-        mesh._around.add(at, now)
+    for heard_at in (max(0, now - 2 * pace.STEADY_MS), max(0, now - pace.STEADY_MS), now):
+        for at in range(neighbours):
+            mesh._around.add(at, heard_at)
     mesh._mode(now)
     assert mesh.speaker.neighbours == neighbours
     return mesh

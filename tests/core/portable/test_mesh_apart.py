@@ -158,7 +158,7 @@ def test_who_shows_another_epoch_behind_an_address_changes_nothing_of_what_its_m
     # More than advertisements bring waits over there, by that one's own word.
     for number in range(2, 40):
         hear(mesh, state(group(1), number, b"\x01ut", RELAY, frames.CONNECTABLE, 254), 1000 * number)
-    assert mesh.visits.gradient(40000, True) and mesh.visits.has_time()
+    assert mesh.visits.ways.gradient(40000, True) and mesh.visits.has_time()
     assert called(mesh, 40000, 60000) == [] and mesh.stats["calls"] == 0
     # What that one said itself is no reason for a session with who is there now.
     for apart in (False, True):
@@ -275,3 +275,40 @@ def test_who_is_of_another_epoch_is_a_neighbour_of_whom_little_is_known() -> Non
     assert sorted(mesh.visits._table) == [b"apart", b"live", b"other"]
     hear(mesh, state(stale, 1, b"\xfe\0\5"), 600020, b"third")
     assert b"live" in mesh.visits._table and b"third" in mesh.visits._table
+
+
+class Owes:
+    """As much of a gateway's members as visits look at."""
+
+    ready = False
+
+    def __init__(self, *names: bytes) -> None:
+        self.owed = set(names)
+        self.fresh: list = []
+        self.said: list = []
+
+
+def test_whom_keys_wait_for_is_visited_by_its_gateway_while_it_is_awake() -> None:
+    """SPEC 11.17.4, 6.32.1."""
+    for name, role, owed, comes in (
+        (b"\xfeut", RELAY, b"\xfeut", True),
+        (b"\xfeut", RELAY, b"\x01ut", False),
+        (b"\xfeut", LEAF, b"\xfeut", True),
+    ):
+        mesh = gateway()
+        mesh.peer.members = Owes(owed)
+        hear(mesh, state(mesh.epochs.group, 1, name, role, window=20), 0)
+        found = called(mesh, 100, 60000)
+        assert bool(found) == comes and {whom for _, whom in found} == ({name} if comes else set())
+        # A window of 2 s is nearly over after 1.5.
+        assert role != LEAF or found[-1][0] < 2000
+        # Others have none to tell.
+        other = relay(mesh.epochs.group)
+        other.peer.members = mesh.peer.members
+        hear(other, state(other.epochs.group, 1, name, role, window=20), 0)
+        assert called(other, 100, 60000) == []
+        # It was told.
+        mesh.peer.members.owed.clear()
+        mesh.visits.synced(b"other", 60000)
+        hear(mesh, state(mesh.epochs.group, 2, name, role, window=20), 90000)
+        assert called(mesh, 90100, 150000) == []

@@ -3,7 +3,8 @@
 from kit import Random
 from mesh_kit import KEY, Air, check_air, gradient
 
-from hedgerow.codec.schema import schema_for
+from hedgerow.codec.schema import CONFIDENTIAL, schema_for
+from hedgerow.crypto.confidential import CollectionKeys
 from hedgerow.mesh import frames, wishes
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.operation import DELETE, INSERT, UPDATE
@@ -239,3 +240,24 @@ def test_a_long_log_is_gone_through_little_by_little() -> None:
     far.peer.down.subscriptions.subscribe(Interest("config", hops=1))
     air.run(2000)
     expect(air, far, "north", 60, 300000)
+
+
+def told(confidential: bool) -> bool:
+    """Say whether a board hears of a document that its condition is not true of, from who can read it."""
+    air, keeper, far = scene(1, hello.RELAY)
+    far.peer.down.subscriptions.own = []
+    far.peer.down.subscriptions.subscribe(Interest("config", "every = :n", {"n": 7}, hops=5))
+    if confidential:
+        keeper.peer.collection_keys = CollectionKeys(keeper.peer.author, [["config", 1, bytes(32)]])
+    schema = schema_for("config", CONFIDENTIAL if confidential else 0, {"every": 60})
+    air.run(2000)
+    change = [INSERT, schema.name, "north", [60]]
+    number = keeper.peer.write([change], [schema], keeper.now(air.now))
+    air.look(keeper)
+    air.run(air.now + 200000)
+    return far.peer.log.fetch(keeper.peer.author, number) is not None
+
+
+def test_which_confidential_documents_come_does_not_tell_what_they_say() -> None:
+    """SPEC 11.17.2."""
+    assert told(True) and not told(False)

@@ -81,7 +81,8 @@ def say_seal(air: Air, at: object, of: object, first: int, last: int) -> None:
 
 
 def check_arrived(air: Air, keeper: object, far: object) -> None:
-    until = air.now + 3 * HOUR
+    # What has no receipt is pushed again after half an hour, and after twice as long each time.
+    until = air.now + 6 * HOUR
     while far.peer.receipted(far.author) < far.peer.log.held(far.author) and air.now < until:
         air.run(air.now + 60000)
     assert keeper.peer.log.held(far.author) == far.peer.log.held(far.author)

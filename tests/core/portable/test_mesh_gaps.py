@@ -170,6 +170,33 @@ def test_seals_beyond_those_that_both_have_are_found_and_then_nothing_more_is_sa
         check_air(air)
 
 
+def test_a_letter_with_a_seal_is_answered_though_many_were_said_since() -> None:
+    """Who lacked two fragments asked for them in vain until the digests showed the seal, minutes later."""
+    air, one, _ = pair(1, 3)
+    now = one.now(air.now)
+    one.peer.seal(now)
+    air.run(air.now + 20000)
+    (seal,) = [
+        entry[3]
+        for entry in one.peer.log.read(one.author, 1 << 30, one.peer.log.sealed(one.author) - 1, 1)
+        if entry[0] == ENTRY_SEAL
+    ]
+    parts = letter_frames(one.peer, seal_letter(one.peer, one.author, seal), KEY)
+    now = one.now(air.now)
+    mesh = one.mesh
+    mesh._said_letters = []
+    for asked, mask in ((parts[0][4:7], 1), (b"one", 1)):
+        entry = asks.encode_want(asks.WANT_LETTERS, [(asked, mask)])
+        for name in [name_of(part) for part in parts]:
+            mesh.speaker.drop(name)
+        mesh.repair.heard_want(frames.make(frames.WANT, one.peer.mesh, entry, KEY), now)
+        said = [index for index in range(len(parts)) if name_of(parts[index]) in mesh.speaker.names]
+        # One is looked for in a while.
+        assert not mesh.repair._seal_of(parts[0][4:7], now)
+        now += pace.ASK_MS
+        assert said == ([0] if asked != b"one" else [])
+
+
 def test_twins_who_take_each_other_for_themselves_do_not_talk_for_ever() -> None:
     air = Air(7, loss=0, duty=100)
     members = [air.add("b%d" % at, author=b"twins-0%d" % at) for at in range(2)]

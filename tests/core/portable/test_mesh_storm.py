@@ -190,7 +190,7 @@ def test_a_flood_after_a_gradient_calms_down() -> None:
     assert sum([member.mesh.repair.open for member in members]) > 5
     for member in air.members:
         member.mesh._crowded = False
-        member.mesh.visits.gradient = lambda now, any_: False
+        member.mesh.visits.ways.gradient = lambda now, any_: False
     air.run(air.now + 300000)
     assert not [1 for member in air.members if not member.mesh.flood]
     kinds: dict = {}

@@ -9,6 +9,7 @@ from hedgerow import limits
 from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.tells import encode_receipt
 from hedgerow.mesh.visits import BULK
 from hedgerow.operation import SOURCE_KEEPER
 
@@ -333,6 +334,7 @@ def test_a_gateway_gets_from_the_keeper_what_another_brought_it() -> None:
 
 class _Identity:
     fresh: tuple = ()
+    said: tuple = ()
 
 
 def test_a_relay_with_an_identity_wants_a_session_over_a_time_that_anybody_may_have_said() -> None:
@@ -348,3 +350,68 @@ def test_a_relay_with_an_identity_wants_a_session_over_a_time_that_anybody_may_h
     assert waits(3000)
     mesh.peer.set_time(900000100000, 65, SOURCE_KEEPER, 4000, True)
     assert not waits(4000) and mesh.peer.utc(4000)[0] == 900000100000
+
+
+def test_who_brings_no_receipt_is_no_way_while_another_is() -> None:
+    with gradient():
+        mesh = relay(3)
+        mesh.visits.ways.rank = lambda now: None
+        ways = mesh.visits.ways
+        for counter in range(1, 5):
+            state(mesh, b"evi", counter, 0, 1000 * counter)
+            state(mesh, b"hon", counter, 2, 1000 * counter)
+        assert ways.find(5000) == 1
+        ways.hears(b"evi", 10_000)
+        for silent, alive, barren in ((None, 2_000_000, 0), (20_000, 2_000_000, 0), (5000, 600_000, 0)):
+            # Nothing is late; it took nothing since; no keeper was heard of in time.
+            mesh.feed.silent_since, ways.alive_at = silent, alive
+            ways.judge(2_000_000)
+            assert mesh.stats["barren"] == barren and mesh.feed.silent_since is None
+        now = 2_000_000
+        for bars, hours in enumerate((1, 2, 4, 8, 8, 1), 1):
+            state(mesh, b"evi", 4 + bars, 0, now)
+            state(mesh, b"hon", 4 + bars, 2, now)
+            ways.hears(b"evi", now)
+            mesh.feed.silent_since, ways.alive_at = now, now + pace.ROUTE_MS
+            ways.judge(now)
+            assert mesh.stats["barren"] == bars and ways.find(now) == 3
+            # What it has written itself is no part of this.
+            ways.alive_at = 0
+            assert ways.barred(b"evi", mesh.code - 1, now) and not ways.barred(b"evi", mesh.code, now)
+            assert not ways.barred(b"hon", 0, now) and not ways.barred(b"nob", 0, now)
+            # What it says to have counts for nothing.
+            hear(mesh, b"far", op(4, 1, bars), now)
+            take(mesh, now)
+            held = mesh.custody.count()
+            ack = frames.make(frames.ACK, MESH, asks.encode_ack(asks.ACK_PASSED, [op(0, 0, bars)[4:10]]), KEY)
+            hear(mesh, b"evi", frames.with_hop(ack, 1, bars), now + 12_000)
+            hear(mesh, b"evi", op(1, 1, bars), now + 12_000)
+            assert mesh.custody.count() == held > 0
+            now += hours * 3_600_000 - 1
+            assert ways.barred(b"evi", 0, now) and not ways.barred(b"evi", 0, now + 1)
+            now += 1 + (pace.CROWD_MS if bars == 5 else 0)
+        # Where nobody else is a way it is one as before.
+        state(mesh, b"evi", 20, 0, now)
+        ways.hears(b"evi", now)
+        mesh.feed.silent_since, ways.alive_at = now, now + pace.ROUTE_MS
+        ways.judge(now)
+        assert ways.barred(b"evi", 0, now)
+        now += pace.LOST_MS
+        assert ways.find(now) == 1 and not ways.barred(b"evi", 0, now)
+
+
+def test_a_receipt_that_says_more_shows_that_a_keeper_is_there() -> None:
+    with gradient():
+        mesh = relay(3)
+        ways = mesh.visits.ways
+
+        def word(author: bytes, number: int, now: int) -> bool:
+            before = ways.alive_at
+            body = encode_receipt(b"keep", 1, author, number, bytes(8))
+            hear(mesh, b"nea", frames.make(frames.RECEIPT, MESH, body, KEY), now)
+            return ways.alive_at != before
+
+        assert not word(b"one", 5, 1000) and not word(b"two", 9, 2000) and not word(b"two", 10, 3000)
+        assert not word(b"one", 4, 4000) and word(b"one", 6, 5000)
+        late = 5000 + 9_000_000
+        assert not word(b"two", 11, late - 1) and not word(b"two", 12, late) and word(b"two", 13, late + 1)

@@ -3,6 +3,7 @@
 from kit import raises
 from sync_kit import board, check, durable, gateway, keeper, operations, record, sync
 
+from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, STREAM, Schema
@@ -11,7 +12,7 @@ from hedgerow.custody.skip import LOST, SUPERSEDED, Skip
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_AUTHORS, MAX_CLOSED_GAP, MAX_LEARNT_SCHEMAS, MAX_SCHEMAS
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, MemoryLog, MemoryStore
-from hedgerow.operation import CLOCK, INSERT, SOURCE_GATEWAY, SOURCE_KEEPER, decode_body
+from hedgerow.operation import CLOCK, INSERT, SOURCE_GATEWAY, SOURCE_KEEPER, decode_body, encode_body
 from hedgerow.peer import Peer
 from hedgerow.sync.hello import HAS_TIME
 from hedgerow.trust.seal import make_seal
@@ -153,7 +154,7 @@ def test_operations_join_or_are_refused() -> None:
     )
 
 
-def test_authors_and_schemas_are_bounded() -> None:
+def test_authors_are_bounded() -> None:
     peer = Peer(MemoryLog(MemoryStore(), MAX_AUTHORS), 0)
     body = _clock_bodies(1)
     for number in range(MAX_AUTHORS - 1):
@@ -161,13 +162,22 @@ def test_authors_and_schemas_are_bounded() -> None:
     _refused(peer, "AUTHORS_FULL", peer.ingest, b"author99", 1, body)
     _refused(peer, "AUTHORS_FULL", peer.ingest_skip, b"author99", Skip(1, 2, LOST, [1, b"123456"]).encode())
     assert peer.ingest(b"author00", 2, body) == 1
+
+
+def test_schemas_are_bounded() -> None:
+    peer = board()
     for number in range(MAX_LEARNT_SCHEMAS):
-        peer.ingest_schema(Schema("c%d" % number, KEEP, ()).encoded)
+        assert peer.ingest_schema(Schema("c%d" % number, KEEP, ()).encoded)
+        peer.ingest(b"author00", 1 + number, [_under(Schema("c%d" % number, KEEP, ()))])
     _refused(peer, "SCHEMAS_FULL", peer.ingest_schema, Schema("one more", KEEP, ()).encoded)
     for number in range(MAX_LEARNT_SCHEMAS, MAX_SCHEMAS):
         peer.insert("c%d" % number, {}, 5)
     _refused(peer, "SCHEMAS_FULL", peer.insert, "one more", {}, 5)
-    peer.ingest_schema(Schema("c0", KEEP, ()).encoded)
+    assert not peer.ingest_schema(Schema("c0", KEEP, ()).encoded)
+
+
+def _under(schema: Schema) -> bytes:
+    return encode_body(hlc.pack(1), [[INSERT, schema.name, None, [None] * len(schema.fields)]])
 
 
 def test_two_schemas_of_one_name_are_a_conflict() -> None:
@@ -176,6 +186,7 @@ def test_two_schemas_of_one_name_are_a_conflict() -> None:
     peer.ingest_schema(known.encoded)
     fake = Schema("b", KEEP, ())
     fake.name = known.name
+    peer.ingest(b"author-a", 1, [_under(known)])
     _refused(peer, "SCHEMA_CONFLICT", peer._add_schema, fake)
     _refused(peer, "SCHEMA_INVALID", peer.ingest_schema, b"\x80")
 

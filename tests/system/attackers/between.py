@@ -31,8 +31,9 @@ class ManInTheMiddle(Attacker):
     """
 
     power = OUTSIDER
-    # Whoever notices names it, HANDSHAKE_... or RECORD_TAG: a board does when it next tells how it is.
+    # By whom it lured: a gateway soon, a board when it next tells how it is, which may be an hour later.
     names = ()
+    codes = ("HANDSHAKE_*", "RECORD_TAG")
     address = "D0:00:00:00:01:*"
     rest_s = 1.0
 

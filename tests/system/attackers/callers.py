@@ -122,7 +122,9 @@ class Flooder(Attacker):
     """
 
     power = OUTSIDER
+    # A handshake that begins well and is left is what a weak radio does too.
     names = ()
+    codes = ("HANDSHAKE_*",)
     address = "D0:00:00:00:00:12"
 
     def __init__(self) -> None:

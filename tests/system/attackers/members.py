@@ -13,22 +13,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP
+from hedgerow.operation import SOURCE_KEEPER, UPDATE
 from hedgerow.peer import Peer
 from hedgerow_bigpeer.auth.credential import CTI_BYTES, Credential
 from hedgerow_bigpeer.auth.scope import ALL
 from hedgerow_cli.logfile.deliver import deliver
 from hedgerow_gateway.enrolment import SYNC, Enrolment, to_text
 
-from .dump import FlashDump
 from .world import MEMBER, NETWORK, STOLEN_GATEWAY, Attacker, World
 
 _READ_BYTES = 1 << 20
 _LEAST = 4
+_YEAR_MS = 365 * 86_400_000
+# 2000-01-01, from which stamps count.
+_EPOCH_S = 946_684_800
 Bodies = dict[int, bytes]
 
 
@@ -81,19 +85,22 @@ class _Bringer(Attacker):
     changes: ClassVar[tuple[Callable[[list[int], Bodies], Bodies], ...]]
     board: ClassVar[str] = "board1"
 
+    def __init__(self) -> None:
+        self.brought = 0
+
     def identity(self, world: World, folder: Path) -> Path | None:
         """Return the file of who brings it, None as long as there is none."""
         raise NotImplementedError
 
     async def run(self, world: World) -> None:
         folder = world.directory / "stolen" / type(self).__name__
-        seen, turn = 0, 0
+        seen = 0
         while not world.over.is_set():
             await asyncio.sleep(0.3)
             identity = self.identity(world, folder)
             if identity is None:
                 continue
-            log = FlashDump(world.directory / self.board / "flash.bin", folder / "flash.bin").log()
+            log = world.dump(self.board, folder / "flash.bin").log()
             sealed = log.sealed(log.author)
             if sealed <= seen:
                 continue
@@ -103,11 +110,11 @@ class _Bringer(Attacker):
             numbers = [number for number in sorted(bodies) if number <= sealed]
             if len(numbers) < _LEAST:
                 continue
-            change = self.changes[turn % len(self.changes)]
-            turn += 1
+            change = self.changes[self.brought % len(self.changes)]
             with contextlib.suppress(HedgerowError):
                 tampered = TamperedLog(log, change(numbers, bodies))
                 await asyncio.to_thread(deliver, tampered, world.url, world.mesh, 0.0, identity)
+            self.brought += 1
 
 
 class Relay(_Bringer):
@@ -155,9 +162,8 @@ class Clone(Attacker):
 
     async def run(self, world: World) -> None:
         folder = world.directory / "stolen" / "clone"
-        flash = world.directory / self.board / "flash.bin"
         if self._log is None:
-            dump = FlashDump(flash, folder / "flash.bin")
+            dump = world.dump(self.board, folder / "flash.bin")
             log, identity = dump.log(), dump.identity(folder / "identity.json")
             if Enrolment(identity).author != log.author:
                 # It has not begun to record under its own name yet.
@@ -165,18 +171,47 @@ class Clone(Attacker):
             self._log, self._identity = log, identity
         if not await world.until(world.arrived.is_set, 600):
             return
-        own = FlashDump(flash, folder / "board.bin").log()
-        enrolment = Enrolment(self._identity)
-        assert enrolment.credential is not None
-        members = Members(self._log, enrolment.trust, enrolment.identity)
-        members.enrol(enrolment.credential)
-        peer = Peer(self._log, 0, name=self.board, mesh=world.tag, members=members)
+        own = world.dump(self.board, folder / "board.bin").log()
+        peer = writer(self._log, self._identity, self.board, world)
         while self._log.held(self._log.author) < own.held(own.author) + 40:
             peer.insert("readings", {"n": 1, "board": self.board}, 1000)
         peer.seal(2000)
         assert self._log.sealed(self._log.author) > own.held(own.author)
         with contextlib.suppress(HedgerowError):
             await asyncio.to_thread(deliver, self._log, world.url, world.mesh, 0.0, self._identity)
+
+
+def writer(log: Any, identity: Path, name: str, world: World) -> Peer:
+    """Return who writes a log with the keys in a file."""
+    enrolment = Enrolment(identity)
+    assert enrolment.credential is not None
+    members = Members(log, enrolment.trust, enrolment.identity)
+    members.enrol(enrolment.credential)
+    return Peer(log, 0, name=name, mesh=world.tag, members=members)
+
+
+class Astray(Attacker):
+    """A board whose clock is turned back by a year and then ahead by one: it changes a document of others in
+    either time, by rights that it has, and the later time is to win.
+    """
+
+    power = MEMBER
+    # A clock that is wrong is nobody's offence: what it has written waits for its time.
+    names = ()
+    board = "board2"
+
+    async def run(self, world: World) -> None:
+        folder = world.directory / "stolen" / "astray"
+        dump = world.dump(self.board, folder / "flash.bin")
+        log, identity = dump.log(), dump.identity(folder / "identity.json")
+        for off in (-_YEAR_MS, _YEAR_MS):
+            peer = writer(log, identity, self.board, world)
+            peer.set_time(int(1000 * (time.time() - _EPOCH_S)) + off, 5, SOURCE_KEEPER, 0, True)
+            schema = schema_for("config", KEEP, {"every": off})
+            peer.write([[UPDATE, schema.name, 1, schema.pack({"every": off})]], [schema], 0)
+            peer.seal(0)
+        with contextlib.suppress(HedgerowError):
+            await asyncio.to_thread(deliver, log, world.url, world.mesh, 0.0, identity)
 
 
 class NetworkStranger(Attacker):
@@ -191,7 +226,7 @@ class NetworkStranger(Attacker):
     async def run(self, world: World) -> None:
         url = world.url.replace("http", "ws", 1) + SYNC
         folder = world.directory / "stolen" / "stranger"
-        log = FlashDump(world.directory / "board1" / "flash.bin", folder / "flash.bin").log()
+        log = world.dump("board1", folder / "flash.bin").log()
         for first in (os.urandom(300), b"\x00\x02\x10\x00", b""):
             with contextlib.suppress(OSError, WebSocketException, TimeoutError):
                 async with connect(url, compression=None) as socket:

@@ -8,9 +8,13 @@ import random
 import time
 import urllib.request
 
+from hedgerow.codec.schema import STREAM, Schema
+from hedgerow.limits import MAX_NEIGHBOURS
 from hedgerow.mesh import frames, letters, pace, tells
 from hedgerow.mesh.frames import (
+    ANNOUNCE,
     LETTER_DOWN,
+    LETTER_UP,
     OP,
     RECEIPT,
     STATE,
@@ -20,9 +24,11 @@ from hedgerow.mesh.frames import (
     advertise,
     decode_state,
     encode_op,
+    encode_state,
     make,
 )
 from hedgerow.operation import SOURCE_KEEPER
+from hedgerow.sync.hello import RELAY
 from hedgerow_gateway.enrolment import AUTH
 
 from .radio import Radio
@@ -160,6 +166,40 @@ class Inventor(Attacker):
                     return
                 body = encode_op(Op(os.urandom(3), 1, os.urandom(2), os.urandom(2), 1000, [1, 2]))
                 await radio.say(advertise(make(OP, world.tag, body, world.key)))
+
+
+class Crowd(Attacker):
+    """Neighbours that do not exist, from an address each, show themselves within a few seconds by all that
+    one says of itself: a STATE, a name, a schema and an operation under that.
+    """
+
+    power = OUTSIDER
+    names = ()
+    address = "D0:00:00:00:0C:*"
+
+    def __init__(self) -> None:
+        self.shown = 0
+
+    @property
+    def done(self) -> bool:
+        return self.shown >= MAX_NEIGHBOURS
+
+    async def run(self, world: World) -> None:
+        mesh, key = world.tag[:2], world.key
+        for at in range(MAX_NEIGHBOURS):
+            author, schema = os.urandom(8), Schema(f"crowd{at}", STREAM, (("x", None),))
+            state = frames.State(mesh, at, at & 7, os.urandom(6), 60_000, 5, 0, RELAY, author[:3], 3, 255)
+            op = Op(author[:3], 1, os.urandom(2), schema.name[:2], 1000, [1])
+            said = [
+                encode_state(state, key),
+                make(ANNOUNCE, mesh, tells.encode_announce(tells.Announce(author, 0, 0, 0)), key),
+                *(make(LETTER_UP, mesh, body, key) for body in letters.split(b"\3" + schema.encoded)),
+                make(OP, mesh, encode_op(op), key),
+            ]
+            async with Radio(world.air, f"D0:00:00:00:0C:{at:02X}") as radio:
+                for frame in said:
+                    await radio.say(advertise(frame))
+            self.shown += 1
 
 
 class ReceiptForger(Attacker):

@@ -5,14 +5,18 @@ import re
 import sqlite3
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hedgerow.mesh.tag import mesh_key
 from hedgerow_gateway.gateway import mesh_tag
 
+from .dump import FlashDump
+
+_RADIOS = "D0:"
 OUTSIDER, MEMBER, STOLEN_GATEWAY, NETWORK = "radio outsider", "member", "stolen gateway", "network"
 
 
@@ -42,6 +46,10 @@ class World:
     def tag(self) -> bytes:
         return mesh_tag(self.mesh)
 
+    def dump(self, board: str, copy: Path) -> FlashDump:
+        """Copy a board's flash, as it is now, to a file."""
+        return FlashDump(self.directory / board / "flash.bin", copy)
+
     async def until(self, condition: Callable[[], object], seconds: float) -> bool:
         """Wait until it holds; False when time is up or all is over first."""
         deadline = time.monotonic() + seconds
@@ -55,10 +63,12 @@ class World:
 class Attacker(ABC):
     """`names` are pairs (action, code) of which each is to stand in the audit log, with the attacker as its
     actor: `address`, or who it is by its credential. `rest_s` is how long it waits for that before it attacks
-    again: who keeps a board from saying whom it has refused is not named.
+    again: who keeps a board from saying whom it has refused is not named. Who need not be named may be, with
+    one of `codes`, and with no other.
     """
 
     power: ClassVar[str]
+    codes: ClassVar[tuple[str, ...]] = ()
     names: ClassVar[tuple[tuple[str, str], ...]]
     address: ClassVar[str] = ""
     rest_s: ClassVar[float] = 2.0
@@ -67,6 +77,12 @@ class Attacker(ABC):
     def done(self) -> bool:
         """Whether it has had its chance."""
         return True
+
+    async def begin(self) -> None:  # noqa: B027
+        """Be there before the demo is."""
+
+    async def end(self) -> None:  # noqa: B027
+        """Be there no more."""
 
     @abstractmethod
     async def run(self, world: World) -> None:
@@ -102,3 +118,24 @@ def audit_of(directory: Path) -> list[tuple[str, str, str, str]]:
         code = re.search(r'"code": "(\w+)"', detail)
         found.append((actor, action, subject, code[1] if code else ""))
     return found
+
+
+def misnamed(attacker: Attacker, directory: Path) -> list[str]:
+    """Return the codes with which the audit log has an attacker and that it has not earned."""
+    rows = audit_of(directory)
+    codes = {code for actor, _, _, code in rows if fnmatchcase(actor, f"radio:{attacker.address}")}
+    return sorted(code for code in codes if not any(fnmatchcase(code, each) for each in attacker.codes))
+
+
+def unnamed(attackers: Sequence[Attacker], directory: Path) -> list[tuple[str, str, str]]:
+    """Return (actor, action, code) of what the audit log does not have."""
+    rows = [(actor, action, code) for actor, action, _, code in audit_of(directory)]
+    lacking = []
+    for attacker in attackers:
+        address = attacker.address
+        actor = f"radio:{address}" if address.startswith(_RADIOS) else address
+        for action, code in attacker.names:
+            wanted = (actor, action, code)
+            if not any(all(map(fnmatchcase, row, wanted)) for row in rows):
+                lacking.append(wanted)
+    return lacking

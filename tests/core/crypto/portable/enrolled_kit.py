@@ -131,17 +131,17 @@ class Agreed:
     unseal = staticmethod(frames.open_record)
 
 
-def meet(one: Enrolled, two: Enrolled) -> tuple:
-    """Hold a session of two members; return both sides, and the frames that were words."""
+def meet(one: Enrolled, two: Enrolled, now: int = 0) -> tuple:
+    """Hold a session of two members at a moment; return both sides, and the frames that were words."""
     sides = []
     for at, (member, other) in enumerate(((one, two), (two, one))):
         keys = Agreed(other.members.own.claims)
-        sides.append(Exchange(member.peer, 0, central=at == 0, keys=keys))
+        sides.append(Exchange(member.peer, now, central=at == 0, keys=keys))
     said = []
     for _ in range(40):
         for at in range(2):
-            record = sides[at].outgoing(_RECORD, 0)
+            record = sides[at].outgoing(_RECORD, now)
             if record:
                 said += [kind for kind, _ in frames.read_frames(record[5:-8]) if kind == frames.WORD]
-                sides[1 - at].receive(record, 0)
+                sides[1 - at].receive(record, now)
     return sides[0], sides[1], len(said)

@@ -6,7 +6,7 @@ from kit import Random, raises
 
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
-from hedgerow.codec.schema import HEALTH, KEEP, Schema
+from hedgerow.codec.schema import GRANTS, HEALTH, KEEP, Schema
 from hedgerow.crypto import cose, forks
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.forks import FORK
@@ -63,6 +63,15 @@ def test_rights_and_conditions_over_what_an_operation_carries() -> None:
         for of in (grant(), grant(["*", 3]), grant([HEALTH, 3, "true"]), nobody):
             assert of.why_not(author, 1, [INSERT, schema.name, name, [3]], schema) == why, name
             assert of.why_not(author, 1, [DELETE, schema.name, name], schema) == why, name
+    # Keys are granted by keepers alone, and by nobody who is not known yet. SPEC 11.17.4
+    keys = Schema(GRANTS, KEEP, (("keys", None),))
+    for of, why in ((grant(["*", 3]), FORBIDDEN), (grant([GRANTS, 3]), FORBIDDEN), (nobody, FORBIDDEN)):
+        assert of.why_not(author, 1, [INSERT, keys.name, author, [b""]], keys) == why
+        assert of.why_not(author, 1, [DELETE, keys.name, author], keys) == why
+    keeper = Rules(lambda key, message, signature: True)
+    found = Credential(ROOT.credential(ROOT.public, AUTHOR=author, SCOPE=[], KINDS=1))
+    assert keeper.add(found.name, found.claims)
+    assert keeper.why_not(author, 1, [INSERT, keys.name, b"author-2", [b""]], keys) == ""
     own, of = Enrolled(15), {schema.name: schema}
     raises(FORBIDDEN, own.members.permit, 2, [[INSERT, schema.name, b"author-2", [3]]], of)
     own.members.permit(2, [[INSERT, schema.name, own.identity.author, [3]]], of)
