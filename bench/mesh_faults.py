@@ -12,7 +12,7 @@ _SHARE = 0.25
 def faults() -> list[Figure]:
     """Each scenario beside the radio's bound, and beside what always connects."""
     figures = []
-    for name in ("partition", "power-cycled", "gateway-lost", "two-gateways"):
+    for name in ("partition", "power-cycled", "gateway-lost", "two-gateways", "field-cut", "field-lost"):
         found = mesh_run.part(name, _SHARE)
         label = f"mesh.faults.{name.replace('-', '_')}"
         figures += [mesh_run.broken(label, found), mesh_run.missing(label, found, {})]
