@@ -10,11 +10,13 @@ from hedgerow.errors import HedgerowError
 from hedgerow.limits import BATCH_APART_S, const
 
 from . import vault
-from .modules import is_tight
+from .modules import is_tight, unload
 
 _AUTHOR = const(8)
 # The radio is heard in between.
 _SLICE_MS = const(40)
+# What reads the credential.
+_READ = "hedgerow.crypto.credentials hedgerow.crypto.claims hedgerow.crypto.edhoc"
 
 
 def look(peer: object, keys: object) -> bool:
@@ -51,7 +53,11 @@ def _work(peer: object, keys: object) -> object:
     # Behind the author that it names.
     own = vault.read(vault.CREDENTIAL) or b""
     keepers = [(name, sealing) for name, _, sealing in vault.keepers()]
-    found = unfold_batch(keys.batch, Credential(own[_AUTHOR:]).claims.issuer, keepers)
+    issuer = Credential(own[_AUTHOR:]).claims.issuer
+    # To verify takes long, and the heap in which the mesh goes on meanwhile.
+    del Credential
+    unload(_READ)
+    found = unfold_batch(keys.batch, issuer, keepers)
     if found is None or found[0].moment < keys.said_at + BATCH_APART_S:
         return
     batch, sealing = found
