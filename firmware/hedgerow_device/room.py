@@ -298,6 +298,9 @@ class Room:
             if self._small and self.peer.greeter:
                 self.full = free() < _KEYED_LEAST * WIDE
             elif self.full:
+                if free() < _LEAST_FREE * WIDE:
+                    # It is loaded again where it is needed.
+                    unload(_SELDOM)
                 self.full = free() < _LEAST_FREE * WIDE
 
 

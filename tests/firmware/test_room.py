@@ -3,6 +3,7 @@
 import gc
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -89,6 +90,25 @@ def test_a_relay_gives_up_what_others_say_again_before_it_is_none(heap: dict[str
     node = made(heap, False, 16 * KIB, spares=2 * KIB)
     node._make_room(True)
     assert heap["mesh"].spared == 1 and node.mesh is None and node._small and node._shrunk_at
+
+
+@pytest.mark.parametrize(("left", "back", "full"), [(12, 4, False), (8, 4, False), (8, 1, True)])
+def test_what_is_loaded_now_and_then_goes_before_a_relay_is_full(
+    heap: dict[str, Any], monkeypatch: pytest.MonkeyPatch, left: int, back: int, full: bool
+) -> None:
+    """It stayed: of two relays with keys each had a few KiB for all that it heard, and memory failed."""
+    from hedgerow_device import room
+
+    def unload(*groups: str) -> None:
+        assert groups == (room._SELDOM,)
+        heap["free"] += back * KIB
+
+    monkeypatch.setattr(room, "unload", unload)
+    monkeypatch.setattr(gc, "mem_free", lambda: 0, raising=False)
+    node = made(heap, False, left * KIB)
+    node.peer = SimpleNamespace(keys=None)
+    node._look_around(0)
+    assert node.full == full and heap["free"] == (left + back * (left < 10)) * KIB
 
 
 def test_a_heap_is_as_tight_on_a_host_as_on_its_chip(monkeypatch: pytest.MonkeyPatch) -> None:
