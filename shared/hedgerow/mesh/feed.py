@@ -192,12 +192,11 @@ class Feed:
         self.stuck = self.full = False
         for other in [author] + [known for known in sorted(self.sources) if known != author]:
             source = self.sources[other]
+            # When an author is pushed again is told anew even if there is no room: else it is due for ever.
             self._receipts(other, source, now)
-            while self._one(other, source, now):
+            # What needs more room than there is comes before anybody else's.
+            while not self.full and self._one(other, source, now):
                 pass
-            if self.full:
-                # What needs more room than there is comes before anybody else's.
-                break
         self._find_due()
 
     def _receipts(self, author: bytes, source: _Source, now: int) -> None:

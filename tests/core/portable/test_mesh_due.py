@@ -1,7 +1,11 @@
 """When something is due is remembered while nothing changes it. Runs on both VMs."""
 
 from mesh_kit import Air, Member, check_air, gradient
+from sync_kit import board, record, sync
+from ways_kit import MESH, relay
 
+from hedgerow import limits
+from hedgerow.mesh import pace
 from hedgerow.sync import hello
 
 HEAP = "4m"
@@ -44,3 +48,32 @@ def test_what_is_due_is_what_it_would_be_if_worked_out_anew() -> None:
     scene(1)
     with gradient():
         scene(2)
+
+
+def test_what_finds_no_room_to_be_pushed_again_is_not_due_for_ever() -> None:
+    """As what a session brought, while an own schema waits for more places than are free."""
+    with gradient():
+        mesh = relay()
+        now = record(mesh.peer, limits.MESH_WINDOW - 4)
+        mesh.peer.insert("measured", {"t": 394, "h": 512, "pressure": 1013}, now)
+        mesh.peer.seal(now)
+        mesh.say(now)
+        other = board("other", mesh=MESH)
+        other.seal(record(other, 2))
+        sync(mesh.peer, other, now)
+        mesh.say(now)
+        source = mesh.feed.sources[other.author]
+        assert mesh.custody.room() == 1 and mesh.feed.full
+        now += pace.AGAIN_MS
+        mesh.peer.note_distance(2, now)
+        turns = 0
+        while mesh.due(now) <= now:
+            mesh.say(now)
+            turns += 1
+            assert turns < 8, "due for ever"
+        assert mesh.custody.room() == 1 and not source.number
+        # Once there is room, it gets on.
+        for _ in range(3):
+            mesh.custody.clear()
+            mesh.say(now)
+        assert mesh.feed.idle()
