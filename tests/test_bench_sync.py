@@ -67,6 +67,7 @@ def test_a_comparison_that_cannot_be_made_is_named(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_size_names_every_module_and_how_it_was_measured(tmp_path: Path) -> None:
     """Without npm, whose part is then named as left out."""
     done = subprocess.run(

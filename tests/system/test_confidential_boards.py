@@ -30,6 +30,7 @@ WRITES: Any = {
 CARRIES: Any = {name: {"queriesByCollection": {"config": ["true"]}} for name in ("read", "write")}
 WRITER = """
 import asyncio
+from hedgerow.errors import HedgerowError
 
 async def main(peer):
     n = 0
@@ -37,7 +38,14 @@ async def main(peer):
         await asyncio.sleep_ms(100)
     while True:
         n += 1
-        peer.execute("INSERT INTO visits DOCUMENTS (:r)", r={"n": n, "who": "Ada Lovelace"})
+        try:
+            peer.execute("INSERT INTO visits DOCUMENTS (:r)", r={"n": n, "who": "Ada Lovelace"})
+        except HedgerowError as error:
+            # It has written nothing, and has made room.
+            assert error.code == "DEVICE_MEMORY"
+            n -= 1
+            await asyncio.sleep_ms(500)
+            continue
         print("wrote", n, "epoch=%d" % peer.collection_keys.newest("visits"))
         # What is more than advertisements bring wants a session.
         await asyncio.sleep_ms(2000 if n > 40 else 20)

@@ -58,7 +58,13 @@ class Radio:
     async def say(self, payload: bytes, seconds: float = _EVENT_S) -> None:
         """Say a payload, at the greatest rate that a controller has."""
         assert self._adapter is not None
-        self._adapter.advertise(payload, ADV_NONCONN_IND, _FASTEST_US)
+        while True:
+            try:
+                self._adapter.advertise(payload, ADV_NONCONN_IND, _FASTEST_US)
+                break
+            except BleakError:
+                # The air gives up who listens too late; the adapter comes back by itself.
+                await asyncio.sleep(_EVENT_S)
         await asyncio.sleep(seconds)
 
     def hush(self) -> None:
