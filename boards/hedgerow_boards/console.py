@@ -8,8 +8,8 @@ from hedgerow.errors import HedgerowError
 from hedgerow_boards.limits import CONSOLE_LINE_BYTES, CONSOLE_LINES
 
 _PROMPTS = (">>> ", "... ", "=== ")
-#: How many of the newest lines a time-out's notes have.
-_SHOWN = 60
+#: How many of the newest lines the notes of a time-out, and the report of a failed test, have.
+SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Console:
                     raise self._timed_out(text, timeout)
 
     def _timed_out(self, text: str, timeout: float) -> HedgerowError:
-        shown = [line.text for line in self._lines[-_SHOWN:]]
+        shown = [line.text for line in self._lines[-SHOWN:]]
         last = shown[-1] if shown else ""
         error = HedgerowError(
             "BOARD_TIMEOUT", f"no {text!r} on the console in {timeout} s; last line {last!r}"

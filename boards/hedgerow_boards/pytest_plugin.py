@@ -6,14 +6,16 @@ Installed with the package, so a project's tests just name them:
         board.mpremote("run", "blink.py")
         assert board.pin(2) == 1
 
-Nothing is imported for a test that names none of them.
+The report of a test that fails has what its boards printed last. Nothing is imported for a test that names
+none of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +25,31 @@ if TYPE_CHECKING:
     from hedgerow_boards.air import Air
     from hedgerow_boards.board import Board
 
+_MADE: pytest.StashKey[list[Board]] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what its boards printed to the report of a test that fails."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for board in item.stash.get(_MADE, []):
+            report.sections.append((f"console of {board.name}", _printed(board)))
+    return report
+
+
+def _printed(board: Board) -> str:
+    """Return the last lines of a board's console, with the time of day."""
+    from hedgerow_boards.console import SHOWN
+
+    return "\n".join(
+        f"{time.strftime('%H:%M:%S', time.localtime(line.host_time))} {line.text}"
+        for line in board.console[-SHOWN:]
+    )
+
 
 @pytest.fixture
-def boards(tmp_path: Path) -> Iterator[Callable[..., list[Board]]]:
+def boards(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., list[Board]]]:
     """Factory of emulated boards: `boards(3, profile="esp32c3", air=air.path)` returns three that are on.
 
     Keyword arguments go to `Board`. Names, addresses (c0:00:00:00:00:01 upwards) and directories
@@ -36,6 +60,7 @@ def boards(tmp_path: Path) -> Iterator[Callable[..., list[Board]]]:
 
     with contextlib.ExitStack() as stack:
         made: list[Board] = []
+        request.node.stash[_MADE] = made
 
         def make(count: int = 1, *, on: bool = True, **options: Any) -> list[Board]:
             new = []

@@ -13,7 +13,7 @@ import machine
 
 from hedgerow.errors import HedgerowError
 
-from .modules import unload
+from .modules import mend, unload
 from .uptime import now
 
 # The watchdog of the chip cannot be stopped; this is the longest time that its timer takes.
@@ -34,6 +34,7 @@ _APPLICATION = "app"
 
 def report(error: Exception) -> None:
     """Print an error line: a code, and the rest for people."""
+    mend()
     if isinstance(error, HedgerowError):
         print("error", error.code, error.detail)
     elif isinstance(error, MemoryError):

@@ -13,6 +13,7 @@ _ROOMY = const(65536)
 
 def free() -> int:
     """Return how many bytes of the heap are free."""
+    mend()
     gc.collect()
     return gc.mem_free()
 
@@ -20,6 +21,21 @@ def free() -> int:
 def is_tight() -> bool:
     """Say whether what is needed at times is given back after each use."""
     return free() < _ROOMY * WIDE
+
+
+def mend() -> None:
+    """Take out of the table of modules what got its name there and no memory: to import it again is a crash.
+
+    See mp_obj_new_module in MicroPython's py/objmodule.c, which enters the name first.
+    """
+    modules = sys.modules
+    if sys.implementation.name != "micropython":
+        return
+    for name in modules:
+        if modules.get(name) is None:
+            # Without a value it cannot be deleted.
+            modules[name] = None
+            del modules[name]
 
 
 def unload(*groups: str) -> None:
@@ -30,6 +46,7 @@ def unload(*groups: str) -> None:
     if sys.implementation.name != "micropython":
         return
     # Memory may have run out: what is free goes first, and one name after the other is taken.
+    mend()
     gc.collect()
     for names in groups:
         at = 0

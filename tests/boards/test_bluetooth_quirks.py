@@ -138,7 +138,8 @@ forever()
 heard = {}
 def note(event, data):
     if event == 5:
-        heard[bytes(data[4])] = (data[0], bytes(data[1]))
+        # Each is said first under its own mode: the next mode is there before its words are.
+        heard.setdefault(bytes(data[4]), (data[0], bytes(data[1])))
     else:
         irq(event, data)
 ble.irq(note)
