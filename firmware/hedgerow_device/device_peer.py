@@ -238,21 +238,29 @@ class DevicePeer(ReadyPeer):
     # ---- statements
 
     def _record(self, text: str, parameters: dict) -> object:
-        """See ReadyPeer._record; where memory is short a reading is worth more than a session."""
+        """See ReadyPeer._record; where memory is short a reading is worth more than a session.
+
+        DEVICE_MEMORY if nothing is written; MemoryError if it is, and only its Result found no room.
+        """
         log = self.log
         before = log.held(self.author), log.held(self.local)
         given = 0
         while True:
             try:
                 return super()._record(text, parameters)
-            except MemoryError:
-                written = before != (log.held(self.author), log.held(self.local))
-                if self.give_up is None or written or given == _GIVEN:
+            except MemoryError as failure:
+                if before != (log.held(self.author), log.held(self.local)):
                     raise
+                if self.give_up is None or given == _GIVEN:
+                    raise HedgerowError("DEVICE_MEMORY", str(failure))
             # The sessions first, then the engine too.
             given += 1
-            self.give_up(given == _GIVEN)
-            self.close_documents()
+            try:
+                self.give_up(given == _GIVEN)
+                self.close_documents()
+            except MemoryError:
+                # What has gone may be enough.
+                pass
 
     def dispatch(self) -> None:
         """See ReadyPeer.dispatch; for nobody nothing is loaded."""

@@ -11,6 +11,7 @@ import pytest
 
 from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import STREAM
+from hedgerow.errors import HedgerowError
 from hedgerow_device.flashlog import FlashLog
 from hedgerow_sim.nor import Nor
 
@@ -72,6 +73,22 @@ def test_what_is_written_is_not_written_again(peer: Any, monkeypatch: pytest.Mon
     assert peer.log.held(peer.author) == held + 1
 
 
+def test_giving_up_that_finds_no_memory_itself_refuses_no_reading(
+    peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[bool] = []
+
+    def give_up(engine: bool) -> None:
+        given_up.append(engine)
+        raise MemoryError
+
+    peer.give_up = give_up
+    held = peer.log.held(peer.author)
+    short(monkeypatch, 2)
+    peer.execute(INSERT, r={"n": 1})
+    assert peer.log.held(peer.author) == held + 1 and given_up == [False, True]
+
+
 @pytest.mark.parametrize("node", [False, True])
 def test_where_nothing_helps_nothing_is_written(
     peer: Any, monkeypatch: pytest.MonkeyPatch, node: bool
@@ -79,7 +96,7 @@ def test_where_nothing_helps_nothing_is_written(
     peer.give_up = (lambda engine: None) if node else None
     held = peer.log.held(peer.author)
     short(monkeypatch, 3)
-    with pytest.raises(MemoryError):
+    with pytest.raises(HedgerowError, match="DEVICE_MEMORY"):
         peer.execute(INSERT, r={"n": 1})
     assert peer.log.held(peer.author) == held
 
