@@ -6,10 +6,11 @@ from typing import Any
 
 from hedgerow.codec.schema import GRANTS, Schema
 from hedgerow.crypto.confidential import CollectionKeys, join_keys
-from hedgerow.crypto.grants import FIELD, ask, granted, hold, holders_in
+from hedgerow.crypto.grants import FIELD, ask, granted, hold
 from hedgerow.crypto.members import Members
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_FRAME
+from hedgerow.operation import CLOCK, decode_body
 from hedgerow.peer import Peer
 
 from .enrolment import Enrolment, Former
@@ -73,7 +74,13 @@ class Confidences:
             ask(self._peer, self._boards)
 
     def _on_filled(self, bodies: Sequence[bytes]) -> None:
-        holders = holders_in(self._peer, bodies)
+        schemas = self._peer.schemas
+        holders = [
+            change[2]
+            for body in bodies
+            for change in decode_body(body)[1]
+            if change[0] != CLOCK and schemas[change[1]].collection == GRANTS
+        ]
         if self._peer.author in holders:
             self._take([])
         if self._boards:

@@ -8,7 +8,7 @@ from .. import limits
 from ..codec import cbor
 from ..codec.schema import GRANTS
 from ..errors import HedgerowError
-from ..operation import CLOCK, DELETE, decode_body
+from ..operation import DELETE
 from .confidential import CollectionKeys, join_keys, read_keys
 from .cose import decrypt0, encrypt0
 from .kdf import expand, hmac
@@ -63,16 +63,6 @@ def drop(peer: object, but: bytes = b"") -> None:
     for known in list(subscriptions.own):
         if known.collection == GRANTS and known.key != but:
             subscriptions.cancel(known.key)
-
-
-def holders_in(peer: object, bodies: list) -> list:
-    """Return whose grants these operations may be about."""
-    return [
-        change[2]
-        for body in bodies
-        for change in decode_body(body)[1]
-        if change[0] != CLOCK and peer.schemas[change[1]].collection == GRANTS
-    ]
 
 
 def granted(peer: object, pair_of: object) -> list | None:

@@ -205,7 +205,7 @@ class Visits:
     def authors(self, address: object) -> list:
         """Return the authors whom an address spoke of in the last session."""
         neighbour = self._table.get(address)
-        return [author for author, _ in neighbour.told] if neighbour else []
+        return [entry[0] for entry in neighbour.told] if neighbour else []
 
     def synced(self, address: object, now: int, told: list | None = None) -> None:
         """Note a session that ended well."""
@@ -369,8 +369,8 @@ class Visits:
     def _worth_mute(self, neighbour: _Neighbour, ours: bool, now: int) -> int:
         peer = self._mesh.peer
         state = neighbour.state
-        for author, receipted in neighbour.told:
-            if peer.receipted(author) > receipted:
+        for entry in neighbour.told:
+            if peer.receipted(entry[0]) > entry[1]:
                 return 1
         if state.flags & frames.WANTS_TIME and peer.utc(now) and not peer.wants_time(now):
             return 1

@@ -4,14 +4,10 @@ from kit import raises
 
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
-from hedgerow.trust.nonce import beacon_nonce, record_nonce
+from hedgerow.trust.nonce import record_nonce
 from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, make_seal, seal_hash
 
 A = b"author-a"
-
-
-def test_beacon_nonce_layout() -> None:
-    assert beacon_nonce(1, A, 0x01020304, 0xA0B0C0D0) == b"\x01auth\x01\x02\x03\x04\xa0\xb0\xc0\xd0"
 
 
 def test_record_nonces_differ_over_forty_bits() -> None:
