@@ -14,7 +14,6 @@ _ROOMY = const(65536)
 def free() -> int:
     """Return how many bytes of the heap are free."""
     mend()
-    gc.collect()
     return gc.mem_free()
 
 
@@ -24,7 +23,7 @@ def is_tight() -> bool:
 
 
 def mend() -> None:
-    """Take out of the table of modules what got its name there and no memory: to import it again is a crash.
+    """Collect garbage, and what got its name in the table of modules and no memory: to import it is a crash.
 
     See mp_obj_new_module in MicroPython's py/objmodule.c, which enters the name first.
     """
@@ -36,6 +35,7 @@ def mend() -> None:
             # Without a value it cannot be deleted.
             modules[name] = None
             del modules[name]
+    gc.collect()
 
 
 def unload(*groups: str) -> None:
@@ -47,7 +47,6 @@ def unload(*groups: str) -> None:
         return
     # Memory may have run out: what is free goes first, and one name after the other is taken.
     mend()
-    gc.collect()
     for names in groups:
         at = 0
         while at < len(names):

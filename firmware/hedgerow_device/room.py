@@ -249,10 +249,12 @@ class Room:
         the engine where the session has keys: _reopen() makes it again.
         """
         if self.peer.greeter and free() < _KEYED_FREE * WIDE:
-            if self.mesh and not self._small:
+            if self.mesh:
                 unload(_SELDOM)
                 self._shelve()
                 self._shelved = True
+            # A statement loads them again, once the session is over.
+            self.peer.close_documents()
             if free() >= _KEYED_LEAST * WIDE:
                 return True
             self._reopen(uptime())

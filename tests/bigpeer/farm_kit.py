@@ -23,6 +23,8 @@ from hedgerow_bigpeer.auth.registry import Registry
 from hedgerow_gateway import Gateway, GatewayConfig
 from hedgerow_gateway.enrolment import Enrolment, poster
 
+#: The longest wait for an answer: on a host that is busy it takes longer than the 5 s that httpx waits.
+WAIT_S = 60
 ALLOWED = {"read": {"everything": True}, "write": {"everything": True}}
 
 
@@ -65,7 +67,9 @@ class Farm:
             verbs = {"name": "reader", "verbs": ["read", "status"]}
             self.key = str(manage.create_key(self.registry, "test", "farm", verbs)["key"])
         headers = {"authorization": f"Bearer {self.key}"}
-        response = httpx.post(self.served.url + EXECUTE, json={"statement": statement}, headers=headers)
+        response = httpx.post(
+            self.served.url + EXECUTE, json={"statement": statement}, headers=headers, timeout=WAIT_S
+        )
         assert response.status_code == 200, response.text
         return list(response.json()["items"])
 
@@ -73,14 +77,14 @@ class Farm:
         """Return what the status says of an author."""
         self.rows("SELECT * FROM nothing")
         headers = {"authorization": f"Bearer {self.key}"}
-        rows = httpx.get(self.served.url + STATUS, headers=headers).json()["authors"]
+        rows = httpx.get(self.served.url + STATUS, headers=headers, timeout=WAIT_S).json()["authors"]
         (found,) = [row for row in rows if row["author"] == author.hex()]
         return found
 
     def refused(self) -> dict[str, int]:
         """Return how many operations were refused, by code, from /metrics."""
         headers = {"authorization": f"Bearer {self.key}"}
-        text = httpx.get(self.served.url + "/metrics", headers=headers).text
+        text = httpx.get(self.served.url + "/metrics", headers=headers, timeout=WAIT_S).text
         found = re.findall(r'operations_refused_total\{code="(\w+)"\} (\d+)', text)
         return {code: int(count) for code, count in found}
 

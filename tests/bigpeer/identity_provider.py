@@ -184,19 +184,19 @@ class Running:
     def token(self, algorithm: str = "RS256", forge: str = "", **claims: Any) -> str:
         """Return a signed token; a claim of None is left out."""
         body = {"claims": claims, "algorithm": algorithm, "forge": forge}
-        return str(httpx.post(f"{self.url}/sign", json=body).json()["token"])
+        return str(httpx.post(f"{self.url}/sign", json=body, timeout=60).json()["token"])
 
     def rotate(self) -> None:
         """Let it have other keys."""
-        httpx.post(f"{self.url}/rotate")
+        httpx.post(f"{self.url}/rotate", timeout=60)
 
     def confuse(self) -> None:
         """Let the next login have the nonce of another."""
-        httpx.post(f"{self.url}/confuse")
+        httpx.post(f"{self.url}/confuse", timeout=60)
 
     def seen(self) -> dict[str, Any]:
         """Return what was asked of the webhook, and how often each path was asked for."""
-        body: dict[str, Any] = httpx.get(f"{self.url}/seen").json()
+        body: dict[str, Any] = httpx.get(f"{self.url}/seen", timeout=60).json()
         return body
 
 

@@ -120,7 +120,7 @@ def post(farm: Farm, shown: Evidence) -> httpx.Response:
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
     body = {"author": text(shown.author), "seal": text(shown.seal), "marks": text(b"".join(shown.marks))}
-    return httpx.post(f"{farm.served.url}/api/hedgerow/v1/auth/forks", json=body)
+    return httpx.post(f"{farm.served.url}/api/hedgerow/v1/auth/forks", json=body, timeout=60)
 
 
 def test_a_clone_that_another_gateway_brings_is_noticed_and_its_author_quarantined(

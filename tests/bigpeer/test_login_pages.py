@@ -330,7 +330,7 @@ def away(browser: Browser) -> str:
     assert "log in with login" in browser.open("/login").text
     page = browser.open("/login/provider", {"provider": "login"})
     (target,) = re.findall(r'<a href="([^"]+)">Go on to', page.text)
-    response = httpx.get(target.replace("&amp;", "&"))
+    response = httpx.get(target.replace("&amp;", "&"), timeout=60)
     back = urlsplit(response.headers["location"])
     assert f"{back.scheme}://{back.netloc}" == HOST
     return f"{back.path}?{back.query}"

@@ -43,7 +43,7 @@ def run_file(path: Path, floats: str, *paths: Path) -> tuple[dict[str, str], str
     """
     command: list[str | Path] = [micropython(), "-X", f"heapsize={heap_of(path)}"]
     command += [PORTABLE / "run_in_vm.py", floats, path.stem, *paths]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=380, check=False)
     reports: dict[str, str] = {}
     name = ""
     for line in done.stdout.splitlines():

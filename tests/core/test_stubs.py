@@ -18,7 +18,7 @@ def test_stubs_agree_with_the_code() -> None:
         cwd=PACKAGE.parent,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=380,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -202,3 +202,24 @@ def test_what_a_session_came_to_is_told_once_there_is_room_to(heap: dict[str, An
         if node._past:
             node._settle(2000)
         assert told == [said] * times and node._past is None
+
+
+@pytest.mark.parametrize(("documents", "fits"), [(8, True), (2, False)])
+@pytest.mark.parametrize("small", [False, True])
+def test_documents_and_either_engine_go_before_a_session_with_keys(
+    heap: dict[str, Any], monkeypatch: pytest.MonkeyPatch, small: bool, documents: int, fits: bool
+) -> None:
+    """They stayed: a board where memory had failed refused each session, or that ended in the midst."""
+    from hedgerow_device import room
+
+    node = made(heap, small, 18 * KIB)
+    node.peer = SimpleNamespace(
+        greeter=object(), close_documents=lambda: heap.update(free=heap["free"] + documents * KIB)
+    )
+    opened: list[int] = []
+    monkeypatch.setattr(room, "unload", lambda *groups: None)
+    node.open_mesh = opened.append
+    node._unload_engine = lambda: None
+    assert node._fits() is fits
+    assert node.mesh is None and node.saved == b"saved"
+    assert node._shelved is fits and bool(opened) is not fits

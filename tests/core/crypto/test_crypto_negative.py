@@ -26,7 +26,7 @@ def in_vm(cases: list[Case], folder: Path) -> list[str]:
     lines = [" ".join([kind, *(part.hex() or "-" for part in parts)]) for kind, parts in cases]
     path.write_text("\n".join(lines))
     command = [micropython(), "-X", "heapsize=400k", Path(judge.__file__), path, SHARED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=380, check=False)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
     return done.stdout.split()
 
