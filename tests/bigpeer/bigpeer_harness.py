@@ -130,7 +130,7 @@ class Remote:
     seconds to start: more where what else the machine has to do is no matter.
     """
 
-    def __init__(self, directory: Path, start_seconds: float = 20, **options: Any) -> None:
+    def __init__(self, directory: Path, start_seconds: float = 120, **options: Any) -> None:
         self.directory = directory
         self._errors = (directory.parent / f"{directory.name}.log").open("ab")
         self.log = Path(self._errors.name)

@@ -13,7 +13,8 @@ from hedgerow import limits
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import CONFIDENTIAL, Schema
 from hedgerow.crypto import confidential, cose, edhoc
-from hedgerow.crypto.batches import Batch, sign_batch, unfold_batch
+from hedgerow.crypto.batch_signer import sign_batch
+from hedgerow.crypto.batches import Batch, unfold_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.confidential import CollectionKeys, read_keys

@@ -12,7 +12,8 @@ from hedgerow import limits
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import CONFIDENTIAL, STREAM, Schema
 from hedgerow.crypto import claims, edhoc
-from hedgerow.crypto.batches import Batch, sign_batch
+from hedgerow.crypto.batch_signer import sign_batch
+from hedgerow.crypto.batches import Batch
 from hedgerow.crypto.channel import Answering, Channel, Opening
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.confidential import CollectionKeys, read_keys

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hedgerow.crypto import claims
-from hedgerow.crypto.batches import sign_batch
+from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.credentials import Credential as Granted
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Proofs

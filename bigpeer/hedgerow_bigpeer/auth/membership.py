@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hedgerow.crypto import claims
 from hedgerow.crypto import credentials as core
-from hedgerow.crypto.batches import sign_batch
+from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.cose import Sign1

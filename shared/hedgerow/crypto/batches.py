@@ -6,7 +6,7 @@ from ..codec.schema import is_integer
 from ..codec.varint import read_uint, write_uint
 from ..custody.receipt import Receipt
 from ..errors import HedgerowError
-from .cose import Sign1, join, name_of, sign1
+from .cose import Sign1, join, name_of
 
 BATCH = "hg-rct"
 
@@ -100,11 +100,3 @@ def unfold_batch(brief: bytes, app: str, keepers: object) -> tuple | None:
             payload = cbor.encode([app, keeper, incarnation, moment, entries])
             return Batch(join(payload, name_of(sealing), BATCH, bytes(brief[end:])), app), sealing
     return None
-
-
-def sign_batch(p256: object, private: bytes, sealing: bytes, app: str, moment: int, receipts: list) -> object:
-    """Sign receipts of one keeper by its sealing key, private and public: the generator returns it."""
-    keeper, incarnation = receipts[0].keeper, receipts[0].incarnation
-    entries = sorted([[receipt.author, receipt.number] for receipt in receipts])
-    payload = cbor.encode([app, keeper, incarnation, moment, entries])
-    return (yield from sign1(p256, private, payload, name_of(sealing), BATCH))

@@ -21,6 +21,3 @@ class Batch:
 def unfold_batch(
     brief: bytes, app: str, keepers: Sequence[tuple[bytes, bytes]]
 ) -> tuple[Batch, bytes] | None: ...
-def sign_batch(
-    p256: P256, private: bytes, sealing: bytes, app: str, moment: int, receipts: Sequence[Receipt]
-) -> Generator[None, None, bytes]: ...

@@ -205,7 +205,7 @@ class Visits:
     def authors(self, address: object) -> list:
         """Return the authors whom an address spoke of in the last session."""
         neighbour = self._table.get(address)
-        return [entry[0] for entry in neighbour.told] if neighbour else []
+        return [author for author, _ in neighbour.told] if neighbour else []
 
     def synced(self, address: object, now: int, told: list | None = None) -> None:
         """Note a session that ended well."""
@@ -215,7 +215,7 @@ class Visits:
             neighbour.many_at = None
             neighbour.lag = 0
         neighbour = self._get(address)
-        neighbour.told = told or []
+        neighbour.told = [entry[:2] for entry in told or ()]
         neighbour.failures = 0
         neighbour.synced_at = now
         neighbour.before = self._gap(neighbour) if neighbour.state else None
@@ -369,8 +369,8 @@ class Visits:
     def _worth_mute(self, neighbour: _Neighbour, ours: bool, now: int) -> int:
         peer = self._mesh.peer
         state = neighbour.state
-        for entry in neighbour.told:
-            if peer.receipted(entry[0]) > entry[1]:
+        for author, receipted in neighbour.told:
+            if peer.receipted(author) > receipted:
                 return 1
         if state.flags & frames.WANTS_TIME and peer.utc(now) and not peer.wants_time(now):
             return 1
