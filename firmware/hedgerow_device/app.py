@@ -199,6 +199,7 @@ async def _sync(node: object, peer: object) -> None:
 
 def _recover(node: object, error: Exception) -> None:
     """Give memory back, and say what happened."""
+    mend()
     try:
         node.drop(now(), isinstance(error, MemoryError))
         gc.collect()

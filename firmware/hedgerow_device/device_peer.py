@@ -12,7 +12,7 @@ from hedgerow.limits import const
 from hedgerow.mesh import pace
 from hedgerow.operation import CLOCK, decode_body
 
-from .modules import WIDE, free, is_tight, unload
+from .modules import WIDE, free, is_tight, mend, unload
 
 # One call may look at as many documents, which takes about a second; the radio's queues hold as long.
 _LOOK = const(1000)
@@ -240,7 +240,7 @@ class DevicePeer(ReadyPeer):
     def _record(self, text: str, parameters: dict) -> object:
         """See ReadyPeer._record; where memory is short a reading is worth more than a session.
 
-        DEVICE_MEMORY if nothing is written; MemoryError if it is, and only its Result found no room.
+        DEVICE_MEMORY if nothing is written; MemoryError if anything is.
         """
         log = self.log
         before = log.held(self.author), log.held(self.local)
@@ -249,6 +249,8 @@ class DevicePeer(ReadyPeer):
             try:
                 return super()._record(text, parameters)
             except MemoryError as failure:
+                # It begins again, and what it loads with it.
+                mend()
                 if before != (log.held(self.author), log.held(self.local)):
                     raise
                 if self.give_up is None or given == _GIVEN:
@@ -260,7 +262,7 @@ class DevicePeer(ReadyPeer):
                 self.close_documents()
             except MemoryError:
                 # What has gone may be enough.
-                pass
+                mend()
 
     def dispatch(self) -> None:
         """See ReadyPeer.dispatch; for nobody nothing is loaded."""
@@ -302,6 +304,7 @@ class DevicePeer(ReadyPeer):
                 except MemoryError:
                     # What it has found goes with it, before anything else takes memory.
                     steps = None
+                    mend()
                     if tight:
                         self._close_documents()
                     if not again:
@@ -382,4 +385,6 @@ class DevicePeer(ReadyPeer):
                     return False
             return not self.down.documents.superseded(author, number, body)
         except MemoryError:
+            # The next one imports it again.
+            mend()
             return True

@@ -252,7 +252,8 @@ class Room:
             if self.mesh:
                 unload(_SELDOM)
                 self._shelve()
-                self._shelved = True
+                # The small one is made again once the engine knows what the session has come to.
+                self._shelved = not self._small
             # A statement loads them again, once the session is over.
             self.peer.close_documents()
             if free() >= _KEYED_LEAST * WIDE:

@@ -30,7 +30,7 @@ class Visit:
 
     remote: Hello
     summary: list[int | bytes] | None
-    told: list[tuple[bytes, int, int, int]]
+    told: list[tuple[bytes, int]]
     refused: list[str]
 
 

@@ -112,21 +112,6 @@ class Feed:
         # It is on its way anew, whatever behind it got on.
         return self._push(frames, now, True, number - 1 if author == self._peer.author else None)
 
-    def handed(self, told: list, over: bool, now: int) -> None:
-        """Go by what somebody holds after a session: handed `over` to one nearer a keeper it is pushed; what
-        somebody farther has handed over is for this peer to push, whatever brought it here."""
-        log = self._peer.log
-        for author, _, held, sealed in told:
-            source = self.sources.get(author)
-            if not over:
-                if self._peer.receipted(author) < min(held, log.held(author)):
-                    self.add(author, now)
-            elif source:
-                source.number = max(source.number, min(held, log.held(author)))
-                source.sealed = max(source.sealed, min(sealed, log.sealed(author)))
-                if author != self._peer.author:
-                    source.again_at = max(source.again_at, now + (pace.AGAIN_MS << source.tries))
-
     def upto(self, low: int) -> None:
         """Somebody has all own operations up to one (low 16 bits of its number): those behind it are next."""
         source = self.sources[self._peer.author]

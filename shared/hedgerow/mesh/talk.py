@@ -64,9 +64,6 @@ class Talk:
     def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
         """Note a session that ended well: Exchange.summary and Exchange.told() of it."""
         self.visits.synced(address, now, told)
-        if told and not (self.flood or self.collects):
-            self.feed.handed(told, self.visits.ways.takes(address, now), now)
-            self._dirty = True
 
     def failed(self, address: object, now: int) -> None:
         """Note a session that failed."""

@@ -201,14 +201,6 @@ class Ways:
             neighbour.deaf = -_TRUST
             neighbour.took_at = now
 
-    def takes(self, address: object, now: int) -> bool:
-        """Say whether somebody met is nearer a keeper, who has taken then all that it holds."""
-        neighbour = self._table[address]
-        if neighbour.hops >= self._mesh.peer.distance(now) or now < neighbour.barred_until:
-            return False
-        self.hears(address, now)
-        return True
-
     def gradient(self, now: int, any_: bool) -> bool:
         """Say whether a neighbour does not flood, one that is nearer a keeper or `any_`."""
         mine = self._mesh.peer.distance(now)

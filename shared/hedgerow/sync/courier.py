@@ -52,12 +52,8 @@ class Courier:
         self.take_vector(remote.vector)
 
     def told(self) -> list:
-        """Return [(author, receipted, held, sealed)] of the authors of whom the other side holds anything."""
-        return [
-            (author, entry[_RECEIPTED], entry[_HELD], entry[_SEALED])
-            for author, entry in self._theirs.items()
-            if entry[_HELD]
-        ]
+        """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
+        return [(author, entry[_RECEIPTED]) for author, entry in self._theirs.items() if entry[_HELD]]
 
     def theirs(self, author: bytes) -> tuple:
         """Return (held, sealed) of an author over there, as it was said and sent."""

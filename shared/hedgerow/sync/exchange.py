@@ -95,7 +95,7 @@ class Exchange:
         return self.courier.operations_out
 
     def told(self) -> list:
-        """Return [(author, receipted, held, sealed)] of the authors of whom the other side holds anything."""
+        """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
         return self.courier.told()
 
     @property
