@@ -22,3 +22,7 @@ def test_power_cuts_begin_while_enough_is_left_to_record(cuts: int) -> None:
         while not armed and time.monotonic() < until:
             time.sleep(0.01)
     assert armed
+
+
+def test_patience_is_how_much_longer_it_waits() -> None:
+    assert DemoOptions(patience_s=60).limit_seconds == DemoOptions().limit_seconds + 60

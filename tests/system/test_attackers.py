@@ -53,7 +53,8 @@ class Demo:
         command = [
             *(sys.executable, "-m", "hedgerow_cli", "demo", "--boards", "2", "--readings", str(READINGS)),
             *("--near", "--seed", "5", "--profile", "esp32s3-psram", "--keep"),
-            *("--directory", str(self.directory)),
+            # Attackers cost time, more where the host is slow; `besiege` says when it is up.
+            *("--directory", str(self.directory), "--patience", str(int(SECONDS))),
         ]
         self.process = subprocess.Popen(
             command, stdout=self._file, stderr=subprocess.STDOUT, env={**os.environ, **environment}

@@ -64,6 +64,14 @@ def demo(
             max=limits.DEMO_NODES,
         ),
     ] = 1,
+    patience: Annotated[
+        float,
+        typer.Option(
+            help="So many seconds more than usual until it gives up: for a machine that has much else to do.",
+            min=0,
+            max=limits.DEMO_PATIENCE_S,
+        ),
+    ] = 0,
     store: Annotated[str, typer.Option(help="postgresql:// URL of an empty database for the Big Peer.")] = "",
     kafka: Annotated[
         str,
@@ -107,6 +115,7 @@ def demo(
         near=near,
         cuts=cuts,
         nodes=nodes,
+        patience_s=patience,
         store=store,
         kafka=kafka,
         directory=directory,

@@ -37,6 +37,7 @@ class DemoOptions:
     near: bool = False
     cuts: int = 0
     nodes: int = 1
+    patience_s: float = 0
     store: str = ""
     kafka: str = ""
     directory: Path | None = None
@@ -110,4 +111,5 @@ class DemoOptions:
     def limit_seconds(self) -> float:
         """When the demo gives up, counted from the start of recording."""
         slow = 105 if self.playground else 165
-        return self.readings_per_board * INTERVAL_MS / 1000 * 1.3 + slow + self.cuts * _SECONDS_PER_CUT
+        recording = self.readings_per_board * INTERVAL_MS / 1000 * 1.3
+        return recording + slow + self.cuts * _SECONDS_PER_CUT + self.patience_s
