@@ -78,7 +78,6 @@ async def _application(peer: object, settings: dict) -> None:
         except Exception as error:  # the board goes on syncing, whatever it is
             # What failed begins anew, with what is in the file then; its memory may be all there was.
             sys.modules.pop(_APPLICATION, None)
-            gc.collect()
             report(HedgerowError("APP_FAILED", _words(error)))
             sys.print_exception(error)
         if peer.sleeper:
@@ -202,7 +201,6 @@ def _recover(node: object, error: Exception) -> None:
     mend()
     try:
         node.drop(now(), isinstance(error, MemoryError))
-        gc.collect()
         report(error)
     except (MemoryError, OSError):
         # Of memory, or what the radio refuses: the next turn finds what has been given up already.

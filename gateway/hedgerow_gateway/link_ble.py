@@ -30,7 +30,7 @@ class Visit:
 
     remote: Hello
     summary: list[int | bytes] | None
-    told: list[tuple[bytes, int]]
+    told: list[tuple[bytes, int, int, int]]
     refused: list[str]
 
 

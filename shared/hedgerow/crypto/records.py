@@ -7,7 +7,6 @@ import struct
 
 from .. import limits
 from ..errors import HedgerowError
-from ..trust.nonce import record_nonce
 from . import port
 from .kdf import expand
 
@@ -15,6 +14,12 @@ VERSION_KIND = 0x11
 HEAD = 5
 TAG = 8
 SECRET = 32
+
+
+def record_nonce(iv: bytes, sequence: int) -> bytes:
+    """Return the 13-byte iv with the record's 40-bit sequence number XORed into its last five bytes (SPEC 8)."""
+    tail = int.from_bytes(iv[8:], "big") ^ sequence & 0xFFFFFFFFFF
+    return iv[:8] + tail.to_bytes(5, "big")
 
 
 class RecordKeys:

@@ -33,6 +33,9 @@ class _Source:
         self.lost = 0
         # Which one was pushed again alone.
         self.resent = 0
+        # Up to which number somebody nearer has it from here by a session, to carry it on; and who.
+        self.handed = 0
+        self.taker: object = None
 
 
 def frames_of(peer: object, author: bytes, number: int, stored: bytes, key: bytes) -> list:
@@ -96,6 +99,7 @@ class Feed:
         source.number = max(min(source.number, number), self._peer.receipted(author))
         source.sealed = min(source.sealed, source.number)
         source.seal = None
+        source.handed = 0
         self._custody.freed = True
 
     def resend(self, author: bytes, number: int, stored: bytes, now: int) -> bool:
@@ -111,6 +115,24 @@ class Feed:
             return False
         # It is on its way anew, whatever behind it got on.
         return self._push(frames, now, True, number - 1 if author == self._peer.author else None)
+
+    def hand(self, address: object, told: list, now: int) -> bool:
+        """Note what a session gave somebody nearer a keeper, who pushes it from there; but for who has been
+        given the same in vain. Say whether our own was among it."""
+        own = False
+        for author, _, held, sealed in told:
+            source = self.sources.get(author)
+            if not source or held <= source.handed or (source.tries and address == source.taker):
+                continue
+            if source.handed <= self._peer.receipted(author) and author != self._peer.author:
+                source.again_at = max(source.again_at, now + pace.AGAIN_MS)
+            source.handed = held
+            source.taker = address
+            source.number = max(source.number, held)
+            source.sealed = max(source.sealed, sealed)
+            own = own or author == self._peer.author
+            self._custody.freed = True
+        return own
 
     def upto(self, low: int) -> None:
         """Somebody has all own operations up to one (low 16 bits of its number): those behind it are next."""
@@ -224,6 +246,7 @@ class Feed:
             source.again_at = now + (pace.AGAIN_MS << source.tries)
             source.number = source.sealed = receipted
             source.seal = None
+            source.handed = 0
             self._schemas = set()
 
     def _one(self, author: bytes, source: _Source, now: int) -> bool:
@@ -250,6 +273,8 @@ class Feed:
             frames = frames_of(self._peer, author, number, stored, self.key)
         except HedgerowError:
             self.stuck = True
+            # Whoever comes for it takes it, with what was given to somebody else.
+            source.handed = 0
             return False
         if not self._push(frames, now, number <= source.lost):
             return False

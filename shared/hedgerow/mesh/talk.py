@@ -64,6 +64,10 @@ class Talk:
     def synced(self, address: object, summary: list | None, now: int, told: list | None = None) -> None:
         """Note a session that ended well: Exchange.summary and Exchange.told() of it."""
         self.visits.synced(address, now, told)
+        ways = self.visits.ways
+        # Who is barred counts as barred whatever it says of its distance.
+        if not (self.flood or ways.barred(address, -1, now)) and self.feed.hand(address, told or (), now):
+            ways.hears(address, now)
 
     def failed(self, address: object, now: int) -> None:
         """Note a session that failed."""

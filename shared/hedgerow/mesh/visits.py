@@ -215,7 +215,7 @@ class Visits:
             neighbour.many_at = None
             neighbour.lag = 0
         neighbour = self._get(address)
-        neighbour.told = told or []
+        neighbour.told = [entry[:2] for entry in told or ()]
         neighbour.failures = 0
         neighbour.synced_at = now
         neighbour.before = self._gap(neighbour) if neighbour.state else None

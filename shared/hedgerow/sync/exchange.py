@@ -95,8 +95,9 @@ class Exchange:
         return self.courier.operations_out
 
     def told(self) -> list:
-        """Return [(author, receipted)]: what the other side knows to be receipted of its open authors."""
-        return self.courier.told()
+        """Return [(author, receipted, held, sealed)]: what the other side knows to be receipted of its open
+        authors; and how far it holds durably what it has been given to carry on, 0 for nothing."""
+        return self.courier.told(self.settled and self._up and self.remote.role != hello.LEAF)
 
     @property
     def settled(self) -> bool:

@@ -4,7 +4,7 @@ from kit import raises
 
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
-from hedgerow.trust.nonce import record_nonce
+from hedgerow.crypto.records import record_nonce
 from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, make_seal, seal_hash
 
 A = b"author-a"
