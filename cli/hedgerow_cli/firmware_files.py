@@ -18,7 +18,7 @@ _CRYPTO = "hedgerow/crypto"
 #: What hosts alone do with keys; native code is for one kind of chip, and the image for all.
 _OF_HOSTS = (
     "hedgerow.crypto.host", "hedgerow.crypto.limbs", "hedgerow.crypto.members", "hedgerow.crypto.rules",
-    "hedgerow.crypto.forks", "hedgerow.crypto.batch_signer",
+    "hedgerow.crypto.forks", "hedgerow.crypto.signer",
 )  # fmt: skip
 #: The table of error codes is for people, whose tools have it; a log in memory is for tests.
 _LEFT_OUT = ("hedgerow.codes", "hedgerow.memory", *_OF_HOSTS)

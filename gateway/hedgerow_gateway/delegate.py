@@ -18,12 +18,13 @@ from hedgerow.codec import cbor
 from hedgerow.crypto import claims
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.confidential import WHOLE, author_key
-from hedgerow.crypto.cose import name_of, sign1
+from hedgerow.crypto.cose import name_of
 from hedgerow.crypto.credentials import Credential
 from hedgerow.crypto.kdf import expand, extract, hmac, same
 from hedgerow.crypto.members import Members
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.rules import check_author
+from hedgerow.crypto.signer import sign1
 from hedgerow.errors import HedgerowError
 
 from . import limits

@@ -13,7 +13,6 @@ from hedgerow import limits
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import CONFIDENTIAL, Schema
 from hedgerow.crypto import confidential, cose, edhoc
-from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.batches import Batch, unfold_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
@@ -26,6 +25,7 @@ from hedgerow.crypto.port import finish
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable
+from hedgerow.crypto.signer import sign_batch
 from hedgerow.crypto.words import Word, unfold
 from hedgerow.custody.receipt import Receipt
 from hedgerow.document import Document

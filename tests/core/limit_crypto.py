@@ -12,7 +12,6 @@ from hedgerow import limits
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import CONFIDENTIAL, STREAM, Schema
 from hedgerow.crypto import claims, edhoc
-from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.batches import Batch
 from hedgerow.crypto.channel import Answering, Channel, Opening
 from hedgerow.crypto.claims import Claims
@@ -26,6 +25,7 @@ from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.records import RecordKeys
 from hedgerow.crypto.responder import Responder
 from hedgerow.crypto.resume import Resumable, Resumables
+from hedgerow.crypto.signer import sign1, sign_batch
 from hedgerow.custody.receipt import Receipt
 from hedgerow.sync.exchange import Exchange
 
@@ -100,7 +100,7 @@ def credential(code: str) -> None:
     room = limits.MAX_CREDENTIAL - len(issued())
     for size, refused in ((room - 10, False), (room, True)):
         values = {**Credential(issued()).claims.values, -70000: bytes(size)}
-        data = finish(crypto_kit.cose.sign1(issuer.p256, issuer.private, cbor.encode(values), issuer.kid))
+        data = finish(sign1(issuer.p256, issuer.private, cbor.encode(values), issuer.kid))
         if refused:
             raises(code, Credential, data)
         else:

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from hedgerow.crypto import claims
-from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.batches import Batch
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.port import P256, finish
+from hedgerow.crypto.signer import sign_batch
 from hedgerow.custody.receipt import Receipt
 
 ROOT = Path(__file__).parents[2]

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from hedgerow.crypto import claims
-from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.credentials import Credential as Granted
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import Proofs
 from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.resume import Resumable
+from hedgerow.crypto.signer import sign_batch
 from hedgerow.crypto.words import Word
 from hedgerow.custody.receipt import PROOF_MAC, Receipt
 from hedgerow.errors import HedgerowError

@@ -15,7 +15,7 @@ from gateway_kit import config, run, until
 from test_board_keys import MODE, ROOT, Issuer, enrol, text
 
 from hedgerow.codec import cbor
-from hedgerow.crypto import claims, cose
+from hedgerow.crypto import claims, signer
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.ephemeral import Ephemerals
@@ -165,7 +165,7 @@ def renewing(
 
 def following(old: Issuer, new: Issuer, app: str = "app-1", kind: str = ISSUER) -> bytes:
     said = {claims.ISS: app, claims.IAT: 1_800_000_000, claims.CNF: claims.key_of(new.public)}
-    return bytes(finish(cose.sign1(old.p256, old.private, cbor.encode(said), old.kid, kind)))
+    return bytes(finish(signer.sign1(old.p256, old.private, cbor.encode(said), old.kid, kind)))
 
 
 def test_a_renewal_brings_no_issuer_that_none_has_named(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hedgerow.crypto.cose import Sign1, name_of, sign1
+from hedgerow.crypto.cose import Sign1, name_of
 from hedgerow.crypto.port import P256, finish
+from hedgerow.crypto.signer import sign1
 from hedgerow.errors import HedgerowError
 
 POINT_BYTES = 33

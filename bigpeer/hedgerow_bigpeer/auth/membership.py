@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from hedgerow.crypto import claims
 from hedgerow.crypto import credentials as core
-from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.channel import Answering, Member
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.cose import Sign1
@@ -19,6 +18,7 @@ from hedgerow.crypto.port import P256, finish
 from hedgerow.crypto.proofs import pair_key
 from hedgerow.crypto.resume import Resumables
 from hedgerow.crypto.rules import Rules
+from hedgerow.crypto.signer import sign_batch
 from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError

@@ -55,31 +55,22 @@ class Sign1:
 
     def verify(self, p256: object, public: bytes, aad: bytes = b"") -> object:
         """Return whether the key signed it: a generator of slices; POINT_INVALID."""
-        return p256.verify(public, _signed(self._head, aad, self.payload), self.signature)
-
-
-def sign1(
-    p256: object, private: bytes, payload: bytes, kid: bytes, kind: str = "", aad: bytes = b""
-) -> object:
-    """Sign a payload; the generator returns the object. `kind` says what it is, lest that be mixed up."""
-    head = _head(kind)
-    signature = yield from p256.sign(private, _signed(head, aad, payload))
-    return join(payload, kid, kind, signature)
+        return p256.verify(public, to_sign(self._head, aad, self.payload), self.signature)
 
 
 def join(payload: bytes, kid: bytes, kind: str, signature: bytes) -> bytes:
     """Return the object that has these parts."""
-    return _SIGN1 + cbor.encode([_head(kind), {_KID: kid}, payload, signature])
+    return _SIGN1 + cbor.encode([header(kind), {_KID: kid}, payload, signature])
 
 
-def _head(kind: str) -> bytes:
+def header(kind: str) -> bytes:
     headers: dict = {_ALGORITHM: _ES256}
     if kind:
         headers[_TYPE] = kind
     return cbor.encode(headers)
 
 
-def _signed(head: bytes, aad: bytes, payload: bytes) -> bytes:
+def to_sign(head: bytes, aad: bytes, payload: bytes) -> bytes:
     return cbor.encode(["Signature1", head, aad, payload])
 
 

@@ -117,11 +117,12 @@ class Feed:
         return self._push(frames, now, True, number - 1 if author == self._peer.author else None)
 
     def hand(self, address: object, told: list, now: int) -> bool:
-        """Note what a session gave somebody nearer a keeper, who pushes it from there; but for who has been
-        given the same in vain. Say whether our own was among it."""
+        """Note what somebody nearer a keeper holds after a session, who pushes it from there; but for who did
+        so in vain before. Say whether our own is among it."""
         own = False
         for author, _, held, sealed in told:
             source = self.sources.get(author)
+            held = min(held, self._peer.log.held(author))
             if not source or held <= source.handed or (source.tries and address == source.taker):
                 continue
             if source.handed <= self._peer.receipted(author) and author != self._peer.author:
@@ -129,7 +130,7 @@ class Feed:
             source.handed = held
             source.taker = address
             source.number = max(source.number, held)
-            source.sealed = max(source.sealed, sealed)
+            source.sealed = max(source.sealed, min(sealed, held))
             own = own or author == self._peer.author
             self._custody.freed = True
         return own

@@ -17,6 +17,8 @@ _WORTH = (10, 40, 65, 100)
 _SLOTS = limits.const(24)
 # Pushes in vain after which who should have taken them is no way: it may not hear us as we hear it.
 _DEAF = limits.const(16)
+# How often they count at most: much that waits is no proof that nothing is taken.
+_VAIN_MS = limits.const(60000)
 # Of one who took something before it takes so many more.
 _TRUST = limits.const(48)
 # Who brought no receipt is no way for twice as long each time, up to this often.
@@ -45,6 +47,7 @@ class Ways:
         self._word = b""
         # How many are nearer.
         self.nearer = 0
+        self._vain_at = now - _VAIN_MS
 
     def find(self, now: int) -> int:
         """Return the hops to a keeper by way of those whose STATEs come through.
@@ -184,6 +187,9 @@ class Ways:
 
     def unheard(self, count: int, now: int) -> None:
         """Note that nobody nearer a keeper took what was pushed so often."""
+        if now - self._vain_at < _VAIN_MS:
+            return
+        self._vain_at = now
         mine = self._mesh.peer.distance(now)
         deaf = False
         for neighbour in self._table.values():

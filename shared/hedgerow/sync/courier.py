@@ -18,7 +18,6 @@ _SEALED = 1
 _RECEIPTED = 2
 # What it takes for receipted, by whatever keeper: it may have dropped that.
 _CLAIMED = 3
-_NOTHING = (0, 0)
 
 
 class Courier:
@@ -42,8 +41,6 @@ class Courier:
         self._asked: set = set()
         self._rewind = False
         self._claim = (b"", 0)
-        # Authors of whom the other side was sent something to carry on.
-        self._given: set = set()
         # How much had changed when all had been looked at, for receipts and for the rest; whose vector came.
         self._looked = [-1, -1]
         self._fresh: list = []
@@ -54,14 +51,11 @@ class Courier:
         self._known = set(remote.schemas)
         self.take_vector(remote.vector)
 
-    def told(self, over: bool) -> list:
-        """Return [(author, receipted, held, sealed)]: what the other side knows to be receipted of its open
-        authors; and if it was handed `over`, how far it holds what it was sent to carry on, else 0."""
-        given = self._given if over else ()
+    def told(self) -> list:
+        """Return [(author, receipted, held, sealed)]: what the other side knows of its open authors."""
         theirs = self._theirs
         return [
-            (author, theirs[author][_RECEIPTED])
-            + (tuple(theirs[author][:2]) if author in given else _NOTHING)
+            (author, theirs[author][_RECEIPTED], theirs[author][_HELD], theirs[author][_SEALED])
             for author in theirs
             if theirs[author][_HELD]
         ]
@@ -138,11 +132,9 @@ class Courier:
             authors = peer.authors()
         for author in authors:
             while (carried is None or author in carried) and self._lacks(author):
-                if carried is not None:
-                    if self._theirs[author][_HELD] < carried[author].handed:
-                        # Somebody else was given what comes before it, and carries it on.
-                        break
-                    self._given.add(author)
+                if carried is not None and self._theirs[author][_HELD] < carried[author].handed:
+                    # Somebody else was given what comes before it, and carries it on.
+                    break
                 if session.waiting() >= limit or session.room() <= 0:
                     self._looked[0] = -1
                     return False

@@ -27,7 +27,7 @@ def meet(mesh: object, other: object, address: bytes, now: int) -> int:
     """Hold a session of the relay with a nearer one; return how many operations it has brought there."""
     mesh.peer.note_distance(3, now)
     other.peer.note_distance(1, now)
-    pipe = sync(mesh.peer, other.peer, now, central=1)
+    pipe = sync(mesh.peer, other.peer, now)
     mesh.synced(address, None, now, pipe.ends[0].told())
     other.synced(b"farther", None, now, pipe.ends[1].told())
     return pipe.ends[1].operations_in
@@ -60,6 +60,8 @@ def test_without_a_receipt_all_of_it_goes_to_everybody_again() -> None:
     meet(mesh, near, NEAR, 20000)
     mesh.say(LATE)
     mesh.peer.note_distance(3, LATE)
+    # It has heard nobody for long.
+    mesh.set_flood(False, LATE)
     mesh.say(LATE + 1)
     assert mesh.feed.backlog() > 0
     # Who has brought none takes it off nobody's hands a second time.

@@ -5,7 +5,7 @@ import json
 from kit import Random
 
 from hedgerow.codec import cbor
-from hedgerow.crypto import claims, cose
+from hedgerow.crypto import claims, cose, signer
 from hedgerow.crypto.channel import Answering, Member, Opening
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.ephemeral import Ephemerals
@@ -135,7 +135,7 @@ class Issuer:
             if more[name] is None:
                 del values[number]
         payload = cbor.encode(values)
-        return finish(cose.sign1(self.p256, private or self.private, payload, kid or self.kid))
+        return finish(signer.sign1(self.p256, private or self.private, payload, kid or self.kid))
 
     def delegate(self, seed: int, **more: object) -> "Delegate":
         return Delegate(self, seed, more)

@@ -6,7 +6,7 @@ from kit import Random
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.codec.varint import write_uint
-from hedgerow.crypto import claims, cose
+from hedgerow.crypto import claims, signer
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.members import ISSUER, REVOCATION, Members
@@ -38,13 +38,13 @@ def revocation(author: bytes, cti: bytes, last: int, issuer: Issuer = ROOT, at: 
         claims.AUTHOR: author,
         claims.LAST_NUMBER: last,
     }
-    return finish(cose.sign1(issuer.p256, issuer.private, cbor.encode(values), issuer.kid, REVOCATION))
+    return finish(signer.sign1(issuer.p256, issuer.private, cbor.encode(values), issuer.kid, REVOCATION))
 
 
 def next_issuer(one: Issuer, two: Issuer, at: int = NOW) -> bytes:
     """Return the word of one issuer that another comes after it."""
     values = {claims.ISS: APP, claims.IAT: at, claims.CNF: claims.key_of(two.public)}
-    return finish(cose.sign1(one.p256, one.private, cbor.encode(values), one.kid, ISSUER))
+    return finish(signer.sign1(one.p256, one.private, cbor.encode(values), one.kid, ISSUER))
 
 
 class Enrolled:

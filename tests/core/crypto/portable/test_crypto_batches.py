@@ -9,8 +9,8 @@ from ways_kit import hear, op, relay, take
 
 from hedgerow import limits
 from hedgerow.crypto import claims
-from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.batches import Batch, unfold_batch
+from hedgerow.crypto.signer import sign_batch
 from hedgerow.custody.receipt import Receipt
 from hedgerow.mesh import frames
 from hedgerow.mesh.feed import letter_frames

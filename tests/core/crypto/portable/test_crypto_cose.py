@@ -4,8 +4,9 @@ from kit import Random, raises
 
 from hedgerow.codec import cbor
 from hedgerow.crypto import cose
-from hedgerow.crypto.cose import Sign1, decrypt0, encrypt0, sign1
+from hedgerow.crypto.cose import Sign1, decrypt0, encrypt0
 from hedgerow.crypto.port import P256, finish
+from hedgerow.crypto.signer import sign1
 from hedgerow.errors import HedgerowError
 
 # RFC 8392, A.2.3 and A.3.

@@ -5,7 +5,7 @@ from kit import Random, raises
 
 from hedgerow import limits
 from hedgerow.codec import cbor
-from hedgerow.crypto import claims, cose
+from hedgerow.crypto import claims, signer
 from hedgerow.crypto.claims import Claims
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.edhoc import KCCS, KCWT, KID
@@ -90,7 +90,7 @@ def test_signed_as_something_else() -> None:
     world = World()
     payload = Credential(world.issuer.credential(world.key)).signed.payload
     issuer = world.issuer
-    data = finish(cose.sign1(issuer.p256, issuer.private, payload, issuer.kid, "hg-rev"))
+    data = finish(signer.sign1(issuer.p256, issuer.private, payload, issuer.kid, "hg-rev"))
     raises("CREDENTIAL_INVALID", Credential, data)
 
 

@@ -6,7 +6,7 @@ from kit import raises
 from test_crypto_words import out
 
 from hedgerow.codec import cbor
-from hedgerow.crypto import claims, cose
+from hedgerow.crypto import claims, signer
 from hedgerow.crypto.rotation import KEPT, epoch, forget, settle
 from hedgerow.crypto.words import GROUP, Word, Words
 from hedgerow.errors import HedgerowError
@@ -39,7 +39,7 @@ def word(number: int, at: int = NOW, issuer: Issuer = ROOT, app: str = APP, key:
         claims.EPOCH: number,
         claims.GROUP_KEY: key or bytes((number & 255,)) * 32,
     }
-    return finish(cose.sign1(issuer.p256, issuer.private, cbor.encode(values), issuer.kid, GROUP))
+    return finish(signer.sign1(issuer.p256, issuer.private, cbor.encode(values), issuer.kid, GROUP))
 
 
 def member(seed: int, role: int = RELAY) -> Enrolled:

@@ -7,8 +7,8 @@ from test_crypto_strangers import talk
 
 from hedgerow import limits
 from hedgerow.crypto import claims
-from hedgerow.crypto.batch_signer import sign_batch
 from hedgerow.crypto.members import Proofs
+from hedgerow.crypto.signer import sign_batch
 from hedgerow.custody.receipt import NO_PROOF, PROOF_MAC, Receipt
 from hedgerow.memory import MemoryLog
 from hedgerow.mesh import tells

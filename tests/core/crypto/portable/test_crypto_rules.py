@@ -7,7 +7,7 @@ from kit import Random, raises
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.schema import GRANTS, HEALTH, KEEP, Schema
-from hedgerow.crypto import cose, forks
+from hedgerow.crypto import forks, signer
 from hedgerow.crypto.credentials import Credential, Trust
 from hedgerow.crypto.forks import FORK
 from hedgerow.crypto.members import Members
@@ -90,7 +90,7 @@ def test_revocation_may_only_be_raised_and_the_least_counts() -> None:
 
 def fork(author: bytes, last: int, issuer: Issuer = ROOT, app: str = APP, kind: str = FORK) -> bytes:
     said = forks.payload(app, NOW, author, last)
-    return finish(cose.sign1(issuer.p256, issuer.private, said, issuer.kid, kind))
+    return finish(signer.sign1(issuer.p256, issuer.private, said, issuer.kid, kind))
 
 
 def test_nothing_counts_behind_a_fork_and_that_may_only_be_raised() -> None:
@@ -169,8 +169,8 @@ def test_gateways_refuse_what_a_relay_changed() -> None:
     from hedgerow.operation import h16
 
     marks = [h16(author, at + 1, body, two.peer.schemas) for at, body in enumerate(bodies)]
-    for signer in (None, two.members):
-        seal = make_seal(author, 1, 2, marks, NO_SEAL, signer)
+    for sealer in (None, two.members):
+        seal = make_seal(author, 1, 2, marks, NO_SEAL, sealer)
         assert raises("SEAL_INVALID", two.peer.ingest_seal, author, seal)
     one.peer.seal(0)
     assert raises("SEAL_INVALID", two.peer.ingest_seal, author, entries(one)[-1][3])

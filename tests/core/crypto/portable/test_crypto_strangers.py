@@ -7,7 +7,7 @@ from kit import raises
 from hedgerow.clock import hlc
 from hedgerow.codec import cbor
 from hedgerow.codec.varint import read_uint
-from hedgerow.crypto import claims, cose
+from hedgerow.crypto import claims, cose, signer
 from hedgerow.crypto.credentials import Credential
 from hedgerow.crypto.members import ISSUER, Members
 from hedgerow.custody.receipt import Receipt
@@ -149,7 +149,7 @@ def test_the_next_issuer_is_learnt_from_the_one_before() -> None:
 def issuer(before: Issuer, after: Issuer, key: object = 0) -> bytes:
     """Return the word of one issuer about the next."""
     values = {claims.ISS: APP, claims.IAT: NOW, claims.CNF: claims.key_of(after.public) if key == 0 else key}
-    return finish(cose.sign1(before.p256, before.private, cbor.encode(values), before.kid, ISSUER))
+    return finish(signer.sign1(before.p256, before.private, cbor.encode(values), before.kid, ISSUER))
 
 
 def test_the_name_of_a_key_is_bytes() -> None:

@@ -1,8 +1,16 @@
-"""What a keeper does to say a batch of receipts (SPEC 5.6.7); boards only read them."""
+"""Signing COSE_Sign1 objects, and batches of receipts (SPEC 5.6.7); boards only read them."""
 
 from ..codec import cbor
 from .batches import BATCH
-from .cose import name_of, sign1
+from .cose import header, join, name_of, to_sign
+
+
+def sign1(
+    p256: object, private: bytes, payload: bytes, kid: bytes, kind: str = "", aad: bytes = b""
+) -> object:
+    """Sign a payload; the generator returns the object. `kind` says what it is, lest that be mixed up."""
+    signature = yield from p256.sign(private, to_sign(header(kind), aad, payload))
+    return join(payload, kid, kind, signature)
 
 
 def sign_batch(p256: object, private: bytes, sealing: bytes, app: str, moment: int, receipts: list) -> object:
