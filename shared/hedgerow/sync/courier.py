@@ -51,13 +51,13 @@ class Courier:
         self._known = set(remote.schemas)
         self.take_vector(remote.vector)
 
-    def told(self) -> list:
-        """Return [(author, receipted, held, sealed)]: what the other side knows of its open authors."""
-        theirs = self._theirs
+    def told(self, over: bool) -> list:
+        """Return [(author, receipted, held, sealed)]: what the other side knows of its open authors; and if
+        they were handed `over`, how far it holds them, else 0."""
         return [
-            (author, theirs[author][_RECEIPTED], theirs[author][_HELD], theirs[author][_SEALED])
-            for author in theirs
-            if theirs[author][_HELD]
+            (author, entry[_RECEIPTED], entry[_HELD] * over, entry[_SEALED] * over)
+            for author, entry in self._theirs.items()
+            if entry[_HELD]
         ]
 
     def theirs(self, author: bytes) -> tuple:

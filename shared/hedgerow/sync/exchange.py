@@ -97,10 +97,7 @@ class Exchange:
     def told(self) -> list:
         """Return [(author, receipted, held, sealed)]: what the other side knows to be receipted of its open
         authors; and how far it holds durably what is its to carry on from here, 0 if nothing is."""
-        told = self.courier.told()
-        if self.settled and self._up and self.remote.role != hello.LEAF:
-            return told
-        return [entry[:2] + (0, 0) for entry in told]
+        return self.courier.told(self.settled and self._up and self.remote.role != hello.LEAF)
 
     @property
     def settled(self) -> bool:

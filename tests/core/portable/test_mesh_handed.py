@@ -90,16 +90,36 @@ def test_others_operations_wait_for_a_receipt_from_when_they_were_given_on_once(
     assert source.again_at == 1000000 + pace.AGAIN_MS and source.handed > OPERATIONS
 
 
-def test_who_is_barred_or_floods_or_was_given_nothing_takes_nothing_over() -> None:
+def test_who_is_barred_takes_nothing_over_and_who_holds_it_already_does() -> None:
     mesh, near = carrying(), relay(2)
     mesh.visits._table[NEAR].barred_until = 1 << 30
     before = mesh.feed.backlog()
     meet(mesh, near, NEAR, 20000)
     assert mesh.feed.backlog() == before > 0 and mesh.visits._table[NEAR].took_at < 0
-    # It holds it all by now: that says nothing of whether it pushes it.
     mesh.visits._table[NEAR].barred_until = 0
     assert meet(mesh, near, NEAR, 40000) == 0
-    assert mesh.feed.backlog() == before and mesh.visits._table[NEAR].took_at < 0
+    assert mesh.feed.backlog() == 0
+
+
+def test_a_flood_and_who_is_farther_take_nothing_over() -> None:
+    for code, flood in ((2, True), (6, False)):
+        mesh, other = carrying(), relay(code)
+        mesh.set_flood(flood, 19000)
+        before = mesh.feed.backlog()
+        mesh.peer.note_distance(3, 20000)
+        other.peer.note_distance(code - 1, 20000)
+        pipe = sync(mesh.peer, other.peer, 20000)
+        mesh.synced(OTHER, None, 20000, pipe.ends[0].told())
+        assert mesh.feed.backlog() == before > 0
+
+
+def test_no_more_counts_than_is_here() -> None:
+    mesh = carrying()
+    author, most = mesh.peer.author, 1 << 30
+    mesh.synced(NEAR, None, 20000, [(author, 0, most, most), (b"not here", 0, 9, 9)])
+    source = mesh.feed.sources[author]
+    held = mesh.peer.log.held(author)
+    assert (source.number, source.sealed, source.handed) == (held, held, held)
 
 
 def test_a_leaf_is_given_nothing_to_carry_on() -> None:
