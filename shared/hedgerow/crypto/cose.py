@@ -44,13 +44,13 @@ class Sign1:
         """Read one; COSE_INVALID, or a code of CBOR."""
         head, self.protected, unprotected, self.payload, self.signature = _read(data, 4)
         if self.protected.get(_ALGORITHM) != _ES256 or _CRITICAL in self.protected:
-            raise HedgerowError("COSE_INVALID", "another algorithm")
+            raise HedgerowError("COSE_INVALID", "algorithm")
         self.kid = self.protected.get(_KID, unprotected.get(_KID))
         self.kind = self.protected.get(_TYPE)
         if self.kid is not None and not isinstance(self.kid, bytes):
             raise HedgerowError("COSE_INVALID", "kid")
         if len(self.signature) != 64:
-            raise HedgerowError("COSE_INVALID", "%d bytes of signature" % len(self.signature))
+            raise HedgerowError("COSE_INVALID", "%d of signature" % len(self.signature))
         self._head = head
 
     def verify(self, p256: object, public: bytes, aad: bytes = b"") -> object:
@@ -92,7 +92,7 @@ def decrypt0(keys: object, data: bytes, aad: bytes = b"") -> bytes:
     head, protected, unprotected, sealed = _read(data, 3)
     iv = unprotected.get(_IV)
     if protected != {_ALGORITHM: _CCM} or not isinstance(iv, bytes) or len(iv) != 13:
-        raise HedgerowError("COSE_INVALID", "another algorithm")
+        raise HedgerowError("COSE_INVALID", "algorithm")
     kid = unprotected.get(_KID, b"")
     key = keys(kid) if isinstance(kid, bytes) else None
     if key is None:

@@ -316,6 +316,9 @@ class Carrier(Talk):
                 # A way that is known is soon told, and one that is lost.
                 self._trickle.inconsistent(now)
             self.code = code
+            for source in self.feed.sources.values() if code == frames.UNKNOWN else ():
+                # Whoever comes takes what was given to those who were nearer.
+                source.handed = 0
             self.custody.move(code, now)
             self._dirty = True
         if self._dirty:

@@ -23,8 +23,8 @@ _FREE = limits.const(0)
 _FEW_DONE = limits.const(16)
 # Pushes again wait twice as long each time, up to this; after many for long.
 _DOUBLINGS = limits.const(4)
-# What a push counts against those who should have taken it, by how many came before.
-_VAIN = (0, 0, 1, 5, 10)
+# A push after so many others counts against those who should have taken it.
+_VAIN = limits.const(4)
 _MANY = limits.const(12)
 _MOST_DOUBLINGS = limits.const(7)
 # Beside the name of a frame: that it came back from one who had it from here.
@@ -62,8 +62,8 @@ class Custody:
         self.patience = pace.BACKOFF_MS
         # Whether places of the own window have become free.
         self.freed = False
-        # How often something was pushed again in vain.
-        self.vain = 0
+        # Whether something was pushed again and again in vain.
+        self.vain = False
         # 0 for a free place.
         self._names = array("I", bytes(4 * _PLACES))
         self._due = [0] * _PLACES
@@ -416,7 +416,7 @@ class Custody:
             self._free(place, now)
             return None
         self._pushes[place] = min(pushes + 1, _COUNT) | back
-        self.vain += _VAIN[min(pushes, len(_VAIN) - 1)]
+        self.vain = self.vain or pushes >= _VAIN
         wait = self.patience << (min(pushes, _DOUBLINGS) if pushes < _MANY else _MOST_DOUBLINGS)
         if self.patient:
             # A leaf is awake for a moment only.

@@ -118,20 +118,26 @@ class Feed:
 
     def hand(self, address: object, told: list, now: int) -> bool:
         """Note what somebody nearer a keeper holds after a session, who pushes it from there; but for who did
-        so in vain before. Say whether our own is among it."""
+        so in vain before. Who is nearer no more gives it back. Say whether our own is among it."""
+        peer = self._peer
         own = False
         for author, _, held, sealed in told:
             source = self.sources.get(author)
-            held = min(held, self._peer.log.held(author))
-            if not source or held <= source.handed or (source.tries and address == source.taker):
+            if not source:
                 continue
-            if source.handed <= self._peer.receipted(author) and author != self._peer.author:
-                source.again_at = max(source.again_at, now + pace.AGAIN_MS)
-            source.handed = held
+            receipted = peer.receipted(author)
+            held = min(held, peer.log.held(author))
+            mine = address == source.taker
+            if not held and mine and source.handed:
+                self.rewind(author, receipted, now, False)
+            if held <= max(source.handed, receipted) or (mine and source.tries and not source.handed):
+                continue
+            # What is not sealed gets no receipt: others may bring it as well.
+            source.handed = min(held, peer.log.sealed(author))
             source.taker = address
             source.number = max(source.number, held)
             source.sealed = max(source.sealed, min(sealed, held))
-            own = own or author == self._peer.author
+            own = own or author == peer.author
             self._custody.freed = True
         return own
 

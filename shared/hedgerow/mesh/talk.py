@@ -92,8 +92,8 @@ class Talk:
                 custody.know(name, now)
                 self.down.carried(frame, now)
         if custody.vain:
-            self.visits.ways.unheard(custody.vain, now)
-            custody.vain = 0
+            custody.vain = False
+            self.visits.ways.unheard(now)
 
     def pass_on(self, frame: bytes, name: int, now: int, urgency: int) -> None:
         """Say soon what somebody else has said, unless enough others do."""

@@ -15,12 +15,12 @@ _NEAR = limits.const(50)
 _LEVELS = (25, 50, 70)
 _WORTH = (10, 40, 65, 100)
 _SLOTS = limits.const(24)
-# Pushes in vain after which who should have taken them is no way: it may not hear us as we hear it.
-_DEAF = limits.const(16)
-# How often they count at most: much that waits is no proof that nothing is taken.
+# How often what is pushed in vain shows that who should take it is no way: it may not hear us as we hear it.
+_DEAF = limits.const(2)
+# It counts once in so long: much that waits is no proof that nothing is taken.
 _VAIN_MS = limits.const(60000)
 # Of one who took something before it takes so many more.
-_TRUST = limits.const(48)
+_TRUST = limits.const(6)
 # Who brought no receipt is no way for twice as long each time, up to this often.
 _BARREN = limits.const(4)
 # So long one author's receipts are watched: it may seal once an hour.
@@ -185,16 +185,17 @@ class Ways:
             self._base = way
         peer.way = way
 
-    def unheard(self, count: int, now: int) -> None:
-        """Note that nobody nearer a keeper took what was pushed so often."""
-        if now - self._vain_at < _VAIN_MS:
+    def unheard(self, now: int) -> None:
+        """Note that nobody nearer a keeper takes what is pushed again and again."""
+        if now - self._vain_at < _VAIN_MS and self._mesh.role != LEAF:
+            # A leaf has but its wake.
             return
         self._vain_at = now
         mine = self._mesh.peer.distance(now)
         deaf = False
         for neighbour in self._table.values():
             if neighbour.hops < mine:
-                neighbour.deaf = min(neighbour.deaf + count, 2 * _DEAF)
+                neighbour.deaf = min(neighbour.deaf + 1, 2 * _DEAF)
                 neighbour.deaf_at = now
                 deaf = deaf or neighbour.deaf >= _DEAF
         if deaf:

@@ -41,6 +41,8 @@ class Courier:
         self._asked: set = set()
         self._rewind = False
         self._claim = (b"", 0)
+        # Of whom the other side does not take what it was sent.
+        self._refused: list = []
         # How much had changed when all had been looked at, for receipts and for the rest; whose vector came.
         self._looked = [-1, -1]
         self._fresh: list = []
@@ -54,9 +56,10 @@ class Courier:
     def told(self, over: bool) -> list:
         """Return [(author, receipted, held, sealed)]: what the other side knows of its open authors; and if
         they were handed `over`, how far it holds them, else 0."""
+        refused = self._refused if over else self._theirs
         return [
-            (author, entry[_RECEIPTED], entry[_HELD] * over, entry[_SEALED] * over)
-            for author, entry in self._theirs.items()
+            (a, entry[_RECEIPTED], entry[_HELD] * (a not in refused), entry[_SEALED] * (a not in refused))
+            for a, entry in self._theirs.items()
             if entry[_HELD]
         ]
 
@@ -80,6 +83,8 @@ class Courier:
                 receipted = min(receipted, peer.receipted(author))
             entry = [held, sealed, receipted, claimed]
             if author in self._theirs and not rewind:
+                if held < self._theirs[author][_HELD]:
+                    self._refused.append(author)
                 entry = [max(pair) for pair in zip(entry, self._theirs[author])]
             self._theirs[author] = entry
             self._fresh.append(author)
@@ -132,9 +137,10 @@ class Courier:
             authors = peer.authors()
         for author in authors:
             while (carried is None or author in carried) and self._lacks(author):
-                if carried is not None and self._theirs[author][_HELD] < carried[author].handed:
-                    # Somebody else was given what comes before it, and carries it on.
-                    break
+                if carried is not None and session.remote.role < hello.GATEWAY:
+                    if self._theirs[author][_HELD] < carried[author].handed:
+                        # Somebody else was given what comes before it, and carries it on.
+                        break
                 if session.waiting() >= limit or session.room() <= 0:
                     self._looked[0] = -1
                     return False

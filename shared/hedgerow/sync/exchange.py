@@ -330,6 +330,9 @@ class Exchange:
         if len(self.refused) >= limits.MAX_AUTHORS:
             raise HedgerowError("AUTHORS_FULL", "too many refused")
         self.refused[author] = error.code
+        if isinstance(author, bytes):
+            # What was sent of it is not here.
+            self.courier.tell([self.courier.entry(author)])
 
     def _take_time(self, value: tuple | None, now: int) -> None:
         self._asking = False

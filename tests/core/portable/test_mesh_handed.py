@@ -1,11 +1,15 @@
 """What a session has given somebody nearer a keeper is that one's to push (SPEC 6.25.5). Runs on both VMs."""
 
-from sync_kit import record, sync
+from sync_kit import Pipe, record, sync
 from ways_kit import relay, state
 
 from hedgerow import limits
-from hedgerow.mesh import pace
-from hedgerow.sync.hello import LEAF
+from hedgerow.errors import HedgerowError
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL
+from hedgerow.mesh import frames, pace
+from hedgerow.presence import UNKNOWN_DISTANCE
+from hedgerow.sync.exchange import Exchange
+from hedgerow.sync.hello import GATEWAY, LEAF
 
 OPERATIONS = 40
 NEAR, OTHER = b"nearer", b"other"
@@ -35,9 +39,11 @@ def meet(mesh: object, other: object, address: bytes, now: int) -> int:
 
 def test_what_somebody_nearer_was_given_is_pushed() -> None:
     mesh, near = carrying(), relay(2)
-    assert mesh.feed.backlog() >= OPERATIONS - limits.MESH_WINDOW
+    assert mesh.feed.backlog() >= OPERATIONS - limits.MESH_WINDOW and mesh.many
     assert meet(mesh, near, NEAR, 20000) >= OPERATIONS
     assert mesh.feed.backlog() == 0 and mesh.feed.idle()
+    mesh.say(20500)
+    assert not mesh.many
     # It has taken our own: if no receipt comes it is no way (6.21.3).
     assert mesh.visits._table[NEAR].took_at == 20000
     near.say(21000)
@@ -58,11 +64,13 @@ def test_who_comes_later_is_not_given_it_as_well() -> None:
 def test_without_a_receipt_all_of_it_goes_to_everybody_again() -> None:
     mesh, near, other = carrying(), relay(2), relay(2)
     meet(mesh, near, NEAR, 20000)
+    for counter, at in enumerate(range(20000, LATE, 60000)):
+        for address in (NEAR, OTHER):
+            state(mesh, address, 4 + counter, 2, at)
+        mesh.set_flood(False, at)
+        mesh.say(at)
     mesh.say(LATE)
-    mesh.peer.note_distance(3, LATE)
-    # It has heard nobody for long.
-    mesh.set_flood(False, LATE)
-    mesh.say(LATE + 1)
+    assert mesh.code < frames.UNKNOWN
     assert mesh.feed.backlog() > 0
     # Who has brought none takes it off nobody's hands a second time.
     mesh.peer.seal(record(mesh.peer, 5, LATE))
@@ -72,22 +80,124 @@ def test_without_a_receipt_all_of_it_goes_to_everybody_again() -> None:
     assert mesh.feed.backlog() == 0
 
 
-def test_others_operations_wait_for_a_receipt_from_when_they_were_given_on_once() -> None:
-    mesh, far, near = carrying(), relay(6), relay(2)
-    far.peer.seal(record(far.peer, OPERATIONS))
-    sync(far.peer, mesh.peer, 18000)
-    mesh.say(19000)
-    source = mesh.feed.sources[far.peer.author]
-    assert source.again_at < 1000000 + pace.AGAIN_MS
+def test_to_hand_it_over_puts_nothing_off() -> None:
+    mesh, near = carrying(), relay(2)
+    far = brings(mesh, 1)
+    before = [mesh.feed.sources[author].again_at for author in (mesh.peer.author, far.peer.author)]
     meet(mesh, near, NEAR, 1000000)
-    assert source.again_at == 1000000 + pace.AGAIN_MS
-    own = mesh.feed.sources[mesh.peer.author].again_at
-    assert own < 1000000 + pace.AGAIN_MS
-    # More of the same author, time and again, puts it off no further.
-    far.peer.seal(record(far.peer, 2, 1100000))
-    sync(far.peer, mesh.peer, 1200000)
-    meet(mesh, near, NEAR, 1300000)
-    assert source.again_at == 1000000 + pace.AGAIN_MS and source.handed > OPERATIONS
+    assert [mesh.feed.sources[author].again_at for author in (mesh.peer.author, far.peer.author)] == before
+
+
+def brings(mesh: object, sealed: int) -> object:
+    """Have one that is farther away bring what it has recorded, sealed or not."""
+    far = relay(6)
+    at = record(far.peer, OPERATIONS)
+    if sealed:
+        far.peer.seal(at)
+    far.peer.log.commit()
+    number = 0
+    for entry in far.peer.log.read(far.peer.author, 0, 0, 1 << 30):
+        if entry[0] == ENTRY_OP:
+            number += mesh.peer.ingest(far.peer.author, entry[1], [entry[3]])
+        elif entry[0] == ENTRY_SEAL and sealed:
+            mesh.peer.ingest_seal(far.peer.author, entry[3])
+    mesh.peer.commit()
+    assert number > OPERATIONS
+    mesh.say(19000)
+    assert far.peer.author in mesh.feed.sources
+    return far
+
+
+def test_what_is_not_sealed_may_go_by_others_as_well() -> None:
+    for sealed, times in ((1, 1), (0, 2)):
+        mesh, near, other = carrying(), relay(2), relay(2)
+        far = brings(mesh, sealed)
+        for one, address, at in ((near, NEAR, 20000), (other, OTHER, 40000)):
+            meet(mesh, one, address, at)
+            assert mesh.feed.backlog() == 0
+        held = [one.peer.log.held(far.peer.author) for one in (near, other)]
+        assert len([1 for count in held if count > OPERATIONS]) == times
+
+
+def test_a_gateway_is_given_what_a_relay_was_given() -> None:
+    mesh, near, other = carrying(), relay(2), relay(2)
+    meet(mesh, near, NEAR, 20000)
+    other.peer.role = GATEWAY
+    assert meet(mesh, other, OTHER, 40000) > OPERATIONS
+
+
+def test_where_no_way_is_known_whoever_comes_is_given_it() -> None:
+    mesh, near, other = carrying(), relay(2), relay(2)
+    meet(mesh, near, NEAR, 20000)
+    mesh.peer.way = UNKNOWN_DISTANCE
+    mesh.say(21000)
+    assert mesh.code == frames.UNKNOWN
+    assert meet(mesh, other, OTHER, 40000) > OPERATIONS
+
+
+def test_who_has_no_room_takes_nothing_over() -> None:
+    mesh, near, other = carrying(), relay(2), relay(2)
+    before = mesh.feed.backlog()
+
+    def full(*_: object) -> int:
+        raise HedgerowError("AUTHORS_FULL", "here")
+
+    near.peer.ingest = full
+    assert meet(mesh, near, NEAR, 20000) == 0
+    assert mesh.feed.backlog() == before > 0 and mesh.visits._table[NEAR].took_at < 0
+    assert meet(mesh, other, OTHER, 40000) > OPERATIONS
+    assert mesh.feed.backlog() == 0
+
+
+def test_who_is_nearer_no_more_gives_it_back() -> None:
+    mesh, near = carrying(), relay(2)
+    meet(mesh, near, NEAR, 20000)
+    assert mesh.feed.backlog() == 0
+    mesh.synced(OTHER, None, 30000, [(mesh.peer.author, 0, 0, 0)])
+    assert mesh.feed.backlog() == 0
+    near.peer.way = 9
+    assert meet(mesh, near, NEAR, 40000) == 0
+    assert mesh.feed.backlog() > OPERATIONS // 2
+
+
+def test_who_is_asked_for_it_gives_it_to_anybody() -> None:
+    mesh, near, other = carrying(), relay(2), relay(2)
+    meet(mesh, near, NEAR, 20000)
+    mesh.feed.rewind(mesh.peer.author, 0, 30000)
+    assert meet(mesh, other, OTHER, 40000) > OPERATIONS
+
+
+def test_what_is_receipted_was_not_taken() -> None:
+    mesh = carrying()
+    author = mesh.peer.author
+    mesh.peer.receipted = lambda _: OPERATIONS
+    mesh.synced(NEAR, None, 20000, [(author, OPERATIONS, OPERATIONS, OPERATIONS)])
+    assert mesh.visits._table[NEAR].took_at < 0
+    mesh.synced(NEAR, None, 20000, [(author, OPERATIONS, OPERATIONS + 1, OPERATIONS + 1)])
+    assert mesh.visits._table[NEAR].took_at == 20000
+
+
+def test_more_is_handed_over_in_the_same_round_also_after_one_in_vain() -> None:
+    mesh, near = carrying(), relay(2)
+    source = mesh.feed.sources[mesh.peer.author]
+    source.tries = 1
+    for at in (20000, 40000):
+        mesh.peer.seal(record(mesh.peer, 5, at))
+        meet(mesh, near, NEAR, at + 5000)
+        assert mesh.feed.backlog() == 0
+
+
+def test_what_ends_otherwise_hands_nothing_over() -> None:
+    mesh, near = carrying(), relay(2)
+    mesh.peer.note_distance(3, 20000)
+    near.peer.note_distance(1, 20000)
+    pipe = Pipe(
+        Exchange(mesh.peer, 20000, central=True), Exchange(near.peer, 20000), 20000, cut={0: 300}
+    ).run()
+    assert (
+        pipe.broken and not pipe.ends[0].settled and pipe.ends[0].operations_out > pipe.ends[1].operations_in
+    )
+    assert [entry[2:] for entry in pipe.ends[0].told()] == [(0, 0)] * len(pipe.ends[0].told()) != []
 
 
 def test_who_is_barred_takes_nothing_over_and_who_holds_it_already_does() -> None:
