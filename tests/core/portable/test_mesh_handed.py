@@ -226,10 +226,12 @@ def test_a_flood_and_who_is_farther_take_nothing_over() -> None:
 def test_no_more_counts_than_is_here() -> None:
     mesh = carrying()
     author, most = mesh.peer.author, 1 << 30
+    mesh.custody.freed = False
     mesh.synced(NEAR, None, 20000, [(author, 0, most, most), (b"not here", 0, 9, 9)])
     source = mesh.feed.sources[author]
     held = mesh.peer.log.held(author)
     assert (source.number, source.sealed, source.handed) == (held, held, held)
+    assert mesh.custody.freed
 
 
 def test_a_leaf_is_given_nothing_to_carry_on() -> None:
