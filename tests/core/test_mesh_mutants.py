@@ -15,7 +15,6 @@ import test_mesh_false as false
 import test_mesh_far as far
 import test_mesh_flood as flood
 import test_mesh_gradient as gradual
-import test_mesh_handed as handed
 import test_mesh_leaf as leafy
 import test_mesh_turns as turns
 import test_mesh_ways as onward
@@ -28,7 +27,6 @@ from hedgerow.mesh import down as down_module
 from hedgerow.mesh import frames, pace, tells
 from hedgerow.mesh import intake as intake_module
 from hedgerow.mesh import mesh as mesh_module
-from hedgerow.mesh import ways as ways_module
 from hedgerow.mesh.carrier import Carrier
 from hedgerow.mesh.custody import Custody
 from hedgerow.mesh.down import Down
@@ -284,14 +282,6 @@ def interests_unheard(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mesh, "_letter_down", _nothing)
 
 
-def nothing_is_handed_over(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Feed, "hand", lambda *_: False)
-
-
-def all_that_waits_counts(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ways_module, "_VAIN_MS", 0)
-
-
 def heard_is_hears(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ways, "quality", lambda _self, neighbour, _hops, _mine: neighbour.share)
 
@@ -401,9 +391,6 @@ MUTANTS: list[tuple[Patch, Callable[[], None]]] = [
     (leaf_always_awake, leafy.test_a_leaf_listens_only_in_its_windows),
     (receipts_stay_where_they_are, gradual.test_receipts_come_down_along_custody),
     (interests_unheard, downward.test_a_document_reaches_a_board_four_hops_away),
-    (nothing_is_handed_over, handed.test_what_somebody_nearer_was_given_is_pushed),
-    (nothing_is_handed_over, handed.test_who_comes_later_is_not_given_it_as_well),
-    (all_that_waits_counts, far.test_who_does_not_hear_us_is_no_way),
     (heard_is_hears, far.test_who_does_not_hear_us_well_is_no_way_however_well_it_is_heard),
     (nothing_shown, far.test_a_state_shows_how_well_others_are_heard),
     (farther_and_silent, onward.test_who_has_become_farther_says_that_it_may_come_back),
