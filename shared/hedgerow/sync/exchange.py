@@ -330,7 +330,7 @@ class Exchange:
         if len(self.refused) >= limits.MAX_AUTHORS:
             raise HedgerowError("AUTHORS_FULL", "too many refused")
         self.refused[author] = error.code
-        if isinstance(author, bytes):
+        if self.courier.theirs(author)[0]:
             # What was sent of it is not here.
             self.courier.tell([self.courier.entry(author)])
 

@@ -11,6 +11,7 @@ from hedgerow.presence import UNKNOWN_DISTANCE
 from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import GATEWAY, LEAF
 
+HEAP = "4m"
 OPERATIONS = 40
 NEAR, OTHER = b"nearer", b"other"
 LATE = pace.AGAIN_MS + 20000
