@@ -64,6 +64,7 @@ def join(payload: bytes, kid: bytes, kind: str, signature: bytes) -> bytes:
 
 
 def header(kind: str) -> bytes:
+    """Return the protected headers of an object of this kind, "" for none."""
     headers: dict = {_ALGORITHM: _ES256}
     if kind:
         headers[_TYPE] = kind
@@ -71,6 +72,7 @@ def header(kind: str) -> bytes:
 
 
 def to_sign(head: bytes, aad: bytes, payload: bytes) -> bytes:
+    """Return the bytes that a signature covers (RFC 9052, 4.4)."""
     return cbor.encode(["Signature1", head, aad, payload])
 
 

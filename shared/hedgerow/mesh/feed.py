@@ -127,10 +127,10 @@ class Feed:
                 continue
             receipted = peer.receipted(author)
             held = min(held, peer.log.held(author))
-            mine = address == source.taker
-            if not held and mine and source.handed:
+            before = address == source.taker
+            if not held and before and source.handed:
                 self.rewind(author, receipted, now, False)
-            if held <= max(source.handed, receipted) or (mine and source.tries and not source.handed):
+            if held <= max(source.handed, receipted) or (before and source.tries and not source.handed):
                 continue
             # What is not sealed gets no receipt: others may bring it as well.
             source.handed = min(held, peer.log.sealed(author))

@@ -109,12 +109,18 @@ def test_a_way_that_is_lost_is_unknown_before_it_is_longer() -> None:
         assert mesh.peer.distance(end + 2000) == 255, "the other had its way by us, maybe"
 
 
+def beside_one_that_takes_nothing() -> Mesh:
+    """A relay that hears one near a keeper, by which it goes, and one that is as near as it is."""
+    mesh = relay()
+    for counter in range(1, 7):
+        state(mesh, b"dea", counter, 1, counter * 1000)
+        state(mesh, b"two", counter, 2, counter * 1000)
+    return mesh
+
+
 def test_who_does_not_hear_us_is_no_way() -> None:
     with gradient():
-        mesh = relay()
-        for counter in range(1, 7):
-            state(mesh, b"dea", counter, 1, counter * 1000)
-            state(mesh, b"two", counter, 2, counter * 1000)
+        mesh = beside_one_that_takes_nothing()
         mesh.say(7000)
         assert mesh.peer.distance(7000) == 2
         # Much that waits is pushed in vain many times in a minute: that counts once.
@@ -147,10 +153,7 @@ def test_a_push_in_vain_is_told() -> None:
 
 def test_one_frame_alone_shows_within_minutes_that_nobody_takes_it() -> None:
     with gradient():
-        mesh = relay()
-        for counter in range(1, 7):
-            state(mesh, b"dea", counter, 1, counter * 1000)
-            state(mesh, b"two", counter, 2, counter * 1000)
+        mesh = beside_one_that_takes_nothing()
         hear(mesh, b"far", op(4), 7000)
         lost = 0
         for at in range(7000, 400000, 500):

@@ -38,6 +38,26 @@ def meet(mesh: object, other: object, address: bytes, now: int) -> int:
     return pipe.ends[1].operations_in
 
 
+def brings(mesh: object, sealed: int) -> object:
+    """Have one that is farther away bring what it has recorded, sealed or not."""
+    far = relay(6)
+    at = record(far.peer, OPERATIONS)
+    if sealed:
+        far.peer.seal(at)
+    far.peer.log.commit()
+    number = 0
+    for entry in far.peer.log.read(far.peer.author, 0, 0, 1 << 30):
+        if entry[0] == ENTRY_OP:
+            number += mesh.peer.ingest(far.peer.author, entry[1], [entry[3]])
+        elif entry[0] == ENTRY_SEAL and sealed:
+            mesh.peer.ingest_seal(far.peer.author, entry[3])
+    mesh.peer.commit()
+    assert number > OPERATIONS
+    mesh.say(19000)
+    assert far.peer.author in mesh.feed.sources
+    return far
+
+
 def test_what_somebody_nearer_was_given_is_pushed() -> None:
     mesh, near = carrying(), relay(2)
     assert mesh.feed.backlog() >= OPERATIONS - limits.MESH_WINDOW and mesh.many
@@ -87,26 +107,6 @@ def test_to_hand_it_over_puts_nothing_off() -> None:
     before = [mesh.feed.sources[author].again_at for author in (mesh.peer.author, far.peer.author)]
     meet(mesh, near, NEAR, 1000000)
     assert [mesh.feed.sources[author].again_at for author in (mesh.peer.author, far.peer.author)] == before
-
-
-def brings(mesh: object, sealed: int) -> object:
-    """Have one that is farther away bring what it has recorded, sealed or not."""
-    far = relay(6)
-    at = record(far.peer, OPERATIONS)
-    if sealed:
-        far.peer.seal(at)
-    far.peer.log.commit()
-    number = 0
-    for entry in far.peer.log.read(far.peer.author, 0, 0, 1 << 30):
-        if entry[0] == ENTRY_OP:
-            number += mesh.peer.ingest(far.peer.author, entry[1], [entry[3]])
-        elif entry[0] == ENTRY_SEAL and sealed:
-            mesh.peer.ingest_seal(far.peer.author, entry[3])
-    mesh.peer.commit()
-    assert number > OPERATIONS
-    mesh.say(19000)
-    assert far.peer.author in mesh.feed.sources
-    return far
 
 
 def test_what_is_not_sealed_may_go_by_others_as_well() -> None:

@@ -1,20 +1,12 @@
-"""Nonces and seals (SPEC 5.8, 8)."""
+"""Seals (SPEC 5.8)."""
 
 from kit import raises
 
 from hedgerow.codec import cbor
 from hedgerow.codec.decimal import Decimal
-from hedgerow.crypto.records import record_nonce
 from hedgerow.trust.seal import NO_SEAL, Seal, check_seal, make_seal, seal_hash
 
 A = b"author-a"
-
-
-def test_record_nonces_differ_over_forty_bits() -> None:
-    iv = bytes(range(13))
-    assert record_nonce(iv, 0) == iv
-    assert record_nonce(iv, 0x0102030405) == iv[:8] + bytes([8 ^ 1, 9 ^ 2, 10 ^ 3, 11 ^ 4, 12 ^ 5])
-    assert len({record_nonce(iv, 1 << bit) for bit in range(40)}) == 40
 
 
 def test_seal_is_for_these_operations_alone() -> None:

@@ -5,9 +5,16 @@ from kit import raises
 from hedgerow import limits
 from hedgerow.crypto.kdf import expand
 from hedgerow.crypto.port import seal
-from hedgerow.crypto.records import RecordKeys
+from hedgerow.crypto.records import RecordKeys, record_nonce
 
 SECRET = bytes(range(32))
+
+
+def test_record_nonces_differ_over_forty_bits() -> None:
+    iv = bytes(range(13))
+    assert record_nonce(iv, 0) == iv
+    assert record_nonce(iv, 0x0102030405) == iv[:8] + bytes([8 ^ 1, 9 ^ 2, 10 ^ 3, 11 ^ 4, 12 ^ 5])
+    assert len({record_nonce(iv, 1 << bit) for bit in range(40)}) == 40
 
 
 def test_the_form_of_a_record() -> None:
