@@ -23,7 +23,7 @@ STOCK_TABLE = (
 
 
 #: The firmware lies in it and is used in place; what is left of it beside the log is `vfs`.
-ROM_BYTES = 0x50000
+ROM_BYTES = 0x58000
 
 
 def _table(log: int, flash_bytes: int) -> tuple[Partition, ...]:

@@ -143,8 +143,8 @@ def test_a_board_with_a_rom_partition_has_its_firmware_there(
 ) -> None:
     table = (
         *STOCK_TABLE,
-        Partition("romfs", 1, 0x8F, 0x200000, 0x50000),
-        Partition("vfs", 1, 0x81, 0x250000, 0x1B0000),
+        Partition("romfs", 1, 0x8F, 0x200000, 0x58000),
+        Partition("vfs", 1, 0x81, 0x258000, 0x1A8000),
     )
     board = make("esp32", table)
     report = flash(board, firmware)
@@ -154,7 +154,7 @@ def test_a_board_with_a_rom_partition_has_its_firmware_there(
     board.reset()
     board.wait_for("ack 5 ", 20)
     board.power_off()
-    at = 0x250000 + 512 * 1024
+    at = 0x258000 + 512 * 1024
     assert custody(open_image(board.read_flash(at, 0x400000 - at))).readings == 5
 
 
