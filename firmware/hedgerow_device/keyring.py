@@ -28,9 +28,8 @@ _PUBLIC = const(33)
 _PEERS = const(8)
 # Revocations from the air that no session has verified yet, with a place behind it.
 _BRIEF = b"brief"
-_AGAIN_MS = const(10000)
-# So long a board that has heard of a revocation waits for a gateway to tell it other keys.
-_MISSED_MS = const(600000)
+# As in hedgerow.crypto.vouched.
+_VOUCHED = b"v"
 _CRYPTO = "hedgerow.crypto."
 # Loaded again for a key that is news.
 _ROTATION = "hedgerow.crypto.rotation"
@@ -57,8 +56,16 @@ class Keyring:
     batch = b""
     batching: object = None
     said_at = 0
+    # See crypto.vouched: parts of others' credentials, what verifies one, from when on the next one may be,
+    # and those that failed; the credential that the last session has shown; whether something is lent.
+    vouching: object = None
+    vouch_at = 0
+    refused: list = []
+    shown: object = None
+    lent = False
 
     def __init__(self, base: bytes):
+        self.parts: dict = {}
         self.handshakes = self.resumed = self.multiplications = self.checks = 0
         # How often in a row a signature has found no room.
         self.unsigned = 0
@@ -82,20 +89,31 @@ class Keyring:
         # With the author that it names before it.
         given = vault.read(vault.CREDENTIAL) or b""
         self.named = given[:_CREDENTIAL_AT]
-        self._value = given[_CREDENTIAL_AT:]
-        self.credential = sha256(self._value).digest()[:8]
+        self.value = given[_CREDENTIAL_AT:]
+        self.credential = sha256(self.value).digest()[:8]
+
+    def delegation(self) -> bytes | None:
+        """Return what the gateway that issued the credential may do it by, None where an issuer has."""
+        return vault.read(vault.DELEGATION)
+
+    def vouchers(self) -> object:
+        """Return what knows for whom the board carries without limits, loaded for a while (SPEC 5.18)."""
+        from hedgerow.crypto.vouched import Vouched
+
+        self.lent = True
+        return Vouched(self)
 
     # ---- the log
 
     @property
     def ready(self) -> bool:
         """Whether the credential names the author of the log."""
-        return bool(self._value) and self.named == self.log.author
+        return bool(self.value) and self.named == self.log.author
 
     @property
     def moves(self) -> bool:
         """Whether the log is to go on under the author that the credential names."""
-        return bool(self._value) and self.named == self.author != self.log.author
+        return bool(self.value) and self.named == self.author != self.log.author
 
     def name_log(self, log: object = None) -> bytes:
         """Return the author of a log that begins now, or of one that goes on as another.
@@ -241,24 +259,10 @@ class Keyring:
         return []
 
     def tend(self, peer: object, now: int) -> None:
-        """Now and then, while no session runs: go by a grant that has come, ask for one that may have not."""
-        if self.batch:
-            from .batching import look
+        """Now and then, while no session runs: see tending."""
+        from .tending import tend
 
-            if look(peer, self):
-                del look
-                unload("hedgerow_device.batching")
-        if self.missed < 0:
-            self.missed = now
-        asks = 0 < self.missed <= now - _MISSED_MS
-        if 0 < self.due <= now or asks or 0 < self.until <= now:
-            # Where memory runs out, it is looked at again later.
-            self.due = now + _AGAIN_MS
-            from .confiding import look
-
-            look(peer, now, asks)
-            del look
-            unload("hedgerow_device.confiding")
+        tend(self, peer, now)
 
     # ---- sessions
 
@@ -299,6 +303,11 @@ class Keyring:
         p256 = self._member.ephemerals.p256
         self.multiplications += p256.multiplications
         p256.multiplications = 0
+        found = self._member.trust.known(channel.remote) if greeting.done else None
+        author = found and found.claims.author
+        if author and author not in (self.log.get(STATE_CONFIG, _VOUCHED) or b""):
+            # It is kept once nothing else needs the heap.
+            self.shown = author, found.value
 
     def rest(self) -> None:
         """Give back what only sessions and seals need, while none runs."""
@@ -312,7 +321,7 @@ class Keyring:
 
     def _open(self) -> object:
         if self._member is None:
-            if not self._value:
+            if not self.value:
                 raise HedgerowError("CREDENTIAL_UNKNOWN", "hedgerow enroll")
             from hedgerow.crypto.channel import Member
             from hedgerow.crypto.credentials import Credential, Trust
@@ -323,7 +332,7 @@ class Keyring:
 
             from .met import Met
 
-            own = Credential(self._value)
+            own = Credential(self.value)
             claims = own.claims
             p256 = P256(os.urandom)
             issuers = vault.read(vault.ISSUERS) or b""
@@ -370,6 +379,7 @@ class Keyring:
     def _follow(self, word: object) -> None:
         """Forget the keeper that a word shuts out."""
         if word and word.author:
+            self.vouchers().shun(word.author)
             kept = vault.keepers()
             left = [entry for entry in kept if entry[0] != word.author]
             if left != kept:

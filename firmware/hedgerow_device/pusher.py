@@ -171,6 +171,16 @@ class Pusher:
         for frame in found:
             self._flying.append([frame, 0, now, number, sealed])
 
+    def _asked_credential(self, entry: tuple) -> None:
+        """Say a part of a credential that is known here."""
+        try:
+            content = self.peer.members and self.peer.members.vouchers().credential_part(*entry)
+        except MemoryError:
+            # Others may know it.
+            return
+        if content:
+            self._answer(self._split(content, frames.LETTER_DOWN))
+
     def _frames(self, author: bytes, number: int, stored: bytes) -> list:
         """Return the frames of an operation; LETTER_TOO_LONG if it fits none."""
         peer = self.peer

@@ -83,9 +83,10 @@ class Room:
         """
         keys = self.peer.keys
         if short and keys:
-            keys.signing = keys.batching = None
+            keys.signing = keys.batching = keys.vouching = None
             # There will be another.
             keys.batch = b""
+            keys.parts.clear()
         if self._conn is not None or self._central:
             self._tight = min(self._tight + 1, _MOST_TIGHT)
             self.peer.asks = not (short and self._small and self.peer.asks)

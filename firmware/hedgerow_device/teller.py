@@ -60,7 +60,7 @@ class Teller(Pusher):
         budget: object = None, seal_ms: int = pace.SEAL_MS, group: object = None,
     ):  # fmt: skip
         self.peer = peer
-        self.busy = False
+        self.busy = self._stuck = self._behind = False
         self.budget = budget
         self.window = self.down = self
         self.late_ms = 0
@@ -78,7 +78,6 @@ class Teller(Pusher):
         # How far the own log was pushed, and what is on its way.
         self._receipted = peer.receipted(peer.author)
         self._begin(self._receipted, self._receipted)
-        self._stuck = self._behind = False
         self._behind_until = now
         self._schemas: set = set()
         # Frames that somebody has asked for, and those of the letters that were said last.
@@ -89,10 +88,9 @@ class Teller(Pusher):
         self._announce_at = now + random(2000)
         self._tail_at: int | None = None
         self._again_at: int | None = None
-        self._tries = self._ask_at = 0
+        self._tries = self._ask_at = self._called_until = 0
         self._keepers: dict = {}
         self._last = b""
-        self._called_until = 0
         # What asks for documents, once some are wanted.
         self._wisher: object = None
         self._wish_at = now
@@ -222,6 +220,8 @@ class Teller(Pusher):
                 for index, frame in enumerate(letter):
                     if frame[4:7] == entry[0] and (entry[1] or 0xFF) >> index & 1:
                         self._answer([frame])
+        elif what == asks.WANT_CREDENTIALS:
+            self._asked_credential(entry)
         elif (entry if what == asks.WANT_ANNOUNCES else entry[0]) != author[:3]:
             return
         elif what == asks.WANT_ANNOUNCES:

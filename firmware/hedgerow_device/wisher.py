@@ -56,7 +56,7 @@ class Wisher:
                 self._asked[name] = [now + _ASK_AFTER_MS + self._random(_ASK_AFTER_MS), _ASKS]
             return
         self._asked.pop(name, None)
-        if content[0] != letters.INTEREST and len(self.whole) < _MOST_WHOLE:
+        if content[0] not in (letters.INTEREST, letters.CREDENTIAL) and len(self.whole) < _MOST_WHOLE:
             self.whole.append(content)
             # A schema and what needs it come together.
             self.errand_at = min(self.errand_at, now + _GATHER_MS)

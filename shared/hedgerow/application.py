@@ -73,17 +73,25 @@ class ReadyPeer(Peer):
         return write(self, error, now, again, numbered)
 
     def ingest(self, author: bytes, first: int, bodies: list) -> int:
-        """See Peer.ingest; who was given less room while the log was full has it again when there is some."""
+        """See Peer.ingest; strangers make room for others in a full log, and who was given less room while it
+        was full has it again when there is some."""
         try:
             return super().ingest(author, first, bodies)
         except HedgerowError as error:
-            if error.code != "QUOTA_FULL" or not self.account:
-                raise
-            from .full import has_room
-
-            if not has_room(self):
+            if not self._gains_room(author, error.code):
                 raise
         return super().ingest(author, first, bodies)
+
+    def _gains_room(self, author: bytes, code: str) -> bool:
+        if code == "QUOTA_FULL" and self.account:
+            from .full import has_room
+
+            return has_room(self)
+        if code != "LOG_FULL" or not self.members or self.keeper or self.strange is not None:
+            return False
+        from .crypto.strangers import give_way
+
+        return give_way(self, author)
 
     def storage(self) -> dict:
         """Return how full and how worn the log is, and what had to go (see hedgerow.storage)."""

@@ -35,6 +35,8 @@ MAX_SEAL_OPERATIONS = const(256)
 
 # What a peer remembers. Own schemas and those learnt from others are MAX_SCHEMAS together; who judges by
 # credentials takes no more from authors without one when MAX_STRANGE_SCHEMAS are in use.
+# All authors without a verified credential have MAX_STRANGE_BYTES of open operations together in the log of a
+# board, and MAX_STRANGE_AUTHORS of its places; a gateway has HOST_SHARES times that.
 # MAX_AUTHORS: in one vector, in the log of a board, refused in one session; and as many authors that the log
 # does not hold may have receipts, or name keepers. MAX_KNOWN_KEEPERS: whose incarnation is remembered.
 # MAX_FRONTIER: authors in a stability frontier, which fits a frame whatever their numbers.
@@ -43,6 +45,9 @@ MAX_AUTHORS = const(64)
 MAX_SCHEMAS = const(64)
 MAX_LEARNT_SCHEMAS = const(56)
 MAX_STRANGE_SCHEMAS = const(28)
+MAX_STRANGE_BYTES = const(4096)
+MAX_STRANGE_AUTHORS = const(32)
+HOST_SHARES = const(256)
 MAX_KEEPERS = const(3)
 MAX_KNOWN_KEEPERS = const(16)
 MAX_RECEIPTS = const(4)
@@ -191,6 +196,9 @@ MAX_BATCHES = const(8)
 # is one at most.
 MAX_FOLDED = const(127)
 BATCH_APART_S = const(3000)
+# Parts in which a credential goes, each a letter; of those that were refused, how many a board remembers.
+MAX_PARTS = const(4)
+MAX_REFUSED = const(8)
 # Records under one key. Peers that can be met again without a handshake, contacts until there is one all the
 # same, and how long after its end a credential is good for that.
 REKEY_RECORDS = const(16384)

@@ -34,6 +34,11 @@ class Presence:
     carried: object = None
     greeter: object = None
     before_receipt: object = None
+    # What strangers have in the log while it is short (see strangers.admit); the last one for whom there was
+    # no room, whose credential is asked for; how often that was.
+    strange: dict | None = None
+    stranger = b""
+    crowded = 0
     # Schemas that no operation has used yet, oldest first, None where each that is durable has its own place;
     # and how far a search for others has come (places.look).
     loose: list | None = None
@@ -238,6 +243,20 @@ class Presence:
         """Learn whose receipts another author requires."""
         self.ledger.require(author, keepers)
         self.touch(author)
+
+    def _admit(self, author: bytes, bodies: list) -> tuple | None:
+        """Refuse what goes beyond the share of strangers (SPEC 5.18): see crypto.strangers.admit.
+
+        Nothing is loaded for it while there is room, and places.
+        """
+        if not self.members or self.keeper:
+            return None
+        log = self.log
+        if self.strange is None and (log.held(author) or len(log.authors()) < limits.MAX_STRANGE_AUTHORS):
+            return None
+        from .crypto.strangers import admit
+
+        return admit(self, author, bodies)
 
     def receipt(self, author: bytes) -> Receipt | None:
         """Return the lowest of the receipts behind receipted(), if there is one."""

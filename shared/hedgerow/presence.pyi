@@ -14,6 +14,9 @@ def learnt(remote: int) -> int: ...
 class Presence:
     greeter: Callable[[int, bool], Greeting] | None
     before_receipt: Callable[[], object] | None
+    strange: dict[bytes, list[int]] | None
+    stranger: bytes
+    crowded: int
     role: int
     loose: list[bytes] | None
     search: list[Any] | None

@@ -11,6 +11,7 @@ import limit_custody as custody
 import limit_formats as formats
 import limit_mesh as mesh
 import limit_sessions as sessions
+import limit_strangers as strangers
 import limit_times as times
 import limit_wishes as wishes
 import pytest
@@ -55,6 +56,9 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_SCHEMAS": (behaviour.schemas, "SCHEMAS_FULL", "HELLO_INVALID", "FRAME_INVALID"),
     "MAX_LEARNT_SCHEMAS": (behaviour.learnt_schemas, "SCHEMAS_FULL"),
     "MAX_STRANGE_SCHEMAS": (behaviour.strange_schemas, "SCHEMAS_FULL"),
+    "MAX_STRANGE_BYTES": (strangers.room, "QUOTA_FULL"),
+    "MAX_STRANGE_AUTHORS": (strangers.authors, "QUOTA_FULL"),
+    "HOST_SHARES": (strangers.host,),
     "MAX_KEEPERS": (
         of_hello({"keepers": [b"keeper-1"] * 3}, {"keepers": [b"keeper-1"] * 4}),
         "HELLO_INVALID",
@@ -158,6 +162,8 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "MAX_BATCHES": (crypto.batches,),
     "MAX_FOLDED": (crypto.folded,),
     "BATCH_APART_S": (crypto.batch_apart,),
+    "MAX_PARTS": (strangers.parts,),
+    "MAX_REFUSED": (strangers.refused,),
     "REKEY_RECORDS": (crypto.rekey,),
     "MAX_RESUMABLES": (crypto.resumables,),
     "RESUME_CONTACTS": (crypto.contacts,),

@@ -14,6 +14,7 @@ from hedgerow.codec.decimal import Decimal
 from hedgerow.codec.schema import KEEP, schema_for
 from hedgerow.codec.segment import encode_segment
 from hedgerow.codec.varint import write_uint
+from hedgerow.crypto.vouchers import part
 from hedgerow.custody.frontier import Frontier
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import DROPPED
@@ -99,6 +100,7 @@ REBUILT = {
     "6.6b": frames.advertise(frames.encode_state(STATE, KEY)),
     "6.7": OPERATION,
     "6.8": _near(frames.WANT, asks.encode_want(asks.WANT_OPERATIONS, [(AUTHOR, 7, 1 | 2 | 1 << 15)])),
+    "6.8b": _near(frames.WANT, asks.encode_want(asks.WANT_CREDENTIALS, [(AUTHOR, 1)])),
     "6.9": _near(frames.HAVE, asks.encode_have(3, 6, [(AUTHOR, 40, asks.hint(40, 32, 0))])),
     "6.10": _near(frames.ACK, asks.encode_ack(asks.ACK_HELD, [frames.ack_key(OPERATION)])),
     "6.11": _near(
@@ -114,6 +116,7 @@ REBUILT = {
     "6.15d": encode_wish(
         interest.Interest("alarms", "level > :x", {"x": 2}, 3), [mark_of(AUTHOR, 7)], hurry=False, serial=5
     ),
+    "6.15e": part(bytes(range(130)), AUTHOR, 1),
     "7.5": Hello(
         b"\xb3\xa1\xc2", AUTHOR, vector=((AUTHOR, 300, 299, 128),), name="greenhouse", flags=WANTS_TIME
     ).encode(),

@@ -51,7 +51,7 @@ class Radio:
 def chip(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     STORE.clear()
     monkeypatch.setattr(gc, "mem_free", lambda: 1 << 20, raising=False)
-    names = ("vault", "keyring", "met", "enrolling", "unlock", "confiding", "batching")
+    names = ("vault", "keyring", "met", "enrolling", "unlock", "confiding", "batching", "vouching", "tending")
     for module, content in (("esp32", {"NVS": NVS}), ("bluetooth", {"BLE": Radio})):
         fake = types.ModuleType(module)
         fake.__dict__.update(content)

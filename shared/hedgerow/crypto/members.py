@@ -71,6 +71,33 @@ class Members(Rules):
     def _verify_at_once(self, key: bytes, message: bytes, signature: bytes) -> bool:
         return finish(self.identity.p256.verify(key, message, signature))
 
+    # ---- strangers
+
+    @property
+    def strange_room(self) -> tuple:
+        """What all have together whose credential is not known: bytes, authors (SPEC 5.18)."""
+        return limits.HOST_SHARES * limits.MAX_STRANGE_BYTES, limits.HOST_SHARES * limits.MAX_STRANGE_AUTHORS
+
+    def vouchers(self) -> object:
+        """Return what knows whose credentials are known: this."""
+        return self
+
+    def vouches(self, author: bytes) -> bool:
+        """Say whether an author's credential is known, or boards of this mesh have none."""
+        return self.group is None or self.knows(author)
+
+    def hear_credential(self, content: bytes, now: int) -> bool:
+        """Pass over one from a letter: sessions and statements bring them."""
+        return True
+
+    def credential_lacks(self, name: bytes) -> int:
+        """Ask for none."""
+        return -1
+
+    def credential_part(self, short: bytes, index: int) -> bytes:
+        """Say none."""
+        return b""
+
     # ---- the own seals
 
     @property

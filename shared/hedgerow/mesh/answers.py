@@ -42,6 +42,10 @@ class Answers:
                 content, kind = mesh.letter(entry[0]) or (self._seal_of(entry[0], now), LETTER_UP)
                 if content:
                     self._say_letter(content, entry[1] or 0xFF, now, kind)
+            elif what == asks.WANT_CREDENTIALS:
+                content = self._peer.members and self.inquire("find", self._peer, entry)
+                if content and not mesh.said_lately(content, now):
+                    self._say_letter(content, 0xFF, now, LETTER_DOWN)
             elif what == asks.WANT_ANNOUNCES:
                 for author in mesh.names.find(entry):
                     mesh.down.say_announce(author, now + 50 + mesh.random(700))
@@ -199,6 +203,15 @@ class Answers:
                 except HedgerowError:
                     continue
         return b""
+
+    def inquire(self, what: str, *given: object) -> object:
+        """Do something about credentials (see crypto.inquiry); None where there is no memory for it."""
+        try:
+            from ..crypto import inquiry
+
+            return getattr(inquiry, what)(*given)
+        except MemoryError:
+            return None
 
     def _say_letter(self, content: bytes, bits: int, now: int, kind: int = LETTER_UP) -> None:
         try:

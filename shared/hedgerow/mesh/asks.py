@@ -11,6 +11,7 @@ WANT_LETTERS = 1
 WANT_ANNOUNCES = 2
 WANT_SCHEMAS = 3
 WANT_WHOLE = 4
+WANT_CREDENTIALS = 5
 
 ACK_PASSED = 0
 ACK_HELD = 1
@@ -20,8 +21,8 @@ ACK_ALL = 3
 _HAVE_ENTRY = 6
 _KEY = 6
 # What an entry of a WANT takes, by what is wanted; MOST are how many fit one.
-_SIZES = (7, 4, 3, 2, 5)
-MOST = (2, 4, 6, 9, 3)
+_SIZES = (7, 4, 3, 2, 5, 4)
+MOST = (2, 4, 6, 9, 3, 4)
 _MOST_HAVE = 3
 _MOST_ACK = 3
 
@@ -79,7 +80,8 @@ def encode_want(what: int, entries: list) -> bytes:
 
     Of operations (author, first number, bitmap of the 16 from there), of letters (id, bitmap of fragments),
     of announcements authors, of schemas 2 bytes of their names, of operations that are to come whole, as
-    letters, (author, number). Bit i of a bitmap stands for the i-th.
+    letters, (author, number), of credentials (author, or cti of a delegation, number of a part). Bit i of a
+    bitmap stands for the i-th.
     """
     body = bytearray((what,))
     for entry in entries[: MOST[what]]:
@@ -87,7 +89,7 @@ def encode_want(what: int, entries: list) -> bytes:
             entry = (entry,)
         body.extend(entry[0][: min(_SIZES[what], 3)])
         for number in entry[1:]:
-            if what != WANT_LETTERS:
+            if _SIZES[what] > 4:
                 body.append(number >> 8 & 0xFF)
             body.append(number & 0xFF)
     return bytes(body)
@@ -96,7 +98,7 @@ def encode_want(what: int, entries: list) -> bytes:
 def decode_want(frame: bytes) -> tuple:
     """Return (what, entries), both as `encode_want` takes them."""
     what = frame[4]
-    if what > WANT_WHOLE or len(frame) < 9 or (len(frame) - 8) % _SIZES[what]:
+    if what > WANT_CREDENTIALS or len(frame) < 9 or (len(frame) - 8) % _SIZES[what]:
         raise _invalid(frame)
     size = _SIZES[what]
     entries: list = []

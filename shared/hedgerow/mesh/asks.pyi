@@ -6,6 +6,7 @@ WANT_LETTERS: Final = 1
 WANT_ANNOUNCES: Final = 2
 WANT_SCHEMAS: Final = 3
 WANT_WHOLE: Final = 4
+WANT_CREDENTIALS: Final = 5
 MOST: tuple[int, ...]
 ACK_PASSED: Final = 0
 ACK_HELD: Final = 1

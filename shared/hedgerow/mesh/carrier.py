@@ -6,7 +6,7 @@ from ..sync.hello import LEAF
 from . import asks, frames, pace
 from .custody import AGAIN, BACK, ONCE, name_of
 from .feed import letter_frames
-from .letters import BATCH, OPERATIONS, REVOKED
+from .letters import BATCH, CREDENTIAL, OPERATIONS, REVOKED
 from .letters import SCHEMA as SCHEMA_LETTER
 from .ops import nearest
 from .outcome import KNOWN, REFUSED, WAITS
@@ -129,13 +129,17 @@ class Carrier(Talk):
         self.window.stir(now)
         content = self.intake.letters.take(frame, now)
         if content is not None:
-            if content[0] == SCHEMA_LETTER and self.repair.wants(asks.WANT_SCHEMAS):
+            if content[0] == SCHEMA_LETTER and self.repair.sought(asks.WANT_SCHEMAS):
                 news = self.peer.ingest_schema(content[1:])
                 self.peer.commit()
                 self.intake.look(now, news)
             self.stats["letters"] += 1
             if content[0] == REVOKED or content[0] == BATCH:
                 self._hear_word(content, now)
+                return
+            if content[0] == CREDENTIAL:
+                if self.peer.members:
+                    self.repair.inquire("hear", self, letter, content, now)
                 return
             if self.wishes is None:
                 from .wishes import Wishes
@@ -217,6 +221,8 @@ class Carrier(Talk):
 
     def _collect(self, now: int) -> None:
         """Pass on, or acknowledge, what has become durable."""
+        if self.peer.stranger:
+            self.repair.inquire("want", self, now)
         taken = self.intake.taken
         while taken:
             frame, content = taken.pop(0)

@@ -223,7 +223,7 @@ class Down:
         in time, a name that is asked for, a RECEIPT that was heard when nothing of its author was here."""
         mesh = self._mesh
         if kind == ANNOUNCE:
-            return self.asked(None, now) or (mesh.relays and mesh.repair.wants(asks.WANT_ANNOUNCES))
+            return self.asked(None, now) or bool(mesh.relays and mesh.repair.sought(asks.WANT_ANNOUNCES))
         if kind != RECEIPT:
             return kind == LETTER_DOWN
         peer = self._peer

@@ -23,6 +23,7 @@ INTEREST = 6
 SEAL_BRIEF = 8
 CLOCK_BRIEF = 9
 BATCH = 10
+CREDENTIAL = 11
 # Types of letters that are one operation.
 OPERATIONS = (OPERATION, CLOCK_BRIEF)
 # Of those that begin with their author, or its first 3 bytes.

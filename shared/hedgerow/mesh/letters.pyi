@@ -9,6 +9,7 @@ INTEREST: Final = 6
 SEAL_BRIEF: Final = 8
 CLOCK_BRIEF: Final = 9
 BATCH: Final = 10
+CREDENTIAL: Final = 11
 OPERATIONS: Final = (1, 9)
 OF_AUTHORS: tuple[int, ...]
 

@@ -39,7 +39,7 @@ _QUIET = (frames.STATE, frames.OP, frames.LETTER_UP, frames.ACK)
 _COUNTERS = (
     "heard duplicates echoes strangers said events suppressed overflowed stored letters refused forgotten "
     "custody acked left acks repairs wants haves differences receipts announces times states "
-    "passed unpaid calls again wishes fetched false apart barren"
+    "passed unpaid calls again wishes fetched false apart barren crowded"
 )
 
 

@@ -215,8 +215,7 @@ class Repair(Answers):
             if theirs > held:
                 theirs = 0
         mine = asks.hint(held, sealed, receipted)
-        says = False
-        waits = their_hint & 15
+        says, waits = False, their_hint & 15
         if receipted and waits and (theirs < receipted or (theirs == held and waits > mine & 15)):
             mesh.down.say_receipt(author, now)
         elif theirs == held and waits < mine & 15:
@@ -319,9 +318,9 @@ class Repair(Answers):
             del self._wants[asks.WANT_OPERATIONS, author]
             self._next = None
 
-    def wants(self, what: int) -> bool:
-        """Say whether something of a kind is asked for."""
-        return bool([1 for key in self._wants if key[0] == what])
+    def sought(self, what: int) -> list:
+        """Return the names of what is asked for of a kind."""
+        return [name for kind, name in self._wants if kind == what]
 
     def due(self) -> int | None:
         """Return when something is to be asked for."""
@@ -378,7 +377,7 @@ class Repair(Answers):
 
     def _waits_for(self, what: int, name: bytes, want: list) -> bool:
         """Say whether something waits here for a name, a schema or an operation as a letter."""
-        if what == asks.WANT_LETTERS or not self._mesh.relays:
+        if what in (asks.WANT_LETTERS, asks.WANT_CREDENTIALS) or not self._mesh.relays:
             return False
         why = (AUTHOR, SCHEMA, WHOLE)[what - asks.WANT_ANNOUNCES]
         found = self._mesh.intake.find(why, None if why == SCHEMA else name[:3]) is not None
@@ -399,6 +398,8 @@ class Repair(Answers):
             return None if [1 for schema in self._peer.schemas if schema[:2] == name] else name
         if what == asks.WANT_WHOLE:
             return self._lacks_whole(name, want, now)
+        if what == asks.WANT_CREDENTIALS:
+            return self.inquire("lacking", self._peer, name, want)
         bits = mesh.intake.letters.missing(name)
         return (name, bits) if bits else None
 

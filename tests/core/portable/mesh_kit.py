@@ -45,13 +45,17 @@ class Member:
         self.boots += 1
         self.started = now
         random = Random(self.air.seed * 1000 + self.number * 17 + self.boots * 7919)
-        self.peer = Peer(
-            MemoryLog(self.store), 0, name=self.name, kinds=KINDS, role=self.role, keeper=self.keeper,
-            mesh=b"\x11\x22\x33",
-        )  # fmt: skip
+        self.peer = self.new_peer()
         self.mesh = Mesh(self.peer, 0, random=random.below, role=self.role, key=KEY, **self.options)
         self.token = 0
         self.busy_until = now
+
+    def new_peer(self) -> Peer:
+        """Open the peer on what is durable."""
+        return Peer(
+            MemoryLog(self.store), 0, name=self.name, kinds=KINDS, role=self.role, keeper=self.keeper,
+            mesh=b"\x11\x22\x33",
+        )  # fmt: skip
 
     @property
     def author(self) -> bytes:

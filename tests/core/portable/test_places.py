@@ -139,6 +139,9 @@ class _Known:
     def knows(self, author: bytes) -> bool:
         return author == WRITER
 
+    def vouches(self, author: bytes) -> bool:
+        return True
+
 
 def test_who_has_no_credential_leaves_places_to_who_has() -> None:
     peer = gateway()

@@ -1,0 +1,73 @@
+"""A credential from the air, verified in slices while no session runs (SPEC 6.15.11). Loaded for a while."""
+
+import os
+from hashlib import sha256
+from time import ticks_diff, ticks_ms
+
+from hedgerow.limits import const
+from hedgerow.mesh.pace import VOUCH_MS
+
+from . import vault
+from .modules import is_tight, unload
+
+_ROOT = const(33)
+# The radio is heard in between.
+_SLICE_MS = const(40)
+# What reads credentials: to verify takes long, and the heap in which the mesh goes on meanwhile.
+_READ = (
+    "hedgerow.crypto.credentials hedgerow.crypto.claims hedgerow.crypto.edhoc hedgerow.crypto.words "
+    "hedgerow.crypto.cose"
+)
+
+
+def look(peer: object, keys: object, now: int) -> bool:
+    """Go on with the first one of which all parts are here; say whether no more is to be done now."""
+    done = True
+    try:
+        if keys.vouching is None:
+            if is_tight():
+                peer.make_room()
+            keys.vouching = _work(peer, keys)
+        begun = ticks_ms()
+        next(keys.vouching)
+        while ticks_diff(ticks_ms(), begun) < _SLICE_MS:
+            next(keys.vouching)
+        done = False
+    except StopIteration:
+        pass
+    except MemoryError:
+        # Others say it again.
+        keys.parts.clear()
+    if done:
+        keys.vouching = None
+        keys.vouch_at = now + VOUCH_MS
+        keys.settle()
+    return done
+
+
+def _work(peer: object, keys: object) -> object:
+    """Judge those that are whole, and verify one: a generator of slices."""
+    from hedgerow.crypto.port import P256
+    from hedgerow.crypto.vouchers import verify
+
+    found, jobs = _judge(peer, keys)
+    unload(_READ)
+    if found:
+        yield from verify(keys, P256(os.urandom), jobs, found)
+
+
+def _judge(peer: object, keys: object) -> tuple:
+    """Return (what is to be verified, the signatures of it), by who is believed and what is revoked."""
+    from hedgerow.crypto.credentials import Credential, Trust
+    from hedgerow.crypto.vouchers import Later, judge, whole
+    from hedgerow.crypto.words import Words
+
+    own = Credential(keys.value).claims
+    issuers = vault.read(vault.ISSUERS) or b""
+    roots = {}
+    for at in range(0, len(issuers), _ROOT):
+        roots[sha256(issuers[at : at + _ROOT]).digest()[:8]] = issuers[at : at + _ROOT]
+    later = Later()
+    trust = Trust(later, roots, own.issuer, own.mode)
+    Words(peer.log, trust, later)
+    return judge(peer, keys, trust, whole(keys.parts)), later.jobs

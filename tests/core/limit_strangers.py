@@ -1,0 +1,77 @@
+"""Checks of the limits of authors without a verified credential, and of credentials in letters."""
+
+from enrolled_kit import Enrolled
+from kit import raises
+from mesh_kit import Air
+from test_crypto_vouchers import asks_for, bring, carrier, told, written
+from vouched_kit import Ring, line
+
+from hedgerow import limits
+from hedgerow.crypto.strangers import strangers
+from hedgerow.crypto.vouched import Vouched
+from hedgerow.crypto.vouchers import part, take
+from hedgerow.custody.receipt import Receipt
+
+
+def room(code: str) -> None:
+    """So many bytes of strangers are taken where room is short, and no more."""
+    peer, _ = carrier(1)
+    peer.strange, peer.crowded = {}, 1
+    other = written(b"stranger", 2)
+    bring(peer, other, 1)
+    size = len(other.log.fetch(b"stranger", 2)) + 8
+    peer.strange[b"stranger"][0] = limits.MAX_STRANGE_BYTES - size + 1
+    raises(code, bring, peer, other, 2)
+    assert peer.log.held(b"stranger") == 1
+    peer.strange[b"stranger"][0] -= 1
+    bring(peer, other, 2)
+    assert peer.strange[b"stranger"][0] == limits.MAX_STRANGE_BYTES
+
+
+def authors(code: str) -> None:
+    peer, _ = carrier(2)
+    for at in range(limits.MAX_STRANGE_AUTHORS):
+        bring(peer, written(b"autho-%02d" % at, 0))
+        assert peer.ingest_receipt(Receipt(b"keeper-1", 1, b"autho-%02d" % at, 1))
+    raises(code, bring, peer, written(b"one more", 0))
+    assert len(strangers(peer)) == limits.MAX_STRANGE_AUTHORS
+    assert not peer.log.held(b"one more")
+
+
+def host() -> None:
+    """A gateway takes so many times as much."""
+    one = Enrolled(3)
+    assert one.members.strange_room == tuple(limits.HOST_SHARES * size for size in Vouched.strange_room)
+    one.members.group = object()  # type: ignore[assignment]
+    one.peer.strange, one.peer.crowded = {}, 1
+    bring(one.peer, written(b"stranger", 2), 2)
+    one.peer.strange[b"stranger"][0] = limits.HOST_SHARES * limits.MAX_STRANGE_BYTES
+    raises("QUOTA_FULL", bring, one.peer, written(b"another!", 1))
+
+
+def parts() -> None:
+    """A credential of more is not said, and nothing of one is taken."""
+    most = limits.MAX_PARTS * 119
+    assert part(bytes(most), b"author-1", limits.MAX_PARTS - 1) and not part(bytes(most + 1), b"author-1", 0)
+    for count, kept in ((limits.MAX_PARTS, 1), (limits.MAX_PARTS + 1, 0)):
+        here: dict[bytes, list[object]] = {}
+        assert take(here, b"\x0bautname" + bytes((count,)) + b"data", 0) and len(here) == kept
+
+
+def refused() -> None:
+    """So many that failed are known, and cost nothing any more."""
+    air = Air(4, loss=0, duty=100)
+    (one,) = line(air, [4])
+    ring = one.peer.members
+    for at in range(limits.MAX_REFUSED + 1):
+        false = Ring(100 + at)
+        false.value = false.value[:-1] + bytes((false.value[-1] ^ 1,))
+        one.mesh.repair._wants.clear()
+        asks_for(one, false.named)
+        for index in range(limits.MAX_PARTS):
+            content = false.credential_part(false.named[:3], index)
+            if content:
+                told(one, content, one.now(air.now))
+        air.run(air.now + 11_000)
+    assert len(ring.refused) == limits.MAX_REFUSED and not ring.vouches(Ring(100).named)
+    assert ring.checks == 2 * (limits.MAX_REFUSED + 1)
