@@ -26,14 +26,14 @@ _GIVEN = const(2)
 # How often a question is asked again for which there was no room.
 _AGAIN = const(3)
 _DOCUMENTS = (
-    "hedgerow.down hedgerow.documents hedgerow.document hedgerow.index hedgerow.batch hedgerow.statements "
-    "hedgerow.subscriptions hedgerow.subscribe hedgerow.marks hedgerow.counter "
+    "hedgerow.documents hedgerow.document hedgerow.index hedgerow.batch hedgerow.statements hedgerow.counter "
     "hedgerow.clock.timemap hedgerow.clock.civil hedgerow.query.evaluate "
     "hedgerow.query.live hedgerow.query.expression hedgerow.query.values hedgerow.query.mutate "
     "hedgerow.query.arithmetic hedgerow.query.group hedgerow.query.aggregate hedgerow.query.json_text "
-    "hedgerow_device.flashkeys hedgerow_device.flashkeysload hedgerow_device.flashkeyswrite "
-    "hedgerow_device.wanting"
+    "hedgerow_device.flashkeys hedgerow_device.flashkeysload hedgerow_device.flashkeyswrite"
 )
+# And what has been asked of others, or for them.
+_ASKED = "hedgerow.down hedgerow.subscriptions hedgerow.subscribe hedgerow.marks hedgerow_device.wanting"
 # What is loaded while a full log makes room.
 _FULL = (
     "hedgerow.full hedgerow.thin hedgerow.summary hedgerow.trust.lost hedgerow.trust.verify "
@@ -178,11 +178,16 @@ class DevicePeer(ReadyPeer):
         """Give back what the log has loaded and does not need now, where the heap is small; beside documents,
         which have use for some of it soon, where it is used up nearly.
         """
-        if is_tight() if self._down is None else free() < _LEAST_FREE * WIDE:
-            from .flashrest import rest
+        documents = self._down is not None and self._down.has_documents
+        if free() < _LEAST_FREE * WIDE if documents else is_tight():
+            try:
+                from .flashrest import rest
 
-            rest(self.log)
-            unload("hedgerow_device.flashrest")
+                rest(self.log)
+                unload("hedgerow_device.flashrest")
+            except MemoryError:
+                # A session has the heap; it is looked at again.
+                pass
 
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int, proven: bool = False) -> bool:
         """See Peer.set_time; of a board that sleeps the error covers what its sleeps do to the clock."""
@@ -336,12 +341,16 @@ class DevicePeer(ReadyPeer):
             self._close_documents()
 
     def _close_documents(self) -> None:
-        """Forget what documents take, unless somebody watches them or has asked others for some."""
+        """Forget what documents take, unless somebody watches them; what others were asked for stays."""
         down = self._down
-        if self._observers or (down is not None and not down.idle):
+        if self._observers:
             return
+        asks = down is not None and not down.idle
         # Memory may have run out: what is large goes first; modules may be there without it.
-        self._down = down = None
+        if asks:
+            down.forget_documents()
+        else:
+            self._down = down = None
         gc.collect()
         try:
             self.log.drop_index()
@@ -350,6 +359,8 @@ class DevicePeer(ReadyPeer):
             pass
         finally:
             unload(_DOCUMENTS)
+            if not asks:
+                unload(_ASKED)
             self.rest()
 
     async def aexecute(self, text: str, **parameters: object) -> object:

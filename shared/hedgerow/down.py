@@ -71,6 +71,16 @@ class Down:
         asked = self._subscriptions is not None and self._subscriptions.borrowed
         return not asked and not self.wanted
 
+    @property
+    def has_documents(self) -> bool:
+        """Whether documents take memory."""
+        return self._documents is not None
+
+    def forget_documents(self) -> None:
+        """Merge them again when somebody asks for them; what was asked for, and for whom, stays."""
+        self._documents = None
+        self._times = {}
+
     def arrived(self, author: bytes, number: int, body: bytes) -> None:
         """Take note of an operation that has just come into the log."""
         self._times = {}

@@ -239,6 +239,33 @@ def test_a_board_that_closes_its_documents_drops_the_index(monkeypatch: pytest.M
     assert log._index is None and log.ring.device.programmed == programmed
 
 
+def test_what_others_were_asked_for_keeps_no_documents_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What CPython's time lacks
+    monkeypatch.setattr(time, "ticks_ms", lambda: 0, raising=False)
+    monkeypatch.setattr(time, "ticks_diff", lambda a, b: a - b, raising=False)
+    from hedgerow_device import device_peer
+
+    unloaded: list[str] = []
+    monkeypatch.setattr(device_peer, "unload", lambda *names: unloaded.extend(" ".join(names).split()))
+    monkeypatch.setattr(device_peer, "is_tight", lambda: True)
+    log = FlashLog(Nor(64))
+    peer = device_peer.DevicePeer(log, lambda: 1000, name="board", kinds={"plants": KEEP})
+    peer.execute("INSERT INTO plants DOCUMENTS (:p)", p={"_id": "a", "height": 1})
+    asked = peer.down
+    asked.want(b"somebody", 1, 2)
+    assert asked.documents and asked.has_documents
+    unloaded.clear()
+    peer.close_documents()
+    assert peer.down is asked and asked.wanted and not asked.has_documents and log._index is None
+    assert "hedgerow.documents" in unloaded and "hedgerow.down" not in unloaded
+    rows = peer.execute("SELECT height FROM plants").rows
+    assert [row["height"] for row in rows] == [1] and not asked.has_documents
+    # What nobody was asked for goes whole.
+    asked.wanted = []
+    peer.close_documents()
+    assert peer.down is not asked and "hedgerow.down" in unloaded
+
+
 def test_nothing_is_written_while_the_log_collects() -> None:
     nor = Nor(64)
     log = FlashLog(nor)
