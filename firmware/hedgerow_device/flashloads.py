@@ -53,6 +53,10 @@ class Loads:
     def seen(self, author: bytes) -> int:
         return self.beside().seen(author) if self.has_beside() else self.held(author)
 
+    def placed(self) -> list:
+        """Return the authors that have a slot, if of some there is nothing any more."""
+        return [author for author in self.slots if author]
+
     def cut(self, author: bytes, held: int) -> None:
         from . import flashchange
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import MAX_FRESH, const
-from hedgerow.log import STATE_CONFIG, new_author
+from hedgerow.log import STATE_CONFIG, STATE_VOUCHED, new_author
 from hedgerow.mesh.group import Group
 from hedgerow.operation import CLOCK, decode_body
 
@@ -57,10 +57,13 @@ class Keyring:
     batching: object = None
     said_at = 0
     # See crypto.vouched: parts of others' credentials, what verifies one, from when on the next one may be,
-    # and those that failed; the credential that the last session has shown; whether something is lent.
+    # those that failed, were good, or were asked for lately; the credential that the last session has shown;
+    # whether something is lent.
     vouching: object = None
     vouch_at = 0
     refused: list = []
+    believed: list = []
+    asked: list = []
     shown: object = None
     lent = False
 
@@ -305,7 +308,7 @@ class Keyring:
         p256.multiplications = 0
         found = self._member.trust.known(channel.remote) if greeting.done else None
         author = found and found.claims.author
-        if author and author not in (self.log.get(STATE_CONFIG, _VOUCHED) or b""):
+        if author and author not in (self.log.get(STATE_VOUCHED, _VOUCHED) or b""):
             # It is kept once nothing else needs the heap.
             self.shown = author, found.value
 

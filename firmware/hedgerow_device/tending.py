@@ -40,6 +40,8 @@ def tend(keys: object, peer: object, now: int) -> None:
 def _keep_shown(keys: object) -> None:
     """Carry for the one whose credential a session has shown, if there is memory: else another will."""
     shown, keys.shown = keys.shown, None
+    if shown[0] in keys.believed:
+        return
     try:
         keys.vouchers().vouch(*shown)
     except MemoryError:

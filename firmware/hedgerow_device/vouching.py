@@ -4,6 +4,7 @@ import os
 from hashlib import sha256
 from time import ticks_diff, ticks_ms
 
+from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
 from hedgerow.mesh.pace import VOUCH_MS
 
@@ -27,7 +28,7 @@ def look(peer: object, keys: object, now: int) -> bool:
         if keys.vouching is None:
             if is_tight():
                 peer.make_room()
-            keys.vouching = _work(peer, keys)
+            keys.vouching = _work(peer, keys, now)
         begun = ticks_ms()
         next(keys.vouching)
         while ticks_diff(ticks_ms(), begun) < _SLICE_MS:
@@ -35,7 +36,7 @@ def look(peer: object, keys: object, now: int) -> bool:
         done = False
     except StopIteration:
         pass
-    except MemoryError:
+    except (HedgerowError, MemoryError):
         # Others say it again.
         keys.parts.clear()
     if done:
@@ -45,18 +46,18 @@ def look(peer: object, keys: object, now: int) -> bool:
     return done
 
 
-def _work(peer: object, keys: object) -> object:
+def _work(peer: object, keys: object, now: int) -> object:
     """Judge those that are whole, and verify one: a generator of slices."""
     from hedgerow.crypto.port import P256
     from hedgerow.crypto.vouchers import verify
 
-    found, jobs = _judge(peer, keys)
+    found, jobs = _judge(peer, keys, now)
     unload(_READ)
     if found:
         yield from verify(keys, P256(os.urandom), jobs, found)
 
 
-def _judge(peer: object, keys: object) -> tuple:
+def _judge(peer: object, keys: object, now: int) -> tuple:
     """Return (what is to be verified, the signatures of it), by who is believed and what is revoked."""
     from hedgerow.crypto.credentials import Credential, Trust
     from hedgerow.crypto.vouchers import Later, judge, whole
@@ -70,4 +71,4 @@ def _judge(peer: object, keys: object) -> tuple:
     later = Later()
     trust = Trust(later, roots, own.issuer, own.mode)
     Words(peer.log, trust, later)
-    return judge(peer, keys, trust, whole(keys.parts)), later.jobs
+    return judge(peer, keys, trust, whole(keys, now)), later.jobs

@@ -173,6 +173,10 @@ class SqliteLog:
         """Return the authors with entries, in the order in which they came."""
         return list(self._authors)
 
+    def placed(self) -> list[bytes]:
+        """Return the authors that take a place, if of some there is nothing any more."""
+        return self.authors()
+
     def held(self, author: bytes) -> int:
         """Return the number up to which every operation is held or skipped, 0 for none."""
         known = self._authors.get(author)

@@ -87,11 +87,11 @@ class ReadyPeer(Peer):
             from .full import has_room
 
             return has_room(self)
-        if code != "LOG_FULL" or not self.members or self.keeper or self.strange is not None:
+        if code != "LOG_FULL" or self.keeper or self.strange is not None:
             return False
-        from .crypto.strangers import give_way
+        from .full import strangers_give_way
 
-        return give_way(self, author)
+        return strangers_give_way(self, author)
 
     def storage(self) -> dict:
         """Return how full and how worn the log is, and what had to go (see hedgerow.storage)."""

@@ -95,12 +95,8 @@ def drop_excess(peer: object) -> bool:
     """
     if peer.keeper:
         return False
-    if peer.members and peer.strange is None:
-        # Whose credential nobody knows goes first.
-        from .crypto.strangers import give_way
-
-        if give_way(peer, peer.author):
-            return True
+    if peer.strange is None and strangers_give_way(peer, peer.author):
+        return True
     log = peer.log
     counts: list = []
     own = 0
@@ -127,6 +123,20 @@ def drop_excess(peer: object) -> bool:
     peer.quota = share
     peer.commit()
     return True
+
+
+def strangers_give_way(peer: object, author: bytes) -> bool:
+    """Give up what those have beyond their share whose credential nobody knows, for somebody else's sake; say
+    whether there was any (SPEC 5.18).
+    """
+    if not peer.members or not peer.members.ready:
+        return False
+    try:
+        from .crypto.strangers import give_way
+
+        return give_way(peer, author)
+    except MemoryError:
+        return False
 
 
 def has_room(peer: object) -> bool:

@@ -36,7 +36,7 @@ MAX_SEAL_OPERATIONS = const(256)
 # What a peer remembers. Own schemas and those learnt from others are MAX_SCHEMAS together; who judges by
 # credentials takes no more from authors without one when MAX_STRANGE_SCHEMAS are in use.
 # All authors without a verified credential have MAX_STRANGE_BYTES of open operations together in the log of a
-# board, and MAX_STRANGE_AUTHORS of its places; a gateway has HOST_SHARES times that.
+# board that is full, and MAX_STRANGE_AUTHORS of its places; a gateway has HOST_SHARES times as many places.
 # MAX_AUTHORS: in one vector, in the log of a board, refused in one session; and as many authors that the log
 # does not hold may have receipts, or name keepers. MAX_KNOWN_KEEPERS: whose incarnation is remembered.
 # MAX_FRONTIER: authors in a stability frontier, which fits a frame whatever their numbers.
@@ -196,9 +196,12 @@ MAX_BATCHES = const(8)
 # is one at most.
 MAX_FOLDED = const(127)
 BATCH_APART_S = const(3000)
-# Parts in which a credential goes, each a letter; of those that were refused, how many a board remembers.
+# Parts in which a credential goes, each a letter; of those that were refused, how many a board remembers. Of
+# those that were verified, how many it keeps, and how many besides that found no place in its log.
 MAX_PARTS = const(4)
 MAX_REFUSED = const(8)
+MAX_VOUCHED = const(32)
+MAX_BELIEVED = const(8)
 # Records under one key. Peers that can be met again without a handshake, contacts until there is one all the
 # same, and how long after its end a credential is good for that.
 REKEY_RECORDS = const(16384)

@@ -20,6 +20,8 @@ STATE_PEER = 3
 STATE_CONFIG = 4
 # Frames of others that a peer of a mesh has in custody (SPEC 6.24).
 STATE_CUSTODY = 5
+# Credentials of others that a board has verified (SPEC 5.18).
+STATE_VOUCHED = 6
 
 
 def new_author(public_key: bytes = b"") -> bytes:

@@ -11,6 +11,7 @@ STATE_SCHEMA: Final = 2
 STATE_PEER: Final = 3
 STATE_CONFIG: Final = 4
 STATE_CUSTODY: Final = 5
+STATE_VOUCHED: Final = 6
 
 def new_author(public_key: bytes = b"") -> bytes: ...
 def local_author(author: bytes) -> bytes: ...

@@ -156,6 +156,10 @@ class MemoryLog:
         """Return the authors with entries, in the order in which they came."""
         return list(self._authors)
 
+    def placed(self) -> list:
+        """Return the authors that take a place, if of some there is nothing any more."""
+        return self.authors()
+
     def held(self, author: bytes) -> int:
         """Return the number up to which every operation is held or skipped, 0 for none."""
         return self._held.get(author, 0)

@@ -343,14 +343,14 @@ class Peer(Presence):
         first = max(first, held + 1)
         if author in self.former and first > max(held, self.receipted(author)) + 1:
             return self.down.fill(author, first, fresh, True)
-        place = self._admit(author, fresh)
+        strange = self._admit(author, fresh)
         self._bridge(author, held, first)
         self.keep_schemas(author, fresh)
         for number, body in enumerate(fresh, first):
             self.log.append(ENTRY_OP, author, number, number, body)
             self._arrived(author, number, body)
-        if place:
-            place[0][0] += place[1]
+            if strange:
+                self._took(author, body)
         self.ledger.reach(author, number)
         self.touch(author)
         return len(fresh)
@@ -391,11 +391,11 @@ class Peer(Presence):
 
             check_lost(self.log, author, skip, self.members)
         first = max(skip.first, held + 1)
-        place = self._admit(author, (body,))
+        strange = self._admit(author, (body,))
         self._bridge(author, held, first)
         self.log.append(ENTRY_SKIP, author, first, skip.last, body)
-        if place:
-            place[0][0] += place[1]
+        if strange:
+            self._took(author, body)
         self.touch(author)
 
     def lost(self, author: bytes) -> list:
@@ -419,10 +419,10 @@ class Peer(Presence):
             from .trust.verify import verify_seal
 
             verify_seal(self.log, self.schemas, author, body, apart or base > sealed, self.members)
-        place = self._admit(author, (body,))
+        strange = self._admit(author, (body,))
         self.log.append(ENTRY_SEAL, author, seal.first, seal.last, body)
-        if place:
-            place[0][0] += place[1]
+        if strange:
+            self._took(author, body)
         self.touch(author)
 
     def _add_schema(self, schema: Schema, beside: list = ()) -> None:

@@ -244,19 +244,31 @@ class Presence:
         self.ledger.require(author, keepers)
         self.touch(author)
 
-    def _admit(self, author: bytes, bodies: list) -> tuple | None:
-        """Refuse what goes beyond the share of strangers (SPEC 5.18): see crypto.strangers.admit.
+    def _admit(self, author: bytes, bodies: list) -> bool:
+        """Refuse what goes beyond the share of strangers (SPEC 5.18); say whether what is taken counts.
 
-        Nothing is loaded for it while there is room, and places.
+        See crypto.strangers.admit. Nothing is loaded for it while there is room, and places.
         """
         if not self.members or self.keeper:
-            return None
+            return False
         log = self.log
-        if self.strange is None and (log.held(author) or len(log.authors()) < limits.MAX_STRANGE_AUTHORS):
-            return None
-        from .crypto.strangers import admit
+        if self.strange is None and (log.held(author) or len(log.placed()) < limits.MAX_STRANGE_AUTHORS):
+            return False
+        if not self.members.ready:
+            return False
+        try:
+            from .crypto.strangers import admit
 
-        return admit(self, author, bodies)
+            return admit(self, author, bodies)
+        except MemoryError:
+            raise HedgerowError("QUOTA_FULL", "no memory to tell whose it is") from None
+
+    def _took(self, author: bytes, body: bytes) -> None:
+        """Count an entry of a stranger that was taken, while there is little room."""
+        if self.strange is not None:
+            from .crypto.strangers import took
+
+            took(self, author, body)
 
     def receipt(self, author: bytes) -> Receipt | None:
         """Return the lowest of the receipts behind receipted(), if there is one."""

@@ -3,8 +3,8 @@
 from enrolled_kit import Enrolled
 from kit import raises
 from mesh_kit import Air
-from test_crypto_vouchers import asks_for, bring, carrier, told, written
-from vouched_kit import Ring, line
+from test_crypto_vouchers import asks_for, told
+from vouched_kit import Ring, bring, carrier, line, written
 
 from hedgerow import limits
 from hedgerow.crypto.strangers import strangers
@@ -39,14 +39,25 @@ def authors(code: str) -> None:
 
 
 def host() -> None:
-    """A gateway takes so many times as much."""
+    """A gateway has so many times as many places."""
     one = Enrolled(3)
-    assert one.members.strange_room == tuple(limits.HOST_SHARES * size for size in Vouched.strange_room)
+    assert one.members.strange_room[1] == limits.HOST_SHARES * Vouched.strange_room[1]
     one.members.group = object()  # type: ignore[assignment]
-    one.peer.strange, one.peer.crowded = {}, 1
-    bring(one.peer, written(b"stranger", 2), 2)
-    one.peer.strange[b"stranger"][0] = limits.HOST_SHARES * limits.MAX_STRANGE_BYTES
-    raises("QUOTA_FULL", bring, one.peer, written(b"another!", 1))
+    for at in range(limits.MAX_STRANGE_AUTHORS + 1):
+        bring(one.peer, written(b"autho-%02d" % at, 0))
+
+
+def vouched() -> None:
+    """So many that were verified are kept, with places that are used again, and so many are known besides."""
+    peer, ring = carrier(5)
+    for at in range(limits.MAX_VOUCHED):
+        ring.vouch(b"autho-%02d" % at, b"credential")
+        bring(peer, written(b"autho-%02d" % at, 0))
+    assert not ring.believed
+    for at in range(limits.MAX_BELIEVED + 1):
+        ring.vouch(b"later-%02d" % at, b"credential")
+    assert len(ring.believed) == limits.MAX_BELIEVED and not ring.vouches(b"later-00")
+    assert ring.vouches(b"later-01") and ring.vouches(b"autho-00")
 
 
 def parts() -> None:

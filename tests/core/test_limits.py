@@ -164,6 +164,8 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "BATCH_APART_S": (crypto.batch_apart,),
     "MAX_PARTS": (strangers.parts,),
     "MAX_REFUSED": (strangers.refused,),
+    "MAX_VOUCHED": (strangers.vouched,),
+    "MAX_BELIEVED": (strangers.vouched,),
     "REKEY_RECORDS": (crypto.rekey,),
     "MAX_RESUMABLES": (crypto.resumables,),
     "RESUME_CONTACTS": (crypto.contacts,),

@@ -10,16 +10,21 @@ from typing import Any
 
 import pytest
 
+from hedgerow import limits
 from hedgerow.crypto.credentials import Credential
 from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.port import P256
 from hedgerow.crypto.vouchers import part
+from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow.mesh import pace
 from hedgerow.mesh.frames import LETTER_DOWN, make
 from hedgerow.mesh.letters import SCHEMA, split
+from hedgerow.peer import Peer
 from hedgerow.sync.hello import RELAY
+from hedgerow_device.flashlog import FlashLog
 from hedgerow_device.wisher import Wisher
+from hedgerow_sim.nor import Nor
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests/core" / name) for name in ("crypto/portable", "portable", "")]
@@ -30,7 +35,7 @@ from keyring_kit import chip, ring  # noqa: E402, F401
 from mesh_kit import Air  # noqa: E402
 from micropython_vm import micropython  # noqa: E402
 from test_teller import Small  # noqa: E402
-from vouched_kit import Ring, add, short  # noqa: E402
+from vouched_kit import Ring, add, short, written  # noqa: E402
 
 ISSUER = Issuer(1)
 
@@ -275,6 +280,7 @@ class Stand:
 
 from hedgerow_device import vault
 vault.read = {kept!r}.get
+from hedgerow.errors import HedgerowError
 from hedgerow.log import MemoryLog, MemoryStore
 from hedgerow_device.keyring import Keyring
 keys = Keyring(bytes(32))
@@ -310,3 +316,23 @@ print([name for name in sys.modules if name.startswith("hedgerow.crypto") or "vo
     assert (
         done.stdout == "['hedgerow.crypto.vouchers']\nFalse True 2 True []\nTrue\n128\n['hedgerow.crypto']\n"
     ), done.stdout + done.stderr
+
+
+def test_strangers_of_whom_nothing_is_left_keep_their_places_on_flash() -> None:
+    who = Ring(97)
+    log = FlashLog(Nor(64))
+    peer = Peer(log, 0, name="relay", role=RELAY)
+    who.log, who.named = log, log.author
+    peer.members = who  # type: ignore[assignment]
+    body = written(b"template", 0).log.fetch(b"template", 1)
+    for at in range(limits.MAX_STRANGE_AUTHORS):
+        author = b"autho-%02d" % at
+        peer.ingest(author, 1, [body])
+        log.cut(author, 0)
+    assert not [author for author in peer.authors() if author[:6] == b"autho-"]
+    with pytest.raises(HedgerowError, match="QUOTA_FULL"):
+        peer.ingest(b"one more", 1, [body])
+    # Who has a place needs none.
+    peer.ingest(b"autho-07", 1, [body])
+    who.vouch(b"verified", b"credential")
+    peer.ingest(b"verified", 1, [body])

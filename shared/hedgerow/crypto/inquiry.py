@@ -1,18 +1,28 @@
 """Credentials of strangers: asked for and answered by advertisements, where room is short (SPEC 6.15.11)."""
 
-from ..limits import const
+from .. import limits
+from ..mesh import pace
 from ..mesh.asks import WANT_CREDENTIALS
 
 # Strangers whose credentials are asked for at once.
-_STRANGERS = const(3)
+_STRANGERS = limits.const(3)
 
 
 def want(mesh: object, now: int) -> None:
-    """Ask for that of the last stranger for whom there was no room; of one at a time, and not of many."""
+    """Ask for that of the last stranger for whom there was no room, one at a time, and not of many.
+
+    What was asked for lately is not asked for again, whoever else does.
+    """
     peer = mesh.peer
     stranger, peer.stranger = peer.stranger, b""
     mesh.stats["crowded"] = peer.crowded
-    if len(mesh.repair.sought(WANT_CREDENTIALS)) < _STRANGERS:
+    keys = peer.members
+    sought = mesh.repair.sought(WANT_CREDENTIALS)
+    if stranger in sought or len(sought) >= _STRANGERS or keys.vouchers().credential_lacks(stranger) < 0:
+        return
+    late = [entry for entry in keys.asked if now - entry[1] < pace.VOUCH_AGAIN_MS]
+    if stranger not in [name for name, _ in late]:
+        keys.asked = late[1 - limits.MAX_REFUSED :] + [(stranger, now)]
         # It may sleep soon.
         mesh.repair.want(WANT_CREDENTIALS, stranger, now, 50 + mesh.random(300))
 

@@ -76,7 +76,7 @@ class Members(Rules):
     @property
     def strange_room(self) -> tuple:
         """What all have together whose credential is not known: bytes, authors (SPEC 5.18)."""
-        return limits.HOST_SHARES * limits.MAX_STRANGE_BYTES, limits.HOST_SHARES * limits.MAX_STRANGE_AUTHORS
+        return limits.MAX_STRANGE_BYTES, limits.HOST_SHARES * limits.MAX_STRANGE_AUTHORS
 
     def vouchers(self) -> object:
         """Return what knows whose credentials are known: this."""

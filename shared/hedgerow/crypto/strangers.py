@@ -2,7 +2,6 @@
 
 from .. import limits
 from ..errors import HedgerowError
-from ..full import account
 from ..log import ENTRY_SEAL
 
 # What an entry takes in a log beside its body, about; how much of a log is read at once.
@@ -11,42 +10,49 @@ _LOOK = limits.const(256)
 # By what they are cut first: bytes of an operation with its seals.
 _TYPICAL = limits.const(64)
 # At every so many refusals it is looked whether there is room again.
-_REFUSALS = limits.const(63)
+_REFUSALS = limits.const(61)
 
 
 def strangers(peer: object) -> list:
-    """Return the strangers in the log of a peer with a credential."""
+    """Return the strangers with a place in the log of a peer with a credential."""
     vouched = peer.members.vouchers()
-    return [author for author in peer.authors() if not (peer.is_own(author) or vouched.vouches(author))]
+    return [author for author in peer.log.placed() if not (peer.is_own(author) or vouched.vouches(author))]
 
 
-def admit(peer: object, author: bytes, bodies: list) -> tuple | None:
-    """Return (a stranger's place in the share, what entries of these bodies take there), None for others and
-    while the log is not short; QUOTA_FULL.
+def admit(peer: object, author: bytes, bodies: list) -> bool:
+    """Say whether what entries of these bodies take counts: that of strangers, while the log is short.
+    QUOTA_FULL for what goes beyond their share, and for one who finds no place.
 
-    `peer.strange` has a place, [bytes without a receipt, receipted number], of each stranger in the log.
+    `peer.strange` has [bytes without a receipt, receipted number, held number] of each stranger in the log.
     """
     vouched = peer.members.vouchers()
     if peer.is_own(author) or vouched.vouches(author):
-        return None
-    known = peer.strange
-    if not peer.log.held(author):
-        others = [other for other in strangers(peer) if other != author]
-        if len(others) >= vouched.strange_room[1]:
+        return False
+    placed = peer.log.placed()
+    if author not in placed and len(placed) >= limits.MAX_STRANGE_AUTHORS:
+        if len(strangers(peer)) >= vouched.strange_room[1]:
             _refuse(peer, author)
+    known = peer.strange
     if known is None:
-        return None
-    size = sum([len(body) for body in bodies]) + _ENTRY * len(bodies)
-    if author not in known:
+        return False
+    if author not in known and peer.log.held(author):
         known[author] = _measure(peer, author)
+    size = sum([len(body) for body in bodies]) + _ENTRY * len(bodies)
     if not _fits(known, size, vouched):
         _settle(peer, known, vouched)
         if not _fits(known, size, vouched):
-            if not peer.crowded & _REFUSALS and _has_room(peer):
+            if not peer.crowded % _REFUSALS and _has_room(peer):
                 peer.strange = None
-                return None
+                return False
             _refuse(peer, author)
-    return known.setdefault(author, [0, peer.receipted(author)]), size
+    return True
+
+
+def took(peer: object, author: bytes, body: bytes) -> None:
+    """Count an entry of a stranger that the log has taken."""
+    place = peer.strange.setdefault(author, [0, peer.receipted(author), 0])
+    place[0] += len(body) + _ENTRY
+    place[2] = peer.log.held(author)
 
 
 def give_way(peer: object, author: bytes) -> bool:
@@ -56,24 +62,34 @@ def give_way(peer: object, author: bytes) -> bool:
     vouched = peer.members.vouchers()
     if not (peer.is_own(author) or vouched.vouches(author)):
         return False
-    log = peer.log
     others = strangers(peer)
-    most = vouched.strange_room[0] // _TYPICAL // max(1, len(others))
-    dropped = 0
-    while True:
+    most = max(1, vouched.strange_room[0] // _TYPICAL // max(1, len(others)))
+    known: dict = {}
+    dropped = sum([_cut(peer, known, other, most) for other in others])
+    while most and not _fits(known, 0, vouched):
+        most -= max(1, most // 4)
         for other in others:
-            held = log.held(other)
-            if held > peer.receipted(other) + most:
-                log.cut(other, peer.receipted(other) + most)
-                dropped += held - log.held(other)
-        peer.strange = {other: _measure(peer, other) for other in others}
-        if not most or _fits(peer.strange, 0, vouched):
-            break
-        most //= 2
+            if _fits(known, 0, vouched):
+                break
+            dropped += _cut(peer, known, other, most)
+    peer.strange = known
+    from ..full import account
+
     account(peer)["dropped"] += dropped
     if dropped:
         peer.commit()
     return dropped > 0
+
+
+def _cut(peer: object, known: dict, author: bytes, most: int) -> int:
+    """Leave an author so many operations without a receipt, and measure them; return how many went."""
+    log = peer.log
+    held = log.held(author)
+    if held > peer.receipted(author) + most:
+        log.cut(author, peer.receipted(author) + most)
+        peer.touch(author)
+    known[author] = _measure(peer, author)
+    return held - log.held(author)
 
 
 def _refuse(peer: object, author: bytes) -> None:
@@ -99,7 +115,7 @@ def _measure(peer: object, author: bytes) -> list:
     while True:
         found = log.read(author, held, sealed, _LOOK)
         if not found:
-            return [size, base]
+            return [size, base, log.held(author)]
         for kind, _, last, body in found:
             size += len(body) + _ENTRY
             if kind == ENTRY_SEAL:
@@ -109,12 +125,14 @@ def _measure(peer: object, author: bytes) -> list:
 
 
 def _settle(peer: object, known: dict, vouched: object) -> None:
-    """Take out who is no stranger any more, and of the others the part that has receipts."""
+    """Take out who is no stranger any more, and of the others the part that has receipts, or was cut."""
     for author in list(known):
         place = known[author]
         number, held = peer.receipted(author), peer.log.held(author)
-        if vouched.vouches(author) or (not held and not place[0]):
+        if vouched.vouches(author):
             del known[author]
+        elif held < place[2]:
+            known[author] = _measure(peer, author)
         elif number > place[1]:
             place[0] = place[0] * max(0, held - number) // max(1, held - place[1])
             place[1] = number

@@ -32,7 +32,7 @@ def take(parts: dict, content: bytes, now: int) -> bool:
     are here by number]; the first that comes counts, as what they come to has to be what its name says.
     """
     head, at = bytes(content[1 : _DATA - 1]), content[_DATA - 1] if len(content) > _DATA else 0
-    if not at >> 4 < at & 15 <= limits.MAX_PARTS:
+    if not at >> 4 < at & 15 <= limits.MAX_PARTS or len(content) > _DATA + _PART:
         return True
     for known in list(parts):
         if now - parts[known][0] >= pace.VOUCH_OPEN_MS:
@@ -50,24 +50,36 @@ def take(parts: dict, content: bytes, now: int) -> bool:
 
 def lacks(parts: dict, name: bytes) -> int:
     """Return the number of the next part to ask for of an author's, or a delegation; -1 if all are here."""
+    missing = 0
     for head in parts:
         if head[:3] == name[:3]:
-            missing = [at for at in range(parts[head][1]) if at not in parts[head][2]]
-            return missing[0] if missing else -1
-    return 0
+            lacking = [at for at in range(parts[head][1]) if at not in parts[head][2]]
+            if lacking:
+                return lacking[0]
+            missing = -1
+    return missing
 
 
-def whole(parts: dict) -> list:
-    """Return [(key in `parts`, credential)] of those that are whole; what is not what it says goes."""
+def whole(keys: object, now: int) -> list:
+    """Return [(key in `keys.parts`, credential)] of those that are whole.
+
+    What is not what it says goes, and what has waited too long for its other parts, or for the delegation
+    under which it was given.
+    """
+    parts = keys.parts
     found = []
     for head in list(parts):
-        _, total, here = parts[head]
-        if len(here) == total:
-            value = b"".join([here[at] for at in range(total)])
-            if sha256(value).digest()[:4] == head[3:]:
-                found.append((head, value))
-            else:
+        moment, total, here = parts[head]
+        late = now - moment >= pace.VOUCH_OPEN_MS
+        if len(here) < total:
+            if late:
                 del parts[head]
+            continue
+        value = b"".join([here[at] for at in range(total)])
+        if late or sha256(value).digest()[:4] != head[3:]:
+            refuse(keys, head)
+        else:
+            found.append((head, value))
     return found
 
 

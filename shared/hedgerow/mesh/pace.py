@@ -66,6 +66,8 @@ FALSE_WORD_MS = const(60000)
 # How long after one credential of another author the next one is verified; how long its parts are waited for.
 VOUCH_MS = const(10000)
 VOUCH_OPEN_MS = const(120000)
+# How long one is not asked for again.
+VOUCH_AGAIN_MS = const(600000)
 # How long who has a newer group key still speaks under the one before, and hears it after that.
 HANDOVER_MS = const(30000)
 GRACE_MS = const(180000)

@@ -1,244 +1,20 @@
-"""Authors without a verified credential share one sector; credentials come in letters. Runs on both VMs."""
+"""Credentials of others in letters: asked for, put together, verified once. Runs on both VMs."""
 
 from crypto_kit import Issuer
-from enrolled_kit import Enrolled
-from kit import Random, raises
 from mesh_kit import KEY, Air, check_air
-from sync_kit import KINDS, board
-from vouched_kit import ROOT, Ring, add, line, short
+from sync_kit import board
+from vouched_kit import ROOT, Ring, add, bring, carrier, line, short, written
 
 from hedgerow import limits
-from hedgerow.application import ReadyPeer
 from hedgerow.crypto.inquiry import want
 from hedgerow.crypto.vouchers import lacks, part, take, whole
-from hedgerow.custody.receipt import Receipt
-from hedgerow.custody.skip import LOST, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, ENTRY_SEAL, MemoryLog, MemoryStore
+from hedgerow.log import STATE_VOUCHED
 from hedgerow.mesh import asks, frames, pace
 from hedgerow.mesh.feed import letter_frames
-from hedgerow.mesh.letters import encode_operation
 from hedgerow.peer import Peer
-from hedgerow.sync.hello import RELAY
 
 HEAP = "8m"
-_KEEPER = b"keeper-1"
-
-
-CAPACITY = 24000
-
-
-def carrier(seed: int, store: object = None) -> tuple:
-    """Return (a board with an identity and a small log, its ring)."""
-    ring = Ring(seed)
-    ring.log = MemoryLog(store or MemoryStore(ring.named), capacity=CAPACITY)
-    peer = ReadyPeer(ring.log, lambda: 0, name="board", kinds=KINDS, mesh=b"msh", role=RELAY)
-    peer.members = ring
-    return peer, ring
-
-
-def written(author: bytes, count: int) -> Peer:
-    """Return an author with so many readings, and a seal over them."""
-    peer = board(store=MemoryStore(author), mesh=b"msh")
-    for at in range(count):
-        peer.insert("readings", {"t": at}, at)
-    peer.seal(count)
-    return peer
-
-
-def bring(peer: Peer, other: Peer, most: int = 1 << 20) -> None:
-    """Have a peer take what another wrote, as it comes on the air."""
-    for schema in other.schemas.values():
-        peer.ingest_schema(schema.encoded)
-    for kind, first, last, body in other.log.read(other.author, 0, 0, 1 << 20):
-        if last <= most and last > (peer.log.held if kind == ENTRY_OP else peer.log.sealed)(other.author):
-            if kind == ENTRY_OP:
-                peer.ingest(other.author, first, [body])
-            elif kind == ENTRY_SEAL:
-                peer.ingest_seal(other.author, body)
-
-
-def filled(peer: Peer, seed: int, code: str = "QUOTA_FULL") -> list:
-    """Bring strangers until there is no room; return them."""
-    strangers: list = []
-    while True:
-        other = written(Random(seed + len(strangers)).bytes(8), 40)
-        strangers.append(other)
-        try:
-            bring(peer, other)
-        except HedgerowError as error:
-            assert error.code == code, error
-            return strangers
-
-
-def size(peer: Peer, author: bytes) -> int:
-    """Return what an author takes in a log, receipts apart."""
-    return sum([len(entry[3]) + 8 for entry in peer.log.read(author, 0, 0, 1 << 20)])
-
-
-def sizes(peer: Peer, others: list) -> int:
-    return sum([size(peer, other.author) for other in others])
-
-
-# ---- the share
-
-
-def test_strangers_make_room_for_those_who_are_known_and_keep_to_a_sector() -> None:
-    peer, ring = carrier(1)
-    # Room that nobody needs is anybody's.
-    strangers = filled(peer, 100, "LOG_FULL")
-    assert sizes(peer, strangers) > 3 * limits.MAX_STRANGE_BYTES and not peer.crowded
-    known = written(b"verified", 300)
-    ring.vouch(b"verified", b"credential")
-    bring(peer, known)
-    assert peer.log.held(b"verified") == known.log.held(b"verified") > 300
-    assert limits.MAX_STRANGE_BYTES // 4 < sizes(peer, strangers) <= limits.MAX_STRANGE_BYTES
-    assert peer.account["dropped"] > 200
-    # From then on they have no more.
-    more = filled(peer, 200)
-    total = sizes(peer, strangers + more)
-    assert limits.MAX_STRANGE_BYTES - 200 < total <= limits.MAX_STRANGE_BYTES
-    assert total == sum([place[0] for place in peer.strange.values()])
-    raises("QUOTA_FULL", bring, peer, written(b"stranger", 1))
-    assert peer.crowded >= 2 and peer.stranger == b"stranger" and not peer.log.held(b"stranger")
-    skip = Skip(1, 2, LOST, [1, b"123456"]).encode()
-    raises("QUOTA_FULL", peer.ingest_skip, b"stranger", skip)
-    # A playground has no strangers.
-    peer.members = None
-    bring(peer, written(b"stranger", 1))
-    assert peer.log.held(b"stranger")
-
-
-def test_strangers_make_room_for_own_readings_before_anybody_else() -> None:
-    peer, ring = carrier(2)
-    known = written(b"verified", 200)
-    ring.vouch(b"verified", b"credential")
-    bring(peer, known)
-    strangers = filled(peer, 100, "LOG_FULL")
-    for at in range(150):
-        peer.insert("readings", {"t": at}, at)
-    assert peer.log.held(b"verified") == known.log.held(b"verified") > 200
-    assert sizes(peer, strangers) <= limits.MAX_STRANGE_BYTES
-
-
-def test_a_stranger_makes_no_room_for_a_stranger() -> None:
-    peer, ring = carrier(3)
-    strangers = filled(peer, 100, "LOG_FULL")
-    raises("LOG_FULL", bring, peer, written(b"stranger", 40))
-    assert peer.strange is None and sizes(peer, strangers) > 3 * limits.MAX_STRANGE_BYTES
-    # And a keeper has none.
-    peer.keeper = True
-    ring.vouch(b"verified", b"credential")
-    raises("LOG_FULL", bring, peer, written(b"verified", 40))
-    assert peer.strange is None
-
-
-def test_where_there_is_room_again_it_is_anybodys() -> None:
-    peer, ring = carrier(4)
-    strangers = filled(peer, 100, "LOG_FULL")
-    known = written(b"verified", 300)
-    ring.vouch(b"verified", b"credential")
-    bring(peer, known)
-    filled(peer, 200)
-    assert peer.ingest_receipt(Receipt(_KEEPER, 1, b"verified", known.log.held(b"verified")))
-    for _ in range(64):
-        # Every so often it is looked for.
-        assert peer.strange is not None
-        try:
-            bring(peer, strangers[-1])
-            break
-        except HedgerowError as error:
-            assert error.code == "QUOTA_FULL"
-    assert peer.strange is None
-    bring(peer, strangers[0])
-    assert peer.log.held(strangers[0].author) == strangers[0].log.held(strangers[0].author)
-
-
-def test_seals_of_strangers_count() -> None:
-    peer, _ = carrier(2)
-    peer.strange = {}
-    other = written(b"stranger", 3)
-    bring(peer, other, 2)
-    before = peer.strange[b"stranger"][0]
-    bring(peer, other)
-    assert before < peer.strange[b"stranger"][0] == size(peer, b"stranger")
-    peer.strange[b"another!"] = [limits.MAX_STRANGE_BYTES - peer.strange[b"stranger"][0], 0]
-    other.insert("readings", {"t": 1}, 9)
-    # Nobody is to look whether there is room.
-    peer.crowded = 1
-    raises("QUOTA_FULL", bring, peer, other)
-    peer.strange[b"another!"][0] -= size(other, b"stranger") - size(peer, b"stranger")
-    bring(peer, other)
-    other.seal(10)
-    raises("QUOTA_FULL", bring, peer, other)
-
-
-def test_receipts_and_credentials_make_room() -> None:
-    peer, ring = carrier(3)
-    peer.strange, peer.crowded = {}, 1
-    strangers = filled(peer, 200)
-    more = written(b"stranger", 30)
-    raises("QUOTA_FULL", bring, peer, more)
-    # A receipt over half of what an author has there frees half of that.
-    first = strangers[0].author
-    before, held = peer.strange[first][0], peer.log.held(first)
-    assert peer.ingest_receipt(Receipt(_KEEPER, 1, first, held // 2))
-    bring(peer, more, 4)
-    assert peer.strange[first] == [before * (held - held // 2) // held, held // 2]
-    raises("QUOTA_FULL", bring, peer, more)
-    assert peer.ingest_receipt(Receipt(_KEEPER, 1, first, held))
-    last = written(b"the last", 40)
-    raises("QUOTA_FULL", bring, peer, last)
-    assert peer.strange[first] == [0, held]
-    raises("QUOTA_FULL", bring, peer, last)
-    ring.vouch(strangers[1].author, b"credential")
-    bring(peer, last)
-    assert strangers[1].author not in peer.strange
-
-
-def test_strangers_take_half_of_the_places_of_a_log() -> None:
-    peer, ring = carrier(4)
-    for at in range(limits.MAX_STRANGE_AUTHORS):
-        bring(peer, written(b"autho-%02d" % at, 0))
-        assert peer.ingest_receipt(Receipt(_KEEPER, 1, b"autho-%02d" % at, 1))
-    one = written(b"one more", 0)
-    raises("QUOTA_FULL", bring, peer, one)
-    assert peer.stranger == b"one more" and peer.strange is None
-    # Who is there has a place, and who is known needs none of theirs.
-    bring(peer, written(b"autho-01", 5))
-    ring.vouch(b"verified", b"credential")
-    bring(peer, written(b"verified", 0))
-    raises("QUOTA_FULL", bring, peer, one)
-    ring.vouch(b"autho-00", b"credential")
-    bring(peer, one)
-
-
-def test_after_a_boot_they_are_anybody_until_the_log_is_full_again() -> None:
-    peer, ring = carrier(5)
-    filled(peer, 300, "LOG_FULL")
-    peer.commit()
-    again, ring = carrier(5, peer.log.store)
-    ring.vouch(b"verified", b"credential")
-    bring(again, written(b"verified", 100))
-    total = sum([place[0] for place in again.strange.values()])
-    assert 0 < total <= limits.MAX_STRANGE_BYTES
-
-
-def test_a_gateway_has_a_larger_share_where_boards_have_credentials() -> None:
-    gateway = Enrolled(6)
-    other = written(b"stranger", 3)
-    assert gateway.members.vouches(b"stranger")
-    gateway.members.group = object()
-    assert not gateway.members.vouches(b"stranger")
-    most, authors = gateway.members.strange_room
-    assert (most, authors) == (256 * limits.MAX_STRANGE_BYTES, 256 * limits.MAX_STRANGE_AUTHORS)
-    gateway.peer.strange, gateway.peer.crowded = {}, 1
-    bring(gateway.peer, other)
-    gateway.peer.strange[b"stranger"][0] = most
-    raises("QUOTA_FULL", bring, gateway.peer, written(b"another!", 1))
-
-
-# ---- letters
 
 
 def test_a_credential_goes_in_parts_and_is_the_same_again() -> None:
@@ -247,17 +23,17 @@ def test_a_credential_goes_in_parts_and_is_the_same_again() -> None:
     assert [len(content) > 0 for content in said] == [True, True, True, False, False]
     peer = board()
     assert max([len(letter_frames(peer, content, KEY)) for content in said[:3]]) == limits.MAX_FRAGMENTS
-    parts: dict = {}
+    parts = ring.parts
     assert lacks(parts, ring.named) == 0
     for at, after in ((2, 0), (0, 1), (1, -1)):
-        assert not whole(parts) and take(parts, said[at], 0)
+        assert not whole(ring, 0) and take(parts, said[at], 0)
         assert lacks(parts, ring.named) == after
-    assert whole(parts) == [(said[0][1:8], ring.value)]
+    assert whole(ring, 0) == [(said[0][1:8], ring.value)]
     # What comes to something else than its name says goes; so do parts that nobody completes.
     for at in (0, 1):
         take(parts, said[at][:3] + b"\0" + said[at][4:], 0)
     take(parts, said[2][:3] + b"\0" + said[2][4:-1] + b"\0", 0)
-    assert len(parts) == 2 and len(whole(parts)) == 1 and len(parts) == 1
+    assert len(parts) == 2 and len(whole(ring, 0)) == 1 and len(parts) == 1
     take(parts, said[0][:3] + b"\1" + said[0][4:], 0)
     assert not take(parts, said[0][:3] + b"\2" + said[0][4:], pace.VOUCH_OPEN_MS - 1)
     assert take(parts, said[0][:3] + b"\2" + said[0][4:], pace.VOUCH_OPEN_MS) and len(parts) == 1
@@ -379,14 +155,71 @@ def test_one_credential_is_verified_in_ten_seconds() -> None:
     assert ring.checks == 4 and not ring.parts
 
 
+def test_what_waits_in_vain_for_its_delegation_goes() -> None:
+    air = Air(65, loss=0, duty=100)
+    (one,) = line(air, [65])
+    ring = one.ring
+    air.run(20_000)
+    good = Ring(68)
+    # Somebody's word for an author, under what nobody has.
+    own = Ring(66).identity
+    given = {"SEALING_KEY": own.sealing, "AUTHOR": good.named, "SALT": own.keys[64:]}
+    false = ROOT.delegate(67).credential(own.agreement, **given)[1:]
+    asks_for(one, good.named)
+    for at in range(3):
+        content = part(false, good.named, at)
+        if content:
+            told(one, content, one.now(air.now))
+    air.run(air.now + 15_000)
+    assert len(ring.parts) == 1 and ring.vouchers().credential_lacks(good.named) == -1
+    air.run(air.now + pace.VOUCH_OPEN_MS)
+    assert not ring.parts and len(ring.refused) == 1 and ring.vouchers().credential_lacks(good.named) == 0
+
+
+def test_what_nobody_answers_is_asked_for_a_few_times() -> None:
+    air = Air(69, loss=0, duty=100)
+    members = line(air, [69, 70])
+    stranger = written(b"stranger", 3)
+    for member in members:
+        short(member)
+        bring_all(member, stranger)
+    air.run(20_000)
+    before = sum([member.mesh.stats["wants"] for member in members])
+    for _ in range(60):
+        for member in members:
+            # It is refused again and again, and each hears the other's question.
+            asks_for(member, b"stranger")
+        air.run(air.now + 5_000)
+    wants = sum([member.mesh.stats["wants"] for member in members]) - before
+    assert 8 <= wants <= 30, wants
+    assert not [1 for member in members if member.mesh.repair.sought(asks.WANT_CREDENTIALS)]
+    for member in members:
+        asks_for(member, b"stranger")
+        assert not member.mesh.repair.sought(asks.WANT_CREDENTIALS)
+    air.run(air.now + pace.VOUCH_AGAIN_MS)
+    asks_for(members[0], b"stranger")
+    assert members[0].mesh.repair.sought(asks.WANT_CREDENTIALS)
+
+
+def bring_all(member: object, other: Peer) -> None:
+    """Have a member hold what another wrote, though there be no room."""
+    members, member.peer.members = member.peer.members, None
+    bring(member.peer, other)
+    member.peer.members = members
+
+
 def test_what_was_verified_outlives_a_boot_and_ends_with_a_revocation() -> None:
     peer, ring = carrier(71)
-    for at in range(limits.MAX_AUTHORS):
-        ring.vouch(b"autho-%02d" % at, b"credential")
-    bring(peer, written(b"autho-07", 1))
+    for at in range(limits.MAX_VOUCHED):
+        ring.vouch(b"autho-%02d" % at, b"credential %d" % at)
+    for at in range(limits.MAX_VOUCHED):
+        if at != 8:
+            bring(peer, written(b"autho-%02d" % at, 1))
     ring.vouch(b"one more", b"credential")
-    # Of whom nothing is here make room.
+    # Of whom nothing is here makes room, and its place is used again.
     assert ring.vouches(b"one more") and ring.vouches(b"autho-07") and not ring.vouches(b"autho-08")
+    names = len(ring.log.items(STATE_VOUCHED))
+    assert names == limits.MAX_VOUCHED + 1
     again = Ring(71)
     again.log = ring.log
     assert again.vouches(b"one more") and not again.vouches(b"autho-08")
@@ -395,42 +228,27 @@ def test_what_was_verified_outlives_a_boot_and_ends_with_a_revocation() -> None:
     last = Ring(71)
     last.log = ring.log
     assert not last.vouches(b"autho-07") and last.vouches(b"one more")
+    last.vouch(b"autho-99", b"another")
+    assert last.credential_part(b"autho-99"[:3], 0)[9:] == b"credential 0"
+    assert last.vouches(b"autho-99") and len(ring.log.items(STATE_VOUCHED)) == names
 
 
-# ---- the attack
+def test_what_a_full_log_does_not_keep_is_known_all_the_same() -> None:
+    _, ring = carrier(72)
+    put = ring.log.put
 
+    def fails(*_: object) -> None:
+        raise HedgerowError("LOG_FULL", "here")
 
-def test_of_ten_thousand_invented_authors_a_relay_keeps_a_sector() -> None:
-    air = Air(81, loss=0, duty=100)
-    members = line(air, [81, 82, 83])
-    relay = members[1]
-    air.run(30_000)
-    rng = Random(84)
-    liar = written(b"template", 0)
-    stored = liar.log.fetch(b"template", 1)
-    taken: list = []
-    for at in range(10_000):
-        author = rng.bytes(8)
-        # Each says more as long as it is listened to.
-        authors = [author] + taken[-1:]
-        for other in authors:
-            number = relay.peer.log.held(other) + 1
-            for frame in letter_frames(relay.peer, encode_operation(other, number, stored), KEY):
-                relay.mesh.heard(rng.bytes(6), -50, frames.advertise(frame), relay.now(air.now))
-        if relay.peer.log.held(author):
-            taken.append(author)
-        if at % 50 == 0:
-            air.reading(members[at // 50 % 3])
-            air.run(air.now + 1_000)
-    for member in members:
-        peer = member.peer
-        names = [one.author for one in members]
-        strangers = [author for author in peer.authors() if author not in names]
-        assert len(strangers) <= limits.MAX_STRANGE_AUTHORS
-        if peer.strange is not None:
-            total = sum([size(peer, author) for author in strangers if not member.ring.vouches(author)])
-            assert total <= limits.MAX_STRANGE_BYTES
-    assert relay.peer.crowded > 9_000 and relay.mesh.stats["crowded"] > 9_000
-    # They had filled the log, and made room for what the three wrote.
-    assert relay.peer.account["dropped"] > 400
-    air.settle(members, members, 600_000)
+    ring.log.put = fails
+    for at in range(limits.MAX_BELIEVED + 1):
+        ring.vouch(b"autho-%02d" % at, b"credential")
+    assert ring.vouches(b"autho-08") and ring.vouches(b"autho-01") and not ring.vouches(b"autho-00")
+    ring.vouchers().shun(b"autho-08")
+    assert not ring.vouches(b"autho-08") and ring.vouches(b"autho-07")
+    ring.log.put = put
+    ring.vouch(b"autho-00", b"credential")
+    ring.log.put = fails
+    ring.vouchers().shun(b"autho-00")
+    ring.log.put = put
+    assert ring.vouches(b"autho-00")

@@ -3,7 +3,7 @@
 from crypto_kit import APP, MODE, Delegate, Issuer, finish
 from kit import Random
 from mesh_kit import Air, Member
-from sync_kit import KINDS
+from sync_kit import KINDS, board
 
 from hedgerow.application import ReadyPeer
 from hedgerow.crypto.credentials import Trust
@@ -11,8 +11,10 @@ from hedgerow.crypto.identity import Identity
 from hedgerow.crypto.port import P256
 from hedgerow.crypto.vouched import Vouched
 from hedgerow.crypto.vouchers import Later, judge, verify, whole
-from hedgerow.log import MemoryLog, MemoryStore
+from hedgerow.errors import HedgerowError
+from hedgerow.log import ENTRY_OP, ENTRY_SEAL, MemoryLog, MemoryStore
 from hedgerow.mesh import pace
+from hedgerow.peer import Peer
 from hedgerow.sync.hello import RELAY
 
 ROOT = Issuer(1)
@@ -29,6 +31,8 @@ class Ring:
     def __init__(self, seed: int, issuer: object = ROOT):
         self.parts: dict = {}
         self.refused: list = []
+        self.believed: list = []
+        self.asked: list = []
         self.vouching = None
         self.vouch_at = 0
         self.strange_room = Vouched.strange_room
@@ -76,7 +80,7 @@ class Ring:
 
     def tend(self, peer: object, now: int) -> None:
         """Verify what is whole, as a board does in slices."""
-        found = whole(self.parts) if now >= self.vouch_at else None
+        found = whole(self, now) if now >= self.vouch_at else None
         if found:
             self.vouch_at = now + pace.VOUCH_MS
             later = Later()
@@ -132,3 +136,58 @@ def short(member: Relay, room: int = 0) -> None:
     member.peer.log.storage = lambda: {"capacity": 1, "open": 1}
     member.ring.strange_room = (room, member.ring.strange_room[1])
     member.peer.strange = {}
+
+
+# ---- authors, and those who carry for them
+
+
+def carrier(seed: int, store: object = None) -> tuple:
+    """Return (a board with an identity and a small log, its ring)."""
+    ring = Ring(seed)
+    ring.log = MemoryLog(store or MemoryStore(ring.named), capacity=Relay.CAPACITY)
+    peer = ReadyPeer(ring.log, lambda: 0, name="board", kinds=KINDS, mesh=b"msh", role=RELAY)
+    peer.members = ring
+    return peer, ring
+
+
+def written(author: bytes, count: int) -> Peer:
+    """Return an author with so many readings, and a seal over them."""
+    peer = board(store=MemoryStore(author), mesh=b"msh")
+    for at in range(count):
+        peer.insert("readings", {"t": at}, at)
+    peer.seal(count)
+    return peer
+
+
+def bring(peer: Peer, other: Peer, most: int = 1 << 20) -> None:
+    """Have a peer take what another wrote, as it comes on the air."""
+    for schema in other.schemas.values():
+        peer.ingest_schema(schema.encoded)
+    for kind, first, last, body in other.log.read(other.author, 0, 0, 1 << 20):
+        if last <= most and last > (peer.log.held if kind == ENTRY_OP else peer.log.sealed)(other.author):
+            if kind == ENTRY_OP:
+                peer.ingest(other.author, first, [body])
+            elif kind == ENTRY_SEAL:
+                peer.ingest_seal(other.author, body)
+
+
+def filled(peer: Peer, seed: int, code: str = "QUOTA_FULL") -> list:
+    """Bring strangers until there is no room; return them."""
+    strangers: list = []
+    while True:
+        other = written(Random(seed + len(strangers)).bytes(8), 40)
+        strangers.append(other)
+        try:
+            bring(peer, other)
+        except HedgerowError as error:
+            assert error.code == code, error
+            return strangers
+
+
+def size(peer: Peer, author: bytes) -> int:
+    """Return what an author takes in a log, receipts apart."""
+    return sum([len(entry[3]) + 8 for entry in peer.log.read(author, 0, 0, 1 << 20)])
+
+
+def sizes(peer: Peer, others: list) -> int:
+    return sum([size(peer, other.author) for other in others])
