@@ -178,16 +178,11 @@ class DevicePeer(ReadyPeer):
         """Give back what the log has loaded and does not need now, where the heap is small; beside documents,
         which have use for some of it soon, where it is used up nearly.
         """
-        documents = self._down is not None and self._down.has_documents
-        if free() < _LEAST_FREE * WIDE if documents else is_tight():
-            try:
-                from .flashrest import rest
+        if is_tight() if self._down is None else free() < _LEAST_FREE * WIDE:
+            from .flashrest import rest
 
-                rest(self.log)
-                unload("hedgerow_device.flashrest")
-            except MemoryError:
-                # A session has the heap; it is looked at again.
-                pass
+            rest(self.log)
+            unload("hedgerow_device.flashrest")
 
     def set_time(self, utc_ms: int, error_ms: int, source: int, now: int, proven: bool = False) -> bool:
         """See Peer.set_time; of a board that sleeps the error covers what its sleeps do to the clock."""

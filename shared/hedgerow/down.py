@@ -71,11 +71,6 @@ class Down:
         asked = self._subscriptions is not None and self._subscriptions.borrowed
         return not asked and not self.wanted
 
-    @property
-    def has_documents(self) -> bool:
-        """Whether documents take memory."""
-        return self._documents is not None
-
     def forget_documents(self) -> None:
         """Merge them again when somebody asks for them; what was asked for, and for whom, stays."""
         self._documents = None

@@ -247,19 +247,20 @@ def test_what_others_were_asked_for_keeps_no_documents_in_memory(monkeypatch: py
 
     unloaded: list[str] = []
     monkeypatch.setattr(device_peer, "unload", lambda *names: unloaded.extend(" ".join(names).split()))
+    monkeypatch.setattr(device_peer, "free", lambda: 1 << 20)
     monkeypatch.setattr(device_peer, "is_tight", lambda: True)
     log = FlashLog(Nor(64))
     peer = device_peer.DevicePeer(log, lambda: 1000, name="board", kinds={"plants": KEEP})
     peer.execute("INSERT INTO plants DOCUMENTS (:p)", p={"_id": "a", "height": 1})
     asked = peer.down
     asked.want(b"somebody", 1, 2)
-    assert asked.documents and asked.has_documents
+    assert asked.documents
     unloaded.clear()
     peer.close_documents()
-    assert peer.down is asked and asked.wanted and not asked.has_documents and log._index is None
+    assert peer.down is asked and asked.wanted and asked._documents is None and log._index is None
     assert "hedgerow.documents" in unloaded and "hedgerow.down" not in unloaded
     rows = peer.execute("SELECT height FROM plants").rows
-    assert [row["height"] for row in rows] == [1] and not asked.has_documents
+    assert [row["height"] for row in rows] == [1] and asked._documents is None
     # What nobody was asked for goes whole.
     asked.wanted = []
     peer.close_documents()
