@@ -127,7 +127,7 @@ async def _feed(watchdog: Watchdog, peer: object, node: object) -> None:
             _tend(peer)
             # What waits for its time comes without an event.
             _tell(peer)
-            if node is None or node.idle:
+            if not node or node.idle:
                 peer.rest()
         except MemoryError as error:
             report(error)
@@ -159,14 +159,17 @@ def _tend(peer: object) -> None:
 
 
 def _open_node(peer: object, settings: dict) -> object:
-    """Return the board's node in the mesh, None without a radio: what is recorded waits then."""
+    """Return the board's node in the mesh, None where the radio did not start, False where there is none.
+
+    What is recorded waits then.
+    """
     try:
         from .opening import open_node
 
         return open_node(peer, settings, now(), report)
     except (ImportError, OSError) as error:
         report(HedgerowError("BLE_UNAVAILABLE", str(error)))
-        return None
+        return None if isinstance(error, OSError) else False
     finally:
         unload("hedgerow_device.opening")
 
@@ -177,6 +180,18 @@ def _tell(peer: object) -> None:
         peer.dispatch()
     except Exception as error:
         report(HedgerowError("APP_FAILED", _words(error)))
+
+
+async def _sync_later(peer: object, settings: dict) -> None:
+    """Start the radio that did not start, ever more seldom, and sync then."""
+    pause_ms = _PAUSE_MS
+    node = None
+    while node is None:
+        await asyncio.sleep_ms(pause_ms)
+        pause_ms = min(2 * pause_ms, _LONGEST_PAUSE_MS)
+        node = _open_node(peer, settings)
+    if node:
+        await _sync(node, peer)
 
 
 async def _sync(node: object, peer: object) -> None:
@@ -224,6 +239,8 @@ async def _run(settings: dict, watchdog: Watchdog) -> None:
     tasks = [_feed(watchdog, peer, node), _program(peer, settings)]
     if node:
         tasks.append(_sync(node, peer))
+    elif node is None and not peer.sleeper:
+        tasks.append(_sync_later(peer, settings))
     if peer.sleeper:
         tasks.append(peer.sleeper.run(peer, node, now, report))
     await asyncio.gather(*tasks)

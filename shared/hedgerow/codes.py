@@ -116,7 +116,10 @@ CODES = {
     ),
     "SENSOR_MISSING": (403, "The sensor does not answer, or another device does; see wires and address."),
     "SENSOR_TIMEOUT": (404, "The sensor did not end its measurement in time."),
-    "BLE_UNAVAILABLE": (405, "The radio could not be started; the board records without it."),
+    "BLE_UNAVAILABLE": (
+        405,
+        "The radio could not be started; the board records without it, and tries again.",
+    ),
     "GATT_SERVICE": (406, "The neighbour does not offer Hedgerow's service, or refused the subscription."),
     "GATT_FAILED": (407, "The radio refused a request on a connection."),
     "GATT_TIMEOUT": (408, "The neighbour did not answer in time."),
