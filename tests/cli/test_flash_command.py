@@ -152,12 +152,12 @@ def test_a_smaller_partition_of_the_firmware_makes_way_and_the_log_goes_on(
         flash(stock, firmware, config=settings(3), start=False)
     assert caught.value.code == "FILES_TOO_LARGE"
     assert stock.partitions == former
-    stock.mpremote("exec", room % 88)
+    stock.mpremote("exec", room % 64)
     assert flash(stock, firmware, config=settings(3), start=False).table_written
     assert stock.partitions == PROFILE.table
     assert stock.read_flash(0x280000, 0x180000) == held
     there = stock.mpremote("exec", "d = open('/my.bin', 'rb').read(); print(len(d), d[-1])").stdout
-    assert there.split() == [str(88 * 1024), "87"]
+    assert there.split() == [str(64 * 1024), "63"]
     since = stock.console_count
     stock.reset()
     assert stock.wait_for("boot ", 15, since).text.split()[2] == boot.split()[2]

@@ -92,7 +92,7 @@ def test_what_a_leaf_alone_may_have_is_nobody_elses_backlog() -> None:
     leaf = frames.State(MESH[:2], 1, 0, shows, 60, 9, 0, LEAF, b"lea", 3, 15)
     assert mesh.heard(b"l", -60, frames.advertise(frames.encode_state(leaf, KEY)), 3)
     # It is asked for, of the leaf.
-    assert mesh.intake.heights == {b"leaf-aut": 60} and mesh.repair.wants(0)
+    assert mesh.intake.heights == {b"leaf-aut": 60} and mesh.repair.sought(0)
     neighbour = mesh.visits._table[b"you"]
     assert mesh.intake.lacking(3) == mesh.visits._gap(neighbour) == 0
     # It may be gone.
