@@ -17,4 +17,4 @@ DEMO_READINGS = 100_000
 DEMO_CUTS = 10_000
 DEMO_NODES = 5
 DEMO_PATIENCE_S = 3600
-PROJECT_FILE_BYTES = 128 * 1024  # a file of a project; a board's file system has 192 KiB
+PROJECT_FILE_BYTES = 128 * 1024  # a file of a project; a board's file system has 160 KiB
