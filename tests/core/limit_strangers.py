@@ -7,10 +7,13 @@ from test_crypto_vouchers import asks_for, told
 from vouched_kit import Ring, bring, carrier, line, written
 
 from hedgerow import limits
+from hedgerow.crypto.inquiry import want
 from hedgerow.crypto.strangers import strangers
 from hedgerow.crypto.vouched import Vouched
 from hedgerow.crypto.vouchers import part, take
 from hedgerow.custody.receipt import Receipt
+from hedgerow.mesh import pace
+from hedgerow.mesh.asks import WANT_CREDENTIALS
 
 
 def room(code: str) -> None:
@@ -86,3 +89,40 @@ def refused() -> None:
         air.run(air.now + 11_000)
     assert len(ring.refused) == limits.MAX_REFUSED and not ring.vouches(Ring(100).named)
     assert ring.checks == 2 * (limits.MAX_REFUSED + 1)
+
+
+def next_one() -> None:
+    """One credential is verified so long after another."""
+    air = Air(6, loss=0, duty=100)
+    (one,) = line(air, [6])
+    ring = one.peer.members
+    for seed, moment in ((7, 0), (8, pace.VOUCH_MS - 1)):
+        other = Ring(seed)
+        for index in range(3):
+            content = other.credential_part(other.named[:3], index)
+            if content:
+                take(ring.parts, content, moment)
+        ring.tend(one.peer, moment)
+    assert ring.checks == 2 and len(ring.parts) == 1
+    ring.tend(one.peer, pace.VOUCH_MS)
+    assert ring.checks == 4 and not ring.parts
+
+
+def open_ones() -> None:
+    """Parts are waited for so long."""
+    for moment, room in ((pace.VOUCH_OPEN_MS - 1, False), (pace.VOUCH_OPEN_MS, True)):
+        here: dict[bytes, list[object]] = {}
+        for name in (b"one", b"two"):
+            assert take(here, b"\x0b" + name + b"name\x03data", 0)
+        assert take(here, b"\x0bthrname\x03data", moment) == room
+
+
+def asked_again() -> None:
+    """What nobody answered is asked for again so long after."""
+    air = Air(9, loss=0, duty=100)
+    (one,) = line(air, [9])
+    for moment, again in ((0, True), (pace.VOUCH_AGAIN_MS - 1, False), (pace.VOUCH_AGAIN_MS, True)):
+        one.mesh.repair._wants.clear()
+        one.peer.stranger = b"stranger"
+        want(one.mesh, moment)
+        assert bool(one.mesh.repair.sought(WANT_CREDENTIALS)) == again

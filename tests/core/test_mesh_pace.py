@@ -5,6 +5,7 @@ from collections.abc import Callable
 import limit_about as about
 import limit_custody as custody
 import limit_leaves as leaves
+import limit_strangers as strangers
 import limit_times as times
 import limit_wishes as wishes
 import pytest
@@ -48,6 +49,9 @@ CHECKS: dict[str, Callable[[], None]] = {
     "LOST_MS": about.lost,
     "APART_MS": about.apart,
     "FALSE_WORD_MS": wishes.false_word,
+    "VOUCH_MS": strangers.next_one,
+    "VOUCH_OPEN_MS": strangers.open_ones,
+    "VOUCH_AGAIN_MS": strangers.asked_again,
     "HANDOVER_MS": times.handover,
     "GRACE_MS": times.grace,
     "STATE_MIN_MS": times.state_least,
