@@ -22,8 +22,6 @@ _SEALING_END = const(64)
 _OWN = const(80)
 _AUTHOR_END = const(88)
 _CREDENTIAL_AT = const(8)
-# A keeper's name, the key that proves its receipts, the key that it seals with.
-_PUBLIC = const(33)
 # Gateways and boards that it can meet again without a handshake.
 _PEERS = const(8)
 # Revocations from the air that no session has verified yet, with a place behind it.
@@ -338,12 +336,7 @@ class Keyring:
             own = Credential(self.value)
             claims = own.claims
             p256 = P256(os.urandom)
-            issuers = vault.read(vault.ISSUERS) or b""
-            roots = {}
-            for at in range(0, len(issuers), _PUBLIC):
-                key = issuers[at : at + _PUBLIC]
-                roots[sha256(key).digest()[:8]] = key
-            trust = Trust(p256, roots, claims.issuer, claims.mode, _PEERS)
+            trust = Trust(p256, vault.issuers(), claims.issuer, claims.mode, _PEERS)
             trust.floor = claims.issued
             holder = Own(self._keys[:_PRIVATE], own.value, own.name, issuer=vault.read(vault.DELEGATION))
             # Who has slept through group keys has to get in, too.

@@ -24,6 +24,8 @@ COLLECTIONS = "collections"
 GROUP = "group"
 
 _SPACE = "hedgerow"
+# Of an issuer's key.
+_PUBLIC = const(33)
 # Ends of a keeper's name, of the key shared with it, and of that which it seals with.
 _NAME = const(8)
 _SHARED = const(40)
@@ -58,6 +60,13 @@ def keepers() -> list:
         (kept[at : at + _NAME], kept[at + _NAME : at + _SHARED], kept[at + _SHARED : at + _SEALING])
         for at in range(0, len(kept), _SEALING)
     ]
+
+
+def issuers() -> dict:
+    """Return the public keys of those who may issue credentials, by their names."""
+    kept = read(ISSUERS) or b""
+    keys = [kept[at : at + _PUBLIC] for at in range(0, len(kept), _PUBLIC)]
+    return {sha256(key).digest()[:_NAME]: key for key in keys}
 
 
 def write(name: str, value: bytes) -> None:

@@ -1,7 +1,6 @@
 """A credential from the air, verified in slices while no session runs (SPEC 6.15.11). Loaded for a while."""
 
 import os
-from hashlib import sha256
 from time import ticks_diff, ticks_ms
 
 from hedgerow.errors import HedgerowError
@@ -11,7 +10,6 @@ from hedgerow.mesh.pace import VOUCH_MS
 from . import vault
 from .modules import is_tight, unload
 
-_ROOT = const(33)
 # The radio is heard in between.
 _SLICE_MS = const(40)
 # What reads credentials: to verify takes long, and the heap in which the mesh goes on meanwhile.
@@ -64,11 +62,7 @@ def _judge(peer: object, keys: object, now: int) -> tuple:
     from hedgerow.crypto.words import Words
 
     own = Credential(keys.value).claims
-    issuers = vault.read(vault.ISSUERS) or b""
-    roots = {}
-    for at in range(0, len(issuers), _ROOT):
-        roots[sha256(issuers[at : at + _ROOT]).digest()[:8]] = issuers[at : at + _ROOT]
     later = Later()
-    trust = Trust(later, roots, own.issuer, own.mode)
+    trust = Trust(later, vault.issuers(), own.issuer, own.mode)
     Words(peer.log, trust, later)
     return judge(peer, keys, trust, whole(keys, now)), later.jobs

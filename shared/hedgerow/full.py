@@ -139,10 +139,15 @@ def strangers_give_way(peer: object, author: bytes) -> bool:
         return False
 
 
+def is_half_free(peer: object) -> bool:
+    """Say whether half of the log's room, if it has a bound, is free of what has no receipt."""
+    storage = peer.log.storage()
+    return bool(not storage["capacity"] or storage["open"] * 2 <= storage["capacity"])
+
+
 def has_room(peer: object) -> bool:
     """Say whether others may have as many operations here again as before the log was full."""
-    storage = peer.log.storage()
-    if not account(peer)["quota"] or (storage["capacity"] and storage["open"] * 2 > storage["capacity"]):
+    if not account(peer)["quota"] or not is_half_free(peer):
         return False
     peer.quota = account(peer)["quota"]
     account(peer)["quota"] = 0

@@ -86,12 +86,8 @@ class Members(Rules):
         """Say whether an author's credential is known, or boards of this mesh have none."""
         return self.group is None or self.knows(author)
 
-    def hear_credential(self, content: bytes, now: int) -> bool:
-        """Pass over one from a letter: sessions and statements bring them."""
-        return True
-
     def credential_lacks(self, name: bytes) -> int:
-        """Ask for none."""
+        """Ask for none: sessions and statements bring them."""
         return -1
 
     def credential_part(self, short: bytes, index: int) -> bytes:

@@ -13,10 +13,13 @@ _TYPICAL = limits.const(64)
 _REFUSALS = limits.const(61)
 
 
-def strangers(peer: object) -> list:
-    """Return the strangers with a place in the log of a peer with a credential."""
-    vouched = peer.members.vouchers()
-    return [author for author in peer.log.placed() if not (peer.is_own(author) or vouched.vouches(author))]
+def strangers(peer: object, vouched: object) -> list:
+    """Return the strangers with a place in the log of a peer, by what knows whose credential is verified."""
+    return [author for author in peer.log.placed() if _is_strange(peer, vouched, author)]
+
+
+def _is_strange(peer: object, vouched: object, author: bytes) -> bool:
+    return not (peer.is_own(author) or vouched.vouches(author))
 
 
 def admit(peer: object, author: bytes, bodies: list) -> bool:
@@ -26,11 +29,11 @@ def admit(peer: object, author: bytes, bodies: list) -> bool:
     `peer.strange` has [bytes without a receipt, receipted number, held number] of each stranger in the log.
     """
     vouched = peer.members.vouchers()
-    if peer.is_own(author) or vouched.vouches(author):
+    if not _is_strange(peer, vouched, author):
         return False
     placed = peer.log.placed()
     if author not in placed and len(placed) >= limits.MAX_STRANGE_AUTHORS:
-        if len(strangers(peer)) >= vouched.strange_room[1]:
+        if len(strangers(peer, vouched)) >= vouched.strange_room[1]:
             _refuse(peer, author)
     known = peer.strange
     if known is None:
@@ -41,10 +44,10 @@ def admit(peer: object, author: bytes, bodies: list) -> bool:
     if not _fits(known, size, vouched):
         _settle(peer, known, vouched)
         if not _fits(known, size, vouched):
-            if not peer.crowded % _REFUSALS and _has_room(peer):
-                peer.strange = None
-                return False
-            _refuse(peer, author)
+            if peer.crowded % _REFUSALS or not _has_room(peer):
+                _refuse(peer, author)
+            peer.strange = None
+            return False
     return True
 
 
@@ -60,9 +63,9 @@ def give_way(peer: object, author: bytes) -> bool:
     share, which they keep to from then on until half of the room is free; say whether anything went.
     """
     vouched = peer.members.vouchers()
-    if not (peer.is_own(author) or vouched.vouches(author)):
+    if _is_strange(peer, vouched, author):
         return False
-    others = strangers(peer)
+    others = strangers(peer, vouched)
     most = max(1, vouched.strange_room[0] // _TYPICAL // max(1, len(others)))
     known: dict = {}
     dropped = sum([_cut(peer, known, other, most) for other in others])
@@ -99,8 +102,9 @@ def _refuse(peer: object, author: bytes) -> None:
 
 
 def _has_room(peer: object) -> bool:
-    storage = peer.log.storage()
-    return bool(not storage["capacity"] or storage["open"] * 2 <= storage["capacity"])
+    from ..full import is_half_free
+
+    return is_half_free(peer)
 
 
 def _fits(known: dict, size: int, vouched: object) -> bool:
