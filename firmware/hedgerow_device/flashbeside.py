@@ -58,17 +58,21 @@ class Beside:
 
     def note(self, reader: object) -> None:
         """Take a frame that makes others void into the tables."""
-        if reader.type == frames.NOTE and reader.kind == REPLACED:
-            self.hide(reader.author, reader.first, reader.last, reader.seq, reader.start | _SKIPS)
-        elif reader.type in (frames.DROPPED, frames.CUT):
-            data = reader.body()
-            author = data[:8]
-            first, at = read_uint(data, 8)
-            second, _ = read_uint(data, at)
-            if reader.type == frames.CUT:
-                self.fall(author, first, second, reader.seq * reader.ring.size + reader.start)
-            else:
-                self.hide(author, first, first + (second >> 1), reader.seq, reader.start)
+        if reader.type not in (frames.DROPPED, frames.CUT, frames.NOTE):
+            return
+        note = reader.type == frames.NOTE
+        data = reader.body()
+        author = reader.author if note else data[:8]
+        if note:
+            if reader.kind == REPLACED:
+                self.hide(author, reader.first, reader.last, reader.seq, reader.start | _SKIPS)
+            return
+        first, at = read_uint(data, 8)
+        second, _ = read_uint(data, at)
+        if reader.type == frames.CUT:
+            self.fall(author, first, second, reader.seq * reader.ring.size + reader.start)
+        else:
+            self.hide(author, first, first + (second >> 1), reader.seq, reader.start)
 
     def live(self) -> list:
         """Return the positions of the frames that make others void."""
@@ -136,6 +140,11 @@ class Beside:
             fall(index, held, sealed)
         self.cuts[author] = [cut for cut in self.cuts.get(author, ()) if cut[1] < held] + [(position, held)]
 
+    def forget(self, author: bytes) -> None:
+        """Forget what was dropped and given up of an author."""
+        self.ranges.pop(author, None)
+        self.cuts.pop(author, None)
+
     def reclaimed(self, tail: int) -> None:
         """Forget what makes nothing void any more: all that stood before it has gone."""
         ring = self.log.ring
@@ -149,14 +158,16 @@ class Beside:
                 self.ranges[author] = kept
         for author in list(self.cuts):
             left = [cut for cut in self.cuts[author] if cut[0] // ring.size >= tail]
-            if left:
+            if left and author in self.log.indexes:
                 self.cuts[author] = left
             else:
                 del self.cuts[author]
 
     def _matters(self, author: bytes, last: int) -> bool:
         """Say whether numbers up to `last` may stand anywhere."""
-        index = self.log.indexes[author]
+        index = self.log.indexes.get(author)
+        if index is None:
+            return False
         if author in self.cuts or not index.seqs or index.floors[0] < last:
             return True
         return self.log.totals[0] + self.log.totals[2] > 0
@@ -256,12 +267,13 @@ class Beside:
         place = seq % ring.count
         found = _NOBODY
         low, high = MAX_NUMBER, 0
+        author = self.log.slots[slot]
         reader = frames.Reader(ring, seq, HEADER)
         while reader.next():
             if reader.type in (frames.FILLED, frames.NOTE):
                 found = reader.slot + 2 if found in (_NOBODY, reader.slot + 2) else _SEVERAL
                 low, high = min(low, reader.first), max(high, reader.last)
-                if reader.slot == slot and reader.last >= first and reader.first <= last:
+                if reader.author == author and reader.last >= first and reader.first <= last:
                     if not self.void(reader):
                         yield reader
         self._span(place, low, high, True)

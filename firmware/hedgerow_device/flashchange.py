@@ -25,8 +25,8 @@ def fill(log: object, author: bytes, number: int, body: bytes) -> None:
     """See MemoryLog.fill; LOG_FULL too for more than a quarter of the ring."""
     if fetch(log, author, number) is not None:
         return
-    if author not in log.indexes and len(log.indexes) >= limits.MAX_AUTHORS:
-        raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
+    if author not in log.indexes:
+        log.place(True)
     if log.totals[3] + len(body) > log.ring.count * log.ring.size // 4:
         raise HedgerowError("LOG_FULL", "%d bytes are filled in" % log.totals[3])
     if author in log.indexes and log.cursor > HEADER and _any(log, author, number, number):

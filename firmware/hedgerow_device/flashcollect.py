@@ -189,6 +189,9 @@ class Collector:
         if kind > ENTRY_SKIP and kind not in (frames.FILLED, frames.NOTE):
             return 0
         author = reader.author
+        if author not in log.indexes:
+            # Its place is another's.
+            return 0
         newest = self._newest_own(reader)
         if log.has_beside() and log.beside().void(reader):
             return size + more if newest and kind in (ENTRY_OP, frames.FILLED) else 0
@@ -265,7 +268,8 @@ class Collector:
                 is_open = (note or reader.last <= log.held(reader.author)) and (
                     reader.last > self._receipted(reader.author)
                 )
-                if not more.void(reader) and (is_open or self._kept(reader)):
+                here = reader.author in log.indexes and not more.void(reader)
+                if here and (is_open or self._kept(reader)):
                     living += reader.end - reader.start
             seq += 1
         log.totals[0] = count
@@ -297,12 +301,7 @@ class Collector:
         if reader.type not in (ENTRY_OP, frames.FILLED) or not (log.keeps or log.carrying):
             return False
         if log.keeps:
-            more = (True,) if tight else ()
-            log.collecting = True
-            try:
-                return log.keeps(reader.author, reader.last, reader.body(), *more)
-            finally:
-                log.collecting = False
+            return log.wants(reader, reader.body(), tight)
         if reader.author not in log.own:
             return False
         for change in decode_body(reader.body())[1]:

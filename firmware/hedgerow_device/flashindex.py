@@ -33,6 +33,9 @@ class AuthorIndex:
     `thinned`, then searches begin earlier.
     """
 
+    # The sector that was written when something of a receipted author was found to stay (flashplaces).
+    stays = 0
+
     def __init__(self, slot: int):
         self.slot = slot
         self.here = self.touched = self.used = self.low = self.high = self.lowest = self.highest = 0

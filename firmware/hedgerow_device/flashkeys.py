@@ -228,8 +228,8 @@ class FlashIndex:
         for i in range(max(0, len(buffer) - 4 * self.room), len(buffer), 4):
             if buffer[i] == key and buffer[i + 2] == number and buffer[i + 1] & 0x3F == index.slot:
                 buffer[i + 1] = index.slot | removed
-                if place:
-                    buffer[i + 3] = place
+                # Nobody may remember it; where it was before it may not be any more.
+                buffer[i + 3] = place
                 return
         if len(buffer) >= 4 * self.room:
             self.flush()
@@ -277,6 +277,11 @@ class FlashIndex:
             full = self.full(place)
             # What collection has gone by is dead, or moved and entered again; not yet while it is at work.
             known[dot] = self.alive(place) and (log.collecting or full >= ring.tail * ring.size + log.cursor)
+            if known[dot]:
+                from .flashplaces import is_named
+
+                # It may be the operation of an author who had the slot before.
+                known[dot] = is_named(log, dot[0], full // ring.size)
             if known[dot]:
                 log.hint(dot[0], number, full)
         return known[dot]

@@ -9,7 +9,30 @@ class Loads:
     _audited = 0
     _lost = ()
     more: object = None
+    keeps: object = None
+    # Set while `keeps` is asked: whoever answers programs nothing.
+    collecting = False
+    # What flashplaces has found: when nobody can go, and which sectors have nothing that lives on.
+    no_place: object = None
+    plain: object = None
     _index: object = None
+
+    # ---- places
+
+    def place(self, probe: bool = False) -> int:
+        """Return the slot that the next author gets; AUTHORS_FULL if there is none (SPEC 5.19)."""
+        from .flashplaces import place
+
+        return place(self, probe)
+
+    def wants(self, reader: object, body: bytes, tight: bool = False) -> bool:
+        """Ask `keeps` whether a receipted operation is to stay, or where room is `tight`."""
+        more = (True,) if tight else ()
+        self.collecting = True
+        try:
+            return self.keeps(reader.author, reader.last, body, *more)
+        finally:
+            self.collecting = False
 
     # ---- beside the run; MemoryLog says what these do
 

@@ -5,7 +5,6 @@ while mounting. RAM: a window of 512 bytes, per author two short arrays, per dur
 `flashbeside` (what lies beside the runs) and `flashreclaim` (taking sectors back) are loaded on demand.
 """
 
-from hedgerow import limits
 from hedgerow.codec.schema import STREAM
 from hedgerow.custody.receipt import Receipt
 from hedgerow.errors import HedgerowError
@@ -60,21 +59,17 @@ class FlashLog(Loads):
     authors in the order of their coming, where the current `values` stand; `arrived` is the position of the
     newest arrival, `carrying` says that keep collections are known, `scanned` that the mount had to read all
     frames. What stands in the oldest sector before the offset `cursor` was moved on or is dead. `own` are the
-    log's author and its local one, `mean` what an operation's frame takes; `arrivals` counts what comes or
-    is moved on.
+    log's author and its local one, `receipts` the numbers by the names of their values, `mean` what an
+    operation's frame takes; `arrivals` counts what comes or is moved on.
     """
 
     urgent = False
     last_spare = _LAST_SPARE
 
-    # Set while `keeps` is asked: whoever answers programs nothing.
-    collecting = False
-
     def __init__(self, device: object, namer: object = None):
         self.namer = namer
         self.spare = SPARE
         self.read_limit = _READ_LIMIT
-        self.keeps: object = None
         self.ring = ring = Ring(device)
         ring.survey = self._survey
         self.gathering: object = None
@@ -104,7 +99,7 @@ class FlashLog(Loads):
         self.indexes: dict = {}
         self.slots: list = []
         self.values: dict = {}
-        self._receipts: dict = {}
+        self.receipts: dict = {}
         self.waiting: dict = {}
         self._kinds: dict = {}
         self.carrying = False
@@ -132,23 +127,18 @@ class FlashLog(Loads):
             self.more.opened()
 
     def settle(self, slot: int, author: bytes) -> AuthorIndex:
-        """Return the index of an author, who gets the slot when it comes for the first time."""
+        """Return the index of an author, who gets the slot when it comes: whoever had it has gone then."""
         index = self.indexes.get(author)
-        if index is None:
-            index = self.indexes[author] = AuthorIndex(slot)
-            try:
-                while len(self.slots) <= slot:
-                    self.slots.append(b"")
-            except MemoryError:
-                # Else the next author would get its slot.
-                del self.indexes[author]
-                raise
-            self.slots[slot] = author
+        if index is None or index.slot != slot:
+            from .flashplaces import settle
+
+            index = settle(self, slot, author)
         return index
 
     def enter(self, seq: int, slot: int, author: bytes, held: int) -> AuthorIndex:
         """Note that the author's frames begin in sector `seq`, the last one so far, behind number `held`."""
-        if author not in self.indexes:
+        index = self.indexes.get(author)
+        if index is None or index.slot != slot:
             self.marks.came(slot)
         index = self.settle(slot, author)
         self.marks.touched(index, seq)
@@ -159,7 +149,7 @@ class FlashLog(Loads):
         """Begin the author's frames in the sector that is written."""
         ring = self.ring
         index = self.indexes.get(author)
-        slot = index.slot if index else len(self.slots)
+        slot = index.slot if index else self.place()
         ring.program(frames.author_frame(ring.seq, slot, author, held, index.sealed if index else 0))
         index = self.enter(ring.seq, slot, author, held)
         bound(self.indexes, MAX_INDEX)
@@ -174,7 +164,7 @@ class FlashLog(Loads):
         """Note where the current value of a name stands."""
         self.values[name] = seq * self.ring.size + at
         if name[0] == STATE_RECEIPT:
-            self._receipts[name] = _receipted_number(value)
+            self.receipts[name] = _receipted_number(value)
         elif name[0] == STATE_SCHEMA:
             self._kinds[name] = schema_kind(value) & STREAM
             self.carrying = 0 in self._kinds.values()
@@ -227,8 +217,9 @@ class FlashLog(Loads):
         index = self.indexes.get(author)
         held = index.held if index else 0
         check_entry(kind, first, last, held)
-        if index is None and len(self.indexes) >= limits.MAX_AUTHORS:
-            raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
+        if index is None:
+            # Before anything is programmed; who goes is chosen where it does.
+            self.place(True)
         spare = _SEAL_SPARE if self.urgent and author in self.own else self.spare
         if kind == ENTRY_SEAL:
             spare = _LAST_SPARE if author == self.author else _SEAL_SPARE
@@ -253,6 +244,11 @@ class FlashLog(Loads):
                 self._quick_author = author
                 self._quick_index = index
                 ring.quick = ring.size - self.marks.reserve - frames.MAX_OVERHEAD + _QUICK_OVERHEAD
+
+    def forget_hints(self) -> None:
+        """Forget where operations stand."""
+        for turn in range(_HINTS):
+            self._hinted[turn] = 0
 
     def hint(self, author: bytes, number: int, place: int) -> None:
         """Note where an operation stands, in the place of another hint."""
@@ -380,7 +376,7 @@ class FlashLog(Loads):
 
     def receipted(self, author: bytes) -> int:
         """Return the greatest number that a stored receipt names."""
-        return max([self._receipts[name] for name in self._receipts if name[1:9] == author] or [0])
+        return max([self.receipts[name] for name in self.receipts if name[1:9] == author] or [0])
 
     def prepare(self) -> bool:
         """Erase a sector ahead, or collect a little, while there is time; say whether there was need to."""

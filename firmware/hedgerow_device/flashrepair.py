@@ -6,6 +6,7 @@ own number. It is believed if that is plausible and the frame after it fits as w
 
 from binascii import crc32
 
+from hedgerow import limits
 from hedgerow.codec.varint import read_uint
 from hedgerow.errors import HedgerowError
 from hedgerow.limits import const
@@ -117,26 +118,39 @@ def meet(log: object, reader: object) -> bool:
 def _known(log: object, reader: object, names: dict) -> dict:
     """Return slot -> the number held there as far as is known; put authors that come later in `names`."""
     known = dict(reader.held)
+    coming: dict = {}
     ring = log.ring
-    if ring.author not in log.slots:
-        names[0] = ring.author
-        known.setdefault(0, 0)
+    own = (ring.author, local_author(ring.author))
+    full = len(log.slots) >= limits.MAX_AUTHORS
     for seq in range(reader.seq + 1, ring.seq + 1):
         later = frames.Reader(ring, seq, HEADER)
         while later.step():
-            if later.type == frames.AUTHOR and later.slot not in names:
-                names[later.slot] = later.author
-                known.setdefault(later.slot, max(0, later.held[later.slot] - _FAR + 1))
+            slot = later.slot
+            full = full or (later.type == frames.AUTHOR and slot + 1 >= limits.MAX_AUTHORS)
+            if later.type == frames.AUTHOR and slot not in names and slot not in coming:
+                # Who begins with nothing may have come to another's place.
+                coming[slot] = later.held[slot] == 0
+                if not coming[slot]:
+                    names[slot] = later.author
+                    known.setdefault(slot, max(0, later.held[slot] - _FAR + 1))
     for slot, author in enumerate(log.slots):
-        if author:
-            names[slot] = author
-        if slot not in reader.held and author:
-            index = log.indexes[author]
+        index = log.indexes.get(author)
+        if index is None or (coming.get(slot) and (not index.seqs or index.seqs[0] > reader.seq)):
+            continue
+        if full and slot not in names and author not in own and index.held <= log.receipted(author):
+            # The frame that is lost may have been that of who came in its place.
+            continue
+        names.setdefault(slot, author)
+        if slot not in reader.held and names[slot] == author:
             known[slot] = index.held
             for i in range(len(index.seqs)):
                 if index.seqs[i] >= reader.seq:
                     known[slot] = index.floors[i]
                     break
+    if ring.author not in log.slots and 0 not in names and not log.slots[:1]:
+        # Our own is the first to come, as a rule.
+        names[0] = ring.author
+        known.setdefault(0, 0)
     return known
 
 
@@ -365,7 +379,7 @@ def audit(log: object) -> list:
                 continue
             author = reader.author
             first = reader.first if reader.type != frames.AUTHOR else reader.held[reader.slot] + 1
-            if held.get(author, first) + 1 < first:
+            if author in log.indexes and held.get(author, first) + 1 < first:
                 lost.append((author, held[author] + 1, first - 1))
                 if links == first - 1 - held[author]:
                     # All that was lost there is accounted for.

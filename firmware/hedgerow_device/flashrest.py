@@ -5,7 +5,7 @@ from .modules import unload
 _SELDOM = (
     "hedgerow_device.flashmissing hedgerow_device.flashmount hedgerow_device.flashfind "
     "hedgerow_device.flashcursor hedgerow_device.flashrepair hedgerow_device.flashmoved "
-    "hedgerow_device.flashstorage "
+    "hedgerow_device.flashstorage hedgerow_device.flashplaces "
 )
 # Each append may have use for these while the ring is nearly full.
 _COLLECTING = (

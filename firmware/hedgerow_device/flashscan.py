@@ -128,6 +128,9 @@ def since(log: object, position: int, max_bytes: int, gone: bool) -> list:
         while reader.next():
             if reader.end <= behind or reader.type not in (ENTRY_OP, frames.FILLED):
                 continue
+            if reader.author not in log.indexes:
+                # Its place is another's.
+                continue
             if void(reader) if void else _hidden(log, reader):
                 # A boot begins to collect its sector anew.
                 if not (gone and seq == ring.tail and reader.start < log.cursor):

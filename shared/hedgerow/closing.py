@@ -9,8 +9,7 @@ from . import limits
 from .clock import hlc
 from .custody.skip import DAMAGED, LOST, RECEIPTED, RESTORED, Skip
 from .errors import HedgerowError
-from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
-from .peer import CLOSED
+from .log import CLOSED, ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG
 from .trust.lost import make_lost
 from .trust.seal import bare_seals
 

@@ -22,6 +22,10 @@ STATE_CONFIG = 4
 STATE_CUSTODY = 5
 # Credentials of others that a board has verified (SPEC 5.18).
 STATE_VOUCHED = 6
+# With an author behind it, of STATE_CONFIG: where that former author of this log is closed (SPEC 5.10).
+CLOSED = b"x"
+# Likewise: whose receipts it requires (SPEC 5.6.5).
+REQUIRED = b"r"
 
 
 def new_author(public_key: bytes = b"") -> bytes:

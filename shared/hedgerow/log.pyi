@@ -12,6 +12,8 @@ STATE_PEER: Final = 3
 STATE_CONFIG: Final = 4
 STATE_CUSTODY: Final = 5
 STATE_VOUCHED: Final = 6
+CLOSED: Final = b"x"
+REQUIRED: Final = b"r"
 
 def new_author(public_key: bytes = b"") -> bytes: ...
 def local_author(author: bytes) -> bytes: ...

@@ -4,13 +4,22 @@ from . import limits
 from .custody.receipt import Receipt
 from .custody.skip import RECEIPTED, Skip
 from .errors import HedgerowError
-from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, check_entry, check_replace, new_author
+from .log import (
+    ENTRY_OP,
+    ENTRY_SEAL,
+    ENTRY_SKIP,
+    STATE_RECEIPT,
+    check_entry,
+    check_replace,
+    new_author,
+)
 
 # What a store notes beside the entries of the run.
 _FILL = limits.const(3)
 _DROP = limits.const(4)
 _CUT = limits.const(5)
 _REPLACE = limits.const(6)
+_LEAVE = limits.const(7)
 # What an entry takes besides its body, and how much room operations leave to what makes some.
 _OVERHEAD = limits.const(8)
 _RESERVE = limits.const(8192)
@@ -61,6 +70,11 @@ class MemoryLog:
 
     def _take(self, entry: tuple) -> None:
         kind, author, first, last, body = entry
+        if kind == _LEAVE:
+            self._authors.remove(author)
+            for table in (self._entries, self._operations, self._held, self._sealed):
+                table.pop(author, None)
+            return
         if author not in self._entries:
             self._authors.append(author)
             self._entries[author] = []
@@ -94,9 +108,39 @@ class MemoryLog:
         self._counted = self._counted + len(body) + _OVERHEAD if self._counted and kind < _FILL else None
         self._pending.append(entry)
 
-    def _check_author(self, author: bytes) -> None:
-        if author not in self._entries and len(self._entries) >= self._most_authors:
-            raise HedgerowError("AUTHORS_FULL", str(self._most_authors))
+    def _make_place(self, author: bytes) -> None:
+        """Let the longest silent author go that is spent, if need be; AUTHORS_FULL if none is."""
+        if author in self._entries or len(self._entries) < self._most_authors:
+            return
+        from .spent import frontier, keep_names, owned
+
+        keepers: dict = {}
+        for key, _ in self.items(STATE_RECEIPT):
+            keepers.setdefault(key[:8], []).append(key[8:])
+        staying = owned(self)
+        names = keep_names(self)
+        for other in sorted(self._authors, key=self._newest):
+            if other in staying or self._keeps_any(other, names):
+                continue
+            if self.held(other) <= frontier(self, other, keepers.get(other, [])):
+                return self.let_go(other)
+        raise HedgerowError("AUTHORS_FULL", str(self._most_authors))
+
+    def _keeps_any(self, author: bytes, names: list) -> bool:
+        """Say whether something of an author is here that was asked for, or for its document's sake."""
+        run = {entry[1] for entry in self._entries[author] if entry[0] == ENTRY_OP}
+        for number, body in self._operations[author].items():
+            if number not in run or [1 for name in names if name in body]:
+                return True
+        return False
+
+    def _newest(self, author: bytes) -> int:
+        """Return the place of the newest arrival of an author, 0 for none."""
+        return max([self._places.get((author, number), 0) for number in self._operations[author]] or [0])
+
+    def let_go(self, author: bytes) -> None:
+        """Forget an author whose operations are all receipted: its place is another's; receipts stay."""
+        self._note(_LEAVE, author, 0, 0, b"")
 
     def _check_room(self, kind: int, size: int) -> None:
         if self._capacity:
@@ -122,11 +166,11 @@ class MemoryLog:
         """Add an entry; it counts at once and is durable after commit().
 
         Raises LOG_OUT_OF_ORDER unless it extends what is held (operation, skip) or covers it (seal),
-        AUTHORS_FULL for an author over the limit, and LOG_FULL if there is no room.
+        AUTHORS_FULL for an author over the limit if none is spent (SPEC 5.19), LOG_FULL if there is no room.
         """
         check_entry(kind, first, last, self.held(author))
-        self._check_author(author)
         self._check_room(kind, len(body))
+        self._make_place(author)
         self._note(kind, author, first, last, body)
 
     def renew(self) -> None:
@@ -261,8 +305,8 @@ class MemoryLog:
 
     def fill(self, author: bytes, number: int, body: bytes) -> None:
         """Keep an operation apart from the run: in a hole, or above what is held. No change if it is here."""
-        self._check_author(author)
         if self.fetch(author, number) is None:
+            self._make_place(author)
             self._note(_FILL, author, number, number, body)
 
     def fetch(self, author: bytes, number: int) -> bytes | None:

@@ -5,7 +5,7 @@ from .codec.schema import CONFIDENTIAL, KEEP, SCOPE_LOCAL, Schema, schema_for, s
 from .custody.ledger import Ledger
 from .custody.skip import LOST, RECEIPTED, Skip
 from .errors import HedgerowError
-from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
+from .log import CLOSED, ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_CONFIG, STATE_SCHEMA, local_author
 from .operation import CLOCK, INSERT, SOURCE_BOOT, encode_body, h16
 from .presence import UNKNOWN_DISTANCE, Presence
 from .sync import hello
@@ -13,8 +13,6 @@ from .trust.seal import NO_SEAL, Seal, make_seal, seal_hash
 
 EPOCH = b"epoch"
 _KEEPER = b"keeper"
-# With an author behind it: where that former author of this log is closed.
-CLOSED = b"x"
 
 
 class Peer(Presence):

@@ -11,7 +11,6 @@ from .presence import Presence
 from .sync.interest import Interest
 from .trust.seal import _Signer
 
-CLOSED: Final = b"x"
 EPOCH: Final = b"epoch"
 
 class _Log(Protocol):

@@ -52,6 +52,8 @@ class Audit:
         self._acknowledged: dict[bytes, int] = {}
         self._held: dict[tuple[int, bytes], int] = {}
         self._seen: dict[tuple[int, bytes], int] = {}
+        # Of whom a station held something when it was looked at last.
+        self._here: dict[int, set[bytes]] = {}
         self._days: dict[int, tuple[int, float]] = {}
         self._connections: dict[int, int] = {}
         self.made: dict[tuple[bytes, int], int] = {}
@@ -130,8 +132,12 @@ class Audit:
         author = peer.author
         self.checks += 1
         self._check_own(station, author)
-        for other in log.authors():
+        here = set(log.authors())
+        for other in here:
             self.moved(station, other)
+        for other in self._here.get(station.node, here) - here:
+            self._left(station, other)
+        self._here[station.node] = here
         custody = getattr(station.engine, "custody", None) if station.role < KEEPER and station.on else None
         if custody is not None and not all(custody.has(name) for name in custody.flying()):
             raise Broken("custody", f"{station.name} has a place in its window that nothing frees")
@@ -149,6 +155,17 @@ class Audit:
                 raise Broken("lost", f"{station.name} has lost its own {open_number}, which is not receipted")
             if truth.get(open_number) != _mark(body):
                 raise Broken("changed", f"{station.name} has changed its own {open_number}")
+
+    def _left(self, station: "Station", author: bytes) -> None:
+        """Nothing of an author is held any more: it was cut, or a keeper has all of it."""
+        held = self._held.get((station.node, author), 0)
+        if (author, 0) in getattr(station.peer.log, "cuts", ()):
+            return
+        for keeper in self._world.keepers:
+            log = keeper.peer.log if keeper.peer else None
+            if log is None or log.held(author) >= held:
+                return
+        raise Broken("fallen", f"{station.name} let {author.hex()} go, of whom no keeper has {held}")
 
     def moved(self, station: "Station", author: bytes) -> None:
         """A clock vector's entry moved: down only by a stated drop. Nor does what was seen fall otherwise."""

@@ -91,6 +91,11 @@ class BoardLog(MemoryLog):
         self.cuts.append((author, held))
         super().cut(author, held)
 
+    def let_go(self, author: bytes) -> None:
+        """See MemoryLog.let_go."""
+        self.store.base.pop(author, None)
+        super().let_go(author)
+
     def _fall(self, author: bytes, held: int) -> None:
         super()._fall(author, held)  # type: ignore[misc]
         base = self.store.base.get(author, (0, 0))

@@ -36,7 +36,7 @@ def tables(log: FlashLog) -> dict[str, object]:
         },
         "zones": None if thin else zones,
         "values": dict(log.values),
-        "receipts": dict(log._receipts),
+        "receipts": dict(log.receipts),
         "carrying": log.carrying,
         "newest": (log.arrived, log.newest_keys),
         "collected": log.cursor,

@@ -126,6 +126,15 @@ def invents_an_operation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Audit, "acknowledged", acknowledged)
 
 
+def gives_a_place_away_too_soon(patch: pytest.MonkeyPatch) -> None:
+    def make_place(log: BoardLog, author: bytes) -> None:
+        others = [other for other in log.placed() if other not in (log.author, author)]
+        if author not in log.placed() and others:
+            log.let_go(others[0])
+
+    patch.setattr(BoardLog, "_make_place", make_place)
+
+
 def says_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Station, "_speak", lambda station, now: None)
 
@@ -146,6 +155,7 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (forgets_at_reboot, {"lost", "changed"}),
     (forgets_one_of_its_own, {"lost"}),
     (a_relay_drops_without_a_word, {"fallen"}),
+    (gives_a_place_away_too_soon, {"fallen"}),
     (forgets_what_it_has_seen, {"seen"}),
     (a_relay_changes_what_it_carries, {"changed"}),
     (invents_an_operation, {"invented"}),

@@ -130,6 +130,7 @@ def _measure(peer: object, author: bytes) -> list:
 
 def _settle(peer: object, known: dict, vouched: object) -> None:
     """Take out who is no stranger any more, and of the others the part that has receipts, or was cut."""
+    placed = peer.log.placed()
     for author in list(known):
         place = known[author]
         number, held = peer.receipted(author), peer.log.held(author)
@@ -140,3 +141,6 @@ def _settle(peer: object, known: dict, vouched: object) -> None:
         elif number > place[1]:
             place[0] = place[0] * max(0, held - number) // max(1, held - place[1])
             place[1] = number
+        elif not place[0] and author not in placed:
+            # All of it is receipted, and its place is another's.
+            del known[author]

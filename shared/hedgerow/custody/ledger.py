@@ -2,10 +2,8 @@
 
 from .. import limits
 from ..errors import HedgerowError
-from ..log import STATE_CONFIG, STATE_PEER, STATE_RECEIPT
+from ..log import REQUIRED, STATE_CONFIG, STATE_PEER, STATE_RECEIPT
 from .receipt import Receipt
-
-_REQUIRED = b"r"
 
 
 class Ledger:
@@ -24,7 +22,7 @@ class Ledger:
         # Hints that say more than they count for, once there was one.
         self._hints: object = None
         for name, value in log.items(STATE_CONFIG):
-            if name[:1] == _REQUIRED and len(name) == 9:
+            if name[:1] == REQUIRED and len(name) == 9:
                 self.required[name[1:]] = _split(value)
         self.required[author] = tuple(keepers)
         self._load()
@@ -139,7 +137,7 @@ class Ledger:
         if tuple(keepers) != self.required.get(author, ()):
             if not self._may_grow(self.required, author):
                 raise HedgerowError("AUTHORS_FULL", "%d require keepers" % len(self.required))
-            self._log.put(STATE_CONFIG, _REQUIRED + author, b"".join(keepers))
+            self._log.put(STATE_CONFIG, REQUIRED + author, b"".join(keepers))
             self.required[author] = tuple(keepers)
 
     def _fits(self, receipt: Receipt) -> bool:

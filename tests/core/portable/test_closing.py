@@ -6,9 +6,9 @@ from hedgerow import limits
 from hedgerow.custody.receipt import Receipt
 from hedgerow.custody.skip import DAMAGED, LOST, Skip
 from hedgerow.errors import HedgerowError
-from hedgerow.log import ENTRY_OP, ENTRY_SKIP, STATE_CONFIG, MemoryLog, MemoryStore
+from hedgerow.log import CLOSED, ENTRY_OP, ENTRY_SKIP, STATE_CONFIG, MemoryLog, MemoryStore
 from hedgerow.operation import CLOCK, decode_body
-from hedgerow.peer import CLOSED, Peer
+from hedgerow.peer import Peer
 from hedgerow.trust.seal import NO_SEAL, bare_seals, is_bare, make_seal
 from hedgerow.trust.verify import verify_seal
 
