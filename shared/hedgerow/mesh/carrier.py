@@ -4,7 +4,7 @@ from .. import limits
 from ..errors import HedgerowError
 from ..sync.hello import LEAF
 from . import asks, frames, pace
-from .custody import AGAIN, BACK, ONCE, name_of
+from .custody import AGAIN, BACK, BEHIND, ONCE, name_of
 from .feed import letter_frames
 from .letters import BATCH, CREDENTIAL, OPERATIONS, REVOKED
 from .letters import SCHEMA as SCHEMA_LETTER
@@ -38,6 +38,11 @@ class Carrier(Talk):
             return
         if self.collects and not self.flood:
             self.down.carried(frame, now)
+        if kind == frames.OP and code > self.code and self._is_receipted(frame):
+            custody.know(name, now)
+            self._acknowledge(frame[4:10], now, 20 + self.spread() // 4, True)
+            self.down.tell_pushers(self.names.find(frame[4:7])[0], now)
+            return
         if custody.knows(name, code, now) and not self._lacks(kind, frame):
             # Who pushes it again has not heard that it got on.
             if not repeat or (code <= self.code and not self.flood):
@@ -96,6 +101,20 @@ class Carrier(Talk):
                 if not self.peer.is_own(author) and nearest(base, number) > base:
                     return True
         return False
+
+    def ends(self, author: bytes) -> bool:
+        """Say whether a receipt ends custody of an author's operations: not what only claims to be one."""
+        return (
+            not (self.flood or self.collects or self.peer.members) and len(self.names.find(author[:3])) == 1
+        )
+
+    def _is_receipted(self, frame: bytes) -> bool:
+        """Say whether a keeper has an operation, by a receipt that ends custody."""
+        authors = self.names.find(frame[4:7])
+        if not authors or not self.ends(authors[0]):
+            return False
+        receipted = self.peer.receipted(authors[0])
+        return receipted > 0 and receipted - (frame[7] << 8 | frame[8]) & 0xFFFF < BEHIND
 
     def _beyond(self, name: int, code: int, now: int) -> bool:
         """Say whether a frame that is not here was said by one who is not farther, and remember that."""
@@ -249,9 +268,9 @@ class Carrier(Talk):
         acks = self._acks
         short = key[:3]
         authors = self.names.find(short)
-        if self.flood and not self.collects and len(authors) == 1:
+        if not self.collects and len(authors) == 1 and (self.flood or upto):
             # Operations are taken in order: the last one says the most.
-            number = self.intake.base(authors[0])
+            number = (self.intake.base if self.flood else self.peer.receipted)(authors[0])
             last = short + bytes((number >> 8 & 0xFF, number & 0xFF)) + key[5:]
             upto = asks.covers(last, key)
             key = last if upto else key
@@ -386,6 +405,8 @@ class Carrier(Talk):
                 self.feed.add(author, now)
             if peer.receipted(author) > before[2]:
                 self.receipts_at = now
+                if self.ends(author):
+                    self.custody.receipted(author[:3], peer.receipted(author), now, True)
                 brings = self.down.brings(author, now)
                 if self.collects or brings:
                     # Of whom nothing was heard here it came in by another gateway.

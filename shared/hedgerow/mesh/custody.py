@@ -29,6 +29,8 @@ _MANY = limits.const(12)
 _MOST_DOUBLINGS = limits.const(7)
 # Beside the name of a frame: that it came back from one who had it from here.
 BACK = limits.const(1 << 28)
+# So far below a receipt the low bits of a number say that it is covered.
+BEHIND = limits.const(4096)
 # Repeats that say so: whoever takes it again says it likewise, or does not.
 AGAIN = limits.const(7)
 ONCE = limits.const(6)
@@ -313,8 +315,9 @@ class Custody:
         for place in list(self._index.values()):
             if self._short[place] != int.from_bytes(short, "big"):
                 continue
-            if number - self._number[place] & 0xFFFF < 0x8000:
-                if place >= _OWN or (others and self._frame(place)[0] & 0x0F == OP):
+            behind = number - self._number[place] & 0xFFFF
+            if behind < 0x8000:
+                if place >= _OWN or (others and behind < BEHIND and self._frame(place)[0] & 0x0F == OP):
                     self._acknowledge(place, now)
 
     def move(self, code: int, now: int) -> None:

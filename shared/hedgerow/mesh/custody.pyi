@@ -3,6 +3,7 @@ from typing import Any, Final
 
 from .seen import Recent
 
+BEHIND: Final = 4096
 BACK: Final = 268435456
 AGAIN: Final = 7
 ONCE: Final = 6

@@ -11,6 +11,7 @@ from .custody import name_of
 from .density import number_of
 from .frames import ANNOUNCE, LETTER_DOWN, OP, RECEIPT, TIME, make
 from .letters import OF_AUTHORS
+from .ops import nearest_byte
 from .outcome import AUTHOR, WHOLE
 from .seen import Recent
 from .speaker import DOWN, OWN, STATUS
@@ -137,6 +138,15 @@ class Down:
                 higher = higher or what[12:16] > frame[12:16]
         return higher
 
+    def tell_pushers(self, author: bytes, now: int) -> None:
+        """Say the receipt of an author that pushes what it covers, unless that was lately."""
+        key = number_of(author[:3]) ^ (self._peer.receipted(author) & 0xFFFF) << 13
+        frame = None if self.passed(key, 0, now) else self._receipt(author, now)
+        if frame:
+            self._note(name_of(frame), now)
+            self._lately.note(key, now)
+            self.hand_over(frame, now)
+
     def tell_author(self, author: bytes, first: bool, now: int) -> None:
         """Hand over the receipt of an author that listens now; and say whose it is if it had none before."""
         frame = self._receipt(author, now)
@@ -146,7 +156,7 @@ class Down:
                 self.say_announce(keeper, now, OWN)
 
     def hand_over(self, frame: bytes, now: int) -> None:
-        """Say a RECEIPT to a leaf that is awake and lacks it, unless others do."""
+        """Say a RECEIPT to those who lack it and listen, unless others do."""
         self._mesh.speaker.add(now + 20 + self._mesh.random(300), OWN, name_of(frame), frame, pace.EVENTS, 1)
 
     def heard_receipt(self, frame: bytes, name: int, now: int) -> None:
@@ -179,6 +189,8 @@ class Down:
                     if mesh.relays and self._counts(author, number):
                         mesh.repair.covered(author, number)
                     break
+            elif mesh.relays and mesh.ends(author) and self._match(keeper4, low, author, number, proof):
+                mesh.custody.receipted(short, number, now, True)
         if moved or another or self._routed(short, now):
             if not moved and (self.passed(name, frame[3] >> 3, now) or mesh.speaker.alike(frame) >= _ALIKE):
                 # After an hour many are said anew; and what is made up would leave no turn for anything else.
@@ -201,8 +213,7 @@ class Down:
         return not peer.members or peer.receipted(author) >= number
 
     def _hints(self, author: bytes) -> bool:
-        """Say whether receipts of an author are hints here, which may be made up: any of them may be the true
-        one, and is passed on as such."""
+        """Say whether receipts of an author are hints here: any may be made up, and any be the true one."""
         peer = self._peer
         return bool(peer.members) and peer.hearsay and not peer.is_own(author)
 
@@ -436,15 +447,3 @@ class Down:
 
     def _routed(self, short: bytes, now: int) -> bool:
         return self.route is not None and self.route.has(number_of(short) | 1 << 24, now)
-
-
-def nearest_byte(known: int, low: int) -> int:
-    """Return the number nearest to `known` with these low 8 bits, at least `low`."""
-    if not known:
-        return low
-    number = (known & ~0xFF) + low
-    if number - known > 128 and number > 256:
-        number -= 256
-    elif known - number > 128:
-        number += 256
-    return number

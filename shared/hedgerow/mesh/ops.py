@@ -107,3 +107,15 @@ def rebuild(
                 if h16(author, number, stored, schemas)[:2] == op.check:
                     return stored
     return None
+
+
+def nearest_byte(known: int, low: int) -> int:
+    """Return the number nearest to `known` with these low 8 bits, at least `low`."""
+    if not known:
+        return low
+    number = (known & ~0xFF) + low
+    if number - known > 128 and number > 256:
+        number -= 256
+    elif known - number > 128:
+        number += 256
+    return number
