@@ -72,6 +72,21 @@ def test_a_stranger_makes_no_room_for_a_stranger() -> None:
     assert peer.strange is None
 
 
+def test_who_has_given_up_a_place_is_not_counted_any_more() -> None:
+    peer, _ = carrier(4)
+    peer.strange = {}
+    bring(peer, written(b"stranger", 3))
+    assert list(peer.strange) == [b"stranger"]
+    peer.ingest_receipt(Receipt(_KEEPER, 1, b"stranger", peer.log.held(b"stranger")), True)
+    peer.log.let_go(b"stranger")
+    peer.strange[b"another!"] = [limits.MAX_STRANGE_BYTES, 0, 0]
+    # Whether there is room again is not looked for each time.
+    peer.crowded = 1
+    for _ in range(2):
+        raises("QUOTA_FULL", bring, peer, written(b"a third!", 1))
+    assert list(peer.strange) == [b"another!"]
+
+
 def test_where_there_is_room_again_it_is_anybodys() -> None:
     peer, ring = carrier(4)
     strangers = filled(peer, 100, "LOG_FULL")
