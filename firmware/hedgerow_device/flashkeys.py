@@ -8,6 +8,7 @@ entered again. Loaded when somebody asks for documents.
 from array import array
 from binascii import crc32
 
+from hedgerow import limits
 from hedgerow.codec.varint import read_uint
 from hedgerow.documents import CLOCKS, index_key
 from hedgerow.errors import HedgerowError
@@ -277,7 +278,7 @@ class FlashIndex:
             full = self.full(place)
             # What collection has gone by is dead, or moved and entered again; not yet while it is at work.
             known[dot] = self.alive(place) and (log.collecting or full >= ring.tail * ring.size + log.cursor)
-            if known[dot]:
+            if known[dot] and len(log.slots) >= limits.MAX_AUTHORS:
                 from .flashplaces import is_named
 
                 # It may be the operation of an author who had the slot before.

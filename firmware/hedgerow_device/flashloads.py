@@ -1,5 +1,9 @@
 """What a FlashLog leaves to modules that are loaded when there is need."""
 
+from hedgerow import limits
+
+from .flashindex import AuthorIndex
+
 
 class Loads:
     """Needs the rest of a FlashLog. `damaged` counts the places, `_audited` is what damage() has told of,
@@ -20,10 +24,39 @@ class Loads:
     # ---- places
 
     def place(self, probe: bool = False) -> int:
-        """Return the slot that the next author gets; AUTHORS_FULL if there is none (SPEC 5.19)."""
-        from .flashplaces import place
+        """Return the slot that the next author gets; AUTHORS_FULL if there is none (SPEC 5.19).
 
-        return place(self, probe)
+        A `probe` changes nothing.
+        """
+        slots = self.slots
+        if b"" in slots:
+            return slots.index(b"")
+        if len(slots) < limits.MAX_AUTHORS:
+            return len(slots)
+        # Loaded where it is needed alone: a session may be under way.
+        from .flashplaces import leaving
+
+        return leaving(self, probe)
+
+    def settle(self, slot: int, author: bytes) -> AuthorIndex:
+        """Return the index of an author, who gets the slot when it comes: whoever had it has gone then."""
+        index = self.indexes.get(author)
+        if index and index.slot == slot:
+            return index
+        slots = self.slots
+        if index:
+            # Where it was known before is damaged.
+            slots[index.slot] = b""
+        while len(slots) <= slot:
+            slots.append(b"")
+        before = slots[slot]
+        index = self.indexes[author] = AuthorIndex(slot)
+        slots[slot] = author
+        if before:
+            from .flashplaces import let_go
+
+            let_go(self, before)
+        return index
 
     def wants(self, reader: object, body: bytes, tight: bool = False) -> bool:
         """Ask `keeps` whether a receipted operation is to stay, or where room is `tight`."""

@@ -126,15 +126,6 @@ class FlashLog(Loads):
         if self.more:
             self.more.opened()
 
-    def settle(self, slot: int, author: bytes) -> AuthorIndex:
-        """Return the index of an author, who gets the slot when it comes: whoever had it has gone then."""
-        index = self.indexes.get(author)
-        if index is None or index.slot != slot:
-            from .flashplaces import settle
-
-            index = settle(self, slot, author)
-        return index
-
     def enter(self, seq: int, slot: int, author: bytes, held: int) -> AuthorIndex:
         """Note that the author's frames begin in sector `seq`, the last one so far, behind number `held`."""
         index = self.indexes.get(author)

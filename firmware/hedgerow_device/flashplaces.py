@@ -9,10 +9,8 @@ from hedgerow.log import ENTRY_OP
 from hedgerow.spent import frontier, keep_names, owned
 
 from . import flashframes as frames
-from .flashbeside import OF_RUN
 from .flashindex import AuthorIndex
 from .flashring import HEADER
-from .flashthin import last_sector
 
 # Sectors that are read for one place, if the log has documents that live on; of each so much at once.
 _SECTORS = const(32)
@@ -23,15 +21,11 @@ _USED = const(4)
 _NAME = const(4)
 
 
-def place(log: object, probe: bool = False) -> int:
-    """Return the slot that the next author gets; AUTHORS_FULL if there is none.
+def leaving(log: object, probe: bool) -> int:
+    """Return the slot of the author that goes for another's sake; AUTHORS_FULL if nobody does.
 
     A `probe` changes nothing.
     """
-    if b"" in log.slots:
-        return log.slots.index(b"")
-    if len(log.slots) < limits.MAX_AUTHORS:
-        return len(log.slots)
     slot = _leaving(log, probe)
     if slot is None:
         raise HedgerowError("AUTHORS_FULL", str(limits.MAX_AUTHORS))
@@ -51,16 +45,16 @@ def _leaving(log: object, probe: bool) -> int | None:
     if not found and not here:
         # Until a receipt comes, or a sector.
         log.no_place = state
-    if not found and here and ring.end > ring.size // _USED and ring.free() > log.spare:
-        if probe:
-            return here[0][1]
-        log.open_sector(0)
+    ends = not found and ring.end > ring.size // _USED and ring.free() > log.spare
+    if ends:
         found = here
     staying = owned(log) if found else ()
     looks = Looks(log)
     for _, slot in sorted(found):
         author = log.slots[slot]
         if author not in staying and _is_receipted(log, author) and not looks.stays(author):
+            if ends and not probe:
+                log.open_sector(0)
             return slot
     return None
 
@@ -84,7 +78,7 @@ def _candidates(log: object) -> tuple:
         if more and (author in more.cuts or author in more.ranges):
             # What is void of it would be back with the author.
             continue
-        entry = (last_sector(index), index.slot)
+        entry = (index.seqs[-1] if index.seqs else 0, index.slot)
         if _is_written(log, index):
             here.append(entry)
         else:
@@ -123,6 +117,8 @@ class Looks:
         log = self.log
         index = log.indexes[author]
         if index.highest:
+            from .flashbeside import OF_RUN
+
             for reader in log.beside().entries(author, 1, limits.MAX_NUMBER):
                 if reader.type == frames.FILLED and not reader.kind & OF_RUN:
                     return self._note(index)
@@ -181,23 +177,6 @@ class Looks:
         return False
 
 
-def settle(log: object, slot: int, author: bytes) -> AuthorIndex:
-    """Give an author a slot; whoever had it is forgotten, and so is all that was known of the author."""
-    slots = log.slots
-    old = log.indexes.pop(author, None)
-    if old:
-        slots[old.slot] = b""
-    index = AuthorIndex(slot)
-    while len(slots) <= slot:
-        slots.append(b"")
-    before = slots[slot]
-    log.indexes[author] = index
-    slots[slot] = author
-    if before:
-        let_go(log, before)
-    return index
-
-
 def let_go(log: object, author: bytes) -> None:
     """Forget an author whose slot has another one now."""
     log.forget_hints()
@@ -208,8 +187,6 @@ def let_go(log: object, author: bytes) -> None:
 
 def is_named(log: object, author: bytes, seq: int) -> bool:
     """Say whether frames in a sector that have an author's slot are its own, and not another's before it."""
-    if len(log.slots) < limits.MAX_AUTHORS:
-        return True
     index = log.indexes.get(author)
     for known in index.seqs if index else ():
         if known == seq:

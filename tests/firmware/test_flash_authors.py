@@ -389,6 +389,20 @@ def test_within_a_sector_a_slot_is_one_authors() -> None:
     assert authors[2] not in log.placed()
 
 
+def test_no_sector_ends_for_a_place_that_is_not_given() -> None:
+    log = FlashLog(Nor(COUNT, SIZE))
+    for author in full(log):
+        write(log, author)
+        receipt(log, author)
+    log.put(STATE_PEER, KEEPER, (2).to_bytes(4, "big"))
+    here = log.ring.seq
+    assert log.ring.end > SIZE // 4
+    for _ in range(3):
+        with pytest.raises(HedgerowError, match="AUTHORS_FULL"):
+            write(log, AUTHORS[-1])
+    assert log.ring.seq == here
+
+
 def always(*_: object) -> bool:
     return True
 
