@@ -9,6 +9,7 @@ from hedgerow.log import ENTRY_OP
 from hedgerow.spent import frontier, keep_names, owned
 
 from . import flashframes as frames
+from .flashbeside import OF_RUN
 from .flashindex import AuthorIndex
 from .flashring import HEADER
 
@@ -117,8 +118,6 @@ class Looks:
         log = self.log
         index = log.indexes[author]
         if index.highest:
-            from .flashbeside import OF_RUN
-
             for reader in log.beside().entries(author, 1, limits.MAX_NUMBER):
                 if reader.type == frames.FILLED and not reader.kind & OF_RUN:
                     return self._note(index)
