@@ -58,21 +58,17 @@ class Beside:
 
     def note(self, reader: object) -> None:
         """Take a frame that makes others void into the tables."""
-        if reader.type not in (frames.DROPPED, frames.CUT, frames.NOTE):
-            return
-        note = reader.type == frames.NOTE
-        data = reader.body()
-        author = reader.author if note else data[:8]
-        if note:
-            if reader.kind == REPLACED:
-                self.hide(author, reader.first, reader.last, reader.seq, reader.start | _SKIPS)
-            return
-        first, at = read_uint(data, 8)
-        second, _ = read_uint(data, at)
-        if reader.type == frames.CUT:
-            self.fall(author, first, second, reader.seq * reader.ring.size + reader.start)
-        else:
-            self.hide(author, first, first + (second >> 1), reader.seq, reader.start)
+        if reader.type == frames.NOTE and reader.kind == REPLACED:
+            self.hide(reader.author, reader.first, reader.last, reader.seq, reader.start | _SKIPS)
+        elif reader.type in (frames.DROPPED, frames.CUT):
+            data = reader.body()
+            author = data[:8]
+            first, at = read_uint(data, 8)
+            second, _ = read_uint(data, at)
+            if reader.type == frames.CUT:
+                self.fall(author, first, second, reader.seq * reader.ring.size + reader.start)
+            else:
+                self.hide(author, first, first + (second >> 1), reader.seq, reader.start)
 
     def live(self) -> list:
         """Return the positions of the frames that make others void."""
