@@ -4,15 +4,7 @@ from . import limits
 from .custody.receipt import Receipt
 from .custody.skip import RECEIPTED, Skip
 from .errors import HedgerowError
-from .log import (
-    ENTRY_OP,
-    ENTRY_SEAL,
-    ENTRY_SKIP,
-    STATE_RECEIPT,
-    check_entry,
-    check_replace,
-    new_author,
-)
+from .log import ENTRY_OP, ENTRY_SEAL, ENTRY_SKIP, STATE_RECEIPT, check_entry, check_replace, new_author
 
 # What a store notes beside the entries of the run.
 _FILL = limits.const(3)

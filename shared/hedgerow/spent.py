@@ -1,7 +1,5 @@
 """Authors of whom a log needs nothing more: their places go to others (SPEC 5.19). Loaded on demand."""
 
-from hashlib import sha256
-
 from .custody.receipt import Receipt
 from .errors import HedgerowError
 from .log import CLOSED, REQUIRED, STATE_CONFIG, STATE_PEER, STATE_RECEIPT, STATE_SCHEMA, local_author
@@ -11,17 +9,10 @@ _NAME = 8
 
 def keep_names(log: object) -> list:
     """Return the names of keep collections' schemas in a log: operations under them have these names."""
-    found = []
-    for _, encoded in log.items(STATE_SCHEMA):
-        if encoded and not _is_stream(encoded):
-            found.append(sha256(encoded).digest()[:4])
-    return found
+    from .codec.schema import Schema, is_stream
 
-
-def _is_stream(encoded: bytes) -> bool:
-    from .codec import schema
-
-    return schema.is_stream(schema.Schema.decode(encoded).kind)
+    schemas = [Schema.decode(encoded) for _, encoded in log.items(STATE_SCHEMA) if encoded]
+    return [schema.name for schema in schemas if not is_stream(schema.kind)]
 
 
 def owned(log: object) -> set:
