@@ -30,7 +30,7 @@ help:
 	@echo "make check     ruff and mypy"
 	@echo "make sim       simulated meshes with random faults  [SCENARIO=intel-lab SEED=7 WORLDS=20 PYPY=pypy3]"
 	@echo "make powercut  the flash log, its power cut at every byte  [SEED=7 CUTS=100000 MODEL=bits JOBS=2 JSON=1]"
-	@echo "make bench     figures, one JSON object each  [ONLY=link, sync, flash, mesh or bigpeer WHOLE=1 PYPY=pypy3]"
+	@echo "make bench     figures, one JSON object each  [ONLY=link, sync, flash, mesh or bigpeer WHOLE=1 JOBS=2 PYPY=pypy3]"
 	@echo "make size      what the firmware takes on a board: code and heap  [JSON=1]"
 	@echo "make fuzz      all decoders, guided by coverage  [SECONDS=60 ONLY=session]"
 	@echo "make format    let ruff format the sources"
@@ -127,7 +127,7 @@ fuzz: $(FUZZ_STAMP)
 	@$(BIN)/python tests/core/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only '$(ONLY)')
 
 bench: $(if $(PYPY),$(PYPY_STAMP),$(BENCH_STAMP))
-	@WHOLE=$(WHOLE) $(SIM_VENV)/bin/python -m bench $(if $(ONLY),--only '$(ONLY)')
+	@WHOLE=$(WHOLE) $(SIM_VENV)/bin/python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs $(JOBS))
 
 docs: $(STAMP)
 	@$(BIN)/python -m hedgerow_cli.reference docs

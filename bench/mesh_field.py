@@ -32,4 +32,4 @@ def five_thousand() -> list[Figure]:
     return figures
 
 
-FIGURES: list[Callable[[], list[Figure]]] = [thousand, five_thousand]
+FIGURES: list[Callable[[], list[Figure]]] = [five_thousand, thousand]

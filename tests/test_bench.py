@@ -35,3 +35,9 @@ def test_an_unknown_name_fails_and_says_so() -> None:
     done = bench("--only", "nothing")
     assert (done.returncode, done.stdout) == (2, "")
     assert "no figure's name begins with 'nothing'" in done.stderr
+
+
+def test_two_at_a_time_find_the_same() -> None:
+    alone, two = bench("--only", "link"), bench("--only", "link", "--jobs", "2")
+    assert two.returncode == 0, two.stderr
+    assert sorted(two.stdout.splitlines()) == sorted(alone.stdout.splitlines())
