@@ -1,4 +1,4 @@
-"""`python -m bench [--only NAME] [--jobs N]`: one JSON object per figure on standard output, and nothing else there.
+"""`python -m bench [--only NAME] [--jobs N]`: a JSON object per figure on standard output, nothing else there.
 
 Every module of this package with a list `FIGURES` takes part: functions that each return a list of figures
 (see `figure.py`), of which the part of the name before the last point is the module's. NAME is a figure, or
@@ -57,7 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the wanted benchmarks; returns the exit status: 1 if a goal is missed, 2 without such a figure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", default="", help="only figures whose name begins so")
-    parser.add_argument("--jobs", type=int, default=1, choices=range(1, 65), metavar="N", help="how many at a time")
+    parser.add_argument(
+        "--jobs", type=int, default=1, choices=range(1, 65), metavar="N", help="how many at a time"
+    )
     given = parser.parse_args(arguments)
     wanted: str = given.only
     shown = missed = 0

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from hedgerow.codec import cbor
 from hedgerow_bigpeer.cdc.config import BridgeConfig
 from hedgerow_bigpeer.cdc.events import Event, Events
-from hedgerow_bigpeer.cdc.sinks import BEHIND, Later, Sink
+from hedgerow_bigpeer.cdc.sink import BEHIND, Later, Sink
 from hedgerow_bigpeer.store.corrections import Correction, End
 from hedgerow_bigpeer.store.rows import TIMES, OutboxRow
 

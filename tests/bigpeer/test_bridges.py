@@ -13,7 +13,7 @@ from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.auth import manage
 from hedgerow_bigpeer.cdc import runner, table
 from hedgerow_bigpeer.cdc.events import Event
-from hedgerow_bigpeer.cdc.sinks import Later
+from hedgerow_bigpeer.cdc.sink import Later
 from hedgerow_bigpeer.cdc.table import Bridge
 
 V1 = "/api/hedgerow/v1/bridges"

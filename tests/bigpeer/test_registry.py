@@ -11,7 +11,7 @@ from hedgerow.codec import cbor
 from hedgerow.crypto import claims
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer import limits
-from hedgerow_bigpeer.auth import api_keys, audit, cose, database, issuers, tokens
+from hedgerow_bigpeer.auth import api_keys, audit, cose, database, engine, issuers, tokens
 from hedgerow_bigpeer.auth.apps import App
 from hedgerow_bigpeer.auth.registry import PLAYGROUND_PROVIDER, Registry
 from hedgerow_bigpeer.auth.scope import Entry
@@ -320,7 +320,7 @@ def test_the_audit_log_only_grows(registry: Registry, farm: App) -> None:
     (newest, *_) = registry.audit.newest(10)
     assert newest[2:] == ("key:ab", "test.word", "subject", {"more": 1})
     for statement in ("DELETE FROM audit", "UPDATE audit SET actor = 'x'", "DELETE FROM audit WHERE id = 1"):
-        with pytest.raises(database.Violated, match="append-only"):
+        with pytest.raises(engine.Violated, match="append-only"):
             registry.database.run(statement)
     assert registry.audit.broken_at() is None
     assert [entry.action for entry in registry.audit.newest(9, action="app.create")] == ["app.create"]

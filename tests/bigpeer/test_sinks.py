@@ -14,10 +14,12 @@ from sink_contract import CHECKS, Receiver, event, taken, time_event
 
 from hedgerow.errors import HedgerowError
 from hedgerow_bigpeer.auth.outbound import Outbound
-from hedgerow_bigpeer.cdc import sinks
 from hedgerow_bigpeer.cdc.config import read_config
+from hedgerow_bigpeer.cdc.file import FileSink
 from hedgerow_bigpeer.cdc.kafka import KafkaSink
-from hedgerow_bigpeer.cdc.sinks import FileSink, Sink, WebhookSink, open_sink, signs
+from hedgerow_bigpeer.cdc.sink import BEHIND, Later, Sink
+from hedgerow_bigpeer.cdc.sinks import open_sink
+from hedgerow_bigpeer.cdc.webhook import WebhookSink, signs
 
 SECRET = "a secret of the webhook"
 
@@ -192,7 +194,7 @@ def test_a_webhook_says_when_to_come_again(webhook: WebhookReceiver, status: int
 
     async def deliver() -> None:
         sink = webhook.open()
-        with pytest.raises(sinks.Later) as told:
+        with pytest.raises(Later) as told:
             await sink.deliver([event(1)])
         assert (told.value.seconds, told.value.taken) == (seconds, 0)
         await sink.close()
@@ -224,7 +226,7 @@ def test_a_webhook_reaches_no_neighbours(webhook: WebhookReceiver) -> None:
     async def deliver() -> None:
         settings = {"url": webhook.url.replace("http:", "https:"), "secret": SECRET}
         sink = WebhookSink(settings, Outbound(), structured_mode=False)
-        with pytest.raises(sinks.Later, match="not public"):
+        with pytest.raises(Later, match="not public"):
             await sink.deliver([event(1)])
         await sink.close()
 
@@ -275,7 +277,7 @@ def test_what_is_too_large_for_kafka_holds_up_its_own_key_alone() -> None:
         sink = receiver.open()
         events = [event(1, "a"), event(2, "b", "x" * 5000), event(3, "b"), event(4, "a")]
         outcomes = await taken(sink, events)
-        assert (outcomes[0], outcomes[2], outcomes[3]) == ("", sinks.BEHIND, "")
+        assert (outcomes[0], outcomes[2], outcomes[3]) == ("", BEHIND, "")
         assert "MSG_SIZE_TOO_LARGE" in outcomes[1]
         await sink.close()
 

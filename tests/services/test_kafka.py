@@ -20,7 +20,7 @@ from test_bridges import Admin
 from bench.kafka_server import KafkaServer
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.cdc.kafka import KafkaSink
-from hedgerow_bigpeer.cdc.sinks import BEHIND
+from hedgerow_bigpeer.cdc.sink import BEHIND
 
 DOCUMENTS, WRITES = 12, 160
 

@@ -14,7 +14,7 @@ from test_bridges import Admin
 
 from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.cdc.mqtt import MqttSink
-from hedgerow_bigpeer.cdc.sinks import BEHIND
+from hedgerow_bigpeer.cdc.sink import BEHIND
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from hedgerow_bigpeer import limits
 from hedgerow_bigpeer.cdc.config import BridgeConfig
 from hedgerow_bigpeer.cdc.events import Events
 from hedgerow_bigpeer.cdc.postgres import PostgresSink
-from hedgerow_bigpeer.cdc.sinks import BEHIND
+from hedgerow_bigpeer.cdc.sink import BEHIND
 from hedgerow_cli.demo.proxy import Proxy
 
 Url = Callable[[str], str]

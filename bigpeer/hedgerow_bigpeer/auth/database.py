@@ -1,33 +1,22 @@
-"""The one database of apps, keys, people, credentials and the audit log: a file, or PostgreSQL.
+"""The one database of apps, keys, people, credentials and the audit log.
 
-auth.db is apart from the store of documents, so that a copy of those holds no secrets; where nodes share a
-PostgreSQL, it is a schema of its own there, with secrets sealed (`vault`). Every change is one transaction,
-durable on return; the command line and running servers may use it at once.
+Every change is one transaction, durable on return; the command line and running servers may use it at once.
 """
 
 import contextlib
 import importlib.resources
-import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from hedgerow.errors import HedgerowError
 
-from .vault import FileVault, Vault
+from .engine import Engine
+from .vault import Vault
 
 VERSION = 1
-FILE = "auth.db"
-KEY_FILE = "rights.key"
-#: auth.db while its rights go to PostgreSQL, and once they are there.
-MOVING = f"{FILE}.moving"
-MOVED = f"{FILE}.moved"
-#: An empty file beside, from the first start with a PostgreSQL on.
-SHARED = f"{FILE}.shared"
-_BUSY_SECONDS = 10.0
 
 
 def now() -> int:
@@ -35,108 +24,21 @@ def now() -> int:
     return int(time.time())
 
 
-class Violated(Exception):
-    """A row would have broken a rule of its table: it is there already, or may not change."""
-
-
-class Rows(Protocol):
-    """What a statement gave, and how many rows it changed."""
-
-    @property
-    def rowcount(self) -> int:
-        """How many rows were changed."""
-        ...
-
-    def fetchone(self) -> Any:
-        """Return the next row, None at the end."""
-        ...
-
-    def fetchall(self) -> list[Any]:
-        """Return the rows that are left."""
-        ...
-
-
-class Engine(Protocol):
-    """The database below. Outside of begin() to commit() or rollback() each statement stands for itself."""
-
-    def execute(self, sql: str, values: Sequence[Any]) -> Rows:
-        """Run a statement with `?` for values. Raises Violated, REGISTRY_FAILED."""
-        ...
-
-    def begin(self) -> None:
-        """Begin a change, when nobody else is at one."""
-        ...
-
-    def commit(self) -> None:
-        """Make a change durable."""
-        ...
-
-    def rollback(self) -> None:
-        """Undo a change."""
-        ...
-
-    def version(self) -> int:
-        """Return the version of the tables, 0 where there are none."""
-        ...
-
-    def make(self, statements: Sequence[str], version: int) -> None:
-        """Make the tables; within a change."""
-        ...
-
-    def add(self, statement: str) -> None:
-        """Make a table that came later, if it is not there; within a change."""
-        ...
-
-    def close(self) -> None:
-        """Close."""
-        ...
-
-
 class Database:
     """One connection; calls may come from any thread, one at a time runs. All raise REGISTRY_FAILED."""
 
-    def __init__(
-        self, directory: Path, url: str = "", key: Path | None = None, *, take_over: bool = False
-    ) -> None:
-        """Open or create auth.db, readable by its owner only, or the tables in the PostgreSQL at `url`.
+    #: Where private keys and other secrets are; `opening` says which it is.
+    vault: Vault
 
-        `key` is the file whose key seals secrets there, rights.key in `directory` by default. With
-        `take_over` an auth.db that is there moves into a PostgreSQL that has no rights yet. Raises
-        REGISTRY_VERSION, REGISTRY_KEY, REGISTRY_SPLIT, REGISTRY_FAILED.
-        """
+    def __init__(self, engine: Engine, *, is_shared: bool) -> None:
+        """Without tables until make(). `is_shared`: other servers have the same."""
         self._lock = threading.RLock()
         self._changing = False
-        self.is_shared = bool(url)
-        self._engine: Engine
-        self.vault: Vault
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HedgerowError("REGISTRY_FAILED", f"{directory}: {error}") from error
-        self._engine = _shared(url) if url else _own(directory)
-        try:
-            if not url:
-                with self.change():
-                    self._make()
-                    self.vault = FileVault(directory)
-                return
-            # They know of this module.
-            from .moving import Move
-            from .shared import TableVault
+        self._engine = engine
+        self.is_shared = is_shared
 
-            with contextlib.closing(Move(directory)) as move:
-                with self.change():
-                    self._make()
-                    self.vault = TableVault(self, key or directory / KEY_FILE, may_make=key is None)
-                    if take_over:
-                        move.take(self)
-                if take_over:
-                    move.finish()
-        except BaseException:
-            self._engine.close()
-            raise
-
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Make the tables that are not there; within a change. Raises REGISTRY_VERSION."""
         version = self._engine.version()
         if version > VERSION:
             raise HedgerowError("REGISTRY_VERSION", f"version {version}, {VERSION} is the newest known")
@@ -213,77 +115,6 @@ class Database:
         """Close."""
         with self._lock:
             self._engine.close()
-
-
-class SqliteEngine:
-    """See `Engine`: a file for its owner only."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            # Made with its mode, so that there is no moment at which others may read it.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                self._connection.execute(f"PRAGMA {pragma}")
-        except (OSError, sqlite3.Error) as error:
-            raise HedgerowError("REGISTRY_FAILED", f"{path}: {error}") from error
-
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """See `Engine`."""
-        try:
-            return self._connection.execute(sql, values)
-        except sqlite3.IntegrityError as error:
-            raise Violated(str(error)) from error
-        except sqlite3.DatabaseError as error:
-            raise HedgerowError("REGISTRY_FAILED", str(error)) from error
-
-    def begin(self) -> None:
-        """See `Engine`."""
-        self.execute("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        """See `Engine`."""
-        self.execute("COMMIT")
-
-    def rollback(self) -> None:
-        """See `Engine`."""
-        self._connection.rollback()
-
-    def version(self) -> int:
-        """See `Engine`."""
-        return int(self.execute("PRAGMA user_version").fetchone()[0])
-
-    def make(self, statements: Sequence[str], version: int) -> None:
-        """See `Engine`."""
-        for statement in statements:
-            self.execute(statement)
-        self.execute(f"PRAGMA user_version = {version}")
-
-    def add(self, statement: str) -> None:
-        """See `Engine`."""
-        self.execute(statement)
-
-    def close(self) -> None:
-        """See `Engine`."""
-        self._connection.close()
-
-
-def _shared(url: str) -> Engine:
-    # Its driver is needed by nobody else.
-    from .postgres import PostgresEngine
-
-    return PostgresEngine(url)
-
-
-def _own(directory: Path) -> Engine:
-    signs = [name for name in (SHARED, KEY_FILE, MOVING, MOVED) if (directory / name).exists()]
-    if signs and not (directory / FILE).exists():
-        # Nobody is to set rights in a new file that count nowhere.
-        reason = f"the rights of {directory} are in PostgreSQL, as {signs[0]} says: name the store"
-        raise HedgerowError("REGISTRY_KEY", reason)
-    return SqliteEngine(directory / FILE)
 
 
 def _statements() -> list[str]:

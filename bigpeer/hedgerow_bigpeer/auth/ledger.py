@@ -8,7 +8,8 @@ from hedgerow.errors import HedgerowError
 
 from .apps import App
 from .credential import Credential
-from .database import Database, Violated
+from .database import Database
+from .engine import Violated
 
 _COLUMNS = (
     "number, app, user, provider, agreement, sealing, author, issued, expires, identified,"

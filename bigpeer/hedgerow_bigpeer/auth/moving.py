@@ -12,9 +12,15 @@ from pathlib import Path
 
 from hedgerow.errors import HedgerowError
 
-from .database import FILE, MOVED, MOVING, SHARED, VERSION, Database
+from .database import VERSION, Database
 from .vault import IDENTITY, FileVault
 
+FILE = "auth.db"
+#: auth.db while its rights go to PostgreSQL, and once they are there.
+MOVING = f"{FILE}.moving"
+MOVED = f"{FILE}.moved"
+#: An empty file beside, from the first start with a PostgreSQL on.
+SHARED = f"{FILE}.shared"
 _TABLES = (
     *("apps", "issuers", "keys", "providers", "users", "sessions", "credentials", "authors"),
     *("revocations", "statements", "audit", "met", "met_authors", "epochs"),

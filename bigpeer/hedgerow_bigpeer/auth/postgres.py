@@ -11,7 +11,7 @@ import psycopg
 from hedgerow.errors import HedgerowError
 
 from ..postgres_line import connect
-from .database import Rows, Violated
+from .engine import Rows, Violated
 
 _SCHEMA = "hedgerow_rights"
 _SETTINGS = (

@@ -7,11 +7,11 @@ from .api_keys import ApiKeys
 from .apps import App, Apps
 from .audit import Audit
 from .confidential import Confidential
-from .database import Database
 from .forks import Forks
 from .groups import Groups
 from .issuers import Issuers
 from .ledger import Ledger
+from .opening import open_database
 from .places import Places
 from .proof import Challenger
 from .providers import Providers
@@ -27,7 +27,7 @@ class Registry:
     def __init__(
         self, directory: Path, url: str = "", key: Path | None = None, *, take_over: bool = False
     ) -> None:
-        self.database = Database(directory, url, key, take_over=take_over)
+        self.database = open_database(directory, url, key, take_over=take_over)
         self.audit = Audit(self.database)
         self.apps = Apps(self.database, self.audit)
         self.issuers = Issuers(self.database, self.audit)

@@ -19,7 +19,7 @@ from hedgerow.errors import HedgerowError
 
 from .. import limits
 from .events import Event
-from .sinks import BEHIND, Later
+from .sink import BEHIND, Later
 
 log = logging.getLogger(__name__)
 # That a setting of ours is experimental, and that a producer has ended by it: why is said of each record.

@@ -22,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from .. import limits
 from .events import Event, structured
-from .sinks import BEHIND, Later
+from .sink import BEHIND, Later
 
 PORT, TLS_PORT = 1883, 8883
 _FAILURE = 0x80

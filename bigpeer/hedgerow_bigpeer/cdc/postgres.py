@@ -15,7 +15,7 @@ from psycopg import errors, sql
 
 from ..postgres_line import connect
 from .events import REQUERY_TYPE, TIMES_TYPE, Event
-from .sinks import BEHIND, Later
+from .sink import BEHIND, Later
 
 _SETTINGS = "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 _DOCUMENTS = (

@@ -20,7 +20,8 @@ from ..service import Service
 from . import table
 from .config import BridgeConfig, read_config
 from .events import Event, Events
-from .sinks import BEHIND, Later, Sink, open_sink
+from .sink import BEHIND, Later, Sink
+from .sinks import open_sink
 from .table import Bridge, Parked
 
 log = logging.getLogger(__name__)
