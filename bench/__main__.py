@@ -1,4 +1,4 @@
-"""`python -m bench [--only NAME] [--jobs N]`: a JSON object per figure on standard output, nothing else there.
+"""`python -m bench [--only NAME] [--jobs N]`: a JSON object a figure on standard output, nothing else there.
 
 Every module of this package with a list `FIGURES` takes part: functions that each return a list of figures
 (see `figure.py`), of which the part of the name before the last point is the module's. NAME is a figure, or

@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[1]
             "python tests/services/soak.py --seconds 3600 --seed 7 --directory 'kept'",
         ),
         (["bench", "ONLY=link"], "python -m bench --only 'link'"),
+        (["bench", "ONLY=mesh", "JOBS=2"], "python -m bench --only 'mesh' --jobs 2"),
         (["size", "JSON=1"], "python -m bench.size --json"),
         (["fuzz", "SECONDS=5", "ONLY=payload"], "python tests/core/fuzz.py --seconds 5 --only 'payload'"),
         (["sim", "SEED=7"], "python tests/sim.py --seed 7"),
