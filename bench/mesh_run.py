@@ -41,7 +41,7 @@ def report(name: str, engine: str = "mesh", **changes: Any) -> Report:
     """One run's report; what breaks an invariant is said on standard error."""
     outcome = run(scenario.load(name, engine=engine, **changes), SEED, _Progress())
     if outcome.failure:
-        print(f"{name} ({engine}): {outcome.failure}", file=sys.stderr)
+        print(f"{name} ({engine}): {outcome.failure}\nrepeat it with: {outcome.replay}", file=sys.stderr)
     return outcome.report
 
 

@@ -68,14 +68,8 @@ def simulate(name: str, seed: int, quick: bool) -> bool:
     )
     if outcome.failure:
         print("\n".join(outcome.world.audit.events))
-        again = outcome.replay if not quick else f"hedgerow sim {name} --seed {seed}" + options(QUICK[name])
-        print(f"{outcome.failure}\nseed {seed} failed; repeat it with: {again}")
+        print(f"{outcome.failure}\nseed {seed} failed; repeat it with: {outcome.replay}")
     return not outcome.failure
-
-
-def options(changes: dict[str, float]) -> str:
-    """Changes of a scenario as options of `hedgerow sim`."""
-    return "".join(f" --{key} {value:g}" for key, value in changes.items())
 
 
 def simulate_core(seed: int) -> bool:

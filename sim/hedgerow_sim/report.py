@@ -66,6 +66,7 @@ class Report:
             "engine": world.scenario.engine,
             "seed": world.seed,
             "failure": failure,
+            "replay": world.scenario.replay(world.seed),
             "boards": len(world.boards),
             "leaves": sum(board.role == LEAF for board in world.boards),
             "gateways": len(world.gateways),

@@ -33,8 +33,7 @@ class Outcome:
     @property
     def replay(self) -> str:
         """The command that runs the same again."""
-        scenario = self.world.scenario
-        return f"make sim SCENARIO={scenario.source or scenario.name} SEED={self.world.seed}"
+        return str(self.report["replay"])
 
 
 def run(

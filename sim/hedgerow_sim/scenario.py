@@ -4,6 +4,8 @@ Every key has a place in the tables below; what is not known, or out of range, i
 """
 
 import dataclasses
+import json
+import shlex
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -59,7 +61,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """What is simulated; `source` is what names it on a command line.
+    """What is simulated; `source` is what names it on a command line, `changed` what is not as it says there.
 
     Place: `layout` with `boards` of them; `spacing_m` of a line or grid; `neighbours`, on average, of a field
     (its size follows from that and `range_m`); `file` is a CSV of the package with columns x_m and y_m.
@@ -76,6 +78,7 @@ class Scenario:
 
     name: str = ""
     source: str = ""
+    changed: tuple[str, ...] = ()
     about: str = ""
     engine: str = "mesh"
     layout: str = "line"
@@ -107,6 +110,11 @@ class Scenario:
     def duration_s(self) -> float:
         """Virtual seconds in which readings are made."""
         return self.hours * 3600
+
+    def replay(self, seed: int) -> str:
+        """Return the command that runs the same."""
+        words = ["hedgerow", "sim", self.source or self.name, "--seed", str(seed)]
+        return shlex.join(words + [word for each in self.changed for word in ("--set", each)])
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -156,7 +164,26 @@ def load(wanted: str, **changes: Any) -> Scenario:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _bad(f"{wanted}: {error}") from error
-    return parse({"name": Path(wanted).stem, **table, **changes, "source": wanted})
+    changed = tuple(f"{key}={_written(value)}" for key, value in changes.items())
+    return parse({"name": Path(wanted).stem, **table, **changes, "source": wanted, "changed": changed})
+
+
+def change(text: str) -> tuple[str, Any]:
+    """Return (key, value) of `key=value`, the value as in TOML. Raises SCENARIO_INVALID."""
+    key, _, value = text.partition("=")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise _bad(f"{text!r}: {error}") from error
+
+
+def _written(value: Any) -> str:
+    """Return a value as in TOML: what change() reads."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_written(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_written(each) for each in value) + "]"
+    return json.dumps(value)
 
 
 def parse(table: dict[str, Any]) -> Scenario:

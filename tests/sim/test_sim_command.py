@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +35,22 @@ def test_a_scenario_of_ones_own_that_fails_says_how_to_repeat_it(tmp_path: Path)
     path.write_text(
         "boards = 2\nspacing_m = 90.0\ndisc = true\ngateways = [[0, 0]]\nhours = 0.1\nsettle_hours = 0.1\n"
     )
-    done = _sim(str(path), "--seed", "9", status=1)
-    assert re.search(r"convergence: (\d+) of \1 readings did not arrive", done.stderr)
-    assert f"repeat it with: make sim SCENARIO={path} SEED=9" in done.stderr
+    changes = ("--hours", "0.05", "--boards", "3", "--set", "events=[{at_s = 60, kind = 'reboot'}]", "--json")
+    printed = _sim(str(path), "--seed", "9", *changes, status=1)
+    report = json.loads(printed.stdout)
+    assert re.search(r"convergence: (\d+) of \1 readings did not arrive", report["failure"])
+    assert report["boards"] == 3
+    words = shlex.split(report["replay"])
+    assert words[:2] == ["hedgerow", "sim"]
+    again = _sim(*words[2:], status=1)
+    assert f"repeat it with: {report['replay']}" in " ".join(again.stderr.split())
+    repeated = json.loads(_sim(*words[2:], "--json", status=1).stdout)
+    assert repeated["fingerprint"] == report["fingerprint"]
+
+
+def test_a_change_that_is_none() -> None:
+    assert "SCENARIO_INVALID: 'loss=much'" in _sim("line", "--set", "loss=much", status=1).stderr
+    assert "SCENARIO_INVALID: no key 'los'" in _sim("line", "--set", "los=1", status=1).stderr
 
 
 def test_one_that_is_not_there() -> None:

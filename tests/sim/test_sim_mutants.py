@@ -219,5 +219,5 @@ def test_who_says_for_ever_what_all_have_heard_is_caught(monkeypatch: pytest.Mon
 def test_a_failure_names_the_line_that_repeats_it(monkeypatch: pytest.MonkeyPatch) -> None:
     says_nothing(monkeypatch)
     outcome = live()
-    assert outcome.replay == "make sim SCENARIO=mutants SEED=5"
+    assert outcome.replay == "hedgerow sim mutants --seed 5"
     assert outcome.report["failure"].startswith("convergence:")

@@ -9,6 +9,7 @@ from hedgerow.errors import HedgerowError
 from hedgerow_cli import simulation
 from hedgerow_cli.extras import extra
 from hedgerow_cli.output import FAILED, JSON_OPTION, Machine, print_json, say
+from hedgerow_sim.scenario import change
 
 
 def sim(
@@ -28,6 +29,10 @@ def sim(
         float | None, typer.Option(help="Virtual hours of readings, instead of the scenario's.")
     ] = None,
     boards: Annotated[int | None, typer.Option(help="Boards, instead of the scenario's.")] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any key of the scenario, the value as in TOML: 'loss=0.2'."),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw convergence, latency, airtime and charge here (.svg, .png, .pdf)."),
@@ -52,6 +57,7 @@ def sim(
         raise HedgerowError("ARGUMENTS_INVALID", "--plot and --map take one world")
     changes = {"engine": engine or None, "hours": hours, "boards": boards}
     wanted = {key: value for key, value in changes.items() if value is not None}
+    wanted.update(map(change, other or ()))
     failed = False
     for outcome in simulation.outcomes(scenario, seed, worlds, wanted):
         if Machine.json:

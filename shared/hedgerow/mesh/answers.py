@@ -13,9 +13,8 @@ from .speaker import ONWARD, OWN, REPAIR
 
 _ALL = limits.const(0xFFFFFFFF)
 _MOST_DOUBLINGS = limits.const(7)
-# Of seals in letters that are asked for: of how many authors, and over how many operations at most.
+# Of seals in letters that are asked for: of how many authors.
 _LATELY = limits.const(8)
-_SEARCHED = limits.const(32)
 _OF_OPERATIONS = (asks.WANT_OPERATIONS, asks.WANT_WHOLE)
 
 
@@ -188,20 +187,19 @@ class Answers:
         if now < self._sought_at:
             return b""
         self._sought_at = now + pace.ASK_MS
+        from .brief import contents
+
         log = self._peer.log
         for author, entry in self._entries.items():
             sealed = log.sealed(author)
             if not sealed or not entry[1] or entry[2] <= self._serial - _LATELY:
                 continue
-            for kind, first, last, body in log.read(author, _ALL, sealed - 1, 1):
-                if kind != ENTRY_SEAL or last - first >= _SEARCHED:
-                    continue
-                try:
+            for kind, _, _, body in log.read(author, _ALL, sealed - 1, 1):
+                # Its operations are read when the name is one that it may have.
+                if kind == ENTRY_SEAL and any(_is_named(one, letter) for one in contents(author, body)):
                     content = seal_letter(self._peer, author, body)
-                    if letters.split(content)[0][:3] == letter:
+                    if _is_named(content, letter):
                         return content
-                except HedgerowError:
-                    continue
         return b""
 
     def inquire(self, what: str, *given: object) -> object:
@@ -231,3 +229,11 @@ class Answers:
         # Those who are farther may say the same without being heard by who asks.
         quiet = ONWARD if self._asker < mesh.code else 1
         mesh.speaker.add(now + 30 + mesh.spread(), urgency, name_of(frame), frame, pace.EVENTS, quiet)
+
+
+def _is_named(content: bytes, letter: bytes) -> bool:
+    """Say whether a letter of that content has that name."""
+    try:
+        return letters.split(content)[0][:3] == letter
+    except HedgerowError:
+        return False

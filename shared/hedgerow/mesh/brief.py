@@ -17,13 +17,20 @@ _READ_BYTES = 4096
 
 def encode_seal(author: bytes, body: bytes, log: object, schemas: dict) -> bytes:
     """Return the content of a letter with a seal: brief if the operations in `log` give the same seal."""
+    content, whole = contents(author, body)
+    last = decode_seal(content)[2]
+    if last <= log.held(author) and unfold_seal(content, author, log, schemas) == body:
+        return content
+    return whole
+
+
+def contents(author: bytes, body: bytes) -> tuple:
+    """Return what a letter with a seal may say: the brief content, and the whole one."""
     seal = Seal.decode(body)
     check = sha256(body).digest()[:4]
     count = seal.last - seal.first
-    content = struct.pack(_LAYOUT, SEAL_BRIEF, author[:3], seal.first, count, seal.previous, check)
-    if seal.last <= log.held(author) and unfold_seal(content, author, log, schemas) == body:
-        return content
-    return bytes((SEAL,)) + author + body
+    brief = struct.pack(_LAYOUT, SEAL_BRIEF, author[:3], seal.first, count, seal.previous, check)
+    return brief, bytes((SEAL,)) + author + body
 
 
 def decode_seal(content: bytes) -> tuple:
