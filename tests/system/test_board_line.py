@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from channels import accepted, channels, networked
 from line_kit import APP, Line, frames_in, install, line, said_by, stretch
 
 from hedgerow.mesh import frames
@@ -145,6 +146,23 @@ def test_relays_that_record_now_and_then_never_connect(trio: Line) -> None:
     assert all(trio.held(ledger) >= ledger.receipted_op for ledger in trio.ledgers)
     assert trio.frames()["connect"] == 0
     assert all(not ledger.errors for ledger in trio.ledgers), trio.report()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has open")
+def test_the_air_is_the_only_channel_between_boards(trio: Line) -> None:
+    """A serial line, the emulator's pipe, its own flash, control page, sensor; and one socket: the air."""
+    opened = []
+    for board in trio.boards:
+        assert board.pid is not None
+        found = channels(board.pid)
+        assert (len(found["socket"]), len(found["pipe"])) == (2, 1), found
+        own = str(trio.directory / board.name) + "/"
+        assert all(name.startswith(own) for name in found["file"] | found["mapped"]), found
+        opened.append(set().union(*found.values()))
+    assert len(set().union(*opened)) == sum(map(len, opened)), opened
+    # The gateway's radio is the fourth; none of their sockets reaches a network.
+    assert accepted(trio.scene.bench.air_path) == len(trio.boards) + 1
+    assert not networked() & set().union(*opened)
 
 
 def test_a_radio_that_falls_silent_is_mended_by_stages(trio: Line) -> None:
