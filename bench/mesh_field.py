@@ -16,7 +16,7 @@ _MINUTES_GOAL = 30
 def thousand() -> list[Figure]:
     """A day, and how long one core works on it."""
     others = mesh_run.beside("field-1000", hours=_BESIDE_HOURS, settle_hours=0.1)
-    found = mesh_run.part("field-1000", _SHARE)
+    found = mesh_run.part("field-1000", mesh_run.share(_SHARE))
     figures = mesh_run.common("mesh.field", found, others)
     figures.append(figure("mesh.field.hops_max", found["hops"]["max"], "times", 5))
     goal = _MINUTES_GOAL if mesh_run.WHOLE else None
@@ -26,7 +26,7 @@ def thousand() -> list[Figure]:
 
 def five_thousand() -> list[Figure]:
     """An hour."""
-    found = mesh_run.part("field-5000", _SHARE_OF_5000)
+    found = mesh_run.part("field-5000", mesh_run.share(_SHARE_OF_5000))
     figures = mesh_run.common("mesh.field.5000", found, {})
     figures.append(figure("mesh.field.5000.minutes_on_one_core", found["cpu_s"] / 60, "min"))
     return figures

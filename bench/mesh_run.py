@@ -45,17 +45,24 @@ def report(name: str, engine: str = "mesh", **changes: Any) -> Report:
     return outcome.report
 
 
-def part(name: str, share: float) -> Report:
-    """The report of a scenario in so much of its time: what happens in it comes as much sooner. All of it if
-    WHOLE."""
-    if WHOLE:
-        return report(name)
+def part(name: str, share: float, engine: str = "mesh", **changes: Any) -> Report:
+    """The report of a scenario in so much of its time: what happens in it comes as much sooner."""
     whole = scenario.load(name)
+    if share == 1:
+        return report(name, engine, **changes)
     events = [
         {**dataclasses.asdict(event), "at_s": event.at_s * share, "spread_s": event.spread_s * share}
         for event in whole.events
     ]
-    return report(name, hours=whole.hours * share, events=events)
+    hours = whole.hours * share
+    # Baselines may never have all of it there.
+    settle = whole.settle_hours if engine == "mesh" else min(hours, whole.settle_hours)
+    return report(name, engine, hours=hours, settle_hours=settle, events=events, **changes)
+
+
+def share(of_a_part: float) -> float:
+    """What is run of a scenario's time: all of it if WHOLE."""
+    return 1 if WHOLE else of_a_part
 
 
 def beside(name: str, **changes: Any) -> dict[str, Report]:
@@ -111,8 +118,9 @@ def common(name: str, found: Report, others: dict[str, Report]) -> list[Figure]:
         one("connections_per_1000_readings", "1", "connections_per_1000_readings"),
     ]
     figures += [
-        one(f"charge_{role}_day", "mAh", "charge_mah_per_day", role, "mean")
+        one(f"charge_{role}_day{most}", "mAh", "charge_mah_per_day", role, of)
         for role in found["charge_mah_per_day"]
+        for most, of in (("", "mean"), ("_max", "max"))
     ]
     return figures
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from hedgerow_sim.world import World
 
 _OFF_US = (1_000_000, 60_000_000)
+#: Of one walk.
+_MOST_STEPS = 200
 
 
 def plan(world: "World") -> None:
@@ -55,13 +57,23 @@ def _befall(argument: "tuple[World, Event, Station]") -> None:
     world, event, board = argument
     if event.kind == "move":
         angle = world.rng.uniform(0, 2 * math.pi)
-        x, y = world.places[board.node]
-        world.places[board.node] = (x + event.metres * math.cos(angle), y + event.metres * math.sin(angle))
-        world.field.move(board.node, *world.places[board.node])
+        steps = max(1, min(math.ceil(event.metres), _MOST_STEPS))
+        stride = event.metres / steps
+        by = (stride * math.cos(angle), stride * math.sin(angle))
+        for at in range(steps):
+            # Somebody carries it: a metre a second.
+            world.field.at(world.now + round(at * stride * 1e6), _step, (world, board, by))
     elif board.on:
         board.cut()
         pause = 0 if event.kind == "reboot" else world.rng.randint(*_OFF_US)
         world.field.at(world.now + pause, _boot, board)
+
+
+def _step(argument: "tuple[World, Station, tuple[float, float]]") -> None:
+    world, board, (east, north) = argument
+    x, y = world.places[board.node]
+    world.places[board.node] = (x + east, y + north)
+    world.field.move(board.node, *world.places[board.node])
 
 
 def _want(argument: "tuple[World, Station]") -> None:

@@ -19,6 +19,8 @@ EVENT_AIRTIME_US = 3 * 376
 EVENTS_PER_S = 100
 #: 4 packets of 244 bytes of ours each connection interval of 30 ms.
 LINK_BYTES_PER_S = 4 * 244 / 0.03
+#: Events behind which what was held up goes on.
+_BACK = ("heal", "gateway_up", "power_cut", "reboot")
 ROLES = {0: "leaf", 1: "relay", 2: "gateway", 3: "keeper"}
 
 
@@ -162,9 +164,9 @@ class Report:
         }
 
     def _catch_up(self) -> dict[str, float]:
-        """After the last heal or return: how long the backlog took, beside what the radio needs at least."""
+        """After the last heal, return, boot: how long the backlog took, and what the radio needs at least."""
         world = self._world
-        moments = [event.at_s for event in world.scenario.events if event.kind in ("heal", "gateway_up")]
+        moments = [event.at_s + event.spread_s for event in world.scenario.events if event.kind in _BACK]
         if not moments:
             return {}
         back_us = round(max(moments) * 1e6)

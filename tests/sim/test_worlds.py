@@ -1,12 +1,15 @@
 """Short seeded worlds on the mesh engine, each with its own trouble: what has to hold, holds."""
 
+import math
 from typing import Any
 
 import pytest
 
 from hedgerow_sim import limits, scenario
 from hedgerow_sim.missing import missing
+from hedgerow_sim.report import reach
 from hedgerow_sim.run import Outcome, run
+from hedgerow_sim.world import World
 
 #: Of each: (scenario, what is changed to make it last for seconds).
 WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -14,7 +17,6 @@ WORLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "gateway as keeper": ("no-big-peer", {"hours": 0.25}),
     "lab": ("intel-lab", {"boards": 16, "hours": 0.2}),
     "sleeping leaves": ("intel-lab-leaves", {"boards": 12, "hours": 0.2}),
-    "carried about": ("moving", {"boards": 12, "hours": 0.6}),
 }
 
 
@@ -33,6 +35,34 @@ def test_all_arrives(world: str) -> None:
     assert not report["broken_sessions"] and report["hops"]["max"] > 1
 
 
+def test_relays_on_a_budget() -> None:
+    """A day's charge is spent evenly, but for an hour's ahead: all arrives, for half of what it took."""
+    outcome = _live("budget", boards=4, hours=2.0, settle_hours=2.0, budget_mah=700.0)
+    report = outcome.report
+    awake = 25.0
+    even = (700 - awake * 24) / 24
+    most = awake * report["hours"] + even * (report["hours"] + 1)
+    for board in outcome.world.boards:
+        assert outcome.world.field.stats(board.node)["charge_mah"] < most * 1.02, board.name
+    assert report["readings"]["arrived"] == report["readings"]["receipted"] >= 28
+
+
+def test_boards_that_are_carried_about() -> None:
+    """Half of them walk for half a minute each, while the others go on, and come to hear others."""
+    events = [{"at_s": 300, "kind": "move", "share": 0.5, "spread_s": 1200.0, "metres": 30.0}]
+    outcome = _live("moving", settle_hours=2.0, boards=12, hours=0.6, events=events)
+    before = World(outcome.world.scenario, 1)
+    moved = [
+        math.dist(here, there)
+        for here, there in zip(outcome.world.places, before.places, strict=True)
+        if here != there
+    ]
+    assert len(moved) == 6 and all(abs(metres - 30) < 1e-6 for metres in moved)
+    assert sum(now != then for now, then in zip(reach(outcome.world), reach(before), strict=True)) > 6
+    readings = outcome.report["readings"]
+    assert readings["acknowledged"] == readings["arrived"] == readings["receipted"] > 150
+
+
 def test_power_cuts_inside_the_flash() -> None:
     """Boards on their own log code lose power in the middle of a program, boots included."""
     events = [
@@ -43,6 +73,8 @@ def test_power_cuts_inside_the_flash() -> None:
     torn = [board for board in boards if board.storage.flash and board.storage.cuts_inside]
     assert torn and sum(board.boots for board in boards) > 30
     assert outcome.report["readings"]["arrived"] > 40
+    late = outcome.report["catch_up"]
+    assert late["missing"] == 0 and late["bound_advertising_s"] < 1
 
 
 def test_partition_and_heal() -> None:
