@@ -11,6 +11,7 @@ from hedgerow.crypto.handshake import Gate
 from hedgerow.errors import HedgerowError
 from hedgerow.mesh.group import Group
 from hedgerow.mesh.mesh import Mesh
+from hedgerow.mesh.schedule import plan
 from hedgerow.mesh.tag import mesh_key, mesh_tag
 from hedgerow.operation import SOURCE_GATEWAY
 from hedgerow.peer import Peer
@@ -296,9 +297,12 @@ class Gateway:
             self.roster.heard(neighbour[0][:3], now - neighbour[2])
         utc = self.peer.utc(now)
         authors: list[AuthorReport] = []
+        names = self.mesh.names
         for author, state in self.peer.status(now).items():
             known = self.roster.of(author)
             seen = None if utc is None or known.seen is None else rfc3339(utc[0] - now + known.seen)
+            # Who is out of reach is not expected here.
+            due, overdue = (None, False) if known.seen is None else plan(names.get(author), known.seen, now)
             own = author == self.peer.author
             authors.append(
                 {
@@ -308,6 +312,8 @@ class Gateway:
                     "sealed": state["sealed"],
                     "receipted": state["receipted"],
                     "last_seen": seen,
+                    "due_s": None if due is None else (due - now) // 1000,
+                    "overdue": overdue,
                 }
             )
         return authors

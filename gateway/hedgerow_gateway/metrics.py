@@ -32,6 +32,7 @@ METRICS = {
     "hedgerow_gateway_log_bytes": "Size of the log's database.",
     "hedgerow_gateway_time_trusted": "1 while the gateway's own clock can be vouched for.",
     "hedgerow_gateway_authors": "Authors in the log.",
+    "hedgerow_gateway_authors_overdue": "Authors that sleep, and have missed three of their wakes.",
     "hedgerow_gateway_operations_held": "Operations held, summed over authors.",
     "hedgerow_gateway_operations_receipted": "Operations receipted by a keeper, summed over authors.",
     "hedgerow_gateway_uptime_seconds": "Seconds since the start.",
@@ -76,6 +77,7 @@ def _samples(report: Report) -> Iterator[tuple[str, str, float]]:
     yield prefix + "log_bytes", "", report["log"]["bytes"]
     yield prefix + "time_trusted", "", report["time"]["trusted"]
     yield prefix + "authors", "", len(authors)
+    yield prefix + "authors_overdue", "", sum(author["overdue"] for author in authors)
     yield prefix + "operations_held", "", sum(author["held"] for author in authors)
     yield prefix + "operations_receipted", "", sum(author["receipted"] for author in authors)
     yield prefix + "uptime_seconds", "", report["uptime_ms"] / 1000

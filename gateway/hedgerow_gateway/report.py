@@ -4,7 +4,11 @@ from typing import TypedDict
 
 
 class AuthorReport(TypedDict):
-    """One author: hex author, its name, frontiers, and when it was last seen (RFC 3339 UTC, or null)."""
+    """One author: hex author, its name, frontiers, and when it was last seen (RFC 3339 UTC, or null).
+
+    Of one in reach that sleeps: in how many seconds it is due to wake, and whether it has missed three of
+    its wakes; null and false of others.
+    """
 
     author: str
     name: str
@@ -12,6 +16,8 @@ class AuthorReport(TypedDict):
     sealed: int
     receipted: int
     last_seen: str | None
+    due_s: int | None
+    overdue: bool
 
 
 class BytesReport(TypedDict("_Ways", {"in": int, "out": int})):

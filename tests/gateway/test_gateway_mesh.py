@@ -13,10 +13,12 @@ from mesh_node import Node, delivered, running
 
 from hedgerow.errors import HedgerowError
 from hedgerow.log import ENTRY_OP, ENTRY_SEAL
+from hedgerow.mesh.tells import Announce
+from hedgerow.sync.hello import LEAF
 from hedgerow.sync.interest import Interest
 from hedgerow_boards.air import Air
 from hedgerow_boards.air.backend import AirVoice, backends
-from hedgerow_gateway import Gateway, limits
+from hedgerow_gateway import Gateway, limits, metrics
 from hedgerow_gateway.bluez_voice import BluezVoice
 from hedgerow_gateway.clock import Clock, KernelTime
 from hedgerow_gateway.host_radio import Voice
@@ -271,3 +273,23 @@ def test_an_engine_that_fails_to_say_something_is_asked_again(tmp_path: Path) ->
                 await until(lambda: gateway.radios.voice.health.said > said, "says again")
 
     run(main())
+
+
+def test_who_sleeps_and_misses_its_wakes_is_overdue(tmp_path: Path) -> None:
+    gateway = Gateway(config(tmp_path / "gateway"))
+    try:
+        author, now = gateway.peer.author, gateway.clock.now()
+
+        def shown(late_ms: int) -> tuple[Any, bool, bool]:
+            gateway.roster.met(author, "leaf", now - late_ms)
+            report = gateway.report()
+            overdue = "hedgerow_gateway_authors_overdue 1\n" in metrics.render(report)
+            return report["authors"][0]["due_s"], report["authors"][0]["overdue"], overdue
+
+        assert shown(0) == (None, False, False)
+        gateway.mesh.names.announced(Announce(author, 0, 0, LEAF, 0, 10, 4000, 1), now)
+        assert shown(5_000)[1:] == (False, False) and 0 <= (shown(5_000)[0] or 0) < 10
+        # Three wakes, and half a minute for its clock.
+        assert shown(62_000)[1:] == (True, True) and 0 <= (shown(62_000)[0] or 0) < 10
+    finally:
+        gateway.log.close()
