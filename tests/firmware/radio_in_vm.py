@@ -214,43 +214,6 @@ went_on = second_wake._options["budget"].spent(60000) - took
 print("budget", took > 5000 * 350, went_on == 57 * 10 + 50000, second_wake.saved)
 
 
-class Seeker:
-    """As much of a node as looking for somebody to connect to needs, and what it did."""
-
-    _past = None
-
-    def __init__(self, address: object) -> None:
-        self.address = address
-        self.did: list = []
-        self.mesh = self
-        self._seek_at = 0
-
-    def _may_seek(self) -> bool:
-        return True
-
-    def _fits(self) -> bool:
-        self.did.append("made room")
-        return False
-
-    def visit(self, now: int) -> object:
-        """The engine's."""
-        return self.address
-
-    def authors(self, address: object) -> list:
-        """The engine's."""
-        return []
-
-    def failed(self, address: object, now: int) -> None:
-        """The engine's."""
-        self.did.append("failed")
-
-
-idle, called = Seeker(None), Seeker(b"somebody")
-for seeker in (idle, called):
-    node.Node._seek(seeker, 1000)
-print("seek", idle.did, called.did)
-
-
 class Tight:
     """As much of a node, its peer and its keys as a seal needs that waits for room."""
 
