@@ -2,7 +2,7 @@
 
 import esp32
 
-from hedgerow_device import node, room
+from hedgerow_device import central, node, radio, room
 
 
 class Seeker:
@@ -50,3 +50,52 @@ for block in (None, 0, 20479, 20480):
     node.Node._seek(seeker, 1000)
     seen.append((block, seeker.did, seeker._seek_at))
 print("blocks", seen)
+
+
+class Ears:
+    """A radio that begins everything, and ends nothing by itself."""
+
+    notifier = radio.NO_SESSION
+
+    def __init__(self) -> None:
+        self.ble = self
+        self.calls: list = []
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *given: self.calls.append(name)
+
+    def take_notified(self) -> bytes:
+        """Nothing came."""
+        return b""
+
+    def disconnect(self, conn: int) -> bool:
+        """The radio begins to."""
+        self.calls.append("disconnect")
+        return True
+
+
+ADDRESS = b"\0\xc0\0\0\0\0\1"
+ANSWERS = (
+    (radio.PERIPHERAL_CONNECT, 1, 0, ADDRESS[1:]),
+    (radio.MTU_EXCHANGED, 1, 247),
+    (radio.SERVICE_RESULT, 1, 10, 20),
+    (radio.SERVICE_DONE, 1, 0),
+    (radio.CHARACTERISTIC_RESULT, 1, 0, 12, 0, radio.IS_RX),
+    (radio.CHARACTERISTIC_RESULT, 1, 0, 14, 0, radio.IS_TX),
+    (radio.CHARACTERISTIC_DONE, 1, 0),
+    (radio.DESCRIPTOR_RESULT, 1, 15, radio.IS_SWITCH),
+    (radio.DESCRIPTOR_DONE, 1, 0),
+)
+for count in range(len(ANSWERS) + 1):
+    ears = Ears()
+    one = central.Central(ears, None, ADDRESS, 0, [], 0)
+    for answer in ANSWERS[:count]:
+        one.handle(answer, 1000)
+    last = 8000 if not count else 7000
+    one.step(last)
+    early = (one.error, one.done, ears.calls[-1])
+    one.step(last + 1)
+    given_up = (one.error and one.error.code, one.done, ears.calls[-1])
+    # Not even the end of it comes.
+    one.step(last + 6002)
+    print("central_%d" % count, early, given_up, one.done, one.succeeded)
