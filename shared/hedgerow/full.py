@@ -22,10 +22,11 @@ def account(peer: object) -> dict:
     """Return what is counted since the boot, all 0 at first.
 
     Own operations "lost", others' "dropped", writes "refused"; up to which number nothing is left to go
-    ("scanned", while so much was "receipted"), the "quota" of better days, attempts in "vain".
+    ("scanned", while so much was "receipted"), the "quota" of better days and how much "others" had receipted
+    when it was lowered; attempts in "vain".
     """
     if not peer.account:
-        names = ("lost", "dropped", "refused", "scanned", "receipted", "quota", "vain")
+        names = ("lost", "dropped", "refused", "scanned", "receipted", "quota", "others", "vain")
         peer.account.update(dict.fromkeys(names, 0))
     return peer.account
 
@@ -120,6 +121,7 @@ def drop_excess(peer: object) -> bool:
     log.cut(author, peer.receipted(author) + share)
     account(peer)["dropped"] += held - log.held(author)
     account(peer)["quota"] = account(peer)["quota"] or peer.quota
+    account(peer)["others"] = _receipted(peer)
     peer.quota = share
     peer.commit()
     return True
@@ -145,9 +147,17 @@ def is_half_free(peer: object) -> bool:
     return bool(not storage["capacity"] or storage["open"] * 2 <= storage["capacity"])
 
 
+def _receipted(peer: object) -> int:
+    """Return how many operations of all authors here have a receipt."""
+    return sum([peer.receipted(author) for author in peer.log.authors()])
+
+
 def has_room(peer: object) -> bool:
-    """Say whether others may have as many operations here again as before the log was full."""
-    if not account(peer)["quota"] or not is_half_free(peer):
+    """Say whether others may have as many operations here again as before the log was full.
+
+    What they lost makes room, and would fill it again: not before a receipt has come.
+    """
+    if not account(peer)["quota"] or not is_half_free(peer) or _receipted(peer) == account(peer)["others"]:
         return False
     peer.quota = account(peer)["quota"]
     account(peer)["quota"] = 0

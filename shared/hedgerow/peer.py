@@ -322,6 +322,10 @@ class Peer(Presence):
 
     # ---- what others send; durable after commit()
 
+    def takes(self, author: bytes) -> bool:
+        """Say whether another open operation of another author is within its limit (SPEC 5.13)."""
+        return author in self.former or self.log.held(author) < self.receipted(author) + self.quota
+
     def ingest(self, author: bytes, first: int, bodies: list) -> int:
         """Take operations `first`, `first` + 1, ... of another author, as decode_segment gave them.
 

@@ -15,7 +15,6 @@ from hedgerow_sim.storage import author
 if TYPE_CHECKING:
     from hedgerow_sim.station import Station
 
-SECTORS = 32
 SECTOR = 4096
 # Free sectors that operations leave to seals, receipts and boots, as a board's peer says it.
 _SPARE = 7
@@ -29,8 +28,8 @@ class TornNor(Nor):
     """A flash whose power goes once `left` more bytes are programmed, or sectors erased as if one were a
     hundred bytes; None: it holds. Of the byte where it went each bit is as before or as after."""
 
-    def __init__(self, rng: random.Random):
-        super().__init__(SECTORS, SECTOR)
+    def __init__(self, rng: random.Random, sectors: int):
+        super().__init__(sectors, SECTOR)
         self._rng = rng
         self.left: int | None = None
 
@@ -92,7 +91,7 @@ class Flash:
     def __init__(self, station: "Station"):
         self._station = station
         self._rng = random.Random(f"{station.world.seed} flash {station.name}")
-        self.nor = TornNor(self._rng)
+        self.nor = TornNor(self._rng, station.world.scenario.sectors)
         self._author = author(station.world.seed, station.name)
         self.cuts_inside = 0
         ring = Ring(self.nor)

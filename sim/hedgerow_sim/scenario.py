@@ -72,7 +72,8 @@ class Scenario:
     Time: `hours`, then up to `settle_hours` without new readings until all has arrived. `reading_s` between
     two readings of a board, 0 for none; a board is switched on within `boot_s`, its first reading comes
     within `start_s` of that.
-    Boards: share of `leaves`, which sleep between their readings; share on the real `flash` log;
+    Boards: share of `leaves`, which sleep between their readings; share on the real `flash` log, of so many
+    `sectors` of 4 KiB;
     `drift_ppm` at most; `budget_mah` a day, 0 for none. `expect_connections`: more are a failure, -1 for any.
     """
 
@@ -100,6 +101,7 @@ class Scenario:
     start_s: float = 60.0
     leaves: float = 0.0
     flash: float = 0.0
+    sectors: int = 32
     drift_ppm: int = 50
     budget_mah: float = 0.0
     expect_connections: int = -1
@@ -132,6 +134,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "start_s": (0.001, 86_400 * 30),
     "leaves": (0, 1),
     "flash": (0, 1),
+    "sectors": (12, 4096),
     "drift_ppm": (0, 500),
     "budget_mah": (0, 100_000),
 }

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from hedgerow import limits as core
+from hedgerow.application import ReadyPeer
 from hedgerow.codec.schema import STREAM
 from hedgerow.mesh import pace
 from hedgerow.mesh.budget import Budget
@@ -110,17 +111,22 @@ class World:
     def open_peer(self, station: Station) -> Any:
         """A peer on what a station's storage holds."""
         keeper = station.role == KEEPER or (station.role == GATEWAY and self.scenario.uplink == "keeper")
-        peer = Peer(
-            station.storage.open(),
-            station.ms(),
-            name=station.name,
-            role=station.role,
-            mesh=self.tag,
-            kinds={COLLECTION: STREAM},
-            keeper=keeper,
-            credit=1024 if station.role < GATEWAY else 65_536,
-            quota=_QUOTA if station.role < GATEWAY else core.MAX_NUMBER,
-        )
+        options: dict[str, Any] = {
+            "name": station.name,
+            "role": station.role,
+            "mesh": self.tag,
+            "kinds": {COLLECTION: STREAM},
+            "keeper": keeper,
+            "credit": 1024 if station.role < GATEWAY else 65_536,
+            "quota": _QUOTA if station.role < GATEWAY else core.MAX_NUMBER,
+        }
+        log = station.storage.open()
+        # A log in memory has room for everything.
+        peer: Any
+        if station.storage.flash:
+            peer = ReadyPeer(log, station.ms, **options)
+        else:
+            peer = Peer(log, station.ms(), **options)
         if keeper:
             peer.set_time(UTC + self.now // 1000, 20, SOURCE_KEEPER, station.ms())
         return peer

@@ -8,6 +8,7 @@ from sync_kit import board, record
 
 from hedgerow import limits
 from hedgerow.crypto.rotation import take
+from hedgerow.errors import HedgerowError
 from hedgerow.mesh import asks, frames, letters, pace, tells
 from hedgerow.mesh.custody import name_of
 from hedgerow.mesh.epochs import BEFORE, STRANGE
@@ -280,6 +281,22 @@ def state_settle() -> None:
         before = len(mesh.speaker)
         assert not mesh.repair.compare(state, {own: state.digest}, moment)
         assert (len(mesh.speaker) > before) == says
+
+
+def full() -> None:
+    """A log that had no room is taken to have none for so long: nothing is asked for."""
+    mesh, writer = engine(), board()
+    record(writer, 1, 0)
+    author = writer.author
+    content = letters.encode_operation(author, 1, writer.log.fetch(author, 1))
+
+    def refuse(*_: object) -> int:
+        raise HedgerowError("LOG_FULL", "")
+
+    mesh.peer.ingest = refuse  # type: ignore[method-assign]
+    mesh.intake.take(content, 1, 5000)
+    assert not mesh.takes(author, 5000 + pace.FULL_MS - 1)
+    assert mesh.takes(author, 5000 + pace.FULL_MS)
 
 
 def have_most() -> None:

@@ -61,6 +61,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "STATE_SETTLE_MS": times.state_settle,
     "STEADY_MS": about.steady,
     "HAVE_MAX_MS": times.have_most,
+    "FULL_MS": times.full,
     "LEAF_WINDOW_MS": leaves.leaf_window,
     "LEAF_MOST_MS": leaves.leaf_most,
     "LEAF_PERIOD_MS": leaves.leaf_period,

@@ -32,10 +32,7 @@ class Intake:
         # name -> (frame or content, why, since when)
         self.waiting: dict = {}
         self.taken: list = []
-        if wide:
-            self.letters = letters.Letters(_WIDE, 8 * limits.MESH_LETTERS)
-        else:
-            self.letters = letters.Letters()
+        self.letters = letters.Letters(_WIDE, 8 * limits.MESH_LETTERS) if wide else letters.Letters()
         self._most = _WIDER * limits.MESH_WAITING if wide else limits.MESH_WAITING
         # Up to which number authors are said to be held by somebody: author -> number.
         self.heights: dict = {}
@@ -63,7 +60,9 @@ class Intake:
         except HedgerowError as error:
             self._mesh.stats["refused"] += 1
             result = REFUSED
-            if error.code == "SCHEMA_UNKNOWN":
+            if error.code == "LOG_FULL":
+                self._mesh.full_until = now + pace.FULL_MS
+            elif error.code == "SCHEMA_UNKNOWN":
                 result = SCHEMA
                 self._lacks = what[11:13] if what[0] == _OP else b""
             elif error.code == "SYNC_GAP":
@@ -98,7 +97,7 @@ class Intake:
     def _op(self, frame: bytes) -> int:
         op = decode_op(frame)
         peer = self._peer
-        result = AUTHOR
+        result, full = AUTHOR, False
         for author in self._names.find(op.author):
             base = self.base(author)
             number = nearest(base, op.number)
@@ -111,6 +110,9 @@ class Intake:
                     result = result if result == GAP else KNOWN
             elif not peer.is_own(author):
                 self.note_height(author, number)
+                if not self._mesh.takes(author, self._now):
+                    full = True
+                    continue
                 why = GAP
                 if number == base + 1:
                     why = self._follow(op, author, number)
@@ -122,7 +124,7 @@ class Intake:
                 if why > REFUSED and (why == GAP or result in (KNOWN, AUTHOR)):
                     result = why
         self._lacks = op.schema
-        return result
+        return REFUSED if full and result == AUTHOR else result
 
     def _follow(self, op: object, author: bytes, number: int) -> int:
         """Take the successor of what is held of an author if the OP is that, else say what is lacking for it;
@@ -165,7 +167,7 @@ class Intake:
             if lacking >= most:
                 return most
             if height > log.held(author) and not self._mesh.leaves.hears(author[:3], now):
-                lacking += max(0, height - self.base(author))
+                lacking += max(0, height - self.base(author)) if self._mesh.takes(author, now) else 0
         return lacking
 
     def base(self, author: bytes) -> int:
@@ -289,8 +291,8 @@ class Intake:
         try:
             content = self.letters.take(frame, now)
             if content is None:
-                if self._mesh.flood:
-                    # Otherwise whoever has the rest in custody pushes it anyhow.
+                if self._mesh.flood and now >= self._mesh.short_until:
+                    # Otherwise whoever has the rest in custody pushes it anyhow. A full log may refuse it.
                     self._mesh.repair.want(asks.WANT_LETTERS, letter, now)
                 return WAITS
             self._mesh.stats["letters"] += 1
@@ -403,9 +405,8 @@ class Intake:
 
     def waits(self, frame: bytes) -> bool:
         """Say whether an OP, or the letter of a fragment, waits here."""
-        if frame[0] == _OP:
-            return name_of(frame) in self.waiting
-        return int.from_bytes(frame[4:7], "big") | _LETTER in self.waiting
+        name = name_of(frame) if frame[0] == _OP else int.from_bytes(frame[4:7], "big") | _LETTER
+        return name in self.waiting
 
     def note_height(self, author: bytes, number: int) -> None:
         """Learn that somebody holds an author up to a number."""

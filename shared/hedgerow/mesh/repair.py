@@ -56,8 +56,7 @@ class Repair(Answers):
     def update(self, author: bytes, now: int) -> tuple | None:
         """Note what is held of an author now; return what it was before if that differs, else None."""
         now_is = self._state(author)
-        known = self._entries.get(author)
-        before = known[0] if known else (0, 0, 0)
+        before, old, _ = self._entries.get(author, ((0, 0, 0), 0, 0))
         if now_is == before:
             return None
         part = 0
@@ -67,7 +66,6 @@ class Repair(Answers):
                 data += number.to_bytes(4, "big")
             part = int.from_bytes(sha256(data).digest()[:6], "big")
         bucket = author[0] & BUCKETS - 1
-        old = known[1] if known else 0
         self._sums[bucket] = self._sums[bucket] - old + part & 0xFFFFFFFFFFFF
         self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
         self._serial += 1
@@ -180,9 +178,10 @@ class Repair(Answers):
         level = True
         self._lag = 0
         if frame[4:-3] != self._answered:
-            # It is answered at once, and then as rarely as what nothing comes of.
             self._answered = frame[4:-3]
-            self._waits[bucket] = 0
+            if now >= self._mesh.short_until:
+                # It is answered at once, then as rarely as what nothing comes of. Full logs differ for long.
+                self._waits[bucket] = 0
         for short, low, their_hint in entries:
             known = False
             for author in mesh.names.find(short):
@@ -208,8 +207,9 @@ class Repair(Answers):
         held, sealed, receipted = self._state(author)
         theirs = self._height(author, low)
         if theirs:
-            self._lag += theirs - mesh.intake.base(author)
-            self.want(asks.WANT_OPERATIONS, author, now)
+            if mesh.takes(author, now):
+                self._lag += theirs - mesh.intake.base(author)
+                self.want(asks.WANT_OPERATIONS, author, now)
         else:
             theirs = nearest(held, low)
             if theirs > held:
@@ -389,7 +389,7 @@ class Repair(Answers):
         """Return what to ask for, None if nothing of it is lacking any more."""
         mesh = self._mesh
         if what == asks.WANT_OPERATIONS:
-            return None if self._doubted(name) else self._lacks_operations(name, want)
+            return None if self._doubted(name) else self._lacks_operations(name, want, now)
         if what == asks.WANT_ANNOUNCES:
             # Of a leaf the plan is wanted.
             authors = [one for one in mesh.names.find(name) if not want[3] or mesh.names.get(one) is not None]
@@ -418,7 +418,7 @@ class Repair(Answers):
         want[2], want[3] = base, min(max(doubted, base + 1), base + asks.MOST[asks.WANT_WHOLE])
         return [(author[:3], number & 0xFFFF) for number in range(base + 1, want[3] + 1)]
 
-    def _lacks_operations(self, author: bytes, want: list) -> tuple | None:
+    def _lacks_operations(self, author: bytes, want: list, now: int) -> tuple | None:
         intake = self._mesh.intake
         base = intake.base(author)
         sure, here = intake.here(author)
@@ -430,7 +430,7 @@ class Repair(Answers):
         if here or seal:
             # Somebody about has more of it.
             want[1] = min(want[1], _DOUBLINGS - 1)
-        height = min(intake.heights.get(author, 0), base + 16)
+        height = min(intake.heights.get(author, 0), base + 16) if self._mesh.takes(author, now) else 0
         bits = 0
         for number in range(base + 1, height + 1):
             # What is here and could not follow what is held is another's of the same short name.

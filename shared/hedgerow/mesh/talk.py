@@ -20,6 +20,16 @@ LOG2 = 3
 class Talk:
     """The part of the engine that speaks; it needs the rest of it."""
 
+    # Until when the log is taken to be full; and something was refused not long ago.
+    full_until = short_until = 0
+
+    def takes(self, author: bytes, now: int) -> bool:
+        """Say whether there is room for more of an author: what is refused is not asked for (SPEC 6.23.5)."""
+        if now >= self.full_until and self.peer.takes(author):
+            return True
+        self.short_until = now + pace.FULL_MS
+        return False
+
     def duty(self, now: int) -> int:
         """Return the percentage of time in which to listen."""
         duty = _RELAY_DUTY

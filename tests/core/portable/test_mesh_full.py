@@ -1,0 +1,79 @@
+"""A mesh of full logs, far from any keeper: it is calm, and goes on once there is room. Runs on both VMs."""
+
+from mesh_kit import Air, check_air
+
+from hedgerow import limits
+from hedgerow.mesh import pace
+from hedgerow.sync import hello
+
+HEAP = "8m"
+QUOTA = limits.SEAL_EVERY
+
+
+def full_mesh(seed: int, loss: int) -> tuple:
+    """Three relays who hear each other and write 100 readings each; of each other a seal's find room."""
+    air = Air(seed, loss=loss, duty=100)
+    members = [air.add("b%d" % at) for at in range(3)]
+    for member in members:
+        member.peer.quota = QUOTA
+    air.all(members)
+    air.run(3000)
+    air.readings(members, 6000, 600000)
+    air.run(600000)
+    return air, members
+
+
+def test_what_finds_no_room_is_not_asked_for() -> None:
+    """It was, by everybody, and said again, for as long as no keeper came: eight times the talk of before."""
+    for loss in (0, 20):
+        air, members = full_mesh(1, loss)
+        before = [(member.mesh.stats["wants"], member.mesh.stats["said"]) for member in members]
+        air.readings(members, 20000, 1200000)
+        air.run(1200000)
+        for member, (wants, said) in zip(members, before):
+            others = [other.author for other in members if other is not member]
+            held = [member.peer.log.held(author) - member.peer.receipted(author) for author in others]
+            assert held == [QUOTA, QUOTA], held
+            # 30 readings of its own in these ten minutes.
+            assert member.mesh.stats["wants"] - wants < 6, member.mesh.stats["wants"] - wants
+            assert member.mesh.stats["said"] - said < 30 * 12, member.mesh.stats["said"] - said
+            assert not member.mesh.takes(others[0], member.now(air.now))
+            assert not member.mesh.intake.lacking(member.now(air.now))
+        # What differs for long is hardly talked about.
+        before = [member.mesh.stats["haves"] for member in members]
+        air.run(3000000)
+        haves = [member.mesh.stats["haves"] - count for member, count in zip(members, before)]
+        assert max(haves) < 30 * 3, haves
+        check_air(air)
+
+
+def test_what_found_no_room_comes_once_there_is_some() -> None:
+    air, members = full_mesh(2, 10)
+    door = air.add("door", role=hello.GATEWAY, keeper=True)
+    air.link(members[0], door)
+    air.settle([door], members, 3600000)
+    # Receipts make room: what is new is taken again.
+    air.run(air.now + 300000)
+    for member in members:
+        assert member.peer.receipted(member.author) > 100 - limits.SEAL_EVERY
+        for other in members:
+            assert member is other or member.mesh.takes(other.author, member.now(air.now))
+    air.reading(members[2])
+    air.settle(members, [members[2]], 60000)
+    check_air(air)
+
+
+def test_a_log_that_was_full_is_tried_again_after_a_minute() -> None:
+    air = Air(3, loss=0, duty=100)
+    one, other = air.add("one"), air.add("other")
+    air.link(one, other)
+    air.reading(one)
+    air.run(20000)
+    now = other.now(air.now)
+    repair = other.mesh.repair
+    other.mesh.full_until = now + pace.FULL_MS
+    assert not other.mesh.takes(one.author, now)
+    other.mesh.intake.note_height(one.author, one.peer.log.held(one.author) + 3)
+    for later, lacks in ((0, False), (pace.FULL_MS - 1, False), (pace.FULL_MS, True)):
+        want = repair._lacks_operations(one.author, [0, 0, 0, 0], now + later)
+        assert (want is not None) == lacks == bool(other.mesh.intake.lacking(now + later)), later
