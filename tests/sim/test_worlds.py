@@ -96,15 +96,14 @@ def test_a_gateway_that_goes_and_comes_back() -> None:
 
 def test_relays_that_are_full_drop_what_is_others_and_get_it_again() -> None:
     """The gateway is gone for longer than their flash holds all: each keeps its own, holes are refilled."""
-    events = [{"at_s": 300, "kind": "gateway_down"}, {"at_s": 2700, "kind": "gateway_up"}]
-    changes = {"boards": 8, "hours": 0.8, "settle_hours": 3.0, "reading_s": 20.0, "flash": 1.0, "sectors": 12}
+    events = [{"at_s": 120, "kind": "gateway_down"}, {"at_s": 2100, "kind": "gateway_up"}]
+    changes = {"boards": 4, "hours": 0.6, "settle_hours": 2.0, "reading_s": 10.0, "flash": 1.0, "sectors": 12}
     outcome = _live("gateway-lost", events=events, **changes)
     boards = outcome.world.boards
     assert not sum(board.refused for board in boards)
-    dropped = [board for board in boards if board.peer.log.cuts]
-    assert len(dropped) > 6, [len(board.peer.log.cuts) for board in boards]
+    assert all(board.peer.log.cuts for board in boards), [len(board.peer.log.cuts) for board in boards]
     readings = outcome.report["readings"]
-    assert readings["acknowledged"] == readings["arrived"] == readings["receipted"] > 2000
+    assert readings["acknowledged"] == readings["arrived"] == readings["receipted"] > 800
 
 
 def test_others_in_the_band() -> None:
