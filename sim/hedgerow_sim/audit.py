@@ -38,6 +38,12 @@ def _mark(body: bytes) -> bytes:
     return blake2b(body, digest_size=6).digest()
 
 
+def has(station: "Station", author: bytes, number: int) -> bool:
+    """Say whether a station's log has an operation."""
+    peer = station.peer
+    return peer is not None and peer.log.fetch(author, number) is not None
+
+
 class Audit:
     """Sees what stations write, hold, are told and connect; raises Broken.
 
@@ -59,6 +65,9 @@ class Audit:
         self.made: dict[tuple[bytes, int], int] = {}
         self.came: dict[tuple[bytes, int], int] = {}
         self.known: dict[tuple[bytes, int], int] = {}
+        #: Who wrote no more from a moment on, as its flash was lost; and what nobody else had of it.
+        self.ended: set[bytes] = set()
+        self.gone: dict[tuple[bytes, int], int] = {}
         self._receipted: dict[bytes, int] = {}
         self.said_kinds: Counter[str] = Counter()
         self.documents = Documents()
@@ -181,6 +190,39 @@ class Audit:
             raise Broken("seen", f"{station.name} saw {author.hex()} up to {before}, now {seen}")
         self._held[key], self._seen[key] = held, seen
 
+    def lost_flash(self, station: "Station", author: bytes) -> None:
+        """A board begins anew under another name: what others hold of the former one has to arrive."""
+        self.note(f"{station.name} loses its flash")
+        self.ended.add(author)
+        self._acknowledged.pop(author, None)
+        self._forget(station)
+        self._miss([key for key in self.made if key[0] == author and key not in self.came])
+
+    def restored(self, keeper: "Station") -> None:
+        """A keeper goes on from a backup: what it and all others lack of what it had is gone, the rest comes
+        again, and its authors have no receipt for it till then."""
+        self.note(f"{keeper.name} is restored")
+        self._forget(keeper)
+        lost = [key for key in self.came if not any(has(other, *key) for other in self._world.keepers)]
+        for key in lost:
+            del self.came[key]
+            self.known.pop(key, None)
+            self._receipted[key[0]] = min(self._receipted.get(key[0], 0), key[1] - 1)
+        self._miss(lost)
+        self.booted(keeper)
+
+    def _forget(self, station: "Station") -> None:
+        """What a station held falls, and that is stated."""
+        self._here.pop(station.node, None)
+        for vector in (self._held, self._seen):
+            for key in [key for key in vector if key[0] == station.node]:
+                del vector[key]
+
+    def _miss(self, keys: list[tuple[bytes, int]]) -> None:
+        for key in keys:
+            if not any(has(other, *key) for other in self._world.stations):
+                self.gone[key] = self.made.pop(key)
+
     # ---- receipts
 
     def receipt(self, station: "Station", author: bytes, number: int) -> None:
@@ -286,7 +328,10 @@ class Audit:
 
     def unreceipted(self) -> int:
         """How many acknowledged readings whose author knows no receipt."""
-        return len(self.made) - len(self.known)
+        if not self.ended:
+            return len(self.made) - len(self.known)
+        # Of whom nobody is left nobody waits for a receipt.
+        return sum(key not in self.known and key[0] not in self.ended for key in self.made)
 
     def converged(self) -> bool:
         """Whether all that was acknowledged is with a keeper, and the authors know it."""

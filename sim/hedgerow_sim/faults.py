@@ -31,6 +31,9 @@ def _happen(argument: "tuple[World, Event]") -> None:
         world.field.partition(None)
     elif event.kind in ("gateway_down", "gateway_up"):
         _gateway(world, event)
+    elif event.kind in ("backup", "restore"):
+        for keeper in world.big_peers:
+            keeper.storage.keep() if event.kind == "backup" else _restore(world, keeper)
     elif event.kind == "document":
         world.audit.documents.write(world)
     elif event.kind == "want":
@@ -53,6 +56,17 @@ def _gateway(world: "World", event: Event) -> None:
         world.join_up(gateway)
 
 
+def _restore(world: "World", keeper: "Station") -> None:
+    """A Big Peer goes on from its backup, as another incarnation."""
+    for gateway in world.gateways:
+        world.cut_uplink(gateway)
+    keeper.storage.put_back()
+    keeper.peer = world.open_peer(keeper)
+    world.audit.restored(keeper)
+    for gateway in world.gateways:
+        world.join_up(gateway)
+
+
 def _befall(argument: "tuple[World, Event, Station]") -> None:
     world, event, board = argument
     if event.kind == "move":
@@ -64,7 +78,11 @@ def _befall(argument: "tuple[World, Event, Station]") -> None:
             # Somebody carries it: a metre a second.
             world.field.at(world.now + round(at * stride * 1e6), _step, (world, board, by))
     elif board.on:
+        lost = board.storage.author() if event.kind == "lose_flash" else b""
         board.cut()
+        if lost:
+            board.storage.lose()
+            world.audit.lost_flash(board, lost)
         pause = 0 if event.kind == "reboot" else world.rng.randint(*_OFF_US)
         world.field.at(world.now + pause, _boot, board)
 

@@ -66,9 +66,11 @@ class TornNor(Nor):
 
 
 class WatchedLog(FlashLog):  # type: ignore[misc]
-    """Tells `told(author, number, body)` of operations that the log has taken, once they are durable."""
+    """Tells `told(author, number, body)` of operations that the log has taken, once they are durable, and
+    `watch(author)` that an author's entry of the vector may have moved."""
 
     told: Any = None
+    watch: Any = None
     cuts: tuple[tuple[bytes, int], ...] = ()
 
     def append(self, kind: int, author: bytes, first: int, last: int, body: bytes) -> None:
@@ -76,11 +78,15 @@ class WatchedLog(FlashLog):  # type: ignore[misc]
         super().append(kind, author, first, last, body)
         if kind == 0 and self.told:
             self.told(bytes(author), first, bytes(body))
+        if self.watch:
+            self.watch(bytes(author))
 
     def cut(self, author: bytes, held: int) -> None:
         """See MemoryLog.cut; it is a stated drop."""
         self.cuts += ((bytes(author), held),)
         super().cut(author, held)
+        if self.watch:
+            self.watch(bytes(author))
 
 
 class Flash:
@@ -91,9 +97,13 @@ class Flash:
     def __init__(self, station: "Station"):
         self._station = station
         self._rng = random.Random(f"{station.world.seed} flash {station.name}")
-        self.nor = TornNor(self._rng, station.world.scenario.sectors)
-        self._author = author(station.world.seed, station.name)
-        self.cuts_inside = 0
+        self.cuts_inside = self._losses = 0
+        self._format()
+
+    def _format(self) -> None:
+        world = self._station.world
+        self.nor = TornNor(self._rng, world.scenario.sectors)
+        self._author = author(world.seed, self._station.name, self._losses)
         ring = Ring(self.nor)
         begin(ring, self._author)
         log = FlashLog(self.nor)
@@ -133,6 +143,17 @@ class Flash:
         """Let the power go again within what the next boot writes, one time in five."""
         if self._rng.random() < 0.2:
             self.nor.left = self._rng.randrange(40)
+
+    def lose(self) -> None:
+        """A flash chip that is new, or was erased."""
+        self._losses += 1
+        self._format()
+
+    def keep(self) -> None:
+        """Nobody makes backups of boards."""
+
+    def put_back(self) -> None:
+        """See keep()."""
 
     def booted(self) -> None:
         """The boot went through."""

@@ -81,6 +81,7 @@ class Report:
                 "acknowledged": len(audit.made),
                 "arrived": len(audit.came),
                 "receipted": len(audit.known),
+                "gone": len(audit.gone),
                 "refused": sum(board.refused for board in world.boards),
             },
             "missing": missing(world),

@@ -1,5 +1,6 @@
 """Where a station keeps its log: in memory, or on NOR flash through the boards' own code."""
 
+import copy
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Storage(Protocol):
-    """What outlives a power cut. open() gives the log that is there, cut() takes the power."""
+    """What outlives a power cut. open() gives the log that is there, cut() takes the power; lose() all that
+    is there: who begins anew has another name; keep() makes a copy, to which put_back() returns."""
 
     flash: bool
 
@@ -22,11 +24,15 @@ class Storage(Protocol):
     def cut(self) -> None: ...
     def tear_boot(self) -> None: ...
     def booted(self) -> None: ...
+    def lose(self) -> None: ...
+    def keep(self) -> None: ...
+    def put_back(self) -> None: ...
 
 
-def author(seed: int, name: str) -> bytes:
-    """The author of a station's log: what a board draws by chance, here by the seed."""
-    return sha256(f"hedgerow sim {seed} {name}".encode()).digest()[:8]
+def author(seed: int, name: str, losses: int = 0) -> bytes:
+    """The author of a station's log: what a board draws by chance, here by the seed; anew after each loss."""
+    life = f" {losses}" if losses else ""
+    return sha256(f"hedgerow sim {seed} {name}{life}".encode()).digest()[:8]
 
 
 class Memory:
@@ -36,8 +42,9 @@ class Memory:
 
     def __init__(self, station: "Station"):
         self._station = station
-        world = station.world
-        self.store = BoardStore(author(world.seed, station.name))
+        self._losses = 0
+        self._backup: BoardStore | None = None
+        self.store = BoardStore(author(station.world.seed, station.name))
 
     def author(self) -> bytes:
         """Whose log it is."""
@@ -63,3 +70,19 @@ class Memory:
 
     def booted(self) -> None:
         """Nothing to do."""
+
+    def lose(self) -> None:
+        """Begin anew."""
+        station = self._station
+        self._losses += 1
+        self.store = BoardStore(author(station.world.seed, station.name, self._losses))
+
+    def keep(self) -> None:
+        """A backup."""
+        self._backup = copy.deepcopy(self.store)
+
+    def put_back(self) -> None:
+        """The log of that moment, and the knowledge that others may have seen more of it."""
+        incarnation = self.store.incarnation + 1
+        self.store = copy.deepcopy(self._backup) or BoardStore(self.store.author)
+        self.store.incarnation = incarnation

@@ -147,6 +147,22 @@ def keeps_no_budget(patch: pytest.MonkeyPatch) -> None:
     _TABLE_CHANGES["budget_mah"] = 5.0
 
 
+def loses_its_flash_and_says_nothing(patch: pytest.MonkeyPatch) -> None:
+    moments = {"gateway_down": 450, "lose_flash": 850, "gateway_up": 870}
+    _TABLE_CHANGES["events"] = [{"at_s": at, "kind": kind, "share": 1.0} for kind, at in moments.items()]
+    patch.setattr(Audit, "lost_flash", lambda audit, station, author: None)
+
+
+def a_restored_keeper_passes_for_the_former_one(patch: pytest.MonkeyPatch) -> None:
+    def put_back(storage: Memory) -> None:
+        honest(storage)
+        storage.store.incarnation -= 1
+
+    _TABLE_CHANGES["events"] = [{"at_s": 200, "kind": "backup"}, {"at_s": 1000, "kind": "restore"}]
+    honest = Memory.put_back
+    patch.setattr(Memory, "put_back", put_back)
+
+
 _TABLE_CHANGES: dict[str, Any] = {}
 
 MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
@@ -162,6 +178,8 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (says_nothing, {"convergence"}),
     (always_has_something_due, {"idle"}),
     (keeps_no_budget, {"budget"}),
+    (loses_its_flash_and_says_nothing, {"fallen", "lost"}),
+    (a_restored_keeper_passes_for_the_former_one, {"convergence"}),
 ]
 
 

@@ -106,6 +106,34 @@ def test_relays_that_are_full_drop_what_is_others_and_get_it_again() -> None:
     assert readings["acknowledged"] == readings["arrived"] == readings["receipted"] > 800
 
 
+@pytest.mark.parametrize("flash", [0.0, 1.0])
+def test_boards_that_lose_their_flash(flash: float) -> None:
+    """They begin anew under another name; what others hold of them arrives, what nobody had is told."""
+    events = [{"at_s": 600, "kind": "lose_flash", "share": 0.4, "spread_s": 300.0}]
+    changes = {"boards": 10, "hours": 0.5, "settle_hours": 2.0, "flash": flash, "events": events}
+    outcome = _live("line", expect_connections=-1, **changes)
+    world = outcome.world
+    assert len(world.audit.ended) == 4
+    readings = outcome.report["readings"]
+    assert readings["acknowledged"] == readings["arrived"] > 250
+    assert readings["gone"] == len(world.audit.gone) < 12
+    # Of each name that is over something has arrived.
+    assert world.audit.ended <= {author for author, _ in world.audit.came}
+
+
+def test_a_big_peer_that_goes_on_from_a_backup() -> None:
+    """It is another incarnation, whose receipts alone count: all that boards still have of it comes again."""
+    events = [{"at_s": 300, "kind": "backup"}, {"at_s": 1500, "kind": "restore"}]
+    outcome = _live("line", hours=0.6, settle_hours=3.0, events=events, expect_connections=-1)
+    world = outcome.world
+    assert world.big_peers[0].peer.log.incarnation == 2
+    came = [made for key, made in world.audit.made.items() if made < 1500e6 < world.audit.came[key]]
+    assert len(came) > 80, len(came)
+    readings = outcome.report["readings"]
+    assert readings["acknowledged"] == readings["arrived"] == readings["receipted"] > 170
+    assert not readings["gone"]
+
+
 def test_others_in_the_band() -> None:
     report = _live("interference", boards=12, hours=0.4, settle_hours=2.0).report
     assert report["air"]["lost"]["interference"] > 1000
