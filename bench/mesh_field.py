@@ -25,11 +25,12 @@ def thousand() -> list[Figure]:
 
 
 def five_thousand() -> list[Figure]:
-    """An hour."""
-    found = mesh_run.part("field-5000", mesh_run.share(_SHARE_OF_5000))
-    figures = mesh_run.common("mesh.field.5000", found, {})
-    figures.append(figure("mesh.field.5000.minutes_on_one_core", found["cpu_s"] / 60, "min"))
-    return figures
+    """An hour, at whose end what is on its way is counted: more is recorded than four gateways take in."""
+    found = mesh_run.part("field-5000", mesh_run.share(_SHARE_OF_5000), judge=False, settle_hours=0.0)
+    here = {each["figure"]: each for each in mesh_run.common("mesh.field.5000", found, {})}
+    here["mesh.field.5000.missing_per_1000"]["goal"] = None
+    minutes = figure("mesh.field.5000.minutes_on_one_core", found["cpu_s"] / 60, "min")
+    return [*here.values(), minutes]
 
 
 FIGURES: list[Callable[[], list[Figure]]] = [five_thousand, thousand]

@@ -37,9 +37,9 @@ class _Progress:
             )
 
 
-def report(name: str, engine: str = "mesh", **changes: Any) -> Report:
-    """One run's report; what breaks an invariant is said on standard error."""
-    outcome = run(scenario.load(name, engine=engine, **changes), SEED, _Progress())
+def report(name: str, engine: str = "mesh", judge: bool | None = None, **changes: Any) -> Report:
+    """One run's report; what breaks an invariant is said on standard error. See `run` for `judge`."""
+    outcome = run(scenario.load(name, engine=engine, **changes), SEED, _Progress(), judge=judge)
     if outcome.failure:
         print(f"{name} ({engine}): {outcome.failure}\nrepeat it with: {outcome.replay}", file=sys.stderr)
     return outcome.report
@@ -57,7 +57,8 @@ def part(name: str, share: float, engine: str = "mesh", **changes: Any) -> Repor
     hours = whole.hours * share
     # Baselines may never have all of it there.
     settle = whole.settle_hours if engine == "mesh" else min(hours, whole.settle_hours)
-    return report(name, engine, hours=hours, settle_hours=settle, events=events, **changes)
+    given = {"hours": hours, "settle_hours": settle, "events": events, **changes}
+    return report(name, engine, **given)
 
 
 def share(of_a_part: float) -> float:

@@ -1,5 +1,6 @@
 """How a run went: its state at equal distances in virtual time."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,3 +32,10 @@ class Curve:
         self.airtime_s.append(totals["airtime_us"] / 1e6)
         self.charge_mah.append(totals["charge_mah"])
         self.events.append(sum(totals["said"].values()))
+
+    def events_per_s(self, begin_h: float, end_h: float) -> float:
+        """Advertising events of all a second, from one moment to another."""
+        at = [bisect_left(self.hours, hour, hi=len(self.hours) - 1) for hour in (begin_h, end_h)]
+        first, last = at
+        seconds = (self.hours[last] - self.hours[first]) * 3600
+        return round((self.events[last] - self.events[first]) / seconds, 2) if seconds else 0.0

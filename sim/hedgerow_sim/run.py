@@ -67,6 +67,9 @@ def run(
     except Exception as error:  # noqa: BLE001 - whatever it was, the seed repeats it
         failure, rule = "".join(traceback.format_exception(error)[-6:]), "fault"
     result = report.result(time.monotonic() - started, time.process_time() - worked, failure)
+    half, end = scenario.hours / 2, scenario.hours
+    # While boards are switched on, and when all are there.
+    result["air"]["events_per_s"] = [curve.events_per_s(0, half), curve.events_per_s(half, end)]
     return Outcome(world, curve, result, failure, rule, report.hops)
 
 

@@ -35,6 +35,15 @@ def test_all_arrives(world: str) -> None:
     assert not report["broken_sessions"] and report["hops"]["max"] > 1
 
 
+def test_a_crowd_in_which_everybody_hears_everybody() -> None:
+    """The channel stays usable: each says the less the more there are."""
+    changes = {"boards": 70, "hours": 0.1, "settle_hours": 1.5, "boot_s": 60.0, "start_s": 120.0}
+    report = _live("crowd-500", reading_s=120.0, **changes).report
+    boots, settled = report["air"]["events_per_s"]
+    assert settled < 40 < boots < 150, (boots, settled)
+    assert report["neighbours"] == 70 and report["latency_s"]["p90"] < 30
+
+
 def test_relays_on_a_budget() -> None:
     """A day's charge is spent evenly, but for an hour's ahead: all arrives, for half of what it took."""
     outcome = _live("budget", boards=4, hours=2.0, settle_hours=2.0, budget_mah=700.0)
