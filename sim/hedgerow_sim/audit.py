@@ -7,6 +7,7 @@ there is nothing new; and at the end all have converged.
 """
 
 from collections import Counter, deque
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from hedgerow.sync.exchange import Exchange
 from hedgerow.sync.hello import KEEPER
 from hedgerow_sim import limits
 from hedgerow_sim.documents import Documents
-from hedgerow_sim.missing import missing
+from hedgerow_sim.missing import missing, names_of
 
 if TYPE_CHECKING:
     from hedgerow_sim.session import Session
@@ -42,6 +43,14 @@ def has(station: "Station", author: bytes, number: int) -> bool:
     """Say whether a station's log has an operation."""
     peer = station.peer
     return peer is not None and peer.log.fetch(author, number) is not None
+
+
+def _carries(name: int) -> "Callable[[Station], bool]":
+    def carries(station: "Station") -> bool:
+        custody = getattr(station.engine, "custody", None) if station.role < KEEPER else None
+        return custody is not None and custody.has(name)
+
+    return carries
 
 
 class Audit:
@@ -190,13 +199,27 @@ class Audit:
             raise Broken("seen", f"{station.name} saw {author.hex()} up to {before}, now {seen}")
         self._held[key], self._seen[key] = held, seen
 
-    def lost_flash(self, station: "Station", author: bytes) -> None:
+    def elsewhere(self, board: "Station") -> set[tuple[bytes, int]]:
+        """Readings of a board that no keeper has yet, and others hold or carry."""
+        author = board.peer.author
+        others = [station for station in self._world.stations if station is not board and station.peer]
+        found = set()
+        for key in [key for key in self.made if key[0] == author and key not in self.came]:
+            frames = names_of(board, key[1])
+            carried = frames and all(any(map(_carries(name), others)) for name in frames)
+            if carried or any(has(other, *key) for other in others):
+                found.add(key)
+        return found
+
+    def lost_flash(self, board: "Station", author: bytes, elsewhere: set[tuple[bytes, int]]) -> None:
         """A board begins anew under another name: what others hold of the former one has to arrive."""
-        self.note(f"{station.name} loses its flash")
+        self.note(f"{board.name} loses its flash")
         self.ended.add(author)
         self._acknowledged.pop(author, None)
-        self._forget(station)
-        self._miss([key for key in self.made if key[0] == author and key not in self.came])
+        self._forget(board)
+        for key in [key for key in self.made if key[0] == author and key not in self.came]:
+            if key not in elsewhere:
+                self.gone[key] = self.made.pop(key)
 
     def restored(self, keeper: "Station") -> None:
         """A keeper goes on from a backup: what it and all others lack of what it had is gone, the rest comes
@@ -208,7 +231,8 @@ class Audit:
             del self.came[key]
             self.known.pop(key, None)
             self._receipted[key[0]] = min(self._receipted.get(key[0], 0), key[1] - 1)
-        self._miss(lost)
+            if not any(has(other, *key) for other in self._world.stations):
+                self.gone[key] = self.made.pop(key)
         self.booted(keeper)
 
     def _forget(self, station: "Station") -> None:
@@ -217,11 +241,6 @@ class Audit:
         for vector in (self._held, self._seen):
             for key in [key for key in vector if key[0] == station.node]:
                 del vector[key]
-
-    def _miss(self, keys: list[tuple[bytes, int]]) -> None:
-        for key in keys:
-            if not any(has(other, *key) for other in self._world.stations):
-                self.gone[key] = self.made.pop(key)
 
     # ---- receipts
 

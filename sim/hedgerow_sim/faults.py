@@ -78,11 +78,13 @@ def _befall(argument: "tuple[World, Event, Station]") -> None:
             # Somebody carries it: a metre a second.
             world.field.at(world.now + round(at * stride * 1e6), _step, (world, board, by))
     elif board.on:
-        lost = board.storage.author() if event.kind == "lose_flash" else b""
+        loses = event.kind == "lose_flash"
+        author = board.peer.author
+        elsewhere = world.audit.elsewhere(board) if loses else set()
         board.cut()
-        if lost:
+        if loses:
             board.storage.lose()
-            world.audit.lost_flash(board, lost)
+            world.audit.lost_flash(board, author, elsewhere)
         pause = 0 if event.kind == "reboot" else world.rng.randint(*_OFF_US)
         world.field.at(world.now + pause, _boot, board)
 

@@ -38,7 +38,7 @@ def _why(world: "World", board: "Station", number: int) -> str:
     engine = board.engine
     if not isinstance(engine, Mesh):
         return "not brought there"
-    names = _names(board, number)
+    names = names_of(board, number)
     for gateway in world.gateways:
         mesh: Any = gateway.engine
         if gateway.on and any(name in mesh.intake.waiting for name in names):
@@ -61,7 +61,7 @@ def _why(world: "World", board: "Station", number: int) -> str:
     return "lost on its way: nobody has asked for it yet"
 
 
-def _names(board: "Station", number: int) -> list[int]:
+def names_of(board: "Station", number: int) -> list[int]:
     """The names of the frames that carry an operation of a board."""
     peer = board.peer
     stored = peer.log.fetch(peer.author, number)
