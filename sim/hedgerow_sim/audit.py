@@ -7,7 +7,6 @@ there is nothing new; and at the end all have converged.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +44,9 @@ def has(station: "Station", author: bytes, number: int) -> bool:
     return peer is not None and peer.log.fetch(author, number) is not None
 
 
-def _carries(name: int) -> "Callable[[Station], bool]":
-    def carries(station: "Station") -> bool:
-        custody = getattr(station.engine, "custody", None) if station.role < KEEPER else None
-        return custody is not None and custody.has(name)
-
-    return carries
+def _carries(station: "Station", name: int) -> bool:
+    custody = getattr(station.engine, "custody", None) if station.role < KEEPER else None
+    return custody is not None and bool(custody.has(name))
 
 
 class Audit:
@@ -77,6 +73,8 @@ class Audit:
         #: Who wrote no more from a moment on, as its flash was lost; and what nobody else had of it.
         self.ended: set[bytes] = set()
         self.gone: dict[tuple[bytes, int], int] = {}
+        # What is on its way of those who are over, with the names of its frames.
+        self._left_behind: dict[tuple[bytes, int], list[int]] = {}
         self._receipted: dict[bytes, int] = {}
         self.said_kinds: Counter[str] = Counter()
         self.documents = Documents()
@@ -199,27 +197,37 @@ class Audit:
             raise Broken("seen", f"{station.name} saw {author.hex()} up to {before}, now {seen}")
         self._held[key], self._seen[key] = held, seen
 
-    def elsewhere(self, board: "Station") -> set[tuple[bytes, int]]:
-        """Readings of a board that no keeper has yet, and others hold or carry."""
+    def elsewhere(self, board: "Station") -> dict[tuple[bytes, int], list[int]]:
+        """Return a board's readings that no keeper has yet, with the names of their frames."""
         author = board.peer.author
-        others = [station for station in self._world.stations if station is not board and station.peer]
-        found = set()
-        for key in [key for key in self.made if key[0] == author and key not in self.came]:
-            frames = names_of(board, key[1])
-            carried = frames and all(any(map(_carries(name), others)) for name in frames)
-            if carried or any(has(other, *key) for other in others):
-                found.add(key)
-        return found
+        waiting = [key for key in self.made if key[0] == author and key not in self.came]
+        return {key: names_of(board, key[1]) for key in waiting}
 
-    def lost_flash(self, board: "Station", author: bytes, elsewhere: set[tuple[bytes, int]]) -> None:
-        """A board begins anew under another name: what others hold of the former one has to arrive."""
+    def lost_flash(
+        self, board: "Station", author: bytes, elsewhere: dict[tuple[bytes, int], list[int]]
+    ) -> None:
+        """A board begins anew under another name; what others hold or carry of the former has to arrive."""
         self.note(f"{board.name} loses its flash")
         self.ended.add(author)
         self._acknowledged.pop(author, None)
         self._forget(board)
-        for key in [key for key in self.made if key[0] == author and key not in self.came]:
-            if key not in elsewhere:
-                self.gone[key] = self.made.pop(key)
+        last: dict[tuple[bytes, int], list[int]] = {
+            key: [] for key in self.made if key[0] == author and key not in self.came
+        }
+        self._left_behind.update({**last, **elsewhere})
+        # What it carried of others whose flash is lost too may be gone with it.
+        for key, frames in list(self._left_behind.items()):
+            if key in self.came or not self._is_somewhere(key, frames):
+                del self._left_behind[key]
+                if key not in self.came:
+                    self.gone[key] = self.made.pop(key)
+
+    def _is_somewhere(self, key: tuple[bytes, int], frames: list[int]) -> bool:
+        """Whether others hold an operation, or carry all of its frames."""
+        stations = [station for station in self._world.stations if station.peer]
+        if any(has(station, *key) for station in stations):
+            return True
+        return bool(frames) and all(any(_carries(station, name) for station in stations) for name in frames)
 
     def restored(self, keeper: "Station") -> None:
         """A keeper goes on from a backup: what it and all others lack of what it had is gone, the rest comes

@@ -80,7 +80,7 @@ def _befall(argument: "tuple[World, Event, Station]") -> None:
     elif board.on:
         loses = event.kind == "lose_flash"
         author = board.peer.author
-        elsewhere = world.audit.elsewhere(board) if loses else set()
+        elsewhere = world.audit.elsewhere(board) if loses else {}
         board.cut()
         if loses:
             board.storage.lose()
