@@ -72,9 +72,9 @@ class ReadyPeer(Peer):
 
         return write(self, error, now, again, numbered)
 
-    def takes(self, author: bytes) -> bool:
-        """See Peer.takes."""
-        return super().takes(author) or (self._gains_room(author, "QUOTA_FULL") and super().takes(author))
+    def regain(self) -> bool:
+        """See Peer.regain."""
+        return self._gains_room(self.author, "QUOTA_FULL")
 
     def ingest(self, author: bytes, first: int, bodies: list) -> int:
         """See Peer.ingest; strangers make room for others in a full log, and who was given less room while it

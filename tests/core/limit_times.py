@@ -299,6 +299,17 @@ def full() -> None:
     assert mesh.takes(author, 5000 + pace.FULL_MS)
 
 
+def look() -> None:
+    """A log that is full is looked at so often whether others may have room again."""
+    mesh = engine()
+    looked: list[int] = []
+    mesh.peer.takes = lambda author: False  # type: ignore[method-assign]
+    mesh.peer.regain = lambda: bool(looked.append(1))  # type: ignore[method-assign, func-returns-value]
+    for moment, times in ((5000, 1), (5000 + pace.LOOK_MS - 1, 1), (5000 + pace.LOOK_MS, 2)):
+        assert not mesh.has_room(b"author-9", moment)
+        assert len(looked) == times
+
+
 def have_most() -> None:
     """What nothing comes of is told ever more rarely, down to that."""
     mesh = engine()

@@ -62,6 +62,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "STEADY_MS": about.steady,
     "HAVE_MAX_MS": times.have_most,
     "FULL_MS": times.full,
+    "LOOK_MS": times.look,
     "LEAF_WINDOW_MS": leaves.leaf_window,
     "LEAF_MOST_MS": leaves.leaf_most,
     "LEAF_PERIOD_MS": leaves.leaf_period,

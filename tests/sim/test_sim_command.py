@@ -50,7 +50,10 @@ def test_a_scenario_of_ones_own_that_fails_says_how_to_repeat_it(tmp_path: Path)
 
 def test_a_change_that_is_none() -> None:
     assert "SCENARIO_INVALID: 'loss=much'" in _sim("line", "--set", "loss=much", status=1).stderr
-    assert "SCENARIO_INVALID: no key 'los'" in _sim("line", "--set", "los=1", status=1).stderr
+    for key in ("los", "wanted"):
+        assert f"SCENARIO_INVALID: no key '{key}'" in _sim("line", "--set", f"{key}=1", status=1).stderr
+    for change in ("source='a'", "loss=0.1\nboards=3"):
+        assert "SCENARIO_INVALID" in _sim("line", "--set", change, status=1).stderr
 
 
 def test_one_that_is_not_there() -> None:

@@ -6,6 +6,7 @@ from ..log import ENTRY_SEAL
 from ..sync.hello import LEAF
 from . import asks, letters, pace
 from .custody import name_of
+from .digests import Digests
 from .feed import frames_of, letter_frames, seal_letter
 from .frames import LETTER_DOWN, LETTER_UP
 from .ops import nearest
@@ -18,7 +19,7 @@ _LATELY = limits.const(8)
 _OF_OPERATIONS = (asks.WANT_OPERATIONS, asks.WANT_WHOLE)
 
 
-class Answers:
+class Answers(Digests):
     """The part of Repair that answers; it needs the rest of it."""
 
     # When a letter that is asked for is looked for in the log next.

@@ -1,5 +1,7 @@
 from typing import Any
 
-class Answers:
+from .digests import Digests
+
+class Answers(Digests):
     def heard_want(self, frame: bytes, now: int) -> None: ...
     def inquire(self, what: str, *given: object) -> Any: ...

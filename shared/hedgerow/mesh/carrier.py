@@ -340,6 +340,8 @@ class Carrier(Talk):
             if code < self.code or code == frames.UNKNOWN:
                 # A way that is known is soon told, and one that is lost.
                 self._trickle.inconsistent(now)
+                if self._repair is not None:
+                    self._repair.renew(now)
             self.code = code
             for source in self.feed.sources.values() if code == frames.UNKNOWN else ():
                 # Whoever comes takes what was given to those who were nearer.

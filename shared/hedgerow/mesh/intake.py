@@ -38,8 +38,7 @@ class Intake:
         self.heights: dict = {}
         self._last: tuple = (b"", 0, None)
         self._moved: list = []
-        self._lacks = b""
-        self._now = 0
+        self._lacks, self._now = b"", 0
         self._schemas = len(self._peer.schemas)
         # Who collects keeps what waits durably: those who brought it need not hold it any longer.
         self.kept: object = None
@@ -60,9 +59,8 @@ class Intake:
         except HedgerowError as error:
             self._mesh.stats["refused"] += 1
             result = REFUSED
-            if error.code == "LOG_FULL":
-                self._mesh.full_until = now + pace.FULL_MS
-            elif error.code == "SCHEMA_UNKNOWN":
+            self._mesh.lacks_room(error.code, short_of(what), now)
+            if error.code == "SCHEMA_UNKNOWN":
                 result = SCHEMA
                 self._lacks = what[11:13] if what[0] == _OP else b""
             elif error.code == "SYNC_GAP":
@@ -74,6 +72,9 @@ class Intake:
                 self.waiting[name] = what, result, known[2] if known else now
                 return WAITS
             result = REFUSED
+        if result == REFUSED and self.kept and name in self.waiting and now < self._mesh.full_until:
+            # Whoever brought it has let go of it.
+            return WAITS
         if self.waiting.pop(name, None) is not None and self.kept:
             self.kept.put(name, b"")
         if result == REFUSED and name & _LETTER:
@@ -82,8 +83,7 @@ class Intake:
 
     def ask(self, what: bytes, why: int, now: int) -> None:
         """Ask for what a frame or letter lacks."""
-        want = self._mesh.repair.want
-        short = short_of(what)
+        want, short = self._mesh.repair.want, short_of(what)
         if why == SCHEMA:
             if self._lacks:
                 want(asks.WANT_SCHEMAS, self._lacks, now)
@@ -110,7 +110,7 @@ class Intake:
                     result = result if result == GAP else KNOWN
             elif not peer.is_own(author):
                 self.note_height(author, number)
-                if not self._mesh.takes(author, self._now):
+                if not self._mesh.has_room(author, self._now):
                     full = True
                     continue
                 why = GAP
@@ -162,11 +162,10 @@ class Intake:
         """Return how many operations others are known to hold that are not here, `most` if they are more; of
         a leaf it may be alone with them."""
         lacking = 0
-        log = self._peer.log
         for author, height in self.heights.items():
             if lacking >= most:
                 return most
-            if height > log.held(author) and not self._mesh.leaves.hears(author[:3], now):
+            if height > self._peer.log.held(author) and not self._mesh.leaves.hears(author[:3], now):
                 lacking += max(0, height - self.base(author)) if self._mesh.takes(author, now) else 0
         return lacking
 
@@ -207,6 +206,8 @@ class Intake:
         changes = decode_body(stored)[1]
         self._names.learn(author, self._now)
         self.note_height(author, number)
+        if not self._mesh.has_room(author, self._now):
+            return REFUSED
         if number > base + 1:
             return GAP
         for change in changes:
@@ -385,8 +386,7 @@ class Intake:
     def here(self, author: bytes) -> tuple:
         """Return the low 16 bits of the numbers of an author that wait here: those for certain, which no
         question brings on, and those that may be another's of the same short name."""
-        sure: list = []
-        likely: list = []
+        sure, likely = [], []
         alone = len(self._names.find(author[:3])) < 2
         for what, why, _ in self.waiting.values():
             if what[0] == _OP and what[4:7] == author[:3]:

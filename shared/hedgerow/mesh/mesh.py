@@ -110,7 +110,7 @@ class Mesh(Carrier):
         self._acked_at = -pace.AROUND_MS
         self._shows = 0
         # More waits to be pushed than advertisements bring in time.
-        self.many = False
+        self.many, self._full = False, {}
         self._op_head = b"\xff\xff\xff" + bytes((frames.VERSION | frames.OP,)) + peer.mesh[:2]
         self._due_at: int | None = None
         self._turns = pace.TURN_MS

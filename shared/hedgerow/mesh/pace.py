@@ -83,6 +83,8 @@ STEADY_MS = const(10000)
 HAVE_MAX_MS = const(256000)
 # A log that was full is taken to be full for so long.
 FULL_MS = const(60000)
+# And so often it is looked whether a log has room again.
+LOOK_MS = const(10000)
 # A leaf listens so long after it spoke or was spoken to, and in one wake at most; how often it wakes
 # without a plan, and pushes while it is awake.
 LEAF_WINDOW_MS = const(1500)

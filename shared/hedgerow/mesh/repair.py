@@ -1,17 +1,14 @@
 """How peers see what others lack, and ask for what they lack themselves (SPEC 6.23)."""
 
-from hashlib import sha256
-
 from .. import limits
 from . import asks, pace
 from .answers import Answers
+from .digests import BUCKETS
 from .frames import HAVE, WANT, make
 from .ops import nearest
 from .outcome import AUTHOR, SCHEMA, WHOLE
 from .speaker import REPAIR
 from .talk import LOG2
-
-BUCKETS = 8
 
 # Names of sayings that are not frames: below 0.
 _HAVE_NAME = limits.const(-16)
@@ -22,26 +19,13 @@ _MOST_DOUBLINGS = limits.const(4)
 
 
 class Repair(Answers):
-    """The digests of what is open here, and what is wanted; `mesh` is the engine it belongs to."""
+    """What differs from what others hold, and what is wanted; `mesh` is the engine it belongs to."""
 
     def __init__(self, mesh: object):
-        self._mesh = mesh
-        self._peer = mesh.peer
-        self._sums = [0] * BUCKETS
-        # author -> [(held, sealed, receipted), their part of the sum, when it changed last]
-        self._entries: dict = {}
-        self._serial = 0
+        super().__init__(mesh)
         self._turn = 0
-        # When each bucket changed last, and what of that was shown.
-        self._changed = [0] * BUCKETS
-        self._shown = [0] * BUCKETS
-        # What a neighbour showed of a bucket that differs. When HAVE of a bucket may be said: what differs
-        # may still be on its way, and nothing may come of it; how long the next wait is.
+        # What a neighbour showed of a bucket that differs.
         self._odd: dict = {}
-        self._calm = [0] * BUCKETS
-        self._waits = [0] * BUCKETS
-        self._quiet_at = 0
-        self.open = 0
         # (what, id) -> [moment, tries, what was held at the last one, the last number that was asked for];
         # of a name: what somebody holds of its author, whether it is for a plan
         self._wants: dict = {}
@@ -51,52 +35,7 @@ class Repair(Answers):
         self._answered, self._heard = b"", {}
         self._next: int | None = None
 
-    # ---- digests
-
-    def update(self, author: bytes, now: int) -> tuple | None:
-        """Note what is held of an author now; return what it was before if that differs, else None."""
-        now_is = self._state(author)
-        before, old, _ = self._entries.get(author, ((0, 0, 0), 0, 0))
-        if now_is == before:
-            return None
-        part = 0
-        if now_is[0] > now_is[2]:
-            data = self._mesh.base + author
-            for number in now_is:
-                data += number.to_bytes(4, "big")
-            part = int.from_bytes(sha256(data).digest()[:6], "big")
-        bucket = author[0] & BUCKETS - 1
-        self._sums[bucket] = self._sums[bucket] - old + part & 0xFFFFFFFFFFFF
-        self.open += max(0, now_is[0] - now_is[2]) - max(0, before[0] - before[2])
-        self._serial += 1
-        self._changed[bucket] = self._serial
-        self._calm[bucket] = now + pace.STATE_SETTLE_MS
-        self._waits[bucket] = 0
-        self._quiet_at = now + 2 * pace.STATE_SETTLE_MS
-        self._entries[author] = [now_is, part, self._serial]
-        return before
-
-    def _state(self, author: bytes) -> tuple:
-        """Return (held, sealed, receipted); what is receipted needs no seal, so it counts as sealed."""
-        receipted = self._peer.receipted(author)
-        return self._peer.log.held(author), max(self._peer.log.sealed(author), receipted), receipted
-
-    def digest(self, bucket: int) -> bytes:
-        """Return 3 bytes of the sum over all authors, and 3 of that of a bucket."""
-        return (sum(self._sums) & 0xFFFFFF).to_bytes(3, "big") + (self._sums[bucket] & 0xFFFFFF).to_bytes(
-            3, "big"
-        )
-
-    def bucket(self, counter: int) -> int:
-        """Return the bucket to show next: one that changed since it was shown, else each in turn."""
-        found = counter % BUCKETS
-        news = 0
-        for bucket in range(BUCKETS):
-            changed = self._changed[bucket]
-            if changed > self._shown[bucket] and (not news or changed < news):
-                found, news = bucket, changed
-        self._shown[found] = self._serial
-        return found
+    # ---- differences
 
     def compare(self, state: object, shown: dict, now: int) -> bool | None:
         """Say whether a neighbour's digests are ours; if not, say soon what is here of a bucket that differs.
@@ -179,7 +118,7 @@ class Repair(Answers):
         self._lag = 0
         if frame[4:-3] != self._answered:
             self._answered = frame[4:-3]
-            if now >= self._mesh.short_until:
+            if now >= self._mesh.short_until or not frame[3] >> 3:
                 # It is answered at once, then as rarely as what nothing comes of. Full logs differ for long.
                 self._waits[bucket] = 0
         for short, low, their_hint in entries:
@@ -207,7 +146,7 @@ class Repair(Answers):
         held, sealed, receipted = self._state(author)
         theirs = self._height(author, low)
         if theirs:
-            if mesh.takes(author, now):
+            if mesh.has_room(author, now):
                 self._lag += theirs - mesh.intake.base(author)
                 self.want(asks.WANT_OPERATIONS, author, now)
         else:
@@ -430,7 +369,12 @@ class Repair(Answers):
         if here or seal:
             # Somebody about has more of it.
             want[1] = min(want[1], _DOUBLINGS - 1)
-        height = min(intake.heights.get(author, 0), base + 16) if self._mesh.takes(author, now) else 0
+        height = min(intake.heights.get(author, 0), base + 16)
+        if not self._mesh.has_room(author, now):
+            height = 0
+            held, sealed, receipted = self._state(author)
+            # Without it no receipt comes that makes room.
+            seal = seal or held > sealed == receipted
         bits = 0
         for number in range(base + 1, height + 1):
             # What is here and could not follow what is held is another's of the same short name.

@@ -20,13 +20,33 @@ LOG2 = 3
 class Talk:
     """The part of the engine that speaks; it needs the rest of it."""
 
-    # Until when the log is taken to be full; and something was refused not long ago.
-    full_until = short_until = 0
+    # Until when the log is taken to be full; something was refused not long ago; and it is not asked whether
+    # there is room again.
+    full_until = short_until = _full_at = 0
+
+    def lacks_room(self, code: str, short: bytes, now: int) -> None:
+        """Something of a short author was refused with a code: for want of room more of it would be, too."""
+        if code == "LOG_FULL":
+            self.full_until = now + pace.FULL_MS
+        elif code == "QUOTA_FULL" or code == "AUTHORS_FULL":
+            if len(self._full) >= limits.MESH_WANTS:
+                self._full.clear()
+            self._full[short] = now + pace.FULL_MS
 
     def takes(self, author: bytes, now: int) -> bool:
-        """Say whether there is room for more of an author: what is refused is not asked for (SPEC 6.23.5)."""
-        if now >= self.full_until and self.peer.takes(author):
+        """Say whether more of an author is taken (SPEC 5.13, 6.23.5)."""
+        full = now < self.full_until or now < self._full.get(author[:3], 0)
+        return not full and self.peer.takes(author)
+
+    def has_room(self, author: bytes, now: int) -> bool:
+        """See takes(); where nothing is taken it is looked whether there is room again, and told less for a
+        while."""
+        if self.takes(author, now):
             return True
+        if now >= self._full_at:
+            self._full_at = now + pace.LOOK_MS
+            if self.peer.regain() and self.takes(author, now):
+                return True
         self.short_until = now + pace.FULL_MS
         return False
 

@@ -9,10 +9,10 @@ from ways_kit import MESH
 from hedgerow.log import ENTRY_SEAL
 from hedgerow.mesh import asks, frames, letters
 from hedgerow.mesh.custody import name_of
+from hedgerow.mesh.digests import BUCKETS
 from hedgerow.mesh.feed import frames_of, letter_frames, seal_letter
 from hedgerow.mesh.mesh import Mesh
 from hedgerow.mesh.outcome import WAITS
-from hedgerow.mesh.repair import BUCKETS
 from hedgerow.mesh.speaker import FORWARD
 from hedgerow.mesh.talk import LOG2
 from hedgerow.sync.hello import RELAY
