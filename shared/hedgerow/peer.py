@@ -61,8 +61,9 @@ class Peer(Presence):
         self.keeper = keeper
         # A store that was copied goes on as another author; what was local before stays so.
         self._locals: dict = {}
-        for writer in log.authors():
-            if local_author(writer) in log.authors():
+        authors = log.authors()
+        for writer in authors:
+            if local_author(writer) in authors:
                 self._locals[local_author(writer)] = writer
         self.former: dict = {}
         for key, value in log.items(STATE_CONFIG):
