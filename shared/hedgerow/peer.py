@@ -84,8 +84,7 @@ class Peer(Presence):
         self.doubts: dict = {}
         self._credit = credit
         self._listeners: list = []
-        self._time: tuple | None = None
-        self._proven = False
+        self._time, self._proven = None, False
         # When a tail without a seal began to wait for one.
         self.sealed_at = now
         self.schemas: dict = {}
