@@ -22,11 +22,11 @@ def account(peer: object) -> dict:
     """Return what is counted since the boot, all 0 at first.
 
     Own operations "lost", others' "dropped", writes "refused"; up to which number nothing is left to go
-    ("scanned", while so much was "receipted"), the "quota" of better days and how much "others" had receipted
-    when it was lowered; attempts in "vain".
+    ("scanned", while so much was "receipted"), the "quota" of better days and, when it was lowered, how much
+    "others" had receipted and the "rest" of open bytes; attempts in "vain".
     """
     if not peer.account:
-        names = ("lost", "dropped", "refused", "scanned", "receipted", "quota", "others", "vain")
+        names = ("lost", "dropped", "refused", "scanned", "receipted", "quota", "others", "rest", "vain")
         peer.account.update(dict.fromkeys(names, 0))
     return peer.account
 
@@ -121,9 +121,10 @@ def drop_excess(peer: object) -> bool:
     log.cut(author, peer.receipted(author) + share)
     account(peer)["dropped"] += held - log.held(author)
     account(peer)["quota"] = account(peer)["quota"] or peer.quota
-    account(peer)["others"] = _receipted(peer)
     peer.quota = share
     peer.commit()
+    account(peer)["others"] = _receipted(peer)
+    account(peer)["rest"] = log.storage()["open"]
     return True
 
 
@@ -155,12 +156,16 @@ def _receipted(peer: object) -> int:
 def has_room(peer: object) -> bool:
     """Say whether others may have as many operations here again as before the log was full.
 
-    What they lost makes room, and would fill it again: not before a receipt has come.
+    What they lost makes room, and would fill it again: not before a receipt has come, or half of the rest has
+    gone.
     """
-    if not account(peer)["quota"] or _receipted(peer) == account(peer)["others"] or not is_half_free(peer):
+    found = account(peer)
+    if not found["quota"] or not is_half_free(peer):
         return False
-    peer.quota = account(peer)["quota"]
-    account(peer)["quota"] = 0
+    if _receipted(peer) == found["others"] and peer.log.storage()["open"] * 2 > found["rest"]:
+        return False
+    peer.quota = found["quota"]
+    found["quota"] = 0
     return True
 
 

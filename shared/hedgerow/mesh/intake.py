@@ -65,14 +65,14 @@ class Intake:
                 self._lacks = what[11:13] if what[0] == _OP else b""
             elif error.code == "SYNC_GAP":
                 result = GAP
+        known = self.waiting.get(name)
         if result > REFUSED:
             self.ask(what, result, now)
-            known = self.waiting.get(name)
             if known or self._room(what, name, result):
                 self.waiting[name] = what, result, known[2] if known else now
                 return WAITS
             result = REFUSED
-        if result == REFUSED and self.kept and name in self.waiting and now < self._mesh.full_until:
+        if known and result == REFUSED and self.kept and self._mesh.is_full(short_of(what), now):
             # Whoever brought it has let go of it.
             return WAITS
         if self.waiting.pop(name, None) is not None and self.kept:

@@ -12,6 +12,7 @@ from .visits import BEHIND, BULK, MANY
 
 STATE_NAME = limits.const(-11)
 SHOWS = limits.const(3)
+_NO_ROOM = ("LOG_FULL", "QUOTA_FULL", "AUTHORS_FULL")
 _RELAY_DUTY = limits.const(50)
 # Buckets of authors, by the first byte of each: 8.
 LOG2 = 3
@@ -20,23 +21,25 @@ LOG2 = 3
 class Talk:
     """The part of the engine that speaks; it needs the rest of it."""
 
-    # Until when the log is taken to be full; something was refused not long ago; and it is not asked whether
-    # there is room again.
-    full_until = short_until = _full_at = 0
+    # Until when something was refused not long ago; when it is looked whether there is room again.
+    short_until = _full_at = 0
 
     def lacks_room(self, code: str, short: bytes, now: int) -> None:
         """Something of a short author was refused with a code: for want of room more of it would be, too."""
-        if code == "LOG_FULL":
-            self.full_until = now + pace.FULL_MS
-        elif code == "QUOTA_FULL" or code == "AUTHORS_FULL":
-            if len(self._full) >= limits.MESH_WANTS:
-                self._full.clear()
-            self._full[short] = now + pace.FULL_MS
+        if code not in _NO_ROOM:
+            return
+        full = self._full
+        if len(full) >= limits.MESH_WANTS and short not in full:
+            del full[min([(full[one], one) for one in full])[1]]
+        full[short] = now + pace.FULL_MS
+
+    def is_full(self, short: bytes, now: int) -> bool:
+        """Say whether something of a short author was refused for want of room within the last minute."""
+        return now < self._full.get(short, 0)
 
     def takes(self, author: bytes, now: int) -> bool:
         """Say whether more of an author is taken (SPEC 5.13, 6.23.5)."""
-        full = now < self.full_until or now < self._full.get(author[:3], 0)
-        return not full and self.peer.takes(author)
+        return not self.is_full(author[:3], now) and self.peer.takes(author)
 
     def has_room(self, author: bytes, now: int) -> bool:
         """See takes(); where nothing is taken it is looked whether there is room again, and told less for a

@@ -100,7 +100,7 @@ def test_a_log_that_was_full_is_tried_again_after_a_minute() -> None:
     air.run(20000)
     now = other.now(air.now)
     repair = other.mesh.repair
-    other.mesh.full_until = now + pace.FULL_MS
+    other.mesh.lacks_room("LOG_FULL", one.author[:3], now)
     assert not other.mesh.takes(one.author, now)
     other.mesh.intake.note_height(one.author, one.peer.log.held(one.author) + 3)
     for later, lacks in ((0, False), (pace.FULL_MS - 1, False), (pace.FULL_MS, True)):
