@@ -13,6 +13,7 @@ from hedgerow_boards.air.backend import backends
 
 HOME = Path(os.environ.get("HEDGEROW_MICROPYTHON") or Path.home() / ".micropython")
 AIOBLE = {"aioble": HOME / "lib" / "aioble", "stand-in": Path(__file__).parent / "standin" / "aioble"}
+PROFILES = {"aioble": "esp32s3-psram", "stand-in": "esp32c3"}
 PHONE = "e0:00:00:00:00:77"
 SERVICE = "0000181a-0000-1000-8000-00805f9b34fb"
 VALUE = "00002a6e-0000-1000-8000-00805f9b34fb"
@@ -97,7 +98,8 @@ def test_the_application_serves_and_the_firmware_syncs(tmp_path: Path, kind: str
     source = AIOBLE[kind]
     if not source.is_dir():
         pytest.skip(f"no aioble at {source} (README, Programs of others)")
-    with line(tmp_path, 1, app=APP, seal_s=4) as running:
+    # Beside all of aioble a board without PSRAM has no room for a session.
+    with line(tmp_path, 1, app=APP, seal_s=4, profile=PROFILES[kind]) as running:
         (board,) = running.boards
         board.mpremote("mkdir", ":/lib", "+", "cp", "-r", str(source), ":/lib/")
         board.reset()
