@@ -58,7 +58,7 @@ def said_by(folder: Path, program: str) -> dict[str, str]:
     places = [str(place) for place in (folder, HERE, ROOT / "firmware", ROOT / "shared")]
     program = f"import sys; sys.path[:0] = {places!r}; import {program}"
     done = subprocess.run(
-        [micropython(), "-X", "heapsize=256k", "-c", program],
+        [micropython(), "-X", "heapsize=320k", "-c", program],
         capture_output=True,
         text=True,
         timeout=60,

@@ -105,7 +105,7 @@ def test_everything_that_is_built_loads_in_the_vm(tmp_path: Path) -> None:
         if source != script:
             source.unlink()
     done = subprocess.run(
-        [str(vm), "-X", "heapsize=800k", str(script)], capture_output=True, text=True, timeout=60, check=False
+        [str(vm), "-X", "heapsize=1m", str(script)], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "False\n", done.stdout + done.stderr
     assert limits.MAX_RECORD
