@@ -78,15 +78,20 @@ def _befall(argument: "tuple[World, Event, Station]") -> None:
             # Somebody carries it: a metre a second.
             world.field.at(world.now + round(at * stride * 1e6), _step, (world, board, by))
     elif board.on:
-        loses = event.kind == "lose_flash"
-        author = board.peer.author
-        elsewhere = world.audit.elsewhere(board) if loses else {}
-        board.cut()
-        if loses:
-            board.storage.lose()
-            world.audit.lost_flash(board, author, elsewhere)
+        if event.kind == "lose_flash":
+            _lose(world, board)
+        else:
+            board.cut()
         pause = 0 if event.kind == "reboot" else world.rng.randint(*_OFF_US)
         world.field.at(world.now + pause, _boot, board)
+
+
+def _lose(world: "World", board: "Station") -> None:
+    """Take a board's power, and all that it had."""
+    author, elsewhere = board.peer.author, world.audit.elsewhere(board)
+    board.cut()
+    board.storage.lose()
+    world.audit.lost_flash(board, author, elsewhere)
 
 
 def _step(argument: "tuple[World, Station, tuple[float, float]]") -> None:

@@ -11,17 +11,24 @@ HEAP = "8m"
 QUOTA = limits.SEAL_EVERY
 
 
-def full_mesh(seed: int, loss: int) -> tuple:
-    """Three relays who hear each other and write 100 readings each; of each other a seal's find room."""
+def full_mesh(seed: int, loss: int, shape: object = Air.all) -> tuple:
+    """Three relays in a shape, who write 100 readings each; of each other a seal's find room."""
     air = Air(seed, loss=loss, duty=100)
     members = [air.add("b%d" % at) for at in range(3)]
     for member in members:
         member.peer.quota = QUOTA
-    air.all(members)
+    shape(air, members)
     air.run(3000)
     air.readings(members, 6000, 600000)
     air.run(600000)
     return air, members
+
+
+def keeper_beside(air: Air, member: object) -> object:
+    """Return a gateway that is a keeper, and has come into one member's reach."""
+    door = air.add("door", role=hello.GATEWAY, keeper=True)
+    air.link(member, door)
+    return door
 
 
 def test_what_finds_no_room_is_not_asked_for() -> None:
@@ -50,8 +57,7 @@ def test_what_finds_no_room_is_not_asked_for() -> None:
 
 def test_what_found_no_room_comes_once_there_is_some() -> None:
     air, members = full_mesh(2, 10)
-    door = air.add("door", role=hello.GATEWAY, keeper=True)
-    air.link(members[0], door)
+    door = keeper_beside(air, members[0])
     air.settle([door], members, 3600000)
     # Receipts make room: what is new is taken again.
     air.run(air.now + 300000)
@@ -67,16 +73,9 @@ def test_what_found_no_room_comes_once_there_is_some() -> None:
 def test_a_seal_that_was_lost_is_asked_for_though_there_is_no_room() -> None:
     """All 32 operations were at the keeper without it: no receipt, and no room, for half an hour or more."""
     for seed in range(6):
-        air = Air(seed, loss=40, duty=100)
-        members = [air.add("b%d" % at) for at in range(3)]
-        for member in members:
-            member.peer.quota = QUOTA
-        air.line(members)
-        air.run(3000)
-        air.readings(members, 6000, 600000)
+        air, members = full_mesh(seed, 40, Air.line)
         air.run(900000)
-        door = air.add("door", role=hello.GATEWAY, keeper=True)
-        air.link(members[0], door)
+        door = keeper_beside(air, members[0])
         air.settle([door], members, 900000)
 
 
@@ -86,8 +85,7 @@ def test_a_keeper_that_comes_to_full_logs_is_told_at_once() -> None:
     for seed in range(4):
         air, members = full_mesh(seed, 0)
         air.run(2400000)
-        door = air.add("door", role=hello.GATEWAY, keeper=True)
-        air.link(members[0], door)
+        door = keeper_beside(air, members[0])
         took.append(air.settle([door], members[:1], 600000))
     assert max(took) < 120000, took
 
